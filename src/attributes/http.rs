@@ -1,0 +1,189 @@
+//! HTTP server spans, semantic conventions 1.45.0.
+
+use std::borrow::Cow;
+
+use http::header::USER_AGENT;
+use http::{Method, StatusCode, Version, request};
+use opentelemetry::KeyValue;
+
+use super::{Attributes, StartKey, net, url};
+use crate::contain::cut;
+use crate::semconv::HTTP_RESPONSE_STATUS_CODE;
+
+/// Sets the attributes and returns the name: `{method} {route}`, or `{method}` where no route is
+/// known. Never the path, whose values are as many as clients can think of.
+pub(super) fn at_start(parts: &request::Parts, attributes: &mut Attributes) -> Cow<'static, str> {
+    let method = known(&parts.method);
+    attributes.set(StartKey::Method, method.unwrap_or("_OTHER"));
+    if method.is_none() {
+        let original = cut(parts.method.as_str()).to_owned();
+        attributes.set(StartKey::MethodOriginal, original);
+    }
+    attributes.set(StartKey::Path, cut(parts.uri.path()).to_owned());
+    if let Some(query) = parts.uri.query() {
+        attributes.set(StartKey::Query, url::redacted(cut(query)).into_owned());
+    }
+    attributes.set(StartKey::Scheme, url::scheme(&parts.uri));
+    net::server(parts, attributes);
+    if let Some(version) = version(parts.version) {
+        attributes.set(StartKey::ProtocolVersion, version);
+    }
+    if let Some(agent) = parts.headers.get(USER_AGENT) {
+        let agent = String::from_utf8_lossy(agent.as_bytes());
+        attributes.set(StartKey::UserAgent, cut(&agent).to_owned());
+    }
+    match route(parts) {
+        Some(route) => {
+            attributes.set(StartKey::Route, cut(route).to_owned());
+            Cow::Owned(name(&parts.method, cut(route)))
+        }
+        None => Cow::Borrowed(method.unwrap_or("HTTP")),
+    }
+}
+
+/// `{method} {route}`; a method that is not known is `HTTP` in names.
+pub(super) fn name(method: &Method, route: &str) -> String {
+    [known(method).unwrap_or("HTTP"), route].join(" ")
+}
+
+pub(super) fn status_code(status: StatusCode) -> KeyValue {
+    KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()))
+}
+
+/// The methods of RFC 9110, RFC 5789 and RFC 10008. They are case-sensitive.
+fn known(method: &Method) -> Option<&'static str> {
+    [
+        "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
+    ]
+    .into_iter()
+    .find(|known| *known == method.as_str())
+}
+
+fn version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_09 => Some("0.9"),
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
+}
+
+/// The template of the route: axum's `MatchedPath`, the whole path with nested routers.
+#[cfg(feature = "axum")]
+fn route(parts: &request::Parts) -> Option<&str> {
+    parts
+        .extensions
+        .get::<axum::extract::MatchedPath>()
+        .map(axum::extract::MatchedPath::as_str)
+}
+
+#[cfg(not(feature = "axum"))]
+fn route(_: &request::Parts) -> Option<&str> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::super::tests::started;
+    use super::*;
+
+    #[test]
+    fn a_request_with_everything() {
+        let (name, attributes) = started(
+            Request::post("https://api.example.com:8443/v1/chat?stream=1&sig=abc")
+                .version(Version::HTTP_2)
+                .header("user-agent", "curl/8")
+                .body(())
+                .expect("a request"),
+        );
+        assert_eq!(name, "POST");
+        assert_eq!(
+            attributes,
+            [
+                "http.request.method=POST",
+                "network.protocol.version=2",
+                "server.address=api.example.com",
+                "server.port=8443",
+                "url.path=/v1/chat",
+                "url.query=stream=1&sig=REDACTED",
+                "url.scheme=https",
+                "user_agent.original=curl/8",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_request_with_nothing() {
+        let (name, attributes) = started(Request::get("/").body(()).expect("a request"));
+        assert_eq!(name, "GET");
+        assert_eq!(
+            attributes,
+            [
+                "http.request.method=GET",
+                "network.protocol.version=1.1",
+                "url.path=/",
+                "url.scheme=http",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_string_is_no_attribute() {
+        let (_, attributes) = started(
+            Request::connect("example.com:443")
+                .header("user-agent", "")
+                .body(())
+                .expect("a request"),
+        );
+        assert!(
+            !attributes.iter().any(|text| text.ends_with('=')),
+            "{attributes:?}"
+        );
+        let (_, attributes) = started(Request::get("/?").body(()).expect("a request"));
+        assert!(!attributes.iter().any(|text| text.starts_with("url.query")));
+    }
+
+    #[test]
+    fn a_method_nobody_knows_is_other_and_http_in_the_name() {
+        for (method, name, expected) in [
+            ("FOO", "HTTP", "_OTHER"),
+            ("get", "HTTP", "_OTHER"),
+            ("QUERY", "QUERY", "QUERY"),
+            ("PATCH", "PATCH", "PATCH"),
+        ] {
+            let request = Request::builder().method(method).uri("/p");
+            let (span_name, attributes) = started(request.body(()).expect("a request"));
+            assert_eq!(span_name, name);
+            let has = |text: String| attributes.contains(&text);
+            assert!(
+                has(format!("http.request.method={expected}")),
+                "{attributes:?}"
+            );
+            assert_eq!(
+                has(format!("http.request.method_original={method}")),
+                expected == "_OTHER",
+                "{attributes:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_string_from_the_wire_is_cut() {
+        let path = format!("/{}", "a".repeat(5_000));
+        let (_, attributes) = started(Request::get(path).body(()).expect("a request"));
+        let path = attributes
+            .iter()
+            .find_map(|text| text.strip_prefix("url.path="));
+        assert_eq!(path.map(str::len), Some(1_024));
+    }
+
+    #[test]
+    fn the_status_is_an_integer() {
+        let status = status_code(StatusCode::NOT_FOUND);
+        assert_eq!(status.value, opentelemetry::Value::I64(404));
+    }
+}

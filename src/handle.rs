@@ -1,0 +1,255 @@
+//! What a handler may say to the span of its request.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Extensions, HeaderMap};
+use opentelemetry::{Context, KeyValue};
+
+use crate::contain::{contain, cut, text};
+use crate::outcome::Verdict;
+use crate::propagation::Propagation;
+use crate::slot::{Slot, Told};
+
+/// The span of a request, as its handler sees it.
+///
+/// Getting one never fails: where there is no span, because tracing is off or the request was
+/// filtered out, the handle is inert, and so it is once the span has ended. A handle neither ends
+/// the span nor keeps it open, may be cloned, sent to other threads and kept as long as one likes.
+///
+/// ```
+/// use opentelemetry::KeyValue;
+/// use tower_api_span::SpanHandle;
+///
+/// fn handler(request: &http::Request<()>) {
+///     let span = SpanHandle::from_extensions(request.extensions());
+///     span.set_attribute(KeyValue::new("tenant", "blue"));
+///     if request.uri().path() == "/broken" {
+///         span.abort("generation_error", "the engine ran out of memory");
+///     }
+/// }
+/// # handler(&http::Request::new(()));
+/// ```
+///
+/// With feature `axum` it is an extractor that never rejects:
+///
+/// ```
+/// # #[cfg(feature = "axum")] {
+/// use tower_api_span::SpanHandle;
+///
+/// async fn handler(span: SpanHandle) {
+///     span.add_event("cache.miss", Vec::new());
+/// }
+/// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct SpanHandle(Option<Request>);
+
+#[derive(Clone)]
+struct Request {
+    slot: Arc<dyn Slot>,
+    context: Context,
+    propagation: Propagation,
+}
+
+impl SpanHandle {
+    pub(crate) fn new(slot: Arc<dyn Slot>, context: Context, propagation: Propagation) -> Self {
+        Self(Some(Request {
+            slot,
+            context,
+            propagation,
+        }))
+    }
+
+    /// The handle that the layer has put into a request's extensions; an inert one if there is
+    /// none.
+    ///
+    /// ```
+    /// let span = tower_api_span::SpanHandle::from_extensions(&http::Extensions::new());
+    /// assert!(!span.is_recording());
+    /// ```
+    #[must_use]
+    pub fn from_extensions(extensions: &Extensions) -> Self {
+        extensions.get().cloned().unwrap_or_default()
+    }
+
+    /// Whether anything that is told here will be seen: the span is open and records.
+    ///
+    /// ```
+    /// assert!(!tower_api_span::SpanHandle::default().is_recording());
+    /// ```
+    #[must_use]
+    pub fn is_recording(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|request| request.slot.is_recording())
+    }
+
+    /// Sets an attribute of the span.
+    ///
+    /// The last value of a key wins. A key that the layer writes itself keeps the layer's value;
+    /// the first 128 keys are kept.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.set_attribute(opentelemetry::KeyValue::new("tenant", "blue"));
+    /// ```
+    pub fn set_attribute(&self, attribute: KeyValue) {
+        self.set_attributes([attribute]);
+    }
+
+    /// Sets attributes of the span, as [`set_attribute`](Self::set_attribute) does.
+    ///
+    /// An iterator that panics has set none.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// use opentelemetry::KeyValue;
+    ///
+    /// span.set_attributes([KeyValue::new("tenant", "blue"), KeyValue::new("retries", 2)]);
+    /// ```
+    pub fn set_attributes(&self, attributes: impl IntoIterator<Item = KeyValue>) {
+        if !self.is_recording() {
+            return;
+        }
+        // The caller's iterator runs before the lock is taken: it may use this very handle.
+        let attributes = contain(|| attributes.into_iter().collect::<Vec<_>>());
+        let mut attributes = attributes.unwrap_or_default();
+        self.tell(&mut |told| {
+            for attribute in attributes.drain(..) {
+                told.attribute(attribute);
+            }
+        });
+    }
+
+    /// Tells the route: the template of the path, of low cardinality, such as `/users/{id}`.
+    ///
+    /// Sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the
+    /// start. The last one wins; it is cut at 1,024 bytes. Samplers do not see it, they have
+    /// decided. A gRPC call has a name of its own and no route.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.set_route("/users/{id}");
+    /// ```
+    pub fn set_route(&self, route: &str) {
+        if !route.is_empty() {
+            self.tell(&mut |told| told.route = Some(cut(route).to_owned()));
+        }
+    }
+
+    /// Adds an event to the span, with the time of now.
+    ///
+    /// The first 120 of a request are kept, so that the terminal event always fits into what the
+    /// SDK keeps by default.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.add_event("cache.miss", vec![opentelemetry::KeyValue::new("key", "model")]);
+    /// ```
+    pub fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>) {
+        if let Some(request) = &self.0
+            && let Some(name) = contain(|| name.into())
+        {
+            request.slot.add_event(name, None, attributes);
+        }
+    }
+
+    /// Says that this response is not well, whatever it looks like on the wire: its outcome will be
+    /// `ABORTED(reason)`. The first verdict counts; only a panic outweighs it. The response itself
+    /// is not touched.
+    ///
+    /// `reason` is of low cardinality and becomes `api.abort.reason` and `error.type`, with status
+    /// Error; `validation_error` and `client_error` are the caller's fault and leave the status
+    /// Unset. `message` is cut at 1,024 bytes; an empty one is none.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.abort("generation_error", "the engine ran out of memory");
+    /// span.abort("quota", format_args!("{} tokens left", 0));
+    /// ```
+    pub fn abort(&self, reason: &'static str, message: impl fmt::Display) {
+        if !self.is_recording() {
+            return;
+        }
+        let mut verdict = Some(Verdict::new(reason, text(&message)));
+        self.tell(&mut |told| {
+            if told.verdict.is_none() {
+                told.verdict = verdict.take();
+            }
+        });
+    }
+
+    /// Says that the client is meant to leave when it likes, as from an endless feed: dropping the
+    /// response is no error then. The outcome still says `ABORTED(client_disconnect)`, with status
+    /// Unset.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.allow_disconnect();
+    /// ```
+    pub fn allow_disconnect(&self) {
+        self.tell(&mut |told| told.disconnect_allowed = true);
+    }
+
+    /// The request's context, to make children in: also for tasks that the handler spawns, also
+    /// after the span's end. That of an inert handle is the current one.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// use opentelemetry::trace::FutureExt;
+    ///
+    /// let task = async { /* children made here hang under the request's span */ };
+    /// let task = task.with_context(span.context());
+    /// # drop(task);
+    /// ```
+    #[must_use]
+    pub fn context(&self) -> Context {
+        match &self.0 {
+            Some(request) => request.context.clone(),
+            None => Context::current(),
+        }
+    }
+
+    /// Writes the request's context into the headers of a request to somebody else, with the
+    /// layer's propagator; an inert handle writes the current context with the global one.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// let mut to_the_engine = http::Request::get("http://engine.internal/").body(()).unwrap();
+    /// span.inject(to_the_engine.headers_mut());
+    /// ```
+    pub fn inject(&self, headers: &mut HeaderMap) {
+        match &self.0 {
+            Some(request) => request.propagation.inject(&request.context, headers),
+            None => Propagation::Global.inject(&Context::current(), headers),
+        }
+    }
+
+    fn tell(&self, f: &mut dyn FnMut(&mut Told)) {
+        if let Some(request) = &self.0 {
+            request.slot.tell(f);
+        }
+    }
+}
+
+impl fmt::Debug for SpanHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let span_context = self.0.as_ref().map(|request| request.slot.span_context());
+        f.debug_tuple("SpanHandle").field(&span_context).finish()
+    }
+}
+
+#[cfg(feature = "axum")]
+impl<S: Sync> axum::extract::FromRequestParts<S> for SpanHandle {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut http::request::Parts,
+        _: &S,
+    ) -> Result<Self, Self::Rejection> {
+        Ok(Self::from_extensions(&parts.extensions))
+    }
+}

@@ -1,0 +1,66 @@
+//! What is wrapped, polled *and dropped* with the request's context current.
+
+use std::fmt;
+use std::pin::Pin;
+
+use opentelemetry::Context;
+use pin_project::{pin_project, pinned_drop};
+
+/// Calls `f` with `context` current, if there is one.
+pub(crate) fn attached<R>(context: Option<&Context>, f: impl FnOnce() -> R) -> R {
+    let _attached = context.map(|context| context.clone().attach());
+    f()
+}
+
+/// A future or body of the inner service.
+///
+/// A stream's destructor is part of the request: the engine's abort is made there, and its span is
+/// a child like any other. So the context is current while the value is dropped, also when the span
+/// has ended long before.
+#[pin_project(PinnedDrop)]
+pub(crate) struct Inside<T> {
+    /// `None` only while `drop` runs: a pinned value can be dropped early in no other safe way.
+    #[pin]
+    inner: Option<T>,
+    context: Option<Context>,
+}
+
+impl<T> Inside<T> {
+    pub(crate) fn new(inner: T, context: Option<Context>) -> Self {
+        Self {
+            inner: Some(inner),
+            context,
+        }
+    }
+
+    pub(crate) fn get_ref(&self) -> &T {
+        self.inner.as_ref().expect(PRESENT)
+    }
+
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.context.as_ref()
+    }
+
+    /// Calls `f` with the wrapped value and the context current.
+    pub(crate) fn enter<R>(self: Pin<&mut Self>, f: impl FnOnce(Pin<&mut T>) -> R) -> R {
+        let this = self.project();
+        let inner = this.inner.as_pin_mut().expect(PRESENT);
+        attached(this.context.as_ref(), || f(inner))
+    }
+}
+
+const PRESENT: &str = "the value is there until the wrapper is dropped";
+
+#[pinned_drop]
+impl<T> PinnedDrop for Inside<T> {
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        attached(this.context.as_ref(), || this.inner.set(None));
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Inside<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

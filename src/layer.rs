@@ -1,0 +1,152 @@
+//! The layer: configured here, applied here.
+
+use std::sync::Arc;
+
+use http::request;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::{Tracer, TracerProvider};
+use tower_layer::Layer;
+
+use crate::config::Config;
+use crate::outcome::{End, Head, Outcome, Verdict};
+use crate::propagation::Propagation;
+use crate::service::ApiSpan;
+use crate::tracer::TracerSource;
+
+/// Opens one OpenTelemetry SERVER span for each request and ends it exactly once, at the true end
+/// of the response.
+///
+/// A layer and the services it makes share their settings; cloning any of them is cheap.
+///
+/// ```
+/// use tower::ServiceBuilder;
+/// use tower_api_span::ApiSpanLayer;
+///
+/// let service = ServiceBuilder::new()
+///     .layer(ApiSpanLayer::new())
+///     .service_fn(async |_: http::Request<()>| {
+///         Ok::<_, std::convert::Infallible>(http::Response::new(String::new()))
+///     });
+/// # let _ = service;
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct ApiSpanLayer {
+    config: Arc<Config>,
+}
+
+impl ApiSpanLayer {
+    /// A layer with the global tracer provider and propagator, and the conventions for HTTP and
+    /// gRPC.
+    ///
+    /// The global provider may be set later: while there is none, requests are served without a
+    /// span. The first real one that is found is kept.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new();
+    /// # let _ = layer;
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Where spans come from; by default the global provider. With a given one, no lock is shared
+    /// between requests.
+    ///
+    /// ```
+    /// use opentelemetry_sdk::trace::SdkTracerProvider;
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// let provider = SdkTracerProvider::default();
+    /// let layer = ApiSpanLayer::new().tracer_provider(&provider);
+    /// # let _ = layer;
+    /// ```
+    pub fn tracer_provider<P>(self, provider: &P) -> Self
+    where
+        P: TracerProvider,
+        P::Tracer: Send + Sync + 'static,
+        <P::Tracer as Tracer>::Span: Send + Sync + 'static,
+    {
+        self.with(|config| config.tracer = TracerSource::given(provider))
+    }
+
+    /// What reads the caller's context from the request's headers, and writes it for
+    /// [`SpanHandle::inject`](crate::SpanHandle::inject); by default the global propagator, which
+    /// reads nothing until the application sets one.
+    ///
+    /// It is asked if one of its [`fields`](TextMapPropagator::fields) is among the headers, and
+    /// never sees a `traceparent` that is malformed or repeated.
+    ///
+    /// ```
+    /// use opentelemetry_sdk::propagation::TraceContextPropagator;
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// let layer = ApiSpanLayer::new().propagator(TraceContextPropagator::new());
+    /// # let _ = layer;
+    /// ```
+    pub fn propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        self.with(|config| config.propagation = Propagation::Given(Arc::new(propagator)))
+    }
+
+    /// Which requests are traced; by default all. For one that is not, the caller's context still
+    /// flows on, and the handle is inert.
+    ///
+    /// ```
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// let layer = ApiSpanLayer::new().filter(|request| request.uri.path() != "/health");
+    /// # let _ = layer;
+    /// ```
+    pub fn filter(
+        self,
+        is_traced: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|config| config.filter = Some(Arc::new(is_traced)))
+    }
+
+    /// What an end means; by default [`classify`](crate::classify()), which a replacement may call
+    /// for what it does not decide itself. If it panics, the span ends without a terminal event.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use tower_api_span::{ApiSpanLayer, Outcome, classify};
+    ///
+    /// let layer = ApiSpanLayer::new().classify(|head, end, verdict| match head.status {
+    ///     // Here "not found" is an answer like any other.
+    ///     Some(StatusCode::NOT_FOUND) if verdict.is_none() => Outcome::Departed,
+    ///     _ => classify(head, end, verdict),
+    /// });
+    /// # let _ = layer;
+    /// ```
+    pub fn classify(
+        self,
+        classify: impl Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|config| config.classify = Some(Arc::new(classify)))
+    }
+
+    /// Whether a client that leaves is an error (`client_disconnect`, `generator_exit`); by default
+    /// true. If not, the span's status stays Unset and it has no `error.type`; event and reason are
+    /// the same.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().disconnect_is_error(false);
+    /// # let _ = layer;
+    /// ```
+    pub fn disconnect_is_error(self, is_error: bool) -> Self {
+        self.with(|config| config.disconnect_is_error = is_error)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+}
+
+impl<S> Layer<S> for ApiSpanLayer {
+    type Service = ApiSpan<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ApiSpan::with_config(inner, Arc::clone(&self.config))
+    }
+}

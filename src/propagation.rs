@@ -1,0 +1,433 @@
+//! Request headers to the caller's context.
+//!
+//! The propagator is the given one, else the global one, and parses what it likes; the extractor
+//! it reads through is strict where the stock W3C propagator of opentelemetry 0.33 is not:
+//!
+//! * a `traceparent` that is malformed by W3C Trace Context (level 2, section 3.2), or there more
+//!   than once, is hidden together with its `tracestate`, so that a new trace starts;
+//! * several lines of `tracestate` or `baggage` are joined with commas, where the propagator would
+//!   see the first alone.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::{Context, global};
+use opentelemetry_http::HeaderInjector;
+
+use crate::contain::contain;
+
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+const BAGGAGE: &str = "baggage";
+
+/// Where the propagator comes from.
+#[derive(Clone, Default)]
+pub(crate) enum Propagation {
+    /// The process-wide one, asked for anew by each request.
+    #[default]
+    Global,
+    /// The layer's own.
+    Given(Arc<dyn TextMapPropagator + Send + Sync>),
+}
+
+impl Propagation {
+    /// The context that came with a request, on top of `current`: baggage and suppression in
+    /// `current` flow on. `None` if no header of the propagator's came, or if it panics.
+    pub(crate) fn extract(&self, headers: &HeaderMap, current: &Context) -> Option<Context> {
+        if headers.is_empty() {
+            return None;
+        }
+        contain(|| self.with(|propagator| extract(propagator, headers, current))).flatten()
+    }
+
+    /// Writes `context` into `headers`.
+    pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
+        // Contained whole: a propagator that panics midway may leave some of its headers behind.
+        contain(|| {
+            self.with(|propagator| {
+                propagator.inject_context(context, &mut HeaderInjector(headers));
+            });
+        });
+    }
+
+    fn with<T>(&self, f: impl FnMut(&dyn TextMapPropagator) -> T) -> T {
+        match self {
+            Self::Global => global::get_text_map_propagator(f),
+            Self::Given(propagator) => {
+                let mut f = f;
+                f(propagator.as_ref())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Propagation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Global => "Global",
+            Self::Given(_) => "Given",
+        })
+    }
+}
+
+fn extract(
+    propagator: &dyn TextMapPropagator,
+    headers: &HeaderMap,
+    current: &Context,
+) -> Option<Context> {
+    if !propagator.fields().any(|field| headers.contains_key(field)) {
+        return None;
+    }
+    let headers = StrictHeaders::new(headers, current.span().span_context());
+    Some(propagator.extract_with_context(current, &headers))
+}
+
+/// Headers as a propagator may see them.
+struct StrictHeaders<'a> {
+    headers: &'a HeaderMap,
+    /// The `traceparent`, if it is there once, well-formed, and not of the trace that the current
+    /// span is in already.
+    traceparent: Option<&'a str>,
+    tracestate: Option<Cow<'a, str>>,
+    baggage: Option<Cow<'a, str>>,
+}
+
+impl<'a> StrictHeaders<'a> {
+    fn new(headers: &'a HeaderMap, current: &SpanContext) -> Self {
+        // Where the current span is in the caller's trace already, as with two layers stacked, it
+        // is nearer to this request than the caller is.
+        let traceparent = once(headers, TRACEPARENT).filter(|value| {
+            trace_id(value).is_some_and(|trace_id| {
+                !current.is_valid() || current.trace_id().to_string() != trace_id
+            })
+        });
+        Self {
+            headers,
+            traceparent,
+            tracestate: traceparent.and_then(|_| joined(headers, TRACESTATE)),
+            baggage: joined(headers, BAGGAGE),
+        }
+    }
+}
+
+impl Extractor for StrictHeaders<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        if key.eq_ignore_ascii_case(TRACEPARENT) {
+            self.traceparent
+        } else if key.eq_ignore_ascii_case(TRACESTATE) {
+            self.tracestate.as_deref()
+        } else if key.eq_ignore_ascii_case(BAGGAGE) {
+            self.baggage.as_deref()
+        } else {
+            self.headers.get(key)?.to_str().ok()
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.headers
+            .keys()
+            .map(http::HeaderName::as_str)
+            .filter(|key| self.get(key).is_some())
+            .collect()
+    }
+}
+
+/// The value of a header that is there exactly once.
+fn once<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+/// The values of a header that is a list, as one.
+fn joined<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
+    let mut values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let first = Cow::Borrowed(values.next()?);
+    Some(values.fold(first, |joined, more| joined + "," + more))
+}
+
+/// The trace id in a well-formed `traceparent`.
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let bytes = traceparent.as_bytes();
+    let is_hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == b'0');
+    let (head, rest) = bytes.split_at_checked(55)?;
+    let (version, trace_id, parent_id, flags) =
+        (&head[..2], &head[3..35], &head[36..52], &head[53..]);
+    let well_formed = [head[2], head[35], head[52]] == *b"---"
+        && [version, trace_id, parent_id, flags]
+            .into_iter()
+            .all(is_hex)
+        && version != b"ff"
+        && !is_zero(trace_id)
+        && !is_zero(parent_id)
+        // Version 00 ends here; a later one may go on after a dash.
+        && (rest.is_empty() || (version != b"00" && rest[0] == b'-'));
+    well_formed.then(|| &traceparent[3..35])
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use opentelemetry::baggage::BaggageExt;
+    use opentelemetry::propagation::Injector;
+    use opentelemetry::propagation::TextMapCompositePropagator;
+    use opentelemetry::propagation::text_map_propagator::FieldIter;
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_str(value).expect("a value"));
+        }
+        headers
+    }
+
+    fn w3c() -> Propagation {
+        Propagation::Given(Arc::new(TextMapCompositePropagator::new(vec![
+            Box::new(TraceContextPropagator::new()),
+            Box::new(BaggagePropagator::new()),
+        ])))
+    }
+
+    fn extracted(lines: &[(&'static str, &str)]) -> Option<SpanContext> {
+        let context = w3c().extract(&headers(lines), &Context::new())?;
+        context
+            .has_active_span()
+            .then(|| context.span().span_context().clone())
+    }
+
+    #[test]
+    fn a_well_formed_traceparent_is_the_parent() {
+        let parent = extracted(&[("traceparent", VALID)]).expect("a parent");
+        assert_eq!(parent.trace_id().to_string(), TRACE);
+        assert!(parent.is_sampled() && parent.is_remote());
+    }
+
+    #[test]
+    fn a_later_version_may_go_on() {
+        for (rule, value, taken) in [
+            (
+                "longer, after a dash",
+                format!("01{}-extra", &VALID[2..]),
+                true,
+            ),
+            ("as long as version 00", format!("cc{}", &VALID[2..]), true),
+            (
+                "longer without a dash",
+                format!("01{}extra", &VALID[2..]),
+                false,
+            ),
+        ] {
+            assert_eq!(
+                extracted(&[("traceparent", &value)]).is_some(),
+                taken,
+                "{rule}: {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_malformed_traceparent_starts_a_new_trace() {
+        let (trace, span) = (TRACE, "00f067aa0ba902b7");
+        for (rule, value) in [
+            ("empty", String::new()),
+            ("no fields", "nonsense".to_owned()),
+            ("version ff", format!("ff-{trace}-{span}-01")),
+            ("version of one digit", format!("0-{trace}-{span}-01")),
+            ("version no number", format!("0x-{trace}-{span}-01")),
+            ("version with a sign", format!("+0-{trace}-{span}-01")),
+            ("trace id of zeroes", format!("00-{:032}-{span}-01", 0)),
+            (
+                "trace id too short",
+                format!("00-{}-{span}-01", &trace[1..]),
+            ),
+            ("trace id too long", format!("00-0{trace}-{span}-01")),
+            (
+                "trace id in capitals",
+                format!("00-{}-{span}-01", trace.to_uppercase()),
+            ),
+            ("span id of zeroes", format!("00-{trace}-{:016}-01", 0)),
+            ("span id too short", format!("00-{trace}-{}-01", &span[1..])),
+            (
+                "span id in capitals",
+                format!("00-{trace}-{}-01", span.to_uppercase()),
+            ),
+            ("flags of one digit", format!("00-{trace}-{span}-1")),
+            ("flags no number", format!("00-{trace}-{span}-0x")),
+            ("no flags", format!("00-{trace}-{span}")),
+            ("version 00 that goes on", format!("{VALID}-extra")),
+            ("a trailing dash", format!("{VALID}-")),
+            ("a space before", format!(" {VALID}")),
+            ("a space after", format!("{VALID} ")),
+            ("two in one line", format!("{VALID},{VALID}")),
+            ("another separator", VALID.replace('-', "_")),
+        ] {
+            assert_eq!(
+                extracted(&[("traceparent", &value), ("tracestate", "a=1")]),
+                None,
+                "{rule}: {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_repeated_traceparent_starts_a_new_trace() {
+        assert_eq!(
+            extracted(&[("traceparent", VALID), ("traceparent", VALID)]),
+            None
+        );
+    }
+
+    #[test]
+    fn several_lines_of_tracestate_are_one() {
+        let parent = extracted(&[
+            ("tracestate", "a=1"),
+            ("traceparent", VALID),
+            ("tracestate", "b=2,c=3"),
+        ])
+        .expect("a parent");
+        assert_eq!(parent.trace_state().header(), "a=1,b=2,c=3");
+    }
+
+    #[test]
+    fn several_lines_of_baggage_are_one_and_flow_on_without_a_parent() {
+        let headers = headers(&[("baggage", "a=1"), ("baggage", "b=2")]);
+        let context = w3c().extract(&headers, &Context::new()).expect("baggage");
+        assert!(!context.has_active_span());
+        assert_eq!(
+            context.baggage().get("a").map(ToString::to_string),
+            Some("1".to_owned())
+        );
+        assert_eq!(
+            context.baggage().get("b").map(ToString::to_string),
+            Some("2".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_in_the_current_context_flows_on() {
+        #[derive(Debug, PartialEq)]
+        struct Mine(u8);
+        let current = Context::new()
+            .with_value(Mine(7))
+            .with_telemetry_suppressed();
+        let context = w3c()
+            .extract(&headers(&[("traceparent", VALID)]), &current)
+            .expect("a parent");
+        assert_eq!(context.get(), Some(&Mine(7)));
+        assert!(context.is_telemetry_suppressed());
+    }
+
+    #[test]
+    fn a_current_span_of_the_callers_trace_stays_the_parent() {
+        let span_context = |trace: &str| {
+            SpanContext::new(
+                TraceId::from_hex(trace).expect("a trace id"),
+                SpanId::from_hex("1111111111111111").expect("a span id"),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::NONE,
+            )
+        };
+        for (rule, trace, parent) in [
+            ("the caller's trace", TRACE, "1111111111111111"),
+            (
+                "another trace",
+                "11111111111111111111111111111111",
+                "00f067aa0ba902b7",
+            ),
+        ] {
+            let current = Context::new().with_remote_span_context(span_context(trace));
+            let context = w3c()
+                .extract(
+                    &headers(&[("traceparent", VALID), ("baggage", "a=1")]),
+                    &current,
+                )
+                .expect("a context");
+            assert_eq!(
+                context.span().span_context().span_id().to_string(),
+                parent,
+                "{rule}"
+            );
+            assert_eq!(context.baggage().len(), 1, "{rule}");
+        }
+    }
+
+    #[test]
+    fn without_a_header_of_the_propagators_there_is_nothing_to_extract() {
+        assert!(w3c().extract(&HeaderMap::new(), &Context::new()).is_none());
+        assert!(
+            w3c()
+                .extract(&headers(&[("accept", "*/*")]), &Context::new())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_propagator_that_panics_extracts_and_injects_nothing() {
+        #[derive(Debug)]
+        struct Panics;
+        impl TextMapPropagator for Panics {
+            fn inject_context(&self, _: &Context, _: &mut dyn Injector) {
+                panic!("inject");
+            }
+            fn extract_with_context(&self, _: &Context, _: &dyn Extractor) -> Context {
+                panic!("extract");
+            }
+            fn fields(&self) -> FieldIter<'_> {
+                panic!("fields");
+            }
+        }
+        let propagation = Propagation::Given(Arc::new(Panics));
+        let mut headers = headers(&[("traceparent", VALID)]);
+        assert!(propagation.extract(&headers, &Context::new()).is_none());
+        propagation.inject(&Context::new(), &mut headers);
+        assert_eq!(headers.len(), 1);
+    }
+
+    #[test]
+    fn a_propagator_of_another_format_sees_its_headers_and_no_malformed_traceparent() {
+        #[derive(Debug)]
+        struct Sees(std::sync::Mutex<Vec<String>>, Vec<String>);
+        impl TextMapPropagator for Sees {
+            fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
+            fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+                assert_eq!(extractor.get("b3"), Some("0"));
+                assert_eq!(extractor.get("absent"), None);
+                let keys = extractor.keys().into_iter().map(str::to_owned);
+                self.0.lock().expect("not poisoned").extend(keys);
+                cx.clone()
+            }
+            fn fields(&self) -> FieldIter<'_> {
+                FieldIter::new(&self.1)
+            }
+        }
+        let sees = Arc::new(Sees(std::sync::Mutex::default(), vec!["b3".to_owned()]));
+        let context = Propagation::Given(sees.clone()).extract(
+            &headers(&[("b3", "0"), ("traceparent", "malformed")]),
+            &Context::new(),
+        );
+        assert!(context.is_some());
+        assert_eq!(*sees.0.lock().expect("not poisoned"), ["b3"]);
+    }
+}

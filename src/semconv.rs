@@ -1,0 +1,51 @@
+//! Keys, scope name and schema URL: every string that ends up in a span, in one place.
+//!
+//! Names are those of the OpenTelemetry semantic conventions 1.45.0, the release in which the
+//! `rpc.*` names used here became stable. The crate `opentelemetry-semantic-conventions` 0.33 is
+//! generated from an older release and lacks them. What begins with `api.` is this crate's own.
+
+/// Name of the instrumentation scope.
+pub(crate) const SCOPE_NAME: &str = env!("CARGO_PKG_NAME");
+/// Version of the instrumentation scope.
+pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The conventions' release that the keys below are taken from.
+pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
+
+pub(crate) const ERROR_TYPE: &str = "error.type";
+pub(crate) const HTTP_REQUEST_METHOD: &str = "http.request.method";
+pub(crate) const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
+pub(crate) const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
+pub(crate) const HTTP_ROUTE: &str = "http.route";
+pub(crate) const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
+pub(crate) const RPC_METHOD: &str = "rpc.method";
+pub(crate) const RPC_STATUS_CODE: &str = "rpc.status_code";
+pub(crate) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
+pub(crate) const SERVER_ADDRESS: &str = "server.address";
+pub(crate) const SERVER_PORT: &str = "server.port";
+pub(crate) const URL_PATH: &str = "url.path";
+pub(crate) const URL_QUERY: &str = "url.query";
+pub(crate) const URL_SCHEME: &str = "url.scheme";
+pub(crate) const USER_AGENT_ORIGINAL: &str = "user_agent.original";
+
+/// `"DEPARTED"` or `"ABORTED"`.
+pub(crate) const API_OUTCOME: &str = "api.outcome";
+/// Why the response is `ABORTED`: the reason of the terminal event.
+pub(crate) const API_ABORT_REASON: &str = "api.abort.reason";
+/// Seconds (f64) from the arrival to the head of the response.
+pub(crate) const API_TIME_TO_HEAD: &str = "api.time_to_head";
+/// Seconds (f64) from the arrival to the first non-empty data frame.
+pub(crate) const API_TIME_TO_FIRST_BYTE: &str = "api.time_to_first_byte";
+
+/// First event of every span.
+pub(crate) const EVENT_ARRIVED: &str = "api.ARRIVED";
+/// Terminal event: the message was handed on whole, and nobody said that it was not well.
+pub(crate) const EVENT_DEPARTED: &str = "api.DEPARTED";
+/// Terminal event: anything else. Carries [`EVENT_REASON`] and perhaps [`EVENT_ERROR`].
+pub(crate) const EVENT_ABORTED: &str = "api.ABORTED";
+/// Attribute of [`EVENT_ABORTED`]: the reason.
+pub(crate) const EVENT_REASON: &str = "reason";
+/// Attribute of [`EVENT_ABORTED`]: the message, where there is one.
+pub(crate) const EVENT_ERROR: &str = "error";
+
+/// Longest string, in bytes, that is taken from a request, an error or a handler's message.
+pub(crate) const MAX_STRING: usize = 1_024;

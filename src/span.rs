@@ -1,0 +1,385 @@
+//! The open span of one request: its start, what it learns of the response, and its one end.
+
+use std::fmt::{self, Display};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::{HeaderMap, request, response};
+use opentelemetry::global::ObjectSafeSpan;
+use opentelemetry::trace::{Event, SpanBuilder, SpanKind, Status};
+use opentelemetry::{Context, KeyValue};
+
+use crate::attributes::{self, AtStart, Written};
+use crate::config::Config;
+use crate::contain::{contain, text};
+use crate::delivery::{Delivery, declared_length, has_no_body};
+use crate::grpc::{self, GrpcStatus, Protocol};
+use crate::handle::SpanHandle;
+use crate::outcome::{self, Aborted, End, Head, Outcome, Stage};
+use crate::semconv as key;
+use crate::slot::{Slot, Told, has_key};
+use crate::timeline::{self, Timeline};
+
+/// What opening a request's span has come to.
+pub(crate) struct Opened {
+    /// To be current inside, if anything but what is current already: the span's, or without a span
+    /// the caller's.
+    pub(crate) context: Option<Context>,
+    pub(crate) span: Option<RequestSpan>,
+}
+
+/// An open span.
+///
+/// It is settled by its `Drop` and nowhere else: [`finish`](Self::finish) only says how it ended,
+/// and without that the request has been given up.
+pub(crate) struct RequestSpan {
+    slot: Arc<dyn Slot>,
+    config: Arc<Config>,
+    timeline: Timeline,
+    written: Written,
+    head: Head,
+    /// How long a gRPC caller waits.
+    timeout: Option<Duration>,
+    /// gRPC: the status in the head, until trailers know better.
+    grpc_status: Option<GrpcStatus>,
+    /// `None` until the head is there.
+    delivery: Option<Delivery>,
+    time_to_head: Option<Duration>,
+    time_to_first_byte: Option<Duration>,
+    /// When the last frame was handed on, if nothing was owed any more after it.
+    whole_at: Option<Instant>,
+    end: Option<End>,
+}
+
+impl RequestSpan {
+    /// Starts the span of a request and puts its handle into the request's extensions. Whatever
+    /// fails in here, the request goes on.
+    pub(crate) fn open(config: &Arc<Config>, parts: &mut request::Parts) -> Opened {
+        let current = Context::current();
+        let caller = config.propagation.extract(&parts.headers, &current);
+        let parent = caller.as_ref().unwrap_or(&current);
+        match contain(|| Self::start(config, parts, parent)).flatten() {
+            Some((span, context)) => Opened {
+                context: Some(context),
+                span: Some(span),
+            },
+            None => Opened {
+                context: caller,
+                span: None,
+            },
+        }
+    }
+
+    fn start(
+        config: &Arc<Config>,
+        parts: &mut request::Parts,
+        parent: &Context,
+    ) -> Option<(Self, Context)> {
+        if parent.is_telemetry_suppressed() || !config.lets_through(parts) {
+            return None;
+        }
+        let tracer = config.tracer.tracer()?;
+        let timeline = Timeline::start();
+        let protocol = grpc::protocol(&parts.headers);
+        let AtStart {
+            name,
+            attributes,
+            written,
+        } = attributes::at_start(parts, protocol);
+        let mut builder = SpanBuilder::from_name(name)
+            .with_kind(SpanKind::Server)
+            .with_start_time(timeline.started());
+        // Not `with_attributes`, which would collect them anew and without the spare room.
+        builder.attributes = Some(attributes);
+        let mut events = Vec::with_capacity(2);
+        events.push(Event::new(
+            key::EVENT_ARRIVED,
+            timeline.started(),
+            Vec::new(),
+            0,
+        ));
+        builder.events = Some(events);
+        let started = tracer.start(builder, parent, timeline)?;
+        let span = Self {
+            slot: Arc::clone(&started.slot),
+            config: Arc::clone(config),
+            timeline,
+            written,
+            head: Head::new(parts.method.clone(), None).with_protocol(protocol),
+            timeout: match protocol {
+                Protocol::Http => None,
+                Protocol::Grpc | Protocol::GrpcWeb => grpc::timeout(&parts.headers),
+            },
+            grpc_status: None,
+            delivery: None,
+            time_to_head: None,
+            time_to_first_byte: None,
+            whole_at: None,
+            end: None,
+        };
+        parts.extensions.insert(SpanHandle::new(
+            started.slot,
+            started.context.clone(),
+            config.propagation.clone(),
+        ));
+        Some((span, started.context))
+    }
+
+    /// Calls `f`, in which the inner service's code runs. If it unwinds, the span ends here and
+    /// now, with nothing of the request's current any more, and the panic goes on.
+    pub(crate) fn watch<R>(span: &mut Option<Self>, f: impl FnOnce() -> R) -> R {
+        struct Unwinding<'a>(&'a mut Option<RequestSpan>);
+        impl Drop for Unwinding<'_> {
+            fn drop(&mut self) {
+                if let Some(span) = self.0.take() {
+                    span.finish(End::Panicked);
+                }
+            }
+        }
+        let unwinding = Unwinding(span);
+        let returned = f();
+        std::mem::forget(unwinding);
+        returned
+    }
+
+    /// Ends the span.
+    pub(crate) fn finish(mut self, end: End) {
+        self.end = Some(end);
+    }
+
+    /// The inner service gave an error instead of a response.
+    pub(crate) fn service_error(self, error: &dyn Display) {
+        let message = self.message(error);
+        self.finish(End::ServiceError { message });
+    }
+
+    /// The body gave an error instead of a frame.
+    pub(crate) fn body_error(self, error: &dyn Display) {
+        let message = self.message(error);
+        self.finish(End::BodyError { message });
+    }
+
+    /// The head is about to be handed on. The span goes on with the body, unless the message is
+    /// complete: it can have no body, or its body is at its end (`ended`) already.
+    pub(crate) fn head(
+        mut self,
+        parts: &response::Parts,
+        ended: bool,
+        exact_size_hint: Option<u64>,
+    ) -> Option<Self> {
+        self.head.status = Some(parts.status);
+        if self.head.protocol != Protocol::Http {
+            self.grpc_status = GrpcStatus::from_headers(&parts.headers);
+        }
+        if self.slot.records() {
+            self.time_to_head = Some(self.timeline.since_start(timeline::now()));
+        }
+        if has_no_body(&self.head.method, parts.status) {
+            let grpc_status = self.grpc_status.take();
+            self.finish(End::Complete { grpc_status });
+            return None;
+        }
+        let declared = declared_length(&parts.headers, exact_size_hint);
+        let delivery = self.delivery.insert(Delivery::new(declared));
+        if ended {
+            self.over(None);
+            return None;
+        }
+        if delivery.owes_nothing() {
+            self.whole_at = Some(timeline::now());
+        }
+        Some(self)
+    }
+
+    /// The body is about to be polled.
+    pub(crate) fn polled(&mut self) {
+        if let Some(delivery) = &mut self.delivery {
+            delivery.polled();
+        }
+    }
+
+    /// A data frame is about to be handed on.
+    pub(crate) fn data(&mut self, bytes: usize) {
+        let Some(delivery) = &mut self.delivery else {
+            return;
+        };
+        let first = delivery.data(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let owes_nothing = delivery.owes_nothing();
+        if self.slot.records() && (first || owes_nothing) {
+            let now = timeline::now();
+            if first {
+                self.time_to_first_byte = Some(self.timeline.since_start(now));
+            }
+            if owes_nothing {
+                self.whole_at = Some(now);
+            }
+        }
+    }
+
+    /// The body is over, with these trailers if it had any.
+    pub(crate) fn over(mut self, trailers: Option<&HeaderMap>) {
+        if let Some(trailers) = trailers {
+            // Trailers are the last thing handed on, whatever was owed before.
+            self.whole_at = None;
+            if self.head.protocol != Protocol::Http {
+                self.grpc_status = GrpcStatus::from_headers(trailers).or(self.grpc_status.take());
+            }
+        }
+        let end = self.end_of_body();
+        self.finish(end);
+    }
+
+    /// How a body that is over has ended.
+    fn end_of_body(&mut self) -> End {
+        match self.delivery.as_ref().and_then(Delivery::mismatch) {
+            Some((declared, delivered)) => {
+                self.whole_at = None;
+                End::LengthMismatch {
+                    declared,
+                    delivered,
+                }
+            }
+            None => End::Complete {
+                grpc_status: self.grpc_status.take(),
+            },
+        }
+    }
+
+    /// How a request has ended of which nobody said so: it was dropped.
+    fn given_up(&mut self) -> End {
+        if thread::panicking() {
+            return End::Panicked;
+        }
+        let stage = match &self.delivery {
+            Some(delivery) if delivery.owes_nothing() => return self.end_of_body(),
+            Some(delivery) if delivery.was_polled() => Stage::Midway,
+            Some(_) => Stage::Unread,
+            None => Stage::BeforeHead,
+        };
+        End::Dropped {
+            stage,
+            past_deadline: self
+                .timeout
+                .is_some_and(|timeout| self.timeline.since_start(timeline::now()) >= timeout),
+        }
+    }
+
+    fn message(&self, error: &dyn Display) -> Option<String> {
+        if self.slot.records() {
+            text(error)
+        } else {
+            None
+        }
+    }
+
+    /// Writes what is known at the end. A panic on the way leaves the rest unwritten.
+    fn write(&self, span: &mut dyn ObjectSafeSpan, told: Told, at: SystemTime, end: &End) {
+        let Told {
+            verdict,
+            disconnect_allowed,
+            route,
+            attributes: handlers,
+            ..
+        } = told;
+        let tolerated = disconnect_allowed || !self.config.disconnect_is_error;
+        let outcome = self
+            .config
+            .classify(&self.head, end, verdict.as_ref())
+            .map(|outcome| tolerate(outcome, tolerated));
+
+        let mut attributes = Vec::with_capacity(8 + handlers.len());
+        attributes::of_response(&self.head, end, &mut attributes);
+        for (key, time) in [
+            (key::API_TIME_TO_HEAD, self.time_to_head),
+            (key::API_TIME_TO_FIRST_BYTE, self.time_to_first_byte),
+        ] {
+            if let Some(time) = time {
+                attributes.push(KeyValue::new(key, time.as_secs_f64()));
+            }
+        }
+        if let Some(outcome) = &outcome {
+            attributes::of_outcome(outcome, &mut attributes);
+        }
+        if let Some(route) = route
+            && self.head.protocol == Protocol::Http
+            && !self.written.has(key::HTTP_ROUTE)
+        {
+            let (name, attribute) = attributes::late_route(&self.head, route);
+            attributes.push(attribute);
+            span.update_name(name.into());
+        }
+        for attribute in handlers {
+            let taken = self.written.has(attribute.key.as_str());
+            if !taken && !has_key(&attributes, &attribute.key) {
+                attributes.push(attribute);
+            }
+        }
+        for attribute in attributes {
+            span.set_attribute(attribute);
+        }
+        if let Some(outcome) = outcome {
+            write_outcome(span, outcome, at);
+        }
+    }
+}
+
+impl Drop for RequestSpan {
+    fn drop(&mut self) {
+        let end = match self.end.take() {
+            Some(end) => end,
+            None => self.given_up(),
+        };
+        let at = match end {
+            End::Complete { .. } => self.whole_at,
+            _ => None,
+        };
+        self.slot.settle(at, &mut |span, told, at| {
+            self.write(span, told, at, &end);
+        });
+    }
+}
+
+/// What cannot be lost: the status, once, and the terminal event, last.
+fn write_outcome(span: &mut dyn ObjectSafeSpan, outcome: Outcome, at: SystemTime) {
+    let Outcome::Aborted(aborted) = outcome else {
+        span.add_event_with_timestamp(key::EVENT_DEPARTED.into(), at, Vec::new());
+        return;
+    };
+    let Aborted {
+        reason,
+        error_type,
+        message,
+    } = aborted;
+    if error_type.is_some() {
+        span.set_status(Status::error(message.clone().unwrap_or_default()));
+    }
+    let mut attributes = vec![KeyValue::new(key::EVENT_REASON, reason)];
+    attributes.extend(message.map(|message| KeyValue::new(key::EVENT_ERROR, message)));
+    span.add_event_with_timestamp(key::EVENT_ABORTED.into(), at, attributes);
+}
+
+/// A client that left is no error if it was meant to, or by the layer's policy.
+fn tolerate(outcome: Outcome, tolerated: bool) -> Outcome {
+    match outcome {
+        Outcome::Aborted(mut aborted)
+            if tolerated
+                && matches!(
+                    aborted.reason,
+                    outcome::CLIENT_DISCONNECT | outcome::GENERATOR_EXIT
+                ) =>
+        {
+            aborted.error_type = None;
+            Outcome::Aborted(aborted)
+        }
+        other => other,
+    }
+}
+
+impl fmt::Debug for RequestSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RequestSpan")
+            .field(self.slot.span_context())
+            .finish()
+    }
+}

@@ -1,0 +1,92 @@
+//! The clock of one request: the wall-clock time of its start plus monotonic time since.
+//!
+//! A span whose times were all read from the wall clock could end before it began. Here the wall
+//! clock is read once; every later moment is an [`Instant`], turned back with [`Timeline::at`].
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// Start of a request, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeline {
+    wall: SystemTime,
+    start: Instant,
+}
+
+impl Timeline {
+    /// A request that starts now.
+    pub(crate) fn start() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            start: now(),
+        }
+    }
+
+    /// When the request started.
+    pub(crate) fn started(&self) -> SystemTime {
+        self.wall
+    }
+
+    /// Time from the start to `moment`.
+    pub(crate) fn since_start(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.start)
+    }
+
+    /// The wall-clock time of `moment`, by this request's clock.
+    pub(crate) fn at(&self, moment: Instant) -> SystemTime {
+        self.wall + self.since_start(moment)
+    }
+}
+
+/// The one place that reads the monotonic clock.
+#[cfg(not(test))]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+pub(crate) use mock::now;
+
+/// A clock that stands still until a test moves it.
+#[cfg(test)]
+pub(crate) mod mock {
+    use std::cell::Cell;
+    use std::sync::OnceLock;
+    use std::time::{Duration, Instant};
+
+    thread_local!(static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) });
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+
+    pub(crate) fn now() -> Instant {
+        *EPOCH.get_or_init(Instant::now) + ELAPSED.get()
+    }
+
+    /// Moves this thread's clock on.
+    pub(crate) fn advance(by: Duration) {
+        ELAPSED.set(ELAPSED.get() + by);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_the_start_plus_what_has_passed() {
+        let timeline = Timeline::start();
+        mock::advance(Duration::from_millis(1_500));
+        let moment = now();
+        assert_eq!(timeline.since_start(moment), Duration::from_millis(1_500));
+        assert_eq!(
+            timeline.at(moment),
+            timeline.started() + Duration::from_millis(1_500)
+        );
+    }
+
+    #[test]
+    fn a_moment_before_the_start_is_the_start() {
+        let before = now();
+        mock::advance(Duration::from_secs(1));
+        let timeline = Timeline::start();
+        assert_eq!(timeline.at(before), timeline.started());
+    }
+}

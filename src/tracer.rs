@@ -1,0 +1,220 @@
+//! Provider to slot and context: the only file that names a `Tracer`.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use opentelemetry::trace::noop::NoopTracer;
+use opentelemetry::trace::{
+    Span, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer, TracerProvider,
+};
+use opentelemetry::{Context, InstrumentationScope, global};
+
+use crate::contain::contain;
+use crate::semconv::{SCHEMA_URL, SCOPE_NAME, SCOPE_VERSION};
+use crate::slot::{Slot, SpanSlot, ThinSpan};
+use crate::timeline::Timeline;
+
+/// A span that has started.
+pub(crate) struct Started {
+    pub(crate) slot: Arc<dyn Slot>,
+    /// The context its children are made in.
+    pub(crate) context: Context,
+}
+
+/// Where spans come from.
+#[derive(Clone)]
+pub(crate) enum TracerSource {
+    /// The process-wide provider, looked for until it is a real one.
+    Global(Arc<GlobalTracer>),
+    /// The layer's own; `None` if it was given one that makes no spans.
+    Given(Option<Arc<dyn StartSpan>>),
+}
+
+impl TracerSource {
+    /// The global provider, whenever it will be set.
+    pub(crate) fn global() -> Self {
+        Self::Global(Arc::new(GlobalTracer {
+            found: OnceLock::new(),
+            requests: AtomicU64::new(0),
+        }))
+    }
+
+    /// This provider.
+    pub(crate) fn given<P>(provider: &P) -> Self
+    where
+        P: TracerProvider,
+        P::Tracer: Send + Sync + 'static,
+        <P::Tracer as Tracer>::Span: Send + Sync + 'static,
+    {
+        let makes_no_spans = TypeId::of::<P::Tracer>() == TypeId::of::<NoopTracer>();
+        Self::Given((!makes_no_spans).then(|| {
+            let tracer: Arc<dyn StartSpan> = Arc::new(provider.tracer_with_scope(scope()));
+            tracer
+        }))
+    }
+
+    /// The tracer for this request, if there is one.
+    pub(crate) fn tracer(&self) -> Option<FoundTracer<'_>> {
+        match self {
+            Self::Global(global) => global.tracer(),
+            Self::Given(tracer) => tracer.as_deref().map(FoundTracer::Known),
+        }
+    }
+}
+
+impl fmt::Debug for TracerSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Global(_) => "Global",
+            Self::Given(_) => "Given",
+        })
+    }
+}
+
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE_NAME)
+        .with_version(SCOPE_VERSION)
+        .with_schema_url(SCHEMA_URL)
+        .build()
+}
+
+/// The global provider's tracer, once there is a real one.
+///
+/// A tracer got before the provider was set would make no spans for ever, and asking at every
+/// request would cost a lock and an allocation. So it is asked at the 1st, 2nd, 4th … request and
+/// then at every 1,024th, until it makes a span; that tracer is kept.
+pub(crate) struct GlobalTracer {
+    found: OnceLock<Arc<dyn StartSpan>>,
+    requests: AtomicU64,
+}
+
+/// How many requests pass at most before the global provider is asked again.
+const ASK_EVERY: u64 = 1_024;
+
+impl GlobalTracer {
+    fn tracer(&self) -> Option<FoundTracer<'_>> {
+        if let Some(tracer) = self.found.get() {
+            return Some(FoundTracer::Known(tracer.as_ref()));
+        }
+        let request = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        if request.is_power_of_two() && request < ASK_EVERY || request.is_multiple_of(ASK_EVERY) {
+            let tracer: Arc<dyn StartSpan> =
+                contain(|| Arc::new(global::tracer_with_scope(scope())))?;
+            Some(FoundTracer::Candidate(self, tracer))
+        } else {
+            None
+        }
+    }
+}
+
+/// A tracer for one request.
+pub(crate) enum FoundTracer<'a> {
+    /// One that makes spans.
+    Known(&'a dyn StartSpan),
+    /// One that may be the API's no-op.
+    Candidate(&'a GlobalTracer, Arc<dyn StartSpan>),
+}
+
+impl FoundTracer<'_> {
+    /// Starts a span; `None` if the tracer makes none for this request, or panics.
+    pub(crate) fn start(
+        &self,
+        builder: SpanBuilder,
+        parent: &Context,
+        timeline: Timeline,
+    ) -> Option<Started> {
+        match self {
+            Self::Known(tracer) => contain(|| tracer.start(builder, parent, timeline))?.ok(),
+            Self::Candidate(global, tracer) => {
+                let started = contain(|| tracer.start(builder, parent, timeline))?;
+                let is_no_op = match &started {
+                    Ok(_) => false,
+                    Err(answer) => contain(|| is_no_op(tracer.as_ref(), answer, parent))?,
+                };
+                if !is_no_op {
+                    // Another request may have been faster; its tracer is as good.
+                    let _ = global.found.set(Arc::clone(tracer));
+                }
+                started.ok()
+            }
+        }
+    }
+}
+
+/// A tracer whose type is forgotten.
+pub(crate) trait StartSpan: Send + Sync {
+    /// Starts a span. An error is the answer of a tracer that made none: the span context of its
+    /// parent, or an invalid one.
+    fn start(
+        &self,
+        builder: SpanBuilder,
+        parent: &Context,
+        timeline: Timeline,
+    ) -> Result<Started, SpanContext>;
+}
+
+impl<T> StartSpan for T
+where
+    T: Tracer + Send + Sync,
+    T::Span: Send + Sync + 'static,
+{
+    fn start(
+        &self,
+        builder: SpanBuilder,
+        parent: &Context,
+        timeline: Timeline,
+    ) -> Result<Started, SpanContext> {
+        let mut span = self.build_with_context(builder, parent);
+        let span_context = span.span_context();
+        let has_own_id = span_context.is_valid()
+            && span_context.span_id() != parent.span().span_context().span_id();
+        if !has_own_id && !span.is_recording() {
+            let answer = span_context.clone();
+            // It was started, whatever it is.
+            contain(|| span.end());
+            contain(|| drop(span));
+            return Err(answer);
+        }
+        let slot: Arc<dyn Slot> = Arc::new(SpanSlot::new(span, timeline));
+        let context = if has_own_id {
+            parent.with_span(ThinSpan(Arc::clone(&slot)))
+        } else {
+            // An invalid span in a context would cut the children off from the caller's trace.
+            parent.clone()
+        };
+        Ok(Started { slot, context })
+    }
+}
+
+/// Whether the tracer that gave this answer, instead of a span under `parent`, is the API's no-op.
+///
+/// The no-op hands back its parent's span context, or an invalid one where there is no parent. A
+/// sampler's "no" may be an invalid one too: there the answer to an unsampled, made-up parent tells
+/// them apart.
+fn is_no_op(tracer: &dyn StartSpan, answer: &SpanContext, parent: &Context) -> bool {
+    if answer.is_valid() {
+        return true;
+    }
+    if parent.span().span_context().is_valid() {
+        return false;
+    }
+    let made_up = SpanContext::new(
+        TraceId::from(1),
+        SpanId::from(1),
+        TraceFlags::NOT_SAMPLED,
+        true,
+        TraceState::NONE,
+    );
+    let parent = Context::new().with_remote_span_context(made_up.clone());
+    let builder = SpanBuilder::from_name(SCOPE_NAME);
+    match tracer.start(builder, &parent, Timeline::start()) {
+        Ok(started) => {
+            started.slot.settle(None, &mut |_, _, _| {});
+            false
+        }
+        Err(answer) => answer.span_id() == made_up.span_id(),
+    }
+}
