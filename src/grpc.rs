@@ -205,7 +205,10 @@ fn percent_decoded(encoded: &[u8]) -> String {
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut rest = encoded;
     while let [byte, tail @ ..] = rest {
-        let escaped = tail.first_chunk().filter(|_| *byte == b'%').and_then(hex);
+        let escaped = tail
+            .first_chunk()
+            .filter(|_| *byte == b'%')
+            .and_then(|digits| hex(*digits));
         decoded.push(escaped.unwrap_or(*byte));
         rest = if escaped.is_some() { &tail[2..] } else { tail };
     }
@@ -213,9 +216,9 @@ fn percent_decoded(encoded: &[u8]) -> String {
 }
 
 /// The byte that two hexadecimal digits stand for.
-fn hex([high, low]: &[u8; 2]) -> Option<u8> {
+fn hex([high, low]: [u8; 2]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
 #[cfg(test)]

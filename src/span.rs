@@ -330,9 +330,10 @@ impl Drop for RequestSpan {
             Some(end) => end,
             None => self.given_up(),
         };
-        let at = match end {
-            End::Complete { .. } => self.whole_at,
-            _ => None,
+        let at = if let End::Complete { .. } = end {
+            self.whole_at
+        } else {
+            None
         };
         self.slot.settle(at, &mut |span, told, at| {
             self.write(span, told, at, &end);
@@ -360,20 +361,17 @@ fn write_outcome(span: &mut dyn ObjectSafeSpan, outcome: Outcome, at: SystemTime
 }
 
 /// A client that left is no error if it was meant to, or by the layer's policy.
-fn tolerate(outcome: Outcome, tolerated: bool) -> Outcome {
-    match outcome {
-        Outcome::Aborted(mut aborted)
-            if tolerated
-                && matches!(
-                    aborted.reason,
-                    outcome::CLIENT_DISCONNECT | outcome::GENERATOR_EXIT
-                ) =>
-        {
-            aborted.error_type = None;
-            Outcome::Aborted(aborted)
-        }
-        other => other,
+fn tolerate(mut outcome: Outcome, tolerated: bool) -> Outcome {
+    if let Outcome::Aborted(aborted) = &mut outcome
+        && tolerated
+        && matches!(
+            aborted.reason,
+            outcome::CLIENT_DISCONNECT | outcome::GENERATOR_EXIT
+        )
+    {
+        aborted.error_type = None;
     }
+    outcome
 }
 
 impl fmt::Debug for RequestSpan {

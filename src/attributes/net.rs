@@ -10,19 +10,12 @@ use crate::contain::cut;
 /// Address and port: of `:authority` or an absolute target, else of the Host header. An IPv6
 /// address stands without its brackets; a port that was not sent is not guessed.
 pub(super) fn server(parts: &request::Parts, attributes: &mut Attributes) {
-    let from_header;
-    let authority = match parts.uri.authority() {
-        Some(authority) => authority,
-        None => {
-            let host = parts.headers.get(HOST);
-            match host.and_then(|host| Authority::try_from(host.as_bytes()).ok()) {
-                Some(authority) => {
-                    from_header = authority;
-                    &from_header
-                }
-                None => return,
-            }
-        }
+    let of_target = parts.uri.authority().cloned();
+    let Some(authority) = of_target.or_else(|| {
+        let host = parts.headers.get(HOST)?;
+        Authority::try_from(host.as_bytes()).ok()
+    }) else {
+        return;
     };
     let host = authority.host();
     let address = host

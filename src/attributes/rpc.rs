@@ -13,17 +13,13 @@ use crate::outcome::End;
 pub(super) fn at_start(parts: &request::Parts, attributes: &mut Attributes) -> Cow<'static, str> {
     attributes.set(StartKey::RpcSystem, "grpc");
     net::server(parts, attributes);
-    match method(parts.uri.path()) {
-        Some(method) => {
-            let method = cut(method).to_owned();
-            attributes.set(StartKey::RpcMethod, method.clone());
-            Cow::Owned(method)
-        }
-        None => {
-            attributes.set(StartKey::RpcMethod, "_OTHER");
-            Cow::Borrowed("grpc")
-        }
-    }
+    let Some(method) = method(parts.uri.path()) else {
+        attributes.set(StartKey::RpcMethod, "_OTHER");
+        return Cow::Borrowed("grpc");
+    };
+    let method = cut(method).to_owned();
+    attributes.set(StartKey::RpcMethod, method.clone());
+    Cow::Owned(method)
 }
 
 /// `service/method` in a path of that form.
@@ -55,7 +51,6 @@ mod tests {
     use http::{Request, Version};
 
     use super::super::tests::started;
-    use super::*;
 
     #[test]
     fn a_call() {

@@ -1,0 +1,268 @@
+//! Spans as they were exported.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry::{Array, Context, Value};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::trace::{
+    InMemorySpanExporter, InMemorySpanExporterBuilder, SdkTracerProvider, Span, SpanData,
+    SpanProcessor,
+};
+use tower_api_span::ApiSpanLayer;
+
+/// A provider of its own, whose spans can be read when they have ended.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    pub provider: SdkTracerProvider,
+    exporter: InMemorySpanExporter,
+    counts: Counts,
+}
+
+/// Counts starts and ends, which an exporter cannot.
+#[derive(Clone, Debug, Default)]
+struct Counts {
+    starts: Arc<AtomicUsize>,
+    ends: Arc<AtomicUsize>,
+}
+
+impl SpanProcessor for Counts {
+    fn on_start(&self, _: &mut Span, _: &Context) {
+        self.starts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn on_end(&self, _: SpanData) {
+        self.ends.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Recorder {
+    pub fn new() -> Self {
+        let exporter = InMemorySpanExporterBuilder::new().build();
+        let counts = Counts::default();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(counts.clone())
+            .with_simple_exporter(exporter.clone())
+            .build();
+        Self {
+            provider,
+            exporter,
+            counts,
+        }
+    }
+
+    /// A layer whose spans are recorded here, with W3C propagation.
+    pub fn layer(&self) -> ApiSpanLayer {
+        ApiSpanLayer::new()
+            .tracer_provider(&self.provider)
+            .propagator(w3c())
+    }
+
+    /// How many spans have started, of the layer's or anybody's.
+    pub fn starts(&self) -> usize {
+        self.counts.starts.load(Ordering::SeqCst)
+    }
+
+    /// How many spans have ended.
+    pub fn ends(&self) -> usize {
+        self.counts.ends.load(Ordering::SeqCst)
+    }
+
+    /// All spans that have ended, the layer's looked over.
+    pub fn spans(&self) -> Vec<SpanData> {
+        let spans = self.exporter.get_finished_spans().expect("spans");
+        for span in spans.iter().filter(|span| is_server(span)) {
+            Seen(span.clone()).look_over();
+        }
+        spans
+    }
+
+    /// The layer's span that has ended. Panics unless it is the only one that has started.
+    pub fn only(&self) -> Seen {
+        let mut servers: Vec<_> = self.spans().into_iter().filter(is_server).collect();
+        assert_eq!(servers.len(), 1, "one span of the layer has ended");
+        assert_eq!(self.starts(), self.ends(), "all spans have ended");
+        Seen(servers.remove(0))
+    }
+
+    /// The span of this name, of whatever kind.
+    pub fn named(&self, name: &str) -> SpanData {
+        let spans = self.spans();
+        let named = spans.into_iter().find(|span| span.name == name);
+        named.unwrap_or_else(|| panic!("no span {name} has ended"))
+    }
+}
+
+pub fn w3c() -> opentelemetry::propagation::TextMapCompositePropagator {
+    opentelemetry::propagation::TextMapCompositePropagator::new(vec![
+        Box::new(TraceContextPropagator::new()),
+        Box::new(BaggagePropagator::new()),
+    ])
+}
+
+pub fn is_server(span: &SpanData) -> bool {
+    span.span_kind == SpanKind::Server
+}
+
+/// A span of the layer.
+#[derive(Debug)]
+pub struct Seen(pub SpanData);
+
+impl Seen {
+    /// `DEPARTED`, `ABORTED(reason)`, or `none` without a terminal event.
+    pub fn outcome(&self) -> String {
+        let terminal = self.0.events.iter().find(|event| is_terminal(&event.name));
+        match terminal {
+            None => "none".to_owned(),
+            Some(event) if event.name == "api.DEPARTED" => "DEPARTED".to_owned(),
+            Some(_) => format!(
+                "ABORTED({})",
+                self.event_attribute("reason").expect("a reason")
+            ),
+        }
+    }
+
+    /// The message in the terminal event.
+    pub fn error(&self) -> Option<String> {
+        self.event_attribute("error")
+    }
+
+    fn event_attribute(&self, key: &str) -> Option<String> {
+        let terminal = self
+            .0
+            .events
+            .iter()
+            .find(|event| is_terminal(&event.name))?;
+        let attribute = terminal.attributes.iter().find(|kv| kv.key.as_str() == key);
+        attribute.map(|kv| kv.value.to_string())
+    }
+
+    /// An attribute's value.
+    pub fn value(&self, key: &str) -> Option<Value> {
+        value(&self.0, key)
+    }
+
+    /// An attribute's value as text.
+    pub fn attribute(&self, key: &str) -> Option<String> {
+        self.value(key).map(|value| value.to_string())
+    }
+
+    pub fn status(&self) -> &Status {
+        &self.0.status
+    }
+
+    pub fn is_error(&self) -> bool {
+        matches!(self.0.status, Status::Error { .. })
+    }
+
+    /// `start` to `end`.
+    pub fn duration(&self) -> Duration {
+        self.0
+            .end_time
+            .duration_since(self.0.start_time)
+            .expect("it ended after it started")
+    }
+
+    /// The names of the events, in order.
+    pub fn events(&self) -> Vec<String> {
+        self.0
+            .events
+            .iter()
+            .map(|event| event.name.to_string())
+            .collect()
+    }
+
+    /// What is true of every span of the layer, whatever happened.
+    fn look_over(&self) {
+        let Self(span) = self;
+        assert_eq!(span.instrumentation_scope.name(), "tower-api-span");
+        let mut keys: Vec<_> = span.attributes.iter().map(|kv| kv.key.as_str()).collect();
+        keys.sort_unstable();
+        let all = keys.len();
+        keys.dedup();
+        assert_eq!(
+            keys.len(),
+            all,
+            "a key is there twice: {:?}",
+            span.attributes
+        );
+        for kv in &span.attributes {
+            let empty = match &kv.value {
+                Value::String(text) => text.as_str().is_empty(),
+                Value::Array(Array::String(texts)) => {
+                    texts.iter().any(|text| text.as_str().is_empty())
+                }
+                _ => false,
+            };
+            assert!(!empty, "{} is empty", kv.key);
+        }
+        assert_eq!(
+            span.events.first().map(|event| event.name.as_ref()),
+            Some("api.ARRIVED")
+        );
+        let terminals = span
+            .events
+            .iter()
+            .filter(|event| is_terminal(&event.name))
+            .count();
+        assert!(terminals <= 1, "{terminals} terminal events");
+        if terminals == 1 {
+            let last = span.events.last().expect("an event");
+            assert!(
+                is_terminal(&last.name),
+                "the terminal event is not the last"
+            );
+            let said = self.attribute("api.outcome").expect("api.outcome");
+            assert_eq!(format!("api.{said}"), last.name);
+            assert_eq!(
+                self.attribute("api.abort.reason"),
+                self.event_attribute("reason")
+            );
+            let error_type = self.attribute("error.type");
+            assert_eq!(
+                error_type.is_some(),
+                self.is_error(),
+                "error.type {error_type:?}"
+            );
+        }
+        assert_ne!(span.status, Status::Ok);
+        let times: Vec<SystemTime> = std::iter::once(span.start_time)
+            .chain(span.events.iter().map(|event| event.timestamp))
+            .chain([span.end_time])
+            .collect();
+        assert!(times.is_sorted(), "times fall: {times:?}");
+    }
+}
+
+/// An attribute of any span. Panics if its key is there twice.
+pub fn value(span: &SpanData, key: &str) -> Option<Value> {
+    let mut values = span
+        .attributes
+        .iter()
+        .filter(|kv| kv.key.as_str() == key)
+        .map(|kv| kv.value.clone());
+    let value = values.next();
+    assert_eq!(values.next(), None, "{key} is there twice");
+    value
+}
+
+fn is_terminal(event: &str) -> bool {
+    matches!(event, "api.DEPARTED" | "api.ABORTED")
+}
