@@ -9,5 +9,7 @@
     reason = "a test fails on what it does not expect"
 )]
 
+mod properties;
 mod states;
 mod support;
+mod types;
