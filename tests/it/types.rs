@@ -46,7 +46,7 @@ assert_not_impl_any!(ResponseBody<PhantomPinned>: Unpin);
 assert_not_impl_any!(ResponseBody<fn(&())>: Default);
 
 /// The places in an axum application.
-fn _axum() -> Router {
+fn in_axum() -> Router {
     async fn handler(_: SpanHandle) -> &'static str {
         "ok"
     }
@@ -69,7 +69,7 @@ fn _axum() -> Router {
 }
 
 /// tower-http's layers outside and inside.
-fn _tower_http() -> Router {
+fn among_tower_http() -> Router {
     let timeout = || TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::MAX);
     Router::new()
         .route("/", get(|| async { "ok" }))
@@ -96,7 +96,8 @@ fn _tower_http() -> Router {
 }
 
 /// In front of hyper, on both protocols.
-async fn _hyper(io: hyper_util::rt::TokioIo<tokio::net::TcpStream>) {
+#[expect(dead_code, reason = "that it compiles is the test")]
+async fn before_hyper(io: hyper_util::rt::TokioIo<tokio::net::TcpStream>) {
     let service = ServiceBuilder::new().layer(ApiSpanLayer::new()).service_fn(
         async |_: Request<hyper::body::Incoming>| {
             Ok::<_, Infallible>(Response::new(Full::new(bytes::Bytes::new())))
@@ -111,7 +112,8 @@ async fn _hyper(io: hyper_util::rt::TokioIo<tokio::net::TcpStream>) {
 }
 
 /// In front of tonic's services.
-async fn _tonic() {
+#[expect(dead_code, reason = "that it compiles is the test")]
+async fn before_tonic() {
     let (_, health) = tonic_health::server::health_reporter();
     tonic::transport::Server::builder()
         .layer(ApiSpanLayer::new())
@@ -122,7 +124,7 @@ async fn _tonic() {
 }
 
 /// Errors that can only be displayed, boxed errors, and bodies that cannot be moved.
-fn _errors() -> impl Service<Request<()>> {
+fn with_any_error() -> impl Service<Request<()>> {
     struct OnlyDisplay;
     impl std::fmt::Display for OnlyDisplay {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -144,5 +146,5 @@ fn _errors() -> impl Service<Request<()>> {
 #[test]
 fn the_layer_goes_where_these_functions_put_it() {
     // Built, not only compiled: axum refuses some routers when they are made.
-    drop((_axum(), _tower_http(), _errors()));
+    drop((in_axum(), among_tower_http(), with_any_error()));
 }

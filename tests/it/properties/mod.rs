@@ -29,7 +29,7 @@ use crate::support::body::{Boom, ScriptedBody};
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{poll, poll_frame};
 use model::{Ended, Model, Saw};
-use script::{Act, Answer, Call, Inner, Script, Thread, scripts};
+use script::{Act, Call, Inner, Script, Thread, scripts};
 
 fn config() -> ProptestConfig {
     let persistence = FileFailurePersistence::WithSource("regressions");
@@ -220,16 +220,26 @@ fn frame_seen(frame: &Frame<Bytes>) -> Saw {
     }
 }
 
-/// Plays a script with the layer and without, and checks each step.
+/// A script being played, with the layer and without.
+struct Play<'a, B> {
+    script: &'a Script,
+    at: Recorder,
+    model: Model<'a>,
+    handler: Handler,
+    reader: Reader<B>,
+    bare: Reader<ScriptedBody>,
+    /// The future has given something, and may not be polled again.
+    done: bool,
+    /// The body has given `None`.
+    exhausted: bool,
+    polls: usize,
+}
+
+/// Plays a script and checks each step.
 fn play(script: &Script) {
     let at = Recorder::new();
-    let mut model = Model::new(script);
     let handler = Handler::default();
-    let answer: Option<&Answer> = match &script.service {
-        Inner::Answers(answer) => Some(answer),
-        _ => None,
-    };
-
+    let mut model = Model::new(script);
     let mut service = at.layer().layer(service_fn({
         let (script, handler) = (script.clone(), handler.clone());
         move |request: Request<()>| {
@@ -242,95 +252,109 @@ fn play(script: &Script) {
         }
     }));
     let called = catch_unwind(AssertUnwindSafe(|| service.call(script.request())));
-    let (mut reader, mut bare) = match called {
-        Ok(future) => (
-            Reader::Future(Box::pin(future)),
-            Reader::Future(Box::pin(inner(script.clone(), None)) as BoxFuture<_>),
-        ),
-        Err(_) => {
-            model.polled_future(&Saw::Panic, None, false);
-            (Reader::Gone, Reader::Gone)
-        }
+    let (reader, bare) = if let Ok(future) = called {
+        let bare: BoxFuture<_> = Box::pin(inner(script.clone(), None));
+        (Reader::Future(Box::pin(future)), Reader::Future(bare))
+    } else {
+        model.polled_future(&Saw::Panic, None, false);
+        (Reader::Gone, Reader::Gone)
     };
-    assert_eq!(at.starts(), 1);
-
-    let mut done = false;
-    let mut exhausted = false;
-    let mut polls = 0;
-    for act in script.acts.iter().cloned().chain([Act::Drop]) {
-        if reader.is_gone() {
-            break;
-        }
-        match act {
-            // A future is not polled again once it has given something.
-            Act::Poll | Act::PollSaying(_) if done && !reader.is_body() => {}
-            Act::Poll | Act::PollSaying(_) => {
-                if let Act::PollSaying(call) = act {
-                    handler.next.lock().expect("not poisoned").push_back(call);
-                    if !exhausted {
-                        model.say(call);
-                    }
-                }
-                let was_body = reader.is_body();
-                let (saw, head) = reader.poll();
-                handler.next.lock().expect("not poisoned").clear();
-                if exhausted {
-                    assert_eq!(saw, Saw::None, "after None comes None");
-                } else {
-                    let (bare_saw, bare_head) = bare.poll();
-                    assert_eq!(saw, bare_saw, "what the bare service gives");
-                    assert_eq!(head, bare_head, "the head of the bare service");
-                    let at_end = bare.ask().is_some_and(|asked| asked.0);
-                    if was_body {
-                        polls += 1;
-                        model.polled_body(&saw, at_end);
-                        exhausted = saw == Saw::None;
-                    } else {
-                        done = saw != Saw::Pending;
-                        model.polled_future(&saw, answer, at_end);
-                    }
-                }
-            }
-            Act::Ask => assert_eq!(reader.ask(), bare.ask(), "what the bare body says"),
-            Act::Say(call, Thread::This) => {
-                say(&handler.handle(), call);
-                model.say(call);
-            }
-            Act::Say(call, Thread::Another) => {
-                let handle = handler.handle();
-                std::thread::scope(|scope| scope.spawn(|| say(&handle, call)).join())
-                    .expect("no panic");
-                model.say(call);
-            }
-            Act::Drop | Act::DropUnwinding => {
-                if let (Some(call), true) = (script.destructor, reader.is_body()) {
-                    model.say(call);
-                }
-                let unwinding = matches!(act, Act::DropUnwinding);
-                reader.drop(unwinding);
-                model.dropped(unwinding);
-            }
-        }
-        let ended = usize::from(model.ended().is_some());
-        assert_eq!(
-            (at.starts(), at.ends()),
-            (1, ended),
-            "one start; ended by now: {ended}"
-        );
-    }
-    assert_eq!(
-        handler.polls.load(Ordering::SeqCst),
-        polls,
-        "polls of the inner body"
-    );
-    // Whatever is said after the end is not heard.
-    say(&handler.handle(), Call::Abort("too late", ""));
-    assert_eq!((at.starts(), at.ends()), (1, 1), "one end for one start");
-    check(
-        &at.only(),
-        model.ended().expect("the model has ended"),
+    let play = Play {
         script,
-    );
+        at,
+        model,
+        handler,
+        reader,
+        bare,
+        done: false,
+        exhausted: false,
+        polls: 0,
+    };
+    play.run();
+}
+
+impl<B> Play<'_, B>
+where
+    B: Body<Data = Bytes, Error = Boom> + Unpin,
+{
+    fn run(mut self) {
+        for act in self.script.acts.iter().chain([&Act::Drop]) {
+            if !self.reader.is_gone() {
+                self.act(act);
+            }
+            let ended = usize::from(self.model.ended().is_some());
+            let counted = (self.at.starts(), self.at.ends());
+            assert_eq!(counted, (1, ended), "starts and ends after {act:?}");
+        }
+        let polls = self.handler.polls.load(Ordering::SeqCst);
+        assert_eq!(polls, self.polls, "polls of the inner body");
+        // Whatever is said after the end is not heard.
+        say(&self.handler.handle(), Call::Abort("too late", ""));
+        assert_eq!((self.at.starts(), self.at.ends()), (1, 1));
+        let ended = self.model.ended().expect("the model has ended");
+        check(&self.at.only(), ended, self.script);
+    }
+
+    fn act(&mut self, act: &Act) {
+        match act {
+            Act::Poll => self.poll(None),
+            Act::PollSaying(call) => self.poll(Some(*call)),
+            Act::Ask => assert_eq!(self.reader.ask(), self.bare.ask(), "what the body says"),
+            Act::Say(call, thread) => {
+                let handle = self.handler.handle();
+                if *thread == Thread::This {
+                    say(&handle, *call);
+                } else {
+                    std::thread::scope(|scope| scope.spawn(|| say(&handle, *call)).join())
+                        .expect("no panic");
+                }
+                self.model.say(*call);
+            }
+            Act::Drop => self.drop(false),
+            Act::DropUnwinding => self.drop(true),
+        }
+    }
+
+    fn poll(&mut self, saying: Option<Call>) {
+        let was_body = self.reader.is_body();
+        if self.done && !was_body {
+            return;
+        }
+        if let Some(call) = saying.filter(|_| !self.exhausted) {
+            let mut next = self.handler.next.lock().expect("not poisoned");
+            next.push_back(call);
+            self.model.say(call);
+        }
+        let (saw, head) = self.reader.poll();
+        if self.exhausted {
+            assert_eq!(saw, Saw::None, "after None comes None");
+            return;
+        }
+        let (bare_saw, bare_head) = self.bare.poll();
+        assert_eq!(saw, bare_saw, "what the bare service gives");
+        assert_eq!(head, bare_head, "the head of the bare service");
+        let at_end = self.bare.ask().is_some_and(|asked| asked.0);
+        if was_body {
+            self.polls += 1;
+            self.exhausted = saw == Saw::None;
+            self.model.polled_body(&saw, at_end);
+        } else {
+            self.done = saw != Saw::Pending;
+            let answer = match &self.script.service {
+                Inner::Answers(answer) => Some(answer),
+                Inner::PanicsInCall | Inner::PanicsInPoll | Inner::Errs => None,
+            };
+            self.model.polled_future(&saw, answer, at_end);
+        }
+    }
+
+    fn drop(&mut self, unwinding: bool) {
+        if let Some(call) = self.script.destructor.filter(|_| self.reader.is_body()) {
+            self.model.say(call);
+        }
+        self.reader.drop(unwinding);
+        self.model.dropped(unwinding);
+    }
 }
 
 fn check(span: &Seen, ended: &Ended, script: &Script) {
@@ -360,19 +384,16 @@ fn check(span: &Seen, ended: &Ended, script: &Script) {
             span.attribute("url.path").as_deref(),
             Some("/pkg.Service/Method")
         );
-        let route = match ended.route {
-            true => Some("/late/{route}"),
-            // A handler that knows what it does may also say it by key.
-            false => ended
-                .attributes
-                .contains(&"http.route")
-                .then_some("handler's"),
+        // A handler may also say it by key.
+        let by_key = ended.attributes.contains(&"http.route");
+        let route = if ended.route {
+            Some("/late/{route}")
+        } else {
+            by_key.then_some("handler's")
         };
         assert_eq!(span.attribute("http.route").as_deref(), route);
-        let name = match ended.route {
-            true => format!("{} /late/{{route}}", script.method),
-            false => script.method.to_string(),
-        };
+        let late = if ended.route { " /late/{route}" } else { "" };
+        let name = format!("{}{late}", script.method);
         assert_eq!(span.0.name, name);
     }
     let events = span.events();

@@ -92,8 +92,8 @@ impl<'a> Model<'a> {
     pub fn polled_future(&mut self, saw: &Saw, answer: Option<&'a Answer>, at_end: bool) {
         match saw {
             Saw::Pending => {}
-            Saw::Panic => self.end(Cause::Panic),
-            Saw::ServiceError => self.end(Cause::Error),
+            Saw::Panic => self.end(&Cause::Panic),
+            Saw::ServiceError => self.end(&Cause::Error),
             _ => {
                 let answer = answer.expect("a head has an answer");
                 self.answer = Some(answer);
@@ -104,13 +104,12 @@ impl<'a> Model<'a> {
                     || [101, 204, 304].contains(&answer.status)
                     || (self.script.method == "CONNECT" && (200..300).contains(&answer.status));
                 self.declared = match (answer.content_length, answer.transfer_encoding) {
-                    (_, true) => None,
-                    (Some("junk" | "+5"), _) => None,
+                    (_, true) | (Some("junk" | "+5"), _) => None,
                     (Some(length), _) => Some(length.parse().expect("digits")),
                     (None, _) => answer.size,
                 };
                 if no_body {
-                    self.end(Cause::Complete);
+                    self.end(&Cause::Complete);
                 } else if at_end {
                     self.over();
                 }
@@ -123,8 +122,8 @@ impl<'a> Model<'a> {
         self.read = true;
         match saw {
             Saw::Pending | Saw::Head | Saw::ServiceError => {}
-            Saw::Panic => self.end(Cause::Panic),
-            Saw::Error => self.end(Cause::Error),
+            Saw::Panic => self.end(&Cause::Panic),
+            Saw::Error => self.end(&Cause::Error),
             Saw::None => self.over(),
             Saw::Data(bytes) => {
                 self.delivered += *bytes as u64;
@@ -149,31 +148,31 @@ impl<'a> Model<'a> {
     pub fn dropped(&mut self, unwinding: bool) {
         let whole = self.answer.is_some() && self.declared.is_some_and(|all| self.delivered >= all);
         match self.answer {
-            _ if unwinding => self.end(Cause::Panic),
-            None => self.end(Cause::Dropped("client_disconnect")),
+            _ if unwinding => self.end(&Cause::Panic),
+            None => self.end(&Cause::Dropped("client_disconnect")),
             Some(_) if whole => self.over(),
-            Some(_) if self.read => self.end(Cause::Dropped("client_disconnect")),
-            Some(_) => self.end(Cause::Dropped("generator_exit")),
+            Some(_) if self.read => self.end(&Cause::Dropped("client_disconnect")),
+            Some(_) => self.end(&Cause::Dropped("generator_exit")),
         }
     }
 
     fn over(&mut self) {
         match self.declared {
-            Some(declared) if declared != self.delivered => self.end(Cause::Mismatch(format!(
+            Some(declared) if declared != self.delivered => self.end(&Cause::Mismatch(format!(
                 "{} of {declared} declared bytes",
                 self.delivered
             ))),
-            _ => self.end(Cause::Complete),
+            _ => self.end(&Cause::Complete),
         }
     }
 
-    fn end(&mut self, cause: Cause) {
+    fn end(&mut self, cause: &Cause) {
         if self.ended.is_some() {
             return;
         }
         let is_grpc = self.script.is_grpc();
         let late = self.script.timeout == Some("1n");
-        let (reason, error_type, error) = self.judge(&cause);
+        let (reason, error_type, error) = self.judge(cause);
         let reason = reason.map(str::to_owned);
         let tolerated = self.tolerant
             && matches!(
@@ -187,7 +186,7 @@ impl<'a> Model<'a> {
             },
             error_type: error_type.filter(|_| !tolerated),
             error: error.filter(|error| !error.is_empty()),
-            grpc_code: match &cause {
+            grpc_code: match cause {
                 _ if !is_grpc => None,
                 Cause::Complete => self.grpc_status.as_ref().map(|(code, _)| name(code)),
                 Cause::Dropped(_) if late => Some("DEADLINE_EXCEEDED"),
