@@ -13,3 +13,4 @@ mod properties;
 mod states;
 mod support;
 mod types;
+mod wire;

@@ -13,7 +13,10 @@ use http_body::{Body, Frame, SizeHint};
 /// What one poll of the body gives.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
+    /// Not yet, but soon.
     Pending,
+    /// Not yet, and never.
+    Silent,
     Data(usize),
     Trailers(&'static [(&'static str, &'static str)]),
     Error,
@@ -98,13 +101,20 @@ impl Body for ScriptedBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Boom>>> {
         if let Some(on_poll) = &mut self.on_poll {
             on_poll();
         }
         match self.steps.pop_front() {
-            Some(Step::Pending) => Poll::Pending,
+            Some(Step::Pending) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Step::Silent) => {
+                self.steps.push_front(Step::Silent);
+                Poll::Pending
+            }
             Some(Step::Data(bytes)) => {
                 if let Some(size) = &mut self.size {
                     *size = size.saturating_sub(bytes as u64);

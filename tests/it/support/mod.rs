@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod recorder;
+pub mod shapes;
 
 use std::convert::Infallible;
 use std::future::Future;
