@@ -12,5 +12,6 @@
 mod properties;
 mod states;
 mod support;
+mod tracing_spans;
 mod types;
 mod wire;
