@@ -10,6 +10,7 @@
 )]
 
 mod load;
+mod otlp;
 mod properties;
 mod states;
 mod support;
