@@ -9,5 +9,8 @@
     reason = "a test fails on what it does not expect"
 )]
 
+mod contexts;
+mod faults;
+mod handle;
 mod states;
 mod support;
