@@ -32,8 +32,8 @@ fn say_everything(request: &Request<()>) {
 fn assert_transparent(tracer: &Foreign, exchange: &Exchange, why: &str) {
     let layer = tracer.layer();
     let bare = exchange.seen(&mut exchange.service(say_everything), get());
-    let traced = exchange.seen(&mut layer.layer(exchange.service(say_everything)), get());
-    assert_eq!(traced, bare, "{why}");
+    let seen = exchange.seen(&mut layer.layer(exchange.service(say_everything)), get());
+    assert_eq!(seen, bare, "{why}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Panic};
 use crate::support::foreign::{Foreign, Method};
 use crate::support::recorder::Recorder;
-use crate::support::{answering, get, panic_of, poll, poll_frame, ready, response};
+use crate::support::{answering, get, panic_of, poll, poll_frame, read, ready, response};
 
 #[test]
 fn what_is_open_is_dropped_by_unwinding_and_its_span_panics_too() {
@@ -116,7 +116,7 @@ fn a_destructor_of_the_body_panics_after_the_end_and_the_span_has_departed() {
         )
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();
-    crate::support::read(&mut body).expect("bytes");
+    read(&mut body).expect("bytes");
     assert_eq!(panic_of(|| drop(body)), "the body is dropped");
     assert_eq!(at.only().outcome(), "DEPARTED");
 }

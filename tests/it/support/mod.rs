@@ -3,6 +3,7 @@
 pub mod body;
 pub mod client;
 pub mod foreign;
+pub mod future;
 pub mod recorder;
 
 use std::convert::Infallible;
