@@ -89,8 +89,9 @@ impl SpanHandle {
 
     /// Sets an attribute of the span.
     ///
-    /// The last value of a key wins. A key that the layer writes itself keeps the layer's value;
-    /// the first 128 keys are kept.
+    /// The last value of a key wins; the first 128 keys are kept. What the layer has written at the
+    /// start keeps its value, and `http.response.status_code`, `rpc.status_code`, `error.type` and
+    /// `api.*` are the layer's alone: an error is told with [`abort`](Self::abort).
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();

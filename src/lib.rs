@@ -1,4 +1,95 @@
 //! One OpenTelemetry SERVER span per request, ended exactly once, at the true end of the response.
+//!
+//! [`ApiSpanLayer`] wraps any `Service<http::Request<_>>`. It starts a span before the service is
+//! called and hands it on with the response's body, which watches frames, trailers, errors and its
+//! own drop. So the span covers the whole response, and a client that left midway is seen.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_api_span::{ApiSpanLayer, SpanHandle};
+//!
+//! async fn hello(span: SpanHandle) -> &'static str {
+//!     span.add_event("greeted", Vec::new());
+//!     "hello"
+//! }
+//!
+//! let app: Router = Router::new().route("/", get(hello)).layer(ApiSpanLayer::new());
+//! ```
+//!
+//! # When the span ends
+//!
+//! Before the thing that makes the end certain is handed on:
+//!
+//! | what | end |
+//! |---|---|
+//! | the service's error | [`End::ServiceError`] |
+//! | the head of a message that can have no body: an answer to HEAD, 101, 204, 304, CONNECT 2xx | [`End::Complete`] |
+//! | the head, if the body says that it is at its end | [`End::Complete`] |
+//! | the frame after which the body says that it is at its end | [`End::Complete`] |
+//! | the trailers | [`End::Complete`] |
+//! | `None` | [`End::Complete`] |
+//! | any of these three, if bytes and declared length differ | [`End::LengthMismatch`] |
+//! | the body's error | [`End::BodyError`] |
+//! | a panic of the service or the body, which goes on | [`End::Panicked`] |
+//!
+//! or else when the response is dropped: [`End::Complete`] if nothing was owed any more, with the
+//! time of the last frame; [`End::Dropped`] if something was; [`End::Panicked`] if the thread is
+//! unwinding. What a message owes is its Content-Length, or else the body's exact size hint.
+//!
+//! [`classify`] turns the end, the status and what the handler said into the [`Outcome`].
+//!
+//! # What the span says
+//!
+//! Events: `api.ARRIVED` first, then whatever the handler adds, then one of `api.DEPARTED` and
+//! `api.ABORTED` (`reason`, and `error` where there is a message). Their times are the wall-clock
+//! time of the arrival plus monotonic time, so they never run backwards.
+//!
+//! | attribute | type, unit | when | source |
+//! |---|---|---|---|
+//! | `http.request.method` | string | HTTP; `_OTHER` if not known | HTTP 1.45.0 |
+//! | `http.request.method_original` | string | if that is `_OTHER` | HTTP 1.45.0 |
+//! | `url.path` | string | HTTP | HTTP 1.45.0 |
+//! | `url.query` | string | HTTP, if there is one; signatures `REDACTED` | HTTP 1.45.0 |
+//! | `url.scheme` | string | HTTP; `http` where the request does not say | HTTP 1.45.0 |
+//! | `http.route` | string | `MatchedPath` (feature `axum`), or [`SpanHandle::set_route`] | HTTP 1.45.0 |
+//! | `network.protocol.version` | string: `1.0`, `1.1`, `2` | HTTP | HTTP 1.45.0 |
+//! | `user_agent.original` | string | HTTP, if sent | HTTP 1.45.0 |
+//! | `server.address`, `server.port` | string, int | of `:authority` or Host | HTTP, gRPC 1.45.0 |
+//! | `http.response.status_code` | int | HTTP; gRPC if it is not 200 | HTTP 1.45.0 |
+//! | `rpc.system.name` | string: `grpc` | gRPC | gRPC 1.45.0 |
+//! | `rpc.method` | string: `service/method` | gRPC; `_OTHER` if the path is none | gRPC 1.45.0 |
+//! | `rpc.status_code` | string: the code's name | gRPC, if known | gRPC 1.45.0 |
+//! | `error.type` | string | status Error | HTTP, gRPC 1.45.0 |
+//! | `api.outcome` | string: `DEPARTED`, `ABORTED` | always | this crate |
+//! | `api.abort.reason` | string | aborted | this crate |
+//! | `api.time_to_head` | double, seconds | there was a head | this crate |
+//! | `api.time_to_first_byte` | double, seconds | there was a non-empty data frame | this crate |
+//!
+//! Those known at the start are given to samplers. Strings from the wire are cut at 1,024 bytes,
+//! between characters. The name is `{method} {route}`, or `{method}` without a route; `service/method`
+//! for gRPC.
+//!
+//! # Settings
+//!
+//! | setting | default |
+//! |---|---|
+//! | [`tracer_provider`](ApiSpanLayer::tracer_provider) | the global one, whenever it is set |
+//! | [`propagator`](ApiSpanLayer::propagator) | the global one |
+//! | [`filter`](ApiSpanLayer::filter) | all requests are traced |
+//! | [`classify`](ApiSpanLayer::classify) | [`classify()`] |
+//! | [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) | true |
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `axum` | `http.route` from `MatchedPath`, and [`SpanHandle`] as an extractor |
+//!
+//! # What can go wrong
+//!
+//! Nothing that telemetry does fails a request: panics of tracers, processors, hooks and iterators
+//! are contained, which needs `panic = "unwind"`. Where they happen at the end of a span, it is
+//! ended without a terminal event.
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
@@ -28,3 +119,8 @@ pub use handle::SpanHandle;
 pub use layer::ApiSpanLayer;
 pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
 pub use service::ApiSpan;
+
+/// The README's example is a test like any other.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

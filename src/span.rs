@@ -310,8 +310,9 @@ impl RequestSpan {
             span.update_name(name.into());
         }
         for attribute in handlers {
-            let taken = self.written.has(attribute.key.as_str());
-            if !taken && !has_key(&attributes, &attribute.key) {
+            let key = attribute.key.as_str();
+            let is_layers = self.written.has(key) || attributes::is_of_end(key);
+            if !is_layers && !has_key(&attributes, &attribute.key) {
                 attributes.push(attribute);
             }
         }

@@ -12,5 +12,8 @@
 mod contexts;
 mod faults;
 mod handle;
+mod properties;
 mod states;
 mod support;
+mod types;
+mod wire;

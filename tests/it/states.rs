@@ -114,11 +114,8 @@ fn handling_call_unwinds_ends_as_panicked() {
 #[test]
 fn handling_poll_unwinds_ends_as_panicked_at_once() {
     let at = Recorder::new();
-    let mut service = at.layer().layer(service_fn(async |_: Request<()>| {
-        if true {
-            panic!("in poll");
-        }
-        Ok::<_, Boom>(Response::new(String::new()))
+    let mut service = at.layer().layer(service_fn(|_: Request<()>| {
+        std::future::poll_fn(|_| -> Poll<Result<Response<String>, Boom>> { panic!("in poll") })
     }));
     let mut future = Box::pin(service.call(get()));
     assert_eq!(panic_of(|| poll(future.as_mut())), "in poll");

@@ -120,6 +120,19 @@ fn telemetry_is_suppressed_and_there_is_no_span() {
 }
 
 #[test]
+fn telemetry_is_suppressed_and_a_foreign_tracer_is_not_asked() {
+    for request in [get(), called("01")] {
+        let tracer = Foreign::new();
+        let _suppressed = Context::current().with_telemetry_suppressed().attach();
+        let mut body = open(&tracer.layer(), request, |request| {
+            assert!(!handle_of(request).is_recording());
+        });
+        read(&mut body).expect("bytes");
+        assert_eq!(tracer.counts(), (0, 0, 0));
+    }
+}
+
+#[test]
 fn the_provider_is_shut_down_and_requests_go_on() {
     for exchange in Exchange::all() {
         let bare = exchange.seen(&mut exchange.service(|_| {}), get());

@@ -38,6 +38,7 @@ fn the_classification_panics_and_there_is_no_terminal_event() {
         let layer = at.layer().classify(|_, _, _| explode());
         let handler = |request: &Request<()>| {
             handle_of(request).set_attribute(KeyValue::new("tenant", "blue"));
+            handle_of(request).set_attribute(KeyValue::new("api.outcome", "DEPARTED"));
         };
         let bare = exchange.seen(&mut exchange.service(handler), get());
         let traced = exchange.seen(&mut layer.layer(exchange.service(handler)), get());
@@ -45,6 +46,7 @@ fn the_classification_panics_and_there_is_no_terminal_event() {
         let span = at.only();
         assert_eq!(span.outcome(), "none", "{}", exchange.name);
         assert!(!span.is_error(), "{}", exchange.name);
+        assert_eq!(span.attribute("api.outcome"), None, "{}", exchange.name);
         // What does not hang on the classification is there all the same.
         assert_eq!(span.attribute("tenant").as_deref(), Some("blue"));
     }

@@ -103,6 +103,17 @@ fn a_key_of_the_layer_is_set_and_keeps_the_layers_value() {
 }
 
 #[test]
+fn a_key_of_the_end_is_set_where_the_layer_has_none_and_is_not_there() {
+    for key in ["error.type", "api.abort.reason", "rpc.status_code"] {
+        for (way, set) in WAYS {
+            let span = said(|handle| set(&handle, KeyValue::new(key, "mine")));
+            assert_eq!(span.attribute(key), None, "{key}, {way}");
+            assert_eq!(span.outcome(), "DEPARTED", "{key}, {way}");
+        }
+    }
+}
+
+#[test]
 fn a_key_that_the_layer_could_have_set_is_the_handlers() {
     for (way, set) in WAYS {
         let span = said(|handle| {

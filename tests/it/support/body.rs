@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -12,7 +13,10 @@ use http_body::{Body, Frame, SizeHint};
 /// What one poll of the body gives.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
+    /// Not yet, but soon.
     Pending,
+    /// Not yet, and never.
+    Silent,
     Data(usize),
     Trailers(&'static [(&'static str, &'static str)]),
     Error,
@@ -97,13 +101,20 @@ impl Body for ScriptedBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Boom>>> {
         if let Some(on_poll) = &mut self.on_poll {
             on_poll();
         }
         match self.steps.pop_front() {
-            Some(Step::Pending) => Poll::Pending,
+            Some(Step::Pending) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Step::Silent) => {
+                self.steps.push_front(Step::Silent);
+                Poll::Pending
+            }
             Some(Step::Data(bytes)) => {
                 if let Some(size) = &mut self.size {
                     *size = size.saturating_sub(bytes as u64);
@@ -114,7 +125,8 @@ impl Body for ScriptedBody {
                 Poll::Ready(Some(Ok(Frame::trailers(header_map(trailers)))))
             }
             Some(Step::Error) => Poll::Ready(Some(Err(Boom))),
-            Some(Step::Panic) => panic!("the body panics"),
+            // Not `panic!`, which would run the hook, and thousands of times in a property.
+            Some(Step::Panic) => resume_unwind(Box::new("the body panics")),
             Some(Step::End) | None => Poll::Ready(None),
         }
     }

@@ -5,6 +5,7 @@ pub mod client;
 pub mod foreign;
 pub mod future;
 pub mod recorder;
+pub mod shapes;
 
 use std::convert::Infallible;
 use std::future::Future;

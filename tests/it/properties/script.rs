@@ -1,0 +1,340 @@
+//! A script: what a request, its service, its body, its reader and its handler do.
+
+use std::fmt;
+
+use http::{Method, Request, Response};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use crate::support::body::{Says, ScriptedBody, Step};
+
+/// Everything that happens to one request.
+#[derive(Clone)]
+pub struct Script {
+    pub method: Method,
+    pub protocol: &'static str,
+    /// `grpc-timeout`: one that has passed before anything can happen, or one that never does.
+    pub timeout: Option<&'static str>,
+    /// How often the response future is pending before it does what `service` says.
+    pub pending: usize,
+    pub service: Inner,
+    pub acts: Vec<Act>,
+    /// What the body's destructor says to the handle.
+    pub destructor: Option<Call>,
+}
+
+/// What the inner service does.
+#[derive(Clone, Debug)]
+pub enum Inner {
+    PanicsInCall,
+    PanicsInPoll,
+    Errs,
+    Answers(Answer),
+}
+
+/// A response.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub content_length: Option<&'static str>,
+    pub transfer_encoding: bool,
+    pub grpc_status: Option<&'static str>,
+    pub steps: Vec<Step>,
+    pub says: Says,
+    pub size: Option<u64>,
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// The reader polls, first the future, then the body.
+    Poll,
+    /// The reader polls, and in there the handler says something.
+    PollSaying(Call),
+    /// The reader asks for `is_end_stream` and `size_hint`.
+    Ask,
+    /// The handler says something, here or on another thread.
+    Say(Call, Thread),
+    /// The reader drops what it has.
+    Drop,
+    /// The reader drops what it has while its thread unwinds.
+    DropUnwinding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Thread {
+    This,
+    Another,
+}
+
+/// What can be said to a handle, or to the span in its context.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Call {
+    SetAttribute(&'static str),
+    SetAttributeOfContext(&'static str),
+    SetRoute,
+    AddEvent,
+    Abort(&'static str, &'static str),
+    AllowDisconnect,
+    EndSpanOfContext,
+    Inject,
+}
+
+/// Keys of the layer's and others.
+const KEYS: [&str; 7] = [
+    "mine",
+    "mine.too",
+    "url.path",
+    "http.route",
+    "error.type",
+    "api.outcome",
+    "http.response.status_code",
+];
+
+impl Script {
+    pub fn request(&self) -> Request<()> {
+        let mut request = Request::builder()
+            .method(&self.method)
+            .uri("http://example.com/pkg.Service/Method?q=1")
+            .header("content-type", self.protocol);
+        if let Some(timeout) = self.timeout {
+            request = request.header("grpc-timeout", timeout);
+        }
+        request.body(()).expect("a request")
+    }
+
+    pub fn is_grpc(&self) -> bool {
+        self.protocol.starts_with("application/grpc")
+    }
+}
+
+impl Answer {
+    pub fn body(&self) -> ScriptedBody {
+        let body = ScriptedBody::new(self.steps.clone()).saying(self.says);
+        match self.size {
+            Some(size) => body.sized(size),
+            None => body,
+        }
+    }
+
+    pub fn response(&self, body: ScriptedBody) -> Response<ScriptedBody> {
+        let mut response = Response::builder().status(self.status);
+        if let Some(length) = self.content_length {
+            response = response.header("content-length", length);
+        }
+        if self.transfer_encoding {
+            response = response.header("transfer-encoding", "chunked");
+        }
+        if let Some(status) = self.grpc_status {
+            response = response.header("grpc-status", status);
+        }
+        response.body(body).expect("a response")
+    }
+}
+
+impl fmt::Debug for Script {
+    /// Line by line, as one would tell it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f)?;
+        write!(f, "  request    {} {}", self.method, self.protocol)?;
+        match self.timeout {
+            Some(timeout) => writeln!(f, ", grpc-timeout {timeout}")?,
+            None => writeln!(f)?,
+        }
+        write!(f, "  service    pending {} times, then ", self.pending)?;
+        match &self.service {
+            Inner::Answers(answer) => {
+                writeln!(f, "{}", answer.status)?;
+                for (name, value) in [
+                    ("content-length", answer.content_length),
+                    (
+                        "transfer-encoding",
+                        answer.transfer_encoding.then_some("chunked"),
+                    ),
+                    ("grpc-status", answer.grpc_status),
+                ] {
+                    if let Some(value) = value {
+                        writeln!(f, "             {name}: {value}")?;
+                    }
+                }
+                writeln!(
+                    f,
+                    "  body       {:?}, is_end_stream {:?}, exact size {:?}",
+                    answer.steps, answer.says, answer.size
+                )?;
+            }
+            other => writeln!(f, "{other:?}")?,
+        }
+        if let Some(call) = self.destructor {
+            writeln!(f, "             its destructor says {call:?}")?;
+        }
+        for act in &self.acts {
+            writeln!(f, "  then       {act:?}")?;
+        }
+        Ok(())
+    }
+}
+
+pub fn scripts() -> impl Strategy<Value = Script> {
+    let request = (
+        select(vec![
+            Method::GET,
+            Method::GET,
+            Method::POST,
+            Method::HEAD,
+            Method::CONNECT,
+        ]),
+        select(vec![
+            "application/json",
+            "application/json",
+            "application/grpc",
+            "application/grpc-web+proto",
+        ]),
+        option::weighted(0.3, select(vec!["1n", "99999999H"])),
+    );
+    let service = prop_oneof![
+        1 => Just(Inner::PanicsInCall),
+        1 => Just(Inner::PanicsInPoll),
+        1 => Just(Inner::Errs),
+        17 => answers().prop_map(Inner::Answers),
+    ];
+    (
+        request,
+        0..2_usize,
+        service,
+        vec(acts(), 0..12),
+        option::weighted(0.2, calls()),
+    )
+        .prop_map(
+            |((method, protocol, timeout), pending, service, acts, destructor)| Script {
+                method,
+                protocol,
+                timeout,
+                pending,
+                service,
+                acts,
+                destructor,
+            },
+        )
+}
+
+pub fn answers() -> impl Strategy<Value = Answer> {
+    let status = select(vec![
+        200, 200, 200, 204, 205, 304, 101, 302, 400, 404, 422, 500, 503, 999,
+    ]);
+    let grpc_status = option::weighted(0.2, select(vec!["0", "3", "5", "13", "junk"]));
+    let size = prop_oneof![
+        4 => Just(None),
+        2 => Just(Some(Size::Right)),
+        1 => (0..20_u64).prop_map(|size| Some(Size::Wrong(size))),
+    ];
+    let says = prop_oneof![
+        2 => Just(Says::Truth),
+        3 => Just(Says::Always(false)),
+        1 => Just(Says::Always(true)),
+    ];
+    let length = option::weighted(
+        0.4,
+        select(vec!["right", "short", "long", "0", "junk", "+5"]),
+    );
+    (
+        status,
+        length,
+        prop::bool::weighted(0.05),
+        grpc_status,
+        vec(steps(), 0..6),
+        says,
+        size,
+    )
+        .prop_map(
+            |(status, length, transfer_encoding, grpc_status, steps, says, size)| {
+                let bytes: usize = steps.iter().map(bytes).sum();
+                Answer {
+                    status,
+                    content_length: length.map(|length| match length {
+                        "right" => digits(bytes),
+                        "short" => digits(bytes.saturating_sub(1)),
+                        "long" => digits(bytes + 1),
+                        other => other,
+                    }),
+                    transfer_encoding,
+                    grpc_status,
+                    steps,
+                    says,
+                    size: size.map(|size| match size {
+                        Size::Right => bytes as u64,
+                        Size::Wrong(size) => size,
+                    }),
+                }
+            },
+        )
+}
+
+#[derive(Clone, Debug)]
+enum Size {
+    Right,
+    Wrong(u64),
+}
+
+fn bytes(step: &Step) -> usize {
+    match step {
+        Step::Data(bytes) => *bytes,
+        _ => 0,
+    }
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => Just(Step::Pending),
+        6 => (0..5_usize).prop_map(Step::Data),
+        1 => select(vec![
+            Step::Trailers(&[("x", "y")]),
+            Step::Trailers(&[("grpc-status", "0")]),
+            Step::Trailers(&[("grpc-status", "14"), ("grpc-message", "gone")]),
+        ]),
+        1 => Just(Step::Error),
+        1 => Just(Step::Panic),
+        1 => Just(Step::End),
+    ]
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        10 => Just(Act::Poll),
+        2 => calls().prop_map(Act::PollSaying),
+        2 => Just(Act::Ask),
+        3 => calls().prop_map(|call| Act::Say(call, Thread::This)),
+        1 => calls().prop_map(|call| Act::Say(call, Thread::Another)),
+        1 => Just(Act::Drop),
+        1 => Just(Act::DropUnwinding),
+    ]
+}
+
+fn calls() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        select(&KEYS[..]).prop_map(Call::SetAttribute),
+        select(&KEYS[..]).prop_map(Call::SetAttributeOfContext),
+        Just(Call::SetRoute),
+        Just(Call::AddEvent),
+        select(vec![
+            Call::Abort("generation_error", "out of memory"),
+            Call::Abort("validation_error", ""),
+            Call::Abort("client_disconnect", "so they say"),
+            Call::Abort("", ""),
+        ]),
+        Just(Call::AllowDisconnect),
+        Just(Call::EndSpanOfContext),
+        Just(Call::Inject),
+    ]
+}
+
+/// Small numbers as static strings.
+fn digits(number: usize) -> &'static str {
+    const DIGITS: [&str; 32] = [
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+        "17", "18", "19", "20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30", "31",
+    ];
+    DIGITS[number]
+}

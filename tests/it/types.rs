@@ -1,0 +1,150 @@
+//! What the types promise, checked by the compiler: auto traits, and every place where the layer is
+//! put. The functions are not run; that they compile is the test.
+
+use std::convert::Infallible;
+use std::fmt::Debug;
+use std::marker::PhantomPinned;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use static_assertions::{assert_impl_all, assert_not_impl_any};
+use tower::{BoxError, Service, ServiceBuilder, service_fn};
+use tower_api_span::{
+    Aborted, ApiSpan, ApiSpanLayer, End, GrpcCode, GrpcStatus, Head, Outcome, Protocol,
+    ResponseBody, ResponseFuture, SpanHandle, Stage, Verdict,
+};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::cors::CorsLayer;
+use tower_http::timeout::TimeoutLayer;
+
+assert_impl_all!(ApiSpanLayer: Clone, Debug, Default, Send, Sync, Unpin);
+assert_impl_all!(SpanHandle: Clone, Debug, Default, Send, Sync, Unpin);
+assert_impl_all!(Head: Clone, Debug, PartialEq, Send, Sync, Unpin);
+assert_impl_all!(End: Clone, Debug, PartialEq, Send, Sync, Unpin);
+assert_impl_all!(Stage: Copy, Debug, PartialEq, Send, Sync, Unpin);
+assert_impl_all!(Protocol: Copy, Debug, PartialEq, Send, Sync, Unpin);
+assert_impl_all!(Verdict: Clone, Debug, PartialEq, Send, Sync, Unpin);
+assert_impl_all!(Outcome: Clone, Debug, PartialEq, Send, Sync, Unpin);
+assert_impl_all!(Aborted: Clone, Debug, PartialEq, Send, Sync, Unpin);
+assert_impl_all!(GrpcStatus: Clone, Debug, PartialEq, Send, Sync, Unpin);
+assert_impl_all!(GrpcCode: Copy, Debug, PartialEq, Send, Sync, Unpin);
+
+// Each as its parts are, and no more.
+assert_impl_all!(ApiSpan<()>: Clone, Debug, Send, Sync, Unpin);
+assert_impl_all!(ResponseFuture<()>: Debug, Send, Sync, Unpin);
+assert_impl_all!(ResponseBody<()>: Debug, Default, Send, Sync, Unpin);
+assert_not_impl_any!(ApiSpan<*const ()>: Send, Sync);
+assert_not_impl_any!(ResponseFuture<*const ()>: Send, Sync);
+assert_not_impl_any!(ResponseBody<*const ()>: Send, Sync);
+assert_not_impl_any!(ResponseFuture<PhantomPinned>: Unpin);
+assert_not_impl_any!(ResponseBody<PhantomPinned>: Unpin);
+assert_not_impl_any!(ResponseBody<fn(&())>: Default);
+
+/// The places in an axum application.
+fn in_axum() -> Router {
+    async fn handler(_: SpanHandle) -> &'static str {
+        "ok"
+    }
+    let inside = Router::new()
+        .route("/method", get(handler).layer(ApiSpanLayer::new()))
+        .route_layer(ApiSpanLayer::new())
+        .layer(ApiSpanLayer::new());
+    let outside = ServiceBuilder::new()
+        .map_response(|response: Response<_>| response.map(Body::new))
+        .layer(ApiSpanLayer::new())
+        .service(inside.clone());
+    let fallback = Router::new().fallback_service(tower_layer::Layer::layer(
+        &ApiSpanLayer::new(),
+        inside.clone(),
+    ));
+    Router::new()
+        .nest("/nested", inside)
+        .nest("/fallback", fallback)
+        .nest_service("/service", outside)
+}
+
+/// tower-http's layers outside and inside.
+fn among_tower_http() -> Router {
+    let timeout = || TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::MAX);
+    Router::new()
+        .route("/", get(|| async { "ok" }))
+        .layer(
+            ServiceBuilder::new()
+                .layer(CompressionLayer::new())
+                .layer(timeout())
+                .layer(CatchPanicLayer::new())
+                .layer(CorsLayer::permissive())
+                .layer(ApiSpanLayer::new())
+                .layer(CompressionLayer::new())
+                .layer(timeout())
+                .layer(CatchPanicLayer::new())
+                .layer(CorsLayer::permissive()),
+        )
+        .layer(CompressionLayer::new())
+        .layer(ApiSpanLayer::new())
+        .layer(timeout())
+        .layer(ApiSpanLayer::new())
+        .layer(CatchPanicLayer::new())
+        .layer(ApiSpanLayer::new())
+        .layer(CorsLayer::permissive())
+        .layer(ApiSpanLayer::new())
+}
+
+/// In front of hyper, on both protocols.
+#[expect(dead_code, reason = "that it compiles is the test")]
+async fn before_hyper(io: hyper_util::rt::TokioIo<tokio::net::TcpStream>) {
+    let service = ServiceBuilder::new().layer(ApiSpanLayer::new()).service_fn(
+        async |_: Request<hyper::body::Incoming>| {
+            Ok::<_, Infallible>(Response::new(Full::new(bytes::Bytes::new())))
+        },
+    );
+    let service = hyper_util::service::TowerToHyperService::new(service);
+    let executor = hyper_util::rt::TokioExecutor::new();
+    hyper_util::server::conn::auto::Builder::new(executor)
+        .serve_connection(io, service)
+        .await
+        .expect("no error");
+}
+
+/// In front of tonic's services.
+#[expect(dead_code, reason = "that it compiles is the test")]
+async fn before_tonic() {
+    let (_, health) = tonic_health::server::health_reporter();
+    tonic::transport::Server::builder()
+        .layer(ApiSpanLayer::new())
+        .add_service(health)
+        .serve("[::1]:0".parse().expect("an address"))
+        .await
+        .expect("no error");
+}
+
+/// Errors that can only be displayed, boxed errors, and bodies that cannot be moved.
+fn with_any_error() -> impl Service<Request<()>> {
+    struct OnlyDisplay;
+    impl std::fmt::Display for OnlyDisplay {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("only this")
+        }
+    }
+    let _boxed = ServiceBuilder::new()
+        .layer(ApiSpanLayer::new())
+        .service(service_fn(async |_: Request<()>| {
+            Err::<Response<http_body_util::combinators::BoxBody<bytes::Bytes, BoxError>>, BoxError>(
+                "boxed".into(),
+            )
+        }));
+    ServiceBuilder::new()
+        .layer(ApiSpanLayer::new())
+        .service_fn(async |_: Request<()>| Err::<Response<String>, _>(OnlyDisplay))
+}
+
+#[test]
+fn the_layer_goes_where_these_functions_put_it() {
+    // Built, not only compiled: axum refuses some routers when they are made.
+    drop((in_axum(), among_tower_http(), with_any_error()));
+}

@@ -1,0 +1,221 @@
+//! What is on the wire is the same with the layer and without, byte for byte.
+//!
+//! A hyper server on an in-memory pipe answers a client that writes fixed bytes and reads until
+//! nothing comes any more. Time stands still, and one thread does everything, so that two runs
+//! differ in the layer alone.
+
+use std::convert::Infallible;
+
+use http::{Method, Request, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tower::{Service, service_fn};
+use tower_layer::Layer as _;
+
+use crate::support::body::{Boom, ScriptedBody};
+use crate::support::recorder::Recorder;
+use crate::support::shapes::{self, Shape};
+
+/// The service of a shape, without the layer.
+fn service(
+    shape: Shape,
+) -> impl Service<
+    Request<Incoming>,
+    Response = http::Response<ScriptedBody>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<http::Response<ScriptedBody>, Infallible>> + Send,
+> + Clone
++ Send
++ 'static {
+    service_fn(move |request: Request<Incoming>| {
+        let shape = shape.clone();
+        async move { Ok(shape.respond(&request)) }
+    })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// What the client reads: all bytes, and whether the server closed the connection.
+type Wire = (Vec<u8>, bool);
+
+fn run<S, B>(protocol: Protocol, shape: &Shape, service: S) -> Wire
+where
+    S: Service<Request<Incoming>, Response = http::Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = bytes::Bytes, Error = Boom> + Send + 'static,
+{
+    let request = match protocol {
+        Protocol::Http1 => http1_request(shape),
+        Protocol::Http2 => http2_request(shape),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async move {
+        let (client, server) = duplex(1 << 20);
+        let service = TowerToHyperService::new(service);
+        let server = tokio::spawn(async move {
+            let io = TokioIo::new(server);
+            // How the connection ends is for the client to see.
+            let _ = match protocol {
+                Protocol::Http1 => {
+                    http1::Builder::new()
+                        .auto_date_header(false)
+                        .timer(TokioTimer::new())
+                        .serve_connection(io, service)
+                        .await
+                }
+                Protocol::Http2 => {
+                    http2::Builder::new(TokioExecutor::new())
+                        .auto_date_header(false)
+                        .timer(TokioTimer::new())
+                        .serve_connection(io, service)
+                        .await
+                }
+            };
+        });
+        let wire = talk(client, &request).await;
+        server.abort();
+        wire
+    })
+}
+
+/// Writes the request and reads until the server closes or has nothing to say for a second, which
+/// passes at once where everybody waits.
+async fn talk(mut client: DuplexStream, request: &[u8]) -> Wire {
+    client.write_all(request).await.expect("room in the pipe");
+    let mut wire = Vec::new();
+    loop {
+        let mut chunk = [0; 4096];
+        let read = client.read(&mut chunk);
+        match tokio::time::timeout(std::time::Duration::from_secs(1), read).await {
+            Err(_) => return (wire, false),
+            Ok(Ok(0) | Err(_)) => return (wire, true),
+            Ok(Ok(bytes)) => wire.extend_from_slice(&chunk[..bytes]),
+        }
+    }
+}
+
+/// Two requests in one go, so that keeping or closing the connection shows.
+fn http1_request(shape: &Shape) -> Vec<u8> {
+    let version = if shape.version == Version::HTTP_10 {
+        "1.0"
+    } else {
+        "1.1"
+    };
+    let mut request = format!("{} / HTTP/{version}\r\nhost: example.com\r\n", shape.method);
+    for (name, value) in shape.request_headers {
+        request += &format!("{name}: {value}\r\n");
+    }
+    request += "\r\n";
+    request.repeat(2).into_bytes()
+}
+
+/// Preface, SETTINGS and two HEADERS frames, with the header block written by hand: literals
+/// without indexing need no table.
+fn http2_request(shape: &Shape) -> Vec<u8> {
+    let mut block = Vec::new();
+    let method = shape.method.as_str();
+    let pseudo = [
+        (":method", method),
+        (":scheme", "http"),
+        (":path", "/"),
+        (":authority", "example.com"),
+    ];
+    for (name, value) in pseudo.iter().chain(shape.request_headers) {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).expect("a short text"));
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    request.extend(frame(4, 0, 0, &[]));
+    for stream in [1, 3] {
+        // END_STREAM and END_HEADERS.
+        request.extend(frame(1, 0x5, stream, &block));
+    }
+    request
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short payload");
+    let mut frame = length.to_be_bytes()[1..].to_vec();
+    frame.extend([kind, flags]);
+    frame.extend(stream.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// Bytes as text, frame by frame on HTTP/2: what a failed comparison shows.
+fn readable(protocol: Protocol, (bytes, closed): &Wire) -> Vec<String> {
+    let mut lines = Vec::new();
+    if protocol == Protocol::Http1 {
+        lines.extend(String::from_utf8_lossy(bytes).lines().map(str::to_owned));
+    } else {
+        let mut rest = bytes.as_slice();
+        while let Some((head, tail)) = rest.split_at_checked(9) {
+            let length =
+                usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+            let (payload, tail) = tail.split_at(length.min(tail.len()));
+            lines.push(format!(
+                "type {} flags {} stream {} {payload:?}",
+                head[3], head[4], head[8]
+            ));
+            rest = tail;
+        }
+    }
+    lines.push(format!("closed: {closed}"));
+    lines
+}
+
+#[test]
+fn bytes_on_the_wire_are_those_of_the_bare_service() {
+    let http1 = shapes::all().into_iter().chain(shapes::http1());
+    let runs = http1.map(|shape| (Protocol::Http1, shape)).chain(
+        shapes::all()
+            .into_iter()
+            .map(|shape| (Protocol::Http2, shape)),
+    );
+    for (protocol, shape) in runs {
+        let bare = run(protocol, &shape, service(shape.clone()));
+        let at = Recorder::new();
+        for traced in [true, false] {
+            let layer = at.layer().filter(move |_| traced);
+            let layered = run(protocol, &shape, layer.layer(service(shape.clone())));
+            assert_eq!(
+                readable(protocol, &layered),
+                readable(protocol, &bare),
+                "{protocol:?}, {}, traced: {traced}",
+                shape.name
+            );
+            assert_eq!(layered, bare);
+        }
+        assert!(
+            at.starts() > 0 && at.starts() == at.ends(),
+            "{}",
+            shape.name
+        );
+        let says_something = !bare.0.is_empty();
+        let breaks_at_once = shape.handler_panics || shape.name.ends_with("at once");
+        assert!(
+            says_something || (protocol == Protocol::Http1 && breaks_at_once),
+            "{protocol:?}, {}: the server said nothing",
+            shape.name
+        );
+        assert_ne!(shape.method, Method::CONNECT);
+    }
+}
