@@ -67,10 +67,16 @@ pub(crate) struct SpanSlot<S> {
 }
 
 impl<S: Span> SpanSlot<S> {
-    pub(crate) fn new(span: S, timeline: Timeline) -> Self {
+    /// The span says itself what its ids are and whether it records; it is not asked again.
+    pub(crate) fn new(
+        span: S,
+        span_context: SpanContext,
+        recording: bool,
+        timeline: Timeline,
+    ) -> Self {
         Self {
-            span_context: span.span_context().clone(),
-            recording: span.is_recording(),
+            span_context,
+            recording,
             timeline,
             open: Mutex::new(Some(Open {
                 span,

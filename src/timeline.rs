@@ -15,9 +15,12 @@ pub(crate) struct Timeline {
 impl Timeline {
     /// A request that starts now.
     pub(crate) fn start() -> Self {
+        // In this order: the request's times are then never behind the wall clock, and what others
+        // add with its time, as the API's own `add_event` does, is not after the end.
+        let start = now();
         Self {
             wall: SystemTime::now(),
-            start: now(),
+            start,
         }
     }
 

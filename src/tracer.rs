@@ -168,17 +168,17 @@ where
         timeline: Timeline,
     ) -> Result<Started, SpanContext> {
         let mut span = self.build_with_context(builder, parent);
-        let span_context = span.span_context();
+        // It has started, whatever it answers: if it panics here, it is ended all the same.
+        let asked = contain(|| (span.span_context().clone(), span.is_recording()));
+        let (span_context, recording) = asked.unwrap_or((SpanContext::NONE, false));
         let has_own_id = span_context.is_valid()
             && span_context.span_id() != parent.span().span_context().span_id();
-        if !has_own_id && !span.is_recording() {
-            let answer = span_context.clone();
-            // It was started, whatever it is.
+        if !has_own_id && !recording {
             contain(|| span.end());
             contain(|| drop(span));
-            return Err(answer);
+            return Err(span_context);
         }
-        let slot: Arc<dyn Slot> = Arc::new(SpanSlot::new(span, timeline));
+        let slot: Arc<dyn Slot> = Arc::new(SpanSlot::new(span, span_context, recording, timeline));
         let context = if has_own_id {
             parent.with_span(ThinSpan(Arc::clone(&slot)))
         } else {

@@ -167,8 +167,8 @@ async fn run(at: &Recorder, shared: &Arc<str>, plans: Vec<Plan>) {
         let mut waiting = HashMap::new();
         let mut requests = Vec::new();
         for Plan { id, kind } in plans {
-            let (arrives, arrived) = oneshot::channel();
-            waiting.insert(*id, (*kind, arrives));
+            let (tells, arrived) = oneshot::channel();
+            waiting.insert(*id, (*kind, tells));
             requests.push((*id, *kind, arrived));
         }
         serve(at, shared, &all_arrived, server, waiting);
@@ -205,7 +205,7 @@ fn serve(
             let handle = SpanHandle::from_extensions(request.extensions());
             let held = Value::String(StringValue::from(Arc::clone(&shared)));
             handle.set_attribute(KeyValue::new("held", held));
-            let (kind, arrives) = waiting
+            let (kind, tells) = waiting
                 .lock()
                 .expect("not poisoned")
                 .remove(&id)
@@ -214,7 +214,7 @@ fn serve(
             async move {
                 all_arrived.wait().await;
                 if kind.leaves == Leaves::BeforeHead {
-                    arrives.send(()).expect("the client waits for this");
+                    tells.send(()).expect("the client waits for this");
                     std::future::pending::<()>().await;
                 }
                 let body = ScriptedBody::new(kind.steps.iter().cloned());

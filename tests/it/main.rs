@@ -9,6 +9,9 @@
     reason = "a test fails on what it does not expect"
 )]
 
+mod contexts;
+mod faults;
+mod handle;
 mod load;
 mod otlp;
 mod properties;

@@ -1,21 +1,27 @@
 //! What the tests share: bodies by script, spans as they were exported, polling by hand.
 
 pub mod body;
+pub mod client;
+pub mod foreign;
+pub mod future;
 pub mod recorder;
 pub mod shapes;
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::pin::Pin;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::task::noop_waker_ref;
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower::{Service, service_fn};
-use tower_api_span::{ApiSpan, ApiSpanLayer};
+use tower_api_span::{ApiSpan, ApiSpanLayer, SpanHandle};
 use tower_layer::Layer as _;
 
 use body::ScriptedBody;
@@ -23,6 +29,19 @@ use body::ScriptedBody;
 /// A request without anything special.
 pub fn get() -> Request<()> {
     Request::get("/").body(()).expect("a request")
+}
+
+/// The trace that [`called`] is in.
+pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+/// The span that [`called`] comes from.
+pub const CALLER: &str = "00f067aa0ba902b7";
+
+/// A request from a caller that is traced, with these trace flags: `01` is sampled.
+pub fn called(flags: &str) -> Request<()> {
+    Request::get("/")
+        .header("traceparent", format!("00-{TRACE}-{CALLER}-{flags}"))
+        .body(())
+        .expect("a request")
 }
 
 /// A gRPC request.
@@ -106,4 +125,40 @@ pub fn panic_of<T>(f: impl FnOnce() -> T) -> String {
             Err(payload) => *payload.downcast::<String>().expect("a text"),
         },
     }
+}
+
+/// The handle in a request.
+pub fn handle_of<B>(request: &Request<B>) -> SpanHandle {
+    SpanHandle::from_extensions(request.extensions())
+}
+
+/// Calls `f` in a thread of its own, and panics if that takes too long: a deadlock fails.
+pub fn without_deadlock<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, wait) = channel();
+    let thread = thread::spawn(move || {
+        let output = f();
+        // Nobody waits any more if that came too late.
+        let _ = done.send(());
+        output
+    });
+    match wait.recv_timeout(Duration::from_secs(30)) {
+        // Gone without a word: it panicked, and joining says so.
+        Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
+        Err(RecvTimeoutError::Timeout) => panic!("a deadlock"),
+    }
+    match thread.join() {
+        Ok(output) => output,
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+/// Panics with something whose destructor panics too.
+pub fn explode() -> ! {
+    struct Explodes;
+    impl Drop for Explodes {
+        fn drop(&mut self) {
+            panic!("the payload of a panic is dropped");
+        }
+    }
+    panic_any(Explodes)
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry::trace::{
+    Span as _, SpanContext, SpanKind, Status, Tracer as _, TracerProvider as _,
+};
 use opentelemetry::{Array, Context, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{
     InMemorySpanExporter, InMemorySpanExporterBuilder, SdkTracerProvider, Span, SpanData,
-    SpanProcessor,
+    SpanProcessor, TracerProviderBuilder,
 };
 use tower_api_span::ApiSpanLayer;
 
@@ -55,17 +57,28 @@ impl Default for Recorder {
 
 impl Recorder {
     pub fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    /// One whose provider has, after what records, what `more` adds: a sampler, processors.
+    pub fn with(more: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
         let exporter = InMemorySpanExporterBuilder::new().build();
         let counts = Counts::default();
-        let provider = SdkTracerProvider::builder()
+        let builder = SdkTracerProvider::builder()
             .with_span_processor(counts.clone())
-            .with_simple_exporter(exporter.clone())
-            .build();
+            .with_simple_exporter(exporter.clone());
         Self {
-            provider,
+            provider: more(builder).build(),
             exporter,
             counts,
         }
+    }
+
+    /// Makes a span under what is current, ends it, and returns its span context.
+    pub fn child(&self, name: &'static str) -> SpanContext {
+        let mut child = self.provider.tracer("test").start(name);
+        child.end();
+        child.span_context().clone()
     }
 
     /// A layer whose spans are recorded here, with W3C propagation.
@@ -85,9 +98,14 @@ impl Recorder {
         self.counts.ends.load(Ordering::SeqCst)
     }
 
+    /// All spans that have ended, as they are.
+    pub fn exported(&self) -> Vec<SpanData> {
+        self.exporter.get_finished_spans().expect("spans")
+    }
+
     /// All spans that have ended, the layer's looked over.
     pub fn spans(&self) -> Vec<SpanData> {
-        let spans = self.exporter.get_finished_spans().expect("spans");
+        let spans = self.exported();
         for span in spans.iter().filter(|span| is_server(span)) {
             Seen(span.clone()).look_over();
         }

@@ -1,0 +1,254 @@
+//! The process-wide provider and propagator, which may be set after the layer was built. They are
+//! those of the whole process, so this is a binary of its own, with one test.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::SystemTime;
+
+use http::{Request, Response};
+use opentelemetry::trace::{
+    Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId,
+    TraceState, Tracer, TracerProvider,
+};
+use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+use tower::{Service, service_fn};
+use tower_api_span::{ApiSpanLayer, SpanHandle};
+use tower_layer::Layer as _;
+
+const CALLER: &str = "00f067aa0ba902b7";
+
+/// What a handler has seen of its request.
+#[derive(Debug, PartialEq)]
+struct Inside {
+    /// There is a handle in the extensions.
+    has_slot: bool,
+    is_recording: bool,
+    /// The span that is current.
+    current: String,
+}
+
+/// Serves a request from a caller that is traced.
+fn serve(layer: &ApiSpanLayer) -> Inside {
+    let mut inside = None;
+    let mut service = layer.layer(service_fn(|request: Request<()>| {
+        inside = Some(Inside {
+            has_slot: !request.extensions().is_empty(),
+            is_recording: SpanHandle::from_extensions(request.extensions()).is_recording(),
+            current: Context::map_current(|current| {
+                current.span().span_context().span_id().to_string()
+            }),
+        });
+        std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
+    }));
+    let request = Request::get("/")
+        .header(
+            "traceparent",
+            format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{CALLER}-01"),
+        )
+        .body(())
+        .expect("a request");
+    let response = pin!(service.call(request));
+    let response = response.poll(&mut TaskContext::from_waker(Waker::noop()));
+    assert!(matches!(response, Poll::Ready(Ok(_))));
+    drop(service);
+    inside.expect("the request is served")
+}
+
+/// A provider that is process-wide, and does not sample root spans at first: it answers those with
+/// a span that has no ids and records nothing.
+#[derive(Clone, Debug, Default)]
+struct Unsampling {
+    samples: Arc<AtomicBool>,
+    builds: Arc<AtomicUsize>,
+    ends: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct UnsamplingSpan {
+    span_context: SpanContext,
+    ends: Arc<AtomicUsize>,
+}
+
+impl TracerProvider for Unsampling {
+    type Tracer = Self;
+
+    fn tracer_with_scope(&self, _: InstrumentationScope) -> Self {
+        self.clone()
+    }
+}
+
+impl Tracer for Unsampling {
+    type Span = UnsamplingSpan;
+
+    fn build_with_context(&self, _: SpanBuilder, parent: &Context) -> UnsamplingSpan {
+        let span = self.builds.fetch_add(1, Ordering::SeqCst) + 1;
+        let is_root = !parent.span().span_context().is_valid();
+        let span_context = if is_root && !self.samples.load(Ordering::SeqCst) {
+            SpanContext::NONE
+        } else {
+            SpanContext::new(
+                TraceId::from(0xf0),
+                SpanId::from(0xf0 + span as u64),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::NONE,
+            )
+        };
+        UnsamplingSpan {
+            span_context,
+            ends: Arc::clone(&self.ends),
+        }
+    }
+}
+
+impl Span for UnsamplingSpan {
+    fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+    }
+
+    fn span_context(&self) -> &SpanContext {
+        &self.span_context
+    }
+
+    fn is_recording(&self) -> bool {
+        self.span_context.is_valid()
+    }
+
+    fn set_attribute(&mut self, _: KeyValue) {}
+
+    fn set_status(&mut self, _: Status) {}
+
+    fn update_name<T>(&mut self, _: T)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+    }
+
+    fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {}
+
+    fn end_with_timestamp(&mut self, _: SystemTime) {
+        self.ends.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn globals_are_set_late_and_are_found() {
+    // How many requests a layer has served by then, and at which the provider is found.
+    let layers: Vec<_> = [
+        (0, 1),
+        (1, 2),
+        (2, 4),
+        (3, 4),
+        (4, 8),
+        (5, 8),
+        (600, 1_024),
+        (1_024, 2_048),
+        (1_100, 2_048),
+        (2_048, 3_072),
+    ]
+    .map(|(before, found)| (before, found, ApiSpanLayer::new()))
+    .into();
+    let unsampled = ApiSpanLayer::new();
+    let nothing = |current: &str| Inside {
+        has_slot: false,
+        is_recording: false,
+        current: current.to_owned(),
+    };
+    let none = "0000000000000000";
+
+    // There is neither. Whether the caller's context is read makes no difference.
+    let reading = ApiSpanLayer::new().propagator(TraceContextPropagator::new());
+    for request in 1..=5 {
+        assert_eq!(serve(&reading), nothing(CALLER), "request {request}");
+    }
+    for (before, _, layer) in &layers {
+        for request in 1..=*before {
+            assert_eq!(serve(layer), nothing(none), "request {request} of {before}");
+        }
+    }
+
+    a_tracer_that_does_not_sample_yet_is_kept(&unsampled);
+
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(exporter.clone())
+        .build();
+    global::set_tracer_provider(provider.clone());
+    for (before, found, layer) in &layers {
+        for request in before + 1..*found {
+            assert_eq!(
+                serve(layer),
+                nothing(none),
+                "request {request} after {before}"
+            );
+        }
+        assert!(exporter.get_finished_spans().expect("spans").is_empty());
+        for request in *found..found + 4 {
+            let inside = serve(layer);
+            assert!(
+                inside.has_slot && inside.is_recording,
+                "request {request} after {before}"
+            );
+        }
+        let spans = exporter.get_finished_spans().expect("spans");
+        assert_eq!(spans.len(), 4, "after {before}");
+        assert!(
+            spans
+                .iter()
+                .all(|span| span.parent_span_id == SpanId::INVALID)
+        );
+        exporter.reset();
+    }
+
+    // The propagator is asked for anew by each request.
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    for (before, _, layer) in &layers {
+        assert!(serve(layer).has_slot);
+        let spans = exporter.get_finished_spans().expect("spans");
+        assert_eq!(spans.len(), 1, "after {before}");
+        assert_eq!(
+            spans[0].parent_span_id.to_string(),
+            CALLER,
+            "after {before}"
+        );
+        exporter.reset();
+    }
+    // An inert handle has the global one too.
+    let mut headers = http::HeaderMap::new();
+    let outside = SpanContext::new(
+        TraceId::from(7),
+        SpanId::from(7),
+        TraceFlags::SAMPLED,
+        false,
+        TraceState::NONE,
+    );
+    let _outside = Context::new().with_remote_span_context(outside).attach();
+    SpanHandle::default().inject(&mut headers);
+    assert!(headers.contains_key("traceparent"));
+}
+
+/// With a provider set that answers a root with nothing, which is what the API's no-op does too.
+fn a_tracer_that_does_not_sample_yet_is_kept(layer: &ApiSpanLayer) {
+    let provider = Unsampling::default();
+    global::set_tracer_provider(provider.clone());
+    let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+    for request in 1..=4 {
+        assert!(!serve(layer).has_slot, "request {request}");
+    }
+    // One each, and one more to tell it from the no-op.
+    assert_eq!((count(&provider.builds), count(&provider.ends)), (5, 5));
+    provider.samples.store(true, Ordering::SeqCst);
+    // At once, though at none of these the global provider would be asked again.
+    for request in 5..=7 {
+        assert!(serve(layer).has_slot, "request {request}");
+    }
+    assert_eq!((count(&provider.builds), count(&provider.ends)), (8, 8));
+}

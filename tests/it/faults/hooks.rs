@@ -1,0 +1,239 @@
+//! Code that only telemetry calls panics: hooks, propagators, a handler's iterators and messages.
+
+use std::fmt;
+use std::task::Poll;
+
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt as _;
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::{Context, KeyValue};
+use tower::{Service, service_fn};
+use tower_layer::Layer as _;
+
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::{Data, Error};
+use crate::support::client::Exchange;
+use crate::support::recorder::Recorder;
+use crate::support::{
+    answering, called, explode, get, handle_of, poll_frame, read, ready, response, without_deadlock,
+};
+
+#[test]
+fn the_filter_panics_and_the_request_is_traced() {
+    for exchange in Exchange::all() {
+        let at = Recorder::new();
+        let layer = at.layer().filter(|_| explode());
+        let bare = exchange.seen(&mut exchange.service(|_| {}), get());
+        let traced = exchange.seen(&mut layer.layer(exchange.service(|_| {})), get());
+        assert_eq!(traced, bare, "{}", exchange.name);
+        assert_eq!(at.only().outcome(), exchange.outcome, "{}", exchange.name);
+    }
+}
+
+#[test]
+fn the_classification_panics_and_there_is_no_terminal_event() {
+    for exchange in Exchange::all() {
+        let at = Recorder::new();
+        let layer = at.layer().classify(|_, _, _| explode());
+        let handler = |request: &Request<()>| {
+            handle_of(request).set_attribute(KeyValue::new("tenant", "blue"));
+            handle_of(request).set_attribute(KeyValue::new("api.outcome", "DEPARTED"));
+        };
+        let bare = exchange.seen(&mut exchange.service(handler), get());
+        let traced = exchange.seen(&mut layer.layer(exchange.service(handler)), get());
+        assert_eq!(traced, bare, "{}", exchange.name);
+        let span = at.only();
+        assert_eq!(span.outcome(), "none", "{}", exchange.name);
+        assert!(!span.is_error(), "{}", exchange.name);
+        assert_eq!(span.attribute("api.outcome"), None, "{}", exchange.name);
+        // What does not hang on the classification is there all the same.
+        assert_eq!(span.attribute("tenant").as_deref(), Some("blue"));
+    }
+}
+
+/// A propagator that panics in this method.
+#[derive(Debug)]
+struct Panics(&'static str, [String; 1]);
+
+impl Panics {
+    fn in_method(method: &'static str) -> Self {
+        Self(method, ["traceparent".to_owned()])
+    }
+
+    fn in_here(&self, method: &str) {
+        if self.0 == method {
+            explode();
+        }
+    }
+}
+
+impl TextMapPropagator for Panics {
+    fn inject_context(&self, _: &Context, _: &mut dyn Injector) {
+        self.in_here("inject");
+    }
+
+    fn extract_with_context(&self, context: &Context, _: &dyn Extractor) -> Context {
+        self.in_here("extract");
+        context.clone()
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        self.in_here("fields");
+        FieldIter::new(&self.1)
+    }
+}
+
+#[test]
+fn the_propagator_panics_and_the_span_is_a_root() {
+    for method in ["inject", "extract", "fields"] {
+        for exchange in Exchange::all() {
+            let at = Recorder::new();
+            let layer = at.layer().propagator(Panics::in_method(method));
+            let handler = |request: &Request<()>| {
+                let mut headers = HeaderMap::new();
+                handle_of(request).inject(&mut headers);
+                assert!(headers.is_empty());
+            };
+            let bare = exchange.seen(&mut exchange.service(handler), called("01"));
+            let traced = exchange.seen(&mut layer.layer(exchange.service(handler)), called("01"));
+            assert_eq!(traced, bare, "{method}, {}", exchange.name);
+            let span = at.only();
+            assert_eq!(
+                span.outcome(),
+                exchange.outcome,
+                "{method}, {}",
+                exchange.name
+            );
+            assert!(!span.0.parent_span_is_remote, "{method}, {}", exchange.name);
+        }
+    }
+}
+
+#[test]
+fn an_iterator_of_the_handler_panics_and_has_set_nothing() {
+    let at = Recorder::new();
+    let mut service = answering(&at.layer(), |request| {
+        let handle = handle_of(&request);
+        handle.set_attributes((0..).map(|n| {
+            if n == 2 {
+                explode();
+            }
+            KeyValue::new(format!("from iterator {n}"), n)
+        }));
+        handle.set_attribute(KeyValue::new("after", true));
+        response(200, ScriptedBody::full(0))
+    });
+    ready(service.call(get())).expect("a response");
+    let span = at.only();
+    assert_eq!(span.outcome(), "DEPARTED");
+    assert_eq!(span.attribute("from iterator 0"), None);
+    assert_eq!(span.attribute("after").as_deref(), Some("true"));
+}
+
+#[test]
+fn an_iterator_of_the_handler_uses_the_same_handle_and_nothing_waits() {
+    let at = without_deadlock(|| {
+        let at = Recorder::new();
+        let mut service = answering(&at.layer(), |request| {
+            let handle = handle_of(&request);
+            let again = handle.clone();
+            handle.set_attributes((0..2).map(|n| {
+                assert!(again.is_recording());
+                again.set_attribute(KeyValue::new("inner", n));
+                again.add_event("inner", Vec::new());
+                again.abort("quota", Says(&again));
+                KeyValue::new("outer", n)
+            }));
+            response(200, ScriptedBody::full(0))
+        });
+        ready(service.call(get())).expect("a response");
+        at
+    });
+    let span = at.only();
+    assert_eq!(span.outcome(), "ABORTED(quota)");
+    assert_eq!(span.error().as_deref(), Some("says"));
+    assert_eq!(span.attribute("inner").as_deref(), Some("1"));
+    assert_eq!(span.attribute("outer").as_deref(), Some("1"));
+    assert_eq!(
+        span.events(),
+        [
+            "api.ARRIVED",
+            "inner",
+            "in Display",
+            "inner",
+            "in Display",
+            "api.ABORTED"
+        ]
+    );
+}
+
+/// A message that uses a handle while it is formatted.
+struct Says<'a>(&'a tower_api_span::SpanHandle);
+
+impl fmt::Display for Says<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.add_event("in Display", Vec::new());
+        f.write_str("says")
+    }
+}
+
+/// An error that cannot be formatted.
+#[derive(Debug, PartialEq)]
+struct Unspeakable;
+
+impl fmt::Display for Unspeakable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("half of ")?;
+        explode()
+    }
+}
+
+#[test]
+fn the_message_of_an_error_panics_and_the_span_is_aborted_without_one() {
+    let at = Recorder::new();
+    let mut service = at.layer().layer(service_fn(async |_: Request<()>| {
+        Err::<Response<String>, _>(Unspeakable)
+    }));
+    assert_eq!(
+        ready(service.call(get())).expect_err("the error"),
+        Unspeakable
+    );
+    let span = at.only();
+    assert_eq!(
+        (span.outcome().as_str(), span.error()),
+        ("ABORTED(exception)", None)
+    );
+
+    let at = Recorder::new();
+    let mut service = answering(&at.layer(), |_| {
+        Response::new(ScriptedBody::new([Data(3), Error]).map_err(|_| Unspeakable))
+    });
+    let mut body = ready(service.call(get())).expect("a response").into_body();
+    assert!(matches!(poll_frame(&mut body), Poll::Ready(Some(Ok(_)))));
+    assert!(matches!(
+        poll_frame(&mut body),
+        Poll::Ready(Some(Err(Unspeakable)))
+    ));
+    let span = at.only();
+    assert_eq!(
+        (span.outcome().as_str(), span.error()),
+        ("ABORTED(exception)", None)
+    );
+}
+
+#[test]
+fn the_message_of_a_verdict_panics_and_the_verdict_stands() {
+    let at = Recorder::new();
+    let mut service = answering(&at.layer(), |request| {
+        handle_of(&request).abort("quota", Unspeakable);
+        response(200, ScriptedBody::new([Data(3)]))
+    });
+    let mut body = ready(service.call(get())).expect("a response").into_body();
+    read(&mut body).expect("bytes");
+    let span = at.only();
+    assert_eq!(
+        (span.outcome().as_str(), span.error()),
+        ("ABORTED(quota)", None)
+    );
+}

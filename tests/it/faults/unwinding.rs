@@ -1,0 +1,159 @@
+//! A span panics while the thread is unwinding already. A second panic that got out would abort the
+//! whole test binary.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use http::{Request, Response};
+use tower::{Service, service_fn};
+use tower_layer::Layer as _;
+
+use crate::support::body::Boom;
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::{Data, Panic};
+use crate::support::foreign::{Foreign, Method};
+use crate::support::recorder::Recorder;
+use crate::support::{answering, get, panic_of, poll, poll_frame, read, ready, response};
+
+#[test]
+fn what_is_open_is_dropped_by_unwinding_and_its_span_panics_too() {
+    for (place, drop_it) in [
+        (
+            "future",
+            (|tracer: &Foreign| {
+                let mut service = answering(&tracer.layer(), |_| Response::new(String::new()));
+                let _future = service.call(get());
+                panic!("elsewhere in the task");
+            }) as fn(&Foreign),
+        ),
+        ("body", |tracer| {
+            let mut service = answering(&tracer.layer(), |_| {
+                response(200, ScriptedBody::new([Data(3)]))
+            });
+            let _body = ready(service.call(get())).expect("a response").into_body();
+            panic!("elsewhere in the task");
+        }),
+        ("body read in part", |tracer| {
+            let mut service = answering(&tracer.layer(), |_| {
+                response(200, ScriptedBody::new([Data(3)]))
+            });
+            let mut body = ready(service.call(get())).expect("a response").into_body();
+            let _ = poll_frame(&mut body);
+            panic!("elsewhere in the task");
+        }),
+    ] {
+        let tracer = Foreign::new().panicking_in(Method::AFTER_START);
+        assert_eq!(
+            panic_of(|| drop_it(&tracer)),
+            "elsewhere in the task",
+            "{place}"
+        );
+        assert_eq!(tracer.counts(), (1, 1, 1), "{place}");
+    }
+}
+
+#[test]
+fn what_is_inside_unwinds_and_its_span_panics_too() {
+    for (place, unwind) in [
+        (
+            "call",
+            (|tracer: &Foreign| {
+                let mut service = answering(&tracer.layer(), |_| -> Response<String> {
+                    panic!("the service panics")
+                });
+                drop(service.call(get()));
+            }) as fn(&Foreign),
+        ),
+        ("poll", |tracer| {
+            let mut service = tracer.layer().layer(service_fn(|_: Request<()>| {
+                std::future::poll_fn(|_| -> std::task::Poll<Result<Response<String>, Boom>> {
+                    panic!("the service panics")
+                })
+            }));
+            let _ = poll(Box::pin(service.call(get())).as_mut());
+        }),
+        ("poll_frame", |tracer| {
+            let mut service = answering(&tracer.layer(), |_| {
+                response(200, ScriptedBody::new([Panic]))
+            });
+            let mut body = ready(service.call(get())).expect("a response").into_body();
+            let _ = poll_frame(&mut body);
+        }),
+    ] {
+        let tracer = Foreign::new().panicking_in(Method::AFTER_START);
+        let panic = panic_of(|| unwind(&tracer));
+        assert!(panic.ends_with("panics"), "{place}: {panic}");
+        assert_eq!(tracer.counts(), (1, 1, 1), "{place}");
+    }
+}
+
+#[test]
+fn a_destructor_of_the_body_panics_and_the_span_ends_as_panicked() {
+    for polls in [0, 1] {
+        let at = Recorder::new();
+        let mut service = answering(&at.layer(), |_| {
+            response(
+                200,
+                ScriptedBody::new([Data(3)]).on_drop(|| panic!("the body is dropped")),
+            )
+        });
+        let mut body = ready(service.call(get())).expect("a response").into_body();
+        for _ in 0..polls {
+            let _ = poll_frame(&mut body);
+        }
+        assert_eq!(panic_of(|| drop(body)), "the body is dropped");
+        assert_eq!(at.ends(), 1);
+        assert_eq!(at.only().outcome(), "ABORTED(panic)");
+    }
+}
+
+#[test]
+fn a_destructor_of_the_body_panics_after_the_end_and_the_span_has_departed() {
+    let at = Recorder::new();
+    let mut service = answering(&at.layer(), |_| {
+        response(
+            200,
+            ScriptedBody::new([Data(3)]).on_drop(|| panic!("the body is dropped")),
+        )
+    });
+    let mut body = ready(service.call(get())).expect("a response").into_body();
+    read(&mut body).expect("bytes");
+    assert_eq!(panic_of(|| drop(body)), "the body is dropped");
+    assert_eq!(at.only().outcome(), "DEPARTED");
+}
+
+#[test]
+fn a_destructor_of_the_future_panics_and_the_span_ends_as_panicked() {
+    struct Explosive;
+    impl Drop for Explosive {
+        fn drop(&mut self) {
+            panic!("the future is dropped");
+        }
+    }
+    let at = Recorder::new();
+    let mut service = at.layer().layer(service_fn(|_: Request<()>| {
+        let explosive = Explosive;
+        async move {
+            let _explosive = explosive;
+            std::future::pending::<Result<Response<String>, Boom>>().await
+        }
+    }));
+    let future = service.call(get());
+    assert_eq!(panic_of(|| drop(future)), "the future is dropped");
+    assert_eq!(at.ends(), 1);
+    assert_eq!(at.only().outcome(), "ABORTED(panic)");
+}
+
+#[test]
+fn everything_panics_at_once_and_the_span_is_ended_once() {
+    let tracer = Foreign::new().panicking_in(Method::AFTER_START);
+    let layer = tracer.layer().classify(|_, _, _| panic!("the hook panics"));
+    let mut service = answering(&layer, |_| {
+        response(
+            200,
+            ScriptedBody::new([Data(3)]).on_drop(|| panic!("the body is dropped")),
+        )
+    });
+    let body = ready(service.call(get())).expect("a response").into_body();
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(body))).is_err());
+    assert_eq!(tracer.counts(), (1, 1, 1));
+}

@@ -1,0 +1,36 @@
+//! What a handler says to the span of its request.
+
+mod attributes;
+mod elsewhere;
+mod events;
+mod route;
+mod verdict;
+
+use http::Request;
+use tower::Service;
+use tower_api_span::{ApiSpanLayer, SpanHandle};
+
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::Data;
+use crate::support::recorder::{Recorder, Seen};
+use crate::support::{answering, get, handle_of, read, ready, response};
+
+/// Serves `request` through `layer` with a response of this status, read to its end; `say` is
+/// called inside.
+fn serve(layer: &ApiSpanLayer, request: Request<()>, status: u16, mut say: impl FnMut(SpanHandle)) {
+    let mut service = answering(layer, |request| {
+        say(handle_of(&request));
+        response(status, ScriptedBody::new([Data(3)]))
+    });
+    let mut body = ready(service.call(request))
+        .expect("a response")
+        .into_body();
+    read(&mut body).expect("bytes");
+}
+
+/// The span of a request that goes well, about which `say` says something.
+fn said(say: impl FnMut(SpanHandle)) -> Seen {
+    let at = Recorder::new();
+    serve(&at.layer(), get(), 200, say);
+    at.only()
+}

@@ -1,0 +1,182 @@
+//! Attributes of the handler's, each key once.
+
+use http::Request;
+use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::{KeyValue, Value};
+use tower::Service;
+use tower_api_span::SpanHandle;
+
+use super::said;
+use crate::support::body::ScriptedBody;
+use crate::support::recorder::Recorder;
+use crate::support::{answering, get, grpc, handle_of, read, ready, response};
+
+/// The ways to set an attribute.
+const WAYS: [(&str, fn(&SpanHandle, KeyValue)); 4] = [
+    ("handle", |handle, attribute| {
+        handle.set_attribute(attribute);
+    }),
+    ("handle, several", |handle, attribute| {
+        handle.set_attributes([attribute]);
+    }),
+    ("context", |handle, attribute| {
+        handle.context().span().set_attribute(attribute);
+    }),
+    ("context, several", |handle, attribute| {
+        handle.context().span().set_attributes([attribute]);
+    }),
+];
+
+#[test]
+fn a_key_is_set_twice_and_the_last_value_is_there_once() {
+    for (first, set) in WAYS {
+        for (last, set_again) in WAYS {
+            let span = said(|handle| {
+                set(&handle, KeyValue::new("tenant", "blue"));
+                set(&handle, KeyValue::new("other", 1));
+                set_again(&handle, KeyValue::new("tenant", 7));
+            });
+            assert_eq!(span.value("tenant"), Some(Value::I64(7)), "{first}, {last}");
+            assert_eq!(span.value("other"), Some(Value::I64(1)), "{first}, {last}");
+        }
+    }
+}
+
+#[test]
+fn a_key_of_the_layer_is_set_and_keeps_the_layers_value() {
+    let everything = || {
+        Request::get("http://example.com:8080/p?q=1")
+            .header("user-agent", "curl")
+            .body(())
+            .expect("a request")
+    };
+    let other = || {
+        Request::builder()
+            .method("BREW")
+            .uri("/p")
+            .body(())
+            .expect("a request")
+    };
+    for (key, request, value) in [
+        (
+            "http.request.method",
+            everything as fn() -> Request<()>,
+            "GET",
+        ),
+        ("http.request.method_original", other, "BREW"),
+        ("url.path", everything, "/p"),
+        ("url.query", everything, "q=1"),
+        ("url.scheme", everything, "http"),
+        ("server.address", everything, "example.com"),
+        ("server.port", everything, "8080"),
+        ("network.protocol.version", everything, "1.1"),
+        ("user_agent.original", everything, "curl"),
+        ("rpc.system.name", grpc, "grpc"),
+        ("rpc.method", grpc, "pkg.Service/Method"),
+        ("rpc.status_code", grpc, "UNAVAILABLE"),
+        ("http.response.status_code", everything, "503"),
+        ("error.type", everything, "503"),
+        ("api.outcome", everything, "ABORTED"),
+        ("api.abort.reason", everything, "exception"),
+    ] {
+        for (way, set) in WAYS {
+            let at = Recorder::new();
+            let mut service = answering(&at.layer(), |request| {
+                set(&handle_of(&request), KeyValue::new(key, "mine"));
+                let mut answer = response(503, ScriptedBody::full(0));
+                let unavailable = http::HeaderValue::from_static("14");
+                answer.headers_mut().insert("grpc-status", unavailable);
+                answer
+            });
+            ready(service.call(request())).expect("a response");
+            assert_eq!(
+                at.only().attribute(key).as_deref(),
+                Some(value),
+                "{key}, {way}"
+            );
+        }
+    }
+    for key in ["api.time_to_head", "api.time_to_first_byte"] {
+        let span = said(|handle| handle.set_attribute(KeyValue::new(key, "mine")));
+        assert!(matches!(span.value(key), Some(Value::F64(_))), "{key}");
+    }
+}
+
+#[test]
+fn a_key_of_the_end_is_set_where_the_layer_has_none_and_is_not_there() {
+    for key in ["error.type", "api.abort.reason", "rpc.status_code"] {
+        for (way, set) in WAYS {
+            let span = said(|handle| set(&handle, KeyValue::new(key, "mine")));
+            assert_eq!(span.attribute(key), None, "{key}, {way}");
+            assert_eq!(span.outcome(), "DEPARTED", "{key}, {way}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_the_layer_could_have_set_is_the_handlers() {
+    for (way, set) in WAYS {
+        let span = said(|handle| {
+            set(&handle, KeyValue::new("url.query", "mine"));
+            set(&handle, KeyValue::new("http.route", "/mine"));
+            set(&handle, KeyValue::new("rpc.method", "mine"));
+        });
+        assert_eq!(
+            span.attribute("url.query").as_deref(),
+            Some("mine"),
+            "{way}"
+        );
+        assert_eq!(
+            span.attribute("http.route").as_deref(),
+            Some("/mine"),
+            "{way}"
+        );
+        assert_eq!(
+            span.attribute("rpc.method").as_deref(),
+            Some("mine"),
+            "{way}"
+        );
+        // A route is set with `set_route`, if the name is to have it.
+        assert_eq!(span.0.name, "GET", "{way}");
+    }
+}
+
+#[test]
+fn more_keys_than_are_kept_and_the_layers_are_there() {
+    // More than the SDK keeps; it drops the last ones.
+    let span = said(|handle| {
+        for n in 0..300 {
+            handle.set_attribute(KeyValue::new(format!("key {n}"), n));
+        }
+        // One that is kept can still change.
+        handle.set_attribute(KeyValue::new("key 0", "changed"));
+    });
+    assert_eq!(span.attribute("key 0").as_deref(), Some("changed"));
+    assert_eq!(span.attribute("key 299"), None);
+    assert_eq!(
+        span.attribute("http.response.status_code").as_deref(),
+        Some("200")
+    );
+    assert_eq!(span.attribute("api.outcome").as_deref(), Some("DEPARTED"));
+    assert_eq!(span.events(), ["api.ARRIVED", "api.DEPARTED"]);
+}
+
+#[test]
+fn attributes_are_set_while_the_body_is_read() {
+    let at = Recorder::new();
+    let mut handle = SpanHandle::default();
+    let mut service = answering(&at.layer(), |request| {
+        let told = handle_of(&request);
+        handle = told.clone();
+        let body = ScriptedBody::new([])
+            .on_poll(move || told.set_attribute(KeyValue::new("polled", true)));
+        response(200, body)
+    });
+    let mut body = ready(service.call(get())).expect("a response").into_body();
+    drop(service);
+    handle.set_attribute(KeyValue::new("after the head", true));
+    read(&mut body).expect("bytes");
+    let span = at.only();
+    assert_eq!(span.attribute("polled").as_deref(), Some("true"));
+    assert_eq!(span.attribute("after the head").as_deref(), Some("true"));
+}
