@@ -13,6 +13,7 @@ mod contexts;
 mod faults;
 mod handle;
 mod load;
+mod neighbours;
 mod otlp;
 mod properties;
 mod states;

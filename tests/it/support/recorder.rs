@@ -120,6 +120,19 @@ impl Recorder {
         Seen(servers.remove(0))
     }
 
+    /// Waits until all spans that have started have ended: the server may drop a response after the
+    /// client has all of it.
+    pub async fn all_ended(&self) {
+        let ended = async {
+            while self.ends() < self.starts() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let limit = Duration::from_secs(60);
+        let ended = tokio::time::timeout(limit, ended).await;
+        ended.expect("all spans end");
+    }
+
     /// Lets go of all spans that have ended.
     pub fn forget(&self) {
         self.exporter.reset();
