@@ -12,8 +12,11 @@
 mod contexts;
 mod faults;
 mod handle;
+mod load;
+mod otlp;
 mod properties;
 mod states;
 mod support;
+mod tracing_spans;
 mod types;
 mod wire;

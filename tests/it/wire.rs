@@ -118,7 +118,7 @@ fn http1_request(shape: &Shape) -> Vec<u8> {
     };
     let mut request = format!("{} / HTTP/{version}\r\nhost: example.com\r\n", shape.method);
     for (name, value) in shape.request_headers {
-        request += &format!("{name}: {value}\r\n");
+        request.extend([*name, ": ", *value, "\r\n"]);
     }
     request += "\r\n";
     request.repeat(2).into_bytes()

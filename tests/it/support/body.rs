@@ -18,6 +18,8 @@ pub enum Step {
     /// Not yet, and never.
     Silent,
     Data(usize),
+    /// Data, and then the same again.
+    Forever(usize),
     Trailers(&'static [(&'static str, &'static str)]),
     Error,
     Panic,
@@ -114,6 +116,10 @@ impl Body for ScriptedBody {
             Some(Step::Silent) => {
                 self.steps.push_front(Step::Silent);
                 Poll::Pending
+            }
+            Some(Step::Forever(bytes)) => {
+                self.steps.push_front(Step::Forever(bytes));
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![b'x'; bytes])))))
             }
             Some(Step::Data(bytes)) => {
                 if let Some(size) = &mut self.size {

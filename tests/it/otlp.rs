@@ -1,0 +1,207 @@
+//! Spans through the OTLP exporter into a receiver, over a real connection: what a collector gets.
+
+use http::{Request, Response, StatusCode};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Tracer as _, TracerProvider as _};
+use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tonic::transport::server::TcpIncoming;
+use tower::Service;
+use tower_api_span::{ApiSpanLayer, SpanHandle};
+
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::{Data, Error};
+use crate::support::recorder::w3c;
+use crate::support::{answering, read};
+
+const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT_ID: &str = "00f067aa0ba902b7";
+
+/// A receiver that passes on what it gets.
+struct Receiver(mpsc::UnboundedSender<ResourceSpans>);
+
+#[tonic::async_trait]
+impl TraceService for Receiver {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, tonic::Status> {
+        for spans in request.into_inner().resource_spans {
+            self.0.send(spans).expect("the test waits");
+        }
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+/// Serves two requests with a provider that exports to a receiver, and returns what that got.
+async fn exported() -> Vec<ScopeSpans> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    tokio::spawn(
+        tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(Receiver(sender)))
+            .serve_with_incoming(TcpIncoming::from(listener)),
+    );
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(format!("http://{address}"))
+        .build()
+        .expect("an exporter");
+    let provider = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .build();
+    let layer = ApiSpanLayer::new()
+        .tracer_provider(&provider)
+        .propagator(w3c());
+
+    let tracer = provider.tracer("engine");
+    let mut service = answering(&layer, move |request| {
+        SpanHandle::from_extensions(request.extensions()).add_event("cache.miss", Vec::new());
+        let tracer = tracer.clone();
+        let steps = if request.uri().path() == "/fails" {
+            vec![Data(3), Error]
+        } else {
+            vec![Data(3)]
+        };
+        Response::new(ScriptedBody::new(steps).on_poll(move || drop(tracer.start("llm_core"))))
+    });
+    for path in ["/whole?q=1", "/fails"] {
+        let request = Request::get(path)
+            .header("host", "example.com:8080")
+            .header("traceparent", format!("00-{TRACE_ID}-{PARENT_ID}-01"))
+            .body(())
+            .expect("a request");
+        let response = service.call(request).await.expect("a response");
+        assert_eq!(response.status(), StatusCode::OK);
+        // The body's own error is what one of them is for.
+        let _ = read(&mut response.into_body());
+    }
+    // Blocks until the receiver has answered, which runs on this runtime.
+    tokio::task::spawn_blocking(move || provider.shutdown())
+        .await
+        .expect("no panic")
+        .expect("all spans are exported");
+    let mut scopes = Vec::new();
+    while let Ok(spans) = receiver.try_recv() {
+        scopes.extend(spans.scope_spans);
+    }
+    scopes
+}
+
+fn attributes(span: &Span) -> Vec<(&str, &Value)> {
+    let values = span.attributes.iter().map(|attribute| {
+        let value = attribute
+            .value
+            .as_ref()
+            .and_then(|value| value.value.as_ref());
+        (attribute.key.as_str(), value.expect("a value"))
+    });
+    values.collect()
+}
+
+fn attribute<'a>(span: &'a Span, key: &str) -> Option<&'a Value> {
+    let found = attributes(span)
+        .into_iter()
+        .find(|(found, _)| *found == key);
+    found.map(|(_, value)| value)
+}
+
+fn text(text: &str) -> Value {
+    Value::StringValue(text.to_owned())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_gets_kind_parent_status_events_and_typed_attributes() {
+    let scopes = exported().await;
+    let of_layer: Vec<_> = scopes
+        .iter()
+        .filter(|spans| {
+            let scope = spans.scope.as_ref().expect("a scope");
+            scope.name == "tower-api-span" && !scope.version.is_empty()
+        })
+        .collect();
+    assert!(!of_layer.is_empty());
+    for spans in &of_layer {
+        assert_eq!(spans.schema_url, "https://opentelemetry.io/schemas/1.45.0");
+    }
+    let servers: Vec<&Span> = of_layer.iter().flat_map(|spans| &spans.spans).collect();
+    let [whole, fails] = servers[..] else {
+        panic!("two spans, but {servers:#?}");
+    };
+
+    for span in [whole, fails] {
+        assert_eq!(span.kind(), SpanKind::Server);
+        assert_eq!(hex(&span.trace_id), TRACE_ID);
+        assert_eq!(hex(&span.parent_span_id), PARENT_ID);
+        // Sampled, and a parent that is known to be remote.
+        assert_eq!(span.flags & 0x301, 0x301);
+        let times: Vec<u64> = span
+            .events
+            .iter()
+            .map(|event| event.time_unix_nano)
+            .collect();
+        assert!(times.is_sorted());
+        assert_eq!(times.first(), Some(&span.start_time_unix_nano));
+        assert_eq!(times.last(), Some(&span.end_time_unix_nano));
+        let status = attribute(span, "http.response.status_code");
+        assert_eq!(status, Some(&Value::IntValue(200)));
+        let port = attribute(span, "server.port");
+        assert_eq!(port, Some(&Value::IntValue(8080)));
+        for key in ["api.time_to_head", "api.time_to_first_byte"] {
+            assert!(
+                matches!(attribute(span, key), Some(Value::DoubleValue(_))),
+                "{key}"
+            );
+        }
+        assert_eq!(attribute(span, "http.request.method"), Some(&text("GET")));
+    }
+    assert_eq!(attribute(whole, "url.query"), Some(&text("q=1")));
+    assert_eq!(attribute(whole, "api.outcome"), Some(&text("DEPARTED")));
+    assert_eq!(attribute(fails, "error.type"), Some(&text("exception")));
+
+    let names =
+        |span: &Span| -> Vec<_> { span.events.iter().map(|event| event.name.clone()).collect() };
+    assert_eq!(names(whole), ["api.ARRIVED", "cache.miss", "api.DEPARTED"]);
+    assert_eq!(names(fails), ["api.ARRIVED", "cache.miss", "api.ABORTED"]);
+    let status = |span: &Span| {
+        let status = span.status.clone().unwrap_or_default();
+        (status.code(), status.message)
+    };
+    assert_eq!(status(whole), (SpanStatus::Unset, String::new()));
+    assert_eq!(status(fails), (SpanStatus::Error, "boom".to_owned()));
+    let aborted = fails.events.last().expect("an event");
+    let reason = KeyValue::new("reason", "exception");
+    assert_eq!(aborted.attributes[0].key, reason.key.as_str());
+
+    let children = scopes
+        .iter()
+        .flat_map(|spans| &spans.spans)
+        .filter(|span| span.name == "llm_core");
+    let parents: Vec<_> = children.map(|child| child.parent_span_id.clone()).collect();
+    let of = |span: &Span| {
+        parents
+            .iter()
+            .filter(|parent| **parent == span.span_id)
+            .count()
+    };
+    assert_eq!((of(whole), of(fails), parents.len()), (2, 2, 4));
+}
