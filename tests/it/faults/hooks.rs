@@ -16,7 +16,8 @@ use crate::support::body::Step::{Data, Error};
 use crate::support::client::Exchange;
 use crate::support::recorder::Recorder;
 use crate::support::{
-    answering, called, explode, get, handle_of, poll_frame, read, ready, response, without_deadlock,
+    answering, called, defused, explode, get, handle_of, poll_frame, read, ready, response,
+    without_deadlock,
 };
 
 #[test]
@@ -124,7 +125,7 @@ fn an_iterator_of_the_handler_panics_and_has_set_nothing() {
         handle.set_attribute(KeyValue::new("after", true));
         response(200, ScriptedBody::full(0))
     });
-    ready(service.call(get())).expect("a response");
+    defused(|| ready(service.call(get()))).expect("a response");
     let span = at.only();
     assert_eq!(span.outcome(), "DEPARTED");
     assert_eq!(span.attribute("from iterator 0"), None);
@@ -196,7 +197,7 @@ fn the_message_of_an_error_panics_and_the_span_is_aborted_without_one() {
         Err::<Response<String>, _>(Unspeakable)
     }));
     assert_eq!(
-        ready(service.call(get())).expect_err("the error"),
+        defused(|| ready(service.call(get()))).expect_err("the error"),
         Unspeakable
     );
     let span = at.only();
@@ -209,10 +210,15 @@ fn the_message_of_an_error_panics_and_the_span_is_aborted_without_one() {
     let mut service = answering(&at.layer(), |_| {
         Response::new(ScriptedBody::new([Data(3), Error]).map_err(|_| Unspeakable))
     });
-    let mut body = ready(service.call(get())).expect("a response").into_body();
-    assert!(matches!(poll_frame(&mut body), Poll::Ready(Some(Ok(_)))));
+    let mut body = defused(|| ready(service.call(get())))
+        .expect("a response")
+        .into_body();
     assert!(matches!(
-        poll_frame(&mut body),
+        defused(|| poll_frame(&mut body)),
+        Poll::Ready(Some(Ok(_)))
+    ));
+    assert!(matches!(
+        defused(|| poll_frame(&mut body)),
         Poll::Ready(Some(Err(Unspeakable)))
     ));
     let span = at.only();
@@ -229,8 +235,10 @@ fn the_message_of_a_verdict_panics_and_the_verdict_stands() {
         handle_of(&request).abort("quota", Unspeakable);
         response(200, ScriptedBody::new([Data(3)]))
     });
-    let mut body = ready(service.call(get())).expect("a response").into_body();
-    read(&mut body).expect("bytes");
+    let mut body = defused(|| ready(service.call(get())))
+        .expect("a response")
+        .into_body();
+    defused(|| read(&mut body)).expect("bytes");
     let span = at.only();
     assert_eq!(
         (span.outcome().as_str(), span.error()),

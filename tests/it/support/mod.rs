@@ -152,7 +152,8 @@ pub fn without_deadlock<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'stati
     }
 }
 
-/// Panics with something whose destructor panics too.
+/// Panics with something whose destructor panics too. Nothing but [`defused`] may catch it outside
+/// of the layer: the test harness would hang.
 pub fn explode() -> ! {
     struct Explodes;
     impl Drop for Explodes {
@@ -161,4 +162,16 @@ pub fn explode() -> ! {
         }
     }
     panic_any(Explodes)
+}
+
+/// Calls `f`, and fails as usual if what [`explode`] throws gets out of it.
+pub fn defused<T>(f: impl FnOnce() -> T) -> T {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(output) => output,
+        Err(payload) if payload.is::<&str>() || payload.is::<String>() => resume_unwind(payload),
+        Err(payload) => {
+            std::mem::forget(payload);
+            panic!("a panic got out");
+        }
+    }
 }
