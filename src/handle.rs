@@ -177,8 +177,8 @@ impl SpanHandle {
         }
         let mut verdict = Some(Verdict::new(reason, text(&message)));
         self.tell(&mut |told| {
-            if told.verdict.is_none() {
-                told.verdict = verdict.take();
+            if let Some(verdict) = verdict.take() {
+                told.verdict(|| verdict);
             }
         });
     }
@@ -197,6 +197,9 @@ impl SpanHandle {
 
     /// The request's context, to make children in: also for tasks that the handler spawns, also
     /// after the span's end. That of an inert handle is the current one.
+    ///
+    /// The span in it may be told things as well: attributes and events as here; an Error status is
+    /// a verdict with reason `exception`; `Ok` and ending it do nothing.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();

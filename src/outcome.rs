@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::{Method, StatusCode};
 
+use crate::contain::cut;
 use crate::grpc::{GrpcCode, GrpcStatus, Protocol};
 
 /// What is known of a response before its end.
@@ -152,6 +153,12 @@ impl Verdict {
     #[must_use]
     pub fn new(reason: &'static str, message: Option<String>) -> Self {
         Self { reason, message }
+    }
+
+    /// The verdict of a handler that set the span's status to Error by its context.
+    pub(crate) fn of_status(description: &str) -> Self {
+        let message = cut(description);
+        Self::new(EXCEPTION, (!message.is_empty()).then(|| message.to_owned()))
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::trace::{Span, SpanContext, Status};
@@ -38,6 +38,11 @@ pub(crate) struct Told {
 }
 
 impl Told {
+    /// Keeps a verdict; the first wins.
+    pub(crate) fn verdict(&mut self, verdict: impl FnOnce() -> Verdict) {
+        self.verdict.get_or_insert_with(verdict);
+    }
+
     /// Keeps an attribute; the last value of a key wins.
     pub(crate) fn attribute(&mut self, attribute: KeyValue) {
         let position = self
@@ -106,7 +111,8 @@ pub(crate) trait Slot: Send + Sync {
     /// Hands what was told to `f`, unless the span has ended or does not record.
     fn tell(&self, f: &mut dyn FnMut(&mut Told));
 
-    /// Adds an event with the time of now, by the request's own clock, or with the given one.
+    /// Adds an event with the time of now, by the request's own clock, or with the given one unless
+    /// that is now too.
     fn add_event(&self, name: Cow<'static, str>, at: Option<SystemTime>, with: Vec<KeyValue>);
 
     /// Hands the span to `f`, unless it has ended or does not record.
@@ -153,7 +159,8 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
             let now = timeline::now();
             told.events += 1;
             told.last = Some(now);
-            let at = at.unwrap_or_else(|| self.timeline.at(now));
+            let now = self.timeline.at(now);
+            let at = at.filter(|at| !is_near(*at, now)).unwrap_or(now);
             contain(|| span.add_event_with_timestamp(name, at, with));
         }
     }
@@ -226,13 +233,13 @@ impl Span for ThinSpan {
         });
     }
 
+    /// An error is a verdict like any other. `Ok` is nothing: whether the response is well is for
+    /// its end to say.
     fn set_status(&mut self, status: Status) {
-        let mut status = Some(status);
-        self.0.change(&mut |span| {
-            if let Some(status) = status.take() {
-                span.set_status(status);
-            }
-        });
+        if let Status::Error { description } = status {
+            self.0
+                .tell(&mut |told| told.verdict(|| Verdict::of_status(&description)));
+        }
     }
 
     fn update_name<T>(&mut self, new_name: T)
@@ -258,6 +265,16 @@ impl Span for ThinSpan {
 
     /// Nothing: the end of the response ends the span, not who happens to hold its context.
     fn end_with_timestamp(&mut self, _: SystemTime) {}
+}
+
+/// Whether a time is now, read from the wall clock by the API: of two events that follow each other
+/// the times must not fall because one was read from another clock.
+fn is_near(at: SystemTime, now: SystemTime) -> bool {
+    let distance = match at.duration_since(now) {
+        Ok(after) => after,
+        Err(before) => before.duration(),
+    };
+    distance < Duration::from_millis(1)
 }
 
 /// Whether `attributes` has one with this key.

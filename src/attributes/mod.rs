@@ -79,16 +79,11 @@ pub(crate) fn of_outcome(outcome: &Outcome, list: &mut Vec<KeyValue>) {
 /// Whether a key is the layer's alone: what it says of response and outcome must not be contradicted
 /// where it says nothing, as with an `error.type` on a span that is no error.
 pub(crate) fn is_of_end(key: &str) -> bool {
-    matches!(
-        key,
-        key::HTTP_RESPONSE_STATUS_CODE
-            | key::RPC_STATUS_CODE
-            | key::ERROR_TYPE
-            | key::API_OUTCOME
-            | key::API_ABORT_REASON
-            | key::API_TIME_TO_HEAD
-            | key::API_TIME_TO_FIRST_BYTE
-    )
+    key.starts_with("api.")
+        || matches!(
+            key,
+            key::HTTP_RESPONSE_STATUS_CODE | key::RPC_STATUS_CODE | key::ERROR_TYPE
+        )
 }
 
 /// The attribute and the name of a route that was learnt after the start.

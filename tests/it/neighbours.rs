@@ -64,6 +64,7 @@ const fn get_of(
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case> {
     let compression = |app: Router| app.layer(CompressionLayer::new());
     let timeout = |app: Router| {
@@ -301,7 +302,7 @@ fn serve(app: Router) -> DuplexStream {
 #[tokio::test(start_paused = true)]
 async fn a_client_gets_the_same_and_the_span_says_what_its_place_can_know() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
-    file.write_all(&[b'f'; 100_000]).expect("written");
+    file.write_all(&vec![b'f'; 100_000]).expect("written");
     for case in cases() {
         let app = app(file.path());
         let bare = exchange((case.neighbour)(app.clone()), &case).await;

@@ -21,7 +21,7 @@ fn say_everything(request: &Request<()>) {
     span.set_attribute(KeyValue::new("shard", 7));
     span.add_event("its", Vec::new());
     span.update_name("other");
-    span.set_status(Status::error("other"));
+    span.set_status(Status::Ok);
     span.add_link(SpanContext::NONE, Vec::new());
     span.end();
     // What failed in between has not broken the span for its other users.

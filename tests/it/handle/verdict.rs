@@ -1,6 +1,6 @@
 //! What the handler says of its response outweighs what it looks like.
 
-use opentelemetry::trace::Status;
+use opentelemetry::trace::{Status, TraceContextExt as _};
 use tower::Service;
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 
@@ -194,4 +194,26 @@ fn a_verdict_is_weighed_by_who_replaces_the_classification() {
         handle.abort("quota", "used up");
     });
     assert_eq!(at.only().outcome(), "DEPARTED");
+}
+
+#[test]
+fn an_error_status_is_set_by_the_context_and_is_a_verdict() {
+    let span = said(|handle| {
+        let status = Status::error("it broke");
+        handle.context().span().set_status(status);
+    });
+    assert_eq!(span.outcome(), "ABORTED(exception)");
+    assert_eq!(span.error().as_deref(), Some("it broke"));
+    assert_eq!(span.attribute("error.type").as_deref(), Some("exception"));
+    assert!(span.is_error());
+}
+
+#[test]
+fn an_ok_status_is_set_by_the_context_and_is_nothing() {
+    let span = said(|handle| {
+        let context = handle.context();
+        context.span().set_status(Status::Ok);
+    });
+    assert_eq!(span.outcome(), "DEPARTED");
+    assert_eq!(*span.status(), Status::Unset);
 }

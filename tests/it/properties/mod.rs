@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use opentelemetry::KeyValue;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{Status, TraceContextExt};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use tower::{Service, service_fn};
@@ -83,6 +83,15 @@ fn say(handle: &SpanHandle, call: Call) {
         Call::AddEvent => handle.add_event("handler's", Vec::new()),
         Call::Abort(reason, message) => handle.abort(reason, message),
         Call::AllowDisconnect => handle.allow_disconnect(),
+        Call::AddEventOfContext => handle.context().span().add_event("handler's", Vec::new()),
+        Call::SetStatusOfContext(is_error) => {
+            let status = if is_error {
+                Status::error("by its context")
+            } else {
+                Status::Ok
+            };
+            handle.context().span().set_status(status);
+        }
         Call::EndSpanOfContext => handle.context().span().end(),
         Call::Inject => {
             let mut headers = HeaderMap::new();

@@ -79,12 +79,15 @@ impl<'a> Model<'a> {
             _ if self.ended.is_some() => {}
             Call::SetAttribute(key) | Call::SetAttributeOfContext(key) => self.attributes.push(key),
             Call::SetRoute => self.route = true,
-            Call::AddEvent => self.events += 1,
+            Call::AddEvent | Call::AddEventOfContext => self.events += 1,
             Call::Abort(reason, message) => {
                 self.verdict.get_or_insert((reason, message));
             }
+            Call::SetStatusOfContext(true) => {
+                self.verdict.get_or_insert(("exception", "by its context"));
+            }
             Call::AllowDisconnect => self.tolerant = true,
-            Call::EndSpanOfContext | Call::Inject => {}
+            Call::SetStatusOfContext(false) | Call::EndSpanOfContext | Call::Inject => {}
         }
     }
 

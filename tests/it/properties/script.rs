@@ -79,6 +79,9 @@ pub enum Call {
     Abort(&'static str, &'static str),
     AllowDisconnect,
     EndSpanOfContext,
+    /// Error, or Ok.
+    SetStatusOfContext(bool),
+    AddEventOfContext,
     Inject,
 }
 
@@ -326,6 +329,8 @@ fn calls() -> impl Strategy<Value = Call> {
         ]),
         Just(Call::AllowDisconnect),
         Just(Call::EndSpanOfContext),
+        any::<bool>().prop_map(Call::SetStatusOfContext),
+        Just(Call::AddEventOfContext),
         Just(Call::Inject),
     ]
 }
