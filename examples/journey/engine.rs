@@ -21,7 +21,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(5);
 const HANGS_FOR: Duration = Duration::from_secs(10);
 
 /// Name of the engine's spans.
-pub(crate) const ENGINE_SPAN: &str = "llm_core";
+const ENGINE_SPAN: &str = "llm_core";
 const FIRST_TOKEN: &str = "first_token";
 
 /// The payload of the panics that belong to a scenario.

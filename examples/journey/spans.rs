@@ -111,6 +111,8 @@ pub(crate) struct EndedSpan {
     pub(crate) parent_id: SpanId,
     pub(crate) is_request: bool,
     pub(crate) name: String,
+    /// Method and path as they came; the name where these are not told.
+    pub(crate) asked: String,
     pub(crate) started: SystemTime,
     pub(crate) ended: SystemTime,
     pub(crate) events: Vec<Event>,
@@ -139,6 +141,11 @@ impl EndedSpan {
             parent_id: span.parent_span_id,
             is_request: span.span_kind == SpanKind::Server,
             name: span.name.to_string(),
+            asked: attribute("http.request.method")
+                .zip(attribute("url.path"))
+                .map_or(span.name.to_string(), |(method, path)| {
+                    format!("{method} {path}")
+                }),
             started: span.start_time,
             ended: span.end_time,
             events: span.events.iter().map(Event::read).collect(),

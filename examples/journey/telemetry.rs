@@ -47,13 +47,13 @@ impl Telemetry {
             });
         };
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
-        let otlp =
-            {
-                let _entered = runtime.enter();
-                OtlpExporter::builder().with_tonic().build().map_err(|error| {
-                format!("{ENDPOINT}={endpoint:?}: {error}; give one such as http://127.0.0.1:4317")
-            })?
-            };
+        let otlp = {
+            let _entered = runtime.enter();
+            OtlpExporter::builder().with_tonic().build()
+        };
+        let otlp = otlp.map_err(|error| {
+            format!("{ENDPOINT}={endpoint:?}: {error}; give one such as http://127.0.0.1:4317")
+        })?;
         let exporter = Reporting {
             exporter: otlp,
             endpoint,
@@ -108,7 +108,7 @@ impl Lines {
         let says = self.0.paint(tone(span), &says);
         let code = span.code.as_deref().unwrap_or("no code");
         let events = events(span);
-        format!("{took:>9} ms  {}  {says}  {code}  {events}", span.name)
+        format!("{took:>9} ms  {}  {says}  {code}  {events}", span.asked)
     }
 }
 

@@ -224,17 +224,15 @@ pub(crate) async fn exchange(
     engine_hangs: Notified<'_>,
 ) -> Result<Observed, String> {
     let behaviour = scenario.client;
-    match (&scenario.asks, protocol) {
-        (Asks::Http { method, path }, Protocol::Http1) => {
+    match &scenario.asks {
+        Asks::Http { method, path } if protocol == Protocol::Http1 => {
             http1::exchange(address, method, path, behaviour, caller, engine_hangs)
                 .await
                 .map_err(|error| error.to_string())
         }
-        (Asks::Http { method, path }, Protocol::Http2 | Protocol::Grpc) => {
+        Asks::Http { method, path } => {
             http2::exchange(address, method, path, behaviour, caller, engine_hangs).await
         }
-        (Asks::Grpc(call), _) => {
-            grpc::exchange(address, call, behaviour, caller, engine_hangs).await
-        }
+        Asks::Grpc(call) => grpc::exchange(address, call, behaviour, caller, engine_hangs).await,
     }
 }
