@@ -1,44 +1,54 @@
-//! What was seen beside what was expected.
+//! One line a scenario, one more where it is wrong, and a summary.
 
 use std::fmt::Write;
 
-use crate::PATIENCE;
-use crate::client::Seen;
-use crate::scenarios::{Expected, Scenario};
+use crate::check::expected_instead;
+use crate::drawing::tone;
+use crate::journey::{Run, Told};
 use crate::spans::{EndedSpan, Spans};
+use crate::style::{Style, Tone};
 
-/// One line a request, one more where it is wrong, and a summary.
+/// A table and its verdict.
 pub(crate) struct Report {
     pub(crate) text: String,
     pub(crate) as_expected: bool,
 }
 
-const COLUMNS: usize = 7;
-const HEADINGS: [&str; COLUMNS] = ["scenario", "client", "span", "status", "http", "ms", ""];
+struct Row {
+    cells: Vec<(String, Tone)>,
+    /// What is wrong, a line each.
+    wrong: Vec<String>,
+}
 
 impl Report {
     /// Compares what clients saw, and what spans say, with what the table of scenarios expects.
-    pub(crate) fn of(travelled: &[(&Scenario, Result<Seen, String>)], spans: &Spans) -> Self {
-        let mut lines = vec![(HEADINGS.map(str::to_owned), None)];
+    pub(crate) fn of(told: &[Told], spans: &Spans, style: Style) -> Self {
+        let mut text = String::new();
         let mut wrong = 0;
-        for (scenario, seen) in travelled {
-            let spans: Vec<_> = spans.of(scenario.path).collect();
-            let instead = expected_instead(&scenario.expected, seen, &spans);
-            wrong += usize::from(instead.is_some());
-            lines.push((cells(scenario, seen, &spans, instead.is_none()), instead));
+        let mut expected = 0;
+        for section in told.chunk_by(|one, next| one.protocols() == next.protocols()) {
+            let mut rows = vec![headings(section)];
+            for told in section {
+                let row = row(told, spans);
+                wrong += row.wrong.len();
+                expected += told.runs.len() * (1 + told.scenario.expected.children());
+                rows.push(row);
+            }
+            text.push_str(&aligned(&rows, style));
+            text.push('\n');
         }
 
-        let mut text = aligned(&lines);
-        let (requests, started, ended) = (travelled.len(), spans.started(), spans.ended());
-        let as_many = started == requests && ended == requests;
+        let requests: usize = told.iter().map(|told| told.runs.len()).sum();
+        let (started, ended) = (spans.started(), spans.ended());
+        let as_many = started == expected && ended == expected;
         // Nothing can go wrong in writing to a string.
         let _ = writeln!(
             text,
             "{requests} requests, {wrong} not as expected; {started} spans started, {ended} ended{}",
             if as_many {
-                ""
+                String::new()
             } else {
-                ": WRONG, expected instead: one span a request"
+                format!(": WRONG, expected instead: {expected}")
             },
         );
         Self {
@@ -48,92 +58,88 @@ impl Report {
     }
 }
 
-fn cells(
-    scenario: &Scenario,
-    seen: &Result<Seen, String>,
-    spans: &[&EndedSpan],
-    as_expected: bool,
-) -> [String; COLUMNS] {
-    let seen = match seen {
-        Ok(seen) => seen.to_string(),
-        Err(error) => error.clone(),
-    };
-    // More than one are all shown, which is a strange sight and meant to be.
-    let each = |cell: fn(&EndedSpan) -> String| {
-        let cells: Vec<_> = spans.iter().map(|span| cell(span)).collect();
-        cells.join(" + ")
-    };
-    [
-        scenario.name.to_owned(),
-        format!("{} {seen}", scenario.method),
-        if spans.is_empty() {
-            format!("no span within {PATIENCE:?}")
-        } else {
-            each(|span| span.outcome.clone())
-        },
-        each(|span| span.status.to_owned()),
-        each(|span| shown(span.http_status)),
-        each(|span| format!("{:.1}", span.duration.as_secs_f64() * 1_000.0)),
-        if as_expected { "ok" } else { "WRONG" }.to_owned(),
-    ]
-}
-
-/// What should have been there instead of what was; `None` if all is as expected.
-fn expected_instead(
-    expected: &Expected,
-    seen: &Result<Seen, String>,
-    spans: &[&EndedSpan],
-) -> Option<String> {
-    let mut instead = Vec::new();
-    if seen.as_ref() != Ok(&expected.seen) {
-        instead.push(format!("client {}", expected.seen));
+fn headings(section: &[Told]) -> Row {
+    let protocols = section.first().map(Told::protocols).unwrap_or_default();
+    let clients = protocols.iter().map(|protocol| protocol.name());
+    let cells = ["how it ends", "span", "status"].into_iter().chain(clients);
+    Row {
+        cells: cells.map(|cell| (cell.to_owned(), Tone::Heading)).collect(),
+        wrong: Vec::new(),
     }
-    match spans {
-        [span] => {
-            if span.outcome != expected.outcome {
-                instead.push(format!("span {}", expected.outcome));
-            }
-            if span.status != expected.status {
-                instead.push(format!("status {}", expected.status));
-            }
-            let http_status = expected.seen.head.map(|head| head.status);
-            if span.http_status != http_status {
-                instead.push(format!("http {}", shown(http_status)));
-            }
-            if span.duration < expected.at_least {
-                instead.push(format!("at least {:?}", expected.at_least));
-            }
-        }
-        _ => instead.push(format!(
-            "exactly one span, {} with status {}",
-            expected.outcome, expected.status
-        )),
-    }
-    (!instead.is_empty()).then(|| instead.join(", "))
 }
 
-fn shown(http_status: Option<u16>) -> String {
-    http_status.map_or("-".to_owned(), |status| status.to_string())
-}
-
-/// The lines in columns, as wide as their widest cell.
-fn aligned(lines: &[([String; COLUMNS], Option<String>)]) -> String {
-    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
-        let cells = lines.iter().map(|(cells, _)| cells[column].chars().count());
-        cells.max().unwrap_or(0)
+fn row(told: &Told, spans: &Spans) -> Row {
+    let Told { scenario, runs } = told;
+    let wrong: Vec<_> = runs
+        .iter()
+        .filter_map(|run| {
+            let instead = expected_instead(&scenario.expected, run, spans)?;
+            let protocol = run.protocol.name();
+            Some(format!("{protocol}: expected instead: {instead}"))
+        })
+        .collect();
+    let requests: Vec<_> = runs
+        .iter()
+        .flat_map(|run| spans.requests(run.caller.trace_id))
+        .collect();
+    let span_tone = requests.first().map_or(Tone::Bad, |span| tone(span));
+    let mut cells = vec![
+        (scenario.name.to_owned(), Tone::Client),
+        (distinct(&requests, |span| &span.outcome), span_tone),
+        (distinct(&requests, |span| span.status), span_tone),
+    ];
+    cells.extend(runs.iter().map(|run| (seen(run), Tone::Client)));
+    cells.push(match wrong[..] {
+        [] => ("ok".to_owned(), Tone::Good),
+        _ => ("WRONG".to_owned(), Tone::Bad),
     });
+    Row { cells, wrong }
+}
+
+/// What the spans of all protocols say, once if it is the same.
+fn distinct<'a>(spans: &[&'a EndedSpan], cell: fn(&'a EndedSpan) -> &'a str) -> String {
+    let mut cells: Vec<_> = spans.iter().map(|span| cell(span)).collect();
+    cells.dedup();
+    match cells[..] {
+        [] => "no span".to_owned(),
+        _ => cells.join(" / "),
+    }
+}
+
+fn seen(run: &Run) -> String {
+    match &run.observed {
+        Ok(observed) => observed.seen.in_short(),
+        Err(_) => "failed".to_owned(),
+    }
+}
+
+/// The rows in columns, as wide as their widest cell.
+fn aligned(rows: &[Row], style: Style) -> String {
+    let columns = rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.cells.get(column));
+        cells.map(|(cell, _)| cell.chars().count()).max()
+    };
+    let widths: Vec<_> = (0..columns).filter_map(width).collect();
     let mut text = String::new();
-    for (cells, instead) in lines {
-        let padded: Vec<_> = cells
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
+    for Row { cells, wrong } in rows {
+        let last = cells.len() - 1;
+        let padded = cells.iter().zip(&widths).enumerate();
+        let padded: Vec<_> = padded
+            .map(|(column, ((cell, tone), width))| {
+                let gap = if column == last {
+                    0
+                } else {
+                    width - cell.chars().count()
+                };
+                format!("{}{:gap$}", style.paint(*tone, cell), "")
+            })
             .collect();
-        text.push_str(padded.join("  ").trim_end());
+        text.push_str(&padded.join("  "));
         text.push('\n');
-        if let Some(instead) = instead {
-            text.push_str("    expected instead: ");
-            text.push_str(instead);
+        for wrong in wrong {
+            text.push_str("    ");
+            text.push_str(&style.paint(Tone::Bad, wrong));
             text.push('\n');
         }
     }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use opentelemetry::trace::Status;
+use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
@@ -62,9 +62,9 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    /// Waits until a span of this path has ended.
-    pub(crate) async fn wait_for(&mut self, path: &str) {
-        while self.of(path).next().is_none()
+    /// Waits until a request's span in this trace has ended.
+    pub(crate) async fn wait_for(&mut self, trace_id: TraceId) {
+        while self.requests(trace_id).next().is_none()
             && let Some(span) = self.receiver.recv().await
         {
             self.ended.push(EndedSpan::read(&span));
@@ -78,9 +78,19 @@ impl Spans {
         }
     }
 
-    /// The spans of this path that have ended.
-    pub(crate) fn of(&self, path: &str) -> impl Iterator<Item = &EndedSpan> {
-        self.ended.iter().filter(move |span| span.path == path)
+    /// The ended spans of requests in this trace.
+    pub(crate) fn requests(&self, trace_id: TraceId) -> impl Iterator<Item = &EndedSpan> {
+        let of_trace = move |span: &&EndedSpan| span.trace_id == trace_id && span.is_request;
+        self.ended.iter().filter(of_trace)
+    }
+
+    /// The ended spans right under this one.
+    pub(crate) fn children(&self, parent: &EndedSpan) -> impl Iterator<Item = &EndedSpan> {
+        let (trace_id, span_id) = (parent.trace_id, parent.span_id);
+        let is_child = move |span: &&EndedSpan| {
+            span.trace_id == trace_id && span.parent_id == span_id && !span.is_request
+        };
+        self.ended.iter().filter(is_child)
     }
 
     /// How many spans have started.
@@ -94,46 +104,93 @@ impl Spans {
     }
 }
 
-/// What a span says of its request.
+/// What an ended span says.
 pub(crate) struct EndedSpan {
-    path: String,
+    pub(crate) trace_id: TraceId,
+    span_id: SpanId,
+    pub(crate) parent_id: SpanId,
+    pub(crate) is_request: bool,
+    pub(crate) name: String,
+    /// Method and path as they came; the name where these are not told.
+    pub(crate) asked: String,
+    pub(crate) started: SystemTime,
+    pub(crate) ended: SystemTime,
+    pub(crate) events: Vec<Event>,
     /// `DEPARTED`, `ABORTED(reason)`, or what is wrong with its terminal events.
     pub(crate) outcome: String,
     pub(crate) status: &'static str,
-    pub(crate) http_status: Option<u16>,
-    pub(crate) duration: Duration,
+    /// The code of the response that the span knows, HTTP's or gRPC's.
+    pub(crate) code: Option<String>,
 }
 
+/// What happened at a moment of a span.
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) at: SystemTime,
+}
+
+const DEPARTED: &str = "api.DEPARTED";
+const ABORTED: &str = "api.ABORTED";
+
 impl EndedSpan {
-    fn read(span: &SpanData) -> Self {
+    pub(crate) fn read(span: &SpanData) -> Self {
+        let attribute = |key| attribute(&span.attributes, key);
         Self {
-            path: attribute(&span.attributes, "url.path").unwrap_or_default(),
+            trace_id: span.span_context.trace_id(),
+            span_id: span.span_context.span_id(),
+            parent_id: span.parent_span_id,
+            is_request: span.span_kind == SpanKind::Server,
+            name: span.name.to_string(),
+            asked: attribute("http.request.method")
+                .zip(attribute("url.path"))
+                .map_or(span.name.to_string(), |(method, path)| {
+                    format!("{method} {path}")
+                }),
+            started: span.start_time,
+            ended: span.end_time,
+            events: span.events.iter().map(Event::read).collect(),
             outcome: outcome(span),
             status: match span.status {
                 Status::Unset => "Unset",
                 Status::Error { .. } => "Error",
                 Status::Ok => "Ok",
             },
-            http_status: attribute(&span.attributes, "http.response.status_code")
-                .and_then(|status| status.parse().ok()),
-            duration: span
-                .end_time
-                .duration_since(span.start_time)
-                .unwrap_or_default(),
+            code: attribute("http.response.status_code").or_else(|| attribute("rpc.status_code")),
         }
     }
+
+    pub(crate) fn duration(&self) -> Duration {
+        since(self.started, self.ended)
+    }
+}
+
+impl Event {
+    fn read(event: &opentelemetry::trace::Event) -> Self {
+        let reason = attribute(&event.attributes, "reason").map(|reason| format!("({reason})"));
+        Self {
+            name: format!("{}{}", event.name, reason.unwrap_or_default()),
+            at: event.timestamp,
+        }
+    }
+
+    /// Whether it tells how the request ended.
+    fn is_terminal(&self) -> bool {
+        self.name == DEPARTED || self.name.starts_with(ABORTED)
+    }
+}
+
+/// The time from one moment to another that is not before it.
+pub(crate) fn since(start: SystemTime, moment: SystemTime) -> Duration {
+    moment.duration_since(start).unwrap_or_default()
 }
 
 /// What the terminal event says: there is one, and it is the last event.
 fn outcome(span: &SpanData) -> String {
-    let is_terminal = |name: &str| matches!(name, "api.DEPARTED" | "api.ABORTED");
-    let terminals = span.events.iter().filter(|event| is_terminal(&event.name));
-    match (terminals.count(), span.events.last()) {
-        (1, Some(last)) if last.name == "api.DEPARTED" => "DEPARTED".to_owned(),
-        (1, Some(last)) if last.name == "api.ABORTED" => {
-            let reason = attribute(&last.attributes, "reason").unwrap_or_default();
-            format!("ABORTED({reason})")
-        }
+    let events: Vec<_> = span.events.iter().map(Event::read).collect();
+    let terminals = events.iter().filter(|event| event.is_terminal()).count();
+    match (terminals, events.last()) {
+        (0, _) => "no terminal event".to_owned(),
+        (1, Some(last)) if last.is_terminal() => last.name.replacen("api.", "", 1),
         (1, _) => "a terminal event that is not the last".to_owned(),
         (count, _) => format!("{count} terminal events"),
     }

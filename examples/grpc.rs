@@ -1,0 +1,42 @@
+//! The layer on a tonic server: `cargo run --example grpc`.
+
+use opentelemetry::global;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tower_api_span::ApiSpanLayer;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Prints each span as it ends. In production: a batch exporter of opentelemetry-otlp.
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
+        .build();
+    global::set_tracer_provider(provider.clone());
+    // So that spans are children of the caller's, whose context is in `traceparent`.
+    global::set_text_map_propagator(TraceContextPropagator::new());
+
+    // A service that needs no code of one's own. In a method of yours, the handle of the request's
+    // span is `SpanHandle::from_extensions(request.extensions())`.
+    let (_, health) = tonic_health::server::health_reporter();
+
+    let incoming = TcpIncoming::bind("127.0.0.1:3000".parse()?)?;
+    let address = incoming.local_addr()?;
+    eprintln!("Listening on http://{address}; Ctrl-C stops. With an empty message, and without:");
+    for input in [r"printf '\0\0\0\0\0'", "printf ''"] {
+        eprintln!(
+            "  {input} | curl --http2-prior-knowledge -H 'content-type: application/grpc' \\"
+        );
+        eprintln!("    --data-binary @- -so - http://{address}/grpc.health.v1.Health/Check | xxd");
+    }
+    let stop = async { tokio::signal::ctrl_c().await.expect("a handler for Ctrl-C") };
+    Server::builder()
+        // Around all services: a call to one that does not exist has a span, too.
+        .layer(ApiSpanLayer::new())
+        .add_service(health)
+        .serve_with_incoming_shutdown(incoming, stop)
+        .await?;
+    // Exports what is left, which is nothing here but much with a batch exporter.
+    Ok(provider.shutdown()?)
+}

@@ -1,0 +1,128 @@
+//! One request as a drawing: what the client saw, the span, its children and its events.
+
+use std::time::{Duration, SystemTime};
+
+use crate::client::Observed;
+use crate::journey::Run;
+use crate::scenarios::{Asks, Scenario};
+use crate::spans::{EndedSpan, Spans, since};
+use crate::style::{Style, Tone};
+use crate::timeline::{Bar, Scale, bar, millis, ruler, text};
+
+/// How wide the names of the scenarios are.
+const TITLES: usize = 31;
+
+/// Draws these requests below each other, on the same scale.
+pub(crate) fn draw(requests: &[(&Scenario, &Run)], spans: &Spans, style: Style) -> String {
+    let longest = requests.iter().map(|(_, run)| lasted(run, spans)).max();
+    let scale = Scale::up_to(longest.unwrap_or_default());
+    let mut drawn = ruler(scale, style);
+    for (scenario, run) in requests {
+        drawn.push_str(&request(scenario, run, spans, scale, style));
+        drawn.push('\n');
+    }
+    drawn
+}
+
+fn request(scenario: &Scenario, run: &Run, spans: &Spans, scale: Scale, style: Style) -> String {
+    let asked = match &scenario.asks {
+        Asks::Http { method, path } => format!("{method} {path}"),
+        Asks::Grpc(call) => format!("{:?}({:?})", call.method, call.service),
+    };
+    let title = style.paint(Tone::Heading, scenario.name);
+    let gap = TITLES.saturating_sub(scenario.name.chars().count());
+    let mut drawn = format!("{title}{:gap$}  {asked}, {}\n", "", run.protocol.name());
+    let origin = origin(run, spans);
+    match &run.observed {
+        Ok(observed) => drawn.push_str(&bar(&of_client(observed, origin), scale, style)),
+        Err(error) => drawn.push_str(&text("client", error, style)),
+    }
+    for span in spans.requests(run.caller.trace_id) {
+        drawn.push_str(&bar(&of_request(span, origin), scale, style));
+        for child in spans.children(span) {
+            drawn.push_str(&bar(&of_child(child, origin), scale, style));
+        }
+        drawn.push_str(&text("events", &events(span), style));
+    }
+    drawn
+}
+
+fn of_client(observed: &Observed, origin: SystemTime) -> Bar<'static> {
+    Bar {
+        label: "client",
+        from: since(origin, observed.sent),
+        to: since(origin, observed.ended),
+        marks: observed
+            .head
+            .map(|head| since(origin, head))
+            .into_iter()
+            .collect(),
+        note: observed.seen.to_string(),
+        tone: Tone::Client,
+    }
+}
+
+fn of_request(span: &EndedSpan, origin: SystemTime) -> Bar<'static> {
+    Bar {
+        label: "span",
+        from: since(origin, span.started),
+        to: since(origin, span.ended),
+        marks: span
+            .events
+            .iter()
+            .map(|event| since(origin, event.at))
+            .collect(),
+        note: format!("{} ms, status {}", millis(span.duration()), span.status),
+        tone: tone(span),
+    }
+}
+
+fn of_child(span: &EndedSpan, origin: SystemTime) -> Bar<'_> {
+    Bar {
+        label: &span.name,
+        from: since(origin, span.started),
+        to: since(origin, span.ended),
+        marks: Vec::new(),
+        note: format!("{} ms", millis(span.duration())),
+        tone: Tone::Child,
+    }
+}
+
+/// The events of a span, with the milliseconds since its start.
+pub(crate) fn events(span: &EndedSpan) -> String {
+    let events = span.events.iter();
+    let events: Vec<_> = events
+        .map(|event| format!("{} {}", millis(since(span.started, event.at)), event.name))
+        .collect();
+    events.join(", ")
+}
+
+/// The colour of a span.
+pub(crate) fn tone(span: &EndedSpan) -> Tone {
+    match (span.outcome.as_str(), span.status) {
+        ("DEPARTED", "Unset") => Tone::Good,
+        (_, "Error") => Tone::Bad,
+        _ => Tone::Doubtful,
+    }
+}
+
+/// When the client sent the request; without a client that did, when the span started.
+fn origin(run: &Run, spans: &Spans) -> SystemTime {
+    let sent = run.observed.as_ref().map(|observed| observed.sent);
+    let span = spans.requests(run.caller.trace_id).next();
+    sent.ok()
+        .or(span.map(|span| span.started))
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// The time until client, span and children are all done.
+fn lasted(run: &Run, spans: &Spans) -> Duration {
+    let client = run.observed.as_ref().map(|observed| observed.ended);
+    let requests = spans.requests(run.caller.trace_id);
+    let spans_ended = requests.flat_map(|span| {
+        let children = spans.children(span).map(|child| child.ended);
+        children.chain([span.ended])
+    });
+    let last = spans_ended.chain(client.ok()).max();
+    last.map_or(Duration::ZERO, |last| since(origin(run, spans), last))
+}
