@@ -12,6 +12,7 @@ use opentelemetry_sdk::trace::{
     InMemorySpanExporter, InMemorySpanExporterBuilder, SdkTracerProvider, Span, SpanData,
     SpanProcessor,
 };
+use tokio::sync::Notify;
 use tower_api_span::ApiSpanLayer;
 
 /// A provider of its own, whose spans can be read when they have ended.
@@ -20,6 +21,27 @@ pub struct Recorder {
     pub provider: SdkTracerProvider,
     exporter: InMemorySpanExporter,
     counts: Counts,
+    ended: Ended,
+}
+
+/// Tells that a span has ended and can be read.
+#[derive(Clone, Debug, Default)]
+struct Ended(Arc<Notify>);
+
+impl SpanProcessor for Ended {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, _: SpanData) {
+        self.0.notify_waiters();
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
 }
 
 /// Counts starts and ends, which an exporter cannot.
@@ -57,14 +79,18 @@ impl Recorder {
     pub fn new() -> Self {
         let exporter = InMemorySpanExporterBuilder::new().build();
         let counts = Counts::default();
+        let ended = Ended::default();
         let provider = SdkTracerProvider::builder()
             .with_span_processor(counts.clone())
             .with_simple_exporter(exporter.clone())
+            // After the exporter, so that whoever is told finds the span there.
+            .with_span_processor(ended.clone())
             .build();
         Self {
             provider,
             exporter,
             counts,
+            ended,
         }
     }
 
@@ -83,6 +109,22 @@ impl Recorder {
     /// How many spans have ended.
     pub fn ends(&self) -> usize {
         self.counts.ends.load(Ordering::SeqCst)
+    }
+
+    /// Waits until this many spans have ended and can be read. False if they never do.
+    pub async fn wait_for(&self, ends: usize) -> bool {
+        let all_there = async {
+            loop {
+                let told = self.ended.0.notified();
+                if self.exporter.get_finished_spans().expect("spans").len() >= ends {
+                    return;
+                }
+                told.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), all_there)
+            .await
+            .is_ok()
     }
 
     /// All spans that have ended, the layer's looked over.
