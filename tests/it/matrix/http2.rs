@@ -10,6 +10,7 @@ use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
 use super::got::Got;
+use crate::support::recorder::Recorder;
 
 pub struct Http2 {
     send: SendRequest<Bytes>,
@@ -64,6 +65,25 @@ impl Exchange {
         let mut body = response.into_body();
         let mut bytes = 0;
         match read(&mut body, usize::MAX, &mut bytes).await {
+            Ok(()) => Got::Whole { status, bytes },
+            Err(error) => Got::cut(status, bytes, why(&error)),
+        }
+    }
+
+    /// Sends bytes through a tunnel and counts those that come back, once the span has ended.
+    pub async fn through_tunnel(mut self, at: &Recorder) -> Got {
+        let response = match self.response.await {
+            Ok(response) => response,
+            Err(error) => return Got::nothing(why(&error)),
+        };
+        let status = response.status().as_u16();
+        if !at.wait_for(1).await {
+            return Got::cut(status, 0, "the span is open while the tunnel is");
+        }
+        let sent = self.send.send_data(Bytes::from_static(b"ping"), false);
+        sent.expect("the server reads");
+        let mut bytes = 0;
+        match read(&mut response.into_body(), 4, &mut bytes).await {
             Ok(()) => Got::Whole { status, bytes },
             Err(error) => Got::cut(status, bytes, why(&error)),
         }

@@ -4,6 +4,7 @@
 //! Every test prints its results as a table:
 //! `cargo test --all-features --test it -- matrix --nocapture`
 
+mod exchanges;
 mod expected;
 mod got;
 mod handler;
@@ -46,4 +47,9 @@ fn quiet() {
 #[test]
 fn responses() {
     run(responses::all());
+}
+
+#[test]
+fn exchanges() {
+    run(exchanges::all());
 }
