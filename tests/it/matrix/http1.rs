@@ -133,6 +133,11 @@ impl Http1 {
                 Ok(head) => break head,
             }
         };
+        self.body(method, &head).await
+    }
+
+    /// Reads what belongs to a head.
+    pub async fn body(&mut self, method: &Method, head: &Head) -> Got {
         let status = head.status;
         let tunnel = *method == Method::CONNECT && (200..300).contains(&status);
         let has_no_body = *method == Method::HEAD || matches!(status, 101 | 204 | 304) || tunnel;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
-use h2::{RecvStream, SendStream};
+use h2::{Ping, PingPong, RecvStream, SendStream};
 use http::Request;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
@@ -14,6 +14,7 @@ use crate::support::recorder::Recorder;
 
 pub struct Http2 {
     send: SendRequest<Bytes>,
+    pings: PingPong,
     connection: JoinHandle<()>,
 }
 
@@ -28,15 +29,21 @@ impl Http2 {
     pub async fn connect(address: SocketAddr, abortive: bool) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         let socket = socket.connect(address).await.expect("a connection");
+        socket.set_nodelay(true).expect("the socket's option");
         if abortive {
             socket.set_zero_linger().expect("the socket's option");
         }
-        let (send, connection) = h2::client::handshake(socket).await.expect("a handshake");
+        let (send, mut connection) = h2::client::handshake(socket).await.expect("a handshake");
+        let pings = connection.ping_pong().expect("the first to ask");
         let connection = tokio::spawn(async move {
             // How it ends is seen by the requests on it.
             let _ = connection.await;
         });
-        Self { send, connection }
+        Self {
+            send,
+            pings,
+            connection,
+        }
     }
 
     pub async fn send<T>(&mut self, request: Request<T>, ends: bool) -> Exchange {
@@ -44,6 +51,12 @@ impl Http2 {
         let request = request.map(|_| ());
         let (response, send) = ready.send_request(request, ends).expect("a request");
         Exchange { response, send }
+    }
+
+    /// Waits until the server has read all that was sent before.
+    pub async fn ping(&mut self) {
+        let pong = self.pings.ping(Ping::opaque()).await;
+        pong.expect("a connection that is open");
     }
 
     /// Closes the connection without a word about its streams.

@@ -10,9 +10,12 @@ mod got;
 mod handler;
 mod http1;
 mod http2;
+mod leavers;
+mod leavings;
 mod observe;
 mod responses;
 mod routers;
+mod scenes;
 mod servers;
 mod table;
 
@@ -52,4 +55,9 @@ fn responses() {
 #[test]
 fn exchanges() {
     run(exchanges::all());
+}
+
+#[test]
+fn leavings() {
+    run(leavings::all());
 }

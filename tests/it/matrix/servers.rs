@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::serve::ListenerExt as _;
 use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -154,6 +155,9 @@ impl Server {
             }
             Kind::Axum(position) => {
                 let app = position.router(layer, handler);
+                let listener = listener.tap_io(|socket| {
+                    socket.set_nodelay(true).expect("the socket's option");
+                });
                 let serving = axum::serve(listener, app).with_graceful_shutdown(wait(told));
                 tokio::spawn(async move { serving.await.expect("a listener") })
             }
@@ -194,6 +198,7 @@ pub fn listen() -> (TcpListener, SocketAddr) {
 /// Serves the one connection that comes.
 async fn connection(server: Server, listener: TcpListener, layer: ApiSpanLayer, handler: Handler) {
     let (socket, _) = listener.accept().await.expect("a connection");
+    socket.set_nodelay(true).expect("the socket's option");
     let io = TokioIo::new(socket);
     let service = ServiceBuilder::new()
         .layer(layer)
