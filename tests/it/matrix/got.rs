@@ -15,8 +15,10 @@ pub enum Got {
     },
     /// No head at all.
     Nothing { how: String },
+    /// A gRPC call that is over: its messages and its code.
+    Grpc { messages: usize, code: tonic::Code },
     /// The client did not wait for the end.
-    Left { status: Option<u16>, bytes: usize },
+    Left { status: Option<u16> },
 }
 
 impl Got {
@@ -39,6 +41,7 @@ impl Got {
     pub fn agrees_with(&self, outcome: &str) -> bool {
         match self {
             Self::Whole { status, .. } if *status < 400 => outcome == "DEPARTED",
+            Self::Grpc { code, .. } => (*code == tonic::Code::Ok) == (outcome == "DEPARTED"),
             Self::Whole { .. } | Self::Cut { .. } | Self::Nothing { .. } | Self::Left { .. } => {
                 outcome != "DEPARTED"
             }
@@ -52,10 +55,10 @@ impl fmt::Display for Got {
             Self::Whole { status, bytes } => write!(f, "{status}, whole, {bytes} bytes"),
             Self::Cut { status, how, .. } => write!(f, "{status}, broken: {how}"),
             Self::Nothing { how } => write!(f, "no answer: {how}"),
-            Self::Left { status: None, .. } => f.write_str("left before the head"),
+            Self::Grpc { messages, code } => write!(f, "{messages} messages, {code:?}"),
+            Self::Left { status: None } => f.write_str("left before the head"),
             Self::Left {
                 status: Some(status),
-                ..
             } => write!(f, "{status}, left midway"),
         }
     }

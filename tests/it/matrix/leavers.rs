@@ -67,7 +67,7 @@ pub async fn http1(
     let half = leave(client, way).await;
     handling.progress.told.notify_one();
     match (half, status) {
-        (None, status) => Got::Left { status, bytes },
+        (None, status) => Got::Left { status },
         (Some(mut client), None) => client.message(&Method::GET).await,
         (Some(mut client), Some(status)) => {
             let end = client.take(usize::MAX - bytes, &mut bytes).await;
@@ -106,7 +106,7 @@ pub async fn http2(
         .await;
     if scene.when == When::BeforeTheHead {
         handling.progress.called.notified().await;
-        return leave_http2(client, exchange, way, None, 0).await;
+        return leave_http2(client, exchange, way, None).await;
     }
     let response = exchange.response.await.expect("a head");
     let status = response.status().as_u16();
@@ -126,7 +126,7 @@ pub async fn http2(
             true
         }
     };
-    let left = leave_http2(client, (body, exchange.send), way, Some(status), bytes).await;
+    let left = leave_http2(client, (body, exchange.send), way, Some(status)).await;
     if is_whole {
         Got::Whole { status, bytes }
     } else {
@@ -135,13 +135,7 @@ pub async fn http2(
 }
 
 /// Leaves. Whatever is `held` of the request resets its stream when it is dropped.
-async fn leave_http2<T>(
-    mut client: Http2,
-    held: T,
-    way: Way,
-    status: Option<u16>,
-    bytes: usize,
-) -> Got {
+async fn leave_http2<T>(mut client: Http2, held: T, way: Way, status: Option<u16>) -> Got {
     if way == Way::RstStream {
         drop(held);
         // The connection stays long enough to say so: an answer to a ping comes after it.
@@ -151,5 +145,5 @@ async fn leave_http2<T>(
         client.close().await;
         drop(held);
     }
-    Got::Left { status, bytes }
+    Got::Left { status }
 }

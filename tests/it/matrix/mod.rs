@@ -7,6 +7,7 @@
 mod exchanges;
 mod expected;
 mod got;
+mod grpc;
 mod handler;
 mod http1;
 mod http2;
@@ -60,4 +61,9 @@ fn exchanges() {
 #[test]
 fn leavings() {
     run(leavings::all());
+}
+
+#[test]
+fn grpc_calls() {
+    run(grpc::all());
 }

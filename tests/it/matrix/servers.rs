@@ -85,15 +85,29 @@ pub fn all() -> Vec<Server> {
 /// A server that runs. It serves one connection, if it is hyper's.
 pub struct Running {
     pub address: SocketAddr,
-    stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
     stopped: JoinHandle<()>,
 }
 
 impl Running {
-    /// Waits until the server is done with everything. Its clients have to be gone.
-    pub async fn stop(self) -> Result<(), &'static str> {
+    pub fn new(address: SocketAddr, stop: oneshot::Sender<()>, stopped: JoinHandle<()>) -> Self {
+        let stop = Some(stop);
+        Self {
+            address,
+            stop,
+            stopped,
+        }
+    }
+
+    /// Begins a graceful shutdown.
+    pub fn tell_to_stop(&mut self) {
         // A server that is not listening to this has stopped already.
-        let _ = self.stop.send(());
+        let _ = self.stop.take().map(|stop| stop.send(()));
+    }
+
+    /// Waits until the server is done with everything. Its clients have to be gone.
+    pub async fn stop(mut self) -> Result<(), &'static str> {
+        self.tell_to_stop();
         match tokio::time::timeout(Duration::from_secs(5), self.stopped).await {
             // The task of a connection unwinds where a handler panics.
             Ok(_) => Ok(()),
@@ -170,15 +184,12 @@ impl Server {
                 tokio::spawn(async move { serving.await.expect("a listener") })
             }
         };
-        Running {
-            address,
-            stop,
-            stopped,
-        }
+        Running::new(address, stop, stopped)
     }
 }
 
-async fn wait(told: oneshot::Receiver<()>) {
+/// Waits to be told.
+pub async fn wait(told: oneshot::Receiver<()>) {
     // A sender that is dropped means the same.
     let _ = told.await;
 }
