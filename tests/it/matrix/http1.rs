@@ -43,7 +43,7 @@ impl Http1 {
     pub async fn connect(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         // Small, so that a client that does not read is felt by the server soon.
-        socket.set_recv_buffer_size(64 << 10).expect("a size");
+        socket.set_recv_buffer_size(512 << 10).expect("a size");
         let socket = socket.connect(address).await.expect("a connection");
         Self {
             socket,

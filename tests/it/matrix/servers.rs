@@ -197,7 +197,7 @@ pub async fn wait(told: oneshot::Receiver<()>) {
 /// A listener whose connections buffer little, so that back-pressure is felt soon.
 pub fn listen() -> (TcpListener, SocketAddr) {
     let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_send_buffer_size(64 << 10).expect("a size");
+    socket.set_send_buffer_size(512 << 10).expect("a size");
     socket
         .bind((Ipv4Addr::LOCALHOST, 0).into())
         .expect("a free port");
