@@ -1,13 +1,13 @@
-//! What is more than one request and one response: tunnels, interim answers, pipelining.
+//! What is more than one request and one response: tunnels (in [`tunnels`]), interim answers,
+//! several requests on one connection.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, Version};
 use http_body_util::BodyExt as _;
-use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::got::Got;
@@ -17,12 +17,13 @@ use super::http2::Http2;
 use super::observe;
 use super::servers::{self, Family, Running, Server};
 use super::table::{Row, Table};
+use super::tunnels;
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Pending};
 use crate::support::recorder::Recorder;
 
 /// A request: its name, what its client should get, and the outcome and status in its span.
-type Expected = (&'static str, Got, &'static str, &'static str);
+pub type Expected = (&'static str, Got, &'static str, &'static str);
 
 pub async fn all() {
     let on_all = servers::all().into_iter().map(|server| {
@@ -30,16 +31,16 @@ pub async fn all() {
             let mut rows = Vec::new();
             match server.family {
                 Family::Http1 => {
-                    rows.extend(switching_protocols(&server).await);
-                    rows.extend(expecting(&server, true).await);
-                    rows.extend(expecting(&server, false).await);
-                    rows.extend(pipelining(&server).await);
+                    rows.extend(tunnels::switching_protocols(server).await);
+                    rows.extend(expecting(server, true).await);
+                    rows.extend(expecting(server, false).await);
+                    rows.extend(pipelining(server).await);
                 }
-                Family::Http2 => rows.extend(one_connection(&server).await),
+                Family::Http2 => rows.extend(one_connection(server).await),
             }
             // CONNECT has no path, so that it belongs to no route.
             if server.sees_the_fallback() {
-                rows.extend(connecting(&server).await);
+                rows.extend(tunnels::connecting(server).await);
             }
             rows
         })
@@ -51,13 +52,13 @@ pub async fn all() {
     table.finish("Tunnels, interim answers, several requests", &[]);
 }
 
-fn whole(status: u16, bytes: usize) -> Got {
+pub fn whole(status: u16, bytes: usize) -> Got {
     Got::Whole { status, bytes }
 }
 
 /// Runs a client, which tells what it got for each request.
-async fn check<F>(
-    server: &Server,
+pub async fn check<F>(
+    server: Server,
     at: &Recorder,
     running: Running,
     client: F,
@@ -84,88 +85,9 @@ where
     rows.collect()
 }
 
-/// Answers with this status and sends back whatever comes through the tunnel.
-fn echo(status: StatusCode) -> Handler {
-    Handler::new(move |request: Request<Body>| async move {
-        let upgrade = hyper::upgrade::on(request);
-        tokio::spawn(async move {
-            let upgraded = TokioIo::new(upgrade.await.expect("a tunnel"));
-            let (mut read, mut write) = tokio::io::split(upgraded);
-            // Until the client has enough of it.
-            let _ = tokio::io::copy(&mut read, &mut write).await;
-        });
-        let response = Response::builder().status(status);
-        let response = if status == StatusCode::SWITCHING_PROTOCOLS {
-            response
-                .header("connection", "upgrade")
-                .header("upgrade", "echo")
-        } else {
-            response
-        };
-        response.body(Body::empty()).expect("a response")
-    })
-}
-
-async fn switching_protocols(server: &Server) -> Vec<Row> {
-    let at = Recorder::new();
-    let running = server.start(&at.layer(), &echo(StatusCode::SWITCHING_PROTOCOLS));
-    let headers = [("connection", "upgrade"), ("upgrade", "echo")];
-    let request = http1::request(&Method::GET, server.path(), Version::HTTP_11, &headers);
-    let address = running.address;
-    let client = async {
-        let mut client = Http1::connect(address).await;
-        client.send(request).await;
-        let head = client.message(&Method::GET).await;
-        vec![through_tunnel(&at, client, head).await]
-    };
-    let expected = vec![("101 and its tunnel", whole(101, 4), "DEPARTED", "101")];
-    check(server, &at, running, client, expected).await
-}
-
-/// Sends bytes through and counts those that come back, once the span has ended.
-async fn through_tunnel(at: &Recorder, mut client: Http1, head: Got) -> Got {
-    let Got::Whole { status, bytes: 0 } = head else {
-        return head;
-    };
-    if !at.wait_for(1).await {
-        return Got::cut(status, 0, "the span is open while the tunnel is");
-    }
-    let mut bytes = 0;
-    client.send("ping").await;
-    match client.take(4, &mut bytes).await {
-        Ok(()) => whole(status, bytes),
-        Err(closed) => Got::cut(status, bytes, closed),
-    }
-}
-
-async fn connecting(server: &Server) -> Vec<Row> {
-    let at = Recorder::new();
-    let running = server.start(&at.layer(), &echo(StatusCode::OK));
-    let address = running.address;
-    let client = async {
-        let target = "example.com:80";
-        if server.family == Family::Http1 {
-            let mut client = Http1::connect(address).await;
-            let request = http1::request(&Method::CONNECT, target, Version::HTTP_11, &[]);
-            client.send(request).await;
-            let head = client.message(&Method::CONNECT).await;
-            vec![through_tunnel(&at, client, head).await]
-        } else {
-            let mut client = Http2::connect(address, false).await;
-            let request = Request::connect(target).version(Version::HTTP_2);
-            let exchange = client
-                .send(request.body(()).expect("a request"), false)
-                .await;
-            vec![exchange.through_tunnel(&at).await]
-        }
-    };
-    let expected = vec![("CONNECT and its tunnel", whole(200, 4), "DEPARTED", "200")];
-    check(server, &at, running, client, expected).await
-}
-
 /// The client waits for a "100 Continue" before it sends its body. The handler reads it, or not,
 /// and then there is none.
-async fn expecting(server: &Server, reads: bool) -> Vec<Row> {
+async fn expecting(server: Server, reads: bool) -> Vec<Row> {
     let at = Recorder::new();
     let handler = Handler::new(move |request: Request<Body>| async move {
         let length = if reads {
@@ -231,7 +153,7 @@ fn three_expected(names: [&'static str; 3]) -> Vec<Expected> {
 }
 
 /// All requests are sent before the first answer is read. They are served one by one.
-async fn pipelining(server: &Server) -> Vec<Row> {
+async fn pipelining(server: Server) -> Vec<Row> {
     let at = Recorder::new();
     let running = server.start(&at.layer(), &three_answers());
     let address = running.address;
@@ -254,7 +176,7 @@ async fn pipelining(server: &Server) -> Vec<Row> {
 }
 
 /// Three requests on one connection, one after the other, so that their spans come in that order.
-async fn one_connection(server: &Server) -> Vec<Row> {
+async fn one_connection(server: Server) -> Vec<Row> {
     let at = Recorder::new();
     let running = server.start(&at.layer(), &three_answers());
     let address = running.address;

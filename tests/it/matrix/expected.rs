@@ -128,7 +128,7 @@ const SENT_ALL_THE_SAME: &str = "hyper sends a body that can't be there, and the
 const POLLED_ALL_THE_SAME: &str = "hyper polls a body that can't be there, and resets on its error";
 
 /// What a shape should come to on a server.
-pub fn expected(server: &Server, shape: &str) -> Expected {
+pub fn expected(server: Server, shape: &str) -> Expected {
     if server.empties_heads() && shape.starts_with("HEAD") {
         return NO_BYTES;
     }

@@ -174,9 +174,14 @@ pub fn request(
     version: http::Version,
     headers: &[(&str, &str)],
 ) -> String {
-    let mut request = format!("{method} {target} {version:?}\r\nhost: example.com\r\n");
-    for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
-    }
-    request + "\r\n"
+    let mut lines = vec![
+        format!("{method} {target} {version:?}"),
+        "host: example.com".to_owned(),
+    ];
+    lines.extend(
+        headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
+    lines.join("\r\n") + "\r\n\r\n"
 }

@@ -71,7 +71,7 @@ pub async fn all() {
             let mut rows = Vec::new();
             for scene in Scene::all(server.family) {
                 for way in ways(&scene, server.family) {
-                    rows.push(one(&server, &scene, way).await);
+                    rows.push(one(server, &scene, way).await);
                 }
             }
             rows
@@ -96,7 +96,7 @@ fn ways(scene: &Scene, family: Family) -> Vec<Way> {
     }
 }
 
-async fn one(server: &Server, scene: &Scene, way: Way) -> Row {
+async fn one(server: Server, scene: &Scene, way: Way) -> Row {
     let at = Recorder::new();
     let handling = scene.handling();
     let running = server.start(&at.layer(), &handling.handler);

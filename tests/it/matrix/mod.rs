@@ -19,6 +19,7 @@ mod routers;
 mod scenes;
 mod servers;
 mod table;
+mod tunnels;
 
 use std::panic;
 use std::sync::Once;
@@ -40,8 +41,9 @@ fn quiet() {
     ONCE.call_once(|| {
         let hook = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let text = info.payload_as_str().unwrap_or_default();
-            if !text.starts_with("payload claims content-length") {
+            let text = info.payload().downcast_ref::<String>();
+            let is_wanted = |text: &String| text.starts_with("payload claims content-length");
+            if !text.is_some_and(is_wanted) {
                 hook(info);
             }
         }));

@@ -9,7 +9,7 @@ use crate::support::recorder::{Recorder, Seen};
 pub async fn rows(
     at: &Recorder,
     running: Running,
-    server: &Server,
+    server: Server,
     requests: Vec<(String, Got)>,
 ) -> Vec<(Row, Option<Seen>)> {
     let all_ended = at.wait_for(requests.len()).await;

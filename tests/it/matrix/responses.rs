@@ -23,7 +23,7 @@ pub async fn all() {
         tokio::spawn(async move {
             let mut rows = Vec::new();
             for shape in shapes_for(server.family) {
-                rows.push(one(&server, &shape).await);
+                rows.push(one(server, &shape).await);
             }
             rows
         })
@@ -52,7 +52,7 @@ fn handler(shape: &Shape) -> Handler {
     })
 }
 
-async fn one(server: &Server, shape: &Shape) -> Row {
+async fn one(server: Server, shape: &Shape) -> Row {
     let at = Recorder::new();
     let running = server.start(&at.layer(), &handler(shape));
     let asking = async {
@@ -87,7 +87,7 @@ async fn one(server: &Server, shape: &Shape) -> Row {
     row
 }
 
-async fn ask_http1(server: &Server, shape: &Shape, address: std::net::SocketAddr) -> Got {
+async fn ask_http1(server: Server, shape: &Shape, address: std::net::SocketAddr) -> Got {
     let mut client = Http1::connect(address).await;
     let Shape {
         method,
@@ -111,7 +111,7 @@ async fn ask_http1(server: &Server, shape: &Shape, address: std::net::SocketAddr
     }
 }
 
-async fn ask_http2(server: &Server, shape: &Shape, address: std::net::SocketAddr) -> Got {
+async fn ask_http2(server: Server, shape: &Shape, address: std::net::SocketAddr) -> Got {
     let mut client = Http2::connect(address, false).await;
     let uri = format!("http://example.com{}", server.path());
     let mut request = Request::builder()

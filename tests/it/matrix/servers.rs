@@ -119,7 +119,7 @@ impl Running {
 impl Server {
     /// Whether it takes away the body of an answer to HEAD. axum's method routers do; its other
     /// services, such as a fallback, don't.
-    pub fn empties_heads(&self) -> bool {
+    pub fn empties_heads(self) -> bool {
         match self.kind {
             Kind::Hyper | Kind::Auto => false,
             Kind::Axum(position) => position != Position::Fallback,
@@ -128,7 +128,7 @@ impl Server {
     }
 
     /// Whether the layer sees a request that belongs to no route, as CONNECT does.
-    pub fn sees_the_fallback(&self) -> bool {
+    pub fn sees_the_fallback(self) -> bool {
         match self.kind {
             Kind::Hyper | Kind::Auto | Kind::Tonic => true,
             Kind::Axum(position) => position.sees_the_fallback(),
@@ -136,7 +136,7 @@ impl Server {
     }
 
     /// Where the handler is.
-    pub fn path(&self) -> &'static str {
+    pub fn path(self) -> &'static str {
         match self.kind {
             Kind::Axum(position) => position.path(),
             Kind::Hyper | Kind::Auto | Kind::Tonic => "/leaf",
@@ -144,7 +144,7 @@ impl Server {
     }
 
     /// What the span says where the handler is.
-    pub fn route(&self) -> Option<&'static str> {
+    pub fn route(self) -> Option<&'static str> {
         match self.kind {
             Kind::Axum(position) => position.route(),
             Kind::Hyper | Kind::Auto | Kind::Tonic => None,
@@ -152,7 +152,7 @@ impl Server {
     }
 
     /// The version in the span.
-    pub fn version(&self, version: Version) -> &'static str {
+    pub fn version(self, version: Version) -> &'static str {
         match (self.family, version) {
             (Http2, _) => "2",
             (Http1, Version::HTTP_10) => "1.0",
@@ -160,12 +160,12 @@ impl Server {
         }
     }
 
-    pub fn start(&self, layer: &ApiSpanLayer, handler: &Handler) -> Running {
+    pub fn start(self, layer: &ApiSpanLayer, handler: &Handler) -> Running {
         let (listener, address) = listen();
         let (stop, told) = oneshot::channel();
         let stopped = match self.kind {
             Kind::Hyper | Kind::Auto => {
-                tokio::spawn(connection(*self, listener, layer.clone(), handler.clone()))
+                tokio::spawn(connection(self, listener, layer.clone(), handler.clone()))
             }
             Kind::Axum(position) => {
                 let app = position.router(layer, handler);
@@ -232,10 +232,10 @@ async fn connection(server: Server, listener: TcpListener, layer: ApiSpanLayer, 
                 .await
         }
         _ => {
-            let served = auto::Builder::new(TokioExecutor::new())
+            let result = auto::Builder::new(TokioExecutor::new())
                 .serve_connection_with_upgrades(io, service)
                 .await;
-            return drop(served);
+            return drop(result);
         }
     };
 }

@@ -18,7 +18,7 @@ pub struct Row {
 }
 
 impl Row {
-    pub fn new(case: String, server: &Server, got: Got, outcome: String) -> Self {
+    pub fn new(case: String, server: Server, got: Got, outcome: String) -> Self {
         Self {
             case,
             family: server.family,
@@ -66,7 +66,7 @@ impl Table {
             text += "\n* Client and span can't tell the same story:\n";
         }
         for (family, case, why) in exceptions {
-            text += &format!("  {case}, {family}: {why}.\n");
+            writeln!(text, "  {case}, {family}: {why}.").expect("room");
         }
         // In one piece, as tests print side by side.
         println!("{text}");
@@ -158,11 +158,11 @@ fn aligned<const N: usize>(lines: &[[String; N]]) -> String {
     let widths: Vec<_> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for line in lines {
-        let cells = line.iter().zip(&widths);
-        let line: String = cells
-            .map(|(cell, width)| format!("{cell:width$}  "))
-            .collect();
-        text += line.trim_end();
+        let mut cells = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            write!(cells, "{cell:width$}  ").expect("room");
+        }
+        text += cells.trim_end();
         text.push('\n');
     }
     text

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::stream;
 use http::uri::PathAndQuery;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::{Mutex, Notify};
 use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -39,7 +38,7 @@ fn over(messages: usize, code: Code) -> Got {
     Got::Grpc { messages, code }
 }
 
-fn left_midway() -> Got {
+pub fn left_midway() -> Got {
     Got::Left { status: Some(200) }
 }
 
@@ -69,28 +68,16 @@ async fn streamed(answer: Result<Response<Streaming<Bytes>>, Status>, told: &Not
     }
 }
 
-fn request(message: &'static str) -> Request<Bytes> {
+pub fn request(message: &'static str) -> Request<Bytes> {
     Request::new(Bytes::from_static(message.as_bytes()))
 }
 
-fn path(method: &str) -> PathAndQuery {
+pub fn path(method: &str) -> PathAndQuery {
     format!("/{method}").parse().expect("a path")
 }
 
-/// The messages of a request stream, which is open as long as the sender is there.
-fn messages() -> (
-    mpsc::Sender<Bytes>,
-    impl Stream<Item = Bytes> + Send + 'static,
-) {
-    let (sender, receiver) = mpsc::channel(8);
-    let messages = stream::unfold(receiver, async |mut receiver: mpsc::Receiver<Bytes>| {
-        receiver.recv().await.map(|message| (message, receiver))
-    });
-    (sender, messages)
-}
-
 impl Caller {
-    async fn grpc(&self) -> Grpc<Channel> {
+    pub async fn grpc(&self) -> Grpc<Channel> {
         let mut grpc = Grpc::new(self.channel.clone());
         grpc.ready().await.expect("a connection");
         grpc
@@ -114,7 +101,7 @@ impl Caller {
         )
     }
 
-    async fn open_stream(
+    pub async fn open_stream(
         &self,
         message: &'static str,
     ) -> Result<Response<Streaming<Bytes>>, Status> {
@@ -148,65 +135,6 @@ impl Caller {
         let mut grpc = self.grpc().await;
         let answers = grpc.streaming(Request::new(messages), path, BytesCodec);
         streamed(answers.await, &self.talk.told).await
-    }
-
-    /// Gives up on a call whose handler is running.
-    async fn give_up<T: Send + 'static>(
-        self,
-        call: impl Future<Output = T> + Send + 'static,
-    ) -> Got {
-        let call = tokio::spawn(call);
-        self.talk.called.notified().await;
-        call.abort();
-        match call.await {
-            Ok(_) => Got::nothing("an answer, though there was to be none"),
-            Err(_) => Got::Left { status: None },
-        }
-    }
-
-    pub async fn leave_before_the_answer(self) -> Got {
-        let call = self.clone().unary("matrix.Talk/Unary", "wait");
-        self.give_up(call).await
-    }
-
-    pub async fn leave_while_asking(self) -> Got {
-        let (sender, messages) = messages();
-        sender.try_send(Bytes::from_static(b"one")).expect("room");
-        let mut grpc = self.grpc().await;
-        let call = async move {
-            let path = path("matrix.Talk/ClientStreaming");
-            grpc.client_streaming(Request::new(messages), path, BytesCodec)
-                .await
-        };
-        let got = self.give_up(call).await;
-        drop(sender);
-        got
-    }
-
-    pub async fn leave_midway(self) -> Got {
-        let answers = self.open_stream("wait midway").await;
-        let mut answers = answers.expect("a stream").into_inner();
-        answers.message().await.expect("a message");
-        left_midway()
-    }
-
-    /// Drops the answers and goes on asking for a while. tonic's client sends a reset no earlier
-    /// than when its own stream is over, and until then the server can't know.
-    pub async fn stop_listening(self) -> Got {
-        let (sender, messages) = messages();
-        sender.try_send(Bytes::from_static(b"one")).expect("room");
-        let path = path("matrix.Talk/Bidirectional");
-        let mut grpc = self.grpc().await;
-        let answers = grpc.streaming(Request::new(messages), path, BytesCodec);
-        let mut answers = answers.await.expect("a stream").into_inner();
-        answers.message().await.expect("a message");
-        drop(answers);
-        sender.try_send(Bytes::from_static(b"two")).expect("room");
-        tokio::time::sleep(Duration::from_millis(30)).await;
-        if self.at.ends() > 0 {
-            return Got::nothing("the server knows");
-        }
-        left_midway()
     }
 
     /// The server is told to stop while a stream is open, which may come to its end.
@@ -254,14 +182,6 @@ impl Caller {
             Ok(_) => over(1, Code::Ok),
             Err(status) => over(0, status.code()),
         }
-    }
-
-    pub async fn watch_health(self) -> Got {
-        let request = HealthCheckRequest::default();
-        let answers = HealthClient::new(self.channel.clone()).watch(request).await;
-        let mut answers = answers.expect("a stream").into_inner();
-        answers.message().await.expect("a message");
-        left_midway()
     }
 }
 

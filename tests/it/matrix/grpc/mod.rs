@@ -2,6 +2,7 @@
 
 mod caller;
 mod calls;
+mod leaver;
 mod service;
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub async fn all() {
 }
 
 /// A server with all services, and the layer around them.
-async fn start(layer: ApiSpanLayer, talk: &Talk) -> Running {
+fn start(layer: ApiSpanLayer, talk: &Talk) -> Running {
     let (listener, address) = listen();
     let (stop, told) = oneshot::channel();
     let (_, health) = tonic_health::server::health_reporter();
@@ -54,7 +55,7 @@ async fn start(layer: ApiSpanLayer, talk: &Talk) -> Running {
 async fn one(call: Call) -> Row {
     let at = Recorder::new();
     let talk = Talk::default();
-    let running = start(at.layer(), &talk).await;
+    let running = start(at.layer(), &talk);
     let address = running.address;
     let running = Arc::new(Mutex::new(running));
     let caller = Caller {
@@ -75,7 +76,7 @@ async fn one(call: Call) -> Row {
         kind: Kind::Tonic,
     };
     let requests = vec![(call.name.to_owned(), got)];
-    let (mut row, span) = observe::rows(&at, running, &server, requests)
+    let (mut row, span) = observe::rows(&at, running, server, requests)
         .await
         .remove(0);
     row.expect(row.got == call.got, &call.got);
