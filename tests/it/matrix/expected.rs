@@ -52,6 +52,7 @@ const CHECKED: Expected = if cfg!(debug_assertions) {
 const TABLE: &[(&str, Expected, Expected)] = &[
     ("full",                             ALL_15,                        ALL_15),
     ("empty",                            NO_BYTES,                      NO_BYTES),
+    ("empty of unknown size",            NO_BYTES,                      NO_BYTES),
     ("stream",                           ALL_15,                        ALL_15),
     ("stream of no frames",              NO_BYTES,                      NO_BYTES),
     ("stream with empty frames",         (Whole(200, 5), DEPARTED),     (Whole(200, 5), DEPARTED)),

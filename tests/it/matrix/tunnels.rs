@@ -11,6 +11,8 @@ use super::http1::{self, Http1};
 use super::http2::Http2;
 use super::servers::{Family, Server};
 use super::table::Row;
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::Data;
 use crate::support::recorder::Recorder;
 
 /// Answers with this status and sends back whatever comes through the tunnel.
@@ -31,7 +33,9 @@ fn echo(status: StatusCode) -> Handler {
         } else {
             response
         };
-        response.body(Body::empty()).expect("a response")
+        // A body that can't be there, and that no server polls.
+        let body = ScriptedBody::new([Data(5)]);
+        response.body(Body::new(body)).expect("a response")
     })
 }
 

@@ -154,6 +154,10 @@ pub fn odd() -> Vec<Shape> {
     let full = |name, headers| Shape::full(name, 15).headers(headers);
     vec![
         Shape::full("103", 0).status(103),
+        Shape {
+            says: Says::Truth,
+            ..Shape::new("empty of unknown size", [])
+        },
         full("full, content-length too large", LENGTH_20),
         full("full, content-length too small", LENGTH_10),
         Shape::new(
