@@ -107,7 +107,7 @@ async fn one(server: Server, scene: &Scene, way: Way) -> Row {
             Http2 => leavers::http2(address, server.path(), scene, way, &handling).await,
         }
     };
-    let got = timeout(Duration::from_secs(10), leaving).await;
+    let got = timeout(Duration::from_secs(30), leaving).await;
     let got = got.unwrap_or_else(|_| Got::nothing("the server hangs"));
     let case = format!("{}: {way:?}", scene.name);
     let (mut row, _) = observe::rows(&at, running, server, vec![(case, got)])

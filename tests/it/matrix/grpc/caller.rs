@@ -7,11 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use http::uri::PathAndQuery;
+use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Notify};
-use tonic::client::Grpc;
+use tonic::client::{Grpc, GrpcService};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_health::pb::HealthCheckRequest;
@@ -31,6 +32,10 @@ pub struct Caller {
     pub talk: Talk,
     pub at: Recorder,
     pub running: Arc<Mutex<Running>>,
+}
+
+fn origin() -> http::Uri {
+    http::Uri::from_static("http://example.com")
 }
 
 /// How a call ended: all the messages that came, and the code.
@@ -148,30 +153,43 @@ impl Caller {
         streamed(answers, &self.talk.told).await
     }
 
-    /// A call with a deadline, by a client that leaves it to the server.
-    pub async fn deadline(self, method: &'static str, message: &'static str) -> Got {
-        let socket = TcpStream::connect(self.address)
-            .await
-            .expect("a connection");
-        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await;
-        let (sender, connection) = handshake.expect("a handshake");
-        tokio::spawn(connection);
-        let send = service_fn(move |request| sender.clone().send_request(request));
-        let mut grpc = Grpc::with_origin(send, http::Uri::from_static("http://example.com"));
-        let mut request = request(message);
+    /// The server gives up on a call whose time is over.
+    pub async fn too_late(self) -> Got {
+        let mut request = request("wait");
         let timeout = "20m".parse().expect("a value");
         request.metadata_mut().insert("grpc-timeout", timeout);
-        if method == "matrix.Talk/Unary" {
-            return answered(grpc.unary(request, path(method), BytesCodec).await);
-        }
-        let answers = grpc
-            .server_streaming(request, path(method), BytesCodec)
-            .await;
+        let mut grpc = Grpc::with_origin(self.patient().await, origin());
+        answered(
+            grpc.unary(request, path("matrix.Talk/Unary"), BytesCodec)
+                .await,
+        )
+    }
+
+    /// Nobody enforces a deadline once there is a head. The caller leaves after it.
+    pub async fn too_late_midway(self) -> Got {
+        let mut request = request("wait midway");
+        let timeout = "500m".parse().expect("a value");
+        request.metadata_mut().insert("grpc-timeout", timeout);
+        let mut grpc = Grpc::with_origin(self.patient().await, origin());
+        let path = path("matrix.Talk/ServerStreaming");
+        let answers = grpc.server_streaming(request, path, BytesCodec).await;
         let mut answers = answers.expect("a stream").into_inner();
         answers.message().await.expect("a message");
-        // Nobody enforces a deadline once there is a head. The caller leaves after it.
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         left_midway()
+    }
+
+    /// A client that leaves deadlines to the server, as tonic's channel does not: it gives up at the
+    /// same moment, and which of the two comes first is chance.
+    async fn patient(
+        &self,
+    ) -> impl GrpcService<tonic::body::Body, ResponseBody = Incoming, Future: Send> {
+        let socket = TcpStream::connect(self.address).await;
+        let io = TokioIo::new(socket.expect("a connection"));
+        let handshake = http2::handshake(TokioExecutor::new(), io).await;
+        let (sender, connection) = handshake.expect("a handshake");
+        tokio::spawn(connection);
+        service_fn(move |request| sender.clone().send_request(request))
     }
 
     pub async fn check_health(self, service: &str) -> Got {

@@ -91,8 +91,8 @@ pub fn all() -> Vec<Call> {
         call("bidirectional, answers dropped", BOTH, run(Caller::stop_listening), LEFT_MIDWAY, LEFT, cancelled, None),
 
         // tonic's server answers CANCELLED, outside of the layer.
-        call("too late for the answer", UNARY, run(|c| c.deadline(UNARY, "wait")), got(0, Code::Cancelled), LATE, Some("DEADLINE_EXCEEDED"), Some("DEADLINE_EXCEEDED")),
-        call("too late midway", SERVER, run(|c| c.deadline(SERVER, "wait midway")), LEFT_MIDWAY, LATE, Some("DEADLINE_EXCEEDED"), Some("DEADLINE_EXCEEDED")),
+        call("too late for the answer", UNARY, run(Caller::too_late), got(0, Code::Cancelled), LATE, Some("DEADLINE_EXCEEDED"), Some("DEADLINE_EXCEEDED")),
+        call("too late midway", SERVER, run(Caller::too_late_midway), LEFT_MIDWAY, LATE, Some("DEADLINE_EXCEEDED"), Some("DEADLINE_EXCEEDED")),
 
         call("the server stops", SERVER, run(Caller::see_it_stop), got(2, Code::Ok), DEPARTED, ok, None),
     ]
