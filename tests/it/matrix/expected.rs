@@ -95,9 +95,9 @@ const TABLE: &[(&str, Expected, Expected)] = &[
     ("body panics at once",              PANICKED,                      PANICKED),
     ("body panics midway",               PANICKED,                      PANICKED),
     ("handler panics",                   PANICKED,                      PANICKED),
-    // HTTP/1 alone.
+    // HTTP/1 alone: the last column is not asked for.
     ("HTTP/1.0 full",                    ALL_15,                        ALL_15),
-    ("HTTP/1.0 stream",                  FIRST_10,                      FIRST_10),
+    ("HTTP/1.0 stream",                  (Whole(200, 10), DEPARTED),    (Whole(200, 10), DEPARTED)),
     ("HTTP/1.0 error midway",            (Whole(200, 5), EXCEPTION),    FAILED),
 ];
 
