@@ -13,6 +13,7 @@ mod contexts;
 mod faults;
 mod handle;
 mod load;
+mod matrix;
 mod neighbours;
 mod otlp;
 mod properties;

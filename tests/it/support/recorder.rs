@@ -14,6 +14,7 @@ use opentelemetry_sdk::trace::{
     InMemorySpanExporter, InMemorySpanExporterBuilder, SdkTracerProvider, Span, SpanData,
     SpanProcessor, TracerProviderBuilder,
 };
+use tokio::sync::Notify;
 use tower_api_span::ApiSpanLayer;
 
 /// A provider of its own, whose spans can be read when they have ended.
@@ -22,6 +23,27 @@ pub struct Recorder {
     pub provider: SdkTracerProvider,
     exporter: InMemorySpanExporter,
     counts: Counts,
+    ended: Ended,
+}
+
+/// Tells that a span has ended and can be read.
+#[derive(Clone, Debug, Default)]
+struct Ended(Arc<Notify>);
+
+impl SpanProcessor for Ended {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, _: SpanData) {
+        self.0.notify_waiters();
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
 }
 
 /// Counts starts and ends, which an exporter cannot.
@@ -64,13 +86,17 @@ impl Recorder {
     pub fn with(more: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
         let exporter = InMemorySpanExporterBuilder::new().build();
         let counts = Counts::default();
+        let ended = Ended::default();
         let builder = SdkTracerProvider::builder()
             .with_span_processor(counts.clone())
-            .with_simple_exporter(exporter.clone());
+            .with_simple_exporter(exporter.clone())
+            // After the exporter, so that whoever is told finds the span there.
+            .with_span_processor(ended.clone());
         Self {
             provider: more(builder).build(),
             exporter,
             counts,
+            ended,
         }
     }
 
@@ -101,6 +127,22 @@ impl Recorder {
     /// All spans that have ended, as they are.
     pub fn exported(&self) -> Vec<SpanData> {
         self.exporter.get_finished_spans().expect("spans")
+    }
+
+    /// Waits until this many spans have ended and can be read. False if they never do.
+    pub async fn wait_for(&self, ends: usize) -> bool {
+        let all_there = async {
+            loop {
+                let told = self.ended.0.notified();
+                if self.exporter.get_finished_spans().expect("spans").len() >= ends {
+                    return;
+                }
+                told.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), all_there)
+            .await
+            .is_ok()
     }
 
     /// All spans that have ended, the layer's looked over.

@@ -148,6 +148,31 @@ pub fn all() -> Vec<Shape> {
     ]
 }
 
+/// Those that only a real server can tell something about, and some that even break it.
+pub fn odd() -> Vec<Shape> {
+    let stream = || [Data(5), Pending, Data(5), Pending, Data(5)];
+    let full = |name, headers| Shape::full(name, 15).headers(headers);
+    vec![
+        Shape::full("103", 0).status(103),
+        Shape {
+            says: Says::Truth,
+            ..Shape::new("empty of unknown size", [])
+        },
+        full("full, content-length too large", LENGTH_20),
+        full("full, content-length too small", LENGTH_10),
+        Shape::new(
+            "content-length that cuts a frame",
+            [Data(4), Data(4), Data(4)],
+        )
+        .headers(LENGTH_10),
+        Shape::new("size hint that cuts a frame", [Data(4), Data(4), Data(4)]).sized(10),
+        Shape::new("204 with a stream", stream()).status(204),
+        Shape::new("304 with a stream", stream()).status(304),
+        Shape::new("HEAD with an error", [Error]).method(Method::HEAD),
+        Shape::new("204 with an error", [Error]).status(204),
+    ]
+}
+
 /// Those of HTTP/1 alone.
 pub fn http1() -> Vec<Shape> {
     vec![

@@ -1,0 +1,131 @@
+//! Every shape of a response on every server.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::future::join_all;
+use http::{Request, Version};
+use tokio::time::timeout;
+
+use super::expected::{EXCEPTIONS, expected};
+use super::got::Got;
+use super::handler::Handler;
+use super::http1::{self, Http1};
+use super::http2::Http2;
+use super::observe;
+use super::servers::{self, Family, Server};
+use super::table::{Row, Table};
+use crate::support::recorder::Recorder;
+use crate::support::shapes::{self, Shape};
+
+pub async fn all() {
+    let on_all = servers::all().into_iter().map(|server| {
+        tokio::spawn(async move {
+            let mut rows = Vec::new();
+            for shape in shapes_for(server.family) {
+                rows.push(one(server, &shape).await);
+            }
+            rows
+        })
+    });
+    let mut table = Table::default();
+    for rows in join_all(on_all).await {
+        table.extend(rows.expect("all rows"));
+    }
+    table.finish("Responses", EXCEPTIONS);
+}
+
+fn shapes_for(family: Family) -> Vec<Shape> {
+    let mut shapes = shapes::all();
+    shapes.extend(shapes::odd());
+    if family == Family::Http1 {
+        shapes.extend(shapes::http1());
+    }
+    shapes
+}
+
+fn handler(shape: &Shape) -> Handler {
+    let shape = shape.clone();
+    Handler::new(move |request| {
+        let shape = shape.clone();
+        async move { shape.respond(&request).map(Body::new) }
+    })
+}
+
+async fn one(server: Server, shape: &Shape) -> Row {
+    let at = Recorder::new();
+    let running = server.start(&at.layer(), &handler(shape));
+    let asking = async {
+        match server.family {
+            Family::Http1 => ask_http1(server, shape, running.address).await,
+            Family::Http2 => ask_http2(server, shape, running.address).await,
+        }
+    };
+    let got = timeout(Duration::from_secs(3), asking).await;
+    let got = got.unwrap_or_else(|_| Got::nothing("the server hangs"));
+    let requests = vec![(shape.name.to_owned(), got)];
+    let (mut row, span) = observe::rows(&at, running, server, requests)
+        .await
+        .remove(0);
+
+    let (client, outcome) = expected(server, shape.name);
+    row.expect(client.is(&row.got), format!("the client gets {client:?}"));
+    row.expect(row.outcome == outcome, outcome);
+    let status = (!shape.handler_panics).then(|| shape.status.to_string());
+    let version = server.version(shape.version);
+    observe::check_attributes(
+        &mut row,
+        span.as_ref(),
+        &[
+            ("http.response.status_code", status.as_deref()),
+            ("network.protocol.version", Some(version)),
+            ("http.route", server.route()),
+            // Inside a nested router, axum has taken the prefix away.
+            ("url.path", Some("/leaf")),
+        ],
+    );
+    row
+}
+
+async fn ask_http1(server: Server, shape: &Shape, address: std::net::SocketAddr) -> Got {
+    let mut client = Http1::connect(address).await;
+    let Shape {
+        method,
+        version,
+        request_headers,
+        ..
+    } = shape;
+    client
+        .send(http1::request(
+            method,
+            server.path(),
+            *version,
+            request_headers,
+        ))
+        .await;
+    match client.message(method).await {
+        Got::Whole { status, bytes } if client.has_more() => {
+            Got::cut(status, bytes, "bytes after the end")
+        }
+        got => got,
+    }
+}
+
+async fn ask_http2(server: Server, shape: &Shape, address: std::net::SocketAddr) -> Got {
+    let mut client = Http2::connect(address, false).await;
+    let uri = format!("http://example.com{}", server.path());
+    let mut request = Request::builder()
+        .method(&shape.method)
+        .uri(uri)
+        .version(Version::HTTP_2);
+    for (name, value) in shape.request_headers {
+        request = request.header(*name, *value);
+    }
+    let got = client
+        .send(request.body(()).expect("a request"), true)
+        .await
+        .message()
+        .await;
+    client.close().await;
+    got
+}
