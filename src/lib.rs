@@ -83,7 +83,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `axum` | `http.route` from `MatchedPath`, and [`SpanHandle`] as an extractor |
+//! | `axum` | `http.route` from `MatchedPath`, `url.path` with the prefixes of nested routers, and [`SpanHandle`] as an extractor |
 //!
 //! # What can go wrong
 //!

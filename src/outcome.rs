@@ -255,7 +255,7 @@ const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 /// | `generator_exit` | a body that still owed something was dropped without being polled | `generator_exit` |
 /// | `validation_error` | 400, 413, 414, 415, 422, 431; `INVALID_ARGUMENT`, `OUT_OF_RANGE`, `FAILED_PRECONDITION` | none |
 /// | `client_error` | any other 4xx; gRPC codes that are not the server's fault | none |
-/// | `exception` | service error, body error; 5xx; `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`; no `grpc-status` | `exception`; the number; the code's name; `missing_grpc_status` |
+/// | `exception` | service error, body error; 5xx, and 1xx but 101, which is no response; `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`; no `grpc-status` | `exception`; the number; the code's name; `missing_grpc_status` |
 /// | `length_mismatch` | fewer or more bytes than declared | `length_mismatch` |
 /// | `deadline_exceeded` | gRPC: dropped after the caller's `grpc-timeout` | `DEADLINE_EXCEEDED` |
 /// | `panic` | the inner service or its body panicked | `panic` |
@@ -350,11 +350,12 @@ fn is_http_error(status: Option<StatusCode>) -> bool {
 
 fn by_http_status(status: StatusCode) -> Option<Aborted> {
     match status.as_u16() {
-        0..=399 => None,
+        101 | 200..=399 => None,
         400 | 413 | 414 | 415 | 422 | 431 => Some(Aborted::new(VALIDATION_ERROR)),
         401..=499 => Some(Aborted::new(CLIENT_ERROR)),
-        // 600 to 999 are no statuses at all, which is nobody's fault but the server's.
-        500.. => Some(Aborted::new(EXCEPTION).with_error_type(status.as_str().to_owned())),
+        // An informational status ends nothing, and servers answer 500 in its place; 600 to 999 are
+        // no statuses at all. Both are nobody's fault but the server's.
+        ..200 | 500.. => Some(Aborted::new(EXCEPTION).with_error_type(status.as_str().to_owned())),
     }
 }
 
@@ -402,7 +403,9 @@ mod tests {
     #[test]
     fn an_http_status_decides_where_nothing_else_does() {
         for (status, expected) in [
+            (100, "exception/100"),
             (101, "DEPARTED"),
+            (103, "exception/103"),
             (200, "DEPARTED"),
             (204, "DEPARTED"),
             (302, "DEPARTED"),

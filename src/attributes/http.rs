@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::header::USER_AGENT;
-use http::{Method, StatusCode, Version, request};
+use http::{Method, StatusCode, Uri, Version, request};
 use opentelemetry::KeyValue;
 
 use super::{Attributes, StartKey, net, url};
@@ -19,11 +19,12 @@ pub(super) fn at_start(parts: &request::Parts, attributes: &mut Attributes) -> C
         let original = cut(parts.method.as_str()).to_owned();
         attributes.set(StartKey::MethodOriginal, original);
     }
-    attributes.set(StartKey::Path, cut(parts.uri.path()).to_owned());
-    if let Some(query) = parts.uri.query() {
+    let uri = uri(parts);
+    attributes.set(StartKey::Path, cut(uri.path()).to_owned());
+    if let Some(query) = uri.query() {
         attributes.set(StartKey::Query, url::redacted(cut(query)).into_owned());
     }
-    attributes.set(StartKey::Scheme, url::scheme(&parts.uri));
+    attributes.set(StartKey::Scheme, url::scheme(uri));
     net::server(parts, attributes);
     if let Some(version) = version(parts.version) {
         attributes.set(StartKey::ProtocolVersion, version);
@@ -68,6 +69,18 @@ fn version(version: Version) -> Option<&'static str> {
         Version::HTTP_3 => Some("3"),
         _ => None,
     }
+}
+
+/// The target as the client sent it: a nested router of axum's takes its prefix away.
+#[cfg(feature = "axum")]
+fn uri(parts: &request::Parts) -> &Uri {
+    let original = parts.extensions.get::<axum::extract::OriginalUri>();
+    original.map_or(&parts.uri, |original| &original.0)
+}
+
+#[cfg(not(feature = "axum"))]
+fn uri(parts: &request::Parts) -> &Uri {
+    &parts.uri
 }
 
 /// The template of the route: axum's `MatchedPath`, the whole path with nested routers.

@@ -71,7 +71,7 @@ const TABLE: &[(&str, Expected, Expected)] = &[
     ("content-length 0, but data",       NO_BYTES,                      MISMATCHED),
     ("full, content-length too large",   CHECKED,                       MISMATCHED),
     ("full, content-length too small",   CHECKED,                       MISMATCHED),
-    ("103",                              (Whole(500, 0), DEPARTED),     (Broken, DEPARTED)),
+    ("103",                              (Whole(500, 0), EXCEPTION),    FAILED),
     ("204",                              (Whole(204, 0), DEPARTED),     (Whole(204, 0), DEPARTED)),
     // A body that can't be there is sent all the same over HTTP/2. This client takes it.
     ("204 with a body",                  (Whole(204, 0), DEPARTED),     (Whole(204, 15), DEPARTED)),
@@ -103,16 +103,6 @@ const TABLE: &[(&str, Expected, Expected)] = &[
 
 /// Where client and span can't tell the same story.
 pub const EXCEPTIONS: &[Exception] = &[
-    (
-        Http1,
-        "103",
-        "hyper sends a 500 instead, later than anybody can see",
-    ),
-    (
-        Http2,
-        "103",
-        "it is no answer, which only the client notices",
-    ),
     (Http1, "HTTP/1.0 error midway", CLOSE_IS_END),
     (Http1, "content-length that cuts a frame", CUT),
     (Http1, "size hint that cuts a frame", CUT),

@@ -80,8 +80,7 @@ async fn one(server: Server, shape: &Shape) -> Row {
             ("http.response.status_code", status.as_deref()),
             ("network.protocol.version", Some(version)),
             ("http.route", server.route()),
-            // Inside a nested router, axum has taken the prefix away.
-            ("url.path", Some("/leaf")),
+            ("url.path", Some(server.path())),
         ],
     );
     row
