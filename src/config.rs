@@ -52,7 +52,7 @@ impl Config {
         verdict: Option<&Verdict>,
     ) -> Option<Outcome> {
         match &self.classify {
-            Some(user) => contain(|| user(head, end, verdict)),
+            Some(user) => contain(|| user(head, end, verdict)).map(Outcome::bounded),
             None => Some(classify(head, end, verdict)),
         }
     }

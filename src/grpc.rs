@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
 
-use crate::contain::cut;
+use crate::text::cut;
 
 /// What is spoken on top of HTTP, by the request's content type.
 ///
@@ -57,7 +57,11 @@ impl GrpcStatus {
     /// gRPC specification has it.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let value = headers.get("grpc-status")?;
-        let code = value.to_str().ok().and_then(|text| text.parse::<u8>().ok());
+        let code = value.to_str().ok().and_then(|text| {
+            let number = text.parse::<u8>().ok()?;
+            // As clients read it: no sign, no zeros before it.
+            (number.to_string() == text).then_some(number)
+        });
         let message = headers
             .get("grpc-message")
             .map(|message| percent_decoded(message.as_bytes()))
@@ -164,8 +168,22 @@ impl fmt::Display for GrpcCode {
     }
 }
 
-/// The protocol of a request, by its content type.
-pub(crate) fn protocol(headers: &HeaderMap) -> Protocol {
+/// The protocol of a request. gRPC is spoken in POST alone: with any other method a content type is
+/// only a claim, which must not decide how an HTTP request is seen.
+pub(crate) fn protocol_of_request(method: &Method, headers: &HeaderMap) -> Protocol {
+    if method == Method::POST {
+        by_content_type(headers)
+    } else {
+        Protocol::Http
+    }
+}
+
+/// Whether the head of a response is one of gRPC's.
+pub(crate) fn is_answer(headers: &HeaderMap) -> bool {
+    by_content_type(headers) != Protocol::Http
+}
+
+fn by_content_type(headers: &HeaderMap) -> Protocol {
     const GRPC: &[u8] = b"application/grpc";
     let Some((start, rest)) = headers
         .get(CONTENT_TYPE)
@@ -246,12 +264,20 @@ mod tests {
             ("", Protocol::Http),
         ] {
             assert_eq!(
-                protocol(&headers("content-type", content_type)),
+                by_content_type(&headers("content-type", content_type)),
                 expected,
                 "{content_type}"
             );
         }
-        assert_eq!(protocol(&HeaderMap::new()), Protocol::Http);
+        assert_eq!(by_content_type(&HeaderMap::new()), Protocol::Http);
+        let headers = headers("content-type", "application/grpc");
+        for (method, expected) in [
+            (Method::POST, Protocol::Grpc),
+            (Method::GET, Protocol::Http),
+            (Method::HEAD, Protocol::Http),
+        ] {
+            assert_eq!(protocol_of_request(&method, &headers), expected, "{method}");
+        }
     }
 
     #[test]
@@ -290,6 +316,8 @@ mod tests {
             ("-1", GrpcCode::UNKNOWN),
             ("", GrpcCode::UNKNOWN),
             ("ok", GrpcCode::UNKNOWN),
+            ("+0", GrpcCode::UNKNOWN),
+            ("00", GrpcCode::UNKNOWN),
         ] {
             let status = GrpcStatus::from_headers(&headers("grpc-status", value));
             assert_eq!(status.map(|status| status.code), Some(expected), "{value}");

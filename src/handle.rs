@@ -7,10 +7,11 @@ use std::sync::Arc;
 use http::{Extensions, HeaderMap};
 use opentelemetry::{Context, KeyValue};
 
-use crate::contain::{contain, cut, text};
+use crate::contain::contain;
 use crate::outcome::Verdict;
 use crate::propagation::Propagation;
 use crate::slot::{Slot, Told};
+use crate::text::{cut, text};
 
 /// The span of a request, as its handler sees it.
 ///
@@ -89,7 +90,8 @@ impl SpanHandle {
 
     /// Sets an attribute of the span.
     ///
-    /// The last value of a key wins; the first 128 keys are kept. What the layer has written at the
+    /// The last value of a key wins; the first 128 keys are kept, and how
+    /// many were too many is in `api.dropped_attributes`. What the layer has written at the
     /// start keeps its value, and `http.response.status_code`, `rpc.status_code`, `error.type` and
     /// `api.*` are the layer's alone: an error is told with [`abort`](Self::abort).
     ///
@@ -117,9 +119,8 @@ impl SpanHandle {
         }
         // The caller's iterator runs before the lock is taken: it may use this very handle.
         let attributes = contain(|| attributes.into_iter().collect::<Vec<_>>());
-        let mut attributes = attributes.unwrap_or_default();
-        self.tell(&mut |told| {
-            for attribute in attributes.drain(..) {
+        self.tell(|told| {
+            for attribute in attributes.unwrap_or_default() {
                 told.attribute(attribute);
             }
         });
@@ -128,7 +129,7 @@ impl SpanHandle {
     /// Tells the route: the template of the path, of low cardinality, such as `/users/{id}`.
     ///
     /// Sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the
-    /// start. The last one wins; it is cut at 1,024 bytes. Samplers do not see it, they have
+    /// start. An empty one is none; the last one wins; it is cut at 1,024 bytes. Samplers do not see it, they have
     /// decided. A gRPC call has a name of its own and no route.
     ///
     /// ```
@@ -137,14 +138,15 @@ impl SpanHandle {
     /// ```
     pub fn set_route(&self, route: &str) {
         if !route.is_empty() {
-            self.tell(&mut |told| told.route = Some(cut(route).to_owned()));
+            self.tell(|told| told.route = Some(cut(route).to_owned()));
         }
     }
 
     /// Adds an event to the span, with the time of now.
     ///
-    /// The first 120 of a request are kept, so that the terminal event always fits into what the
-    /// SDK keeps by default.
+    /// The first 120 of a request are kept, so that the terminal event always fits into the 128
+    /// that the SDK keeps by default; with a smaller limit of its own it may be lost. How many were
+    /// too many is in `api.dropped_events`. A name that is empty or begins with `api.` adds none.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -175,11 +177,9 @@ impl SpanHandle {
         if !self.is_recording() {
             return;
         }
-        let mut verdict = Some(Verdict::new(reason, text(&message)));
-        self.tell(&mut |told| {
-            if let Some(verdict) = verdict.take() {
-                told.verdict(|| verdict);
-            }
+        let verdict = Verdict::new(reason, text(&message));
+        self.tell(|told| {
+            told.verdict.get_or_insert(verdict);
         });
     }
 
@@ -192,14 +192,15 @@ impl SpanHandle {
     /// span.allow_disconnect();
     /// ```
     pub fn allow_disconnect(&self) {
-        self.tell(&mut |told| told.disconnect_allowed = true);
+        self.tell(|told| told.disconnect_allowed = true);
     }
 
     /// The request's context, to make children in: also for tasks that the handler spawns, also
     /// after the span's end. That of an inert handle is the current one.
     ///
-    /// The span in it may be told things as well: attributes and events as here; an Error status is
-    /// a verdict with reason `exception`; `Ok` and ending it do nothing.
+    /// The span in it may be told things as well: attributes and events as here, a name, links; an
+    /// Error status is a verdict with reason `exception` unless [`abort`](Self::abort) is called;
+    /// `Ok` and ending it do nothing.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -213,12 +214,13 @@ impl SpanHandle {
     pub fn context(&self) -> Context {
         match &self.0 {
             Some(request) => request.context.clone(),
-            None => Context::current(),
+            None => current(),
         }
     }
 
     /// Writes the request's context into the headers of a request to somebody else, with the
-    /// layer's propagator; an inert handle writes the current context with the global one.
+    /// layer's propagator; an inert handle writes the current context with the global one, which has
+    /// to be set for that.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -228,15 +230,20 @@ impl SpanHandle {
     pub fn inject(&self, headers: &mut HeaderMap) {
         match &self.0 {
             Some(request) => request.propagation.inject(&request.context, headers),
-            None => Propagation::Global.inject(&Context::current(), headers),
+            None => Propagation::Global.inject(&current(), headers),
         }
     }
 
-    fn tell(&self, f: &mut dyn FnMut(&mut Told)) {
+    fn tell(&self, f: impl FnOnce(&mut Told)) {
         if let Some(request) = &self.0 {
             request.slot.tell(f);
         }
     }
+}
+
+/// The current context; an empty one where the thread has none any more.
+fn current() -> Context {
+    contain(Context::current).unwrap_or_default()
 }
 
 impl fmt::Debug for SpanHandle {

@@ -6,9 +6,14 @@ use std::pin::Pin;
 use opentelemetry::Context;
 use pin_project::{pin_project, pinned_drop};
 
+use crate::contain::contain;
+
 /// Calls `f` with `context` current, if there is one.
+///
+/// Where the thread's stack of contexts is in use, or gone with the thread, attaching panics; `f` is
+/// called all the same.
 pub(crate) fn attached<R>(context: Option<&Context>, f: impl FnOnce() -> R) -> R {
-    let _attached = context.map(|context| context.clone().attach());
+    let _attached = context.and_then(|context| contain(|| context.clone().attach()));
     f()
 }
 

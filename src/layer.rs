@@ -40,7 +40,9 @@ impl ApiSpanLayer {
     /// gRPC.
     ///
     /// The global provider may be set later: while there is none, requests are served without a
-    /// span. The first real one that is found is kept.
+    /// span. It is looked for at the 1st, 2nd, 4th, 8th … request and at every 1,024th, so that after
+    /// it is set up to 1,023 requests may pass without one: set it first. The first one that makes a
+    /// span is kept.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new();
@@ -89,7 +91,8 @@ impl ApiSpanLayer {
     }
 
     /// Which requests are traced; by default all. For one that is not, the caller's context still
-    /// flows on, and the handle is inert.
+    /// flows on, and the handle is inert (or that of another layer outside this one). A filter that
+    /// panics has not said no: the request is traced.
     ///
     /// ```
     /// use tower_api_span::ApiSpanLayer;
@@ -106,6 +109,8 @@ impl ApiSpanLayer {
 
     /// What an end means; by default [`classify`](crate::classify()), which a replacement may call
     /// for what it does not decide itself. If it panics, the span ends without a terminal event.
+    /// Strings that it gives are cut at 1,024 bytes; an empty reason becomes `exception`, an empty
+    /// error type `_OTHER`.
     ///
     /// ```
     /// use http::StatusCode;
@@ -127,7 +132,8 @@ impl ApiSpanLayer {
 
     /// Whether a client that leaves is an error (`client_disconnect`, `generator_exit`); by default
     /// true. If not, the span's status stays Unset and it has no `error.type`; event and reason are
-    /// the same.
+    /// the same. It acts after [`classify`](Self::classify), on a response that was dropped and of
+    /// which the handler gave no verdict.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().disconnect_is_error(false);

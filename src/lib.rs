@@ -58,16 +58,23 @@
 //! | `http.response.status_code` | int | HTTP; gRPC if it is not 200 | HTTP 1.45.0 |
 //! | `rpc.system.name` | string: `grpc` | gRPC | gRPC 1.45.0 |
 //! | `rpc.method` | string: `service/method` | gRPC; `_OTHER` if the path is none | gRPC 1.45.0 |
+//! | `rpc.method_original` | string: the path | if that is `_OTHER` | gRPC 1.45.0 |
 //! | `rpc.status_code` | string: the code's name | gRPC, if known | gRPC 1.45.0 |
 //! | `error.type` | string | status Error | HTTP, gRPC 1.45.0 |
-//! | `api.outcome` | string: `DEPARTED`, `ABORTED` | always | this crate |
+//! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate |
 //! | `api.abort.reason` | string | aborted | this crate |
+//! | `api.dropped_attributes`, `api.dropped_events` | int | the handler told more than is kept | this crate |
 //! | `api.time_to_head` | double, seconds | there was a head | this crate |
 //! | `api.time_to_first_byte` | double, seconds | there was a non-empty data frame | this crate |
 //!
 //! Those known at the start are given to samplers. Strings from the wire are cut at 1,024 bytes,
 //! between characters. The name is `{method} {route}`, or `{method}` without a route; `service/method`
 //! for gRPC.
+//!
+//! A request is gRPC's if it is a POST whose content type says so, and its name then is what its path
+//! says, which is for the client to choose. If the answer is not gRPC's, HTTP says what its end
+//! means. `rpc.status_code` is the code that was sent; for a call that was dropped it is `CANCELLED`
+//! or `DEADLINE_EXCEEDED`, as gRPC calls that, whatever the wire said.
 //!
 //! # Settings
 //!
@@ -109,6 +116,7 @@ mod semconv;
 mod service;
 mod slot;
 mod span;
+mod text;
 mod timeline;
 mod tracer;
 

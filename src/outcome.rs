@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use http::{Method, StatusCode};
 
-use crate::contain::cut;
 use crate::grpc::{GrpcCode, GrpcStatus, Protocol};
+use crate::text::cut;
 
 /// What is known of a response before its end.
 ///
@@ -179,6 +179,40 @@ pub enum Outcome {
     Aborted(Aborted),
 }
 
+impl Outcome {
+    /// The same as no error, if it is that a client has left.
+    pub(crate) fn tolerated(mut self) -> Self {
+        if let Self::Aborted(aborted) = &mut self
+            && [CLIENT_DISCONNECT, GENERATOR_EXIT].contains(&aborted.reason)
+        {
+            aborted.error_type = None;
+        }
+        self
+    }
+
+    /// The same as it may be written, whatever a user's classification has made of it: nothing is
+    /// empty, and nothing is longer than what comes from the wire.
+    pub(crate) fn bounded(mut self) -> Self {
+        if let Self::Aborted(aborted) = &mut self {
+            if aborted.reason.is_empty() {
+                aborted.reason = EXCEPTION;
+            }
+            if let Some(error_type) = &mut aborted.error_type {
+                if error_type.is_empty() {
+                    *error_type = Cow::Borrowed("_OTHER");
+                } else if cut(error_type).len() < error_type.len() {
+                    *error_type = Cow::Owned(cut(error_type).to_owned());
+                }
+            }
+            if let Some(message) = &mut aborted.message {
+                message.truncate(cut(message).len());
+            }
+            aborted.message.take_if(|message| message.is_empty());
+        }
+        self
+    }
+}
+
 /// Why, and how bad.
 ///
 /// ```
@@ -235,8 +269,8 @@ impl Aborted {
     }
 }
 
-pub(crate) const CLIENT_DISCONNECT: &str = "client_disconnect";
-pub(crate) const GENERATOR_EXIT: &str = "generator_exit";
+const CLIENT_DISCONNECT: &str = "client_disconnect";
+const GENERATOR_EXIT: &str = "generator_exit";
 const VALIDATION_ERROR: &str = "validation_error";
 const CLIENT_ERROR: &str = "client_error";
 const EXCEPTION: &str = "exception";

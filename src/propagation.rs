@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceId};
 use opentelemetry::{Context, global};
 use opentelemetry_http::HeaderInjector;
 
@@ -83,7 +83,21 @@ fn extract(
         return None;
     }
     let headers = StrictHeaders::new(headers, current.span().span_context());
-    Some(propagator.extract_with_context(current, &headers))
+    let extracted = propagator.extract_with_context(current, &headers);
+    Some(with_nearest_span(extracted, current))
+}
+
+/// Where the current span is in the caller's trace already, as with two layers stacked, it is nearer
+/// to this request than the caller is.
+fn with_nearest_span(extracted: Context, current: &Context) -> Context {
+    let span = current.span();
+    let (nearer, caller) = (span.span_context(), extracted.span().span_context().clone());
+    let is_same_trace = nearer.is_valid() && nearer.trace_id() == caller.trace_id();
+    if is_same_trace && nearer.span_id() != caller.span_id() {
+        extracted.with_remote_span_context(nearer.clone())
+    } else {
+        extracted
+    }
 }
 
 /// Headers as a propagator may see them.
@@ -98,11 +112,10 @@ struct StrictHeaders<'a> {
 
 impl<'a> StrictHeaders<'a> {
     fn new(headers: &'a HeaderMap, current: &SpanContext) -> Self {
-        // Where the current span is in the caller's trace already, as with two layers stacked, it
-        // is nearer to this request than the caller is.
+        // Hidden where `with_nearest_span` would undo it, so that the current span stays itself.
         let traceparent = once(headers, TRACEPARENT).filter(|value| {
             trace_id(value).is_some_and(|trace_id| {
-                !current.is_valid() || current.trace_id().to_string() != trace_id
+                !current.is_valid() || TraceId::from_hex(trace_id) != Ok(current.trace_id())
             })
         });
         Self {
@@ -125,6 +138,18 @@ impl Extractor for StrictHeaders<'_> {
         } else {
             self.headers.get(key)?.to_str().ok()
         }
+    }
+
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        if [TRACEPARENT, TRACESTATE, BAGGAGE]
+            .iter()
+            .any(|own| key.eq_ignore_ascii_case(own))
+        {
+            return self.get(key).map(|value| vec![value]);
+        }
+        let values = self.headers.get_all(key).iter();
+        let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+        (!values.is_empty()).then_some(values)
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -186,7 +211,7 @@ mod tests {
     use opentelemetry::propagation::Injector;
     use opentelemetry::propagation::TextMapCompositePropagator;
     use opentelemetry::propagation::text_map_propagator::FieldIter;
-    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceState};
     use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
     use super::*;
@@ -429,5 +454,62 @@ mod tests {
         );
         assert!(context.is_some());
         assert_eq!(*sees.0.lock().expect("not poisoned"), ["b3"]);
+    }
+
+    /// A propagator of one header, `trace-span`.
+    #[derive(Debug)]
+    struct OneHeader(Vec<String>);
+
+    impl TextMapPropagator for OneHeader {
+        fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
+
+        fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+            assert_eq!(extractor.get_all("b3").map(|all| all.len()), Some(2));
+            assert_eq!(extractor.get_all("absent"), None);
+            assert_eq!(extractor.get_all("tracestate"), None);
+            let (trace, span) = extractor
+                .get("b3")
+                .and_then(|b3| b3.split_once('-'))
+                .expect("b3");
+            cx.with_remote_span_context(SpanContext::new(
+                TraceId::from_hex(trace).expect("a trace id"),
+                SpanId::from_hex(span).expect("a span id"),
+                TraceFlags::SAMPLED,
+                true,
+                TraceState::NONE,
+            ))
+        }
+
+        fn fields(&self) -> FieldIter<'_> {
+            FieldIter::new(&self.0)
+        }
+    }
+
+    #[test]
+    fn a_propagator_of_another_format_sees_all_lines_and_the_nearest_span_is_the_parent() {
+        let propagation = Propagation::Given(Arc::new(OneHeader(vec!["b3".to_owned()])));
+        let b3 = format!("{TRACE}-00f067aa0ba902b7");
+        let headers = headers(&[("b3", &b3), ("b3", "more"), ("tracestate", "a=1")]);
+        let extract = |current: &Context| {
+            let context = propagation.extract(&headers, current).expect("a context");
+            context.span().span_context().span_id().to_string()
+        };
+        assert_eq!(extract(&Context::new()), "00f067aa0ba902b7");
+        for (trace, parent) in [
+            (TRACE, "1111111111111111"),
+            (&TRACE.replace('4', "5"), "00f067aa0ba902b7"),
+        ] {
+            let nearer = SpanContext::new(
+                TraceId::from_hex(trace).expect("a trace id"),
+                SpanId::from_hex("1111111111111111").expect("a span id"),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::NONE,
+            );
+            assert_eq!(
+                extract(&Context::new().with_remote_span_context(nearer)),
+                parent
+            );
+        }
     }
 }

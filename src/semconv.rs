@@ -18,6 +18,7 @@ pub(crate) const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
 pub(crate) const HTTP_ROUTE: &str = "http.route";
 pub(crate) const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
 pub(crate) const RPC_METHOD: &str = "rpc.method";
+pub(crate) const RPC_METHOD_ORIGINAL: &str = "rpc.method_original";
 pub(crate) const RPC_STATUS_CODE: &str = "rpc.status_code";
 pub(crate) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 pub(crate) const SERVER_ADDRESS: &str = "server.address";
@@ -35,6 +36,13 @@ pub(crate) const API_ABORT_REASON: &str = "api.abort.reason";
 pub(crate) const API_TIME_TO_HEAD: &str = "api.time_to_head";
 /// Seconds (f64) from the arrival to the first non-empty data frame.
 pub(crate) const API_TIME_TO_FIRST_BYTE: &str = "api.time_to_first_byte";
+
+/// How many attributes of the handler's were too many (int).
+pub(crate) const API_DROPPED_ATTRIBUTES: &str = "api.dropped_attributes";
+/// How many events of the handler's were too many (int).
+pub(crate) const API_DROPPED_EVENTS: &str = "api.dropped_events";
+/// What begins so is this crate's own, and not for handlers to write.
+pub(crate) const OWN_PREFIX: &str = "api.";
 
 /// First event of every span.
 pub(crate) const EVENT_ARRIVED: &str = "api.ARRIVED";

@@ -6,17 +6,15 @@ use std::task::{Context as TaskContext, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
-use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::body::ResponseBody;
 use crate::config::Config;
 use crate::future::ResponseFuture;
 use crate::inside::attached;
-use crate::layer::ApiSpanLayer;
 use crate::span::{Opened, RequestSpan};
 
-/// A service whose requests have a span each, made by [`ApiSpanLayer`].
+/// A service whose requests have a span each, made by [`ApiSpanLayer`](crate::ApiSpanLayer).
 ///
 /// ```
 /// use tower_api_span::ApiSpan;
@@ -33,10 +31,10 @@ pub struct ApiSpan<S> {
 }
 
 impl<S> ApiSpan<S> {
-    /// Wraps `inner` with the defaults of [`ApiSpanLayer::new`].
+    /// Wraps `inner` with the defaults of [`ApiSpanLayer::new`](crate::ApiSpanLayer::new).
     #[must_use]
     pub fn new(inner: S) -> Self {
-        ApiSpanLayer::new().layer(inner)
+        Self::with_config(inner, Arc::default())
     }
 
     pub(crate) fn with_config(inner: S, config: Arc<Config>) -> Self {

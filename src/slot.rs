@@ -15,34 +15,54 @@ use opentelemetry::{Key, KeyValue};
 
 use crate::contain::contain;
 use crate::outcome::Verdict;
+use crate::semconv::OWN_PREFIX;
 use crate::timeline::{self, Timeline};
 
 /// How many events a request may add to its span, beside the layer's own. The SDK keeps 128 by
 /// default and drops the last ones first: one more, and the terminal event would be gone.
 const MAX_EVENTS: usize = 120;
 
-/// How many attributes a handler may keep; as many as the SDK keeps by default.
+/// How many attributes a handler may keep, and how many links; as many as the SDK does by default.
 const MAX_ATTRIBUTES: usize = 128;
+const MAX_LINKS: usize = 128;
 
-/// What was told about a request while its span was open.
+/// What was told about a request while its span was open: kept here, and written when it settles.
+/// So nothing of the tracer's is called while the slot is locked.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
+    /// The handler's verdict. The first counts.
     pub(crate) verdict: Option<Verdict>,
+    /// A status of Error that was set on the span. The first counts, and only without a verdict.
+    pub(crate) error: Option<Verdict>,
     pub(crate) disconnect_allowed: bool,
     pub(crate) route: Option<String>,
+    pub(crate) name: Option<Cow<'static, str>>,
     /// Each key once, the last value wins.
     pub(crate) attributes: Vec<KeyValue>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) links: Vec<(SpanContext, Vec<KeyValue>)>,
+    /// How many attributes and events did not fit.
+    pub(crate) dropped: Dropped,
     /// When the last thing was recorded: the span does not end before.
     pub(crate) last: Option<Instant>,
-    events: usize,
+}
+
+/// How many things did not fit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dropped {
+    pub(crate) attributes: i64,
+    pub(crate) events: i64,
+}
+
+/// An event to be written.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) at: SystemTime,
+    pub(crate) attributes: Vec<KeyValue>,
 }
 
 impl Told {
-    /// Keeps a verdict; the first wins.
-    pub(crate) fn verdict(&mut self, verdict: impl FnOnce() -> Verdict) {
-        self.verdict.get_or_insert_with(verdict);
-    }
-
     /// Keeps an attribute; the last value of a key wins.
     pub(crate) fn attribute(&mut self, attribute: KeyValue) {
         let position = self
@@ -52,7 +72,21 @@ impl Told {
         match position {
             Some(position) => self.attributes[position] = attribute,
             None if self.attributes.len() < MAX_ATTRIBUTES => self.attributes.push(attribute),
-            None => {}
+            None => self.dropped.attributes += 1,
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if self.events.len() < MAX_EVENTS {
+            self.events.push(event);
+        } else {
+            self.dropped.events += 1;
+        }
+    }
+
+    fn link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
+        if self.links.len() < MAX_LINKS {
+            self.links.push((span_context, attributes));
         }
     }
 }
@@ -98,9 +132,11 @@ impl<S: Span> SpanSlot<S> {
 
 /// A slot of any span.
 ///
-/// Nothing here panics, and no lock is held while a span processor runs.
+/// Nothing here panics, and nothing of the tracer's, its processors' or a user's runs under the lock.
 pub(crate) trait Slot: Send + Sync {
     fn span_context(&self) -> &SpanContext;
+
+    fn timeline(&self) -> &Timeline;
 
     /// Whether the span records; the answer of its start, whether or not it is still open.
     fn records(&self) -> bool;
@@ -108,20 +144,13 @@ pub(crate) trait Slot: Send + Sync {
     /// Whether the span is open and records.
     fn is_recording(&self) -> bool;
 
-    /// Hands what was told to `f`, unless the span has ended or does not record.
-    fn tell(&self, f: &mut dyn FnMut(&mut Told));
-
-    /// Adds an event with the time of now, by the request's own clock, or with the given one unless
-    /// that is now too.
-    fn add_event(&self, name: Cow<'static, str>, at: Option<SystemTime>, with: Vec<KeyValue>);
-
-    /// Hands the span to `f`, unless it has ended or does not record.
-    fn change(&self, f: &mut dyn FnMut(&mut dyn ObjectSafeSpan));
+    /// Hands what was told and the time of now to `f`, unless the span has ended or does not
+    /// record. To be called through `tell`.
+    fn tell_mut(&self, f: &mut dyn FnMut(&mut Told, Instant));
 
     /// Takes the span out, lets `write` write to it, ends it and drops it. Each step is contained.
     /// It ends at `at` (`None`: now), or when the last thing was recorded if that is later; `write`
-    /// is told when.
-    /// Only the first call does anything.
+    /// is told when. Only the first call does anything.
     fn settle(
         &self,
         at: Option<Instant>,
@@ -129,9 +158,49 @@ pub(crate) trait Slot: Send + Sync {
     );
 }
 
+impl dyn Slot {
+    /// Hands what was told to `f`, once, unless the span has ended or does not record.
+    pub(crate) fn tell(&self, f: impl FnOnce(&mut Told)) {
+        let mut f = Some(f);
+        self.tell_mut(&mut |told, _| {
+            if let Some(f) = f.take() {
+                f(told);
+            }
+        });
+    }
+
+    /// Adds an event with the time of now, by the request's own clock, or with the given one unless
+    /// that is now too. Names that are empty or the layer's own are not added.
+    pub(crate) fn add_event(
+        &self,
+        name: Cow<'static, str>,
+        at: Option<SystemTime>,
+        attributes: Vec<KeyValue>,
+    ) {
+        if name.is_empty() || name.starts_with(OWN_PREFIX) {
+            return;
+        }
+        let mut event = Some((name, attributes));
+        self.tell_mut(&mut |told, now| {
+            if let Some((name, attributes)) = event.take() {
+                let now = self.timeline().at(now);
+                told.event(Event {
+                    name,
+                    at: at.filter(|at| !is_near(*at, now)).unwrap_or(now),
+                    attributes,
+                });
+            }
+        });
+    }
+}
+
 impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
     fn span_context(&self) -> &SpanContext {
         &self.span_context
+    }
+
+    fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     fn records(&self) -> bool {
@@ -142,35 +211,13 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
         self.recording && self.open().is_some()
     }
 
-    fn tell(&self, f: &mut dyn FnMut(&mut Told)) {
+    fn tell_mut(&self, f: &mut dyn FnMut(&mut Told, Instant)) {
         if self.recording
             && let Some(open) = &mut *self.open()
         {
-            open.told.last = Some(timeline::now());
-            f(&mut open.told);
-        }
-    }
-
-    fn add_event(&self, name: Cow<'static, str>, at: Option<SystemTime>, with: Vec<KeyValue>) {
-        if self.recording
-            && let Some(Open { span, told }) = &mut *self.open()
-            && told.events < MAX_EVENTS
-        {
             let now = timeline::now();
-            told.events += 1;
-            told.last = Some(now);
-            let now = self.timeline.at(now);
-            let at = at.filter(|at| !is_near(*at, now)).unwrap_or(now);
-            contain(|| span.add_event_with_timestamp(name, at, with));
-        }
-    }
-
-    fn change(&self, f: &mut dyn FnMut(&mut dyn ObjectSafeSpan)) {
-        if self.recording
-            && let Some(Open { span, told }) = &mut *self.open()
-        {
-            told.last = Some(timeline::now());
-            contain(|| f(span));
+            open.told.last = Some(now);
+            f(&mut open.told, now);
         }
     }
 
@@ -225,20 +272,17 @@ impl Span for ThinSpan {
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        let mut attribute = Some(attribute);
-        self.0.tell(&mut |told| {
-            if let Some(attribute) = attribute.take() {
-                told.attribute(attribute);
-            }
-        });
+        self.0.tell(|told| told.attribute(attribute));
     }
 
-    /// An error is a verdict like any other. `Ok` is nothing: whether the response is well is for
-    /// its end to say.
+    /// An error is a verdict, if the handler gives none itself. `Ok` is nothing: whether the
+    /// response is well is for its end to say.
     fn set_status(&mut self, status: Status) {
         if let Status::Error { description } = status {
-            self.0
-                .tell(&mut |told| told.verdict(|| Verdict::of_status(&description)));
+            self.0.tell(|told| {
+                told.error
+                    .get_or_insert_with(|| Verdict::of_status(&description));
+            });
         }
     }
 
@@ -246,21 +290,12 @@ impl Span for ThinSpan {
     where
         T: Into<Cow<'static, str>>,
     {
-        let mut new_name = Some(new_name.into());
-        self.0.change(&mut |span| {
-            if let Some(new_name) = new_name.take() {
-                span.update_name(new_name);
-            }
-        });
+        let new_name = new_name.into();
+        self.0.tell(|told| told.name = Some(new_name));
     }
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        let mut link = Some((span_context, attributes));
-        self.0.change(&mut |span| {
-            if let Some((span_context, attributes)) = link.take() {
-                span.add_link(span_context, attributes);
-            }
-        });
+        self.0.tell(|told| told.link(span_context, attributes));
     }
 
     /// Nothing: the end of the response ends the span, not who happens to hold its context.

@@ -12,13 +12,14 @@ use opentelemetry::{Context, KeyValue};
 
 use crate::attributes::{self, AtStart, Written};
 use crate::config::Config;
-use crate::contain::{contain, text};
+use crate::contain::contain;
 use crate::delivery::{Delivery, declared_length, has_no_body};
 use crate::grpc::{self, GrpcStatus, Protocol};
 use crate::handle::SpanHandle;
-use crate::outcome::{self, Aborted, End, Head, Outcome, Stage};
+use crate::outcome::{Aborted, End, Head, Outcome, Stage};
 use crate::semconv as key;
 use crate::slot::{Slot, Told, has_key};
+use crate::text::text;
 use crate::timeline::{self, Timeline};
 
 /// What opening a request's span has come to.
@@ -38,6 +39,8 @@ pub(crate) struct RequestSpan {
     config: Arc<Config>,
     timeline: Timeline,
     written: Written,
+    /// The request is named and described as HTTP, whatever it is answered with.
+    is_http: bool,
     head: Head,
     /// How long a gRPC caller waits.
     timeout: Option<Duration>,
@@ -56,7 +59,7 @@ impl RequestSpan {
     /// Starts the span of a request and puts its handle into the request's extensions. Whatever
     /// fails in here, the request goes on.
     pub(crate) fn open(config: &Arc<Config>, parts: &mut request::Parts) -> Opened {
-        let current = Context::current();
+        let current = contain(Context::current).unwrap_or_default();
         let caller = config.propagation.extract(&parts.headers, &current);
         let parent = caller.as_ref().unwrap_or(&current);
         match contain(|| Self::start(config, parts, parent)).flatten() {
@@ -81,7 +84,7 @@ impl RequestSpan {
         }
         let tracer = config.tracer.tracer()?;
         let timeline = Timeline::start();
-        let protocol = grpc::protocol(&parts.headers);
+        let protocol = grpc::protocol_of_request(&parts.method, &parts.headers);
         let AtStart {
             name,
             attributes,
@@ -106,6 +109,7 @@ impl RequestSpan {
             config: Arc::clone(config),
             timeline,
             written,
+            is_http: protocol == Protocol::Http,
             head: Head::new(parts.method.clone(), None).with_protocol(protocol),
             timeout: match protocol {
                 Protocol::Http => None,
@@ -171,6 +175,11 @@ impl RequestSpan {
         self.head.status = Some(parts.status);
         if self.head.protocol != Protocol::Http {
             self.grpc_status = GrpcStatus::from_headers(&parts.headers);
+            // Whoever answers in another language knows nothing of gRPC.
+            if self.grpc_status.is_none() && !grpc::is_answer(&parts.headers) {
+                self.head.protocol = Protocol::Http;
+                self.timeout = None;
+            }
         }
         if self.slot.records() {
             self.time_to_head = Some(self.timeline.since_start(timeline::now()));
@@ -180,7 +189,11 @@ impl RequestSpan {
             self.finish(End::Complete { grpc_status });
             return None;
         }
-        let declared = declared_length(&parts.headers, exact_size_hint);
+        // A gRPC message owes its trailers, whatever its length.
+        let declared = match self.head.protocol {
+            Protocol::Grpc => None,
+            Protocol::Http | Protocol::GrpcWeb => declared_length(&parts.headers, exact_size_hint),
+        };
         let delivery = self.delivery.insert(Delivery::new(declared));
         if ended {
             self.over(None);
@@ -273,43 +286,53 @@ impl RequestSpan {
         }
     }
 
-    /// Writes what is known at the end. A panic on the way leaves the rest unwritten.
+    /// Writes what was told and what is known at the end. A panic on the way leaves the rest
+    /// unwritten, the terminal event in any case.
     fn write(&self, span: &mut dyn ObjectSafeSpan, told: Told, at: SystemTime, end: &End) {
-        let Told {
-            verdict,
-            disconnect_allowed,
-            route,
-            attributes: handlers,
-            ..
-        } = told;
-        let tolerated = disconnect_allowed || !self.config.disconnect_is_error;
-        let outcome = self
-            .config
-            .classify(&self.head, end, verdict.as_ref())
-            .map(|outcome| tolerate(outcome, tolerated));
+        for event in told.events {
+            span.add_event_with_timestamp(event.name, event.at, event.attributes);
+        }
+        for (span_context, attributes) in told.links {
+            contain(|| span.add_link(span_context, attributes));
+        }
 
-        let mut attributes = Vec::with_capacity(8 + handlers.len());
+        let verdict = told.verdict.or(told.error);
+        let tolerated = told.disconnect_allowed || !self.config.disconnect_is_error;
+        let outcome =
+            self.config
+                .classify(&self.head, end, verdict.as_ref())
+                .map(|outcome| match (outcome, end, &verdict) {
+                    (outcome, End::Dropped { .. }, None) if tolerated => outcome.tolerated(),
+                    (outcome, ..) => outcome,
+                });
+
+        let mut attributes = Vec::with_capacity(8 + told.attributes.len());
         attributes::of_response(&self.head, end, &mut attributes);
         for (key, time) in [
             (key::API_TIME_TO_HEAD, self.time_to_head),
             (key::API_TIME_TO_FIRST_BYTE, self.time_to_first_byte),
         ] {
-            if let Some(time) = time {
-                attributes.push(KeyValue::new(key, time.as_secs_f64()));
-            }
+            attributes.extend(time.map(|time| KeyValue::new(key, time.as_secs_f64())));
+        }
+        for (key, dropped) in [
+            (key::API_DROPPED_ATTRIBUTES, told.dropped.attributes),
+            (key::API_DROPPED_EVENTS, told.dropped.events),
+        ] {
+            attributes.extend((dropped > 0).then(|| KeyValue::new(key, dropped)));
         }
         if let Some(outcome) = &outcome {
             attributes::of_outcome(outcome, &mut attributes);
         }
-        if let Some(route) = route
-            && self.head.protocol == Protocol::Http
+        let mut name = told.name;
+        if let Some(route) = told.route
+            && self.is_http
             && !self.written.has(key::HTTP_ROUTE)
         {
-            let (name, attribute) = attributes::late_route(&self.head, route);
+            let (of_route, attribute) = attributes::late_route(&self.head, route);
             attributes.push(attribute);
-            span.update_name(name.into());
+            name.get_or_insert(of_route.into());
         }
-        for attribute in handlers {
+        for attribute in told.attributes {
             let key = attribute.key.as_str();
             let is_layers = self.written.has(key) || attributes::is_of_end(key);
             if !is_layers && !has_key(&attributes, &attribute.key) {
@@ -318,6 +341,9 @@ impl RequestSpan {
         }
         for attribute in attributes {
             span.set_attribute(attribute);
+        }
+        if let Some(name) = name {
+            span.update_name(name);
         }
         if let Some(outcome) = outcome {
             write_outcome(span, outcome, at);
@@ -342,7 +368,7 @@ impl Drop for RequestSpan {
     }
 }
 
-/// What cannot be lost: the status, once, and the terminal event, last.
+/// The status, once, and the terminal event, last.
 fn write_outcome(span: &mut dyn ObjectSafeSpan, outcome: Outcome, at: SystemTime) {
     let Outcome::Aborted(aborted) = outcome else {
         span.add_event_with_timestamp(key::EVENT_DEPARTED.into(), at, Vec::new());
@@ -359,20 +385,6 @@ fn write_outcome(span: &mut dyn ObjectSafeSpan, outcome: Outcome, at: SystemTime
     let mut attributes = vec![KeyValue::new(key::EVENT_REASON, reason)];
     attributes.extend(message.map(|message| KeyValue::new(key::EVENT_ERROR, message)));
     span.add_event_with_timestamp(key::EVENT_ABORTED.into(), at, attributes);
-}
-
-/// A client that left is no error if it was meant to, or by the layer's policy.
-fn tolerate(mut outcome: Outcome, tolerated: bool) -> Outcome {
-    if let Outcome::Aborted(aborted) = &mut outcome
-        && tolerated
-        && matches!(
-            aborted.reason,
-            outcome::CLIENT_DISCONNECT | outcome::GENERATOR_EXIT
-        )
-    {
-        aborted.error_type = None;
-    }
-    outcome
 }
 
 impl fmt::Debug for RequestSpan {

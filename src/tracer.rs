@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use opentelemetry::trace::noop::NoopTracer;
@@ -39,6 +39,7 @@ impl TracerSource {
         Self::Global(Arc::new(GlobalTracer {
             found: OnceLock::new(),
             requests: AtomicU64::new(0),
+            is_near: AtomicBool::new(false),
         }))
     }
 
@@ -89,6 +90,9 @@ fn scope() -> InstrumentationScope {
 pub(crate) struct GlobalTracer {
     found: OnceLock<Arc<dyn StartSpan>>,
     requests: AtomicU64,
+    /// A real tracer was seen, which has made no span yet: its sampler said no, or its provider was
+    /// shut down and may be replaced. It is worth asking at every request.
+    is_near: AtomicBool,
 }
 
 /// How many requests pass at most before the global provider is asked again.
@@ -100,7 +104,10 @@ impl GlobalTracer {
             return Some(FoundTracer::Known(tracer.as_ref()));
         }
         let request = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        if request.is_power_of_two() && request < ASK_EVERY || request.is_multiple_of(ASK_EVERY) {
+        if request.is_power_of_two() && request < ASK_EVERY
+            || request.is_multiple_of(ASK_EVERY)
+            || self.is_near.load(Ordering::Relaxed)
+        {
             let tracer: Arc<dyn StartSpan> =
                 contain(|| Arc::new(global::tracer_with_scope(scope())))?;
             Some(FoundTracer::Candidate(self, tracer))
@@ -130,13 +137,14 @@ impl FoundTracer<'_> {
             Self::Known(tracer) => contain(|| tracer.start(builder, parent, timeline))?.ok(),
             Self::Candidate(global, tracer) => {
                 let started = contain(|| tracer.start(builder, parent, timeline))?;
-                let is_no_op = match &started {
-                    Ok(_) => false,
-                    Err(answer) => contain(|| is_no_op(tracer.as_ref(), answer, parent))?,
-                };
-                if !is_no_op {
+                match &started {
                     // Another request may have been faster; its tracer is as good.
-                    let _ = global.found.set(Arc::clone(tracer));
+                    Ok(_) => drop(global.found.set(Arc::clone(tracer))),
+                    Err(_) if global.is_near.load(Ordering::Relaxed) => {}
+                    Err(answer) => {
+                        let is_near = contain(|| !is_no_op(tracer.as_ref(), answer, parent))?;
+                        global.is_near.store(is_near, Ordering::Relaxed);
+                    }
                 }
                 started.ok()
             }

@@ -233,6 +233,23 @@ fn globals_are_set_late_and_are_found() {
     let _outside = Context::new().with_remote_span_context(outside).attach();
     SpanHandle::default().inject(&mut headers);
     assert!(headers.contains_key("traceparent"));
+
+    a_provider_that_was_shut_down_is_replaced();
+}
+
+/// A provider that was shut down makes no spans, but it is no no-op either: the next one is found.
+fn a_provider_that_was_shut_down_is_replaced() {
+    let shut_down = SdkTracerProvider::builder().build();
+    shut_down.shutdown().expect("nothing to export");
+    global::set_tracer_provider(shut_down);
+    let layer = ApiSpanLayer::new();
+    for _ in 0..3 {
+        assert!(!serve(&layer).has_slot);
+    }
+    global::set_tracer_provider(SdkTracerProvider::builder().build());
+    for _ in 0..3 {
+        assert!(serve(&layer).has_slot);
+    }
 }
 
 /// With a provider set that answers a root with nothing, which is what the API's no-op does too.

@@ -7,8 +7,8 @@ use http::{Method, StatusCode, Uri, Version, request};
 use opentelemetry::KeyValue;
 
 use super::{Attributes, StartKey, net, url};
-use crate::contain::cut;
 use crate::semconv::HTTP_RESPONSE_STATUS_CODE;
+use crate::text::cut;
 
 /// Sets the attributes and returns the name: `{method} {route}`, or `{method}` where no route is
 /// known. Never the path, whose values are as many as clients can think of.

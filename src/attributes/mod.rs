@@ -79,7 +79,7 @@ pub(crate) fn of_outcome(outcome: &Outcome, list: &mut Vec<KeyValue>) {
 /// Whether a key is the layer's alone: what it says of response and outcome must not be contradicted
 /// where it says nothing, as with an `error.type` on a span that is no error.
 pub(crate) fn is_of_end(key: &str) -> bool {
-    key.starts_with("api.")
+    key.starts_with(key::OWN_PREFIX)
         || matches!(
             key,
             key::HTTP_RESPONSE_STATUS_CODE | key::RPC_STATUS_CODE | key::ERROR_TYPE
@@ -162,6 +162,7 @@ start_keys! {
     UserAgent = key::USER_AGENT_ORIGINAL,
     RpcSystem = key::RPC_SYSTEM_NAME,
     RpcMethod = key::RPC_METHOD,
+    RpcMethodOriginal = key::RPC_METHOD_ORIGINAL,
 }
 
 #[cfg(test)]
@@ -173,7 +174,10 @@ pub(crate) mod tests {
     /// The start of a request, its attributes as `key=value` in the order of their keys.
     pub(crate) fn started(request: Request<()>) -> (String, Vec<String>) {
         let (parts, ()) = request.into_parts();
-        let start = at_start(&parts, crate::grpc::protocol(&parts.headers));
+        let start = at_start(
+            &parts,
+            crate::grpc::protocol_of_request(&parts.method, &parts.headers),
+        );
         let mut attributes: Vec<_> = start
             .attributes
             .iter()

@@ -5,7 +5,7 @@ use http::request;
 use http::uri::Authority;
 
 use super::{Attributes, StartKey};
-use crate::contain::cut;
+use crate::text::cut;
 
 /// Address and port: of `:authority` or an absolute target, else of the Host header. An IPv6
 /// address stands without its brackets; a port that was not sent is not guessed.

@@ -5,16 +5,18 @@ use std::borrow::Cow;
 use http::request;
 
 use super::{Attributes, StartKey, net};
-use crate::contain::cut;
 use crate::grpc::GrpcCode;
 use crate::outcome::End;
+use crate::text::cut;
 
 /// Sets the attributes and returns the name: `service/method`, or `grpc` where the path is none.
 pub(super) fn at_start(parts: &request::Parts, attributes: &mut Attributes) -> Cow<'static, str> {
     attributes.set(StartKey::RpcSystem, "grpc");
     net::server(parts, attributes);
     let Some(method) = method(parts.uri.path()) else {
+        let original = cut(parts.uri.path()).to_owned();
         attributes.set(StartKey::RpcMethod, "_OTHER");
+        attributes.set(StartKey::RpcMethodOriginal, original);
         return Cow::Borrowed("grpc");
     };
     let method = cut(method).to_owned();
@@ -80,9 +82,12 @@ mod tests {
             let request = Request::post(path).header("content-type", "application/grpc+proto");
             let (name, attributes) = started(request.body(()).expect("a request"));
             assert_eq!(name, "grpc", "{path}");
-            assert!(
-                attributes.contains(&"rpc.method=_OTHER".to_owned()),
-                "{path}"
+            assert_eq!(
+                attributes[..2],
+                [
+                    "rpc.method=_OTHER".to_owned(),
+                    format!("rpc.method_original={path}")
+                ]
             );
         }
     }

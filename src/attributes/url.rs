@@ -9,7 +9,7 @@ pub(super) fn scheme(uri: &Uri) -> Cow<'static, str> {
     match uri.scheme_str() {
         Some("https") => Cow::Borrowed("https"),
         None | Some("" | "http") => Cow::Borrowed("http"),
-        Some(other) => Cow::Owned(crate::contain::cut(other).to_owned()),
+        Some(other) => Cow::Owned(crate::text::cut(other).to_owned()),
     }
 }
 

@@ -284,7 +284,10 @@ fn streaming_data_with_nothing_owed_then_more_data_ends_as_length_mismatch() {
 fn streaming_trailers_end_as_complete_with_trailers() {
     let at = Recorder::new();
     let trailers = Trailers(&[("grpc-status", "5"), ("grpc-message", "no%20model")]);
-    let mut body = body_of(&at, grpc(), stream([Data(7), trailers]));
+    let mut answer = stream([Data(7), trailers]);
+    let grpc_content = http::HeaderValue::from_static("application/grpc");
+    answer.headers_mut().insert("content-type", grpc_content);
+    let mut body = body_of(&at, grpc(), answer);
     next(&mut body);
     assert_open(&at);
     next(&mut body);

@@ -81,3 +81,32 @@ fn more_events_than_are_kept_and_the_terminal_one_is_the_last() {
         assert_eq!(span.0.events.dropped_count, 0, "{via}");
     }
 }
+
+#[test]
+fn events_of_the_layers_names_and_of_none_are_not_added() {
+    let span = said(|handle| {
+        for name in ["api.ABORTED", "api.DEPARTED", "api.ARRIVED", "api.", ""] {
+            handle.add_event(name, Vec::new());
+            handle.context().span().add_event(name, Vec::new());
+        }
+        handle.add_event("apis", Vec::new());
+    });
+    assert_eq!(span.events(), ["api.ARRIVED", "apis", "api.DEPARTED"]);
+}
+
+#[test]
+fn what_did_not_fit_is_counted() {
+    let span = said(|handle| {
+        for n in 0..200 {
+            handle.add_event("mine", Vec::new());
+            handle.set_attribute(opentelemetry::KeyValue::new(format!("key {n}"), n));
+        }
+    });
+    assert_eq!(span.attribute("api.dropped_events").as_deref(), Some("80"));
+    assert_eq!(
+        span.attribute("api.dropped_attributes").as_deref(),
+        Some("72")
+    );
+    let span = said(|handle| handle.add_event("mine", Vec::new()));
+    assert_eq!(span.attribute("api.dropped_events"), None);
+}

@@ -217,3 +217,14 @@ fn an_ok_status_is_set_by_the_context_and_is_nothing() {
     assert_eq!(span.outcome(), "DEPARTED");
     assert_eq!(*span.status(), Status::Unset);
 }
+
+#[test]
+fn an_error_status_comes_first_and_the_handlers_own_verdict_stands() {
+    let span = said(|handle| {
+        let context = handle.context();
+        context.span().set_status(Status::error("a library's"));
+        handle.abort("generation_error", "the handler's");
+    });
+    assert_eq!(span.outcome(), "ABORTED(generation_error)");
+    assert_eq!(span.error().as_deref(), Some("the handler's"));
+}

@@ -375,7 +375,7 @@ fn check(span: &Seen, ended: &Ended, script: &Script) {
         ended.grpc_code
     );
     let status = span.attribute("http.response.status_code");
-    let tells_status = !script.is_grpc() || ended.status != Some(200);
+    let tells_status = !ended.is_grpc || ended.status != Some(200);
     let expected = ended
         .status
         .filter(|_| tells_status)

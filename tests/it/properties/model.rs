@@ -21,6 +21,8 @@ pub struct Ended {
     pub outcome: String,
     pub error_type: Option<String>,
     pub error: Option<String>,
+    /// Whether the end is one of gRPC: it says what the status is, and HTTP only what is odd.
+    pub is_grpc: bool,
     pub grpc_code: Option<&'static str>,
     pub status: Option<u16>,
     pub attributes: Vec<&'static str>,
@@ -36,6 +38,7 @@ enum Cause {
     Panic,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "as flat as a model can be")]
 pub struct Model<'a> {
     script: &'a Script,
     answer: Option<&'a Answer>,
@@ -43,8 +46,10 @@ pub struct Model<'a> {
     declared: Option<u64>,
     delivered: u64,
     read: bool,
+    is_grpc: bool,
     grpc_status: Option<(String, String)>,
     verdict: Option<(&'static str, &'static str)>,
+    error_status: bool,
     tolerant: bool,
     attributes: Vec<&'static str>,
     events: usize,
@@ -60,8 +65,10 @@ impl<'a> Model<'a> {
             declared: None,
             delivered: 0,
             read: false,
+            is_grpc: script.is_grpc(),
             grpc_status: None,
             verdict: None,
+            error_status: false,
             tolerant: false,
             attributes: Vec::new(),
             events: 0,
@@ -83,9 +90,7 @@ impl<'a> Model<'a> {
             Call::Abort(reason, message) => {
                 self.verdict.get_or_insert((reason, message));
             }
-            Call::SetStatusOfContext(true) => {
-                self.verdict.get_or_insert(("exception", "by its context"));
-            }
+            Call::SetStatusOfContext(true) => self.error_status = true,
             Call::AllowDisconnect => self.tolerant = true,
             Call::SetStatusOfContext(false) | Call::EndSpanOfContext | Call::Inject => {}
         }
@@ -106,7 +111,11 @@ impl<'a> Model<'a> {
                 let no_body = self.script.method == "HEAD"
                     || [101, 204, 304].contains(&answer.status)
                     || (self.script.method == "CONNECT" && (200..300).contains(&answer.status));
+                self.is_grpc =
+                    self.script.is_grpc() && (answer.is_grpc || answer.grpc_status.is_some());
                 self.declared = match (answer.content_length, answer.transfer_encoding) {
+                    // A gRPC message owes its trailers, whatever its length.
+                    _ if self.is_grpc && self.script.protocol == "application/grpc" => None,
                     (_, true) | (Some("junk" | "+5"), _) => None,
                     (Some(length), _) => Some(length.parse().expect("digits")),
                     (None, _) => answer.size,
@@ -173,11 +182,15 @@ impl<'a> Model<'a> {
         if self.ended.is_some() {
             return;
         }
-        let is_grpc = self.script.is_grpc();
+        let is_grpc = self.is_grpc;
+        if self.error_status {
+            self.verdict.get_or_insert(("exception", "by its context"));
+        }
         let late = self.script.timeout == Some("1n");
         let (reason, error_type, error) = self.judge(cause);
         let reason = reason.map(str::to_owned);
         let tolerated = self.tolerant
+            && self.verdict.is_none()
             && matches!(
                 reason.as_deref(),
                 Some("client_disconnect" | "generator_exit")
@@ -189,6 +202,7 @@ impl<'a> Model<'a> {
             },
             error_type: error_type.filter(|_| !tolerated),
             error: error.filter(|error| !error.is_empty()),
+            is_grpc,
             grpc_code: match cause {
                 _ if !is_grpc => None,
                 Cause::Complete => self.grpc_status.as_ref().map(|(code, _)| name(code)),
@@ -205,7 +219,7 @@ impl<'a> Model<'a> {
 
     /// Reason, `error.type` and message, by the table of reasons.
     fn judge(&self, cause: &Cause) -> (Option<&'static str>, Option<String>, Option<String>) {
-        let is_grpc = self.script.is_grpc();
+        let is_grpc = self.is_grpc;
         let same = |reason: &'static str| (Some(reason), Some(reason.to_owned()), None);
         match (cause, self.verdict) {
             (Cause::Panic, _) => same("panic"),
@@ -242,7 +256,7 @@ impl<'a> Model<'a> {
 
     fn by_status(&self) -> (Option<&'static str>, Option<String>, Option<String>) {
         let status = self.answer.expect("a complete message has a head").status;
-        if self.script.is_grpc()
+        if self.is_grpc
             && let Some((code, message)) = &self.grpc_status
         {
             let message = Some(message.clone());
@@ -254,7 +268,7 @@ impl<'a> Model<'a> {
             };
         }
         match status {
-            ..400 if self.script.protocol == "application/grpc" => (
+            ..400 if self.is_grpc && self.script.protocol == "application/grpc" => (
                 Some("exception"),
                 Some("missing_grpc_status".to_owned()),
                 None,

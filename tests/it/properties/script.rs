@@ -40,6 +40,8 @@ pub struct Answer {
     pub status: u16,
     pub content_length: Option<&'static str>,
     pub transfer_encoding: bool,
+    /// The response is in the protocol of gRPC, by its content type.
+    pub is_grpc: bool,
     pub grpc_status: Option<&'static str>,
     pub steps: Vec<Step>,
     pub says: Says,
@@ -109,7 +111,7 @@ impl Script {
     }
 
     pub fn is_grpc(&self) -> bool {
-        self.protocol.starts_with("application/grpc")
+        self.method == Method::POST && self.protocol.starts_with("application/grpc")
     }
 }
 
@@ -129,6 +131,9 @@ impl Answer {
         }
         if self.transfer_encoding {
             response = response.header("transfer-encoding", "chunked");
+        }
+        if self.is_grpc {
+            response = response.header("content-type", "application/grpc+proto");
         }
         if let Some(status) = self.grpc_status {
             response = response.header("grpc-status", status);
@@ -155,6 +160,10 @@ impl fmt::Debug for Script {
                     (
                         "transfer-encoding",
                         answer.transfer_encoding.then_some("chunked"),
+                    ),
+                    (
+                        "content-type",
+                        answer.is_grpc.then_some("application/grpc+proto"),
                     ),
                     ("grpc-status", answer.grpc_status),
                 ] {
@@ -184,7 +193,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
     let request = (
         select(vec![
             Method::GET,
-            Method::GET,
+            Method::POST,
             Method::POST,
             Method::HEAD,
             Method::CONNECT,
@@ -246,13 +255,14 @@ pub fn answers() -> impl Strategy<Value = Answer> {
         status,
         length,
         prop::bool::weighted(0.05),
+        prop::bool::weighted(0.8),
         grpc_status,
         vec(steps(), 0..6),
         says,
         size,
     )
         .prop_map(
-            |(status, length, transfer_encoding, grpc_status, steps, says, size)| {
+            |(status, length, transfer_encoding, is_grpc, grpc_status, steps, says, size)| {
                 let bytes: usize = steps.iter().map(bytes).sum();
                 Answer {
                     status,
@@ -263,6 +273,7 @@ pub fn answers() -> impl Strategy<Value = Answer> {
                         other => other,
                     }),
                     transfer_encoding,
+                    is_grpc,
                     grpc_status,
                     steps,
                     says,

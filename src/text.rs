@@ -1,0 +1,85 @@
+//! Text of bounded length, from strangers.
+
+use std::fmt::{self, Display, Write};
+
+use crate::contain::contain;
+use crate::semconv::MAX_STRING;
+
+/// `value` as text of at most [`MAX_STRING`] bytes; `None` if that is empty or `value` panics.
+///
+/// Formatting stops at the limit, so that an error which prints a whole document costs no more
+/// than its beginning.
+pub(crate) fn text(value: &dyn Display) -> Option<String> {
+    contain(|| {
+        let mut out = Bounded(String::new());
+        // Either failure, the limit's or the value's own, leaves what was written before it.
+        let _ = write!(out, "{value}");
+        out.0
+    })
+    .filter(|text| !text.is_empty())
+}
+
+/// `text` up to [`MAX_STRING`] bytes, cut between characters.
+pub(crate) fn cut(text: &str) -> &str {
+    &text[..boundary(text, MAX_STRING)]
+}
+
+/// The last boundary between characters of `text` that is not beyond `limit` bytes.
+fn boundary(text: &str, limit: usize) -> usize {
+    (0..=limit.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
+}
+
+/// A string that takes no more than [`MAX_STRING`] bytes.
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        let room = MAX_STRING - self.0.len();
+        let fits = boundary(more, room);
+        self.0.push_str(&more[..fits]);
+        if fits == more.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_stops_at_the_limit_between_characters() {
+        struct Endless<'a>(&'a std::cell::Cell<usize>);
+        impl Display for Endless<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                loop {
+                    self.0.set(self.0.get() + 1);
+                    f.write_str("äöü")?;
+                }
+            }
+        }
+        let written = std::cell::Cell::new(0);
+        let cut = text(&Endless(&written)).expect("text");
+        assert!(cut.len() <= MAX_STRING && cut.len() > MAX_STRING - 2);
+        assert!(cut.starts_with("äöüäöü"));
+        assert!(written.get() < MAX_STRING);
+    }
+
+    #[test]
+    fn text_that_is_empty_or_panics_is_none() {
+        struct Panics;
+        impl Display for Panics {
+            fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+                panic!("no text");
+            }
+        }
+        assert_eq!(text(&""), None);
+        assert_eq!(text(&Panics), None);
+        assert_eq!(text(&"boom").as_deref(), Some("boom"));
+    }
+}
