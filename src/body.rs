@@ -4,7 +4,6 @@ use std::fmt::{self, Display};
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
-use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use opentelemetry::Context;
 use pin_project::pin_project;
@@ -114,9 +113,12 @@ fn notice<B>(
         }
     };
     if let Some(data) = frame.data_ref()
-        && let Some(span) = span
+        && span.as_mut().is_some_and(|span| span.data(data))
     {
-        span.data(data.remaining());
+        if let Some(span) = span.take() {
+            span.terminated();
+        }
+        return;
     }
     // Nobody polls on after trailers, so what follows them can't be waited for.
     if (frame.is_trailers() || body.is_end_stream())

@@ -8,8 +8,10 @@ use http::{Extensions, HeaderMap};
 use opentelemetry::{Context, KeyValue};
 
 use crate::contain::contain;
+use crate::gen_ai::GenAi;
 use crate::outcome::Verdict;
 use crate::propagation::Propagation;
+use crate::semconv as key;
 use crate::slot::{Slot, Told};
 use crate::text::{cut, text};
 
@@ -193,6 +195,31 @@ impl SpanHandle {
     /// ```
     pub fn allow_disconnect(&self) {
         self.tell(|told| told.disconnect_allowed = true);
+    }
+
+    /// Says that the request has been handed to the engine: event `api.HANDOFF_TO_CORE`, with the
+    /// time of now, once.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.handoff_to_core();
+    /// ```
+    pub fn handoff_to_core(&self) {
+        if let Some(request) = &self.0 {
+            request.slot.add_own_event(key::EVENT_HANDOFF_TO_CORE);
+        }
+    }
+
+    /// What only the handler of an LLM API knows, under the names of the `GenAI` conventions, which are
+    /// unstable, and so is this view.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.gen_ai().request_model("llama-4").max_tokens(256);
+    /// ```
+    #[must_use]
+    pub fn gen_ai(&self) -> GenAi<'_> {
+        GenAi(self)
     }
 
     /// The request's context, to make children in: also for tasks that the handler spawns, also

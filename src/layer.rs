@@ -1,8 +1,9 @@
 //! The layer: configured here, applied here.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::request;
+use http::{HeaderName, request};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Tracer, TracerProvider};
 use tower_layer::Layer;
@@ -10,6 +11,7 @@ use tower_layer::Layer;
 use crate::config::Config;
 use crate::outcome::{End, Head, Outcome, Verdict};
 use crate::propagation::Propagation;
+use crate::sampling::Rate;
 use crate::service::ApiSpan;
 use crate::tracer::TracerSource;
 
@@ -50,6 +52,24 @@ impl ApiSpanLayer {
     /// ```
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A layer for an API in front of a language model: all of [`new`](Self::new), with
+    /// [`span_name`](Self::span_name) `llm_request`, [`request_id_header`](Self::request_id_header)
+    /// `x-request-id`, [`stream_terminator`](Self::stream_terminator) `[DONE]`,
+    /// [`stream_errors`](Self::stream_errors) and [`journey_events`](Self::journey_events).
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::llm();
+    /// # let _ = layer;
+    /// ```
+    pub fn llm() -> Self {
+        Self::new()
+            .span_name("llm_request")
+            .request_id_header(HeaderName::from_static("x-request-id"))
+            .stream_terminator("[DONE]")
+            .stream_errors(true)
+            .journey_events(true)
     }
 
     /// Where spans come from; by default the global provider. With a given one, no lock is shared
@@ -141,6 +161,97 @@ impl ApiSpanLayer {
     /// ```
     pub fn disconnect_is_error(self, is_error: bool) -> Self {
         self.with(|config| config.disconnect_is_error = is_error)
+    }
+
+    /// Which share of traces is sampled, from 0 to 1; by default 1. Decided before any span work, by
+    /// the trace id, as the SDK's `TraceIdRatioBased` does. A request that is sampled out hands on a
+    /// context whose sampled flag is cleared, so that the spans inside and behind it are dropped too;
+    /// its handle is inert. A caller that is not sampled stays so, whatever the rate.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().sample_rate(0.1);
+    /// # let _ = layer;
+    /// ```
+    pub fn sample_rate(self, rate: f64) -> Self {
+        self.with(|config| config.rate = Rate::new(rate))
+    }
+
+    /// The name of all spans, in place of `{method} {route}` and its like; by default none. An empty
+    /// one is none.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().span_name("checkout");
+    /// # let _ = layer;
+    /// ```
+    pub fn span_name(self, name: impl Into<Cow<'static, str>>) -> Self {
+        let name = Some(name.into()).filter(|name| !name.is_empty());
+        self.with(|config| config.span_name = name)
+    }
+
+    /// The request header whose value becomes attribute `gen_ai.request.id`, cut at 1,024 bytes; by
+    /// default none. A request without it gets no id.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    ///
+    /// let header = HeaderName::from_static("x-request-id");
+    /// let layer = tower_api_span::ApiSpanLayer::new().request_id_header(header);
+    /// # let _ = layer;
+    /// ```
+    pub fn request_id_header(self, name: HeaderName) -> Self {
+        self.with(|config| config.request_id_header = Some(name))
+    }
+
+    /// The data of the event that ends an event stream; by default none. The span ends before the
+    /// frame that completes this event's line is handed on, and what follows does not matter to it.
+    ///
+    /// Read in responses of `text/event-stream` without a content encoding, in frames whose `Buf` is
+    /// contiguous. An empty one is none; one longer than 1,000 bytes is never found.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().stream_terminator("[DONE]");
+    /// # let _ = layer;
+    /// ```
+    pub fn stream_terminator(self, data: impl Into<Cow<'static, str>>) -> Self {
+        let data = Some(data.into()).filter(|data| !data.is_empty());
+        self.with(|config| config.stream_terminator = data)
+    }
+
+    /// Whether an error event in an event stream is a verdict `generation_error`, with its message;
+    /// by default false. It is one of type `error`, or one whose data is a JSON object with first key
+    /// `"error"`. Read where [`stream_terminator`](Self::stream_terminator) is.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().stream_errors(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn stream_errors(self, are_verdicts: bool) -> Self {
+        self.with(|config| config.stream_errors = are_verdicts)
+    }
+
+    /// Whether the first non-empty data frame is event `api.FIRST_RESPONSE_FROM_CORE` and, in an
+    /// event stream, attribute `gen_ai.response.time_to_first_chunk` (double, seconds, from the
+    /// arrival: the conventions measure it at the client); by default false.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().journey_events(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn journey_events(self, are_added: bool) -> Self {
+        self.with(|config| config.journey_events = are_added)
+    }
+
+    /// Whether the request that the inner service gets carries the span's context in its headers, in
+    /// place of the caller's; by default false. With it, a reverse proxy makes the spans of what is
+    /// behind it children of its own, with no code. Without a span the headers stay as they came; of
+    /// a request that [`sample_rate`](Self::sample_rate) has sampled out they say so.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().propagate_to_inner(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn propagate_to_inner(self, is_rewritten: bool) -> Self {
+        self.with(|config| config.propagate_to_inner = is_rewritten)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {

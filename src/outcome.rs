@@ -276,6 +276,7 @@ const CLIENT_ERROR: &str = "client_error";
 const EXCEPTION: &str = "exception";
 const LENGTH_MISMATCH: &str = "length_mismatch";
 const DEADLINE_EXCEEDED: &str = "deadline_exceeded";
+pub(crate) const GENERATION_ERROR: &str = "generation_error";
 const PANIC: &str = "panic";
 const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 

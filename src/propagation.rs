@@ -13,12 +13,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderMap;
-use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceId};
 use opentelemetry::{Context, global};
 use opentelemetry_http::HeaderInjector;
 
 use crate::contain::contain;
+use crate::sampling::Rate;
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
@@ -37,11 +38,33 @@ pub(crate) enum Propagation {
 impl Propagation {
     /// The context that came with a request, on top of `current`: baggage and suppression in
     /// `current` flow on. `None` if no header of the propagator's came, or if it panics.
-    pub(crate) fn extract(&self, headers: &HeaderMap, current: &Context) -> Option<Context> {
+    ///
+    /// A W3C parent that `rate` does not keep comes without its sampled flag.
+    pub(crate) fn extract(
+        &self,
+        headers: &HeaderMap,
+        current: &Context,
+        rate: Rate,
+    ) -> Option<Extracted> {
         if headers.is_empty() {
             return None;
         }
-        contain(|| self.with(|propagator| extract(propagator, headers, current))).flatten()
+        contain(|| self.with(|propagator| extract(propagator, headers, current, rate))).flatten()
+    }
+
+    /// Writes `context` into `headers` in place of what they say of another. If the propagator
+    /// panics they stay as they are.
+    pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap) {
+        contain(|| {
+            self.with(|propagator| {
+                let mut written = HeaderMap::new();
+                propagator.inject_context(context, &mut NoEmpty(HeaderInjector(&mut written)));
+                for field in propagator.fields() {
+                    headers.remove(field);
+                }
+                headers.extend(std::mem::take(&mut written));
+            });
+        });
     }
 
     /// Writes `context` into `headers`.
@@ -49,7 +72,7 @@ impl Propagation {
         // Contained whole: a propagator that panics midway may leave some of its headers behind.
         contain(|| {
             self.with(|propagator| {
-                propagator.inject_context(context, &mut HeaderInjector(headers));
+                propagator.inject_context(context, &mut NoEmpty(HeaderInjector(headers)));
             });
         });
     }
@@ -74,17 +97,39 @@ impl fmt::Debug for Propagation {
     }
 }
 
+/// What came with a request.
+pub(crate) struct Extracted {
+    pub(crate) context: Context,
+    /// The caller's sampled flag was taken away, because of the rate.
+    pub(crate) is_sampled_out: bool,
+}
+
 fn extract(
     propagator: &dyn TextMapPropagator,
     headers: &HeaderMap,
     current: &Context,
-) -> Option<Context> {
+    rate: Rate,
+) -> Option<Extracted> {
     if !propagator.fields().any(|field| headers.contains_key(field)) {
         return None;
     }
-    let headers = StrictHeaders::new(headers, current.span().span_context());
+    let headers = StrictHeaders::new(headers, current.span().span_context(), rate);
     let extracted = propagator.extract_with_context(current, &headers);
-    Some(with_nearest_span(extracted, current))
+    Some(Extracted {
+        context: with_nearest_span(extracted, current),
+        is_sampled_out: headers.unsampled.is_some(),
+    })
+}
+
+/// Leaves out what is empty: the stock propagator writes a `tracestate` of nothing.
+struct NoEmpty<'a>(HeaderInjector<'a>);
+
+impl Injector for NoEmpty<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if !value.is_empty() {
+            self.0.set(key, value);
+        }
+    }
 }
 
 /// Where the current span is in the caller's trace already, as with two layers stacked, it is nearer
@@ -106,12 +151,15 @@ struct StrictHeaders<'a> {
     /// The `traceparent`, if it is there once, well-formed, and not of the trace that the current
     /// span is in already.
     traceparent: Option<&'a str>,
+    /// The same in version 00 and without the sampled flag, if it is sampled and the rate does not
+    /// keep it.
+    unsampled: Option<[u8; LENGTH]>,
     tracestate: Option<Cow<'a, str>>,
     baggage: Option<Cow<'a, str>>,
 }
 
 impl<'a> StrictHeaders<'a> {
-    fn new(headers: &'a HeaderMap, current: &SpanContext) -> Self {
+    fn new(headers: &'a HeaderMap, current: &SpanContext, rate: Rate) -> Self {
         // Hidden where `with_nearest_span` would undo it, so that the current span stays itself.
         let traceparent = once(headers, TRACEPARENT).filter(|value| {
             trace_id(value).is_some_and(|trace_id| {
@@ -121,6 +169,9 @@ impl<'a> StrictHeaders<'a> {
         Self {
             headers,
             traceparent,
+            unsampled: traceparent
+                .filter(|_| !rate.keeps_all())
+                .and_then(|traceparent| unsampled(traceparent, rate)),
             tracestate: traceparent.and_then(|_| joined(headers, TRACESTATE)),
             baggage: joined(headers, BAGGAGE),
         }
@@ -130,7 +181,10 @@ impl<'a> StrictHeaders<'a> {
 impl Extractor for StrictHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
         if key.eq_ignore_ascii_case(TRACEPARENT) {
-            self.traceparent
+            match &self.unsampled {
+                Some(unsampled) => std::str::from_utf8(unsampled).ok(),
+                None => self.traceparent,
+            }
         } else if key.eq_ignore_ascii_case(TRACESTATE) {
             self.tracestate.as_deref()
         } else if key.eq_ignore_ascii_case(BAGGAGE) {
@@ -180,6 +234,23 @@ fn joined<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
     Some(values.fold(first, |joined, more| joined + "," + more))
 }
 
+/// Length of a `traceparent` of version 00.
+const LENGTH: usize = 55;
+
+/// A well-formed `traceparent` without its sampled flag, if it has it and the rate does not keep its
+/// trace.
+fn unsampled(traceparent: &str, rate: Rate) -> Option<[u8; LENGTH]> {
+    let mut unsampled = *traceparent.as_bytes().first_chunk::<LENGTH>()?;
+    let is_sampled = u8::from_str_radix(&traceparent[53..LENGTH], 16).ok()? & 1 == 1;
+    let trace_id = TraceId::from_hex(&traceparent[3..35]).ok()?;
+    if !is_sampled || rate.keeps(trace_id) {
+        return None;
+    }
+    unsampled[..2].copy_from_slice(b"00");
+    unsampled[53..].copy_from_slice(b"00");
+    Some(unsampled)
+}
+
 /// The trace id in a well-formed `traceparent`.
 fn trace_id(traceparent: &str) -> Option<&str> {
     let bytes = traceparent.as_bytes();
@@ -189,7 +260,7 @@ fn trace_id(traceparent: &str) -> Option<&str> {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
     let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == b'0');
-    let (head, rest) = bytes.split_at_checked(55)?;
+    let (head, rest) = bytes.split_at_checked(LENGTH)?;
     let (version, trace_id, parent_id, flags) =
         (&head[..2], &head[3..35], &head[36..52], &head[53..]);
     let well_formed = [head[2], head[35], head[52]] == *b"---"
@@ -208,7 +279,6 @@ fn trace_id(traceparent: &str) -> Option<&str> {
 mod tests {
     use http::HeaderValue;
     use opentelemetry::baggage::BaggageExt;
-    use opentelemetry::propagation::Injector;
     use opentelemetry::propagation::TextMapCompositePropagator;
     use opentelemetry::propagation::text_map_propagator::FieldIter;
     use opentelemetry::trace::{SpanId, TraceFlags, TraceState};
@@ -234,8 +304,16 @@ mod tests {
         ])))
     }
 
+    impl Propagation {
+        fn extract_all(&self, headers: &HeaderMap, current: &Context) -> Option<Context> {
+            let extracted = self.extract(headers, current, Rate::ALL)?;
+            assert!(!extracted.is_sampled_out);
+            Some(extracted.context)
+        }
+    }
+
     fn extracted(lines: &[(&'static str, &str)]) -> Option<SpanContext> {
-        let context = w3c().extract(&headers(lines), &Context::new())?;
+        let context = w3c().extract_all(&headers(lines), &Context::new())?;
         context
             .has_active_span()
             .then(|| context.span().span_context().clone())
@@ -337,7 +415,9 @@ mod tests {
     #[test]
     fn several_lines_of_baggage_are_one_and_flow_on_without_a_parent() {
         let headers = headers(&[("baggage", "a=1"), ("baggage", "b=2")]);
-        let context = w3c().extract(&headers, &Context::new()).expect("baggage");
+        let context = w3c()
+            .extract_all(&headers, &Context::new())
+            .expect("baggage");
         assert!(!context.has_active_span());
         assert_eq!(
             context.baggage().get("a").map(ToString::to_string),
@@ -357,7 +437,7 @@ mod tests {
             .with_value(Mine(7))
             .with_telemetry_suppressed();
         let context = w3c()
-            .extract(&headers(&[("traceparent", VALID)]), &current)
+            .extract_all(&headers(&[("traceparent", VALID)]), &current)
             .expect("a parent");
         assert_eq!(context.get(), Some(&Mine(7)));
         assert!(context.is_telemetry_suppressed());
@@ -384,7 +464,7 @@ mod tests {
         ] {
             let current = Context::new().with_remote_span_context(span_context(trace));
             let context = w3c()
-                .extract(
+                .extract_all(
                     &headers(&[("traceparent", VALID), ("baggage", "a=1")]),
                     &current,
                 )
@@ -400,10 +480,14 @@ mod tests {
 
     #[test]
     fn without_a_header_of_the_propagators_there_is_nothing_to_extract() {
-        assert!(w3c().extract(&HeaderMap::new(), &Context::new()).is_none());
         assert!(
             w3c()
-                .extract(&headers(&[("accept", "*/*")]), &Context::new())
+                .extract_all(&HeaderMap::new(), &Context::new())
+                .is_none()
+        );
+        assert!(
+            w3c()
+                .extract_all(&headers(&[("accept", "*/*")]), &Context::new())
                 .is_none()
         );
     }
@@ -425,7 +509,7 @@ mod tests {
         }
         let propagation = Propagation::Given(Arc::new(Panics));
         let mut headers = headers(&[("traceparent", VALID)]);
-        assert!(propagation.extract(&headers, &Context::new()).is_none());
+        assert!(propagation.extract_all(&headers, &Context::new()).is_none());
         propagation.inject(&Context::new(), &mut headers);
         assert_eq!(headers.len(), 1);
     }
@@ -448,7 +532,7 @@ mod tests {
             }
         }
         let sees = Arc::new(Sees(std::sync::Mutex::default(), vec!["b3".to_owned()]));
-        let context = Propagation::Given(sees.clone()).extract(
+        let context = Propagation::Given(sees.clone()).extract_all(
             &headers(&[("b3", "0"), ("traceparent", "malformed")]),
             &Context::new(),
         );
@@ -491,7 +575,9 @@ mod tests {
         let b3 = format!("{TRACE}-00f067aa0ba902b7");
         let headers = headers(&[("b3", &b3), ("b3", "more"), ("tracestate", "a=1")]);
         let extract = |current: &Context| {
-            let context = propagation.extract(&headers, current).expect("a context");
+            let context = propagation
+                .extract_all(&headers, current)
+                .expect("a context");
             context.span().span_context().span_id().to_string()
         };
         assert_eq!(extract(&Context::new()), "00f067aa0ba902b7");
@@ -511,5 +597,50 @@ mod tests {
                 parent
             );
         }
+    }
+
+    #[test]
+    fn a_parent_that_the_rate_does_not_keep_comes_without_its_flag() {
+        let unsampled = VALID.replace("-01", "-00");
+        for (rule, value, rate, is_sampled_out, is_sampled) in [
+            ("kept", VALID, 1.0, false, true),
+            ("not kept", VALID, 0.0, true, false),
+            ("unsampled anyway", &unsampled, 0.0, false, false),
+            (
+                "a later version",
+                &format!("01{}-extra", &VALID[2..]),
+                0.0,
+                true,
+                false,
+            ),
+        ] {
+            let headers = headers(&[("traceparent", value), ("tracestate", "a=1")]);
+            let extracted = w3c()
+                .extract(&headers, &Context::new(), Rate::new(rate))
+                .expect("a parent");
+            let span = extracted.context.span();
+            let caller = span.span_context();
+            assert_eq!(extracted.is_sampled_out, is_sampled_out, "{rule}");
+            assert_eq!(caller.is_sampled(), is_sampled, "{rule}");
+            assert_eq!(caller.trace_id().to_string(), TRACE, "{rule}");
+            assert_eq!(caller.trace_state().header(), "a=1", "{rule}");
+        }
+    }
+
+    #[test]
+    fn headers_are_replaced_whole_and_nothing_empty_is_written() {
+        let from = headers(&[("traceparent", VALID)]);
+        let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
+        let mut to = headers(&[
+            ("traceparent", "another"),
+            ("traceparent", "and another"),
+            ("tracestate", "of=another"),
+            ("baggage", "of=another"),
+            ("accept", "*/*"),
+        ]);
+        w3c().replace(&context, &mut to);
+        assert_eq!(to, headers(&[("accept", "*/*"), ("traceparent", VALID)]));
+        w3c().inject(&context, &mut to);
+        assert!(!to.contains_key("tracestate"));
     }
 }

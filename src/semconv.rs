@@ -28,6 +28,19 @@ pub(crate) const URL_QUERY: &str = "url.query";
 pub(crate) const URL_SCHEME: &str = "url.scheme";
 pub(crate) const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 
+pub(crate) const GEN_AI_REQUEST_MAX_TOKENS: &str = "gen_ai.request.max_tokens";
+pub(crate) const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
+pub(crate) const GEN_AI_REQUEST_TEMPERATURE: &str = "gen_ai.request.temperature";
+pub(crate) const GEN_AI_RESPONSE_FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+pub(crate) const GEN_AI_RESPONSE_MODEL: &str = "gen_ai.response.model";
+/// Seconds (f64). The conventions measure it at the client, from its request to its first chunk; here
+/// it is from the arrival to the first non-empty frame that was handed on.
+pub(crate) const GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
+pub(crate) const GEN_AI_USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
+pub(crate) const GEN_AI_USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+/// The request's id, by a header: no convention's name, but the one that LLM servers use.
+pub(crate) const GEN_AI_REQUEST_ID: &str = "gen_ai.request.id";
+
 /// `"DEPARTED"` or `"ABORTED"`.
 pub(crate) const API_OUTCOME: &str = "api.outcome";
 /// Why the response is `ABORTED`: the reason of the terminal event.
@@ -46,6 +59,10 @@ pub(crate) const OWN_PREFIX: &str = "api.";
 
 /// First event of every span.
 pub(crate) const EVENT_ARRIVED: &str = "api.ARRIVED";
+/// The handler has handed the request to the engine.
+pub(crate) const EVENT_HANDOFF_TO_CORE: &str = "api.HANDOFF_TO_CORE";
+/// The first non-empty data frame is being handed on.
+pub(crate) const EVENT_FIRST_RESPONSE_FROM_CORE: &str = "api.FIRST_RESPONSE_FROM_CORE";
 /// Terminal event: the message was handed on whole, and nobody said that it was not well.
 pub(crate) const EVENT_DEPARTED: &str = "api.DEPARTED";
 /// Terminal event: anything else. Carries [`EVENT_REASON`] and perhaps [`EVENT_ERROR`].

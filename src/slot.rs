@@ -169,6 +169,20 @@ impl dyn Slot {
         });
     }
 
+    /// Adds an event of the layer's own with the time of now, once: whatever a handler adds, there is
+    /// room for it.
+    pub(crate) fn add_own_event(&self, name: &'static str) {
+        self.tell_mut(&mut |told, now| {
+            if told.events.iter().all(|event| event.name != name) {
+                told.events.push(Event {
+                    name: name.into(),
+                    at: self.timeline().at(now),
+                    attributes: Vec::new(),
+                });
+            }
+        });
+    }
+
     /// Adds an event with the time of now, by the request's own clock, or with the given one unless
     /// that is now too. Names that are empty or the layer's own are not added.
     pub(crate) fn add_event(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Buf;
 use http::{HeaderMap, request, response};
 use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::trace::{Event, SpanBuilder, SpanKind, Status};
@@ -16,11 +17,15 @@ use crate::contain::contain;
 use crate::delivery::{Delivery, declared_length, has_no_body};
 use crate::grpc::{self, GrpcStatus, Protocol};
 use crate::handle::SpanHandle;
-use crate::outcome::{Aborted, End, Head, Outcome, Stage};
+use crate::outcome::{self, Aborted, End, Head, Outcome, Stage, Verdict};
+use crate::propagation::Extracted;
+use crate::sampling::Rate;
 use crate::semconv as key;
 use crate::slot::{Slot, Told, has_key};
-use crate::text::text;
+use crate::sse::{self, ErrorEvent, EventStream, Found};
+use crate::text::{cut, text};
 use crate::timeline::{self, Timeline};
+use crate::tracer::FoundTracer;
 
 /// What opening a request's span has come to.
 pub(crate) struct Opened {
@@ -52,6 +57,9 @@ pub(crate) struct RequestSpan {
     time_to_first_byte: Option<Duration>,
     /// When the last frame was handed on, if nothing was owed any more after it.
     whole_at: Option<Instant>,
+    is_event_stream: bool,
+    /// The reader of an event stream in which something is looked for.
+    stream: Option<EventStream>,
     end: Option<End>,
 }
 
@@ -60,13 +68,49 @@ impl RequestSpan {
     /// fails in here, the request goes on.
     pub(crate) fn open(config: &Arc<Config>, parts: &mut request::Parts) -> Opened {
         let current = contain(Context::current).unwrap_or_default();
-        let caller = config.propagation.extract(&parts.headers, &current);
+        let is_traced = !current.is_telemetry_suppressed() && config.lets_through(parts);
+        let tracer = is_traced.then(|| config.tracer.tracer()).flatten();
+        // Without a tracer there is nothing to sample, and the caller's word stands.
+        let rate = tracer.as_ref().map_or(Rate::ALL, |_| config.rate);
+        let caller = config.propagation.extract(&parts.headers, &current, rate);
+        let (mut caller, is_sampled_out) = match caller {
+            Some(Extracted {
+                context,
+                is_sampled_out,
+            }) => (Some(context), is_sampled_out),
+            None => (None, false),
+        };
+        let Some(tracer) = tracer else {
+            return Opened {
+                context: caller,
+                span: None,
+            };
+        };
         let parent = caller.as_ref().unwrap_or(&current);
-        match contain(|| Self::start(config, parts, parent)).flatten() {
-            Some((span, context)) => Opened {
-                context: Some(context),
-                span: Some(span),
-            },
+        if is_sampled_out || !rate.keeps_all() {
+            // The parent may be of another format than W3C's, or there may be none.
+            let without_flag = rate.sampled_out(parent);
+            if is_sampled_out || without_flag.is_some() {
+                caller = without_flag.or(caller);
+                if let Some(context) = caller.as_ref().filter(|_| config.propagate_to_inner) {
+                    config.propagation.replace(context, &mut parts.headers);
+                }
+                return Opened {
+                    context: caller,
+                    span: None,
+                };
+            }
+        }
+        match contain(|| Self::start(config, parts, parent, &tracer)).flatten() {
+            Some((span, context)) => {
+                if config.propagate_to_inner {
+                    config.propagation.replace(&context, &mut parts.headers);
+                }
+                Opened {
+                    context: Some(context),
+                    span: Some(span),
+                }
+            }
             None => Opened {
                 context: caller,
                 span: None,
@@ -78,18 +122,16 @@ impl RequestSpan {
         config: &Arc<Config>,
         parts: &mut request::Parts,
         parent: &Context,
+        tracer: &FoundTracer<'_>,
     ) -> Option<(Self, Context)> {
-        if parent.is_telemetry_suppressed() || !config.lets_through(parts) {
-            return None;
-        }
-        let tracer = config.tracer.tracer()?;
         let timeline = Timeline::start();
         let protocol = grpc::protocol_of_request(&parts.method, &parts.headers);
         let AtStart {
             name,
             attributes,
             written,
-        } = attributes::at_start(parts, protocol);
+        } = attributes::at_start(parts, protocol, config.request_id_header.as_ref());
+        let name = config.span_name.clone().unwrap_or(name);
         let mut builder = SpanBuilder::from_name(name)
             .with_kind(SpanKind::Server)
             .with_start_time(timeline.started());
@@ -120,6 +162,8 @@ impl RequestSpan {
             time_to_head: None,
             time_to_first_byte: None,
             whole_at: None,
+            is_event_stream: false,
+            stream: None,
             end: None,
         };
         parts.extensions.insert(SpanHandle::new(
@@ -202,6 +246,12 @@ impl RequestSpan {
         if delivery.owes_nothing() {
             self.whole_at = Some(timeline::now());
         }
+        if self.slot.records() && sse::is_event_stream(&parts.headers) {
+            self.is_event_stream = true;
+            if self.config.reads_streams() {
+                self.stream = Some(EventStream::new(self.config.stream_errors));
+            }
+        }
         Some(self)
     }
 
@@ -212,26 +262,67 @@ impl RequestSpan {
         }
     }
 
-    /// A data frame is about to be handed on.
-    pub(crate) fn data(&mut self, bytes: usize) {
+    /// A data frame is about to be handed on. True if it completes the stream's terminator: then the
+    /// message is complete, whatever it has declared and whatever follows.
+    pub(crate) fn data(&mut self, data: &impl Buf) -> bool {
         let Some(delivery) = &mut self.delivery else {
-            return;
+            return false;
         };
-        let first = delivery.data(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let first = delivery.data(u64::try_from(data.remaining()).unwrap_or(u64::MAX));
         let owes_nothing = delivery.owes_nothing();
         if self.slot.records() && (first || owes_nothing) {
             let now = timeline::now();
             if first {
                 self.time_to_first_byte = Some(self.timeline.since_start(now));
+                if self.config.journey_events {
+                    self.slot.add_own_event(key::EVENT_FIRST_RESPONSE_FROM_CORE);
+                }
             }
             if owes_nothing {
                 self.whole_at = Some(now);
             }
         }
+        self.read_events(data)
+    }
+
+    /// Reads what passes of an event stream. True if its terminator is in there.
+    fn read_events(&mut self, data: &impl Buf) -> bool {
+        let Some(stream) = &mut self.stream else {
+            return false;
+        };
+        let piece = data.chunk();
+        if piece.len() != data.remaining() {
+            // The rest could only be had by copying, and without it no line can be trusted.
+            self.stream = None;
+            return false;
+        }
+        let found = stream.read(piece, self.config.stream_terminator.as_deref());
+        self.take_errors(&found);
+        found.terminator
+    }
+
+    /// An error event is a verdict, if the handler has given none.
+    fn take_errors(&self, found: &Found) {
+        if let Some(ErrorEvent { message }) = &found.error {
+            let message = message.as_deref().map(|message| cut(message).to_owned());
+            self.slot.tell(|told| {
+                told.verdict
+                    .get_or_insert(Verdict::new(outcome::GENERATION_ERROR, message));
+            });
+        }
+    }
+
+    /// The stream's terminator is about to be handed on.
+    pub(crate) fn terminated(mut self) {
+        self.whole_at = None;
+        self.finish(End::Complete { grpc_status: None });
     }
 
     /// The body is over, with these trailers if it had any.
     pub(crate) fn over(mut self, trailers: Option<&HeaderMap>) {
+        if let Some(mut stream) = self.stream.take() {
+            self.take_errors(&stream.finish(self.config.stream_terminator.as_deref()));
+        }
         if let Some(trailers) = trailers {
             // Trailers are the last thing handed on, whatever was owed before.
             self.whole_at = None;
@@ -311,6 +402,11 @@ impl RequestSpan {
         for (key, time) in [
             (key::API_TIME_TO_HEAD, self.time_to_head),
             (key::API_TIME_TO_FIRST_BYTE, self.time_to_first_byte),
+            (
+                key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
+                self.time_to_first_byte
+                    .filter(|_| self.is_event_stream && self.config.journey_events),
+            ),
         ] {
             attributes.extend(time.map(|time| KeyValue::new(key, time.as_secs_f64())));
         }
@@ -330,7 +426,9 @@ impl RequestSpan {
         {
             let (of_route, attribute) = attributes::late_route(&self.head, route);
             attributes.push(attribute);
-            name.get_or_insert(of_route.into());
+            if self.config.span_name.is_none() {
+                name.get_or_insert(of_route.into());
+            }
         }
         for attribute in told.attributes {
             let key = attribute.key.as_str();

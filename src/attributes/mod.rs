@@ -7,12 +7,13 @@ mod url;
 
 use std::borrow::Cow;
 
-use ::http::{StatusCode, request};
+use ::http::{HeaderName, StatusCode, request};
 use opentelemetry::{KeyValue, Value};
 
 use crate::grpc::{GrpcCode, Protocol};
 use crate::outcome::{Aborted, End, Head, Outcome};
 use crate::semconv as key;
+use crate::text::cut;
 
 /// Room for the attributes of the start and of the end, so that the vector the tracer gets does not
 /// grow.
@@ -27,7 +28,11 @@ pub(crate) struct AtStart {
 }
 
 /// Name and attributes that are known before the inner service is called, when samplers see them.
-pub(crate) fn at_start(parts: &request::Parts, protocol: Protocol) -> AtStart {
+pub(crate) fn at_start(
+    parts: &request::Parts,
+    protocol: Protocol,
+    request_id_header: Option<&HeaderName>,
+) -> AtStart {
     let mut attributes = Attributes {
         list: Vec::with_capacity(CAPACITY),
         written: Written(0),
@@ -36,6 +41,10 @@ pub(crate) fn at_start(parts: &request::Parts, protocol: Protocol) -> AtStart {
         Protocol::Http => http::at_start(parts, &mut attributes),
         Protocol::Grpc | Protocol::GrpcWeb => rpc::at_start(parts, &mut attributes),
     };
+    if let Some(id) = request_id_header.and_then(|name| parts.headers.get(name)) {
+        let id = String::from_utf8_lossy(id.as_bytes());
+        attributes.set(StartKey::RequestId, cut(&id).to_owned());
+    }
     AtStart {
         name,
         attributes: attributes.list,
@@ -160,6 +169,7 @@ start_keys! {
     ServerPort = key::SERVER_PORT,
     ProtocolVersion = key::NETWORK_PROTOCOL_VERSION,
     UserAgent = key::USER_AGENT_ORIGINAL,
+    RequestId = key::GEN_AI_REQUEST_ID,
     RpcSystem = key::RPC_SYSTEM_NAME,
     RpcMethod = key::RPC_METHOD,
     RpcMethodOriginal = key::RPC_METHOD_ORIGINAL,
@@ -177,6 +187,7 @@ pub(crate) mod tests {
         let start = at_start(
             &parts,
             crate::grpc::protocol_of_request(&parts.method, &parts.headers),
+            None,
         );
         let mut attributes: Vec<_> = start
             .attributes
@@ -190,7 +201,7 @@ pub(crate) mod tests {
     #[test]
     fn what_was_written_is_known_and_nothing_else() {
         let (parts, ()) = Request::get("/p").body(()).expect("a request").into_parts();
-        let start = at_start(&parts, Protocol::Http);
+        let start = at_start(&parts, Protocol::Http, None);
         for attribute in &start.attributes {
             assert!(
                 start.written.has(attribute.key.as_str()),
@@ -211,7 +222,7 @@ pub(crate) mod tests {
             .body(())
             .expect("a request")
             .into_parts();
-        let start = at_start(&parts, Protocol::Http);
+        let start = at_start(&parts, Protocol::Http, None);
         assert_eq!(start.attributes.capacity(), CAPACITY);
     }
 }

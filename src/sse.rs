@@ -1,0 +1,539 @@
+//! Finds the terminator and the error events in an event stream, as its frames pass.
+//!
+//! Bytes are looked at where they lie: no frame is copied or held back, and no event is put
+//! together. What is kept between frames is the beginning of a line that was cut, and of nothing
+//! else, so a stream costs at most [`MAX_PREFIX`] bytes, whatever it sends.
+//!
+//! The parsers for event streams that exist hand out whole events, which they collect first; for a
+//! reader that must not hold a token back, and needs to know two kinds of lines, that is too much.
+//!
+//! Lines end with LF, CR or CRLF; a byte order mark at the start is skipped; a field's value begins
+//! after the colon and at most one space (WHATWG HTML, section 9.2.6). Pure.
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use memchr::memchr2;
+
+/// How much of a line is kept if it is cut, and of an error event's data is read for its message.
+pub(crate) const MAX_PREFIX: usize = 1_024;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Whether a response with these headers is an event stream that can be read.
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.as_bytes().split_at_checked(EVENT_STREAM.len()));
+    content_type.is_some_and(|(start, rest)| {
+        start.eq_ignore_ascii_case(EVENT_STREAM) && matches!(rest, [] | [b';' | b' ', ..])
+    }) && headers
+        .get(CONTENT_ENCODING)
+        .is_none_or(|encoding| encoding == "identity")
+}
+
+/// What was found in a piece of an event stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The first error event.
+    pub(crate) error: Option<ErrorEvent>,
+    /// The terminator's line has ended.
+    pub(crate) terminator: bool,
+}
+
+/// An error event.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ErrorEvent {
+    /// What it says, where that could be read.
+    pub(crate) message: Option<String>,
+}
+
+/// A reader of one event stream.
+#[derive(Debug)]
+pub(crate) struct EventStream {
+    /// The beginning of the line that the last piece ended in, at most [`MAX_PREFIX`] bytes.
+    cut: Vec<u8>,
+    /// Nothing of the stream's first line has been looked at yet.
+    at_start: bool,
+    /// The last piece ended with CR, and a LF next belongs to it.
+    after_cr: bool,
+    /// The event that is being read says `event: error`.
+    is_error: bool,
+    /// The event that is being read has data already.
+    has_data: bool,
+    /// An error event has been found, and no further one is looked for.
+    has_error: bool,
+    reads_errors: bool,
+}
+
+impl EventStream {
+    /// A stream of which nothing has been read. Error events are found if `reads_errors`.
+    pub(crate) fn new(reads_errors: bool) -> Self {
+        Self {
+            cut: Vec::new(),
+            at_start: true,
+            after_cr: false,
+            is_error: false,
+            has_data: false,
+            has_error: false,
+            reads_errors,
+        }
+    }
+
+    /// Reads the next piece of the stream. `terminator` is what an event's data is if it is the last
+    /// one; nothing is looked for behind it.
+    pub(crate) fn read(&mut self, piece: &[u8], terminator: Option<&str>) -> Found {
+        let mut found = Found::default();
+        let mut rest = piece;
+        if self.after_cr && !rest.is_empty() {
+            self.after_cr = false;
+            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        }
+        while let Some(end) = memchr2(b'\n', b'\r', rest) {
+            let (line, tail) = (&rest[..end], &rest[end + 1..]);
+            if rest[end] == b'\r' {
+                self.after_cr = tail.is_empty();
+                rest = tail.strip_prefix(b"\n").unwrap_or(tail);
+            } else {
+                rest = tail;
+            }
+            if self.cut.is_empty() {
+                self.line(line, terminator, &mut found);
+            } else {
+                self.keep(line);
+                let whole = std::mem::take(&mut self.cut);
+                self.line(&whole, terminator, &mut found);
+                // Its room is used again by the next line that is cut.
+                self.cut = whole;
+                self.cut.clear();
+            }
+            if found.terminator {
+                return found;
+            }
+        }
+        self.keep(rest);
+        found
+    }
+
+    /// The body is over: a last line needs no end.
+    pub(crate) fn finish(&mut self, terminator: Option<&str>) -> Found {
+        let mut found = Found::default();
+        let last = std::mem::take(&mut self.cut);
+        if !last.is_empty() {
+            self.line(&last, terminator, &mut found);
+        }
+        self.end_of_event(&mut found);
+        found
+    }
+
+    /// Keeps what fits of a line that is cut. One byte more than the limit is kept of one that does
+    /// not, so that a line which is longer than it looks is not taken for the terminator.
+    fn keep(&mut self, more: &[u8]) {
+        if more.is_empty() {
+            return;
+        }
+        if self.cut.capacity() == 0 {
+            self.cut.reserve_exact(MAX_PREFIX + 1);
+        }
+        let room = (MAX_PREFIX + 1).saturating_sub(self.cut.len());
+        self.cut.extend_from_slice(&more[..room.min(more.len())]);
+    }
+
+    fn line(&mut self, line: &[u8], terminator: Option<&str>, found: &mut Found) {
+        let line = if std::mem::take(&mut self.at_start) {
+            line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
+        } else {
+            line
+        };
+        if line.is_empty() {
+            self.end_of_event(found);
+        } else if let Some(data) = field(line, b"data") {
+            self.data(data, terminator, found);
+        } else if let Some(event) = field(line, b"event") {
+            self.is_error = event == b"error";
+        }
+    }
+
+    fn data(&mut self, data: &[u8], terminator: Option<&str>, found: &mut Found) {
+        // The first line of an event's data, or it only looks alike: a text with a line break in it
+        // comes as several.
+        if std::mem::replace(&mut self.has_data, true) {
+            return;
+        }
+        found.terminator = terminator.is_some_and(|terminator| data == terminator.as_bytes());
+        if self.reads_errors && !self.has_error {
+            let data = &data[..data.len().min(MAX_PREFIX)];
+            if self.is_error || error::is_first_key(data) {
+                self.has_error = true;
+                found.error = Some(ErrorEvent {
+                    message: error::message(data),
+                });
+            }
+        }
+    }
+
+    /// An event has ended; one that says `event: error` and has no data is an error all the same.
+    fn end_of_event(&mut self, found: &mut Found) {
+        let is_error = std::mem::take(&mut self.is_error);
+        if is_error && self.reads_errors && !self.has_error {
+            self.has_error = true;
+            found.error = Some(ErrorEvent { message: None });
+        }
+        self.has_data = false;
+    }
+}
+
+/// The value of a line, if it is of this field.
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    match line.strip_prefix(name)? {
+        [] => Some(&[]),
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        _ => None,
+    }
+}
+
+/// What an error event's data says, as far as it can be read from its beginning.
+mod error {
+    /// Whether this is the beginning of a JSON object whose first key is `"error"` and says
+    /// something.
+    pub(super) fn is_first_key(data: &[u8]) -> bool {
+        let value = after_key(data, b"{").and_then(|key| after_key(key, b"\"error\""));
+        let value = value.and_then(|colon| after_key(colon, b":"));
+        value.is_some_and(|value| {
+            let value = value.trim_ascii_start();
+            !["null", "false", "\"\""]
+                .iter()
+                .any(|nothing| value.starts_with(nothing.as_bytes()))
+        })
+    }
+
+    /// The value of the first `"message"`, else of an `"error"` that is a string, else the data
+    /// itself if it is no JSON; `None` if that is empty.
+    pub(super) fn message(data: &[u8]) -> Option<String> {
+        let text = if data.trim_ascii_start().starts_with(b"{") {
+            string_of(data, b"\"message\"").or_else(|| string_of(data, b"\"error\""))?
+        } else {
+            String::from_utf8_lossy(data).into_owned()
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// What follows `token`, with white space before it.
+    fn after_key<'a>(data: &'a [u8], token: &[u8]) -> Option<&'a [u8]> {
+        data.trim_ascii_start().strip_prefix(token)
+    }
+
+    /// The string behind the first key of this name. One that is quoted itself, within a string, is
+    /// none.
+    fn string_of(data: &[u8], key: &[u8]) -> Option<String> {
+        let at = memchr::memmem::find_iter(data, key).find(|at| {
+            let is_quoted = *at > 0 && data[at - 1] == b'\\';
+            !is_quoted
+        })?;
+        let value = after_key(&data[at + key.len()..], b":")?;
+        Some(string(after_key(value, b"\"")?))
+    }
+
+    /// A JSON string without its first quote, up to its last one or as far as it goes.
+    fn string(escaped: &[u8]) -> String {
+        let mut units: Vec<u16> = Vec::new();
+        let text = String::from_utf8_lossy(escaped);
+        let mut text = text.chars();
+        while let Some(char) = text.next() {
+            let char = match char {
+                '"' => break,
+                '\\' => match text.next() {
+                    Some('n') => '\n',
+                    Some('r') => '\r',
+                    Some('t') => '\t',
+                    Some('b') => '\u{8}',
+                    Some('f') => '\u{c}',
+                    Some('u') => {
+                        let digits: String = text.by_ref().take(4).collect();
+                        // UTF-16, in which one character may be two of these.
+                        units.extend(u16::from_str_radix(&digits, 16));
+                        continue;
+                    }
+                    Some(other) => other,
+                    None => break,
+                },
+                other => other,
+            };
+            units.extend_from_slice(char.encode_utf16(&mut [0; 2]));
+        }
+        String::from_utf16_lossy(&units)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DONE: Option<&str> = Some("[DONE]");
+
+    /// Reads a stream in pieces: what was found, and after how many bytes the terminator was.
+    fn read(pieces: &[&[u8]]) -> (Option<ErrorEvent>, Option<usize>) {
+        let mut stream = EventStream::new(true);
+        let (mut error, mut bytes) = (None, 0);
+        for piece in pieces {
+            let found = stream.read(piece, DONE);
+            bytes += piece.len();
+            error = error.or(found.error);
+            if found.terminator {
+                return (error, Some(bytes));
+            }
+            assert!(stream.cut.capacity() <= MAX_PREFIX + 1);
+        }
+        let found = stream.finish(DONE);
+        (error.or(found.error), found.terminator.then_some(bytes))
+    }
+
+    /// Real streams: OpenAI's chat and completions, with usage and comments; Anthropic's; servers
+    /// that fail midway.
+    #[expect(
+        clippy::option_option,
+        reason = "a table: an error or none, with a message or without"
+    )]
+    const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
+        (
+            "chat completions",
+            "data: {\"id\":\"c-1\",\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n\
+             data: {\"id\":\"c-1\",\"choices\":[],\"usage\":{\"total_tokens\":9}}\n\n\
+             data: [DONE]\n\n",
+            None,
+            true,
+        ),
+        (
+            "CRLF and keep-alive comments",
+            ": keep-alive\r\n\r\ndata: {\"choices\":[]}\r\n\r\n:\r\n\r\ndata: [DONE]\r\n\r\n",
+            None,
+            true,
+        ),
+        ("CR alone", "data: one\r\rdata: [DONE]\r\r", None, true),
+        (
+            "no space",
+            "data:{\"choices\":[]}\n\ndata:[DONE]\n\n",
+            None,
+            true,
+        ),
+        ("a byte order mark", "\u{feff}data: [DONE]\n\n", None, true),
+        (
+            "the end of the body ends the line",
+            "data: x\n\ndata: [DONE]",
+            None,
+            true,
+        ),
+        (
+            "other fields",
+            "id: 1\nretry: 5\nevent: end\ndata: [DONE]\n\n",
+            None,
+            true,
+        ),
+        (
+            "Anthropic's error event",
+            "event: ping\ndata: {\"type\": \"ping\"}\n\n\
+             event: error\ndata: {\"type\": \"error\", \"error\": {\"type\": \"overloaded_error\", \
+             \"message\": \"Overloaded\"}}\n\n",
+            Some(Some("Overloaded")),
+            false,
+        ),
+        (
+            "an error object, then the terminator",
+            "data: {\"error\":{\"message\":\"CUDA \\\"out\\\" of\\nmemory \\u00e4\\ud83d\\ude00\",\"code\":500}}\n\n\
+             data: [DONE]\n\n",
+            Some(Some("CUDA \"out\" of\nmemory ä😀")),
+            true,
+        ),
+        (
+            "an error that is a string",
+            "data: { \"error\" : \"engine died\" }\n\n",
+            Some(Some("engine died")),
+            false,
+        ),
+        (
+            "an error in plain text",
+            "event: error\ndata: gone\n\n",
+            Some(Some("gone")),
+            false,
+        ),
+        (
+            "an error without data",
+            "event: error\n\n",
+            Some(None),
+            false,
+        ),
+        (
+            "an error that breaks off",
+            "event: error\n",
+            Some(None),
+            false,
+        ),
+        (
+            "the first error counts",
+            "data: {\"error\":\"one\"}\n\ndata: {\"error\":\"two\"}\n\n",
+            Some(Some("one")),
+            false,
+        ),
+        (
+            "a message that is quoted is not the message",
+            "data: {\"error\":{\"detail\":\"\\\"message\\\": no\",\"message\":\"yes\"}}\n\n",
+            Some(Some("yes")),
+            false,
+        ),
+    ];
+
+    #[test]
+    fn findings_are_the_same_wherever_the_stream_is_cut() {
+        for (name, stream, error, has_terminator) in STREAMS {
+            let bytes = stream.as_bytes();
+            let error = || {
+                error.map(|message| ErrorEvent {
+                    message: message.map(str::to_owned),
+                })
+            };
+            let whole = read(&[bytes]);
+            assert_eq!(whole.0, error(), "{name}");
+            assert_eq!(whole.1.is_some(), *has_terminator, "{name}");
+            for first in 0..=bytes.len() {
+                for second in first..=bytes.len() {
+                    let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
+                    let (found, terminator) = read(&pieces);
+                    assert_eq!(found, error(), "{name}, cut at {first} and {second}");
+                    assert_eq!(
+                        terminator.is_some(),
+                        *has_terminator,
+                        "{name}, {first}, {second}"
+                    );
+                }
+            }
+            let single: Vec<&[u8]> = bytes.chunks(1).collect();
+            assert_eq!(read(&single).0, error(), "{name}, byte by byte");
+        }
+    }
+
+    #[test]
+    fn the_terminator_counts_at_the_end_of_its_line() {
+        for (pieces, after) in [
+            (&["data: [DONE]", "\n", "\n"][..], 13),
+            (&["data: [DO", "NE]\r", "\n\r\n"], 13),
+            (&["data: [DONE]\n\n"], 14),
+            (&["data: [DONE]"], 12),
+        ] {
+            let pieces: Vec<_> = pieces.iter().map(|piece| piece.as_bytes()).collect();
+            assert_eq!(read(&pieces).1, Some(after), "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_alike_is_not_found() {
+        for (why, stream) in [
+            ("within a string", "data: {\"text\":\"data: [DONE]\"}\n\n"),
+            (
+                "behind an escaped line break",
+                "data: \"a\\ndata: [DONE]\"\n\n",
+            ),
+            (
+                "a second line of one event's data",
+                "data: it says\ndata: [DONE]\n\n",
+            ),
+            ("a comment", ": data: [DONE]\n\n"),
+            (
+                "another field",
+                "xdata: [DONE]\ndatax: [DONE]\nid: [DONE]\n\n",
+            ),
+            (
+                "more than it",
+                "data: [DONE] \n\ndata:  [DONE]\n\ndata: [DONE]!\n\n",
+            ),
+            ("another case", "data: [done]\n\nDATA: [DONE]\n\n"),
+            ("a field without a colon", "data\n\n[DONE]\n\n"),
+            (
+                "another event",
+                "event: errors\ndata: x\n\nevent: Error\ndata: x\n\n",
+            ),
+            (
+                "an error of an event before",
+                "event: error \nevent: ok\ndata: x\n\n",
+            ),
+            (
+                "not the first key",
+                "data: {\"id\":1,\"error\":{\"message\":\"x\"}}\n\n",
+            ),
+            (
+                "no error at all",
+                "data: {\"error\":null}\n\ndata: {\"error\": \"\"}\n\ndata: {\"error\":false}\n\n",
+            ),
+            ("no object", "data: [\"error\"]\n\ndata: \"error\"\n\n"),
+        ] {
+            assert_eq!(read(&[stream.as_bytes()]), (None, None), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_neither_kept_nor_taken_for_the_terminator() {
+        let long = format!("data: [DONE]{}\n\n", "x".repeat(100_000));
+        let pieces: Vec<&[u8]> = long.as_bytes().chunks(7).collect();
+        assert_eq!(read(&pieces), (None, None));
+        // The longest terminator that fits, and one byte more.
+        for (extra, found) in [(0, true), (1, false)] {
+            let terminator = "x".repeat(MAX_PREFIX - "data: ".len());
+            let line = format!("data: {terminator}{}\n", "x".repeat(extra));
+            let mut stream = EventStream::new(true);
+            let is_found = line
+                .as_bytes()
+                .chunks(5)
+                .any(|piece| stream.read(piece, Some(&terminator)).terminator);
+            assert_eq!(is_found, found, "{extra}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_read_as_far_as_the_limit() {
+        let message = "m".repeat(5_000);
+        let stream = format!("data: {{\"error\":{{\"message\":\"{message}\"}}}}\n\n");
+        for size in [1, 100, 10_000] {
+            let pieces: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+            let (found, _) = read(&pieces);
+            let found = found.and_then(|error| error.message).expect("a message");
+            assert!(
+                message.starts_with(&found) && found.len() > 900,
+                "{}",
+                found.len()
+            );
+        }
+    }
+
+    #[test]
+    fn an_event_stream_is_one_by_its_headers() {
+        for (content_type, encoding, expected) in [
+            (Some("text/event-stream"), None, true),
+            (Some("text/event-stream; charset=utf-8"), None, true),
+            (Some("Text/Event-Stream;charset=utf-8"), None, true),
+            (Some("text/event-stream"), Some("identity"), true),
+            (Some("text/event-stream"), Some("gzip"), false),
+            (Some("text/event-streams"), None, false),
+            (Some("text/event"), None, false),
+            (Some("application/json"), None, false),
+            (None, None, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(CONTENT_TYPE, content_type), (CONTENT_ENCODING, encoding)] {
+                if let Some(value) = value {
+                    headers.insert(name, http::HeaderValue::from_static(value));
+                }
+            }
+            assert_eq!(
+                is_event_stream(&headers),
+                expected,
+                "{content_type:?} {encoding:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_are_read_only_if_asked_for() {
+        let mut stream = EventStream::new(false);
+        let found = stream.read(b"event: error\ndata: {\"error\":1}\n\ndata: [DONE]\n", DONE);
+        assert_eq!((found.error, found.terminator), (None, true));
+    }
+}
