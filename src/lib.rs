@@ -27,6 +27,7 @@
 //! | the head, if the body says that it is at its end | [`End::Complete`] |
 //! | the frame after which the body says that it is at its end | [`End::Complete`] |
 //! | the trailers | [`End::Complete`] |
+//! | the frame that completes the [terminator](ApiSpanLayer::stream_terminator) of an event stream | [`End::Complete`] |
 //! | `None` | [`End::Complete`] |
 //! | any of these three, if bytes and declared length differ | [`End::LengthMismatch`] |
 //! | the body's error | [`End::BodyError`] |
@@ -40,7 +41,8 @@
 //!
 //! # What the span says
 //!
-//! Events: `api.ARRIVED` first, then whatever the handler adds, then one of `api.DEPARTED` and
+//! Events: `api.ARRIVED` first, then whatever the handler adds, `api.HANDOFF_TO_CORE` if it says so,
+//! `api.FIRST_RESPONSE_FROM_CORE` with [`journey_events`](ApiSpanLayer::journey_events), then one of `api.DEPARTED` and
 //! `api.ABORTED` (`reason`, and `error` where there is a message). Their times are the wall-clock
 //! time of the arrival plus monotonic time, so they never run backwards.
 //!
@@ -66,6 +68,9 @@
 //! | `api.dropped_attributes`, `api.dropped_events` | int | the handler told more than is kept | this crate |
 //! | `api.time_to_head` | double, seconds | there was a head | this crate |
 //! | `api.time_to_first_byte` | double, seconds | there was a non-empty data frame | this crate |
+//! | `gen_ai.request.id` | string | [`request_id_header`](ApiSpanLayer::request_id_header), if sent | this crate |
+//! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI` 1.42.0, which measures it at the client |
+//! | other `gen_ai.*` | see [`GenAi`] | the handler says so | `GenAI` 1.42.0 |
 //!
 //! Those known at the start are given to samplers. Strings from the wire are cut at 1,024 bytes,
 //! between characters. The name is `{method} {route}`, or `{method}` without a route; `service/method`
@@ -85,6 +90,13 @@
 //! | [`filter`](ApiSpanLayer::filter) | all requests are traced |
 //! | [`classify`](ApiSpanLayer::classify) | [`classify()`] |
 //! | [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) | true |
+//! | [`sample_rate`](ApiSpanLayer::sample_rate) | 1: the SDK's sampler decides |
+//! | [`propagate_to_inner`](ApiSpanLayer::propagate_to_inner) | false |
+//! | [`span_name`](ApiSpanLayer::span_name) | by the conventions; with [`llm`](ApiSpanLayer::llm) `llm_request` |
+//! | [`request_id_header`](ApiSpanLayer::request_id_header) | none; with `llm` `x-request-id` |
+//! | [`stream_terminator`](ApiSpanLayer::stream_terminator) | none; with `llm` `[DONE]` |
+//! | [`stream_errors`](ApiSpanLayer::stream_errors) | false; with `llm` true |
+//! | [`journey_events`](ApiSpanLayer::journey_events) | false; with `llm` true |
 //!
 //! # Features
 //!

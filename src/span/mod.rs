@@ -1,39 +1,28 @@
-//! The open span of one request: its start, what it learns of the response, and its one end.
+//! The open span of one request: what it learns of the response, and its one end.
+
+mod open;
+mod settle;
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Buf;
-use http::{HeaderMap, request, response};
-use opentelemetry::global::ObjectSafeSpan;
-use opentelemetry::trace::{Event, SpanBuilder, SpanKind, Status};
-use opentelemetry::{Context, KeyValue};
+use http::{HeaderMap, response};
 
-use crate::attributes::{self, AtStart, Written};
+use crate::attributes::Written;
 use crate::config::Config;
-use crate::contain::contain;
 use crate::delivery::{Delivery, declared_length, has_no_body};
 use crate::grpc::{self, GrpcStatus, Protocol};
-use crate::handle::SpanHandle;
-use crate::outcome::{self, Aborted, End, Head, Outcome, Stage, Verdict};
-use crate::propagation::Extracted;
-use crate::sampling::Rate;
+use crate::outcome::{self, End, Head, Stage, Verdict};
 use crate::semconv as key;
-use crate::slot::{Slot, Told, has_key};
+use crate::slot::Slot;
 use crate::sse::{self, ErrorEvent, EventStream, Found};
 use crate::text::{cut, text};
 use crate::timeline::{self, Timeline};
-use crate::tracer::FoundTracer;
 
-/// What opening a request's span has come to.
-pub(crate) struct Opened {
-    /// To be current inside, if anything but what is current already: the span's, or without a span
-    /// the caller's.
-    pub(crate) context: Option<Context>,
-    pub(crate) span: Option<RequestSpan>,
-}
+pub(crate) use open::Opened;
 
 /// An open span.
 ///
@@ -64,116 +53,6 @@ pub(crate) struct RequestSpan {
 }
 
 impl RequestSpan {
-    /// Starts the span of a request and puts its handle into the request's extensions. Whatever
-    /// fails in here, the request goes on.
-    pub(crate) fn open(config: &Arc<Config>, parts: &mut request::Parts) -> Opened {
-        let current = contain(Context::current).unwrap_or_default();
-        let is_traced = !current.is_telemetry_suppressed() && config.lets_through(parts);
-        let tracer = is_traced.then(|| config.tracer.tracer()).flatten();
-        // Without a tracer there is nothing to sample, and the caller's word stands.
-        let rate = tracer.as_ref().map_or(Rate::ALL, |_| config.rate);
-        let caller = config.propagation.extract(&parts.headers, &current, rate);
-        let (mut caller, is_sampled_out) = match caller {
-            Some(Extracted {
-                context,
-                is_sampled_out,
-            }) => (Some(context), is_sampled_out),
-            None => (None, false),
-        };
-        let Some(tracer) = tracer else {
-            return Opened {
-                context: caller,
-                span: None,
-            };
-        };
-        let parent = caller.as_ref().unwrap_or(&current);
-        if is_sampled_out || !rate.keeps_all() {
-            // The parent may be of another format than W3C's, or there may be none.
-            let without_flag = rate.sampled_out(parent);
-            if is_sampled_out || without_flag.is_some() {
-                caller = without_flag.or(caller);
-                if let Some(context) = caller.as_ref().filter(|_| config.propagate_to_inner) {
-                    config.propagation.replace(context, &mut parts.headers);
-                }
-                return Opened {
-                    context: caller,
-                    span: None,
-                };
-            }
-        }
-        match contain(|| Self::start(config, parts, parent, &tracer)).flatten() {
-            Some((span, context)) => {
-                if config.propagate_to_inner {
-                    config.propagation.replace(&context, &mut parts.headers);
-                }
-                Opened {
-                    context: Some(context),
-                    span: Some(span),
-                }
-            }
-            None => Opened {
-                context: caller,
-                span: None,
-            },
-        }
-    }
-
-    fn start(
-        config: &Arc<Config>,
-        parts: &mut request::Parts,
-        parent: &Context,
-        tracer: &FoundTracer<'_>,
-    ) -> Option<(Self, Context)> {
-        let timeline = Timeline::start();
-        let protocol = grpc::protocol_of_request(&parts.method, &parts.headers);
-        let AtStart {
-            name,
-            attributes,
-            written,
-        } = attributes::at_start(parts, protocol, config.request_id_header.as_ref());
-        let name = config.span_name.clone().unwrap_or(name);
-        let mut builder = SpanBuilder::from_name(name)
-            .with_kind(SpanKind::Server)
-            .with_start_time(timeline.started());
-        // Not `with_attributes`, which would collect them anew and without the spare room.
-        builder.attributes = Some(attributes);
-        let mut events = Vec::with_capacity(2);
-        events.push(Event::new(
-            key::EVENT_ARRIVED,
-            timeline.started(),
-            Vec::new(),
-            0,
-        ));
-        builder.events = Some(events);
-        let started = tracer.start(builder, parent, timeline)?;
-        let span = Self {
-            slot: Arc::clone(&started.slot),
-            config: Arc::clone(config),
-            timeline,
-            written,
-            is_http: protocol == Protocol::Http,
-            head: Head::new(parts.method.clone(), None).with_protocol(protocol),
-            timeout: match protocol {
-                Protocol::Http => None,
-                Protocol::Grpc | Protocol::GrpcWeb => grpc::timeout(&parts.headers),
-            },
-            grpc_status: None,
-            delivery: None,
-            time_to_head: None,
-            time_to_first_byte: None,
-            whole_at: None,
-            is_event_stream: false,
-            stream: None,
-            end: None,
-        };
-        parts.extensions.insert(SpanHandle::new(
-            started.slot,
-            started.context.clone(),
-            config.propagation.clone(),
-        ));
-        Some((span, started.context))
-    }
-
     /// Calls `f`, in which the inner service's code runs. If it unwinds, the span ends here and
     /// now, with nothing of the request's current any more, and the panic goes on.
     pub(crate) fn watch<R>(span: &mut Option<Self>, f: impl FnOnce() -> R) -> R {
@@ -376,77 +255,6 @@ impl RequestSpan {
             None
         }
     }
-
-    /// Writes what was told and what is known at the end. A panic on the way leaves the rest
-    /// unwritten, the terminal event in any case.
-    fn write(&self, span: &mut dyn ObjectSafeSpan, told: Told, at: SystemTime, end: &End) {
-        for event in told.events {
-            span.add_event_with_timestamp(event.name, event.at, event.attributes);
-        }
-        for (span_context, attributes) in told.links {
-            contain(|| span.add_link(span_context, attributes));
-        }
-
-        let verdict = told.verdict.or(told.error);
-        let tolerated = told.disconnect_allowed || !self.config.disconnect_is_error;
-        let outcome =
-            self.config
-                .classify(&self.head, end, verdict.as_ref())
-                .map(|outcome| match (outcome, end, &verdict) {
-                    (outcome, End::Dropped { .. }, None) if tolerated => outcome.tolerated(),
-                    (outcome, ..) => outcome,
-                });
-
-        let mut attributes = Vec::with_capacity(8 + told.attributes.len());
-        attributes::of_response(&self.head, end, &mut attributes);
-        for (key, time) in [
-            (key::API_TIME_TO_HEAD, self.time_to_head),
-            (key::API_TIME_TO_FIRST_BYTE, self.time_to_first_byte),
-            (
-                key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
-                self.time_to_first_byte
-                    .filter(|_| self.is_event_stream && self.config.journey_events),
-            ),
-        ] {
-            attributes.extend(time.map(|time| KeyValue::new(key, time.as_secs_f64())));
-        }
-        for (key, dropped) in [
-            (key::API_DROPPED_ATTRIBUTES, told.dropped.attributes),
-            (key::API_DROPPED_EVENTS, told.dropped.events),
-        ] {
-            attributes.extend((dropped > 0).then(|| KeyValue::new(key, dropped)));
-        }
-        if let Some(outcome) = &outcome {
-            attributes::of_outcome(outcome, &mut attributes);
-        }
-        let mut name = told.name;
-        if let Some(route) = told.route
-            && self.is_http
-            && !self.written.has(key::HTTP_ROUTE)
-        {
-            let (of_route, attribute) = attributes::late_route(&self.head, route);
-            attributes.push(attribute);
-            if self.config.span_name.is_none() {
-                name.get_or_insert(of_route.into());
-            }
-        }
-        for attribute in told.attributes {
-            let key = attribute.key.as_str();
-            let is_layers = self.written.has(key) || attributes::is_of_end(key);
-            if !is_layers && !has_key(&attributes, &attribute.key) {
-                attributes.push(attribute);
-            }
-        }
-        for attribute in attributes {
-            span.set_attribute(attribute);
-        }
-        if let Some(name) = name {
-            span.update_name(name);
-        }
-        if let Some(outcome) = outcome {
-            write_outcome(span, outcome, at);
-        }
-    }
 }
 
 impl Drop for RequestSpan {
@@ -464,25 +272,6 @@ impl Drop for RequestSpan {
             self.write(span, told, at, &end);
         });
     }
-}
-
-/// The status, once, and the terminal event, last.
-fn write_outcome(span: &mut dyn ObjectSafeSpan, outcome: Outcome, at: SystemTime) {
-    let Outcome::Aborted(aborted) = outcome else {
-        span.add_event_with_timestamp(key::EVENT_DEPARTED.into(), at, Vec::new());
-        return;
-    };
-    let Aborted {
-        reason,
-        error_type,
-        message,
-    } = aborted;
-    if error_type.is_some() {
-        span.set_status(Status::error(message.clone().unwrap_or_default()));
-    }
-    let mut attributes = vec![KeyValue::new(key::EVENT_REASON, reason)];
-    attributes.extend(message.map(|message| KeyValue::new(key::EVENT_ERROR, message)));
-    span.add_event_with_timestamp(key::EVENT_ABORTED.into(), at, attributes);
 }
 
 impl fmt::Debug for RequestSpan {

@@ -1,0 +1,112 @@
+//! What is written at the end: what was told, what is known, and the outcome.
+
+use std::time::SystemTime;
+
+use opentelemetry::KeyValue;
+use opentelemetry::global::ObjectSafeSpan;
+use opentelemetry::trace::Status;
+
+use super::RequestSpan;
+use crate::attributes;
+use crate::contain::contain;
+use crate::outcome::{Aborted, End, Outcome};
+use crate::semconv as key;
+use crate::slot::{Told, has_key};
+
+impl RequestSpan {
+    /// Writes what was told and what is known at the end. A panic on the way leaves the rest
+    /// unwritten, the terminal event in any case.
+    pub(super) fn write(
+        &self,
+        span: &mut dyn ObjectSafeSpan,
+        told: Told,
+        at: SystemTime,
+        end: &End,
+    ) {
+        for event in told.events {
+            span.add_event_with_timestamp(event.name, event.at, event.attributes);
+        }
+        for (span_context, attributes) in told.links {
+            contain(|| span.add_link(span_context, attributes));
+        }
+
+        let verdict = told.verdict.or(told.error);
+        let tolerated = told.disconnect_allowed || !self.config.disconnect_is_error;
+        let outcome =
+            self.config
+                .classify(&self.head, end, verdict.as_ref())
+                .map(|outcome| match (outcome, end, &verdict) {
+                    (outcome, End::Dropped { .. }, None) if tolerated => outcome.tolerated(),
+                    (outcome, ..) => outcome,
+                });
+
+        let mut attributes = Vec::with_capacity(8 + told.attributes.len());
+        attributes::of_response(&self.head, end, &mut attributes);
+        for (key, time) in [
+            (key::API_TIME_TO_HEAD, self.time_to_head),
+            (key::API_TIME_TO_FIRST_BYTE, self.time_to_first_byte),
+            (
+                key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
+                self.time_to_first_byte
+                    .filter(|_| self.is_event_stream && self.config.journey_events),
+            ),
+        ] {
+            attributes.extend(time.map(|time| KeyValue::new(key, time.as_secs_f64())));
+        }
+        for (key, dropped) in [
+            (key::API_DROPPED_ATTRIBUTES, told.dropped.attributes),
+            (key::API_DROPPED_EVENTS, told.dropped.events),
+        ] {
+            attributes.extend((dropped > 0).then(|| KeyValue::new(key, dropped)));
+        }
+        if let Some(outcome) = &outcome {
+            attributes::of_outcome(outcome, &mut attributes);
+        }
+        let mut name = told.name;
+        if let Some(route) = told.route
+            && self.is_http
+            && !self.written.has(key::HTTP_ROUTE)
+        {
+            let (of_route, attribute) = attributes::late_route(&self.head, route);
+            attributes.push(attribute);
+            if self.config.span_name.is_none() {
+                name.get_or_insert(of_route.into());
+            }
+        }
+        for attribute in told.attributes {
+            let key = attribute.key.as_str();
+            let is_layers = self.written.has(key) || attributes::is_of_end(key);
+            if !is_layers && !has_key(&attributes, &attribute.key) {
+                attributes.push(attribute);
+            }
+        }
+        for attribute in attributes {
+            span.set_attribute(attribute);
+        }
+        if let Some(name) = name {
+            span.update_name(name);
+        }
+        if let Some(outcome) = outcome {
+            write_outcome(span, outcome, at);
+        }
+    }
+}
+
+/// The status, once, and the terminal event, last.
+fn write_outcome(span: &mut dyn ObjectSafeSpan, outcome: Outcome, at: SystemTime) {
+    let Outcome::Aborted(aborted) = outcome else {
+        span.add_event_with_timestamp(key::EVENT_DEPARTED.into(), at, Vec::new());
+        return;
+    };
+    let Aborted {
+        reason,
+        error_type,
+        message,
+    } = aborted;
+    if error_type.is_some() {
+        span.set_status(Status::error(message.clone().unwrap_or_default()));
+    }
+    let mut attributes = vec![KeyValue::new(key::EVENT_REASON, reason)];
+    attributes.extend(message.map(|message| KeyValue::new(key::EVENT_ERROR, message)));
+    span.add_event_with_timestamp(key::EVENT_ABORTED.into(), at, attributes);
+}
