@@ -75,11 +75,8 @@ async fn answer(
     }
     let job = engine.accept(&asked)?;
     said.response_model(WEIGHTS);
-    span.handoff_to_core();
-    let number = job.number;
-    let tokens = job.start(&span.context());
     let is_stream = asked.stream;
-    let reply = Reply::new(number, asked, span, tokens);
+    let reply = Reply::start(asked, job, span);
     Ok(if is_stream {
         Sse::new(reply.events()).into_response()
     } else {

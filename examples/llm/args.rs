@@ -23,6 +23,7 @@ The first line on stdout says where it listens.
 What the models do:
   toy            answers
   slow           answers, 200 ms a token
+  lingers        answers, and ends a stream a second after its last event
   fails-at-K     makes K tokens, then fails
   stalls         makes 3 tokens, then nothing for ever; also stalls-at-K
   refuses        refuses the request

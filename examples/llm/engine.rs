@@ -21,10 +21,13 @@ const WORDS: [&str; 8] = [
 /// The model that answers, whatever the name it was asked by.
 pub(crate) const WEIGHTS: &str = "toy-8w";
 /// The models to tell of.
-pub(crate) const MODELS: [&str; 5] = ["toy", "slow", "fails-at-3", "stalls", "refuses"];
+pub(crate) const MODELS: [&str; 6] = ["toy", "slow", "lingers", "fails-at-3", "stalls", "refuses"];
 
 const PAUSE: Duration = Duration::from_millis(5);
 const LONG_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a stream is left open after its end by a model that lingers.
+const LINGERS_FOR: Duration = Duration::from_secs(1);
 
 /// A token of one of the choices.
 pub(crate) struct Token {
@@ -44,6 +47,7 @@ pub(crate) struct Failure(pub(crate) String);
 #[derive(Clone, Copy)]
 struct Behaviour {
     pause: Duration,
+    lingers: bool,
     fails_at: Option<u32>,
     stalls_at: Option<u32>,
 }
@@ -55,12 +59,15 @@ impl Behaviour {
     fn of(model: &str) -> Result<Self, ApiError> {
         let mut behaviour = Self {
             pause: PAUSE,
+            lingers: false,
             fails_at: None,
             stalls_at: None,
         };
         let at = |name| model.strip_prefix(name).and_then(|at| at.parse().ok());
         if model == "slow" {
             behaviour.pause = LONG_PAUSE;
+        } else if model == "lingers" {
+            behaviour.lingers = true;
         } else if model == "refuses" {
             return Err(ApiError::invalid("this model refuses all requests"));
         } else if let Some(at) = at("fails-at-") {
@@ -121,6 +128,15 @@ impl Engine {
 }
 
 impl Job {
+    /// What is still to be done when the client has everything, such as to send a bill.
+    pub(crate) fn afterwards(&self) -> Duration {
+        if self.behaviour.lingers {
+            LINGERS_FOR
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Makes the tokens, a word of each choice after the other. Its span begins here, is a child of
     /// `parent`, and ends with the stream or when that is dropped.
     pub(crate) fn start(

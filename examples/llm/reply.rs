@@ -1,20 +1,22 @@
 //! The answer, whole or as a stream, and what the request's span is told of it.
 
 use std::convert::Infallible;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::response::sse::Event;
 use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use tower_api_span::SpanHandle;
 
-use crate::engine::{Failure, Token, WEIGHTS};
+use crate::engine::{Failure, Job, Token, WEIGHTS};
 use crate::error::ApiError;
 use crate::request::{Asked, Endpoint};
 
 /// An answer in the making.
 pub(crate) struct Reply {
     number: u64,
+    afterwards: Duration,
     asked: Asked,
     tokens: BoxStream<'static, Result<Token, Failure>>,
     account: Account,
@@ -32,15 +34,16 @@ enum Part {
 }
 
 impl Reply {
-    pub(crate) fn new(
-        number: u64,
-        asked: Asked,
-        span: SpanHandle,
-        tokens: impl Stream<Item = Result<Token, Failure>> + Send + 'static,
-    ) -> Self {
+    /// Hands the job to the engine.
+    pub(crate) fn start(asked: Asked, job: Job, span: SpanHandle) -> Self {
         let created = SystemTime::now().duration_since(UNIX_EPOCH);
+        span.handoff_to_core();
         Self {
-            number,
+            number: job.number,
+            afterwards: job.afterwards(),
+            // The handle's context makes the engine's span a child of the request's, wherever the
+            // engine runs.
+            tokens: job.start(&span.context()).boxed(),
             account: Account {
                 span,
                 input_tokens: asked.input_tokens,
@@ -48,7 +51,6 @@ impl Reply {
                 finish_reasons: Vec::new(),
             },
             asked,
-            tokens: tokens.boxed(),
             created: created.map_or(0, |since| since.as_secs()),
             next: Part::Tokens,
         }
@@ -127,6 +129,7 @@ impl Reply {
             self.account.tell();
             return Some("[DONE]".to_owned());
         }
+        sleep(self.afterwards).await;
         None
     }
 
