@@ -9,7 +9,7 @@ import tempfile
 import time
 
 # How long anything may take before it counts as never coming.
-PATIENCE = 10
+PATIENCE = 5
 
 
 class Server:
