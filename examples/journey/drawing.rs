@@ -1,5 +1,6 @@
 //! One request as a drawing: what the client saw, the span, its children and its events.
 
+use std::iter;
 use std::time::{Duration, SystemTime};
 
 use crate::client::Observed;
@@ -11,6 +12,8 @@ use crate::timeline::{Bar, Scale, bar, millis, ruler, text};
 
 /// How wide the names of the scenarios are.
 const TITLES: usize = 31;
+/// How wide a line of events may be.
+const EVENTS: usize = 88;
 
 /// Draws these requests below each other, on the same scale.
 pub(crate) fn draw(requests: &[(&Scenario, &Run)], spans: &Spans, style: Style) -> String {
@@ -43,7 +46,11 @@ fn request(scenario: &Scenario, run: &Run, spans: &Spans, scale: Scale, style: S
             drawn.push_str(&bar(&of_child(child, origin), scale, style));
         }
         let children: Vec<_> = spans.children(span).collect();
-        drawn.push_str(&text("events", &events(span, &children), style));
+        let events = lines(&events(span, &children));
+        let labels = ["events"].into_iter().chain(iter::repeat(""));
+        for (label, line) in labels.zip(&events) {
+            drawn.push_str(&text(label, line, style));
+        }
     }
     drawn
 }
@@ -91,8 +98,8 @@ fn marks(span: &EndedSpan, origin: SystemTime) -> Vec<Duration> {
 }
 
 /// The events of a span and its children, with the milliseconds since its start; and when the first
-/// chunk of a stream was there.
-pub(crate) fn events(span: &EndedSpan, children: &[&EndedSpan]) -> String {
+/// chunk of a stream was there (TTFT).
+pub(crate) fn events(span: &EndedSpan, children: &[&EndedSpan]) -> Vec<String> {
     let own = span.events.iter().map(|event| (event, ""));
     let of_children = children.iter().flat_map(|child| {
         let events = child.events.iter();
@@ -112,7 +119,26 @@ pub(crate) fn events(span: &EndedSpan, children: &[&EndedSpan]) -> String {
         span.time_to_first_chunk
             .map(|time| format!("TTFT {}", millis(time))),
     );
-    told.join(", ")
+    told
+}
+
+/// The events in lines that fit on a screen.
+fn lines(events: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for event in events {
+        match lines.last_mut() {
+            Some(line) if line.len() + event.len() < EVENTS => {
+                line.push_str(", ");
+                line.push_str(event);
+            }
+            Some(line) => {
+                line.push(',');
+                lines.push(event.clone());
+            }
+            None => lines.push(event.clone()),
+        }
+    }
+    lines
 }
 
 /// The colour of a span.
