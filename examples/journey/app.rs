@@ -43,7 +43,7 @@ pub(crate) async fn serve(
     let layers = ServiceBuilder::new()
         .map_response(discard)
         .layer(
-            ApiSpanLayer::new()
+            ApiSpanLayer::llm()
                 .tracer_provider(provider)
                 .propagator(TraceContextPropagator::new())
                 .classify(classify_most),

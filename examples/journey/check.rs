@@ -6,6 +6,9 @@ use crate::scenarios::Expected;
 use crate::spans::{EndedSpan, Spans};
 use crate::timeline::millis;
 
+const HANDOFF_TO_CORE: &str = "api.HANDOFF_TO_CORE";
+const FIRST_RESPONSE_FROM_CORE: &str = "api.FIRST_RESPONSE_FROM_CORE";
+
 /// What should have been there instead of what was; `None` if all is as expected.
 pub(crate) fn expected_instead(expected: &Expected, run: &Run, spans: &Spans) -> Option<String> {
     let mut instead = Vec::new();
@@ -46,6 +49,16 @@ fn of_span(
     }
     if span.parent_id != caller.span_id {
         instead.push("the caller as parent".to_owned());
+    }
+    let expects_handoff = expected.children() > 0;
+    let has = |name| span.events.iter().any(|event| event.name == name);
+    if has(HANDOFF_TO_CORE) != expects_handoff {
+        let not = if expects_handoff { "a" } else { "no" };
+        instead.push(format!("{not} handoff to the engine"));
+    }
+    let is_streamed = span.time_to_first_chunk.is_some();
+    if is_streamed && !has(FIRST_RESPONSE_FROM_CORE) {
+        instead.push("a first response of the engine".to_owned());
     }
     let children = spans.children(span).count();
     if children != expected.children() {

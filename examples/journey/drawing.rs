@@ -1,5 +1,6 @@
 //! One request as a drawing: what the client saw, the span, its children and its events.
 
+use std::iter;
 use std::time::{Duration, SystemTime};
 
 use crate::client::Observed;
@@ -11,6 +12,8 @@ use crate::timeline::{Bar, Scale, bar, millis, ruler, text};
 
 /// How wide the names of the scenarios are.
 const TITLES: usize = 31;
+/// How wide a line of events may be.
+const EVENTS: usize = 88;
 
 /// Draws these requests below each other, on the same scale.
 pub(crate) fn draw(requests: &[(&Scenario, &Run)], spans: &Spans, style: Style) -> String {
@@ -42,7 +45,12 @@ fn request(scenario: &Scenario, run: &Run, spans: &Spans, scale: Scale, style: S
         for child in spans.children(span) {
             drawn.push_str(&bar(&of_child(child, origin), scale, style));
         }
-        drawn.push_str(&text("events", &events(span), style));
+        let children: Vec<_> = spans.children(span).collect();
+        let events = lines(&events(span, &children));
+        let labels = ["events"].into_iter().chain(iter::repeat(""));
+        for (label, line) in labels.zip(&events) {
+            drawn.push_str(&text(label, line, style));
+        }
     }
     drawn
 }
@@ -67,11 +75,7 @@ fn of_request(span: &EndedSpan, origin: SystemTime) -> Bar<'static> {
         label: "span",
         from: since(origin, span.started),
         to: since(origin, span.ended),
-        marks: span
-            .events
-            .iter()
-            .map(|event| since(origin, event.at))
-            .collect(),
+        marks: marks(span, origin),
         note: format!("{} ms, status {}", millis(span.duration()), span.status),
         tone: tone(span),
     }
@@ -82,19 +86,59 @@ fn of_child(span: &EndedSpan, origin: SystemTime) -> Bar<'_> {
         label: &span.name,
         from: since(origin, span.started),
         to: since(origin, span.ended),
-        marks: Vec::new(),
+        marks: marks(span, origin),
         note: format!("{} ms", millis(span.duration())),
         tone: Tone::Child,
     }
 }
 
-/// The events of a span, with the milliseconds since its start.
-pub(crate) fn events(span: &EndedSpan) -> String {
+fn marks(span: &EndedSpan, origin: SystemTime) -> Vec<Duration> {
     let events = span.events.iter();
-    let events: Vec<_> = events
-        .map(|event| format!("{} {}", millis(since(span.started, event.at)), event.name))
+    events.map(|event| since(origin, event.at)).collect()
+}
+
+/// The events of a span and its children, with the milliseconds since its start; and when the first
+/// chunk of a stream was there (TTFT).
+pub(crate) fn events(span: &EndedSpan, children: &[&EndedSpan]) -> Vec<String> {
+    let own = span.events.iter().map(|event| (event, ""));
+    let of_children = children.iter().flat_map(|child| {
+        let events = child.events.iter();
+        events.map(|event| (event, child.name.as_str()))
+    });
+    let mut events: Vec<_> = own.chain(of_children).collect();
+    events.sort_by_key(|(event, _)| event.at);
+    let mut told: Vec<_> = events
+        .iter()
+        .map(|(event, of)| {
+            let gap = if of.is_empty() { "" } else { " " };
+            let at = millis(since(span.started, event.at));
+            format!("{at} {of}{gap}{}", event.name)
+        })
         .collect();
-    events.join(", ")
+    told.extend(
+        span.time_to_first_chunk
+            .map(|time| format!("TTFT {}", millis(time))),
+    );
+    told
+}
+
+/// The events in lines that fit on a screen.
+fn lines(events: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for event in events {
+        match lines.last_mut() {
+            Some(line) if line.len() + event.len() < EVENTS => {
+                line.push_str(", ");
+                line.push_str(event);
+            }
+            Some(line) => {
+                line.push(',');
+                lines.push(event.clone());
+            }
+            None => lines.push(event.clone()),
+        }
+    }
+    lines
 }
 
 /// The colour of a span.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, Stream, StreamExt};
-use opentelemetry::trace::{Tracer, TracerProvider};
+use opentelemetry::Context;
+use opentelemetry::trace::{TraceContextExt, Tracer, TracerProvider};
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -50,9 +51,9 @@ impl Engine {
 
     /// Makes all tokens, then does what `last` does.
     pub(crate) async fn whole<T>(&self, api: &SpanHandle, last: impl Future<Output = T>) -> T {
-        let _span = self.tracer.start(ENGINE_SPAN);
+        let core = self.start(api);
         for token in 0..TOKENS {
-            self.token(token, api).await;
+            Self::token(token, &core).await;
         }
         last.await
     }
@@ -66,17 +67,18 @@ impl Engine {
         last: impl Future<Output = Option<Result<T, E>>>,
     ) -> impl Stream<Item = Result<T, E>> {
         stream::once(async move {
-            let span = self.tracer.start(ENGINE_SPAN);
+            let core = self.start(&api);
+            let of_tokens = core.clone();
             let tokens = stream::iter(0..TOKENS).then(move |nth| {
-                let (engine, api, token) = (self.clone(), api.clone(), token.clone());
+                let (core, token) = (of_tokens.clone(), token.clone());
                 async move {
-                    engine.token(nth, &api).await;
+                    Self::token(nth, &core).await;
                     Ok(token)
                 }
             });
             let last = stream::once(async move {
                 // Ends with the last item, or with the stream if that is given up earlier.
-                let _span = span;
+                let _core = core;
                 sleep(PAUSE).await;
                 last.await
             });
@@ -92,10 +94,16 @@ impl Engine {
         sleep(HANGS_FOR).await;
     }
 
-    async fn token(&self, nth: u32, api: &SpanHandle) {
+    /// The request is the engine's from here on. Its span ends with the last clone of this context.
+    fn start(&self, api: &SpanHandle) -> Context {
+        api.handoff_to_core();
+        Context::current_with_span(self.tracer.start(ENGINE_SPAN))
+    }
+
+    async fn token(nth: u32, core: &Context) {
         sleep(PAUSE).await;
         if nth == 0 {
-            api.add_event(FIRST_TOKEN, Vec::new());
+            core.span().add_event(FIRST_TOKEN, Vec::new());
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceId};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tokio::sync::mpsc;
@@ -111,7 +111,7 @@ pub(crate) struct EndedSpan {
     pub(crate) parent_id: SpanId,
     pub(crate) is_request: bool,
     pub(crate) name: String,
-    /// Method and path as they came; the name where these are not told.
+    /// Method and path as they came, or gRPC's method; the name where these are not told.
     pub(crate) asked: String,
     pub(crate) started: SystemTime,
     pub(crate) ended: SystemTime,
@@ -121,6 +121,8 @@ pub(crate) struct EndedSpan {
     pub(crate) status: &'static str,
     /// The code of the response that the span knows, HTTP's or gRPC's.
     pub(crate) code: Option<String>,
+    /// Of an event stream, since the arrival.
+    pub(crate) time_to_first_chunk: Option<Duration>,
 }
 
 /// What happened at a moment of a span.
@@ -143,9 +145,9 @@ impl EndedSpan {
             name: span.name.to_string(),
             asked: attribute("http.request.method")
                 .zip(attribute("url.path"))
-                .map_or(span.name.to_string(), |(method, path)| {
-                    format!("{method} {path}")
-                }),
+                .map(|(method, path)| format!("{method} {path}"))
+                .or_else(|| attribute("rpc.method"))
+                .unwrap_or_else(|| span.name.to_string()),
             started: span.start_time,
             ended: span.end_time,
             events: span.events.iter().map(Event::read).collect(),
@@ -156,6 +158,7 @@ impl EndedSpan {
                 Status::Ok => "Ok",
             },
             code: attribute("http.response.status_code").or_else(|| attribute("rpc.status_code")),
+            time_to_first_chunk: seconds(&span.attributes, "gen_ai.response.time_to_first_chunk"),
         }
     }
 
@@ -201,4 +204,14 @@ fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
         .iter()
         .find(|attribute| attribute.key.as_str() == key)
         .map(|attribute| attribute.value.to_string())
+}
+
+fn seconds(attributes: &[KeyValue], key: &str) -> Option<Duration> {
+    let mut attributes = attributes.iter();
+    let attribute = attributes.find(|attribute| attribute.key.as_str() == key)?;
+    if let Value::F64(seconds) = attribute.value {
+        Duration::try_from_secs_f64(seconds).ok()
+    } else {
+        None
+    }
 }

@@ -107,7 +107,7 @@ impl Lines {
         let says = format!("{} {}", span.outcome, span.status);
         let says = self.0.paint(tone(span), &says);
         let code = span.code.as_deref().unwrap_or("no code");
-        let events = events(span);
+        let events = events(span, &[]).join(", ");
         format!("{took:>9} ms  {}  {says}  {code}  {events}", span.asked)
     }
 }
