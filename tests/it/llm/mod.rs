@@ -1,6 +1,8 @@
 //! The LLM preset: what it reads in event streams, the engine behind it, sampling, and its cost.
 
+mod journey;
 mod preset;
+mod streams;
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
