@@ -1,7 +1,9 @@
 //! The LLM preset: what it reads in event streams, the engine behind it, sampling, and its cost.
 
 mod allocations;
+mod gateway;
 mod journey;
+mod pipes;
 mod preset;
 mod sampling;
 mod streams;
