@@ -1,6 +1,7 @@
 //! The LLM preset: what it reads in event streams, the engine behind it, sampling, and its cost.
 
 mod allocations;
+mod connections;
 mod gateway;
 mod journey;
 mod pipes;

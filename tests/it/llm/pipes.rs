@@ -25,9 +25,9 @@ pub(super) async fn send<S, B>(
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
-    S::Error: Error + Send + Sync,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
     B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Error + Send + Sync,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let (client, server) = duplex(1 << 16);
     let (client, server) = (TokioIo::new(client), TokioIo::new(server));
