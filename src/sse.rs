@@ -49,6 +49,7 @@ pub(crate) struct ErrorEvent {
 }
 
 /// A reader of one event stream.
+#[expect(clippy::struct_excessive_bools, reason = "where it is in the stream")]
 #[derive(Debug)]
 pub(crate) struct EventStream {
     /// The beginning of the line that the last piece ended in, at most [`MAX_PREFIX`] bytes.
@@ -288,7 +289,7 @@ mod tests {
         (error.or(found.error), found.terminator.then_some(bytes))
     }
 
-    /// Real streams: OpenAI's chat and completions, with usage and comments; Anthropic's; servers
+    /// Real streams: `OpenAI`'s chat and completions, with usage and comments; Anthropic's; servers
     /// that fail midway.
     #[expect(
         clippy::option_option,

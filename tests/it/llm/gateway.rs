@@ -82,8 +82,7 @@ async fn exchange(
     let body = response.into_body().collect().await.expect("a body");
     assert_eq!(body.to_bytes(), "tokens");
     at.all_ended().await;
-    let sent = sent.lock().expect("headers").clone();
-    sent
+    std::mem::take(&mut *sent.lock().expect("headers"))
 }
 
 fn in_process(at: &Recorder, handle: &SpanHandle) -> &'static str {

@@ -101,7 +101,7 @@ fn a_handler_adds_too_many_events_and_the_layers_own_are_all_there() {
     let at = Recorder::new();
     let frames = [Bytes(b"data: 1\n\n"), Bytes(b"data: [DONE]\n\n")];
     let span = served(&llm(&at), &at, event_stream(frames), |handle, _| {
-        (0..100).for_each(|_| handle.add_event("mine", Vec::new()));
+        (0..300).for_each(|_| handle.add_event("mine", Vec::new()));
         handle.handoff_to_core();
     });
     let own: Vec<_> = span

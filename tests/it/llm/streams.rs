@@ -116,6 +116,7 @@ fn a_terminator_without_a_line_end_is_the_last_of_a_body_that_is_over_and_it_dep
 fn a_length_promises_more_than_the_terminator_leaves_and_the_span_departs() {
     for (frames, expected) in [
         (&[Bytes(CHUNK), Bytes(DONE)][..], "DEPARTED"),
+        (&[Bytes(CHUNK), Bytes(b"data: [DONE]")], "DEPARTED"),
         (&[Bytes(CHUNK)], "ABORTED(length_mismatch)"),
     ] {
         let at = Recorder::new();
@@ -125,6 +126,23 @@ fn a_length_promises_more_than_the_terminator_leaves_and_the_span_departs() {
         read(&mut open(&at, response, |_| {})).expect("bytes");
         assert_eq!(at.only().outcome(), expected);
     }
+}
+
+#[test]
+fn a_length_is_delivered_and_its_last_line_counts_though_the_body_goes_on() {
+    const CUT: &[u8] = b"data: {\"error\":\"engine died\"}";
+    let at = Recorder::new();
+    let mut response = event_stream([Bytes(CUT), Pending]);
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, CUT.len().into());
+    let mut body = open(&at, response, |_| {});
+    assert!(poll_frame(&mut body).is_ready());
+    // As servers do that have all they have promised.
+    drop(body);
+    let span = at.only();
+    assert_eq!(span.outcome(), "ABORTED(generation_error)");
+    assert_eq!(span.error().as_deref(), Some("engine died"));
 }
 
 #[test]
