@@ -154,14 +154,15 @@ fn frames_are_read_as_they_pass_and_cost_nothing_each() {
                     assert!(poll_frame(&mut body).is_ready());
                 }
             })
-            .count_total
         };
         // The first frame is an event of its own, and room for a cut line is made once.
-        let first = poll(1);
-        let others = poll(10_000);
-        println!("{case}: {first} for the first frame, {others} for 10,000 others");
+        let (first, others) = (poll(1), poll(10_000));
+        let bytes = first.bytes_total + others.bytes_total;
+        let (first, others) = (first.count_total, others.count_total);
+        println!("{case}: {first} for the first frame, {others} for 10,000 others, {bytes} bytes");
         assert!(others <= most, "{case}: {others}");
         assert!(first <= most_first, "{case}: {first}");
+        assert!(bytes < 2_048, "{case}: {bytes} bytes");
         assert_eq!(at.ends(), 0, "{case}: it was read, and nothing was found");
     }
 }
