@@ -246,8 +246,8 @@ impl SpanHandle {
     }
 
     /// Writes the request's context into the headers of a request to somebody else, with the
-    /// layer's propagator; an inert handle writes the current context with the global one, which has
-    /// to be set for that.
+    /// layer's propagator. An inert handle has no layer: it writes the current context with the global
+    /// propagator or, where none is set, as W3C has it.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -257,7 +257,7 @@ impl SpanHandle {
     pub fn inject(&self, headers: &mut HeaderMap) {
         match &self.0 {
             Some(request) => request.propagation.inject(&request.context, headers),
-            None => Propagation::Global.inject(&current(), headers),
+            None => Propagation::inject_without_layer(&current(), headers),
         }
     }
 

@@ -168,6 +168,11 @@ impl ApiSpanLayer {
     /// context whose sampled flag is cleared, so that the spans inside and behind it are dropped too;
     /// its handle is inert. A caller that is not sampled stays so, whatever the rate.
     ///
+    /// Without a caller it is decided by chance, for the trace id is not known before there is a span.
+    /// So set a rate where traces begin: another one behind it would decide anew, by the trace id.
+    /// An inert handle's [`inject`](crate::SpanHandle::inject) uses the global propagator; without
+    /// one, [`propagate_to_inner`](Self::propagate_to_inner) says "sampled out" to who is behind.
+    ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().sample_rate(0.1);
     /// # let _ = layer;

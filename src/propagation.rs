@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanContext, TraceContextExt, TraceId};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceId};
 use opentelemetry::{Context, global};
 use opentelemetry_http::HeaderInjector;
 
@@ -77,6 +77,17 @@ impl Propagation {
         });
     }
 
+    /// Writes `context` into `headers` for somebody who has no layer's propagator: with the global one
+    /// or, if that writes nothing, as W3C has it.
+    pub(crate) fn inject_without_layer(context: &Context, headers: &mut HeaderMap) {
+        let is_none = contain(|| Self::Global.with(|global| global.fields().next().is_none()));
+        if is_none == Some(true) {
+            inject_w3c(context.span().span_context(), headers);
+        } else {
+            Self::Global.inject(context, headers);
+        }
+    }
+
     fn with<T>(&self, f: impl FnMut(&dyn TextMapPropagator) -> T) -> T {
         match self {
             Self::Global => global::get_text_map_propagator(f),
@@ -95,6 +106,19 @@ impl fmt::Debug for Propagation {
             Self::Given(_) => "Given",
         })
     }
+}
+
+/// Writes `traceparent` and, unless it is empty, `tracestate`.
+fn inject_w3c(span_context: &SpanContext, headers: &mut HeaderMap) {
+    if !span_context.is_valid() {
+        return;
+    }
+    let (trace_id, span_id) = (span_context.trace_id(), span_context.span_id());
+    let flags = span_context.trace_flags() & TraceFlags::SAMPLED;
+    let traceparent = format!("00-{trace_id}-{span_id}-{:02x}", flags.to_u8());
+    let mut injector = NoEmpty(HeaderInjector(headers));
+    injector.set(TRACEPARENT, traceparent);
+    injector.set(TRACESTATE, span_context.trace_state().header());
 }
 
 /// What came with a request.
@@ -281,7 +305,7 @@ mod tests {
     use opentelemetry::baggage::BaggageExt;
     use opentelemetry::propagation::TextMapCompositePropagator;
     use opentelemetry::propagation::text_map_propagator::FieldIter;
-    use opentelemetry::trace::{SpanId, TraceFlags, TraceState};
+    use opentelemetry::trace::{SpanId, TraceState};
     use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
     use super::*;
@@ -642,5 +666,19 @@ mod tests {
         assert_eq!(to, headers(&[("accept", "*/*"), ("traceparent", VALID)]));
         w3c().inject(&context, &mut to);
         assert!(!to.contains_key("tracestate"));
+    }
+
+    #[test]
+    fn without_a_layer_and_a_global_propagator_w3c_is_written() {
+        for value in [VALID, &VALID.replace("-01", "-00")] {
+            let from = headers(&[("traceparent", value), ("tracestate", "a=1")]);
+            let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
+            let mut to = HeaderMap::new();
+            Propagation::inject_without_layer(&context, &mut to);
+            assert_eq!(to, from);
+        }
+        let mut to = HeaderMap::new();
+        Propagation::inject_without_layer(&Context::new(), &mut to);
+        assert!(to.is_empty());
     }
 }

@@ -8,7 +8,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 /// Which share of traces is kept.
 ///
 /// Decided by the trace id, in the way of the SDK's `TraceIdRatioBased`: whoever decides with the
-/// same rate keeps the same traces.
+/// same rate keeps the same traces. Where a trace begins here it is decided by an id made up for
+/// that: the tracer chooses the trace's own only as it starts the span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate(u64);
 

@@ -126,6 +126,19 @@ pub(crate) enum FoundTracer<'a> {
 }
 
 impl FoundTracer<'_> {
+    /// Whether this is more than the API's no-op. To be asked where a request may be sampled out
+    /// before it has a span to tell by: a tracer that is never tried is never found.
+    pub(crate) fn is_real(&self) -> bool {
+        let Self::Candidate(global, tracer) = self else {
+            return true;
+        };
+        if !global.is_near.load(Ordering::Relaxed) {
+            let is_real = contain(|| !hands_back(tracer.as_ref())).unwrap_or(false);
+            global.is_near.store(is_real, Ordering::Relaxed);
+        }
+        global.is_near.load(Ordering::Relaxed)
+    }
+
     /// Starts a span; `None` if the tracer makes none for this request, or panics.
     pub(crate) fn start(
         &self,
@@ -209,6 +222,12 @@ fn is_no_op(tracer: &dyn StartSpan, answer: &SpanContext, parent: &Context) -> b
     if parent.span().span_context().is_valid() {
         return false;
     }
+    hands_back(tracer)
+}
+
+/// Whether a tracer hands back an unsampled, made-up parent, as the API's no-op does. Telemetry is
+/// suppressed, so that it makes no span that somebody would see.
+fn hands_back(tracer: &dyn StartSpan) -> bool {
     let made_up = SpanContext::new(
         TraceId::from(1),
         SpanId::from(1),
@@ -216,7 +235,9 @@ fn is_no_op(tracer: &dyn StartSpan, answer: &SpanContext, parent: &Context) -> b
         true,
         TraceState::NONE,
     );
-    let parent = Context::new().with_remote_span_context(made_up.clone());
+    let parent = Context::new()
+        .with_remote_span_context(made_up.clone())
+        .with_telemetry_suppressed();
     let builder = SpanBuilder::from_name(SCOPE_NAME);
     match tracer.start(builder, &parent, Timeline::start()) {
         Ok(started) => {

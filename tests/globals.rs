@@ -16,7 +16,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider};
 use tower::{Service, service_fn};
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 use tower_layer::Layer as _;
@@ -234,7 +234,37 @@ fn globals_are_set_late_and_are_found() {
     SpanHandle::default().inject(&mut headers);
     assert!(headers.contains_key("traceparent"));
 
+    a_rate_holds_from_the_first_request();
     a_provider_that_was_shut_down_is_replaced();
+}
+
+/// A request that is sampled out makes no span to find the tracer by, and it is found all the same:
+/// at no request does the caller's sampled flag flow on. Nothing is exported to find out.
+fn a_rate_holds_from_the_first_request() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(Sampler::AlwaysOn)
+        .with_simple_exporter(exporter.clone())
+        .build();
+    global::set_tracer_provider(provider);
+    let layer = ApiSpanLayer::new().sample_rate(0.0);
+    for request in 1..=9 {
+        let mut is_sampled = None;
+        let mut service = layer.layer(service_fn(|_: Request<()>| {
+            is_sampled = Some(Context::map_current(|current| {
+                current.span().span_context().is_sampled()
+            }));
+            std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
+        }));
+        let called = Request::get("/").header(
+            "traceparent",
+            format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{CALLER}-01"),
+        );
+        drop(service.call(called.body(()).expect("a request")));
+        drop(service);
+        assert_eq!(is_sampled, Some(false), "request {request}");
+    }
+    assert!(exporter.get_finished_spans().expect("spans").is_empty());
 }
 
 /// A provider that was shut down makes no spans, but it is no no-op either: the next one is found.

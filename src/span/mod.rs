@@ -199,9 +199,6 @@ impl RequestSpan {
 
     /// The body is over, with these trailers if it had any.
     pub(crate) fn over(mut self, trailers: Option<&HeaderMap>) {
-        if let Some(mut stream) = self.stream.take() {
-            self.take_errors(&stream.finish(self.config.stream_terminator.as_deref()));
-        }
         if let Some(trailers) = trailers {
             // Trailers are the last thing handed on, whatever was owed before.
             self.whole_at = None;
@@ -213,17 +210,23 @@ impl RequestSpan {
         self.finish(end);
     }
 
-    /// How a body that is over has ended.
+    /// How a body that is over has ended. What an event stream ends in counts as its last line.
     fn end_of_body(&mut self) -> End {
+        let found = self.stream.take().map(|mut stream| {
+            let found = stream.finish(self.config.stream_terminator.as_deref());
+            self.take_errors(&found);
+            found
+        });
+        let is_terminated = found.is_some_and(|found| found.terminator);
         match self.delivery.as_ref().and_then(Delivery::mismatch) {
-            Some((declared, delivered)) => {
+            Some((declared, delivered)) if !is_terminated => {
                 self.whole_at = None;
                 End::LengthMismatch {
                     declared,
                     delivered,
                 }
             }
-            None => End::Complete {
+            _ => End::Complete {
                 grpc_status: self.grpc_status.take(),
             },
         }

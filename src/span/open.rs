@@ -45,6 +45,7 @@ impl RequestSpan {
         let current = contain(Context::current).unwrap_or_default();
         let is_traced = !current.is_telemetry_suppressed() && config.lets_through(parts);
         let tracer = is_traced.then(|| config.tracer.tracer()).flatten();
+        let tracer = tracer.filter(|tracer| config.rate.keeps_all() || tracer.is_real());
         // Without a tracer there is nothing to sample, and the caller's word stands.
         let rate = tracer.as_ref().map_or(Rate::ALL, |_| config.rate);
         let caller = config.propagation.extract(&parts.headers, &current, rate);

@@ -13,6 +13,7 @@ mod claims;
 mod contexts;
 mod faults;
 mod handle;
+mod llm;
 mod load;
 mod matrix;
 mod neighbours;

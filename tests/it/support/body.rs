@@ -18,6 +18,8 @@ pub enum Step {
     /// Not yet, and never.
     Silent,
     Data(usize),
+    /// Data of these bytes.
+    Bytes(&'static [u8]),
     /// Data, and then the same again.
     Forever(usize),
     Trailers(&'static [(&'static str, &'static str)]),
@@ -126,6 +128,12 @@ impl Body for ScriptedBody {
                     *size = size.saturating_sub(bytes as u64);
                 }
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from(vec![b'x'; bytes])))))
+            }
+            Some(Step::Bytes(bytes)) => {
+                if let Some(size) = &mut self.size {
+                    *size = size.saturating_sub(bytes.len() as u64);
+                }
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(bytes)))))
             }
             Some(Step::Trailers(trailers)) => {
                 Poll::Ready(Some(Ok(Frame::trailers(header_map(trailers)))))

@@ -1,0 +1,168 @@
+//! What the layer allocates where it has little to do.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use allocation_counter::measure;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body::{Body, Frame};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tower::Service;
+use tower_api_span::ApiSpanLayer;
+use tower_layer::Layer as _;
+
+use super::{event_stream, llm};
+use crate::support::body::ScriptedBody;
+use crate::support::recorder::Recorder;
+use crate::support::{answering, poll_frame, ready, response};
+
+/// A request with or without a caller that is sampled.
+fn request(method: Method, path: &str, has_caller: bool) -> Request<()> {
+    let request = Request::builder().method(method).uri(path);
+    let request = if has_caller {
+        let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        request.header("traceparent", caller)
+    } else {
+        request
+    };
+    request.body(()).expect("a request")
+}
+
+/// The allocations of a request that is served and read to its end.
+fn of_request<S, B>(service: &mut S, request: Request<()>) -> u64
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = Bytes> + Unpin,
+{
+    let counted = measure(|| {
+        let response = ready(service.call(request)).expect("a response");
+        let mut body = response.into_body();
+        while let Poll::Ready(Some(_)) = poll_frame(&mut body) {}
+    });
+    counted.count_total
+}
+
+/// The allocations of one request through `layer`, beyond those of the bare service.
+fn in_the_layer(layer: &ApiSpanLayer, request: impl Fn() -> Request<()>) -> u64 {
+    let inner = || {
+        tower::service_fn(|_: Request<()>| {
+            std::future::ready(Ok::<_, Infallible>(response(200, ScriptedBody::new([]))))
+        })
+    };
+    let (mut bare, mut layered) = (inner(), layer.layer(inner()));
+    // The first of a thread makes what the thread keeps.
+    of_request(&mut layered, request());
+    of_request(&mut layered, request()) - of_request(&mut bare, request())
+}
+
+#[test]
+fn a_storm_is_filtered_out_and_costs_nothing() {
+    let at = Recorder::new();
+    let layer = llm(&at)
+        .propagator(TraceContextPropagator::new())
+        .filter(|request| {
+            let is_other = matches!(request.uri.path(), "/health" | "/v1/models");
+            request.method != Method::OPTIONS && !is_other
+        });
+    for (method, path) in [
+        (Method::OPTIONS, "/v1/chat/completions"),
+        (Method::GET, "/health"),
+        (Method::GET, "/v1/models"),
+    ] {
+        let of = |has_caller| in_the_layer(&layer, || request(method.clone(), path, has_caller));
+        assert_eq!(of(false), 0, "{method} {path}");
+        let with_caller = of(true);
+        println!("{method} {path} with a caller: {with_caller}");
+        assert!(with_caller <= 2, "{method} {path}: {with_caller}");
+    }
+    assert_eq!(at.starts(), 0);
+}
+
+#[test]
+fn a_request_is_sampled_out_and_costs_two_allocations_at_most() {
+    let at = Recorder::new();
+    for (case, layer) in [
+        ("plain", ApiSpanLayer::new()),
+        ("the preset", ApiSpanLayer::llm()),
+    ] {
+        let layer = layer
+            .tracer_provider(&at.provider)
+            .propagator(TraceContextPropagator::new())
+            .sample_rate(0.0);
+        for has_caller in [false, true] {
+            let of = in_the_layer(&layer, || request(Method::POST, "/v1/x", has_caller));
+            println!("sampled out, {case}, caller {has_caller}: {of}");
+            assert!(of <= 2, "{case}, caller {has_caller}: {of}");
+        }
+    }
+    assert_eq!(at.starts(), 0);
+}
+
+/// The same frames again and again.
+struct Endless {
+    frames: &'static [&'static [u8]],
+    next: usize,
+}
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let frame = self.frames[self.next % self.frames.len()];
+        self.next += 1;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(frame)))))
+    }
+}
+
+#[test]
+fn frames_are_read_as_they_pass_and_cost_nothing_each() {
+    const WHOLE: &[&[u8]] = &[
+        b"data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n",
+        b": keep-alive\n\n",
+        b"id: 7\nevent: message\ndata: one\n\ndata: two\r\n\r\n",
+    ];
+    const CUT: &[&[u8]] = &[
+        b"data: {\"choices\":[{\"delta\":",
+        b"{\"content\":\"Hi\"}}]}\n",
+        b"\ndata: [DON",
+        b"E] not\n\n",
+        b"data: a line that is longer than others ",
+        &[b'x'; 5_000],
+        b"\r\n\r\n",
+    ];
+    let (reads, no_reader) = (llm as fn(&Recorder) -> ApiSpanLayer, Recorder::layer);
+    for (case, layer, frames, most_first, most) in [
+        ("whole events", reads, WHOLE, 1, 0),
+        ("cut lines", reads, CUT, 2, 0),
+        ("cut lines that nobody reads", no_reader, CUT, 0, 0),
+    ] {
+        let at = Recorder::new();
+        let mut service = answering(&layer(&at), |_| {
+            event_stream([]).map(|_| Endless { frames, next: 0 })
+        });
+        let response = ready(service.call(request(Method::POST, "/", false)));
+        let mut body = response.expect("a response").into_body();
+        let mut poll = |frames: usize| {
+            measure(|| {
+                for _ in 0..frames {
+                    assert!(poll_frame(&mut body).is_ready());
+                }
+            })
+        };
+        // The first frame is an event of its own, and room for a cut line is made once.
+        let (first, others) = (poll(1), poll(10_000));
+        let bytes = first.bytes_total + others.bytes_total;
+        let (first, others) = (first.count_total, others.count_total);
+        println!("{case}: {first} for the first frame, {others} for 10,000 others, {bytes} bytes");
+        assert!(others <= most, "{case}: {others}");
+        assert!(first <= most_first, "{case}: {first}");
+        assert!(bytes < 2_048, "{case}: {bytes} bytes");
+        assert_eq!(at.ends(), 0, "{case}: it was read, and nothing was found");
+    }
+}

@@ -1,0 +1,215 @@
+//! The events between arrival and end, and what only looks like an event stream's.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::{Buf as _, Bytes as Data};
+use futures_util::stream;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use opentelemetry::Value;
+use tower::Service;
+use tower_api_span::{ApiSpanLayer, SpanHandle};
+
+use super::{event_stream, llm};
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::Bytes;
+use crate::support::recorder::{Recorder, Seen};
+use crate::support::{answering, get, handle_of, poll_frame, read, ready, response};
+
+/// The span of a response that is dropped after three polls; `say` is called inside, and before
+/// each poll with its number.
+fn served(
+    layer: &ApiSpanLayer,
+    at: &Recorder,
+    response: Response<ScriptedBody>,
+    say: impl Fn(&SpanHandle, usize),
+) -> Seen {
+    let mut response = Some(response);
+    let handle = Arc::new(Mutex::new(SpanHandle::default()));
+    let mut service = answering(layer, |request| {
+        *handle.lock().expect("the handle") = handle_of(&request);
+        response.take().expect("one request")
+    });
+    let response = ready(service.call(get())).expect("a response");
+    let handle = handle.lock().expect("the handle").clone();
+    let mut body = response.into_body();
+    for poll in 0..3 {
+        say(&handle, poll);
+        let _ = poll_frame(&mut body);
+    }
+    drop(body);
+    at.only()
+}
+
+#[test]
+fn frames_come_and_the_first_that_is_not_empty_is_the_first_response() {
+    let at = Recorder::new();
+    let frames = [
+        Bytes(b""),
+        Bytes(b": hello\n\n"),
+        Bytes(b"data: [DONE]\n\n"),
+    ];
+    let span = served(&llm(&at), &at, event_stream(frames), |handle, poll| {
+        handle.handoff_to_core();
+        handle.add_event(format!("before poll {poll}"), Vec::new());
+        handle.handoff_to_core();
+    });
+    assert_eq!(
+        span.events(),
+        [
+            "api.ARRIVED",
+            "api.HANDOFF_TO_CORE",
+            "before poll 0",
+            "before poll 1",
+            "api.FIRST_RESPONSE_FROM_CORE",
+            "before poll 2",
+            "api.DEPARTED",
+        ]
+    );
+}
+
+#[test]
+fn a_first_chunk_is_timed_only_in_an_event_stream_and_only_if_asked_for() {
+    let frames = || [Bytes(b"data: 1\n\n"), Bytes(b"data: [DONE]\n\n")];
+    let sse = || event_stream(frames());
+    let other = || response(200, ScriptedBody::new(frames()));
+    for (case, journey, response, has_event, has_time) in [
+        ("an event stream", true, sse(), true, true),
+        ("another body", true, other(), true, false),
+        ("no frame of data", true, event_stream([]), false, false),
+        ("not asked for", false, sse(), false, false),
+    ] {
+        let at = Recorder::new();
+        let layer = llm(&at).journey_events(journey);
+        let span = served(&layer, &at, response, |_, _| {});
+        let event = "api.FIRST_RESPONSE_FROM_CORE".to_owned();
+        assert_eq!(span.events().contains(&event), has_event, "{case}");
+        let to_chunk = span.value("gen_ai.response.time_to_first_chunk");
+        assert_eq!(to_chunk.is_some(), has_time, "{case}");
+        if let Some(time) = to_chunk {
+            assert!(matches!(time, Value::F64(_)), "{case}: {time:?}");
+            assert_eq!(Some(time), span.value("api.time_to_first_byte"), "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_handler_adds_too_many_events_and_the_layers_own_are_all_there() {
+    let at = Recorder::new();
+    let frames = [Bytes(b"data: 1\n\n"), Bytes(b"data: [DONE]\n\n")];
+    let span = served(&llm(&at), &at, event_stream(frames), |handle, _| {
+        (0..300).for_each(|_| handle.add_event("mine", Vec::new()));
+        handle.handoff_to_core();
+    });
+    let own: Vec<_> = span
+        .events()
+        .into_iter()
+        .filter(|name| name.starts_with("api."))
+        .collect();
+    assert_eq!(
+        own,
+        [
+            "api.ARRIVED",
+            "api.HANDOFF_TO_CORE",
+            "api.FIRST_RESPONSE_FROM_CORE",
+            "api.DEPARTED",
+        ]
+    );
+    assert_eq!(span.0.events.dropped_count, 0);
+    assert!(span.value("api.dropped_events").is_some());
+}
+
+#[test]
+fn a_body_only_looks_alike_and_nothing_is_found_in_it() {
+    const REAL: &[u8] = b"event: error\ndata: {\"error\":1}\n\ndata: [DONE]\n\n";
+    const IN_JSON: &[u8] =
+        b"data: {\"text\":\"data: [DONE]\\n\\ndata: {\\\"error\\\":\\\"no\\\"}\"}\n\n";
+    type Headers = [(HeaderName, &'static str)];
+    let sse = || (CONTENT_TYPE, "text/event-stream");
+    let in_comment = b": data: [DONE]\n: event: error\nxdata: [DONE]\n data: [DONE]\n\n";
+    let second_line = b"data: a text\ndata: [DONE]\n\n";
+    let compressed: &Headers = &[sse(), (CONTENT_ENCODING, "gzip")];
+    for (case, headers, frame, is_found) in [
+        ("the real thing", &[sse()][..], REAL, true),
+        ("no content type", &[], REAL, false),
+        ("JSON", &[(CONTENT_TYPE, "application/json")], REAL, false),
+        (
+            "NDJSON",
+            &[(CONTENT_TYPE, "application/x-ndjson")],
+            REAL,
+            false,
+        ),
+        ("compressed", compressed, REAL, false),
+        ("inside a JSON string", &[sse()], IN_JSON, false),
+        (
+            "in a comment or field of another name",
+            &[sse()],
+            in_comment,
+            false,
+        ),
+        ("a second line of an event", &[sse()], second_line, false),
+    ] {
+        let at = Recorder::new();
+        let mut response = response(
+            200,
+            ScriptedBody::new([Bytes(frame), Bytes(b"data: x\n\n")]),
+        );
+        for (name, value) in headers {
+            let value = HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
+        }
+        let mut response = Some(response);
+        let mut service = answering(&llm(&at), |_| response.take().expect("one request"));
+        let response = ready(service.call(get())).expect("a response");
+        let mut body = response.into_body();
+        let _ = poll_frame(&mut body);
+        assert_eq!(at.ends(), usize::from(is_found), "{case}");
+        read(&mut body).expect("bytes");
+        let expected = if is_found {
+            "ABORTED(generation_error)"
+        } else {
+            "DEPARTED"
+        };
+        assert_eq!(at.only().outcome(), expected, "{case}");
+    }
+}
+
+#[test]
+fn a_frame_is_not_in_one_piece_and_nothing_is_looked_for_any_more() {
+    let real = Data::from_static(b"data: {\"error\":1}\n\ndata: [DONE]\n\n");
+    let one = || real.clone().chain(Data::new());
+    let two = |cut| real.slice(..cut).chain(real.slice(cut..));
+    for (case, first, is_found) in [
+        ("one piece", one(), true),
+        ("an empty first piece", two(0), true),
+        ("two pieces", two(5), false),
+        ("the terminator in the second", two(20), false),
+    ] {
+        let at = Recorder::new();
+        // In the second frame it would be found again.
+        let frames = [first, one()].map(|data| Ok::<_, Infallible>(Frame::data(data)));
+        let body = StreamBody::new(stream::iter(frames));
+        let mut response = Some(event_stream([]).map(|_| body));
+        let mut service = answering(&llm(&at), |_| response.take().expect("one request"));
+        let response = ready(service.call(get())).expect("a response");
+        let mut body = response.into_body();
+        for _ in 0..2 {
+            let std::task::Poll::Ready(Some(Ok(frame))) = poll_frame(&mut body) else {
+                panic!("{case}: no frame");
+            };
+            let mut data = frame.into_data().expect("data");
+            assert_eq!(data.copy_to_bytes(data.remaining()), real, "{case}");
+        }
+        assert_eq!(at.ends(), usize::from(is_found), "{case}");
+        drop(body);
+        let expected = if is_found {
+            "ABORTED(generation_error)"
+        } else {
+            "ABORTED(client_disconnect)"
+        };
+        assert_eq!(at.only().outcome(), expected, "{case}");
+    }
+}

@@ -1,0 +1,33 @@
+//! The LLM preset: what it reads in event streams, the engine behind it, sampling, and its cost.
+
+mod allocations;
+mod connections;
+mod gateway;
+mod journey;
+mod pipes;
+mod preset;
+mod sampling;
+mod streams;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+use tower_api_span::ApiSpanLayer;
+
+use crate::support::body::{ScriptedBody, Step};
+use crate::support::recorder::{Recorder, w3c};
+use crate::support::response;
+
+/// The preset, whose spans are recorded there, with W3C propagation.
+fn llm(at: &Recorder) -> ApiSpanLayer {
+    ApiSpanLayer::llm()
+        .tracer_provider(&at.provider)
+        .propagator(w3c())
+}
+
+/// A response that is an event stream of these frames.
+fn event_stream(steps: impl IntoIterator<Item = Step>) -> Response<ScriptedBody> {
+    let mut response = response(200, ScriptedBody::new(steps));
+    let content_type = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}

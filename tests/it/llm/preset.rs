@@ -1,0 +1,224 @@
+//! The preset and its parts, each a setting of its own.
+
+use axum::Router;
+use axum::routing::get as on_get;
+use http::{HeaderName, HeaderValue, Request};
+use tower::{Service, ServiceExt as _};
+use tower_api_span::{ApiSpanLayer, SpanHandle};
+
+use super::{event_stream, llm};
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::Bytes;
+use crate::support::recorder::{Recorder, Seen, w3c};
+use crate::support::{answering, get, handle_of, poll_frame, read, ready, response};
+
+/// Serves `request` with a whole response, calling `handler` inside.
+fn serve(layer: &ApiSpanLayer, request: Request<()>, handler: impl Fn(SpanHandle)) {
+    let mut service = answering(layer, |request| {
+        handler(handle_of(&request));
+        response(200, ScriptedBody::full(3))
+    });
+    let body = ready(service.call(request)).expect("a response");
+    read(&mut body.into_body()).expect("bytes");
+}
+
+/// The span of a request to a route of axum's.
+fn routed(at: &Recorder, handler: fn(SpanHandle)) -> Seen {
+    let handler = async move |span: SpanHandle| handler(span);
+    let router = Router::new()
+        .route("/v1/{kind}", on_get(handler))
+        .layer(llm(at));
+    let request = Request::get("/v1/chat").body(axum::body::Body::empty());
+    let response = ready(router.oneshot(request.expect("a request"))).expect("a response");
+    read(&mut response.into_body()).expect("bytes");
+    at.only()
+}
+
+#[test]
+fn a_request_is_served_and_its_name_is_the_presets() {
+    type Serve = fn(&Recorder) -> Seen;
+    let no_route: Serve = |at| {
+        serve(&llm(at), get(), |_| {});
+        at.only()
+    };
+    let told: Serve = |at| {
+        serve(&llm(at), get(), |span| span.set_route("/v1/told"));
+        at.only()
+    };
+    for (case, serve, route) in [
+        ("no route", no_route, None),
+        ("axum's route", |at| routed(at, |_| {}), Some("/v1/{kind}")),
+        ("the handler's route", told, Some("/v1/told")),
+        (
+            "both",
+            |at| routed(at, |span| span.set_route("/v1/told")),
+            Some("/v1/{kind}"),
+        ),
+    ] {
+        let span = serve(&Recorder::new());
+        assert_eq!(span.0.name, "llm_request", "{case}");
+        assert_eq!(span.attribute("http.route").as_deref(), route, "{case}");
+    }
+}
+
+#[test]
+fn a_request_id_comes_and_it_is_the_spans() {
+    let long = "i".repeat(5_000);
+    for (case, id, expected) in [
+        ("present", Some("req-7"), Some("req-7")),
+        ("absent", None, None),
+        ("empty", Some(""), None),
+        ("too long", Some(long.as_str()), Some(&long[..1_024])),
+    ] {
+        let at = Recorder::new();
+        let mut request = get();
+        if let Some(id) = id {
+            let id = HeaderValue::from_str(id).expect("a value");
+            request.headers_mut().insert("x-request-id", id);
+        }
+        serve(&llm(&at), request, |_| {});
+        let got = at.only().attribute("gen_ai.request.id");
+        assert_eq!(got.as_deref(), expected, "{case}");
+    }
+}
+
+#[test]
+fn a_request_id_comes_in_another_header_and_the_setting_finds_it() {
+    let at = Recorder::new();
+    let header = HeaderName::from_static("x-correlation-id");
+    let mut request = get();
+    for (name, id) in [("x-request-id", "no"), ("x-correlation-id", "yes")] {
+        request
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(id));
+    }
+    serve(&llm(&at).request_id_header(header), request, |_| {});
+    let got = at.only().attribute("gen_ai.request.id");
+    assert_eq!(got.as_deref(), Some("yes"));
+}
+
+/// What a span shows of the parts of the preset.
+#[derive(Clone, Debug, PartialEq)]
+struct Shown {
+    name: &'static str,
+    has_id: bool,
+    ends_at_terminator: bool,
+    outcome: &'static str,
+    has_first_response: bool,
+}
+
+/// A stream with an error and a terminator, whose reader leaves after it.
+fn shown(layer: ApiSpanLayer) -> (Seen, bool) {
+    let at = Recorder::new();
+    let layer = layer.tracer_provider(&at.provider).propagator(w3c());
+    let mut service = answering(&layer, |_| {
+        event_stream([
+            Bytes(b"data: {\"error\":\"engine died\"}\n\n"),
+            Bytes(b"data: [DONE]\n\n"),
+        ])
+    });
+    let mut request = get();
+    let id = HeaderValue::from_static("req-7");
+    request.headers_mut().insert("x-request-id", id);
+    let mut body = ready(service.call(request))
+        .expect("a response")
+        .into_body();
+    for _ in 0..2 {
+        assert!(poll_frame(&mut body).is_ready());
+    }
+    let has_ended = at.ends() == 1;
+    drop(body);
+    (at.only(), has_ended)
+}
+
+#[test]
+fn a_part_is_set_alone_and_the_others_do_not_show() {
+    let plain = Shown {
+        name: "GET",
+        has_id: false,
+        ends_at_terminator: false,
+        outcome: "ABORTED(client_disconnect)",
+        has_first_response: false,
+    };
+    let id = HeaderName::from_static("x-request-id");
+    for (case, layer, expected) in [
+        ("plain", ApiSpanLayer::new(), plain.clone()),
+        (
+            "span_name",
+            ApiSpanLayer::new().span_name("llm_request"),
+            Shown {
+                name: "llm_request",
+                ..plain
+            },
+        ),
+        (
+            "an empty span_name",
+            ApiSpanLayer::new().span_name(""),
+            plain.clone(),
+        ),
+        (
+            "request_id_header",
+            ApiSpanLayer::new().request_id_header(id),
+            Shown {
+                has_id: true,
+                ..plain
+            },
+        ),
+        (
+            "stream_terminator",
+            ApiSpanLayer::new().stream_terminator("[DONE]"),
+            Shown {
+                ends_at_terminator: true,
+                outcome: "DEPARTED",
+                ..plain
+            },
+        ),
+        (
+            "another stream_terminator",
+            ApiSpanLayer::new().stream_terminator("[END]"),
+            plain.clone(),
+        ),
+        (
+            "stream_errors",
+            ApiSpanLayer::new().stream_errors(true),
+            Shown {
+                outcome: "ABORTED(generation_error)",
+                ..plain
+            },
+        ),
+        (
+            "journey_events",
+            ApiSpanLayer::new().journey_events(true),
+            Shown {
+                has_first_response: true,
+                ..plain
+            },
+        ),
+        (
+            "all of them",
+            ApiSpanLayer::llm(),
+            Shown {
+                name: "llm_request",
+                has_id: true,
+                ends_at_terminator: true,
+                outcome: "ABORTED(generation_error)",
+                has_first_response: true,
+            },
+        ),
+    ] {
+        let (span, ends_at_terminator) = shown(layer);
+        let has = |key| span.value(key).is_some();
+        let event = "api.FIRST_RESPONSE_FROM_CORE".to_owned();
+        let has_first_response = span.events().contains(&event);
+        assert_eq!(
+            has("gen_ai.response.time_to_first_chunk"),
+            has_first_response,
+            "{case}"
+        );
+        assert_eq!(span.0.name, expected.name, "{case}");
+        assert_eq!(has("gen_ai.request.id"), expected.has_id, "{case}");
+        assert_eq!(ends_at_terminator, expected.ends_at_terminator, "{case}");
+        assert_eq!(span.outcome(), expected.outcome, "{case}");
+        assert_eq!(has_first_response, expected.has_first_response, "{case}");
+    }
+}
