@@ -56,9 +56,9 @@ fn of_span(
         let not = if expects_handoff { "a" } else { "no" };
         instead.push(format!("{not} handoff to the engine"));
     }
-    let is_streamed = span.time_to_first_chunk.is_some();
-    if is_streamed && !has(FIRST_RESPONSE_FROM_CORE) {
-        instead.push("a first response of the engine".to_owned());
+    if has(FIRST_RESPONSE_FROM_CORE) != span.has_data {
+        let not = if span.has_data { "a" } else { "no" };
+        instead.push(format!("{not} first response"));
     }
     let children = spans.children(span).count();
     if children != expected.children() {

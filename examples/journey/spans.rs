@@ -121,6 +121,8 @@ pub(crate) struct EndedSpan {
     pub(crate) status: &'static str,
     /// The code of the response that the span knows, HTTP's or gRPC's.
     pub(crate) code: Option<String>,
+    /// Some of the response's body was handed on.
+    pub(crate) has_data: bool,
     /// Of an event stream, since the arrival.
     pub(crate) time_to_first_chunk: Option<Duration>,
 }
@@ -158,6 +160,7 @@ impl EndedSpan {
                 Status::Ok => "Ok",
             },
             code: attribute("http.response.status_code").or_else(|| attribute("rpc.status_code")),
+            has_data: attribute("api.time_to_first_byte").is_some(),
             time_to_first_chunk: seconds(&span.attributes, "gen_ai.response.time_to_first_chunk"),
         }
     }
