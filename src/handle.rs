@@ -14,6 +14,7 @@ use crate::propagation::Propagation;
 use crate::semconv as key;
 use crate::slot::{Slot, Told};
 use crate::text::{cut, text};
+use crate::timeline;
 
 /// The span of a request, as its handler sees it.
 ///
@@ -206,7 +207,8 @@ impl SpanHandle {
     /// ```
     pub fn handoff_to_core(&self) {
         if let Some(request) = &self.0 {
-            request.slot.add_own_event(key::EVENT_HANDOFF_TO_CORE);
+            let now = timeline::now();
+            request.slot.add_own_event(key::EVENT_HANDOFF_TO_CORE, now);
         }
     }
 

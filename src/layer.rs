@@ -170,8 +170,8 @@ impl ApiSpanLayer {
     ///
     /// Without a caller it is decided by chance, for the trace id is not known before there is a span.
     /// So set a rate where traces begin: another one behind it would decide anew, by the trace id.
-    /// An inert handle's [`inject`](crate::SpanHandle::inject) uses the global propagator; without
-    /// one, [`propagate_to_inner`](Self::propagate_to_inner) says "sampled out" to who is behind.
+    /// To who is behind, [`propagate_to_inner`](Self::propagate_to_inner) and the inert handle's
+    /// [`inject`](crate::SpanHandle::inject) say that the trace is not sampled.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().sample_rate(0.1);
@@ -234,7 +234,7 @@ impl ApiSpanLayer {
         self.with(|config| config.stream_errors = are_verdicts)
     }
 
-    /// Whether the first non-empty data frame is event `api.FIRST_RESPONSE_FROM_CORE` and, in an
+    /// Whether the first non-empty data frame of a response below 400 is event `api.FIRST_RESPONSE_FROM_CORE` and, in an
     /// event stream, attribute `gen_ai.response.time_to_first_chunk` (double, seconds, from the
     /// arrival: the conventions measure it at the client); by default false.
     ///

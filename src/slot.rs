@@ -169,14 +169,13 @@ impl dyn Slot {
         });
     }
 
-    /// Adds an event of the layer's own with the time of now, once: whatever a handler adds, there is
-    /// room for it.
-    pub(crate) fn add_own_event(&self, name: &'static str) {
-        self.tell_mut(&mut |told, now| {
+    /// Adds an event of the layer's own, once: whatever a handler adds, there is room for it.
+    pub(crate) fn add_own_event(&self, name: &'static str, at: Instant) {
+        self.tell(|told| {
             if told.events.iter().all(|event| event.name != name) {
                 told.events.push(Event {
                     name: name.into(),
-                    at: self.timeline().at(now),
+                    at: self.timeline().at(at),
                     attributes: Vec::new(),
                 });
             }

@@ -153,8 +153,9 @@ impl RequestSpan {
             let now = timeline::now();
             if first {
                 self.time_to_first_byte = Some(self.timeline.since_start(now));
-                if self.config.journey_events {
-                    self.slot.add_own_event(key::EVENT_FIRST_RESPONSE_FROM_CORE);
+                if self.config.journey_events && !self.is_refused() {
+                    let event = key::EVENT_FIRST_RESPONSE_FROM_CORE;
+                    self.slot.add_own_event(event, now);
                 }
             }
             if owes_nothing {
@@ -162,6 +163,12 @@ impl RequestSpan {
             }
         }
         self.read_events(data)
+    }
+
+    /// Whether the response is an error by its status: its body then is not the engine's.
+    fn is_refused(&self) -> bool {
+        let status = self.head.status;
+        status.is_some_and(|status| status.as_u16() >= 400)
     }
 
     /// Reads what passes of an event stream. True if its terminator is in there.

@@ -252,14 +252,14 @@ class Whole(Case):
         with self.assertRaises(openai.BadRequestError):
             self.ask("refuses", stream=True)
         request = self.alone(self.trace.wait_for(1))
-        self.aborted(request, "validation_error", "Unset", ARRIVED, FIRST)
+        self.aborted(request, "validation_error", "Unset", ARRIVED)
         self.has(request, {"http.response.status_code": 400, "gen_ai.request.model": "refuses"})
 
     def test_unknown_model(self):
         with self.assertRaises(openai.NotFoundError):
             self.ask("nobody")
         request = self.alone(self.trace.wait_for(1))
-        self.aborted(request, "client_error", "Unset", ARRIVED, FIRST)
+        self.aborted(request, "client_error", "Unset", ARRIVED)
         self.has(request, {"http.response.status_code": 404})
 
     def test_engine_failure(self):

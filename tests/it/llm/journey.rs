@@ -213,3 +213,19 @@ fn a_frame_is_not_in_one_piece_and_nothing_is_looked_for_any_more() {
         assert_eq!(at.only().outcome(), expected, "{case}");
     }
 }
+
+#[test]
+fn a_request_is_refused_and_the_engine_has_not_answered() {
+    for status in [400, 404, 503] {
+        let at = Recorder::new();
+        let layer = at.layer().journey_events(true);
+        let mut service = answering(&layer, |_| response(status, ScriptedBody::full(5)));
+        let mut body = ready(service.call(get())).expect("a response").into_body();
+        read(&mut body).expect("bytes");
+        assert_eq!(
+            at.only().events(),
+            ["api.ARRIVED", "api.ABORTED"],
+            "{status}"
+        );
+    }
+}
