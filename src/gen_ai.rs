@@ -4,9 +4,13 @@ use std::fmt::Display;
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
+use crate::contain::contain;
 use crate::handle::SpanHandle;
 use crate::semconv as key;
 use crate::text::text;
+
+/// How many finish reasons are kept.
+const MAX_REASONS: usize = 128;
 
 /// A view on a [`SpanHandle`] with the attributes of generative AI, each of which returns the view to go on with.
 ///
@@ -72,7 +76,8 @@ impl GenAi<'_> {
         self.set(key::GEN_AI_REQUEST_TEMPERATURE, temperature)
     }
 
-    /// `gen_ai.response.finish_reasons`, string[]: why each choice stopped, as `stop` or `length`.
+    /// `gen_ai.response.finish_reasons`, string[]: why each choice stopped, as `stop` or `length`. The
+    /// first 128 are kept; an iterator that panics has given none.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -80,12 +85,17 @@ impl GenAi<'_> {
     /// ```
     pub fn finish_reasons(&self, reasons: impl IntoIterator<Item: Display>) -> &Self {
         if self.0.is_recording() {
-            let reasons = reasons.into_iter().filter_map(|reason| text(&reason));
-            let reasons: Vec<_> = reasons.map(StringValue::from).collect();
-            self.set(
-                key::GEN_AI_RESPONSE_FINISH_REASONS,
-                Value::Array(Array::String(reasons)),
-            );
+            // The caller's iterator: it may panic, and it may never end.
+            let reasons = contain(|| {
+                let reasons = reasons.into_iter().take(MAX_REASONS);
+                let reasons = reasons.filter_map(|reason| text(&reason));
+                reasons.map(StringValue::from).collect::<Vec<_>>()
+            });
+            let reasons = reasons.unwrap_or_default();
+            if !reasons.is_empty() {
+                let reasons = Value::Array(Array::String(reasons));
+                self.set(key::GEN_AI_RESPONSE_FINISH_REASONS, reasons);
+            }
         }
         self
     }

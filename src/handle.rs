@@ -248,8 +248,9 @@ impl SpanHandle {
     }
 
     /// Writes the request's context into the headers of a request to somebody else, with the
-    /// layer's propagator. An inert handle has no layer: it writes the current context with the global
-    /// propagator or, where none is set, as W3C has it.
+    /// layer's propagator: the given one, else the global one or, where that writes nothing because
+    /// none is set, W3C's. An inert handle does not know of a given one: it writes the current context
+    /// as if there were none.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -259,7 +260,7 @@ impl SpanHandle {
     pub fn inject(&self, headers: &mut HeaderMap) {
         match &self.0 {
             Some(request) => request.propagation.inject(&request.context, headers),
-            None => Propagation::inject_without_layer(&current(), headers),
+            None => Propagation::Global.inject(&current(), headers),
         }
     }
 

@@ -211,14 +211,14 @@ impl ApiSpanLayer {
     /// frame that completes this event's line is handed on, and what follows does not matter to it.
     ///
     /// Read in responses of `text/event-stream` without a content encoding, in frames whose `Buf` is
-    /// contiguous. An empty one is none; one longer than 1,000 bytes is never found.
+    /// contiguous. An empty one, or one longer than 1,000 bytes, is none.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().stream_terminator("[DONE]");
     /// # let _ = layer;
     /// ```
     pub fn stream_terminator(self, data: impl Into<Cow<'static, str>>) -> Self {
-        let data = Some(data.into()).filter(|data| !data.is_empty());
+        let data = Some(data.into()).filter(|data| (1..=1_000).contains(&data.len()));
         self.with(|config| config.stream_terminator = data)
     }
 
@@ -248,7 +248,8 @@ impl ApiSpanLayer {
 
     /// Whether the request that the inner service gets carries the span's context in its headers, in
     /// place of the caller's; by default false. With it, a reverse proxy makes the spans of what is
-    /// behind it children of its own, with no code. Without a span the headers stay as they came; of
+    /// behind it children of its own, with no code. Baggage stays as it came, and so do all headers
+    /// without a span; of
     /// a request that [`sample_rate`](Self::sample_rate) has sampled out they say so.
     ///
     /// ```

@@ -52,40 +52,47 @@ impl Propagation {
         contain(|| self.with(|propagator| extract(propagator, headers, current, rate))).flatten()
     }
 
-    /// Writes `context` into `headers` in place of what they say of another. If the propagator
-    /// panics they stay as they are.
+    /// Writes `context` into `headers` in place of what they say of another. Baggage is the caller's
+    /// own and stays as it came. If nothing can be written, the headers stay as they are.
     pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap) {
+        let mut written = self.written(context);
+        if headers.contains_key(BAGGAGE) {
+            written.remove(BAGGAGE);
+        }
+        if written.is_empty() {
+            return;
+        }
         contain(|| {
             self.with(|propagator| {
-                let mut written = HeaderMap::new();
-                propagator.inject_context(context, &mut NoEmpty(HeaderInjector(&mut written)));
-                for field in propagator.fields() {
+                for field in propagator.fields().filter(|field| *field != BAGGAGE) {
                     headers.remove(field);
                 }
-                headers.extend(std::mem::take(&mut written));
             });
         });
+        headers.remove(TRACESTATE);
+        headers.extend(written);
     }
 
     /// Writes `context` into `headers`.
     pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
-        // Contained whole: a propagator that panics midway may leave some of its headers behind.
-        contain(|| {
-            self.with(|propagator| {
-                propagator.inject_context(context, &mut NoEmpty(HeaderInjector(headers)));
-            });
-        });
+        headers.extend(self.written(context));
     }
 
-    /// Writes `context` into `headers` for somebody who has no layer's propagator: with the global one
-    /// or, if that writes nothing, as W3C has it.
-    pub(crate) fn inject_without_layer(context: &Context, headers: &mut HeaderMap) {
-        let is_none = contain(|| Self::Global.with(|global| global.fields().next().is_none()));
-        if is_none == Some(true) {
-            inject_w3c(context.span().span_context(), headers);
-        } else {
-            Self::Global.inject(context, headers);
+    /// What says `context`, by the propagator or, where the global one writes nothing because none is
+    /// set, as W3C has it. Nothing if the propagator panics.
+    fn written(&self, context: &Context) -> HeaderMap {
+        let written = contain(|| {
+            self.with(|propagator| {
+                let mut written = HeaderMap::new();
+                propagator.inject_context(context, &mut NoEmpty(HeaderInjector(&mut written)));
+                written
+            })
+        });
+        let mut written = written.unwrap_or_default();
+        if written.is_empty() && matches!(self, Self::Global) {
+            inject_w3c(context.span().span_context(), &mut written);
         }
+        written
     }
 
     fn with<T>(&self, f: impl FnMut(&dyn TextMapPropagator) -> T) -> T {
@@ -139,9 +146,12 @@ fn extract(
     }
     let headers = StrictHeaders::new(headers, current.span().span_context(), rate);
     let extracted = propagator.extract_with_context(current, &headers);
+    let context = with_nearest_span(extracted, current);
+    // Whether the propagator took the parent that lost its flag, and not one of another format.
+    let parent = context.span().span_context().clone();
     Some(Extracted {
-        context: with_nearest_span(extracted, current),
-        is_sampled_out: headers.unsampled.is_some(),
+        is_sampled_out: headers.unsampled.is_some() && parent.is_valid() && !parent.is_sampled(),
+        context,
     })
 }
 
@@ -663,22 +673,54 @@ mod tests {
             ("accept", "*/*"),
         ]);
         w3c().replace(&context, &mut to);
-        assert_eq!(to, headers(&[("accept", "*/*"), ("traceparent", VALID)]));
+        let expected = [
+            ("accept", "*/*"),
+            ("traceparent", VALID),
+            ("baggage", "of=another"),
+        ];
+        assert_eq!(to, headers(&expected));
         w3c().inject(&context, &mut to);
         assert!(!to.contains_key("tracestate"));
     }
 
     #[test]
-    fn without_a_layer_and_a_global_propagator_w3c_is_written() {
+    fn where_no_global_propagator_is_set_w3c_is_written() {
         for value in [VALID, &VALID.replace("-01", "-00")] {
             let from = headers(&[("traceparent", value), ("tracestate", "a=1")]);
             let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
             let mut to = HeaderMap::new();
-            Propagation::inject_without_layer(&context, &mut to);
+            Propagation::Global.inject(&context, &mut to);
             assert_eq!(to, from);
         }
         let mut to = HeaderMap::new();
-        Propagation::inject_without_layer(&Context::new(), &mut to);
+        Propagation::Global.inject(&Context::new(), &mut to);
         assert!(to.is_empty());
+    }
+
+    #[test]
+    fn a_parent_that_the_propagator_does_not_take_is_not_sampled_out_by() {
+        let baggage = Propagation::Given(Arc::new(BaggagePropagator::new()));
+        let headers = headers(&[("traceparent", VALID), ("baggage", "a=1")]);
+        let extracted = baggage
+            .extract(&headers, &Context::new(), Rate::new(0.0))
+            .expect("baggage");
+        assert!(!extracted.is_sampled_out && !extracted.context.has_active_span());
+    }
+
+    #[test]
+    fn what_can_not_be_written_leaves_the_headers_as_they_are() {
+        let context = w3c()
+            .extract_all(&headers(&[("traceparent", VALID)]), &Context::new())
+            .expect("a parent");
+        let came = headers(&[("traceparent", "theirs"), ("baggage", "t=YQ==;p=%C3%A9")]);
+        let mut to = came.clone();
+        Propagation::Given(Arc::new(BaggagePropagator::new())).replace(&context, &mut to);
+        assert_eq!(to, came);
+        // The global one is not set: W3C is written, and the baggage stays as it came.
+        Propagation::Global.replace(&context, &mut to);
+        assert_eq!(
+            to,
+            headers(&[("traceparent", VALID), ("baggage", "t=YQ==;p=%C3%A9")])
+        );
     }
 }

@@ -141,6 +141,8 @@ impl EventStream {
     }
 
     fn line(&mut self, line: &[u8], terminator: Option<&str>, found: &mut Found) {
+        // No more of a line that came whole than of one that was cut: the same is found.
+        let line = &line[..line.len().min(MAX_PREFIX + 1)];
         let line = if std::mem::take(&mut self.at_start) {
             line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
         } else {
@@ -162,14 +164,11 @@ impl EventStream {
             return;
         }
         found.terminator = terminator.is_some_and(|terminator| data == terminator.as_bytes());
-        if self.reads_errors && !self.has_error {
-            let data = &data[..data.len().min(MAX_PREFIX)];
-            if self.is_error || error::is_first_key(data) {
-                self.has_error = true;
-                found.error = Some(ErrorEvent {
-                    message: error::message(data),
-                });
-            }
+        if self.reads_errors && !self.has_error && (self.is_error || error::is_first_key(data)) {
+            self.has_error = true;
+            found.error = Some(ErrorEvent {
+                message: error::message(data),
+            });
         }
     }
 
@@ -227,12 +226,12 @@ mod error {
     /// The string behind the first key of this name. One that is quoted itself, within a string, is
     /// none.
     fn string_of(data: &[u8], key: &[u8]) -> Option<String> {
-        let at = memchr::memmem::find_iter(data, key).find(|at| {
-            let is_quoted = *at > 0 && data[at - 1] == b'\\';
-            !is_quoted
-        })?;
-        let value = after_key(&data[at + key.len()..], b":")?;
-        Some(string(after_key(value, b"\"")?))
+        let is_quoted = |at: &usize| *at > 0 && data[at - 1] == b'\\';
+        memchr::memmem::find_iter(data, key)
+            .filter(|at| !is_quoted(at))
+            .find_map(|at| after_key(&data[at + key.len()..], b":"))
+            .and_then(|value| after_key(value, b"\""))
+            .map(string)
     }
 
     /// A JSON string without its first quote, up to its last one or as far as it goes.
@@ -251,8 +250,12 @@ mod error {
                     Some('f') => '\u{c}',
                     Some('u') => {
                         let digits: String = text.by_ref().take(4).collect();
-                        // UTF-16, in which one character may be two of these.
-                        units.extend(u16::from_str_radix(&digits, 16));
+                        // UTF-16, in which one character may be two of these. One that is cut is
+                        // where the text ends.
+                        match u16::from_str_radix(&digits, 16) {
+                            Ok(unit) if digits.len() == 4 => units.push(unit),
+                            _ => break,
+                        }
                         continue;
                     }
                     Some(other) => other,
@@ -376,6 +379,24 @@ mod tests {
             false,
         ),
         (
+            "a value that is the key's name",
+            "event: error\ndata: {\"type\":\"error\",\"error\":\"boom\"}\n\n",
+            Some(Some("boom")),
+            false,
+        ),
+        (
+            "a type that is the key's name",
+            "data: {\"error\":{\"type\":\"message\",\"message\":\"x\"}}\n\n",
+            Some(Some("x")),
+            false,
+        ),
+        (
+            "an escape that is cut",
+            "data: {\"error\":\"a\\u00\n\n",
+            Some(Some("a")),
+            false,
+        ),
+        (
             "a message that is quoted is not the message",
             "data: {\"error\":{\"detail\":\"\\\"message\\\": no\",\"message\":\"yes\"}}\n\n",
             Some(Some("yes")),
@@ -492,10 +513,16 @@ mod tests {
     fn a_message_is_read_as_far_as_the_limit() {
         let message = "m".repeat(5_000);
         let stream = format!("data: {{\"error\":{{\"message\":\"{message}\"}}}}\n\n");
+        let mut lengths = None;
         for size in [1, 100, 10_000] {
             let pieces: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
             let (found, _) = read(&pieces);
             let found = found.and_then(|error| error.message).expect("a message");
+            assert_eq!(
+                *lengths.get_or_insert(found.len()),
+                found.len(),
+                "wherever it is cut"
+            );
             assert!(
                 message.starts_with(&found) && found.len() > 900,
                 "{}",

@@ -103,18 +103,44 @@ impl GlobalTracer {
         if let Some(tracer) = self.found.get() {
             return Some(FoundTracer::Known(tracer.as_ref()));
         }
+        if self.is_near.load(Ordering::Relaxed) {
+            return Some(FoundTracer::Near(self));
+        }
         let request = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        if request.is_power_of_two() && request < ASK_EVERY
-            || request.is_multiple_of(ASK_EVERY)
-            || self.is_near.load(Ordering::Relaxed)
-        {
-            let tracer: Arc<dyn StartSpan> =
-                contain(|| Arc::new(global::tracer_with_scope(scope())))?;
-            Some(FoundTracer::Candidate(self, tracer))
+        if request.is_power_of_two() && request < ASK_EVERY || request.is_multiple_of(ASK_EVERY) {
+            Some(FoundTracer::Candidate(self, global_tracer()?))
         } else {
             None
         }
     }
+}
+
+impl GlobalTracer {
+    /// Starts a span with a tracer that has made none yet, and keeps it if it does.
+    fn start(
+        &self,
+        tracer: &Arc<dyn StartSpan>,
+        builder: SpanBuilder,
+        parent: &Context,
+        timeline: Timeline,
+    ) -> Option<Started> {
+        let started = contain(|| tracer.start(builder, parent, timeline))?;
+        match &started {
+            // Another request may have been faster; its tracer is as good.
+            Ok(_) => drop(self.found.set(Arc::clone(tracer))),
+            Err(_) if self.is_near.load(Ordering::Relaxed) => {}
+            Err(answer) => {
+                let is_near = contain(|| !is_no_op(tracer.as_ref(), answer, parent))?;
+                self.is_near.store(is_near, Ordering::Relaxed);
+            }
+        }
+        started.ok()
+    }
+}
+
+/// The tracer of the global provider as it is now.
+fn global_tracer() -> Option<Arc<dyn StartSpan>> {
+    contain(|| -> Arc<dyn StartSpan> { Arc::new(global::tracer_with_scope(scope())) })
 }
 
 /// A tracer for one request.
@@ -123,6 +149,8 @@ pub(crate) enum FoundTracer<'a> {
     Known(&'a dyn StartSpan),
     /// One that may be the API's no-op.
     Candidate(&'a GlobalTracer, Arc<dyn StartSpan>),
+    /// One that is there and has made no span yet: to be got when a span is wanted.
+    Near(&'a GlobalTracer),
 }
 
 impl FoundTracer<'_> {
@@ -132,11 +160,9 @@ impl FoundTracer<'_> {
         let Self::Candidate(global, tracer) = self else {
             return true;
         };
-        if !global.is_near.load(Ordering::Relaxed) {
-            let is_real = contain(|| !hands_back(tracer.as_ref())).unwrap_or(false);
-            global.is_near.store(is_real, Ordering::Relaxed);
-        }
-        global.is_near.load(Ordering::Relaxed)
+        let is_real = contain(|| !hands_back(tracer.as_ref())).unwrap_or(false);
+        global.is_near.store(is_real, Ordering::Relaxed);
+        is_real
     }
 
     /// Starts a span; `None` if the tracer makes none for this request, or panics.
@@ -148,19 +174,8 @@ impl FoundTracer<'_> {
     ) -> Option<Started> {
         match self {
             Self::Known(tracer) => contain(|| tracer.start(builder, parent, timeline))?.ok(),
-            Self::Candidate(global, tracer) => {
-                let started = contain(|| tracer.start(builder, parent, timeline))?;
-                match &started {
-                    // Another request may have been faster; its tracer is as good.
-                    Ok(_) => drop(global.found.set(Arc::clone(tracer))),
-                    Err(_) if global.is_near.load(Ordering::Relaxed) => {}
-                    Err(answer) => {
-                        let is_near = contain(|| !is_no_op(tracer.as_ref(), answer, parent))?;
-                        global.is_near.store(is_near, Ordering::Relaxed);
-                    }
-                }
-                started.ok()
-            }
+            Self::Candidate(global, tracer) => global.start(tracer, builder, parent, timeline),
+            Self::Near(global) => global.start(&global_tracer()?, builder, parent, timeline),
         }
     }
 }

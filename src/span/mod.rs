@@ -122,7 +122,7 @@ impl RequestSpan {
             self.over(None);
             return None;
         }
-        if delivery.owes_nothing() {
+        if delivery.owes_nothing() && self.slot.records() {
             self.whole_at = Some(timeline::now());
         }
         if self.slot.records() && sse::is_event_stream(&parts.headers) {

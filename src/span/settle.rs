@@ -48,7 +48,8 @@ impl RequestSpan {
             (
                 key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
                 self.time_to_first_byte
-                    .filter(|_| self.is_event_stream && self.config.journey_events),
+                    .filter(|_| self.is_event_stream && self.config.journey_events)
+                    .filter(|_| !self.is_refused()),
             ),
         ] {
             attributes.extend(time.map(|time| KeyValue::new(key, time.as_secs_f64())));

@@ -268,7 +268,7 @@ class Whole(Case):
         request, core = self.both(self.trace.wait_for(2))
         message = "the engine failed after 3 tokens"
         self.aborted(
-            request, "generation_error", "Error", ARRIVED, HANDOFF, FIRST, message=message
+            request, "generation_error", "Error", ARRIVED, HANDOFF, message=message
         )
         self.has(request, {"http.response.status_code": 500, "gen_ai.usage.output_tokens": 3})
         self.assertEqual((core["status"], core["description"]), ("Error", message))

@@ -9,7 +9,7 @@ use tower_api_span::{ApiSpanLayer, SpanHandle};
 use super::{event_stream, llm};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::Bytes;
-use crate::support::recorder::{Recorder, Seen, w3c};
+use crate::support::recorder::{Recorder, Seen, value, w3c};
 use crate::support::{answering, get, handle_of, poll_frame, read, ready, response};
 
 /// Serves `request` with a whole response, calling `handler` inside.
@@ -221,4 +221,32 @@ fn a_part_is_set_alone_and_the_others_do_not_show() {
         assert_eq!(span.outcome(), expected.outcome, "{case}");
         assert_eq!(has_first_response, expected.has_first_response, "{case}");
     }
+}
+
+#[test]
+fn finish_reasons_that_panic_never_end_or_say_nothing_are_bounded() {
+    let at = Recorder::new();
+    let mut service = answering(&at.layer(), |request| {
+        let handle = handle_of(&request);
+        let panics = std::iter::once_with(|| -> &str { std::panic::resume_unwind(Box::new("")) });
+        handle.gen_ai().finish_reasons(panics).finish_reasons([""]);
+        assert!(handle.is_recording());
+        if request.uri().path() == "/endless" {
+            handle.gen_ai().finish_reasons(std::iter::repeat("stop"));
+        }
+        response(200, ScriptedBody::full(0))
+    });
+    for path in ["/none", "/endless"] {
+        let request = http::Request::get(path).body(()).expect("a request");
+        drop(ready(service.call(request)));
+    }
+    let counts: Vec<_> = at
+        .spans()
+        .iter()
+        .map(|span| match value(span, "gen_ai.response.finish_reasons") {
+            Some(opentelemetry::Value::Array(opentelemetry::Array::String(all))) => all.len(),
+            other => usize::from(other.is_some()),
+        })
+        .collect();
+    assert_eq!(counts, [0, 128]);
 }
