@@ -249,8 +249,8 @@ impl ApiSpanLayer {
     /// Whether the request that the inner service gets carries the span's context in its headers, in
     /// place of the caller's; by default false. With it, a reverse proxy makes the spans of what is
     /// behind it children of its own, with no code. Baggage stays as it came, and so do all headers
-    /// without a span; of
-    /// a request that [`sample_rate`](Self::sample_rate) has sampled out they say so.
+    /// without a span; of a request that [`sample_rate`](Self::sample_rate) has sampled out they say
+    /// so.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().propagate_to_inner(true);

@@ -65,6 +65,7 @@ fn serve(layer: &ApiSpanLayer) -> Inside {
 #[derive(Clone, Debug, Default)]
 struct Unsampling {
     samples: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
     builds: Arc<AtomicUsize>,
     ends: Arc<AtomicUsize>,
 }
@@ -79,6 +80,7 @@ impl TracerProvider for Unsampling {
     type Tracer = Self;
 
     fn tracer_with_scope(&self, _: InstrumentationScope) -> Self {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         self.clone()
     }
 }
@@ -235,6 +237,7 @@ fn globals_are_set_late_and_are_found() {
     assert!(headers.contains_key("traceparent"));
 
     a_rate_holds_from_the_first_request();
+    requests_that_are_sampled_out_do_not_ask_again();
     a_provider_that_was_shut_down_is_replaced();
 }
 
@@ -265,6 +268,17 @@ fn a_rate_holds_from_the_first_request() {
         assert_eq!(is_sampled, Some(false), "request {request}");
     }
     assert!(exporter.get_finished_spans().expect("spans").is_empty());
+}
+
+/// What is sampled out by a rate costs no look at the global provider, once that is known to be there.
+fn requests_that_are_sampled_out_do_not_ask_again() {
+    let provider = Unsampling::default();
+    global::set_tracer_provider(provider.clone());
+    let layer = ApiSpanLayer::new().sample_rate(0.0);
+    for _ in 0..100 {
+        assert!(!serve(&layer).has_slot);
+    }
+    assert_eq!(provider.asked.load(Ordering::SeqCst), 1);
 }
 
 /// A provider that was shut down makes no spans, but it is no no-op either: the next one is found.
