@@ -1,0 +1,235 @@
+use super::*;
+
+const DROPPED_MIDWAY: End = End::Dropped {
+    stage: Stage::Midway,
+    past_deadline: false,
+};
+
+fn complete(code: Option<u8>) -> End {
+    End::Complete {
+        grpc_status: code.map(|code| GrpcStatus::new(GrpcCode::from(code), None)),
+    }
+}
+
+/// `DEPARTED`, or `reason` and what follows a slash is `error.type`.
+fn written(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Departed => "DEPARTED".to_owned(),
+        Outcome::Aborted(Aborted {
+            reason, error_type, ..
+        }) => match error_type {
+            Some(error_type) => format!("{reason}/{error_type}"),
+            None => (*reason).to_owned(),
+        },
+    }
+}
+
+#[test]
+fn an_http_status_decides_where_nothing_else_does() {
+    for (status, expected) in [
+        (100, "exception/100"),
+        (101, "DEPARTED"),
+        (103, "exception/103"),
+        (200, "DEPARTED"),
+        (204, "DEPARTED"),
+        (302, "DEPARTED"),
+        (304, "DEPARTED"),
+        (400, "validation_error"),
+        (401, "client_error"),
+        (404, "client_error"),
+        (412, "client_error"),
+        (413, "validation_error"),
+        (414, "validation_error"),
+        (415, "validation_error"),
+        (416, "client_error"),
+        (422, "validation_error"),
+        (429, "client_error"),
+        (431, "validation_error"),
+        (499, "client_error"),
+        (500, "exception/500"),
+        (503, "exception/503"),
+        (599, "exception/599"),
+        (999, "exception/999"),
+    ] {
+        let head = Head::new(
+            Method::GET,
+            Some(StatusCode::from_u16(status).expect("a status")),
+        );
+        assert_eq!(
+            written(&classify(&head, &complete(None), None)),
+            expected,
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn a_grpc_code_decides_where_nothing_else_does() {
+    let head = Head::new(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
+    for (code, expected) in [
+        (0, "DEPARTED"),
+        (1, "client_disconnect"),
+        (2, "exception/UNKNOWN"),
+        (3, "validation_error"),
+        (4, "exception/DEADLINE_EXCEEDED"),
+        (5, "client_error"),
+        (6, "client_error"),
+        (7, "client_error"),
+        (8, "client_error"),
+        (9, "validation_error"),
+        (10, "client_error"),
+        (11, "validation_error"),
+        (12, "exception/UNIMPLEMENTED"),
+        (13, "exception/INTERNAL"),
+        (14, "exception/UNAVAILABLE"),
+        (15, "exception/DATA_LOSS"),
+        (16, "client_error"),
+    ] {
+        assert_eq!(
+            written(&classify(&head, &complete(Some(code)), None)),
+            expected,
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_without_grpc_status() {
+    for (protocol, status, expected) in [
+        (Protocol::Grpc, 200, "exception/missing_grpc_status"),
+        (Protocol::Grpc, 404, "client_error"),
+        (Protocol::Grpc, 415, "validation_error"),
+        (Protocol::Grpc, 503, "exception/503"),
+        (Protocol::GrpcWeb, 200, "DEPARTED"),
+        (Protocol::GrpcWeb, 500, "exception/500"),
+    ] {
+        let status = StatusCode::from_u16(status).expect("a status");
+        let head = Head::new(Method::POST, Some(status)).with_protocol(protocol);
+        assert_eq!(
+            written(&classify(&head, &complete(None), None)),
+            expected,
+            "{protocol:?} {status}"
+        );
+    }
+}
+
+#[test]
+fn how_it_stopped_decides_before_the_status() {
+    let fails = Some("boom".to_owned());
+    let drop = |stage, past_deadline| End::Dropped {
+        stage,
+        past_deadline,
+    };
+    let (http, grpc) = (Protocol::Http, Protocol::Grpc);
+    for (protocol, end, expected) in [
+        (
+            http,
+            End::ServiceError {
+                message: fails.clone(),
+            },
+            "exception/exception",
+        ),
+        (
+            http,
+            End::BodyError { message: fails },
+            "exception/exception",
+        ),
+        (
+            http,
+            End::LengthMismatch {
+                declared: 2,
+                delivered: 1,
+            },
+            "length_mismatch/length_mismatch",
+        ),
+        (
+            http,
+            drop(Stage::BeforeHead, false),
+            "client_disconnect/client_disconnect",
+        ),
+        (
+            http,
+            drop(Stage::Unread, false),
+            "generator_exit/generator_exit",
+        ),
+        (
+            http,
+            drop(Stage::Midway, false),
+            "client_disconnect/client_disconnect",
+        ),
+        (grpc, drop(Stage::BeforeHead, false), "client_disconnect"),
+        (grpc, drop(Stage::Unread, false), "client_disconnect"),
+        (grpc, drop(Stage::Midway, false), "client_disconnect"),
+        (
+            grpc,
+            drop(Stage::BeforeHead, true),
+            "deadline_exceeded/DEADLINE_EXCEEDED",
+        ),
+        (
+            grpc,
+            drop(Stage::Midway, true),
+            "deadline_exceeded/DEADLINE_EXCEEDED",
+        ),
+        (http, End::Panicked, "panic/panic"),
+    ] {
+        let head = Head::new(Method::GET, Some(StatusCode::NOT_FOUND)).with_protocol(protocol);
+        assert_eq!(
+            written(&classify(&head, &end, None)),
+            expected,
+            "{protocol:?} {end:?}"
+        );
+    }
+}
+
+#[test]
+fn the_verdict_decides_before_all_but_a_panic() {
+    let head = Head::new(Method::GET, Some(StatusCode::INTERNAL_SERVER_ERROR));
+    let failed = End::BodyError { message: None };
+    for (end, reason, expected) in [
+        (
+            complete(None),
+            "generation_error",
+            "generation_error/generation_error",
+        ),
+        (failed, "quota", "quota/quota"),
+        (DROPPED_MIDWAY, "quota", "quota/quota"),
+        (complete(None), "validation_error", "validation_error"),
+        (complete(None), "client_error", "client_error"),
+        (complete(None), "", "exception/exception"),
+        (End::Panicked, "quota", "panic/panic"),
+    ] {
+        let verdict = Verdict::new(reason, None);
+        assert_eq!(
+            written(&classify(&head, &end, Some(&verdict))),
+            expected,
+            "{end:?} {reason}"
+        );
+    }
+}
+
+#[test]
+fn the_message_is_the_verdicts_the_errors_or_the_grpc_status() {
+    let head = Head::new(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
+    let message = |text: &str| Some(text.to_owned());
+    let failed = End::BodyError {
+        message: message("of the error"),
+    };
+    let refused = End::Complete {
+        grpc_status: Some(GrpcStatus::new(
+            GrpcCode::NOT_FOUND,
+            message("of the status"),
+        )),
+    };
+    let verdict = Verdict::new("quota", message("of the verdict"));
+    for (end, verdict, expected) in [
+        (&failed, None, message("of the error")),
+        (&refused, None, message("of the status")),
+        (&refused, Some(&verdict), message("of the verdict")),
+        (&DROPPED_MIDWAY, None, None),
+    ] {
+        let Outcome::Aborted(aborted) = classify(&head, end, verdict) else {
+            panic!("{end:?} is aborted");
+        };
+        assert_eq!(aborted.message, expected, "{end:?}");
+    }
+}

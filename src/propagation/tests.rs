@@ -1,0 +1,412 @@
+use http::HeaderValue;
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::propagation::TextMapCompositePropagator;
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::trace::{SpanId, TraceState};
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+
+use super::*;
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const VALID: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(*name, HeaderValue::from_str(value).expect("a value"));
+    }
+    headers
+}
+
+fn w3c() -> Propagation {
+    Propagation::Given(Arc::new(TextMapCompositePropagator::new(vec![
+        Box::new(TraceContextPropagator::new()),
+        Box::new(BaggagePropagator::new()),
+    ])))
+}
+
+impl Propagation {
+    fn extract_all(&self, headers: &HeaderMap, current: &Context) -> Option<Context> {
+        let extracted = self.extract(headers, current, Rate::ALL)?;
+        assert!(!extracted.is_sampled_out);
+        Some(extracted.context)
+    }
+}
+
+fn extracted(lines: &[(&'static str, &str)]) -> Option<SpanContext> {
+    let context = w3c().extract_all(&headers(lines), &Context::new())?;
+    context
+        .has_active_span()
+        .then(|| context.span().span_context().clone())
+}
+
+#[test]
+fn a_well_formed_traceparent_is_the_parent() {
+    let parent = extracted(&[("traceparent", VALID)]).expect("a parent");
+    assert_eq!(parent.trace_id().to_string(), TRACE);
+    assert!(parent.is_sampled() && parent.is_remote());
+}
+
+#[test]
+fn a_later_version_may_go_on() {
+    for (rule, value, taken) in [
+        (
+            "longer, after a dash",
+            format!("01{}-extra", &VALID[2..]),
+            true,
+        ),
+        ("as long as version 00", format!("cc{}", &VALID[2..]), true),
+        (
+            "longer without a dash",
+            format!("01{}extra", &VALID[2..]),
+            false,
+        ),
+    ] {
+        assert_eq!(
+            extracted(&[("traceparent", &value)]).is_some(),
+            taken,
+            "{rule}: {value}"
+        );
+    }
+}
+
+#[test]
+fn a_malformed_traceparent_starts_a_new_trace() {
+    let (trace, span) = (TRACE, "00f067aa0ba902b7");
+    for (rule, value) in [
+        ("empty", String::new()),
+        ("no fields", "nonsense".to_owned()),
+        ("version ff", format!("ff-{trace}-{span}-01")),
+        ("version of one digit", format!("0-{trace}-{span}-01")),
+        ("version no number", format!("0x-{trace}-{span}-01")),
+        ("version with a sign", format!("+0-{trace}-{span}-01")),
+        ("trace id of zeroes", format!("00-{:032}-{span}-01", 0)),
+        (
+            "trace id too short",
+            format!("00-{}-{span}-01", &trace[1..]),
+        ),
+        ("trace id too long", format!("00-0{trace}-{span}-01")),
+        (
+            "trace id in capitals",
+            format!("00-{}-{span}-01", trace.to_uppercase()),
+        ),
+        ("span id of zeroes", format!("00-{trace}-{:016}-01", 0)),
+        ("span id too short", format!("00-{trace}-{}-01", &span[1..])),
+        (
+            "span id in capitals",
+            format!("00-{trace}-{}-01", span.to_uppercase()),
+        ),
+        ("flags of one digit", format!("00-{trace}-{span}-1")),
+        ("flags no number", format!("00-{trace}-{span}-0x")),
+        ("no flags", format!("00-{trace}-{span}")),
+        ("version 00 that goes on", format!("{VALID}-extra")),
+        ("a trailing dash", format!("{VALID}-")),
+        ("a space before", format!(" {VALID}")),
+        ("a space after", format!("{VALID} ")),
+        ("two in one line", format!("{VALID},{VALID}")),
+        ("another separator", VALID.replace('-', "_")),
+    ] {
+        assert_eq!(
+            extracted(&[("traceparent", &value), ("tracestate", "a=1")]),
+            None,
+            "{rule}: {value}"
+        );
+    }
+}
+
+#[test]
+fn a_repeated_traceparent_starts_a_new_trace() {
+    assert_eq!(
+        extracted(&[("traceparent", VALID), ("traceparent", VALID)]),
+        None
+    );
+}
+
+#[test]
+fn several_lines_of_tracestate_are_one() {
+    let parent = extracted(&[
+        ("tracestate", "a=1"),
+        ("traceparent", VALID),
+        ("tracestate", "b=2,c=3"),
+    ])
+    .expect("a parent");
+    assert_eq!(parent.trace_state().header(), "a=1,b=2,c=3");
+}
+
+#[test]
+fn several_lines_of_baggage_are_one_and_flow_on_without_a_parent() {
+    let headers = headers(&[("baggage", "a=1"), ("baggage", "b=2")]);
+    let context = w3c()
+        .extract_all(&headers, &Context::new())
+        .expect("baggage");
+    assert!(!context.has_active_span());
+    assert_eq!(
+        context.baggage().get("a").map(ToString::to_string),
+        Some("1".to_owned())
+    );
+    assert_eq!(
+        context.baggage().get("b").map(ToString::to_string),
+        Some("2".to_owned())
+    );
+}
+
+#[test]
+fn what_is_in_the_current_context_flows_on() {
+    #[derive(Debug, PartialEq)]
+    struct Mine(u8);
+    let current = Context::new()
+        .with_value(Mine(7))
+        .with_telemetry_suppressed();
+    let context = w3c()
+        .extract_all(&headers(&[("traceparent", VALID)]), &current)
+        .expect("a parent");
+    assert_eq!(context.get(), Some(&Mine(7)));
+    assert!(context.is_telemetry_suppressed());
+}
+
+#[test]
+fn a_current_span_of_the_callers_trace_stays_the_parent() {
+    let span_context = |trace: &str| {
+        SpanContext::new(
+            TraceId::from_hex(trace).expect("a trace id"),
+            SpanId::from_hex("1111111111111111").expect("a span id"),
+            TraceFlags::SAMPLED,
+            false,
+            TraceState::NONE,
+        )
+    };
+    for (rule, trace, parent) in [
+        ("the caller's trace", TRACE, "1111111111111111"),
+        (
+            "another trace",
+            "11111111111111111111111111111111",
+            "00f067aa0ba902b7",
+        ),
+    ] {
+        let current = Context::new().with_remote_span_context(span_context(trace));
+        let context = w3c()
+            .extract_all(
+                &headers(&[("traceparent", VALID), ("baggage", "a=1")]),
+                &current,
+            )
+            .expect("a context");
+        assert_eq!(
+            context.span().span_context().span_id().to_string(),
+            parent,
+            "{rule}"
+        );
+        assert_eq!(context.baggage().len(), 1, "{rule}");
+    }
+}
+
+#[test]
+fn without_a_header_of_the_propagators_there_is_nothing_to_extract() {
+    assert!(
+        w3c()
+            .extract_all(&HeaderMap::new(), &Context::new())
+            .is_none()
+    );
+    assert!(
+        w3c()
+            .extract_all(&headers(&[("accept", "*/*")]), &Context::new())
+            .is_none()
+    );
+}
+
+#[test]
+fn a_propagator_that_panics_extracts_and_injects_nothing() {
+    #[derive(Debug)]
+    struct Panics;
+    impl TextMapPropagator for Panics {
+        fn inject_context(&self, _: &Context, _: &mut dyn Injector) {
+            panic!("inject");
+        }
+        fn extract_with_context(&self, _: &Context, _: &dyn Extractor) -> Context {
+            panic!("extract");
+        }
+        fn fields(&self) -> FieldIter<'_> {
+            panic!("fields");
+        }
+    }
+    let propagation = Propagation::Given(Arc::new(Panics));
+    let mut headers = headers(&[("traceparent", VALID)]);
+    assert!(propagation.extract_all(&headers, &Context::new()).is_none());
+    propagation.inject(&Context::new(), &mut headers);
+    assert_eq!(headers.len(), 1);
+}
+
+#[test]
+fn a_propagator_of_another_format_sees_its_headers_and_no_malformed_traceparent() {
+    #[derive(Debug)]
+    struct Sees(std::sync::Mutex<Vec<String>>, Vec<String>);
+    impl TextMapPropagator for Sees {
+        fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
+        fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+            assert_eq!(extractor.get("b3"), Some("0"));
+            assert_eq!(extractor.get("absent"), None);
+            let keys = extractor.keys().into_iter().map(str::to_owned);
+            self.0.lock().expect("not poisoned").extend(keys);
+            cx.clone()
+        }
+        fn fields(&self) -> FieldIter<'_> {
+            FieldIter::new(&self.1)
+        }
+    }
+    let sees = Arc::new(Sees(std::sync::Mutex::default(), vec!["b3".to_owned()]));
+    let context = Propagation::Given(sees.clone()).extract_all(
+        &headers(&[("b3", "0"), ("traceparent", "malformed")]),
+        &Context::new(),
+    );
+    assert!(context.is_some());
+    assert_eq!(*sees.0.lock().expect("not poisoned"), ["b3"]);
+}
+
+/// A propagator of one header, `trace-span`.
+#[derive(Debug)]
+struct OneHeader(Vec<String>);
+
+impl TextMapPropagator for OneHeader {
+    fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
+
+    fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
+        assert_eq!(extractor.get_all("b3").map(|all| all.len()), Some(2));
+        assert_eq!(extractor.get_all("absent"), None);
+        assert_eq!(extractor.get_all("tracestate"), None);
+        let (trace, span) = extractor
+            .get("b3")
+            .and_then(|b3| b3.split_once('-'))
+            .expect("b3");
+        cx.with_remote_span_context(SpanContext::new(
+            TraceId::from_hex(trace).expect("a trace id"),
+            SpanId::from_hex(span).expect("a span id"),
+            TraceFlags::SAMPLED,
+            true,
+            TraceState::NONE,
+        ))
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&self.0)
+    }
+}
+
+#[test]
+fn a_propagator_of_another_format_sees_all_lines_and_the_nearest_span_is_the_parent() {
+    let propagation = Propagation::Given(Arc::new(OneHeader(vec!["b3".to_owned()])));
+    let b3 = format!("{TRACE}-00f067aa0ba902b7");
+    let headers = headers(&[("b3", &b3), ("b3", "more"), ("tracestate", "a=1")]);
+    let extract = |current: &Context| {
+        let context = propagation
+            .extract_all(&headers, current)
+            .expect("a context");
+        context.span().span_context().span_id().to_string()
+    };
+    assert_eq!(extract(&Context::new()), "00f067aa0ba902b7");
+    for (trace, parent) in [
+        (TRACE, "1111111111111111"),
+        (&TRACE.replace('4', "5"), "00f067aa0ba902b7"),
+    ] {
+        let nearer = SpanContext::new(
+            TraceId::from_hex(trace).expect("a trace id"),
+            SpanId::from_hex("1111111111111111").expect("a span id"),
+            TraceFlags::SAMPLED,
+            false,
+            TraceState::NONE,
+        );
+        assert_eq!(
+            extract(&Context::new().with_remote_span_context(nearer)),
+            parent
+        );
+    }
+}
+
+#[test]
+fn a_parent_that_the_rate_does_not_keep_comes_without_its_flag() {
+    let unsampled = VALID.replace("-01", "-00");
+    for (rule, value, rate, is_sampled_out, is_sampled) in [
+        ("kept", VALID, 1.0, false, true),
+        ("not kept", VALID, 0.0, true, false),
+        ("unsampled anyway", &unsampled, 0.0, false, false),
+        (
+            "a later version",
+            &format!("01{}-extra", &VALID[2..]),
+            0.0,
+            true,
+            false,
+        ),
+    ] {
+        let headers = headers(&[("traceparent", value), ("tracestate", "a=1")]);
+        let extracted = w3c()
+            .extract(&headers, &Context::new(), Rate::new(rate))
+            .expect("a parent");
+        let span = extracted.context.span();
+        let caller = span.span_context();
+        assert_eq!(extracted.is_sampled_out, is_sampled_out, "{rule}");
+        assert_eq!(caller.is_sampled(), is_sampled, "{rule}");
+        assert_eq!(caller.trace_id().to_string(), TRACE, "{rule}");
+        assert_eq!(caller.trace_state().header(), "a=1", "{rule}");
+    }
+}
+
+#[test]
+fn headers_are_replaced_whole_and_nothing_empty_is_written() {
+    let from = headers(&[("traceparent", VALID)]);
+    let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
+    let mut to = headers(&[
+        ("traceparent", "another"),
+        ("traceparent", "and another"),
+        ("tracestate", "of=another"),
+        ("baggage", "of=another"),
+        ("accept", "*/*"),
+    ]);
+    w3c().replace(&context, &mut to);
+    let expected = [
+        ("accept", "*/*"),
+        ("traceparent", VALID),
+        ("baggage", "of=another"),
+    ];
+    assert_eq!(to, headers(&expected));
+    w3c().inject(&context, &mut to);
+    assert!(!to.contains_key("tracestate"));
+}
+
+#[test]
+fn where_no_global_propagator_is_set_w3c_is_written() {
+    for value in [VALID, &VALID.replace("-01", "-00")] {
+        let from = headers(&[("traceparent", value), ("tracestate", "a=1")]);
+        let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
+        let mut to = HeaderMap::new();
+        Propagation::Global.inject(&context, &mut to);
+        assert_eq!(to, from);
+    }
+    let mut to = HeaderMap::new();
+    Propagation::Global.inject(&Context::new(), &mut to);
+    assert!(to.is_empty());
+}
+
+#[test]
+fn a_parent_that_the_propagator_does_not_take_is_not_sampled_out_by() {
+    let baggage = Propagation::Given(Arc::new(BaggagePropagator::new()));
+    let headers = headers(&[("traceparent", VALID), ("baggage", "a=1")]);
+    let extracted = baggage
+        .extract(&headers, &Context::new(), Rate::new(0.0))
+        .expect("baggage");
+    assert!(!extracted.is_sampled_out && !extracted.context.has_active_span());
+}
+
+#[test]
+fn what_can_not_be_written_leaves_the_headers_as_they_are() {
+    let context = w3c()
+        .extract_all(&headers(&[("traceparent", VALID)]), &Context::new())
+        .expect("a parent");
+    let came = headers(&[("traceparent", "theirs"), ("baggage", "t=YQ==;p=%C3%A9")]);
+    let mut to = came.clone();
+    Propagation::Given(Arc::new(BaggagePropagator::new())).replace(&context, &mut to);
+    assert_eq!(to, came);
+    // The global one is not set: W3C is written, and the baggage stays as it came.
+    Propagation::Global.replace(&context, &mut to);
+    assert_eq!(
+        to,
+        headers(&[("traceparent", VALID), ("baggage", "t=YQ==;p=%C3%A9")])
+    );
+}
