@@ -14,7 +14,7 @@ use http_body_util::Full;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use tower::{BoxError, Service, ServiceBuilder, service_fn};
 use tower_api_span::{
-    Aborted, ApiSpan, ApiSpanLayer, End, GrpcCode, GrpcStatus, Head, Outcome, Protocol,
+    Aborted, ApiSpan, ApiSpanLayer, End, GenAi, GrpcCode, GrpcStatus, Head, Outcome, Protocol,
     ResponseBody, ResponseFuture, SpanHandle, Stage, Verdict,
 };
 use tower_http::catch_panic::CatchPanicLayer;
@@ -24,6 +24,7 @@ use tower_http::timeout::TimeoutLayer;
 
 assert_impl_all!(ApiSpanLayer: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(SpanHandle: Clone, Debug, Default, Send, Sync, Unpin);
+assert_impl_all!(GenAi<'static>: Copy, Debug, Send, Sync, Unpin);
 assert_impl_all!(Head: Clone, Debug, PartialEq, Send, Sync, Unpin);
 assert_impl_all!(End: Clone, Debug, PartialEq, Send, Sync, Unpin);
 assert_impl_all!(Stage: Copy, Debug, PartialEq, Send, Sync, Unpin);
