@@ -1,36 +1,77 @@
 //! Every setting and its default; no behaviour beyond asking them.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
 
-use http::{HeaderName, request};
+use http::{HeaderName, request, response};
+use opentelemetry::KeyValue;
 
 use crate::contain::contain;
+use crate::forwarded::ProxyHeaders;
+use crate::headers::{CapturedHeaders, SensitiveHeaders};
+use crate::hook::Hook;
+use crate::methods::{HttpMethods, RpcMethods};
 use crate::outcome::{End, Head, Outcome, Verdict, classify};
 use crate::propagation::Propagation;
+use crate::query::SensitiveParameters;
 use crate::sampling::Rate;
 use crate::tracer::TracerSource;
 
-pub(crate) type Filter = dyn Fn(&request::Parts) -> bool + Send + Sync;
+/// What is asked of a request.
+pub(crate) type OfRequest<T> = dyn Fn(&request::Parts) -> T + Send + Sync;
+/// What is asked of the head of a response.
+pub(crate) type OfResponse<T> = dyn Fn(&response::Parts) -> T + Send + Sync;
 pub(crate) type Classify = dyn Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync;
 
 /// The settings of a layer, shared by all services it makes.
 #[expect(clippy::struct_excessive_bools, reason = "settings are what they are")]
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) tracer: TracerSource,
     pub(crate) propagation: Propagation,
-    pub(crate) filter: Option<Arc<Filter>>,
-    pub(crate) classify: Option<Arc<Classify>>,
-    pub(crate) disconnect_is_error: bool,
+    pub(crate) filter: Hook<OfRequest<bool>>,
     pub(crate) rate: Rate,
+    pub(crate) public_endpoint: bool,
+    pub(crate) public_endpoint_fn: Hook<OfRequest<bool>>,
+    pub(crate) propagate_to_inner: bool,
+
     pub(crate) span_name: Option<Cow<'static, str>>,
+    pub(crate) span_name_fn: Hook<OfRequest<Option<Cow<'static, str>>>>,
+    pub(crate) route_fn: Hook<OfRequest<Option<Cow<'static, str>>>>,
+    pub(crate) http_methods: HttpMethods,
+    pub(crate) rpc_methods: RpcMethods,
+
+    pub(crate) trusted_proxies: usize,
+    pub(crate) proxy_headers: ProxyHeaders,
+    pub(crate) scheme: Option<Cow<'static, str>>,
+    pub(crate) peer_address_fn: Hook<OfRequest<Option<SocketAddr>>>,
+    pub(crate) local_address_fn: Hook<OfRequest<Option<SocketAddr>>>,
+    pub(crate) client_port: bool,
+
+    pub(crate) sensitive_parameters: SensitiveParameters,
+    pub(crate) sensitive_headers: SensitiveHeaders,
+    pub(crate) request_headers: Captured,
+    pub(crate) response_headers: Captured,
+    pub(crate) body_sizes: bool,
     pub(crate) request_id_header: Option<HeaderName>,
+    pub(crate) request_attributes: Hook<OfRequest<Vec<KeyValue>>>,
+    pub(crate) response_attributes: Hook<OfResponse<Vec<KeyValue>>>,
+
+    pub(crate) classify: Hook<Classify>,
+    pub(crate) disconnect_is_error: bool,
+
     pub(crate) stream_terminator: Option<Cow<'static, str>>,
     pub(crate) stream_errors: bool,
     pub(crate) journey_events: bool,
-    pub(crate) propagate_to_inner: bool,
+}
+
+/// The same headers under the keys of HTTP and of gRPC.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Captured {
+    pub(crate) http: CapturedHeaders,
+    pub(crate) rpc: CapturedHeaders,
+    /// gRPC sends metadata after the response, too.
+    pub(crate) rpc_trailers: CapturedHeaders,
 }
 
 impl Default for Config {
@@ -38,32 +79,74 @@ impl Default for Config {
         Self {
             tracer: TracerSource::global(),
             propagation: Propagation::Global,
-            filter: None,
-            classify: None,
-            disconnect_is_error: true,
+            filter: Hook::default(),
             rate: Rate::ALL,
+            public_endpoint: false,
+            public_endpoint_fn: Hook::default(),
+            propagate_to_inner: false,
             span_name: None,
+            span_name_fn: Hook::default(),
+            route_fn: Hook::default(),
+            http_methods: HttpMethods::listed(std::env::var(KNOWN_METHODS).ok().as_deref()),
+            rpc_methods: RpcMethods::All,
+            trusted_proxies: 0,
+            proxy_headers: ProxyHeaders::Either,
+            scheme: None,
+            peer_address_fn: Hook::default(),
+            local_address_fn: Hook::default(),
+            client_port: false,
+            sensitive_parameters: SensitiveParameters::default(),
+            sensitive_headers: SensitiveHeaders::default(),
+            request_headers: Captured::default(),
+            response_headers: Captured::default(),
+            body_sizes: false,
             request_id_header: None,
+            request_attributes: Hook::default(),
+            response_attributes: Hook::default(),
+            classify: Hook::default(),
+            disconnect_is_error: true,
             stream_terminator: None,
             stream_errors: false,
             journey_events: false,
-            propagate_to_inner: false,
         }
     }
 }
 
+/// The variable that the conventions have for the list of known methods.
+const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
+
 impl Config {
     /// Whether this request is traced. A filter that panics has not said no.
     pub(crate) fn lets_through(&self, parts: &request::Parts) -> bool {
-        match &self.filter {
+        match self.filter.get() {
             Some(filter) => contain(|| filter(parts)).unwrap_or(true),
             None => true,
         }
     }
 
+    /// Whether the caller of this request is a stranger. A function that panics has not said that it
+    /// is a friend.
+    pub(crate) fn is_public(&self, parts: &request::Parts) -> bool {
+        self.public_endpoint
+            || self
+                .public_endpoint_fn
+                .get()
+                .is_some_and(|is_public| contain(|| is_public(parts)).unwrap_or(true))
+    }
+
     /// Whether event streams are read as they pass.
     pub(crate) fn reads_streams(&self) -> bool {
         self.stream_terminator.is_some() || self.stream_errors
+    }
+
+    /// The name that the settings give this span, in place of the conventions'.
+    pub(crate) fn name(&self, parts: &request::Parts) -> Option<Cow<'static, str>> {
+        text_of(&self.span_name_fn, parts).or_else(|| self.span_name.clone())
+    }
+
+    /// The route that the settings give this request, in place of the framework's.
+    pub(crate) fn route(&self, parts: &request::Parts) -> Option<Cow<'static, str>> {
+        text_of(&self.route_fn, parts)
     }
 
     /// What an end means; `None` if the user's classification panics.
@@ -73,42 +156,18 @@ impl Config {
         end: &End,
         verdict: Option<&Verdict>,
     ) -> Option<Outcome> {
-        match &self.classify {
+        match self.classify.get() {
             Some(user) => contain(|| user(head, end, verdict)).map(Outcome::bounded),
             None => Some(classify(head, end, verdict)),
         }
     }
 }
 
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            tracer,
-            propagation,
-            filter,
-            classify,
-            disconnect_is_error,
-            rate,
-            span_name,
-            request_id_header,
-            stream_terminator,
-            stream_errors,
-            journey_events,
-            propagate_to_inner,
-        } = self;
-        f.debug_struct("Config")
-            .field("tracer", tracer)
-            .field("propagation", propagation)
-            .field("filter", &filter.is_some())
-            .field("classify", &classify.is_some())
-            .field("disconnect_is_error", disconnect_is_error)
-            .field("rate", rate)
-            .field("span_name", span_name)
-            .field("request_id_header", request_id_header)
-            .field("stream_terminator", stream_terminator)
-            .field("stream_errors", stream_errors)
-            .field("journey_events", journey_events)
-            .field("propagate_to_inner", propagate_to_inner)
-            .finish()
-    }
+/// What a function of the user's says; nothing if that is empty, or if it panics.
+fn text_of(
+    hook: &Hook<OfRequest<Option<Cow<'static, str>>>>,
+    parts: &request::Parts,
+) -> Option<Cow<'static, str>> {
+    let text = contain(|| hook.get()?(parts)).flatten()?;
+    Some(crate::text::cut_cow(text)).filter(|text| !text.is_empty())
 }

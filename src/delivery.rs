@@ -45,6 +45,11 @@ impl Delivery {
             .is_some_and(|declared| self.delivered >= declared)
     }
 
+    /// Bytes handed on.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     /// Once the body is over: the bytes declared and delivered, if they differ.
     pub(crate) fn mismatch(&self) -> Option<(u64, u64)> {
         self.declared

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 
-use crate::text::cut;
+use crate::text::{cut, hex};
 
 /// What is spoken on top of HTTP, by the request's content type.
 ///
@@ -231,12 +231,6 @@ fn percent_decoded(encoded: &[u8]) -> String {
         rest = if escaped.is_some() { &tail[2..] } else { tail };
     }
     cut(&String::from_utf8_lossy(&decoded)).to_owned()
-}
-
-/// The byte that two hexadecimal digits stand for.
-fn hex([high, low]: [u8; 2]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
 #[cfg(test)]

@@ -264,6 +264,11 @@ impl SpanHandle {
         }
     }
 
+    /// The slot behind this handle, for who watches the request's body.
+    pub(crate) fn slot(&self) -> Option<Arc<dyn Slot>> {
+        self.0.as_ref().map(|request| Arc::clone(&request.slot))
+    }
+
     fn tell(&self, f: impl FnOnce(&mut Told)) {
         if let Some(request) = &self.0 {
             request.slot.tell(f);

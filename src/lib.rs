@@ -113,18 +113,25 @@
 #![warn(clippy::unwrap_used)]
 
 mod attributes;
+mod authority;
 mod body;
 mod config;
 mod contain;
 mod delivery;
+mod forwarded;
 mod future;
 mod gen_ai;
 mod grpc;
 mod handle;
+mod headers;
+mod hook;
 mod inside;
 mod layer;
+mod methods;
 mod outcome;
 mod propagation;
+mod query;
+mod request_body;
 mod sampling;
 mod semconv;
 mod service;
@@ -136,12 +143,14 @@ mod timeline;
 mod tracer;
 
 pub use body::ResponseBody;
+pub use forwarded::ProxyHeaders;
 pub use future::ResponseFuture;
 pub use gen_ai::GenAi;
 pub use grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use handle::SpanHandle;
 pub use layer::ApiSpanLayer;
 pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
+pub use request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
 pub use service::ApiSpan;
 
 /// The README's example is a test like any other.

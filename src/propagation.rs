@@ -52,12 +52,14 @@ impl Propagation {
         contain(|| self.with(|propagator| extract(propagator, headers, current, rate))).flatten()
     }
 
-    /// Writes `context` into `headers` in place of what they say of another. Baggage is the caller's
-    /// own and stays as it came. If nothing can be written, the headers stay as they are.
-    pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap) {
+    /// Writes `context` into `headers` in place of what they say of another. If nothing can be
+    /// written, the headers stay as they are, but for baggage that is not to stay.
+    pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap, baggage: Baggage) {
         let mut written = self.written(context);
-        if headers.contains_key(BAGGAGE) {
-            written.remove(BAGGAGE);
+        match baggage {
+            Baggage::Callers if headers.contains_key(BAGGAGE) => drop(written.remove(BAGGAGE)),
+            Baggage::Callers => {}
+            Baggage::Own => drop(headers.remove(BAGGAGE)),
         }
         if written.is_empty() {
             return;
@@ -104,6 +106,15 @@ impl Propagation {
             }
         }
     }
+}
+
+/// Whose baggage the rewritten headers carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Baggage {
+    /// The caller's, as it came.
+    Callers,
+    /// That of the context, and not a stranger's.
+    Own,
 }
 
 impl fmt::Debug for Propagation {

@@ -11,14 +11,32 @@ pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The conventions' release that the keys below are taken from.
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
+pub(crate) const CLIENT_ADDRESS: &str = "client.address";
+pub(crate) const CLIENT_PORT: &str = "client.port";
 pub(crate) const ERROR_TYPE: &str = "error.type";
+pub(crate) const HTTP_REQUEST_BODY_SIZE: &str = "http.request.body.size";
+/// Followed by a dot and the name of a header.
+pub(crate) const HTTP_REQUEST_HEADER: &str = "http.request.header";
 pub(crate) const HTTP_REQUEST_METHOD: &str = "http.request.method";
 pub(crate) const HTTP_REQUEST_METHOD_ORIGINAL: &str = "http.request.method_original";
+pub(crate) const HTTP_RESPONSE_BODY_SIZE: &str = "http.response.body.size";
+/// Followed by a dot and the name of a header.
+pub(crate) const HTTP_RESPONSE_HEADER: &str = "http.response.header";
 pub(crate) const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
 pub(crate) const HTTP_ROUTE: &str = "http.route";
+pub(crate) const NETWORK_LOCAL_ADDRESS: &str = "network.local.address";
+pub(crate) const NETWORK_LOCAL_PORT: &str = "network.local.port";
+pub(crate) const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
+pub(crate) const NETWORK_PEER_PORT: &str = "network.peer.port";
 pub(crate) const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
 pub(crate) const RPC_METHOD: &str = "rpc.method";
 pub(crate) const RPC_METHOD_ORIGINAL: &str = "rpc.method_original";
+/// Followed by a dot and the name of a piece of metadata.
+pub(crate) const RPC_REQUEST_HEADER: &str = "rpc.request.header";
+/// Followed by a dot and the name of a piece of metadata sent before the response.
+pub(crate) const RPC_RESPONSE_HEADER: &str = "rpc.response.header";
+/// Followed by a dot and the name of a piece of metadata sent after the response.
+pub(crate) const RPC_RESPONSE_TRAILER: &str = "rpc.response.trailer";
 pub(crate) const RPC_STATUS_CODE: &str = "rpc.status_code";
 pub(crate) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
 pub(crate) const SERVER_ADDRESS: &str = "server.address";

@@ -6,6 +6,7 @@
 //! takes the span *out* of the slot before it writes and ends it.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -103,7 +104,12 @@ pub(crate) struct SpanSlot<S> {
     recording: bool,
     timeline: Timeline,
     open: Mutex<Option<Open<S>>>,
+    /// Bytes of the request's body that have passed; [`UNCOUNTED`] while nobody counts them.
+    request_bytes: AtomicU64,
 }
+
+/// Nobody has counted.
+const UNCOUNTED: u64 = u64::MAX;
 
 impl<S: Span> SpanSlot<S> {
     /// The span says itself what its ids are and whether it records; it is not asked again.
@@ -121,6 +127,7 @@ impl<S: Span> SpanSlot<S> {
                 span,
                 told: Told::default(),
             })),
+            request_bytes: AtomicU64::new(UNCOUNTED),
         }
     }
 
@@ -147,6 +154,12 @@ pub(crate) trait Slot: Send + Sync {
     /// Hands what was told and the time of now to `f`, unless the span has ended or does not
     /// record. To be called through `tell`.
     fn tell_mut(&self, f: &mut dyn FnMut(&mut Told, Instant));
+
+    /// Counts bytes of the request's body. Beside the lock, and no reason for the span to end later.
+    fn count_request_bytes(&self, bytes: u64);
+
+    /// Bytes of the request's body that were counted, if somebody does count them.
+    fn request_bytes(&self) -> Option<u64>;
 
     /// Takes the span out, lets `write` write to it, ends it and drops it. Each step is contained.
     /// It ends at `at` (`None`: now), or when the last thing was recorded if that is later; `write`
@@ -232,6 +245,18 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
             open.told.last = Some(now);
             f(&mut open.told, now);
         }
+    }
+
+    fn count_request_bytes(&self, bytes: u64) {
+        // The request has one body, which one thread polls at a time.
+        let counted = self.request_bytes().unwrap_or(0).saturating_add(bytes);
+        self.request_bytes
+            .store(counted.min(UNCOUNTED - 1), Ordering::Relaxed);
+    }
+
+    fn request_bytes(&self) -> Option<u64> {
+        let counted = self.request_bytes.load(Ordering::Relaxed);
+        (counted != UNCOUNTED).then_some(counted)
     }
 
     fn settle(

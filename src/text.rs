@@ -1,5 +1,6 @@
 //! Text of bounded length, from strangers.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use crate::contain::contain;
@@ -22,6 +23,23 @@ pub(crate) fn text(value: &dyn Display) -> Option<String> {
 /// `text` up to [`MAX_STRING`] bytes, cut between characters.
 pub(crate) fn cut(text: &str) -> &str {
     &text[..boundary(text, MAX_STRING)]
+}
+
+/// The same of text that may be owned.
+pub(crate) fn cut_cow(text: Cow<'static, str>) -> Cow<'static, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(cut(text)),
+        Cow::Owned(mut text) => {
+            text.truncate(boundary(&text, MAX_STRING));
+            Cow::Owned(text)
+        }
+    }
+}
+
+/// The byte that two hexadecimal digits stand for.
+pub(crate) fn hex([high, low]: [u8; 2]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
 /// The last boundary between characters of `text` that is not beyond `limit` bytes.

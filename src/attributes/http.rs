@@ -7,14 +7,24 @@ use http::{Method, StatusCode, Uri, Version, request};
 use opentelemetry::KeyValue;
 
 use super::{Attributes, StartKey, net, url};
-use crate::semconv::HTTP_RESPONSE_STATUS_CODE;
+use crate::config::Config;
+use crate::forwarded;
+use crate::methods::OTHER;
+use crate::semconv::{HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE};
 use crate::text::cut;
 
 /// Sets the attributes and returns the name: `{method} {route}`, or `{method}` where no route is
 /// known. Never the path, whose values are as many as clients can think of.
-pub(super) fn at_start(parts: &request::Parts, attributes: &mut Attributes) -> Cow<'static, str> {
-    let method = known(&parts.method);
-    attributes.set(StartKey::Method, method.unwrap_or("_OTHER"));
+pub(super) fn at_start(
+    parts: &request::Parts,
+    config: &Config,
+    attributes: &mut Attributes,
+) -> Cow<'static, str> {
+    let method = config.http_methods.known(&parts.method);
+    attributes.set(
+        StartKey::Method,
+        method.clone().unwrap_or(Cow::Borrowed(OTHER)),
+    );
     if method.is_none() {
         let original = cut(parts.method.as_str()).to_owned();
         attributes.set(StartKey::MethodOriginal, original);
@@ -22,10 +32,17 @@ pub(super) fn at_start(parts: &request::Parts, attributes: &mut Attributes) -> C
     let uri = uri(parts);
     attributes.set(StartKey::Path, cut(uri.path()).to_owned());
     if let Some(query) = uri.query() {
-        attributes.set(StartKey::Query, url::redacted(cut(query)).into_owned());
+        let query = config.sensitive_parameters.redacted(query);
+        attributes.set(StartKey::Query, query.into_owned());
     }
-    attributes.set(StartKey::Scheme, url::scheme(uri));
-    net::server(parts, attributes);
+    let hop = forwarded::hop(&parts.headers, config.trusted_proxies, config.proxy_headers);
+    let scheme = hop.proto.map(Cow::Borrowed);
+    let scheme = scheme.or_else(|| config.scheme.clone());
+    attributes.set(StartKey::Scheme, scheme.unwrap_or_else(|| url::scheme(uri)));
+    net::server(parts, &hop, attributes);
+    let peer = net::peer(parts, config);
+    net::client(peer, &hop, config.client_port, attributes);
+    net::connection(peer, net::local(parts, config), attributes);
     if let Some(version) = version(parts.version) {
         attributes.set(StartKey::ProtocolVersion, version);
     }
@@ -33,31 +50,35 @@ pub(super) fn at_start(parts: &request::Parts, attributes: &mut Attributes) -> C
         let agent = String::from_utf8_lossy(agent.as_bytes());
         attributes.set(StartKey::UserAgent, cut(&agent).to_owned());
     }
-    match route(parts) {
+    match route(parts, config) {
         Some(route) => {
-            attributes.set(StartKey::Route, cut(route).to_owned());
-            Cow::Owned(name(&parts.method, cut(route)))
+            let name = [method.as_deref().unwrap_or("HTTP"), &route].join(" ");
+            attributes.set(StartKey::Route, route);
+            Cow::Owned(name)
         }
-        None => Cow::Borrowed(method.unwrap_or("HTTP")),
+        None => method.unwrap_or(Cow::Borrowed("HTTP")),
     }
 }
 
-/// `{method} {route}`; a method that is not known is `HTTP` in names.
-pub(super) fn name(method: &Method, route: &str) -> String {
-    [known(method).unwrap_or("HTTP"), route].join(" ")
+/// The name of a request: `{method} {route}`, or `{method}`. A method that is not known is `HTTP` in
+/// names.
+pub(super) fn name(method: &Method, route: Option<&str>, config: &Config) -> Cow<'static, str> {
+    let method = config.http_methods.known(method);
+    let method = method.unwrap_or(Cow::Borrowed("HTTP"));
+    match route {
+        Some(route) => Cow::Owned([&method, route].join(" ")),
+        None => method,
+    }
+}
+
+/// The method of a request that was taken for gRPC's, which is always POST.
+pub(super) fn method(method: &Method, config: &Config) -> KeyValue {
+    let known = config.http_methods.known(method);
+    KeyValue::new(HTTP_REQUEST_METHOD, known.unwrap_or(Cow::Borrowed(OTHER)))
 }
 
 pub(super) fn status_code(status: StatusCode) -> KeyValue {
     KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()))
-}
-
-/// The methods of RFC 9110, RFC 5789 and RFC 10008. They are case-sensitive.
-fn known(method: &Method) -> Option<&'static str> {
-    [
-        "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
-    ]
-    .into_iter()
-    .find(|known| *known == method.as_str())
 }
 
 fn version(version: Version) -> Option<&'static str> {
@@ -83,9 +104,17 @@ fn uri(parts: &request::Parts) -> &Uri {
     &parts.uri
 }
 
-/// The template of the route: axum's `MatchedPath`, the whole path with nested routers.
+/// The template of the route: by the setting, else by the framework.
+fn route(parts: &request::Parts, config: &Config) -> Option<Cow<'static, str>> {
+    config.route(parts).or_else(|| {
+        let route = of_framework(parts).map(cut)?;
+        (!route.is_empty()).then(|| Cow::Owned(route.to_owned()))
+    })
+}
+
+/// axum's `MatchedPath`: the whole path with nested routers.
 #[cfg(feature = "axum")]
-fn route(parts: &request::Parts) -> Option<&str> {
+fn of_framework(parts: &request::Parts) -> Option<&str> {
     parts
         .extensions
         .get::<axum::extract::MatchedPath>()
@@ -93,7 +122,7 @@ fn route(parts: &request::Parts) -> Option<&str> {
 }
 
 #[cfg(not(feature = "axum"))]
-fn route(_: &request::Parts) -> Option<&str> {
+fn of_framework(_: &request::Parts) -> Option<&str> {
     None
 }
 

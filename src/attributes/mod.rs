@@ -7,9 +7,11 @@ mod url;
 
 use std::borrow::Cow;
 
-use ::http::{HeaderName, StatusCode, request};
-use opentelemetry::{KeyValue, Value};
+use ::http::{HeaderMap, StatusCode, request};
+use opentelemetry::{Key, KeyValue, Value};
 
+use crate::config::Config;
+use crate::contain::contain;
 use crate::grpc::{GrpcCode, Protocol};
 use crate::outcome::{Aborted, End, Head, Outcome};
 use crate::semconv as key;
@@ -23,33 +25,88 @@ const CAPACITY: usize = 20;
 #[derive(Debug)]
 pub(crate) struct AtStart {
     pub(crate) name: Cow<'static, str>,
+    /// The settings have named it: a route that is learnt later does not.
+    pub(crate) is_named: bool,
     pub(crate) attributes: Vec<KeyValue>,
     pub(crate) written: Written,
 }
 
 /// Name and attributes that are known before the inner service is called, when samplers see them.
-pub(crate) fn at_start(
-    parts: &request::Parts,
-    protocol: Protocol,
-    request_id_header: Option<&HeaderName>,
-) -> AtStart {
+///
+/// What the operator's function gives comes first and stands in place of what the layer would say.
+pub(crate) fn at_start(parts: &request::Parts, protocol: Protocol, config: &Config) -> AtStart {
+    let asked_for = config.request_headers.http.len() + config.response_headers.http.len();
     let mut attributes = Attributes {
-        list: Vec::with_capacity(CAPACITY),
-        written: Written(0),
+        list: Vec::with_capacity(CAPACITY + asked_for),
+        written: Written::default(),
     };
-    let name = match protocol {
-        Protocol::Http => http::at_start(parts, &mut attributes),
-        Protocol::Grpc | Protocol::GrpcWeb => rpc::at_start(parts, &mut attributes),
+    if let Some(given) = config.request_attributes.get() {
+        for attribute in contain(|| given(parts)).unwrap_or_default() {
+            attributes.add(attribute);
+        }
+    }
+    let captured = &config.request_headers;
+    let (name, captured) = match protocol {
+        Protocol::Http => (
+            http::at_start(parts, config, &mut attributes),
+            &captured.http,
+        ),
+        Protocol::Grpc | Protocol::GrpcWeb => {
+            (rpc::at_start(parts, config, &mut attributes), &captured.rpc)
+        }
     };
-    if let Some(id) = request_id_header.and_then(|name| parts.headers.get(name)) {
+    for attribute in captured.read(&parts.headers, &config.sensitive_headers) {
+        attributes.add(attribute);
+    }
+    let id_header = config.request_id_header.as_ref();
+    if let Some(id) = id_header.and_then(|name| parts.headers.get(name)) {
         let id = String::from_utf8_lossy(id.as_bytes());
         attributes.set(StartKey::RequestId, cut(&id).to_owned());
     }
+    let given = config.name(parts);
     AtStart {
-        name,
+        is_named: given.is_some(),
+        name: given.unwrap_or(name),
         attributes: attributes.list,
         written: attributes.written,
     }
+}
+
+/// Headers of a response that the settings ask for.
+pub(crate) fn of_response_headers(
+    headers: &HeaderMap,
+    protocol: Protocol,
+    config: &Config,
+) -> Vec<KeyValue> {
+    let captured = &config.response_headers;
+    let captured = match protocol {
+        Protocol::Http => &captured.http,
+        Protocol::Grpc | Protocol::GrpcWeb => &captured.rpc,
+    };
+    captured.read(headers, &config.sensitive_headers).collect()
+}
+
+/// Metadata after a gRPC response that the settings ask for.
+pub(crate) fn of_trailers(trailers: &HeaderMap, config: &Config) -> Vec<KeyValue> {
+    let captured = &config.response_headers.rpc_trailers;
+    captured.read(trailers, &config.sensitive_headers).collect()
+}
+
+/// Bytes of a body that passed.
+pub(crate) fn body_size(key: &'static str, bytes: u64) -> KeyValue {
+    KeyValue::new(key, i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+/// Name and method of a request that claimed to be gRPC's and was answered in plain HTTP: what it
+/// called itself is not for it to choose.
+pub(crate) fn of_no_call(head: &Head, config: &Config) -> (Cow<'static, str>, KeyValue) {
+    let name = http::name(&head.method, None, config);
+    (name, http::method(&head.method, config))
+}
+
+/// The name of a call of which the server says that it has no such method.
+pub(crate) fn of_unknown_call() -> Cow<'static, str> {
+    Cow::Borrowed(rpc::SYSTEM)
 }
 
 /// Attributes of the response, known with its head or its end.
@@ -95,10 +152,14 @@ pub(crate) fn is_of_end(key: &str) -> bool {
         )
 }
 
-/// The attribute and the name of a route that was learnt after the start.
-pub(crate) fn late_route(head: &Head, route: String) -> (String, KeyValue) {
+/// The name and the attribute of a route that was learnt after the start.
+pub(crate) fn late_route(
+    head: &Head,
+    route: String,
+    config: &Config,
+) -> (Cow<'static, str>, KeyValue) {
     (
-        http::name(&head.method, &route),
+        http::name(&head.method, Some(&route), config),
         KeyValue::new(key::HTTP_ROUTE, route),
     )
 }
@@ -110,30 +171,64 @@ struct Attributes {
 }
 
 impl Attributes {
-    /// Adds an attribute, unless its value is an empty string.
+    /// Adds an attribute of the layer's, unless its value is an empty string or its key is there.
     fn set(&mut self, key: StartKey, value: impl Into<Value>) {
         let value = value.into();
-        if matches!(&value, Value::String(text) if text.as_str().is_empty()) {
+        if is_empty(&value) || self.written.is_given(key.name()) {
             return;
         }
-        self.written.0 |= key.bit();
+        self.written.keys |= key.bit();
         self.list.push(KeyValue::new(key.name(), value));
     }
+
+    /// Adds an attribute of any key, unless that is there or is not for the start.
+    fn add(&mut self, attribute: KeyValue) {
+        let key = attribute.key.as_str();
+        let is_refused = key.is_empty() || is_empty(&attribute.value) || is_of_end(key);
+        if is_refused || self.written.has(key) || self.written.given.len() == MAX_GIVEN {
+            return;
+        }
+        self.written.given.push(attribute.key.clone());
+        self.list.push(attribute);
+    }
 }
+
+/// Whether a value says nothing.
+fn is_empty(value: &Value) -> bool {
+    matches!(value, Value::String(text) if text.as_str().is_empty())
+}
+
+/// How many attributes the settings may add; as many as the SDK keeps by default.
+const MAX_GIVEN: usize = 128;
 
 /// Which keys were written at the start.
 ///
 /// The tracer has the attributes by then, and writes a key that is set again a second time: what a
 /// handler sets is held against this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Written(u32);
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The layer's own, one bit each.
+    keys: u32,
+    /// Those that the settings have added.
+    given: Vec<Key>,
+}
 
 impl Written {
     /// Whether this key was written.
-    pub(crate) fn has(self, name: &str) -> bool {
-        StartKey::ALL
-            .iter()
-            .any(|key| self.0 & key.bit() != 0 && key.name() == name)
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let is_own = |key: &StartKey| self.keys & key.bit() != 0 && key.name() == name;
+        self.is_given(name) || StartKey::ALL.iter().any(is_own)
+    }
+
+    /// Leaves out what the settings have said at the start.
+    pub(crate) fn leave_out_given(&self, attributes: &mut Vec<KeyValue>) {
+        if !self.given.is_empty() {
+            attributes.retain(|attribute| !self.is_given(attribute.key.as_str()));
+        }
+    }
+
+    fn is_given(&self, name: &str) -> bool {
+        self.given.iter().any(|key| key.as_str() == name)
     }
 }
 
@@ -167,6 +262,12 @@ start_keys! {
     Route = key::HTTP_ROUTE,
     ServerAddress = key::SERVER_ADDRESS,
     ServerPort = key::SERVER_PORT,
+    ClientAddress = key::CLIENT_ADDRESS,
+    ClientPort = key::CLIENT_PORT,
+    PeerAddress = key::NETWORK_PEER_ADDRESS,
+    PeerPort = key::NETWORK_PEER_PORT,
+    LocalAddress = key::NETWORK_LOCAL_ADDRESS,
+    LocalPort = key::NETWORK_LOCAL_PORT,
     ProtocolVersion = key::NETWORK_PROTOCOL_VERSION,
     UserAgent = key::USER_AGENT_ORIGINAL,
     RequestId = key::GEN_AI_REQUEST_ID,
@@ -177,18 +278,28 @@ start_keys! {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::Arc;
+
     use ::http::Request;
 
     use super::*;
+    use crate::hook::Hook;
 
     /// The start of a request, its attributes as `key=value` in the order of their keys.
     pub(crate) fn started(request: Request<()>) -> (String, Vec<String>) {
+        started_with(request, |_| {})
+    }
+
+    /// The same with settings.
+    pub(crate) fn started_with(
+        request: Request<()>,
+        set: impl FnOnce(&mut Config),
+    ) -> (String, Vec<String>) {
+        let mut config = Config::default();
+        set(&mut config);
         let (parts, ()) = request.into_parts();
-        let start = at_start(
-            &parts,
-            crate::grpc::protocol_of_request(&parts.method, &parts.headers),
-            None,
-        );
+        let protocol = crate::grpc::protocol_of_request(&parts.method, &parts.headers);
+        let start = at_start(&parts, protocol, &config);
         let mut attributes: Vec<_> = start
             .attributes
             .iter()
@@ -201,7 +312,11 @@ pub(crate) mod tests {
     #[test]
     fn what_was_written_is_known_and_nothing_else() {
         let (parts, ()) = Request::get("/p").body(()).expect("a request").into_parts();
-        let start = at_start(&parts, Protocol::Http, None);
+        let config = Config {
+            request_attributes: Hook::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
+            ..Config::default()
+        };
+        let start = at_start(&parts, Protocol::Http, &config);
         for attribute in &start.attributes {
             assert!(
                 start.written.has(attribute.key.as_str()),
@@ -209,20 +324,73 @@ pub(crate) mod tests {
                 attribute.key
             );
         }
+        assert!(start.written.has("given"));
         for absent in [key::URL_QUERY, key::HTTP_ROUTE, key::RPC_METHOD, "mine", ""] {
             assert!(!start.written.has(absent), "{absent}");
         }
     }
 
     #[test]
+    fn what_the_operator_gives_stands_in_place_of_the_layers() {
+        let request = || Request::get("/users/ann").body(()).expect("a request");
+        let (_, attributes) = started_with(request(), |config| {
+            config.request_attributes = Hook::new(Arc::new(|_| {
+                vec![
+                    KeyValue::new("url.path", "/users/…"),
+                    KeyValue::new("url.path", "/twice"),
+                    KeyValue::new("empty", ""),
+                    KeyValue::new("", "no key"),
+                    KeyValue::new("error.type", "of the end"),
+                    KeyValue::new("api.outcome", "of the end"),
+                    KeyValue::new("shard", 7),
+                ]
+            }));
+        });
+        assert_eq!(
+            attributes,
+            [
+                "http.request.method=GET",
+                "network.protocol.version=1.1",
+                "shard=7",
+                "url.path=/users/…",
+                "url.scheme=http",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_operator_who_gives_no_end_of_attributes_gives_128() {
+        let request = Request::get("/").body(()).expect("a request");
+        let (_, attributes) = started_with(request, |config| {
+            config.request_attributes = Hook::new(Arc::new(|_| {
+                let many = 0..1_000;
+                many.map(|n| KeyValue::new(format!("given.{n}"), n))
+                    .collect()
+            }));
+        });
+        let given = attributes.iter().filter(|text| text.starts_with("given."));
+        assert_eq!(given.count(), MAX_GIVEN);
+        assert!(attributes.contains(&"http.request.method=GET".to_owned()));
+    }
+
+    #[test]
     fn the_attributes_of_start_and_end_fit_without_growing() {
-        assert!(StartKey::ALL.len() < CAPACITY);
-        let (parts, ()) = Request::get("http://h:1/p?q")
+        let (parts, ()) = Request::builder()
+            .method("FOO")
+            .uri("http://h:1/p?q")
             .header("user-agent", "u")
             .body(())
             .expect("a request")
             .into_parts();
-        let start = at_start(&parts, Protocol::Http, None);
+        let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 1));
+        let config = Config {
+            peer_address_fn: Hook::new(Arc::new(move |_| Some(peer))),
+            route_fn: Hook::new(Arc::new(|_| Some("/p".into()))),
+            ..Config::default()
+        };
+        let start = at_start(&parts, Protocol::Http, &config);
+        // Seven of the end: status, two times, outcome, reason, type of error, one more time.
+        assert_eq!(start.attributes.len() + 7, CAPACITY);
         assert_eq!(start.attributes.capacity(), CAPACITY);
     }
 }

@@ -5,31 +5,40 @@ use std::borrow::Cow;
 use http::request;
 
 use super::{Attributes, StartKey, net};
+use crate::config::Config;
+use crate::forwarded::Hop;
 use crate::grpc::GrpcCode;
+use crate::methods::OTHER;
 use crate::outcome::End;
 use crate::text::cut;
 
-/// Sets the attributes and returns the name: `service/method`, or `grpc` where the path is none.
-pub(super) fn at_start(parts: &request::Parts, attributes: &mut Attributes) -> Cow<'static, str> {
-    attributes.set(StartKey::RpcSystem, "grpc");
-    net::server(parts, attributes);
-    let Some(method) = method(parts.uri.path()) else {
-        let original = cut(parts.uri.path()).to_owned();
-        attributes.set(StartKey::RpcMethod, "_OTHER");
+/// Sets the attributes and returns the name: `service/method`, or `grpc` where the path is none that
+/// is known.
+pub(super) fn at_start(
+    parts: &request::Parts,
+    config: &Config,
+    attributes: &mut Attributes,
+) -> Cow<'static, str> {
+    attributes.set(StartKey::RpcSystem, SYSTEM);
+    // Of `:authority` alone, say the conventions.
+    net::server(parts, &Hop::default(), attributes);
+    let peer = net::peer(parts, config);
+    net::connection(peer, net::local(parts, config), attributes);
+    let Some(method) = config.rpc_methods.known(parts.uri.path()) else {
+        let path = parts.uri.path();
+        let original = path.strip_prefix('/').filter(|rest| !rest.is_empty());
+        let original = cut(original.unwrap_or(path)).to_owned();
+        attributes.set(StartKey::RpcMethod, OTHER);
         attributes.set(StartKey::RpcMethodOriginal, original);
-        return Cow::Borrowed("grpc");
+        return Cow::Borrowed(SYSTEM);
     };
     let method = cut(method).to_owned();
     attributes.set(StartKey::RpcMethod, method.clone());
     Cow::Owned(method)
 }
 
-/// `service/method` in a path of that form.
-fn method(path: &str) -> Option<&str> {
-    let path = path.strip_prefix('/')?;
-    let (service, method) = path.split_once('/')?;
-    (!service.is_empty() && !method.is_empty() && !method.contains('/')).then_some(path)
-}
+/// What `rpc.system.name` says, and the name of a call whose method is not known.
+pub(super) const SYSTEM: &str = "grpc";
 
 /// The code that the call ended with, where it is known: the one that was sent, or what gRPC calls
 /// a call that stopped without one.
@@ -52,7 +61,7 @@ pub(super) fn status_code(end: &End) -> Option<GrpcCode> {
 mod tests {
     use http::{Request, Version};
 
-    use super::super::tests::started;
+    use super::super::tests::{started, started_with};
 
     #[test]
     fn a_call() {
@@ -78,7 +87,14 @@ mod tests {
 
     #[test]
     fn a_path_that_is_no_method_is_other_and_grpc_in_the_name() {
-        for path in ["/", "/a", "/a/", "//b", "/a/b/c", "*"] {
+        for (path, original) in [
+            ("/", "/"),
+            ("/a", "a"),
+            ("/a/", "a/"),
+            ("//b", "/b"),
+            ("/a/b/c", "a/b/c"),
+            ("*", "*"),
+        ] {
             let request = Request::post(path).header("content-type", "application/grpc+proto");
             let (name, attributes) = started(request.body(()).expect("a request"));
             assert_eq!(name, "grpc", "{path}");
@@ -86,9 +102,30 @@ mod tests {
                 attributes[..2],
                 [
                     "rpc.method=_OTHER".to_owned(),
-                    format!("rpc.method_original={path}")
+                    format!("rpc.method_original={original}")
                 ]
             );
+        }
+    }
+
+    #[test]
+    fn a_method_that_is_not_on_the_list_is_other() {
+        for (path, name, expected) in [
+            ("/a.A/One", "a.A/One", &["rpc.method=a.A/One"][..]),
+            (
+                "/a.A/Two",
+                "grpc",
+                &["rpc.method=_OTHER", "rpc.method_original=a.A/Two"],
+            ),
+        ] {
+            let request = Request::post(path).header("content-type", "application/grpc");
+            let request = request.body(()).expect("a request");
+            let (span_name, attributes) = started_with(request, |config| {
+                config.rpc_methods = crate::methods::RpcMethods::given(["a.A/One"]);
+            });
+            assert_eq!(span_name, name);
+            assert_eq!(attributes[..attributes.len() - 1], *expected);
+            assert_eq!(attributes[attributes.len() - 1], "rpc.system.name=grpc");
         }
     }
 }

@@ -359,7 +359,7 @@ fn headers_are_replaced_whole_and_nothing_empty_is_written() {
         ("baggage", "of=another"),
         ("accept", "*/*"),
     ]);
-    w3c().replace(&context, &mut to);
+    w3c().replace(&context, &mut to, Baggage::Callers);
     let expected = [
         ("accept", "*/*"),
         ("traceparent", VALID),
@@ -401,12 +401,29 @@ fn what_can_not_be_written_leaves_the_headers_as_they_are() {
         .expect("a parent");
     let came = headers(&[("traceparent", "theirs"), ("baggage", "t=YQ==;p=%C3%A9")]);
     let mut to = came.clone();
-    Propagation::Given(Arc::new(BaggagePropagator::new())).replace(&context, &mut to);
+    Propagation::Given(Arc::new(BaggagePropagator::new())).replace(
+        &context,
+        &mut to,
+        Baggage::Callers,
+    );
     assert_eq!(to, came);
     // The global one is not set: W3C is written, and the baggage stays as it came.
-    Propagation::Global.replace(&context, &mut to);
+    Propagation::Global.replace(&context, &mut to, Baggage::Callers);
     assert_eq!(
         to,
         headers(&[("traceparent", VALID), ("baggage", "t=YQ==;p=%C3%A9")])
     );
+}
+
+#[test]
+fn a_strangers_baggage_is_taken_out_of_rewritten_headers() {
+    let from = headers(&[("traceparent", VALID)]);
+    let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
+    let mut to = headers(&[("baggage", "evil=1"), ("traceparent", "theirs")]);
+    w3c().replace(&context, &mut to, Baggage::Own);
+    assert_eq!(to, from);
+    let own = context.with_baggage([opentelemetry::KeyValue::new("mine", "2")]);
+    let mut to = headers(&[("baggage", "evil=1")]);
+    w3c().replace(&own, &mut to, Baggage::Own);
+    assert_eq!(to["baggage"], "mine=2");
 }

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use http::{HeaderMap, response};
+use opentelemetry::KeyValue;
 
-use crate::attributes::Written;
+use crate::attributes::{self, Written};
 use crate::config::Config;
+use crate::contain::contain;
 use crate::delivery::{Delivery, declared_length, has_no_body};
 use crate::grpc::{self, GrpcStatus, Protocol};
 use crate::outcome::{self, End, Head, Stage, Verdict};
@@ -33,8 +35,10 @@ pub(crate) struct RequestSpan {
     config: Arc<Config>,
     timeline: Timeline,
     written: Written,
-    /// The request is named and described as HTTP, whatever it is answered with.
-    is_http: bool,
+    /// The settings have named it.
+    is_named: bool,
+    /// What the request was taken for and is described as, whatever it is answered with.
+    protocol: Protocol,
     head: Head,
     /// How long a gRPC caller waits.
     timeout: Option<Duration>,
@@ -46,6 +50,10 @@ pub(crate) struct RequestSpan {
     time_to_first_byte: Option<Duration>,
     /// When the last frame was handed on, if nothing was owed any more after it.
     whole_at: Option<Instant>,
+    /// The request's Content-Length, if somebody wants to know.
+    request_length: Option<u64>,
+    /// What the settings want to know of the response's head and trailers.
+    captured: Vec<KeyValue>,
     is_event_stream: bool,
     /// The reader of an event stream in which something is looked for.
     stream: Option<EventStream>,
@@ -106,6 +114,7 @@ impl RequestSpan {
         }
         if self.slot.records() {
             self.time_to_head = Some(self.timeline.since_start(timeline::now()));
+            self.describe(parts);
         }
         if has_no_body(&self.head.method, parts.status) {
             let grpc_status = self.grpc_status.take();
@@ -132,6 +141,21 @@ impl RequestSpan {
             }
         }
         Some(self)
+    }
+
+    /// Takes down what the settings want to know of a head.
+    fn describe(&mut self, parts: &response::Parts) {
+        // By what the request is described as: one span is not described in two languages.
+        let headers = &parts.headers;
+        self.captured = attributes::of_response_headers(headers, self.protocol, &self.config);
+        if let Some(given) = self.config.response_attributes.get() {
+            let given = contain(|| given(parts)).unwrap_or_default();
+            self.slot.tell(|told| {
+                for attribute in given {
+                    told.attribute(attribute);
+                }
+            });
+        }
     }
 
     /// The body is about to be polled.
@@ -211,6 +235,10 @@ impl RequestSpan {
             self.whole_at = None;
             if self.head.protocol != Protocol::Http {
                 self.grpc_status = GrpcStatus::from_headers(trailers).or(self.grpc_status.take());
+            }
+            if self.protocol != Protocol::Http && self.slot.records() {
+                let captured = attributes::of_trailers(trailers, &self.config);
+                self.captured.extend(captured);
             }
         }
         let end = self.end_of_body();

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use http::request;
 use opentelemetry::Context;
-use opentelemetry::trace::{Event, SpanBuilder, SpanKind};
+use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 
 use super::RequestSpan;
 use crate::attributes::{self, AtStart};
 use crate::config::Config;
 use crate::contain::contain;
+use crate::delivery::declared_length;
 use crate::grpc::{self, Protocol};
 use crate::handle::SpanHandle;
 use crate::outcome::Head;
-use crate::propagation::Extracted;
+use crate::propagation::{Baggage, Extracted};
 use crate::sampling::Rate;
 use crate::semconv as key;
 use crate::timeline::Timeline;
@@ -38,6 +39,52 @@ impl Opened {
     }
 }
 
+/// What is made of the context that came with a request.
+#[derive(Default)]
+struct Caller {
+    /// What flows on in place of what is current, if anything did come.
+    context: Option<Context>,
+    /// The caller's sampled flag was taken away, because of the rate.
+    is_sampled_out: bool,
+    /// Of a stranger no more is kept than who it was.
+    link: Option<SpanContext>,
+}
+
+impl Caller {
+    fn of(
+        config: &Config,
+        parts: &request::Parts,
+        current: &Context,
+        rate: Rate,
+        is_public: bool,
+    ) -> Self {
+        // A stranger's sampling decides nothing here.
+        let rate = if is_public { Rate::ALL } else { rate };
+        let extracted = config.propagation.extract(&parts.headers, current, rate);
+        let Some(Extracted {
+            context,
+            is_sampled_out,
+        }) = extracted
+        else {
+            return Self::default();
+        };
+        if !is_public {
+            return Self {
+                context: Some(context),
+                is_sampled_out,
+                link: None,
+            };
+        }
+        let span = context.span();
+        let caller = span.span_context();
+        let is_current = caller.span_id() == current.span().span_context().span_id();
+        Self {
+            link: (caller.is_valid() && !is_current).then(|| caller.clone()),
+            ..Self::default()
+        }
+    }
+}
+
 impl RequestSpan {
     /// Starts the span of a request and puts its handle into the request's extensions. Whatever
     /// fails in here, the request goes on.
@@ -48,16 +95,19 @@ impl RequestSpan {
         let tracer = tracer.filter(|tracer| config.rate.keeps_all() || tracer.is_real());
         // Without a tracer there is nothing to sample, and the caller's word stands.
         let rate = tracer.as_ref().map_or(Rate::ALL, |_| config.rate);
-        let caller = config.propagation.extract(&parts.headers, &current, rate);
-        let (mut caller, is_sampled_out) = match caller {
-            Some(Extracted {
-                context,
-                is_sampled_out,
-            }) => (Some(context), is_sampled_out),
-            None => (None, false),
-        };
+        let is_public = config.is_public(parts);
+        let Caller {
+            context: mut caller,
+            is_sampled_out,
+            link,
+        } = Caller::of(config, parts, &current, rate, is_public);
         let Some(tracer) = tracer else {
             return Opened::without_span(caller);
+        };
+        let baggage = if is_public {
+            Baggage::Own
+        } else {
+            Baggage::Callers
         };
         let parent = caller.as_ref().unwrap_or(&current);
         if is_sampled_out || !rate.keeps_all() {
@@ -66,15 +116,17 @@ impl RequestSpan {
             if is_sampled_out || without_flag.is_some() {
                 caller = without_flag.or(caller);
                 if let Some(context) = caller.as_ref().filter(|_| config.propagate_to_inner) {
-                    config.propagation.replace(context, &mut parts.headers);
+                    let headers = &mut parts.headers;
+                    config.propagation.replace(context, headers, baggage);
                 }
                 return Opened::without_span(caller);
             }
         }
-        match contain(|| Self::start(config, parts, parent, &tracer)).flatten() {
+        match contain(|| Self::start(config, parts, parent, link, &tracer)).flatten() {
             Some((span, context)) => {
                 if config.propagate_to_inner {
-                    config.propagation.replace(&context, &mut parts.headers);
+                    let headers = &mut parts.headers;
+                    config.propagation.replace(&context, headers, baggage);
                 }
                 Opened {
                     context: Some(context),
@@ -89,16 +141,17 @@ impl RequestSpan {
         config: &Arc<Config>,
         parts: &mut request::Parts,
         parent: &Context,
+        link: Option<SpanContext>,
         tracer: &FoundTracer<'_>,
     ) -> Option<(Self, Context)> {
         let timeline = Timeline::start();
         let protocol = grpc::protocol_of_request(&parts.method, &parts.headers);
         let AtStart {
             name,
+            is_named,
             attributes,
             written,
-        } = attributes::at_start(parts, protocol, config.request_id_header.as_ref());
-        let name = config.span_name.clone().unwrap_or(name);
+        } = attributes::at_start(parts, protocol, config);
         let mut builder = SpanBuilder::from_name(name)
             .with_kind(SpanKind::Server)
             .with_start_time(timeline.started());
@@ -112,13 +165,15 @@ impl RequestSpan {
             0,
         ));
         builder.events = Some(events);
+        builder.links = link.map(|caller| vec![Link::with_context(caller)]);
         let started = tracer.start(builder, parent, timeline)?;
         let span = Self {
             slot: Arc::clone(&started.slot),
             config: Arc::clone(config),
             timeline,
             written,
-            is_http: protocol == Protocol::Http,
+            is_named,
+            protocol,
             head: Head::new(parts.method.clone(), None).with_protocol(protocol),
             timeout: match protocol {
                 Protocol::Http => None,
@@ -129,6 +184,11 @@ impl RequestSpan {
             time_to_head: None,
             time_to_first_byte: None,
             whole_at: None,
+            request_length: match protocol {
+                Protocol::Http if config.body_sizes => declared_length(&parts.headers, None),
+                _ => None,
+            },
+            captured: Vec::new(),
             is_event_stream: false,
             stream: None,
             end: None,

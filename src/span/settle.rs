@@ -1,5 +1,6 @@
 //! What is written at the end: what was told, what is known, and the outcome.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
@@ -9,6 +10,7 @@ use opentelemetry::trace::Status;
 use super::RequestSpan;
 use crate::attributes;
 use crate::contain::contain;
+use crate::grpc::{GrpcCode, GrpcStatus, Protocol};
 use crate::outcome::{Aborted, End, Outcome};
 use crate::semconv as key;
 use crate::slot::{Told, has_key};
@@ -63,17 +65,12 @@ impl RequestSpan {
         if let Some(outcome) = &outcome {
             attributes::of_outcome(outcome, &mut attributes);
         }
-        let mut name = told.name;
-        if let Some(route) = told.route
-            && self.is_http
-            && !self.written.has(key::HTTP_ROUTE)
-        {
-            let (of_route, attribute) = attributes::late_route(&self.head, route);
-            attributes.push(attribute);
-            if self.config.span_name.is_none() {
-                name.get_or_insert(of_route.into());
-            }
+        if self.config.body_sizes && self.protocol == Protocol::Http {
+            attributes.extend(self.body_sizes());
         }
+        let name = self.late_name(told.name, told.route, end, &mut attributes);
+        attributes.extend_from_slice(&self.captured);
+        self.written.leave_out_given(&mut attributes);
         for attribute in told.attributes {
             let key = attribute.key.as_str();
             let is_layers = self.written.has(key) || attributes::is_of_end(key);
@@ -91,6 +88,67 @@ impl RequestSpan {
             write_outcome(span, outcome, at);
         }
     }
+
+    /// Bytes of the request and of the response.
+    fn body_sizes(&self) -> impl Iterator<Item = KeyValue> {
+        let request = self.slot.request_bytes().or(self.request_length);
+        let response = match (&self.delivery, self.head.status) {
+            (Some(delivery), _) => Some(delivery.delivered()),
+            // There was a head and can be no body.
+            (None, status) => status.map(|_| 0),
+        };
+        [
+            (key::HTTP_REQUEST_BODY_SIZE, request),
+            (key::HTTP_RESPONSE_BODY_SIZE, response),
+        ]
+        .into_iter()
+        .filter_map(|(key, bytes)| Some(attributes::body_size(key, bytes?)))
+    }
+
+    /// The name, if the end knows a better one than the start: the handler's, or that of a route that
+    /// was learnt later. And of what the client called a gRPC method, but the server knows to be none,
+    /// no name is made.
+    fn late_name(
+        &self,
+        told: Option<Cow<'static, str>>,
+        route: Option<String>,
+        end: &End,
+        attributes: &mut Vec<KeyValue>,
+    ) -> Option<Cow<'static, str>> {
+        let is_call = self.protocol != Protocol::Http;
+        let mut better = None;
+        if is_call && self.head.protocol == Protocol::Http {
+            let (name, method) = attributes::of_no_call(&self.head, &self.config);
+            if !self.written.has(method.key.as_str()) {
+                attributes.push(method);
+            }
+            better = Some(name);
+        } else if is_call && is_unimplemented(end) && !self.config.rpc_methods.are_given() {
+            better = Some(attributes::of_unknown_call());
+        }
+        if let Some(route) = route
+            && self.head.protocol == Protocol::Http
+            && !self.written.has(key::HTTP_ROUTE)
+        {
+            let (name, attribute) = attributes::late_route(&self.head, route, &self.config);
+            attributes.push(attribute);
+            better = Some(name);
+        }
+        told.or_else(|| better.filter(|_| !self.is_named))
+    }
+}
+
+/// Whether a gRPC server has said that it has no such method.
+fn is_unimplemented(end: &End) -> bool {
+    matches!(
+        end,
+        End::Complete {
+            grpc_status: Some(GrpcStatus {
+                code: GrpcCode::UNIMPLEMENTED,
+                ..
+            })
+        }
+    )
 }
 
 /// The status, once, and the terminal event, last.

@@ -2,16 +2,18 @@
 
 use axum::Router;
 use axum::routing::{get as route_get, post as route_post};
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use opentelemetry::KeyValue;
-use tower::ServiceExt as _;
+use tower::{Service as _, ServiceExt as _};
 use tower_api_span::SpanHandle;
 use tower_layer::Layer as _;
 
 use super::{said, serve};
-use crate::support::grpc;
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::Data;
 use crate::support::recorder::{Recorder, Seen};
+use crate::support::{answering, grpc, handle_of, ready, response};
 
 #[test]
 fn a_route_is_told_and_is_in_the_name() {
@@ -51,12 +53,31 @@ fn a_route_is_told_and_its_attribute_is_there_once() {
 #[test]
 fn a_route_is_told_of_a_grpc_call_and_its_name_stays() {
     let at = Recorder::new();
-    serve(&at.layer(), grpc(), 200, |handle| {
-        handle.set_route("/x/{id}");
+    let mut service = answering(&at.layer(), |request| {
+        handle_of(&request).set_route("/x/{id}");
+        let mut response = response(200, ScriptedBody::new([Data(3)]));
+        let headers = response.headers_mut();
+        headers.insert("grpc-status", HeaderValue::from_static("0"));
+        response
     });
+    drop(ready(service.call(grpc())));
     let span = at.only();
     assert_eq!(span.0.name, "pkg.Service/Method");
     assert_eq!(span.attribute("http.route"), None);
+}
+
+#[test]
+fn what_claims_to_be_a_grpc_call_is_answered_in_plain_http_and_named_as_that() {
+    for (route, name) in [("", "POST"), ("/x/{id}", "POST /x/{id}")] {
+        let at = Recorder::new();
+        serve(&at.layer(), grpc(), 404, |handle| handle.set_route(route));
+        let span = at.only();
+        assert_eq!(span.0.name, name);
+        let method = span.attribute("http.request.method");
+        assert_eq!(method.as_deref(), Some("POST"));
+        let status = span.attribute("http.response.status_code");
+        assert_eq!(status.as_deref(), Some("404"));
+    }
 }
 
 /// What a handler of axum's says, with the extractor.

@@ -1,17 +1,22 @@
-//! The layer: configured here, applied here.
+//! The layer: configured here, applied here. Each file has the settings of one matter.
 
-use std::borrow::Cow;
+mod addresses;
+mod attributes;
+mod callers;
+mod llm;
+mod names;
+
 use std::sync::Arc;
 
-use http::{HeaderName, request};
+use http::HeaderName;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Tracer, TracerProvider};
 use tower_layer::Layer;
 
 use crate::config::Config;
+use crate::hook::Hook;
 use crate::outcome::{End, Head, Outcome, Verdict};
 use crate::propagation::Propagation;
-use crate::sampling::Rate;
 use crate::service::ApiSpan;
 use crate::tracer::TracerSource;
 
@@ -110,23 +115,6 @@ impl ApiSpanLayer {
         self.with(|config| config.propagation = Propagation::Given(Arc::new(propagator)))
     }
 
-    /// Which requests are traced; by default all. For one that is not, the caller's context still
-    /// flows on, and the handle is inert (or that of another layer outside this one). A filter that
-    /// panics has not said no: the request is traced.
-    ///
-    /// ```
-    /// use tower_api_span::ApiSpanLayer;
-    ///
-    /// let layer = ApiSpanLayer::new().filter(|request| request.uri.path() != "/health");
-    /// # let _ = layer;
-    /// ```
-    pub fn filter(
-        self,
-        is_traced: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
-    ) -> Self {
-        self.with(|config| config.filter = Some(Arc::new(is_traced)))
-    }
-
     /// What an end means; by default [`classify`](crate::classify()), which a replacement may call
     /// for what it does not decide itself. If it panics, the span ends without a terminal event.
     /// Strings that it gives are cut at 1,024 bytes; an empty reason becomes `exception`, an empty
@@ -147,7 +135,7 @@ impl ApiSpanLayer {
         self,
         classify: impl Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.classify = Some(Arc::new(classify)))
+        self.with(|config| config.classify = Hook::new(Arc::new(classify)))
     }
 
     /// Whether a client that leaves is an error (`client_disconnect`, `generator_exit`); by default
@@ -161,103 +149,6 @@ impl ApiSpanLayer {
     /// ```
     pub fn disconnect_is_error(self, is_error: bool) -> Self {
         self.with(|config| config.disconnect_is_error = is_error)
-    }
-
-    /// Which share of traces is sampled, from 0 to 1; by default 1. Decided before any span work, by
-    /// the trace id, as the SDK's `TraceIdRatioBased` does. A request that is sampled out hands on a
-    /// context whose sampled flag is cleared, so that the spans inside and behind it are dropped too;
-    /// its handle is inert. A caller that is not sampled stays so, whatever the rate.
-    ///
-    /// Without a caller it is decided by chance, for the trace id is not known before there is a span.
-    /// So set a rate where traces begin: another one behind it would decide anew, by the trace id.
-    /// To who is behind, [`propagate_to_inner`](Self::propagate_to_inner) and the inert handle's
-    /// [`inject`](crate::SpanHandle::inject) say that the trace is not sampled.
-    ///
-    /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new().sample_rate(0.1);
-    /// # let _ = layer;
-    /// ```
-    pub fn sample_rate(self, rate: f64) -> Self {
-        self.with(|config| config.rate = Rate::new(rate))
-    }
-
-    /// The name of all spans, in place of `{method} {route}` and its like; by default none. An empty
-    /// one is none.
-    ///
-    /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new().span_name("checkout");
-    /// # let _ = layer;
-    /// ```
-    pub fn span_name(self, name: impl Into<Cow<'static, str>>) -> Self {
-        let name = Some(name.into()).filter(|name| !name.is_empty());
-        self.with(|config| config.span_name = name)
-    }
-
-    /// The request header whose value becomes attribute `gen_ai.request.id`, cut at 1,024 bytes; by
-    /// default none. A request without it gets no id.
-    ///
-    /// ```
-    /// use http::HeaderName;
-    ///
-    /// let header = HeaderName::from_static("x-request-id");
-    /// let layer = tower_api_span::ApiSpanLayer::new().request_id_header(header);
-    /// # let _ = layer;
-    /// ```
-    pub fn request_id_header(self, name: HeaderName) -> Self {
-        self.with(|config| config.request_id_header = Some(name))
-    }
-
-    /// The data of the event that ends an event stream; by default none. The span ends before the
-    /// frame that completes this event's line is handed on, and what follows does not matter to it.
-    ///
-    /// Read in responses of `text/event-stream` without a content encoding, in frames whose `Buf` is
-    /// contiguous. An empty one, or one longer than 1,000 bytes, is none.
-    ///
-    /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new().stream_terminator("[DONE]");
-    /// # let _ = layer;
-    /// ```
-    pub fn stream_terminator(self, data: impl Into<Cow<'static, str>>) -> Self {
-        let data = Some(data.into()).filter(|data| (1..=1_000).contains(&data.len()));
-        self.with(|config| config.stream_terminator = data)
-    }
-
-    /// Whether an error event in an event stream is a verdict `generation_error`, with its message;
-    /// by default false. It is one of type `error`, or one whose data is a JSON object with first key
-    /// `"error"`. Read where [`stream_terminator`](Self::stream_terminator) is.
-    ///
-    /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new().stream_errors(true);
-    /// # let _ = layer;
-    /// ```
-    pub fn stream_errors(self, are_verdicts: bool) -> Self {
-        self.with(|config| config.stream_errors = are_verdicts)
-    }
-
-    /// Whether the first non-empty data frame of a response below 400 is event `api.FIRST_RESPONSE_FROM_CORE` and, in an
-    /// event stream, attribute `gen_ai.response.time_to_first_chunk` (double, seconds, from the
-    /// arrival: the conventions measure it at the client); by default false.
-    ///
-    /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new().journey_events(true);
-    /// # let _ = layer;
-    /// ```
-    pub fn journey_events(self, are_added: bool) -> Self {
-        self.with(|config| config.journey_events = are_added)
-    }
-
-    /// Whether the request that the inner service gets carries the span's context in its headers, in
-    /// place of the caller's; by default false. With it, a reverse proxy makes the spans of what is
-    /// behind it children of its own, with no code. Baggage stays as it came, and so do all headers
-    /// without a span; of a request that [`sample_rate`](Self::sample_rate) has sampled out they say
-    /// so.
-    ///
-    /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new().propagate_to_inner(true);
-    /// # let _ = layer;
-    /// ```
-    pub fn propagate_to_inner(self, is_rewritten: bool) -> Self {
-        self.with(|config| config.propagate_to_inner = is_rewritten)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {

@@ -1,0 +1,102 @@
+//! Host and port, as a request names them. Pure.
+
+use std::net::Ipv6Addr;
+
+/// Address and port in `host`, `host:port`, `[ipv6]` or `[ipv6]:port`; an IPv6 address comes without
+/// its brackets. `None` if it is none of these. A port that is empty or too large is none, and what
+/// stands before an `@` is nobody's business.
+pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let authority = match authority.rsplit_once('@') {
+        Some((_, authority)) => authority,
+        None => authority,
+    };
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (address, rest) = rest.split_once(']')?;
+            address.parse::<Ipv6Addr>().ok()?;
+            match rest {
+                "" => (address, None),
+                _ => (address, Some(rest.strip_prefix(':')?)),
+            }
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let is_bracketed = authority.starts_with('[');
+    if host.is_empty() || !(is_bracketed || host.bytes().all(is_of_name)) {
+        return None;
+    }
+    let port = port.unwrap_or_default();
+    if !port.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    Some((host, port.parse().ok()))
+}
+
+/// Whether a byte may stand in a registered name (RFC 3986, section 3.2.2).
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_port_of_what_names_them() {
+        for (rule, authority, expected) in [
+            ("a name", "example.com", Some(("example.com", None))),
+            (
+                "with port",
+                "example.com:8080",
+                Some(("example.com", Some(8080))),
+            ),
+            ("IPv4", "192.0.2.1:80", Some(("192.0.2.1", Some(80)))),
+            ("IPv6", "[::1]:80", Some(("::1", Some(80)))),
+            (
+                "IPv6 without port",
+                "[2001:db8::1]",
+                Some(("2001:db8::1", None)),
+            ),
+            (
+                "user info",
+                "me:secret@example.com:1",
+                Some(("example.com", Some(1))),
+            ),
+            (
+                "user info with an @",
+                "me@x@example.com",
+                Some(("example.com", None)),
+            ),
+            ("an empty port", "example.com:", Some(("example.com", None))),
+            (
+                "a port too large",
+                "example.com:99999",
+                Some(("example.com", None)),
+            ),
+            ("port 0", "example.com:0", Some(("example.com", Some(0)))),
+            (
+                "port 65535",
+                "example.com:65535",
+                Some(("example.com", Some(65_535))),
+            ),
+            ("no digits", "example.com:http", None),
+            ("a sign", "example.com:+80", None),
+            ("two ports", "example.com:80:80", None),
+            ("IPv6 without brackets", "::1", None),
+            ("no IPv6 in brackets", "[example.com]", None),
+            ("an open bracket", "[::1", None),
+            ("behind the bracket", "[::1]80", None),
+            ("nothing", "", None),
+            ("only a port", ":80", None),
+            ("a space", "a b", None),
+            ("a path", "a/b", None),
+            ("a list", "a.example, b.example", None),
+            ("no ASCII", "exämple.com", None),
+        ] {
+            assert_eq!(host_and_port(authority), expected, "{rule}");
+        }
+    }
+}

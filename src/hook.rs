@@ -1,0 +1,40 @@
+//! A function of the user's among the settings.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Perhaps a function. What it is called with decides its type, a `dyn Fn`; whoever calls it contains
+/// its panics.
+pub(crate) struct Hook<F: ?Sized>(Option<Arc<F>>);
+
+impl<F: ?Sized> Hook<F> {
+    pub(crate) fn new(function: Arc<F>) -> Self {
+        Self(Some(function))
+    }
+
+    pub(crate) fn get(&self) -> Option<&F> {
+        self.0.as_deref()
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+impl<F: ?Sized> Clone for Hook<F> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<F: ?Sized> Default for Hook<F> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Hook<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_set() { "set" } else { "none" })
+    }
+}
