@@ -184,10 +184,9 @@ impl RequestSpan {
             time_to_head: None,
             time_to_first_byte: None,
             whole_at: None,
-            request_length: match protocol {
-                Protocol::Http if config.body_sizes => declared_length(&parts.headers, None),
-                _ => None,
-            },
+            request_length: (config.body_sizes && protocol == Protocol::Http)
+                .then(|| declared_length(&parts.headers, None))
+                .flatten(),
             captured: Vec::new(),
             is_event_stream: false,
             stream: None,
