@@ -120,6 +120,7 @@ mod delivery;
 mod future;
 mod gen_ai;
 mod grpc;
+mod grpc_web;
 mod handle;
 mod inside;
 mod layer;

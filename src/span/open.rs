@@ -131,6 +131,7 @@ impl RequestSpan {
             whole_at: None,
             is_event_stream: false,
             stream: None,
+            web_trailers: None,
             end: None,
         };
         parts.extensions.insert(SpanHandle::new(
