@@ -81,8 +81,8 @@
 //! A request is gRPC's if it is a POST whose content type says so, and its name then is what its path
 //! says, which is for the client to choose. If the answer is not gRPC's, HTTP says what its end
 //! means. `rpc.status_code` is the code that was sent: in the trailers, in the head, or with gRPC-Web
-//! in the last bytes of the body, unless that has a content encoding; for a call that was dropped it is `CANCELLED`
-//! or `DEADLINE_EXCEEDED`, as gRPC calls that, whatever the wire said.
+//! in the last bytes of the body, unless that has a content encoding. For a call that was dropped it
+//! is `CANCELLED` or `DEADLINE_EXCEEDED`, as gRPC calls that, whatever the wire said.
 //!
 //! # Settings
 //!
