@@ -1,6 +1,6 @@
 //! How much of a message has been handed on, and how much it still owes. Pure.
 
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{Method, StatusCode};
 
 /// Bytes of one response body: what was declared and what was handed on.
@@ -69,6 +69,13 @@ pub(crate) fn has_no_body(method: &Method, status: StatusCode) -> bool {
             StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
         )
         || (method == Method::CONNECT && status.is_success())
+}
+
+/// Whether the bytes of a message's body are those that its content type tells of.
+pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_ENCODING)
+        .is_none_or(|encoding| encoding == "identity")
 }
 
 /// The length a message declares: its Content-Length, else the body's exact size hint, which

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::text::{cut, hex};
 
@@ -24,8 +24,9 @@ pub enum Protocol {
     /// `application/grpc` and `application/grpc+…`: the status is in the trailers, or in the head
     /// of an answer that is nothing but a head.
     Grpc,
-    /// `application/grpc-web…`: as gRPC, but outside a translating layer the trailers are bytes in
-    /// the last data frame, so that a missing `grpc-status` proves nothing.
+    /// `application/grpc-web…`: as gRPC, but outside a translating layer the trailers are the last
+    /// bytes of the body. They are read as they pass, unless the body has a content encoding or the
+    /// span does not record; a `grpc-status` that is not found proves nothing.
     GrpcWeb,
 }
 
@@ -53,23 +54,25 @@ impl GrpcStatus {
         Self { code, message }
     }
 
-    /// The status in these headers or trailers. A value that is no number is `UNKNOWN`, as the
-    /// gRPC specification has it.
+    /// The status in these headers or trailers.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get("grpc-status")?;
-        let code = value.to_str().ok().and_then(|text| {
+        let value = |name| headers.get(name).map(HeaderValue::as_bytes);
+        let status = value("grpc-status")?;
+        Some(Self::from_values(status, value("grpc-message")))
+    }
+
+    /// The status that these values of `grpc-status` and `grpc-message` tell. A code that is no
+    /// number is `UNKNOWN`, as the gRPC specification has it.
+    pub(crate) fn from_values(status: &[u8], message: Option<&[u8]>) -> Self {
+        let code = std::str::from_utf8(status).ok().and_then(|text| {
             let number = text.parse::<u8>().ok()?;
             // As clients read it: no sign, no zeros before it.
             (number.to_string() == text).then_some(number)
         });
-        let message = headers
-            .get("grpc-message")
-            .map(|message| percent_decoded(message.as_bytes()))
+        let message = message
+            .map(percent_decoded)
             .filter(|message| !message.is_empty());
-        Some(Self::new(
-            code.map_or(GrpcCode::UNKNOWN, GrpcCode::from),
-            message,
-        ))
+        Self::new(code.map_or(GrpcCode::UNKNOWN, GrpcCode::from), message)
     }
 }
 
@@ -235,8 +238,6 @@ fn percent_decoded(encoded: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(name: &'static str, value: &str) -> HeaderMap {

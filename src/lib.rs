@@ -28,6 +28,7 @@
 //! | the frame after which the body says that it is at its end | [`End::Complete`] |
 //! | the trailers | [`End::Complete`] |
 //! | the frame that completes the [terminator](ApiSpanLayer::stream_terminator) of an event stream | [`End::Complete`] |
+//! | the frame that completes gRPC-Web's trailers, if they tell a status | [`End::Complete`] |
 //! | `None` | [`End::Complete`] |
 //! | any of these three, if bytes and declared length differ | [`End::LengthMismatch`] |
 //! | the body's error | [`End::BodyError`] |
@@ -35,7 +36,8 @@
 //!
 //! or else when the response is dropped: [`End::Complete`] if nothing was owed any more, with the
 //! time of the last frame; [`End::Dropped`] if something was; [`End::Panicked`] if the thread is
-//! unwinding. What a message owes is its Content-Length, or else the body's exact size hint.
+//! unwinding. What a message owes is its Content-Length, or else the body's exact size hint; after a
+//! terminator or the trailers of gRPC-Web that is not looked at any more.
 //!
 //! [`classify`] turns the end, the status and what the handler said into the [`Outcome`].
 //!
@@ -78,8 +80,9 @@
 //!
 //! A request is gRPC's if it is a POST whose content type says so, and its name then is what its path
 //! says, which is for the client to choose. If the answer is not gRPC's, HTTP says what its end
-//! means. `rpc.status_code` is the code that was sent; for a call that was dropped it is `CANCELLED`
-//! or `DEADLINE_EXCEEDED`, as gRPC calls that, whatever the wire said.
+//! means. `rpc.status_code` is the code that was sent: in the trailers, in the head, or with gRPC-Web
+//! in the last bytes of the body, unless that has a content encoding. For a call that was dropped it
+//! is `CANCELLED` or `DEADLINE_EXCEEDED`, as gRPC calls that, whatever the wire said.
 //!
 //! # Settings
 //!
@@ -122,6 +125,7 @@ mod forwarded;
 mod future;
 mod gen_ai;
 mod grpc;
+mod grpc_web;
 mod handle;
 mod headers;
 mod hook;

@@ -11,8 +11,10 @@
 //! after the colon and at most one space (WHATWG HTML, section 9.2.6). Pure.
 
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use memchr::memchr2;
+
+use crate::delivery::is_plain;
 
 /// How much of a line is kept if it is cut, and of an error event's data is read for its message.
 pub(crate) const MAX_PREFIX: usize = 1_024;
@@ -27,9 +29,7 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
         .and_then(|value| value.as_bytes().split_at_checked(EVENT_STREAM.len()));
     content_type.is_some_and(|(start, rest)| {
         start.eq_ignore_ascii_case(EVENT_STREAM) && matches!(rest, [] | [b';' | b' ', ..])
-    }) && headers
-        .get(CONTENT_ENCODING)
-        .is_none_or(|encoding| encoding == "identity")
+    }) && is_plain(headers)
 }
 
 /// What was found in a piece of an event stream.

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::contain::contain;
 use crate::delivery::{Delivery, declared_length, has_no_body};
 use crate::grpc::{self, GrpcStatus, Protocol};
+use crate::grpc_web::{self, WebTrailers};
 use crate::outcome::{self, End, Head, Stage, Verdict};
 use crate::semconv as key;
 use crate::slot::Slot;
@@ -57,6 +58,8 @@ pub(crate) struct RequestSpan {
     is_event_stream: bool,
     /// The reader of an event stream in which something is looked for.
     stream: Option<EventStream>,
+    /// The reader of a gRPC-Web body whose status is not known yet.
+    web_trailers: Option<WebTrailers>,
     end: Option<End>,
 }
 
@@ -140,6 +143,11 @@ impl RequestSpan {
                 self.stream = Some(EventStream::new(self.config.stream_errors));
             }
         }
+        // Whoever speaks gRPC and has said the status in the head has nothing to add.
+        let is_sought = self.head.protocol != Protocol::Http && self.grpc_status.is_none();
+        if is_sought && self.slot.records() {
+            self.web_trailers = grpc_web::trailers_of(&parts.headers);
+        }
         Some(self)
     }
 
@@ -165,8 +173,9 @@ impl RequestSpan {
         }
     }
 
-    /// A data frame is about to be handed on. True if it completes the stream's terminator: then the
-    /// message is complete, whatever it has declared and whatever follows.
+    /// A data frame is about to be handed on. True if it completes the stream's terminator, or the
+    /// trailers of gRPC-Web: then the message is complete, whatever it has declared and whatever
+    /// follows.
     pub(crate) fn data(&mut self, data: &impl Buf) -> bool {
         let Some(delivery) = &mut self.delivery else {
             return false;
@@ -186,7 +195,7 @@ impl RequestSpan {
                 self.whole_at = Some(now);
             }
         }
-        self.read_events(data)
+        self.read_events(data) || self.read_web_trailers(data)
     }
 
     /// Whether the response is an error by its status: its body then is not the engine's.
@@ -200,15 +209,26 @@ impl RequestSpan {
         let Some(stream) = &mut self.stream else {
             return false;
         };
-        let piece = data.chunk();
-        if piece.len() != data.remaining() {
-            // The rest could only be had by copying, and without it no line can be trusted.
+        let Some(piece) = contiguous(data) else {
             self.stream = None;
             return false;
-        }
+        };
         let found = stream.read(piece, self.config.stream_terminator.as_deref());
         self.take_errors(&found);
         found.terminator
+    }
+
+    /// Reads what passes of a gRPC-Web body. True if its trailers are complete and tell a status.
+    fn read_web_trailers(&mut self, data: &impl Buf) -> bool {
+        let Some(trailers) = &mut self.web_trailers else {
+            return false;
+        };
+        let Some(piece) = contiguous(data) else {
+            self.web_trailers = None;
+            return false;
+        };
+        self.grpc_status = trailers.read(piece);
+        self.grpc_status.is_some()
     }
 
     /// An error event is a verdict, if the handler has given none.
@@ -222,10 +242,11 @@ impl RequestSpan {
         }
     }
 
-    /// The stream's terminator is about to be handed on.
+    /// The stream's terminator, or the end of gRPC-Web's trailers, is about to be handed on.
     pub(crate) fn terminated(mut self) {
         self.whole_at = None;
-        self.finish(End::Complete { grpc_status: None });
+        let grpc_status = self.grpc_status.take();
+        self.finish(End::Complete { grpc_status });
     }
 
     /// The body is over, with these trailers if it had any.
@@ -293,6 +314,13 @@ impl RequestSpan {
             None
         }
     }
+}
+
+/// All bytes of a data frame, if they lie in one piece. Of others the rest could only be had by
+/// copying, and without it nothing that follows can be trusted.
+fn contiguous(data: &impl Buf) -> Option<&[u8]> {
+    let piece = data.chunk();
+    (piece.len() == data.remaining()).then_some(piece)
 }
 
 impl Drop for RequestSpan {

@@ -190,6 +190,7 @@ impl RequestSpan {
             captured: Vec::new(),
             is_event_stream: false,
             stream: None,
+            web_trailers: None,
             end: None,
         };
         parts.extensions.insert(SpanHandle::new(

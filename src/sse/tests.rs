@@ -1,3 +1,5 @@
+use http::header::CONTENT_ENCODING;
+
 use super::*;
 
 const DONE: Option<&str> = Some("[DONE]");

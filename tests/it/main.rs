@@ -12,6 +12,7 @@
 mod claims;
 mod contexts;
 mod faults;
+mod grpc_web;
 mod handle;
 mod llm;
 mod load;

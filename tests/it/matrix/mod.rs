@@ -7,7 +7,7 @@
 mod exchanges;
 mod expected;
 mod got;
-mod grpc;
+pub mod grpc;
 mod handler;
 mod http1;
 mod http2;

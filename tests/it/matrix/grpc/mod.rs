@@ -3,7 +3,7 @@
 mod caller;
 mod calls;
 mod leaver;
-mod service;
+pub mod service;
 
 use std::sync::Arc;
 use std::time::Duration;
