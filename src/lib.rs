@@ -48,41 +48,75 @@
 //! `api.ABORTED` (`reason`, and `error` where there is a message). Their times are the wall-clock
 //! time of the arrival plus monotonic time, so they never run backwards.
 //!
-//! | attribute | type, unit | when | source |
-//! |---|---|---|---|
-//! | `http.request.method` | string | HTTP; `_OTHER` if not known | HTTP 1.45.0 |
-//! | `http.request.method_original` | string | if that is `_OTHER` | HTTP 1.45.0 |
-//! | `url.path` | string | HTTP | HTTP 1.45.0 |
-//! | `url.query` | string | HTTP, if there is one; signatures `REDACTED` | HTTP 1.45.0 |
-//! | `url.scheme` | string | HTTP; `http` where the request does not say | HTTP 1.45.0 |
-//! | `http.route` | string | `MatchedPath` (feature `axum`), or [`SpanHandle::set_route`] | HTTP 1.45.0 |
-//! | `network.protocol.version` | string: `1.0`, `1.1`, `2` | HTTP | HTTP 1.45.0 |
-//! | `user_agent.original` | string | HTTP, if sent | HTTP 1.45.0 |
-//! | `server.address`, `server.port` | string, int | of `:authority` or Host | HTTP, gRPC 1.45.0 |
-//! | `http.response.status_code` | int | HTTP; gRPC if it is not 200 | HTTP 1.45.0 |
-//! | `rpc.system.name` | string: `grpc` | gRPC | gRPC 1.45.0 |
-//! | `rpc.method` | string: `service/method` | gRPC; `_OTHER` if the path is none | gRPC 1.45.0 |
-//! | `rpc.method_original` | string: the path | if that is `_OTHER` | gRPC 1.45.0 |
-//! | `rpc.status_code` | string: the code's name | gRPC, if known | gRPC 1.45.0 |
-//! | `error.type` | string | status Error | HTTP, gRPC 1.45.0 |
-//! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate |
-//! | `api.abort.reason` | string | aborted | this crate |
-//! | `api.dropped_attributes`, `api.dropped_events` | int | the handler told more than is kept | this crate |
-//! | `api.time_to_head` | double, seconds | there was a head | this crate |
-//! | `api.time_to_first_byte` | double, seconds | there was a non-empty data frame | this crate |
-//! | `gen_ai.request.id` | string | [`request_id_header`](ApiSpanLayer::request_id_header), if sent | this crate |
-//! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI` 1.42.0, which measures it at the client |
-//! | other `gen_ai.*` | see [`GenAi`] | the handler says so | `GenAI` 1.42.0 |
+//! | attribute | type, unit | when | source | stability |
+//! |---|---|---|---|---|
+//! | `http.request.method` | string | HTTP; `_OTHER` if not [known](ApiSpanLayer::known_http_methods) | HTTP | stable |
+//! | `http.request.method_original` | string | if that is `_OTHER` | HTTP | stable |
+//! | `url.path` | string | HTTP | HTTP | stable |
+//! | `url.query` | string | HTTP, if there is one; [secrets](ApiSpanLayer::sensitive_query_parameters) `REDACTED` | HTTP | stable |
+//! | `url.scheme` | string | HTTP; by a [trusted proxy](ApiSpanLayer::trusted_proxies), the [setting](ApiSpanLayer::scheme), the request, else `http` | HTTP | stable |
+//! | `http.route` | string | [`route_fn`](ApiSpanLayer::route_fn), `MatchedPath` (feature `axum`), or [`SpanHandle::set_route`] | HTTP | stable |
+//! | `network.protocol.version` | string: `1.0`, `1.1`, `2` | HTTP | HTTP | stable |
+//! | `user_agent.original` | string | HTTP, if sent | HTTP | stable |
+//! | `server.address`, `server.port` | string, int | HTTP: of a trusted proxy, `:authority` or Host; gRPC: of `:authority` or Host | HTTP, gRPC | stable |
+//! | `client.address` | string: an IP address | HTTP, if known: by a trusted proxy, else the peer | HTTP | stable |
+//! | `client.port` | int | [`client_port`](ApiSpanLayer::client_port), if known | HTTP | stable |
+//! | `network.peer.address`, `network.peer.port` | string, int | if known: [`peer_address_fn`](ApiSpanLayer::peer_address_fn), or `ConnectInfo` (feature `connect-info`) | HTTP, gRPC | stable |
+//! | `network.local.address`, `network.local.port` | string, int | [`local_address_fn`](ApiSpanLayer::local_address_fn) | HTTP | stable |
+//! | `http.request.header.<name>`, `http.response.header.<name>` | string[] | HTTP, [asked](ApiSpanLayer::capture_request_headers) [for](ApiSpanLayer::capture_response_headers); [secrets](ApiSpanLayer::sensitive_headers) `REDACTED` | HTTP | stable |
+//! | `http.request.body.size`, `http.response.body.size` | int, bytes | HTTP, [`body_sizes`](ApiSpanLayer::body_sizes) | HTTP | development |
+//! | `http.response.status_code` | int | HTTP, if there was a head; gRPC if it is not 200 | HTTP | stable |
+//! | `rpc.system.name` | string: `grpc` | gRPC | gRPC | stable |
+//! | `rpc.method` | string: `service/method` | gRPC; `_OTHER` if the path is none, or not [known](ApiSpanLayer::known_rpc_methods) | gRPC | stable |
+//! | `rpc.method_original` | string | if that is `_OTHER` | gRPC | stable |
+//! | `rpc.status_code` | string: the code's name | gRPC, if known | gRPC | stable |
+//! | `rpc.request.header.<name>`, `rpc.response.header.<name>`, `rpc.response.trailer.<name>` | string[] | gRPC, asked for as headers are | gRPC | development |
+//! | `error.type` | string | status Error | HTTP, gRPC | stable |
+//! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate | |
+//! | `api.abort.reason` | string | aborted | this crate | |
+//! | `api.dropped_attributes`, `api.dropped_events` | int | the handler told more than is kept | this crate | |
+//! | `api.time_to_head` | double, seconds | there was a head | this crate | |
+//! | `api.time_to_first_byte` | double, seconds | there was a non-empty data frame | this crate | |
+//! | `gen_ai.request.id` | string | [`request_id_header`](ApiSpanLayer::request_id_header), if sent | this crate | |
+//! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI`, which measures it at the client | development |
+//! | other `gen_ai.*` | see [`GenAi`] | the handler says so | `GenAI` | development |
 //!
-//! Those known at the start are given to samplers. Strings from the wire are cut at 1,024 bytes,
-//! between characters. The name is `{method} {route}`, or `{method}` without a route; `service/method`
-//! for gRPC.
+//! HTTP and gRPC are the semantic conventions' server spans, release 1.45.0, whose schema URL is on the
+//! scope; `GenAI` is theirs for generative AI, 1.42.0. What is known at the start is given to samplers.
+//! Strings from the wire are cut at 1,024 bytes, between characters; an empty one is no attribute, and
+//! no key is there twice. An IPv4 address is told as one also where the socket has it as IPv6.
 //!
-//! A request is gRPC's if it is a POST whose content type says so, and its name then is what its path
-//! says, which is for the client to choose. If the answer is not gRPC's, HTTP says what its end
-//! means. `rpc.status_code` is the code that was sent: in the trailers, in the head, or with gRPC-Web
-//! in the last bytes of the body, unless that has a content encoding. For a call that was dropped it
-//! is `CANCELLED` or `DEADLINE_EXCEEDED`, as gRPC calls that, whatever the wire said.
+//! The name is `{method} {route}`, or `{method}` without a route; `service/method` for gRPC. It is
+//! never made of a path or of a method that nobody knows.
+//!
+//! A request is gRPC's if it is a POST whose content type says so. If the answer is not gRPC's, HTTP
+//! says what its end means, and the name is HTTP's. `rpc.status_code` is the code that was sent; for a
+//! call that was dropped it is `CANCELLED` or `DEADLINE_EXCEEDED`, as gRPC calls that, whatever the wire
+//! said. Of gRPC-Web it is read from the trailers at the end of the body, unless the layer stands inside
+//! the one that translates, or the body is compressed.
+//!
+//! Not told, though the conventions have a name for it: `network.transport`, `http.request.size` and
+//! `http.response.size` (nobody sees the framing here), bodies' contents, `user_agent.synthetic.type`.
+//!
+//! # What your dashboards will see
+//!
+//! * **One span a request, as long as its response.** A stream of ten minutes is a span of ten minutes:
+//!   for latency look at `api.time_to_head` and `api.time_to_first_byte`.
+//! * **Names you can group by**: `GET /users/{id}`, `GET` where there is no route (404s, services that
+//!   are not axum's and say none), `HTTP` for methods nobody knows, `package.Service/Method`, `grpc` for
+//!   methods that are not there, `llm_request` with [`llm`](ApiSpanLayer::llm).
+//! * **Errors that are the server's.** Status Error: 5xx, gRPC's six server codes, errors and panics
+//!   of the service or its body, responses that were cut short, clients that left (unless
+//!   [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) or the handler says that they may).
+//!   Unset: all else, every 4xx with it. Ok is never set.
+//! * **Why, in one field.** `api.abort.reason`, of few values, for all that did not depart, errors or
+//!   not; `error.type` for the errors: `500`, `UNAVAILABLE`, `client_disconnect`, `panic` ….
+//! * **Questions**, in the words of TraceQL: errors without clients that left,
+//!   `{ kind = server && status = error && span.api.abort.reason != "client_disconnect" }`; streams that
+//!   broke, `{ span.http.response.status_code = 200 && span.api.outcome = "ABORTED" }`; slow heads,
+//!   `{ span.api.time_to_head > 1 }`; who is turned away, `{ span.api.abort.reason = "client_error" }`.
+//! * **Addresses of clients** are personal data in many places: `client.address` and
+//!   `network.peer.address` are there where the layer knows them.
 //!
 //! # Settings
 //!
@@ -90,22 +124,47 @@
 //! |---|---|
 //! | [`tracer_provider`](ApiSpanLayer::tracer_provider) | the global one, whenever it is set |
 //! | [`propagator`](ApiSpanLayer::propagator) | the global one |
+//! | **callers** | |
 //! | [`filter`](ApiSpanLayer::filter) | all requests are traced |
+//! | [`sample_rate`](ApiSpanLayer::sample_rate) | 1: the SDK's sampler decides |
+//! | [`public_endpoint`](ApiSpanLayer::public_endpoint), [`public_endpoint_fn`](ApiSpanLayer::public_endpoint_fn) | callers are believed |
+//! | [`propagate_to_inner`](ApiSpanLayer::propagate_to_inner) | false |
+//! | **names** | |
+//! | [`span_name`](ApiSpanLayer::span_name), [`span_name_fn`](ApiSpanLayer::span_name_fn) | by the conventions; with [`llm`](ApiSpanLayer::llm) `llm_request` |
+//! | [`route_fn`](ApiSpanLayer::route_fn) | `MatchedPath` with feature `axum`, else none |
+//! | [`known_http_methods`](ApiSpanLayer::known_http_methods) | of `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, else the ten standard ones |
+//! | [`known_rpc_methods`](ApiSpanLayer::known_rpc_methods) | all paths of the form `/service/method` |
+//! | **addresses** | |
+//! | [`trusted_proxies`](ApiSpanLayer::trusted_proxies) | 0: no `Forwarded`, no `X-Forwarded-*` |
+//! | [`proxy_headers`](ApiSpanLayer::proxy_headers) | either, if they agree |
+//! | [`scheme`](ApiSpanLayer::scheme) | what the request says, else `http` |
+//! | [`peer_address_fn`](ApiSpanLayer::peer_address_fn) | `ConnectInfo` with feature `connect-info`, else unknown |
+//! | [`local_address_fn`](ApiSpanLayer::local_address_fn) | unknown |
+//! | [`client_port`](ApiSpanLayer::client_port) | false |
+//! | **attributes** | |
+//! | [`capture_request_headers`](ApiSpanLayer::capture_request_headers), [`capture_response_headers`](ApiSpanLayer::capture_response_headers) | none |
+//! | [`sensitive_headers`](ApiSpanLayer::sensitive_headers) | eight with credentials |
+//! | [`sensitive_query_parameters`](ApiSpanLayer::sensitive_query_parameters) | the conventions' seven |
+//! | [`body_sizes`](ApiSpanLayer::body_sizes) | false |
+//! | [`request_attributes`](ApiSpanLayer::request_attributes), [`response_attributes`](ApiSpanLayer::response_attributes) | none |
+//! | **outcomes** | |
 //! | [`classify`](ApiSpanLayer::classify) | [`classify()`] |
 //! | [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) | true |
-//! | [`sample_rate`](ApiSpanLayer::sample_rate) | 1: the SDK's sampler decides |
-//! | [`propagate_to_inner`](ApiSpanLayer::propagate_to_inner) | false |
-//! | [`span_name`](ApiSpanLayer::span_name) | by the conventions; with [`llm`](ApiSpanLayer::llm) `llm_request` |
+//! | **language models** | |
 //! | [`request_id_header`](ApiSpanLayer::request_id_header) | none; with `llm` `x-request-id` |
 //! | [`stream_terminator`](ApiSpanLayer::stream_terminator) | none; with `llm` `[DONE]` |
 //! | [`stream_errors`](ApiSpanLayer::stream_errors) | false; with `llm` true |
 //! | [`journey_events`](ApiSpanLayer::journey_events) | false; with `llm` true |
+//!
+//! Functions among them are called while a request waits: they should be quick. One that panics has
+//! said nothing.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` with the prefixes of nested routers, and [`SpanHandle`] as an extractor |
+//! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`, with axum's own feature `tokio` |
 //!
 //! # What can go wrong
 //!
