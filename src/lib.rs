@@ -117,6 +117,8 @@ mod body;
 mod config;
 mod contain;
 mod delivery;
+#[cfg_attr(not(test), expect(dead_code, reason = "nothing asks it yet"))]
+mod forwarded;
 mod future;
 mod gen_ai;
 mod grpc;
@@ -136,6 +138,7 @@ mod timeline;
 mod tracer;
 
 pub use body::ResponseBody;
+pub use forwarded::ProxyHeaders;
 pub use future::ResponseFuture;
 pub use gen_ai::GenAi;
 pub use grpc::{GrpcCode, GrpcStatus, Protocol};
