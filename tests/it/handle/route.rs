@@ -63,7 +63,7 @@ fn a_route_is_told_of_a_grpc_call_and_its_name_stays() {
 async fn says(handle: SpanHandle) -> String {
     handle.set_route("/told");
     handle.set_attribute(KeyValue::new("http.route", "/mine"));
-    handle.set_attribute(KeyValue::new("told", true));
+    handle.set_attribute(KeyValue::new("test.told", true));
     handle.is_recording().to_string()
 }
 
@@ -97,7 +97,7 @@ where
 fn assert_named(span: &Seen, name: &str, route: Option<&str>) {
     assert_eq!(span.0.name, name);
     assert_eq!(span.attribute("http.route").as_deref(), route);
-    assert_eq!(span.attribute("told").is_some(), route.is_some());
+    assert_eq!(span.attribute("test.told").is_some(), route.is_some());
 }
 
 #[tokio::test]
