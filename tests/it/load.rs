@@ -144,7 +144,7 @@ fn ten_thousand_requests_at_once_end_as_their_clients_did() {
         let id = span.attribute("url.query").expect("an id");
         let kind = expected[&id.parse::<usize>().expect("a number")];
         assert_eq!(span.outcome(), kind.outcome, "{}", kind.name);
-        assert_eq!(span.attribute("held").as_deref(), Some(&*shared));
+        assert_eq!(span.attribute("test.held").as_deref(), Some(&*shared));
     }
     at.forget();
     assert_eq!(
@@ -204,7 +204,7 @@ fn serve(
                 .expect("a number");
             let handle = SpanHandle::from_extensions(request.extensions());
             let held = Value::String(StringValue::from(Arc::clone(&shared)));
-            handle.set_attribute(KeyValue::new("held", held));
+            handle.set_attribute(KeyValue::new("test.held", held));
             let (kind, tells) = waiting
                 .lock()
                 .expect("not poisoned")

@@ -148,7 +148,11 @@ fn handling_head_of_a_message_without_body_ends_as_complete() {
         (Method::CONNECT, 200),
     ] {
         let at = Recorder::new();
-        let request = Request::builder().method(&method).uri("example.com:443");
+        let target = match method {
+            Method::CONNECT => "example.com:443",
+            _ => "/",
+        };
+        let request = Request::builder().method(&method).uri(target);
         let request = request.body(()).expect("a request");
         let mut answer = with_length("99", ScriptedBody::new([Data(3), Error]));
         *answer.status_mut() = status.try_into().expect("a status");

@@ -108,7 +108,7 @@ fn a_thread_that_outlives_the_response_does_not_prolong_the_span() {
         task = Some(thread::spawn(move || {
             let _attached = handle.context().attach();
             has_ended.recv().expect("the response ends");
-            handle.set_attribute(KeyValue::new("late", true));
+            handle.set_attribute(KeyValue::new("test.late", true));
             at.child("late");
         }));
         response(200, ScriptedBody::new([Data(3)]))
@@ -120,7 +120,7 @@ fn a_thread_that_outlives_the_response_does_not_prolong_the_span() {
     ended.send(()).expect("the thread waits");
     drop(service);
     task.expect("a request").join().expect("no panic");
-    assert_eq!(at.only().attribute("late"), None);
+    assert_eq!(at.only().attribute("test.late"), None);
     assert_eq!(
         at.named("late").parent_span_id,
         span.0.span_context.span_id()

@@ -25,7 +25,9 @@ struct CuriousSpan(SpanContext);
 fn look() {
     let context = Context::current();
     black_box(context.span().is_recording());
-    context.span().set_attribute(KeyValue::new("looked", true));
+    context
+        .span()
+        .set_attribute(KeyValue::new("test.looked", true));
 }
 
 impl TracerProvider for Curious {

@@ -38,7 +38,7 @@ fn the_classification_panics_and_there_is_no_terminal_event() {
         let at = Recorder::new();
         let layer = at.layer().classify(|_, _, _| explode());
         let handler = |request: &Request<()>| {
-            handle_of(request).set_attribute(KeyValue::new("tenant", "blue"));
+            handle_of(request).set_attribute(KeyValue::new("test.tenant", "blue"));
             handle_of(request).set_attribute(KeyValue::new("api.outcome", "DEPARTED"));
         };
         let bare = exchange.seen(&mut exchange.service(handler), get());
@@ -49,7 +49,7 @@ fn the_classification_panics_and_there_is_no_terminal_event() {
         assert!(!span.is_error(), "{}", exchange.name);
         assert_eq!(span.attribute("api.outcome"), None, "{}", exchange.name);
         // What does not hang on the classification is there all the same.
-        assert_eq!(span.attribute("tenant").as_deref(), Some("blue"));
+        assert_eq!(span.attribute("test.tenant").as_deref(), Some("blue"));
     }
 }
 
@@ -120,16 +120,16 @@ fn an_iterator_of_the_handler_panics_and_has_set_nothing() {
             if n == 2 {
                 explode();
             }
-            KeyValue::new(format!("from iterator {n}"), n)
+            KeyValue::new(format!("test.from_iterator_{n}"), n)
         }));
-        handle.set_attribute(KeyValue::new("after", true));
+        handle.set_attribute(KeyValue::new("test.after", true));
         response(200, ScriptedBody::full(0))
     });
     defused(|| ready(service.call(get()))).expect("a response");
     let span = at.only();
     assert_eq!(span.outcome(), "DEPARTED");
-    assert_eq!(span.attribute("from iterator 0"), None);
-    assert_eq!(span.attribute("after").as_deref(), Some("true"));
+    assert_eq!(span.attribute("test.from_iterator_0"), None);
+    assert_eq!(span.attribute("test.after").as_deref(), Some("true"));
 }
 
 #[test]
@@ -141,10 +141,10 @@ fn an_iterator_of_the_handler_uses_the_same_handle_and_nothing_waits() {
             let again = handle.clone();
             handle.set_attributes((0..2).map(|n| {
                 assert!(again.is_recording());
-                again.set_attribute(KeyValue::new("inner", n));
+                again.set_attribute(KeyValue::new("test.inner", n));
                 again.add_event("inner", Vec::new());
                 again.abort("quota", Says(&again));
-                KeyValue::new("outer", n)
+                KeyValue::new("test.outer", n)
             }));
             response(200, ScriptedBody::full(0))
         });
@@ -154,16 +154,16 @@ fn an_iterator_of_the_handler_uses_the_same_handle_and_nothing_waits() {
     let span = at.only();
     assert_eq!(span.outcome(), "ABORTED(quota)");
     assert_eq!(span.error().as_deref(), Some("says"));
-    assert_eq!(span.attribute("inner").as_deref(), Some("1"));
-    assert_eq!(span.attribute("outer").as_deref(), Some("1"));
+    assert_eq!(span.attribute("test.inner").as_deref(), Some("1"));
+    assert_eq!(span.attribute("test.outer").as_deref(), Some("1"));
     assert_eq!(
         span.events(),
         [
             "api.ARRIVED",
             "inner",
-            "in Display",
+            "in its text",
             "inner",
-            "in Display",
+            "in its text",
             "api.ABORTED"
         ]
     );
@@ -174,7 +174,7 @@ struct Says<'a>(&'a tower_api_span::SpanHandle);
 
 impl fmt::Display for Says<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.add_event("in Display", Vec::new());
+        self.0.add_event("in its text", Vec::new());
         f.write_str("says")
     }
 }

@@ -119,7 +119,7 @@ fn nosy() -> (Recorder, Answers) {
             let span = context.span();
             let its_own = *span.span_context() == ended.span_context;
             let recording = span.is_recording();
-            span.set_attribute(KeyValue::new("nosy", true));
+            span.set_attribute(KeyValue::new("test.nosy", true));
             span.add_event("nosy", Vec::new());
             span.set_status(Status::error("nosy"));
             span.update_name("nosy");
@@ -183,7 +183,7 @@ fn a_processor_looks_at_the_current_span_and_nothing_waits() {
             [(true, false)],
             "{ending}, attached"
         );
-        assert_eq!(at.only().attribute("nosy"), None);
+        assert_eq!(at.only().attribute("test.nosy"), None);
 
         // Another thread has, and uses it all the while.
         let (at, answers) = without_deadlock(move || {
@@ -195,7 +195,9 @@ fn a_processor_looks_at_the_current_span_and_nothing_waits() {
                 attached.send(()).expect("somebody waits");
                 let context = Context::current();
                 while context.span().is_recording() {
-                    context.span().set_attribute(KeyValue::new("other", true));
+                    context
+                        .span()
+                        .set_attribute(KeyValue::new("test.other", true));
                     thread::yield_now();
                 }
             });

@@ -12,13 +12,13 @@ use crate::support::{get, handle_of};
 /// A handler that has every method of its span called, some now and some at the end.
 fn say_everything(request: &Request<()>) {
     let handle = handle_of(request);
-    handle.set_attribute(KeyValue::new("tenant", "blue"));
+    handle.set_attribute(KeyValue::new("test.tenant", "blue"));
     handle.add_event("mine", Vec::new());
     handle.set_route("/x/{id}");
     let context = handle.context();
     let span = context.span();
     let recording = (handle.is_recording(), span.is_recording());
-    span.set_attribute(KeyValue::new("shard", 7));
+    span.set_attribute(KeyValue::new("test.shard", 7));
     span.add_event("its", Vec::new());
     span.update_name("other");
     span.set_status(Status::Ok);

@@ -32,12 +32,20 @@ fn a_key_is_set_twice_and_the_last_value_is_there_once() {
     for (first, set) in WAYS {
         for (last, set_again) in WAYS {
             let span = said(|handle| {
-                set(&handle, KeyValue::new("tenant", "blue"));
-                set(&handle, KeyValue::new("other", 1));
-                set_again(&handle, KeyValue::new("tenant", 7));
+                set(&handle, KeyValue::new("test.tenant", "blue"));
+                set(&handle, KeyValue::new("test.other", 1));
+                set_again(&handle, KeyValue::new("test.tenant", 7));
             });
-            assert_eq!(span.value("tenant"), Some(Value::I64(7)), "{first}, {last}");
-            assert_eq!(span.value("other"), Some(Value::I64(1)), "{first}, {last}");
+            assert_eq!(
+                span.value("test.tenant"),
+                Some(Value::I64(7)),
+                "{first}, {last}"
+            );
+            assert_eq!(
+                span.value("test.other"),
+                Some(Value::I64(1)),
+                "{first}, {last}"
+            );
         }
     }
 }
@@ -153,19 +161,19 @@ fn more_keys_than_are_kept_and_the_layers_are_there() {
     ] {
         serve(&at.layer(), get(), 200, |handle| {
             for n in 0..300 {
-                handle.set_attribute(KeyValue::new(format!("key {n}"), n));
+                handle.set_attribute(KeyValue::new(format!("test.key_{n}"), n));
             }
             // One that is kept can still change.
-            handle.set_attribute(KeyValue::new("key 0", "changed"));
+            handle.set_attribute(KeyValue::new("test.key_0", "changed"));
         });
         let span = at.only();
         assert_eq!(
-            span.attribute("key 0").as_deref(),
+            span.attribute("test.key_0").as_deref(),
             Some("changed"),
             "{case}"
         );
-        assert_eq!(span.attribute("key 128"), None, "{case}");
-        assert_eq!(span.attribute("key 299"), None, "{case}");
+        assert_eq!(span.attribute("test.key_128"), None, "{case}");
+        assert_eq!(span.attribute("test.key_299"), None, "{case}");
         let status = span.attribute("http.response.status_code");
         assert_eq!(status.as_deref(), Some("200"), "{case}");
         assert_eq!(span.outcome(), "DEPARTED", "{case}");
@@ -180,14 +188,17 @@ fn attributes_are_set_while_the_body_is_read() {
         let told = handle_of(&request);
         handle = told.clone();
         let body = ScriptedBody::new([])
-            .on_poll(move || told.set_attribute(KeyValue::new("polled", true)));
+            .on_poll(move || told.set_attribute(KeyValue::new("test.polled", true)));
         response(200, body)
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();
     drop(service);
-    handle.set_attribute(KeyValue::new("after the head", true));
+    handle.set_attribute(KeyValue::new("test.after_the_head", true));
     read(&mut body).expect("bytes");
     let span = at.only();
-    assert_eq!(span.attribute("polled").as_deref(), Some("true"));
-    assert_eq!(span.attribute("after the head").as_deref(), Some("true"));
+    assert_eq!(span.attribute("test.polled").as_deref(), Some("true"));
+    assert_eq!(
+        span.attribute("test.after_the_head").as_deref(),
+        Some("true")
+    );
 }

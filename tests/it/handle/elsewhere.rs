@@ -14,14 +14,16 @@ use crate::support::{CALLER, TRACE, called, get};
 
 /// Says everything that a handle can say.
 fn say_everything(handle: &SpanHandle) {
-    handle.set_attribute(KeyValue::new("tenant", "blue"));
-    handle.set_attributes([KeyValue::new("shard", 7)]);
+    handle.set_attribute(KeyValue::new("test.tenant", "blue"));
+    handle.set_attributes([KeyValue::new("test.shard", 7)]);
     handle.set_route("/x/{id}");
     handle.add_event("mine", Vec::new());
     handle.abort("quota", "used up");
     handle.allow_disconnect();
     let context = handle.context();
-    context.span().set_attribute(KeyValue::new("its", true));
+    context
+        .span()
+        .set_attribute(KeyValue::new("test.its", true));
     context.span().add_event("its", Vec::new());
     context.span().update_name("its");
     context
@@ -39,7 +41,7 @@ fn other_threads_say_something_and_it_is_all_there() {
                 scope.spawn(move || {
                     assert!(handle.is_recording());
                     for _ in 0..20 {
-                        handle.set_attribute(KeyValue::new(format!("thread {n}"), n));
+                        handle.set_attribute(KeyValue::new(format!("test.thread_{n}"), n));
                         handle.add_event(format!("thread {n}"), Vec::new());
                     }
                     handle.abort("quota", n);
@@ -48,10 +50,13 @@ fn other_threads_say_something_and_it_is_all_there() {
         });
     });
     for n in 0..4_i64 {
-        let key = format!("thread {n}");
-        assert_eq!(span.attribute(&key), Some(n.to_string()));
         assert_eq!(
-            span.events().iter().filter(|name| **name == key).count(),
+            span.attribute(&format!("test.thread_{n}")),
+            Some(n.to_string())
+        );
+        let event = format!("thread {n}");
+        assert_eq!(
+            span.events().iter().filter(|name| **name == event).count(),
             20
         );
     }

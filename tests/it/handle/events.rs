@@ -99,7 +99,7 @@ fn what_did_not_fit_is_counted() {
     let span = said(|handle| {
         for n in 0..200 {
             handle.add_event("mine", Vec::new());
-            handle.set_attribute(opentelemetry::KeyValue::new(format!("key {n}"), n));
+            handle.set_attribute(opentelemetry::KeyValue::new(format!("test.key_{n}"), n));
         }
     });
     assert_eq!(span.attribute("api.dropped_events").as_deref(), Some("80"));

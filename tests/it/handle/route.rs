@@ -84,7 +84,7 @@ fn what_claims_to_be_a_grpc_call_is_answered_in_plain_http_and_named_as_that() {
 async fn says(handle: SpanHandle) -> String {
     handle.set_route("/told");
     handle.set_attribute(KeyValue::new("http.route", "/mine"));
-    handle.set_attribute(KeyValue::new("told", true));
+    handle.set_attribute(KeyValue::new("test.told", true));
     handle.is_recording().to_string()
 }
 
@@ -118,7 +118,7 @@ where
 fn assert_named(span: &Seen, name: &str, route: Option<&str>) {
     assert_eq!(span.0.name, name);
     assert_eq!(span.attribute("http.route").as_deref(), route);
-    assert_eq!(span.attribute("told").is_some(), route.is_some());
+    assert_eq!(span.attribute("test.told").is_some(), route.is_some());
 }
 
 #[tokio::test]

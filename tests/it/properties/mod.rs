@@ -26,6 +26,7 @@ use tower_api_span::SpanHandle;
 use tower_layer::Layer as _;
 
 use crate::support::body::{Boom, ScriptedBody};
+use crate::support::conventions::BY_HANDLERS;
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{poll, poll_frame};
 use model::{Ended, Model, Saw};
@@ -74,9 +75,9 @@ impl Handler {
 
 fn say(handle: &SpanHandle, call: Call) {
     match call {
-        Call::SetAttribute(key) => handle.set_attribute(KeyValue::new(key, "handler's")),
+        Call::SetAttribute(key) => handle.set_attribute(KeyValue::new(key, BY_HANDLERS)),
         Call::SetAttributeOfContext(key) => {
-            let attribute = KeyValue::new(key, "handler's");
+            let attribute = KeyValue::new(key, BY_HANDLERS);
             handle.context().span().set_attribute(attribute);
         }
         Call::SetRoute => handle.set_route("/late/{route}"),
@@ -381,7 +382,7 @@ fn check(span: &Seen, ended: &Ended, script: &Script) {
         .filter(|_| tells_status)
         .map(|status| status.to_string());
     assert_eq!(status, expected);
-    for key in ["mine", "mine.too"] {
+    for key in ["test.mine", "test.mine.too"] {
         assert_eq!(
             span.attribute(key).is_some(),
             ended.attributes.contains(&key),
@@ -398,7 +399,7 @@ fn check(span: &Seen, ended: &Ended, script: &Script) {
         let route = if ended.route {
             Some("/late/{route}")
         } else {
-            by_key.then_some("handler's")
+            by_key.then_some(BY_HANDLERS)
         };
         assert_eq!(span.attribute("http.route").as_deref(), route);
         let late = if ended.route { " /late/{route}" } else { "" };

@@ -89,8 +89,8 @@ pub enum Call {
 
 /// Keys of the layer's and others.
 const KEYS: [&str; 7] = [
-    "mine",
-    "mine.too",
+    "test.mine",
+    "test.mine.too",
     "url.path",
     "http.route",
     "error.type",
@@ -336,7 +336,8 @@ fn calls() -> impl Strategy<Value = Call> {
             Call::Abort("generation_error", "out of memory"),
             Call::Abort("validation_error", ""),
             Call::Abort("client_disconnect", "so they say"),
-            Call::Abort("", ""),
+            // With a message: a 5xx without one has its status as `error.type`, in every span.
+            Call::Abort("", "for no reason"),
         ]),
         Just(Call::AllowDisconnect),
         Just(Call::EndSpanOfContext),

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod client;
+pub mod conventions;
 pub mod foreign;
 pub mod future;
 pub mod recorder;

@@ -17,6 +17,11 @@ use opentelemetry_sdk::trace::{
 use tokio::sync::Notify;
 use tower_api_span::ApiSpanLayer;
 
+use super::conventions;
+
+/// Name of the layer's instrumentation scope.
+const SCOPE: &str = "tower-api-span";
+
 /// A provider of its own, whose spans can be read when they have ended.
 #[derive(Clone, Debug)]
 pub struct Recorder {
@@ -145,10 +150,13 @@ impl Recorder {
             .is_ok()
     }
 
-    /// All spans that have ended, the layer's looked over.
+    /// All spans that have ended, the layer's looked over: by the kind or by the scope, either of
+    /// which may be wrong.
     pub fn spans(&self) -> Vec<SpanData> {
         let spans = self.exported();
-        for span in spans.iter().filter(|span| is_server(span)) {
+        let is_layers =
+            |span: &&SpanData| is_server(span) || span.instrumentation_scope.name() == SCOPE;
+        for span in spans.iter().filter(is_layers) {
             Seen(span.clone()).look_over();
         }
         spans
@@ -270,7 +278,9 @@ impl Seen {
     /// What is true of every span of the layer, whatever happened.
     fn look_over(&self) {
         let Self(span) = self;
-        assert_eq!(span.instrumentation_scope.name(), "tower-api-span");
+        assert_eq!(span.instrumentation_scope.name(), SCOPE);
+        let faults = conventions::faults(span);
+        assert!(faults.is_empty(), "{faults:#?} in {span:#?}");
         let mut keys: Vec<_> = span.attributes.iter().map(|kv| kv.key.as_str()).collect();
         keys.sort_unstable();
         let all = keys.len();
