@@ -273,7 +273,7 @@ fn members(attribute: &KeyValue, faults: &mut Faults) {
         "network.protocol.version" => &["0.9", "1.0", "1.1", "2", "3"],
         "rpc.status_code" => &GRPC_CODES,
         "rpc.system.name" => &["grpc"],
-        "url.scheme" => &["http", "https"],
+        "url.scheme" => &["http", "https", "ws", "wss"],
         _ => return,
     };
     faults.unless(all.contains(&&*attribute.value.as_str()), || {
@@ -341,18 +341,30 @@ fn http(span: &Attributes<'_>, faults: &mut Faults) {
 fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
     span.require(&["rpc.system.name", "rpc.method"], faults);
     span.original("rpc.method", faults);
+    // Of a call that was answered in plain HTTP, the name is not for the client to choose.
+    let answered_in_http = span.text("http.request.method");
+    let code = span.text("rpc.status_code");
     let method = span.text("rpc.method").unwrap_or_default();
-    let name = if method == "_OTHER" {
-        "grpc".to_owned()
+    if let Some(method) = &answered_in_http {
+        span.require(&["http.response.status_code"], faults);
+        faults.unless(method == "POST" && code.is_none(), || {
+            format!("a gRPC call by {method}, of code {code:?}, answered in HTTP")
+        });
+        let route = span.text("http.route");
+        let with_route = route.map(|route| format!("POST {route}"));
+        let names: Vec<_> = with_route.into_iter().chain(["POST".to_owned()]).collect();
+        span.name(&names, faults);
+    } else if method == "_OTHER" || code.as_deref() == Some("UNIMPLEMENTED") {
+        // Nor is that of a method that the server does not have, unless a list has it.
+        span.name(&["grpc".to_owned()], faults);
     } else {
-        method
-    };
-    span.name(&[name], faults);
-    // The conventions' table for RPC has neither of these, and `http.*` is only for what has been
-    // answered outside of gRPC.
+        span.name(&[method], faults);
+    }
+    // The conventions' table for RPC has none of these.
     for attribute in &span.0.attributes {
         let key = attribute.key.as_str();
-        if attribute.value.as_str() == BY_HANDLERS {
+        let is_https_method = key == "http.request.method" && answered_in_http.is_some();
+        if attribute.value.as_str() == BY_HANDLERS || is_https_method {
             continue;
         }
         let is_https = ["http.request.", "url.", "user_agent.", "network.protocol."]
@@ -360,7 +372,6 @@ fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
             .any(|of_http| key.starts_with(of_http));
         faults.unless(!is_https, || format!("{key} of a gRPC call"));
     }
-    let code = span.text("rpc.status_code");
     if let Some(code) = code.filter(|code| GRPC_SERVER_ERRORS.contains(&&**code)) {
         span.error_type(&code, faults);
     }
