@@ -1,5 +1,7 @@
 //! The layer on an axum router: `cargo run --example axum`.
 
+use std::net::SocketAddr;
+
 use axum::{Router, body::Body, extract::Path, routing::get};
 use futures_util::stream::{self, StreamExt};
 use opentelemetry::{KeyValue, global};
@@ -31,6 +33,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     eprintln!("  curl http://{address}/hello/nobody");
     eprintln!("  curl -N http://{address}/stream    and Ctrl-C, to be a client that leaves");
     let stop = async { tokio::signal::ctrl_c().await.expect("a handler for Ctrl-C") };
+    // With it, the span knows who is at the other end of the connection.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app)
         .with_graceful_shutdown(stop)
         .await?;
@@ -40,7 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The handle is an extractor; what is said to it is seen in the request's span.
 async fn hello(Path(name): Path<String>, span: SpanHandle) -> String {
-    span.set_attribute(KeyValue::new("name", name.clone()));
+    span.set_attribute(KeyValue::new("greeted", name.clone()));
     if name == "nobody" {
         // The response is a 200 all the same; the span is `ABORTED(nobody)`.
         span.abort("nobody", "there is nobody to greet");

@@ -4,7 +4,7 @@ use opentelemetry::global;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{TcpConnectInfo, TcpIncoming};
 use tower_api_span::ApiSpanLayer;
 
 #[tokio::main]
@@ -31,9 +31,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         eprintln!("    --data-binary @- -so - http://{address}/grpc.health.v1.Health/Check | xxd");
     }
     let stop = async { tokio::signal::ctrl_c().await.expect("a handler for Ctrl-C") };
+    let layer = ApiSpanLayer::new()
+        .peer_address_fn(|request| request.extensions.get::<TcpConnectInfo>()?.remote_addr())
+        // What else a client calls is `_OTHER`.
+        .known_rpc_methods(["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"]);
     Server::builder()
         // Around all services: a call to one that does not exist has a span, too.
-        .layer(ApiSpanLayer::new())
+        .layer(layer)
         .add_service(health)
         .serve_with_incoming_shutdown(incoming, stop)
         .await?;

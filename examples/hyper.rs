@@ -1,6 +1,7 @@
 //! The layer on a plain hyper server, over HTTP/1.1 and HTTP/2: `cargo run --example hyper`.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -19,10 +20,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
         .build();
-    let service = ServiceBuilder::new()
-        // The outermost layer sees what hyper sees. The provider may be given, as here, or global.
-        .layer(ApiSpanLayer::new().tracer_provider(&provider))
-        .service_fn(hello);
+    // The provider may be given, as here, or global. hyper says nobody's address, see below.
+    let layer = ApiSpanLayer::new()
+        .tracer_provider(&provider)
+        .peer_address_fn(|request| request.extensions.get::<SocketAddr>().copied());
+    // The outermost layer sees what hyper sees.
+    let service = ServiceBuilder::new().layer(layer).service_fn(hello);
 
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
     let address = listener.local_addr()?;
@@ -32,12 +35,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let builder = auto::Builder::new(TokioExecutor::new());
     let connections = GracefulShutdown::new();
     loop {
-        let (connection, _) = tokio::select! {
+        let (connection, peer) = tokio::select! {
             accepted = listener.accept() => accepted?,
             stop = tokio::signal::ctrl_c() => break stop?,
         };
+        let service = ServiceBuilder::new()
+            .map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                request
+            })
+            .service(service.clone());
         // hyper has a trait of its own for services.
-        let service = TowerToHyperService::new(service.clone());
+        let service = TowerToHyperService::new(service);
         let connection = builder.serve_connection(TokioIo::new(connection), service);
         // Its result is only whether the client broke it off.
         tokio::spawn(connections.watch(connection.into_owned()));
