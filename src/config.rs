@@ -10,11 +10,15 @@ use crate::contain::contain;
 use crate::forwarded::ProxyHeaders;
 use crate::headers::{CapturedHeaders, SensitiveHeaders};
 use crate::hook::Hook;
+use crate::lifecycle::LifecycleEvents;
+use crate::logs::Loggers;
 use crate::methods::{HttpMethods, RpcMethods};
+use crate::metrics::Meters;
 use crate::outcome::{End, Head, Outcome, Verdict, classify};
 use crate::propagation::Propagation;
 use crate::query::SensitiveParameters;
 use crate::sampling::Rate;
+use crate::trace_headers::TraceHeaders;
 use crate::tracer::TracerSource;
 
 /// What is asked of a request.
@@ -34,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) public_endpoint: bool,
     pub(crate) public_endpoint_fn: Hook<OfRequest<bool>>,
     pub(crate) propagate_to_inner: bool,
+    pub(crate) trace_headers: TraceHeaders,
 
     pub(crate) span_name: Option<Cow<'static, str>>,
     pub(crate) span_name_fn: Hook<OfRequest<Option<Cow<'static, str>>>>,
@@ -60,6 +65,10 @@ pub(crate) struct Config {
     pub(crate) classify: Hook<Classify>,
     pub(crate) disconnect_is_error: bool,
 
+    pub(crate) meters: Meters,
+    pub(crate) loggers: Loggers,
+    pub(crate) lifecycle_events: LifecycleEvents,
+
     pub(crate) stream_terminator: Option<Cow<'static, str>>,
     pub(crate) stream_errors: bool,
     pub(crate) journey_events: bool,
@@ -84,6 +93,7 @@ impl Default for Config {
             public_endpoint: false,
             public_endpoint_fn: Hook::default(),
             propagate_to_inner: false,
+            trace_headers: TraceHeaders::default(),
             span_name: None,
             span_name_fn: Hook::default(),
             route_fn: Hook::default(),
@@ -105,6 +115,9 @@ impl Default for Config {
             response_attributes: Hook::default(),
             classify: Hook::default(),
             disconnect_is_error: true,
+            meters: Meters::default(),
+            loggers: Loggers::default(),
+            lifecycle_events: LifecycleEvents::default(),
             stream_terminator: None,
             stream_errors: false,
             journey_events: false,

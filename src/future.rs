@@ -66,7 +66,10 @@ where
         };
         Poll::Ready(match ready!(polled) {
             Ok(response) => {
-                let (parts, body) = response.into_parts();
+                let (mut parts, body) = response.into_parts();
+                if let Some(span) = &span {
+                    span.tell_caller(&mut parts.headers);
+                }
                 let span = span.and_then(|span| {
                     // The server asks the body the same things next, where a panic is its own.
                     let (ended, exact) =

@@ -36,6 +36,27 @@ pub struct GenAi<'a>(pub(crate) &'a SpanHandle);
 
 #[expect(clippy::must_use_candidate, reason = "returned only to go on with")]
 impl GenAi<'_> {
+    /// `gen_ai.operation.name`, string: what the model is asked to do, as `chat`, `text_completion` or
+    /// `embeddings`. Without it a request has no metrics of language models.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.gen_ai().operation_name("chat");
+    /// ```
+    pub fn operation_name(&self, name: impl Display) -> &Self {
+        self.text(key::GEN_AI_OPERATION_NAME, &name)
+    }
+
+    /// `gen_ai.provider.name`, string: whose model it is.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.gen_ai().provider_name("mistral_ai");
+    /// ```
+    pub fn provider_name(&self, name: impl Display) -> &Self {
+        self.text(key::GEN_AI_PROVIDER_NAME, &name)
+    }
+
     /// `gen_ai.request.model`, string: the model that was asked for.
     ///
     /// ```
@@ -84,7 +105,7 @@ impl GenAi<'_> {
     /// span.gen_ai().finish_reasons(["stop", "length"]);
     /// ```
     pub fn finish_reasons(&self, reasons: impl IntoIterator<Item: Display>) -> &Self {
-        if self.0.is_recording() {
+        if self.0.is_listening() {
             // The caller's iterator: it may panic, and it may never end.
             let reasons = contain(|| {
                 let reasons = reasons.into_iter().take(MAX_REASONS);
@@ -121,7 +142,7 @@ impl GenAi<'_> {
     }
 
     fn text(&self, key: &'static str, value: &dyn Display) -> &Self {
-        if self.0.is_recording()
+        if self.0.is_listening()
             && let Some(text) = text(value)
         {
             self.set(key, text);

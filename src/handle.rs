@@ -117,7 +117,7 @@ impl SpanHandle {
     /// span.set_attributes([KeyValue::new("tenant", "blue"), KeyValue::new("retries", 2)]);
     /// ```
     pub fn set_attributes(&self, attributes: impl IntoIterator<Item = KeyValue>) {
-        if !self.is_recording() {
+        if !self.is_listening() {
             return;
         }
         // The caller's iterator runs before the lock is taken: it may use this very handle.
@@ -177,7 +177,7 @@ impl SpanHandle {
     /// span.abort("quota", format_args!("{} tokens left", 0));
     /// ```
     pub fn abort(&self, reason: &'static str, message: impl fmt::Display) {
-        if !self.is_recording() {
+        if !self.is_listening() {
             return;
         }
         let verdict = Verdict::new(reason, text(&message));
@@ -196,6 +196,17 @@ impl SpanHandle {
     /// ```
     pub fn allow_disconnect(&self) {
         self.tell(|told| told.disconnect_allowed = true);
+    }
+
+    /// Says that this response is a stream, whatever its content type: how long it takes says nothing
+    /// of latency. It is for metrics, see `ApiSpanLayer::stream_durations` with feature `metrics`.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.declare_stream();
+    /// ```
+    pub fn declare_stream(&self) {
+        self.tell(|told| told.is_stream = true);
     }
 
     /// Says that the request has been handed to the engine: event `api.HANDOFF_TO_CORE`, with the
@@ -262,6 +273,13 @@ impl SpanHandle {
             Some(request) => request.propagation.inject(&request.context, headers),
             None => Propagation::Global.inject(&current(), headers),
         }
+    }
+
+    /// Whether anybody listens: the span, metrics or logs.
+    pub(crate) fn is_listening(&self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|request| request.slot.is_listening())
     }
 
     /// The slot behind this handle, for who watches the request's body.

@@ -111,7 +111,7 @@
 //!   Unset: all else, every 4xx with it. Ok is never set.
 //! * **Why, in one field.** `api.abort.reason`, of few values, for all that did not depart, errors or
 //!   not; `error.type` for the errors: `500`, `UNAVAILABLE`, `client_disconnect`, `panic` ….
-//! * **Questions**, in the words of TraceQL: errors without clients that left,
+//! * **Questions**, in the words of `TraceQL`: errors without clients that left,
 //!   `{ kind = server && status = error && span.api.abort.reason != "client_disconnect" }`; streams that
 //!   broke, `{ span.http.response.status_code = 200 && span.api.outcome = "ABORTED" }`; slow heads,
 //!   `{ span.api.time_to_head > 1 }`; who is turned away, `{ span.api.abort.reason = "client_error" }`.
@@ -190,19 +190,27 @@ mod headers;
 mod hook;
 mod inside;
 mod layer;
+mod lifecycle;
+#[cfg_attr(not(feature = "logs"), path = "logs/off.rs")]
+mod logs;
 mod methods;
+#[cfg_attr(not(feature = "metrics"), path = "metrics/off.rs")]
+mod metrics;
 mod outcome;
 mod propagation;
 mod query;
 mod request_body;
 mod sampling;
+mod schedule;
 mod semconv;
 mod service;
 mod slot;
 mod span;
 mod sse;
+mod summary;
 mod text;
 mod timeline;
+mod trace_headers;
 mod tracer;
 
 pub use body::ResponseBody;
@@ -212,6 +220,9 @@ pub use gen_ai::GenAi;
 pub use grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use handle::SpanHandle;
 pub use layer::ApiSpanLayer;
+pub use lifecycle::LifecycleEvents;
+#[cfg(feature = "metrics")]
+pub use metrics::StreamDurations;
 pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
 pub use request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
 pub use service::ApiSpan;

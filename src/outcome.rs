@@ -269,8 +269,8 @@ impl Aborted {
     }
 }
 
-const CLIENT_DISCONNECT: &str = "client_disconnect";
-const GENERATOR_EXIT: &str = "generator_exit";
+pub(crate) const CLIENT_DISCONNECT: &str = "client_disconnect";
+pub(crate) const GENERATOR_EXIT: &str = "generator_exit";
 const VALIDATION_ERROR: &str = "validation_error";
 const CLIENT_ERROR: &str = "client_error";
 const EXCEPTION: &str = "exception";

@@ -4,6 +4,8 @@
 //! `rpc.*` names used here became stable. The crate `opentelemetry-semantic-conventions` 0.33 is
 //! generated from an older release and lacks them. What begins with `api.` is this crate's own.
 
+use opentelemetry::InstrumentationScope;
+
 /// Name of the instrumentation scope.
 pub(crate) const SCOPE_NAME: &str = env!("CARGO_PKG_NAME");
 /// Version of the instrumentation scope.
@@ -11,9 +13,21 @@ pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The conventions' release that the keys below are taken from.
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
+/// The scope of everything that this crate tells.
+pub(crate) fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(SCOPE_NAME)
+        .with_version(SCOPE_VERSION)
+        .with_schema_url(SCHEMA_URL)
+        .build()
+}
+
 pub(crate) const CLIENT_ADDRESS: &str = "client.address";
 pub(crate) const CLIENT_PORT: &str = "client.port";
 pub(crate) const ERROR_TYPE: &str = "error.type";
+#[cfg(feature = "logs")]
+pub(crate) const EXCEPTION_MESSAGE: &str = "exception.message";
+#[cfg(feature = "logs")]
+pub(crate) const EXCEPTION_TYPE: &str = "exception.type";
 pub(crate) const HTTP_REQUEST_BODY_SIZE: &str = "http.request.body.size";
 /// Followed by a dot and the name of a header.
 pub(crate) const HTTP_REQUEST_HEADER: &str = "http.request.header";
@@ -46,6 +60,8 @@ pub(crate) const URL_QUERY: &str = "url.query";
 pub(crate) const URL_SCHEME: &str = "url.scheme";
 pub(crate) const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 
+pub(crate) const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";
+pub(crate) const GEN_AI_PROVIDER_NAME: &str = "gen_ai.provider.name";
 pub(crate) const GEN_AI_REQUEST_MAX_TOKENS: &str = "gen_ai.request.max_tokens";
 pub(crate) const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
 pub(crate) const GEN_AI_REQUEST_TEMPERATURE: &str = "gen_ai.request.temperature";
@@ -68,6 +84,9 @@ pub(crate) const API_TIME_TO_HEAD: &str = "api.time_to_head";
 /// Seconds (f64) from the arrival to the first non-empty data frame.
 pub(crate) const API_TIME_TO_FIRST_BYTE: &str = "api.time_to_first_byte";
 
+/// True (boolean) of a response that is a stream, if the settings mark them.
+pub(crate) const API_STREAM: &str = "api.stream";
+
 /// How many attributes of the handler's were too many (int).
 pub(crate) const API_DROPPED_ATTRIBUTES: &str = "api.dropped_attributes";
 /// How many events of the handler's were too many (int).
@@ -89,6 +108,13 @@ pub(crate) const EVENT_ABORTED: &str = "api.ABORTED";
 pub(crate) const EVENT_REASON: &str = "reason";
 /// Attribute of [`EVENT_ABORTED`]: the message, where there is one.
 pub(crate) const EVENT_ERROR: &str = "error";
+
+/// Log event of HTTP: the request has ended with an exception.
+#[cfg(feature = "logs")]
+pub(crate) const EVENT_HTTP_EXCEPTION: &str = "http.server.request.exception";
+/// Log event of gRPC: the call has ended with an exception.
+#[cfg(feature = "logs")]
+pub(crate) const EVENT_RPC_EXCEPTION: &str = "rpc.server.call.exception";
 
 /// Longest string, in bytes, that is taken from a request, an error or a handler's message.
 pub(crate) const MAX_STRING: usize = 1_024;

@@ -36,6 +36,8 @@ pub(crate) struct Told {
     /// A status of Error that was set on the span. The first counts, and only without a verdict.
     pub(crate) error: Option<Verdict>,
     pub(crate) disconnect_allowed: bool,
+    /// The handler has said that the response is a stream.
+    pub(crate) is_stream: bool,
     pub(crate) route: Option<String>,
     pub(crate) name: Option<Cow<'static, str>>,
     /// Each key once, the last value wins.
@@ -85,6 +87,22 @@ impl Told {
         }
     }
 
+    /// Adds what was told late: nothing that decides the outcome, and no event after the end.
+    pub(crate) fn absorb(&mut self, late: Self, at: SystemTime) {
+        for mut event in late.events {
+            event.at = event.at.min(at);
+            self.event(event);
+        }
+        for attribute in late.attributes {
+            self.attribute(attribute);
+        }
+        for (span_context, attributes) in late.links {
+            self.link(span_context, attributes);
+        }
+        self.dropped.attributes += late.dropped.attributes;
+        self.dropped.events += late.dropped.events;
+    }
+
     fn link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
         if self.links.len() < MAX_LINKS {
             self.links.push((span_context, attributes));
@@ -102,6 +120,8 @@ struct Open<S> {
 pub(crate) struct SpanSlot<S> {
     span_context: SpanContext,
     recording: bool,
+    /// Somebody else wants to know what is told: metrics or logs.
+    watched: bool,
     timeline: Timeline,
     open: Mutex<Option<Open<S>>>,
     /// Bytes of the request's body that have passed; [`UNCOUNTED`] while nobody counts them.
@@ -117,11 +137,13 @@ impl<S: Span> SpanSlot<S> {
         span: S,
         span_context: SpanContext,
         recording: bool,
+        watched: bool,
         timeline: Timeline,
     ) -> Self {
         Self {
             span_context,
             recording,
+            watched,
             timeline,
             open: Mutex::new(Some(Open {
                 span,
@@ -148,11 +170,17 @@ pub(crate) trait Slot: Send + Sync {
     /// Whether the span records; the answer of its start, whether or not it is still open.
     fn records(&self) -> bool;
 
+    /// Whether the span records, or somebody else wants to know what is told.
+    fn listens(&self) -> bool;
+
     /// Whether the span is open and records.
     fn is_recording(&self) -> bool;
 
-    /// Hands what was told and the time of now to `f`, unless the span has ended or does not
-    /// record. To be called through `tell`.
+    /// Whether the request is not over, and somebody listens.
+    fn is_listening(&self) -> bool;
+
+    /// Hands what was told and the time of now to `f`, unless the span has ended or nobody listens.
+    /// To be called through `tell`.
     fn tell_mut(&self, f: &mut dyn FnMut(&mut Told, Instant));
 
     /// Counts bytes of the request's body. Beside the lock, and no reason for the span to end later.
@@ -161,18 +189,20 @@ pub(crate) trait Slot: Send + Sync {
     /// Bytes of the request's body that were counted, if somebody does count them.
     fn request_bytes(&self) -> Option<u64>;
 
-    /// Takes the span out, lets `write` write to it, ends it and drops it. Each step is contained.
-    /// It ends at `at` (`None`: now), or when the last thing was recorded if that is later; `write`
-    /// is told when. Only the first call does anything.
-    fn settle(
-        &self,
-        at: Option<Instant>,
-        write: &mut dyn FnMut(&mut dyn ObjectSafeSpan, Told, SystemTime),
-    );
+    /// Takes what was told: with that the outcome is decided. The span stays open, and what is told
+    /// from now on is late.
+    fn close(&self) -> Told;
+
+    /// Takes the span out, lets `write` write to it, with what was told late, ends it at `at` and drops
+    /// it. Each step is contained. Only the first call does anything.
+    fn end(&self, at: SystemTime, write: &mut dyn FnMut(&mut dyn ObjectSafeSpan, Told));
+
+    /// The same for a span that does not record: nothing is written, and no clock is needed.
+    fn end_unrecorded(&self);
 }
 
 impl dyn Slot {
-    /// Hands what was told to `f`, once, unless the span has ended or does not record.
+    /// Hands what was told to `f`, once, unless the span has ended or nobody listens.
     pub(crate) fn tell(&self, f: impl FnOnce(&mut Told)) {
         let mut f = Some(f);
         self.tell_mut(&mut |told, _| {
@@ -233,12 +263,20 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
         self.recording
     }
 
+    fn listens(&self) -> bool {
+        self.recording || self.watched
+    }
+
     fn is_recording(&self) -> bool {
         self.recording && self.open().is_some()
     }
 
+    fn is_listening(&self) -> bool {
+        self.listens() && self.open().is_some()
+    }
+
     fn tell_mut(&self, f: &mut dyn FnMut(&mut Told, Instant)) {
-        if self.recording
+        if self.listens()
             && let Some(open) = &mut *self.open()
         {
             let now = timeline::now();
@@ -259,26 +297,34 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
         (counted != UNCOUNTED).then_some(counted)
     }
 
-    fn settle(
-        &self,
-        at: Option<Instant>,
-        write: &mut dyn FnMut(&mut dyn ObjectSafeSpan, Told, SystemTime),
-    ) {
+    fn close(&self) -> Told {
+        let mut open = self.open();
+        open.as_mut()
+            .map(|open| std::mem::take(&mut open.told))
+            .unwrap_or_default()
+    }
+
+    fn end(&self, at: SystemTime, write: &mut dyn FnMut(&mut dyn ObjectSafeSpan, Told)) {
+        if !self.recording {
+            return self.end_unrecorded();
+        }
         // In a statement of its own, so that the lock is free again before anything is called.
         let open = self.open().take();
         let Some(Open { mut span, told }) = open else {
             return;
         };
-        if self.recording {
-            let at = at.unwrap_or_else(timeline::now);
-            let at = self.timeline.at(told.last.map_or(at, |last| last.max(at)));
-            contain(|| write(&mut span, told, at));
-            contain(|| span.end_with_timestamp(at));
-        } else {
-            contain(|| span.end());
-        }
+        contain(|| write(&mut span, told));
+        contain(|| span.end_with_timestamp(at));
         // A span that has not ended because `end` panicked still ends when it is dropped.
         contain(|| drop(span));
+    }
+
+    fn end_unrecorded(&self) {
+        let open = self.open().take();
+        if let Some(Open { mut span, .. }) = open {
+            contain(|| span.end());
+            contain(|| drop(span));
+        }
     }
 }
 

@@ -2,18 +2,20 @@
 
 use std::any::TypeId;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
-use opentelemetry::trace::noop::NoopTracer;
+use opentelemetry::trace::noop::{NoopSpan, NoopTracer};
 use opentelemetry::trace::{
     Span, SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
     Tracer, TracerProvider,
 };
-use opentelemetry::{Context, InstrumentationScope, global};
+use opentelemetry::{Context, global};
 
 use crate::contain::contain;
-use crate::semconv::{SCHEMA_URL, SCOPE_NAME, SCOPE_VERSION};
+use crate::schedule::Schedule;
+use crate::semconv::{SCOPE_NAME, scope};
 use crate::slot::{Slot, SpanSlot, ThinSpan};
 use crate::timeline::Timeline;
 
@@ -22,6 +24,26 @@ pub(crate) struct Started {
     pub(crate) slot: Arc<dyn Slot>,
     /// The context its children are made in.
     pub(crate) context: Context,
+}
+
+/// Under whose eyes a request is served.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    pub(crate) timeline: Timeline,
+    /// Metrics or logs want to know of it, whether or not the span records.
+    pub(crate) by_others: bool,
+}
+
+/// Where a request is watched of which there is no span.
+pub(crate) fn no_span(timeline: Timeline) -> Arc<dyn Slot> {
+    let span = NoopSpan::DEFAULT;
+    Arc::new(SpanSlot::new(
+        span,
+        SpanContext::NONE,
+        false,
+        true,
+        timeline,
+    ))
 }
 
 /// Where spans come from.
@@ -38,7 +60,7 @@ impl TracerSource {
     pub(crate) fn global() -> Self {
         Self::Global(Arc::new(GlobalTracer {
             found: OnceLock::new(),
-            requests: AtomicU64::new(0),
+            schedule: Schedule::default(),
             is_near: AtomicBool::new(false),
         }))
     }
@@ -75,13 +97,6 @@ impl fmt::Debug for TracerSource {
     }
 }
 
-fn scope() -> InstrumentationScope {
-    InstrumentationScope::builder(SCOPE_NAME)
-        .with_version(SCOPE_VERSION)
-        .with_schema_url(SCHEMA_URL)
-        .build()
-}
-
 /// The global provider's tracer, once there is a real one.
 ///
 /// A tracer got before the provider was set would make no spans for ever, and asking at every
@@ -89,14 +104,11 @@ fn scope() -> InstrumentationScope {
 /// then at every 1,024th, until it makes a span; that tracer is kept.
 pub(crate) struct GlobalTracer {
     found: OnceLock<Arc<dyn StartSpan>>,
-    requests: AtomicU64,
+    schedule: Schedule,
     /// A real tracer was seen, which has made no span yet: its sampler said no, or its provider was
     /// shut down and may be replaced. It is worth asking at every request.
     is_near: AtomicBool,
 }
-
-/// How many requests pass at most before the global provider is asked again.
-const ASK_EVERY: u64 = 1_024;
 
 impl GlobalTracer {
     fn tracer(&self) -> Option<FoundTracer<'_>> {
@@ -106,8 +118,7 @@ impl GlobalTracer {
         if self.is_near.load(Ordering::Relaxed) {
             return Some(FoundTracer::Near(self));
         }
-        let request = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        if request.is_power_of_two() && request < ASK_EVERY || request.is_multiple_of(ASK_EVERY) {
+        if self.schedule.is_due() {
             Some(FoundTracer::Candidate(self, global_tracer()?))
         } else {
             None
@@ -122,9 +133,9 @@ impl GlobalTracer {
         tracer: &Arc<dyn StartSpan>,
         builder: SpanBuilder,
         parent: &Context,
-        timeline: Timeline,
+        watch: Watch,
     ) -> Option<Started> {
-        let started = contain(|| tracer.start(builder, parent, timeline))?;
+        let started = contain(|| tracer.start(builder, parent, watch))?;
         match &started {
             // Another request may have been faster; its tracer is as good.
             Ok(_) => drop(self.found.set(Arc::clone(tracer))),
@@ -170,12 +181,12 @@ impl FoundTracer<'_> {
         &self,
         builder: SpanBuilder,
         parent: &Context,
-        timeline: Timeline,
+        watch: Watch,
     ) -> Option<Started> {
         match self {
-            Self::Known(tracer) => contain(|| tracer.start(builder, parent, timeline))?.ok(),
-            Self::Candidate(global, tracer) => global.start(tracer, builder, parent, timeline),
-            Self::Near(global) => global.start(&global_tracer()?, builder, parent, timeline),
+            Self::Known(tracer) => contain(|| tracer.start(builder, parent, watch))?.ok(),
+            Self::Candidate(global, tracer) => global.start(tracer, builder, parent, watch),
+            Self::Near(global) => global.start(&global_tracer()?, builder, parent, watch),
         }
     }
 }
@@ -188,7 +199,7 @@ pub(crate) trait StartSpan: Send + Sync {
         &self,
         builder: SpanBuilder,
         parent: &Context,
-        timeline: Timeline,
+        watch: Watch,
     ) -> Result<Started, SpanContext>;
 }
 
@@ -201,8 +212,12 @@ where
         &self,
         builder: SpanBuilder,
         parent: &Context,
-        timeline: Timeline,
+        watch: Watch,
     ) -> Result<Started, SpanContext> {
+        let Watch {
+            timeline,
+            by_others,
+        } = watch;
         let mut span = self.build_with_context(builder, parent);
         // It has started, whatever it answers: if it panics here, it is ended all the same.
         let asked = contain(|| (span.span_context().clone(), span.is_recording()));
@@ -214,7 +229,8 @@ where
             contain(|| drop(span));
             return Err(span_context);
         }
-        let slot: Arc<dyn Slot> = Arc::new(SpanSlot::new(span, span_context, recording, timeline));
+        let slot = SpanSlot::new(span, span_context, recording, by_others, timeline);
+        let slot: Arc<dyn Slot> = Arc::new(slot);
         let context = if has_own_id {
             parent.with_span(ThinSpan(Arc::clone(&slot)))
         } else {
@@ -254,9 +270,13 @@ fn hands_back(tracer: &dyn StartSpan) -> bool {
         .with_remote_span_context(made_up.clone())
         .with_telemetry_suppressed();
     let builder = SpanBuilder::from_name(SCOPE_NAME);
-    match tracer.start(builder, &parent, Timeline::start()) {
+    let watch = Watch {
+        timeline: Timeline::start(),
+        by_others: false,
+    };
+    match tracer.start(builder, &parent, watch) {
         Ok(started) => {
-            started.slot.settle(None, &mut |_, _, _| {});
+            started.slot.end(SystemTime::now(), &mut |_, _| {});
             false
         }
         Err(answer) => answer.span_id() == made_up.span_id(),

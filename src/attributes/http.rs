@@ -1,15 +1,15 @@
 //! HTTP server spans, semantic conventions 1.45.0.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::header::USER_AGENT;
-use http::{Method, StatusCode, Uri, Version, request};
-use opentelemetry::KeyValue;
+use http::{StatusCode, Uri, Version, request};
+use opentelemetry::{KeyValue, StringValue};
 
-use super::{Attributes, StartKey, net, url};
+use super::{Attributes, Facts, StartKey, net};
 use crate::config::Config;
-use crate::forwarded;
-use crate::methods::OTHER;
+use crate::forwarded::Hop;
 use crate::semconv::{HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE};
 use crate::text::cut;
 
@@ -18,14 +18,12 @@ use crate::text::cut;
 pub(super) fn at_start(
     parts: &request::Parts,
     config: &Config,
+    facts: &Facts,
+    hop: &Hop<'_>,
     attributes: &mut Attributes,
 ) -> Cow<'static, str> {
-    let method = config.http_methods.known(&parts.method);
-    attributes.set(
-        StartKey::Method,
-        method.clone().unwrap_or(Cow::Borrowed(OTHER)),
-    );
-    if method.is_none() {
+    attributes.set(StartKey::Method, facts.method_or_other());
+    if facts.method.is_none() {
         let original = cut(parts.method.as_str()).to_owned();
         attributes.set(StartKey::MethodOriginal, original);
     }
@@ -35,53 +33,44 @@ pub(super) fn at_start(
         let query = config.sensitive_parameters.redacted(query);
         attributes.set(StartKey::Query, query.into_owned());
     }
-    let hop = forwarded::hop(&parts.headers, config.trusted_proxies, config.proxy_headers);
-    let scheme = hop.proto.map(Cow::Borrowed);
-    let scheme = scheme.or_else(|| config.scheme.clone());
-    attributes.set(StartKey::Scheme, scheme.unwrap_or_else(|| url::scheme(uri)));
-    net::server(parts, &hop, attributes);
+    attributes.set(StartKey::Scheme, facts.scheme.clone());
+    net::server(parts, hop, attributes);
     let peer = net::peer(parts, config);
-    net::client(peer, &hop, config.client_port, attributes);
+    net::client(peer, hop, config.client_port, attributes);
     net::connection(peer, net::local(parts, config), attributes);
-    if let Some(version) = version(parts.version) {
+    if let Some(version) = facts.version {
         attributes.set(StartKey::ProtocolVersion, version);
     }
     if let Some(agent) = parts.headers.get(USER_AGENT) {
         let agent = String::from_utf8_lossy(agent.as_bytes());
         attributes.set(StartKey::UserAgent, cut(&agent).to_owned());
     }
-    match route(parts, config) {
-        Some(route) => {
-            let name = [method.as_deref().unwrap_or("HTTP"), &route].join(" ");
-            attributes.set(StartKey::Route, route);
-            Cow::Owned(name)
-        }
-        None => method.unwrap_or(Cow::Borrowed("HTTP")),
+    if let Some(route) = &facts.route {
+        attributes.set(StartKey::Route, route.clone());
     }
+    name(facts, facts.route.as_ref().map(StringValue::as_str))
 }
 
 /// The name of a request: `{method} {route}`, or `{method}`. A method that is not known is `HTTP` in
 /// names.
-pub(super) fn name(method: &Method, route: Option<&str>, config: &Config) -> Cow<'static, str> {
-    let method = config.http_methods.known(method);
-    let method = method.unwrap_or(Cow::Borrowed("HTTP"));
+pub(super) fn name(facts: &Facts, route: Option<&str>) -> Cow<'static, str> {
+    let method = facts.method.clone().unwrap_or(Cow::Borrowed("HTTP"));
     match route {
         Some(route) => Cow::Owned([&method, route].join(" ")),
         None => method,
     }
 }
 
-/// The method of a request that was taken for gRPC's, which is always POST.
-pub(super) fn method(method: &Method, config: &Config) -> KeyValue {
-    let known = config.http_methods.known(method);
-    KeyValue::new(HTTP_REQUEST_METHOD, known.unwrap_or(Cow::Borrowed(OTHER)))
+/// The method of a request that was taken for gRPC's.
+pub(super) fn method(facts: &Facts) -> KeyValue {
+    KeyValue::new(HTTP_REQUEST_METHOD, facts.method_or_other())
 }
 
 pub(super) fn status_code(status: StatusCode) -> KeyValue {
     KeyValue::new(HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()))
 }
 
-fn version(version: Version) -> Option<&'static str> {
+pub(super) fn version(version: Version) -> Option<&'static str> {
     match version {
         Version::HTTP_09 => Some("0.9"),
         Version::HTTP_10 => Some("1.0"),
@@ -94,22 +83,28 @@ fn version(version: Version) -> Option<&'static str> {
 
 /// The target as the client sent it: a nested router of axum's takes its prefix away.
 #[cfg(feature = "axum")]
-fn uri(parts: &request::Parts) -> &Uri {
+pub(super) fn uri(parts: &request::Parts) -> &Uri {
     let original = parts.extensions.get::<axum::extract::OriginalUri>();
     original.map_or(&parts.uri, |original| &original.0)
 }
 
 #[cfg(not(feature = "axum"))]
-fn uri(parts: &request::Parts) -> &Uri {
+pub(super) fn uri(parts: &request::Parts) -> &Uri {
     &parts.uri
 }
 
 /// The template of the route: by the setting, else by the framework.
-fn route(parts: &request::Parts, config: &Config) -> Option<Cow<'static, str>> {
-    config.route(parts).or_else(|| {
-        let route = of_framework(parts).map(cut)?;
-        (!route.is_empty()).then(|| Cow::Owned(route.to_owned()))
-    })
+pub(super) fn route(parts: &request::Parts, config: &Config) -> Option<StringValue> {
+    // Shared, since spans and metrics both tell it.
+    let shared = |route: &str| StringValue::from(Arc::<str>::from(route));
+    match config.route(parts) {
+        Some(Cow::Borrowed(route)) => Some(StringValue::from(route)),
+        Some(Cow::Owned(route)) => Some(shared(&route)),
+        None => of_framework(parts)
+            .map(cut)
+            .filter(|route| !route.is_empty())
+            .map(shared),
+    }
 }
 
 /// axum's `MatchedPath`: the whole path with nested routers.

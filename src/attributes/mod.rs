@@ -8,11 +8,13 @@ mod url;
 use std::borrow::Cow;
 
 use ::http::{HeaderMap, StatusCode, request};
-use opentelemetry::{Key, KeyValue, Value};
+use opentelemetry::{Key, KeyValue, StringValue, Value};
 
 use crate::config::Config;
 use crate::contain::contain;
+use crate::forwarded::Hop;
 use crate::grpc::{GrpcCode, Protocol};
+use crate::methods::OTHER;
 use crate::outcome::{Aborted, End, Head, Outcome};
 use crate::semconv as key;
 use crate::text::cut;
@@ -20,6 +22,47 @@ use crate::text::cut;
 /// Room for the attributes of the start and of the end, so that the vector the tracer gets does not
 /// grow.
 const CAPACITY: usize = 20;
+
+/// What is known of a request from the start, whoever tells it: span, metrics or logs.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// What the request was taken for and is described as, whatever it is answered with.
+    pub(crate) protocol: Protocol,
+    /// The HTTP method, if it is known.
+    pub(crate) method: Option<Cow<'static, str>>,
+    pub(crate) route: Option<StringValue>,
+    pub(crate) scheme: Cow<'static, str>,
+    pub(crate) version: Option<&'static str>,
+    /// `service/method` of a gRPC call, if it is known.
+    pub(crate) rpc_method: Option<StringValue>,
+}
+
+impl Facts {
+    pub(crate) fn of(
+        parts: &request::Parts,
+        protocol: Protocol,
+        config: &Config,
+        hop: &Hop<'_>,
+    ) -> Self {
+        let is_http = protocol == Protocol::Http;
+        let scheme = hop.proto.map(Cow::Borrowed);
+        Self {
+            protocol,
+            method: config.http_methods.known(&parts.method),
+            route: is_http.then(|| http::route(parts, config)).flatten(),
+            scheme: scheme
+                .or_else(|| config.scheme.clone())
+                .unwrap_or_else(|| url::scheme(http::uri(parts))),
+            version: http::version(parts.version),
+            rpc_method: (!is_http).then(|| rpc::method(parts, config)).flatten(),
+        }
+    }
+
+    /// The method, as attributes have it.
+    pub(crate) fn method_or_other(&self) -> Cow<'static, str> {
+        self.method.clone().unwrap_or(Cow::Borrowed(OTHER))
+    }
+}
 
 /// Name and attributes of a span at its start.
 #[derive(Debug)]
@@ -34,7 +77,12 @@ pub(crate) struct AtStart {
 /// Name and attributes that are known before the inner service is called, when samplers see them.
 ///
 /// What the operator's function gives comes first and stands in place of what the layer would say.
-pub(crate) fn at_start(parts: &request::Parts, protocol: Protocol, config: &Config) -> AtStart {
+pub(crate) fn at_start(
+    parts: &request::Parts,
+    config: &Config,
+    facts: &Facts,
+    hop: &Hop<'_>,
+) -> AtStart {
     let asked_for = config.request_headers.http.len() + config.response_headers.http.len();
     let mut attributes = Attributes {
         list: Vec::with_capacity(CAPACITY + asked_for),
@@ -46,14 +94,15 @@ pub(crate) fn at_start(parts: &request::Parts, protocol: Protocol, config: &Conf
         }
     }
     let captured = &config.request_headers;
-    let (name, captured) = match protocol {
+    let (name, captured) = match facts.protocol {
         Protocol::Http => (
-            http::at_start(parts, config, &mut attributes),
+            http::at_start(parts, config, facts, hop, &mut attributes),
             &captured.http,
         ),
-        Protocol::Grpc | Protocol::GrpcWeb => {
-            (rpc::at_start(parts, config, &mut attributes), &captured.rpc)
-        }
+        Protocol::Grpc | Protocol::GrpcWeb => (
+            rpc::at_start(parts, config, facts, &mut attributes),
+            &captured.rpc,
+        ),
     };
     for attribute in captured.read(&parts.headers, &config.sensitive_headers) {
         attributes.add(attribute);
@@ -99,9 +148,8 @@ pub(crate) fn body_size(key: &'static str, bytes: u64) -> KeyValue {
 
 /// Name and method of a request that claimed to be gRPC's and was answered in plain HTTP: what it
 /// called itself is not for it to choose.
-pub(crate) fn of_no_call(head: &Head, config: &Config) -> (Cow<'static, str>, KeyValue) {
-    let name = http::name(&head.method, None, config);
-    (name, http::method(&head.method, config))
+pub(crate) fn of_no_call(facts: &Facts) -> (Cow<'static, str>, KeyValue) {
+    (http::name(facts, None), http::method(facts))
 }
 
 /// The name of a call of which the server says that it has no such method.
@@ -126,6 +174,14 @@ pub(crate) fn of_response(head: &Head, end: &End, list: &mut Vec<KeyValue>) {
     }
 }
 
+/// The code that a gRPC call ended with, where it is known.
+#[cfg(feature = "metrics")]
+pub(crate) use rpc::status_code as grpc_code;
+
+/// What `rpc.system.name` says.
+#[cfg(feature = "metrics")]
+pub(crate) use rpc::SYSTEM as GRPC;
+
 /// Attributes of the outcome.
 pub(crate) fn of_outcome(outcome: &Outcome, list: &mut Vec<KeyValue>) {
     match outcome {
@@ -142,6 +198,19 @@ pub(crate) fn of_outcome(outcome: &Outcome, list: &mut Vec<KeyValue>) {
     }
 }
 
+/// Name and attributes of the last event of a request.
+pub(crate) fn terminal_event(outcome: Outcome) -> (&'static str, Vec<KeyValue>) {
+    let Outcome::Aborted(Aborted {
+        reason, message, ..
+    }) = outcome
+    else {
+        return (key::EVENT_DEPARTED, Vec::new());
+    };
+    let mut attributes = vec![KeyValue::new(key::EVENT_REASON, reason)];
+    attributes.extend(message.map(|message| KeyValue::new(key::EVENT_ERROR, message)));
+    (key::EVENT_ABORTED, attributes)
+}
+
 /// Whether a key is the layer's alone: what it says of response and outcome must not be contradicted
 /// where it says nothing, as with an `error.type` on a span that is no error.
 pub(crate) fn is_of_end(key: &str) -> bool {
@@ -153,13 +222,9 @@ pub(crate) fn is_of_end(key: &str) -> bool {
 }
 
 /// The name and the attribute of a route that was learnt after the start.
-pub(crate) fn late_route(
-    head: &Head,
-    route: String,
-    config: &Config,
-) -> (Cow<'static, str>, KeyValue) {
+pub(crate) fn late_route(facts: &Facts, route: String) -> (Cow<'static, str>, KeyValue) {
     (
-        http::name(&head.method, Some(&route), config),
+        http::name(facts, Some(&route)),
         KeyValue::new(key::HTTP_ROUTE, route),
     )
 }
@@ -299,7 +364,7 @@ pub(crate) mod tests {
         set(&mut config);
         let (parts, ()) = request.into_parts();
         let protocol = crate::grpc::protocol_of_request(&parts.method, &parts.headers);
-        let start = at_start(&parts, protocol, &config);
+        let start = started_by(&parts, protocol, &config);
         let mut attributes: Vec<_> = start
             .attributes
             .iter()
@@ -309,6 +374,12 @@ pub(crate) mod tests {
         (start.name.into_owned(), attributes)
     }
 
+    fn started_by(parts: &request::Parts, protocol: Protocol, config: &Config) -> AtStart {
+        let hop = Hop::default();
+        let facts = Facts::of(parts, protocol, config, &hop);
+        at_start(parts, config, &facts, &hop)
+    }
+
     #[test]
     fn what_was_written_is_known_and_nothing_else() {
         let (parts, ()) = Request::get("/p").body(()).expect("a request").into_parts();
@@ -316,7 +387,7 @@ pub(crate) mod tests {
             request_attributes: Hook::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
             ..Config::default()
         };
-        let start = at_start(&parts, Protocol::Http, &config);
+        let start = started_by(&parts, Protocol::Http, &config);
         for attribute in &start.attributes {
             assert!(
                 start.written.has(attribute.key.as_str()),
@@ -388,7 +459,7 @@ pub(crate) mod tests {
             route_fn: Hook::new(Arc::new(|_| Some("/p".into()))),
             ..Config::default()
         };
-        let start = at_start(&parts, Protocol::Http, &config);
+        let start = started_by(&parts, Protocol::Http, &config);
         // Seven of the end: status, two times, outcome, reason, type of error, one more time.
         assert_eq!(start.attributes.len() + 7, CAPACITY);
         assert_eq!(start.attributes.capacity(), CAPACITY);

@@ -1,10 +1,12 @@
 //! gRPC server spans, semantic conventions 1.45.0.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::request;
+use opentelemetry::StringValue;
 
-use super::{Attributes, StartKey, net};
+use super::{Attributes, Facts, StartKey, net};
 use crate::config::Config;
 use crate::forwarded::Hop;
 use crate::grpc::GrpcCode;
@@ -17,6 +19,7 @@ use crate::text::cut;
 pub(super) fn at_start(
     parts: &request::Parts,
     config: &Config,
+    facts: &Facts,
     attributes: &mut Attributes,
 ) -> Cow<'static, str> {
     attributes.set(StartKey::RpcSystem, SYSTEM);
@@ -24,7 +27,7 @@ pub(super) fn at_start(
     net::server(parts, &Hop::default(), attributes);
     let peer = net::peer(parts, config);
     net::connection(peer, net::local(parts, config), attributes);
-    let Some(method) = config.rpc_methods.known(parts.uri.path()) else {
+    let Some(method) = &facts.rpc_method else {
         let path = parts.uri.path();
         let original = path.strip_prefix('/').filter(|rest| !rest.is_empty());
         let original = cut(original.unwrap_or(path)).to_owned();
@@ -32,17 +35,23 @@ pub(super) fn at_start(
         attributes.set(StartKey::RpcMethodOriginal, original);
         return Cow::Borrowed(SYSTEM);
     };
-    let method = cut(method).to_owned();
     attributes.set(StartKey::RpcMethod, method.clone());
-    Cow::Owned(method)
+    Cow::Owned(method.as_str().to_owned())
+}
+
+/// `service/method` of a call, if it is known.
+pub(super) fn method(parts: &request::Parts, config: &Config) -> Option<StringValue> {
+    let method = config.rpc_methods.known(parts.uri.path())?;
+    // Shared, since spans and metrics both tell it.
+    Some(StringValue::from(Arc::<str>::from(cut(method))))
 }
 
 /// What `rpc.system.name` says, and the name of a call whose method is not known.
-pub(super) const SYSTEM: &str = "grpc";
+pub(crate) const SYSTEM: &str = "grpc";
 
 /// The code that the call ended with, where it is known: the one that was sent, or what gRPC calls
 /// a call that stopped without one.
-pub(super) fn status_code(end: &End) -> Option<GrpcCode> {
+pub(crate) fn status_code(end: &End) -> Option<GrpcCode> {
     match end {
         End::Complete { grpc_status } => grpc_status.as_ref().map(|status| status.code),
         End::Dropped {

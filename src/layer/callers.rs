@@ -77,6 +77,43 @@ impl ApiSpanLayer {
         self.with(|config| config.public_endpoint_fn = Hook::new(Arc::new(is_public)))
     }
 
+    /// Whether the response has header `traceresponse` (W3C), by which a caller finds the request's
+    /// trace; by default false. One that the handler has set stays. There is none without a span: off,
+    /// filtered out, or sampled out by [`sample_rate`](Self::sample_rate).
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().traceresponse(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn traceresponse(self, is_written: bool) -> Self {
+        self.with(|config| config.trace_headers.traceresponse = is_written)
+    }
+
+    /// Whether the response has header `Server-Timing` with `traceparent;desc="…"`, by which scripts in
+    /// browsers find the request's trace; by default false. What the handler has measured stays, and so
+    /// does a `traceparent` of its own. When there is none is as with
+    /// [`traceresponse`](Self::traceresponse).
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().server_timing(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn server_timing(self, is_written: bool) -> Self {
+        self.with(|config| config.trace_headers.server_timing = is_written)
+    }
+
+    /// Whether these two are named in `Access-Control-Expose-Headers`, so that scripts of other origins
+    /// may read `traceresponse`; by default false. (For `Server-Timing` browsers want
+    /// `Timing-Allow-Origin` as well, which is for the application to say.)
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().traceresponse(true).expose_trace_headers(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn expose_trace_headers(self, are_exposed: bool) -> Self {
+        self.with(|config| config.trace_headers.exposed = are_exposed)
+    }
+
     /// Whether the request that the inner service gets carries the span's context in its headers, in
     /// place of the caller's; by default false. With it, a reverse proxy makes the spans of what is
     /// behind it children of its own, with no code. Baggage stays as it came, and so do all headers

@@ -4,6 +4,10 @@ mod addresses;
 mod attributes;
 mod callers;
 mod llm;
+#[cfg(feature = "logs")]
+mod logs;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod names;
 
 use std::sync::Arc;
@@ -15,6 +19,7 @@ use tower_layer::Layer;
 
 use crate::config::Config;
 use crate::hook::Hook;
+use crate::lifecycle::LifecycleEvents;
 use crate::outcome::{End, Head, Outcome, Verdict};
 use crate::propagation::Propagation;
 use crate::service::ApiSpan;
@@ -62,14 +67,18 @@ impl ApiSpanLayer {
     /// A layer for an API in front of a language model: all of [`new`](Self::new), with
     /// [`span_name`](Self::span_name) `llm_request`, [`request_id_header`](Self::request_id_header)
     /// `x-request-id`, [`stream_terminator`](Self::stream_terminator) `[DONE]`,
-    /// [`stream_errors`](Self::stream_errors) and [`journey_events`](Self::journey_events).
+    /// [`stream_errors`](Self::stream_errors) and [`journey_events`](Self::journey_events), and with
+    /// feature `metrics` the metrics of language models.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::llm();
     /// # let _ = layer;
     /// ```
     pub fn llm() -> Self {
-        Self::new()
+        let layer = Self::new();
+        #[cfg(feature = "metrics")]
+        let layer = layer.gen_ai_metrics(true);
+        layer
             .span_name("llm_request")
             .request_id_header(HeaderName::from_static("x-request-id"))
             .stream_terminator("[DONE]")
@@ -149,6 +158,18 @@ impl ApiSpanLayer {
     /// ```
     pub fn disconnect_is_error(self, is_error: bool) -> Self {
         self.with(|config| config.disconnect_is_error = is_error)
+    }
+
+    /// Where the events of a request's life are told; by default on its span.
+    ///
+    /// ```
+    /// use tower_api_span::{ApiSpanLayer, LifecycleEvents};
+    ///
+    /// let layer = ApiSpanLayer::new().lifecycle_events(LifecycleEvents::AsLogs);
+    /// # let _ = layer;
+    /// ```
+    pub fn lifecycle_events(self, where_to: LifecycleEvents) -> Self {
+        self.with(|config| config.lifecycle_events = where_to)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {

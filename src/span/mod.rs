@@ -12,16 +12,18 @@ use bytes::Buf;
 use http::{HeaderMap, response};
 use opentelemetry::KeyValue;
 
-use crate::attributes::{self, Written};
+use crate::attributes::{self, Facts, Written};
 use crate::config::Config;
 use crate::contain::contain;
 use crate::delivery::{Delivery, declared_length, has_no_body};
 use crate::grpc::{self, GrpcStatus, Protocol};
 use crate::grpc_web::{self, WebTrailers};
+use crate::metrics::Metered;
 use crate::outcome::{self, End, Head, Stage, Verdict};
 use crate::semconv as key;
 use crate::slot::Slot;
 use crate::sse::{self, ErrorEvent, EventStream, Found};
+use crate::summary::is_refused;
 use crate::text::{cut, text};
 use crate::timeline::{self, Timeline};
 
@@ -38,8 +40,9 @@ pub(crate) struct RequestSpan {
     written: Written,
     /// The settings have named it.
     is_named: bool,
-    /// What the request was taken for and is described as, whatever it is answered with.
-    protocol: Protocol,
+    facts: Facts,
+    /// Where this request is counted.
+    metered: Option<Metered>,
     head: Head,
     /// How long a gRPC caller waits.
     timeout: Option<Duration>,
@@ -56,6 +59,9 @@ pub(crate) struct RequestSpan {
     /// What the settings want to know of the response's head and trailers.
     captured: Vec<KeyValue>,
     is_event_stream: bool,
+    is_stream: bool,
+    /// The type of the error that was the end.
+    error_type_name: Option<&'static str>,
     /// The reader of an event stream in which something is looked for.
     stream: Option<EventStream>,
     /// The reader of a gRPC-Web body whose status is not known yet.
@@ -87,13 +93,15 @@ impl RequestSpan {
     }
 
     /// The inner service gave an error instead of a response.
-    pub(crate) fn service_error(self, error: &dyn Display) {
+    pub(crate) fn service_error<E: Display>(mut self, error: &E) {
+        self.error_type_name = Some(std::any::type_name::<E>());
         let message = self.message(error);
         self.finish(End::ServiceError { message });
     }
 
     /// The body gave an error instead of a frame.
-    pub(crate) fn body_error(self, error: &dyn Display) {
+    pub(crate) fn body_error<E: Display>(mut self, error: &E) {
+        self.error_type_name = Some(std::any::type_name::<E>());
         let message = self.message(error);
         self.finish(End::BodyError { message });
     }
@@ -115,8 +123,11 @@ impl RequestSpan {
                 self.timeout = None;
             }
         }
-        if self.slot.records() {
+        self.is_stream = self.config.meters.is_stream(&parts.headers);
+        if self.slot.listens() {
             self.time_to_head = Some(self.timeline.since_start(timeline::now()));
+        }
+        if self.slot.records() {
             self.describe(parts);
         }
         if has_no_body(&self.head.method, parts.status) {
@@ -134,10 +145,10 @@ impl RequestSpan {
             self.over(None);
             return None;
         }
-        if delivery.owes_nothing() && self.slot.records() {
+        if delivery.owes_nothing() && self.slot.listens() {
             self.whole_at = Some(timeline::now());
         }
-        if self.slot.records() && sse::is_event_stream(&parts.headers) {
+        if self.slot.listens() && sse::is_event_stream(&parts.headers) {
             self.is_event_stream = true;
             if self.config.reads_streams() {
                 self.stream = Some(EventStream::new(self.config.stream_errors));
@@ -145,17 +156,24 @@ impl RequestSpan {
         }
         // Whoever speaks gRPC and has said the status in the head has nothing to add.
         let is_sought = self.head.protocol != Protocol::Http && self.grpc_status.is_none();
-        if is_sought && self.slot.records() {
+        if is_sought && self.slot.listens() {
             self.web_trailers = grpc_web::trailers_of(&parts.headers);
         }
         Some(self)
+    }
+
+    /// Tells the caller of the trace, in the head that is about to be handed on, if the settings say so.
+    pub(crate) fn tell_caller(&self, headers: &mut HeaderMap) {
+        let span_context = self.slot.span_context();
+        self.config.trace_headers.write(span_context, headers);
     }
 
     /// Takes down what the settings want to know of a head.
     fn describe(&mut self, parts: &response::Parts) {
         // By what the request is described as: one span is not described in two languages.
         let headers = &parts.headers;
-        self.captured = attributes::of_response_headers(headers, self.protocol, &self.config);
+        let protocol = self.facts.protocol;
+        self.captured = attributes::of_response_headers(headers, protocol, &self.config);
         if let Some(given) = self.config.response_attributes.get() {
             let given = contain(|| given(parts)).unwrap_or_default();
             self.slot.tell(|told| {
@@ -182,11 +200,11 @@ impl RequestSpan {
         };
         let first = delivery.data(u64::try_from(data.remaining()).unwrap_or(u64::MAX));
         let owes_nothing = delivery.owes_nothing();
-        if self.slot.records() && (first || owes_nothing) {
+        if self.slot.listens() && (first || owes_nothing) {
             let now = timeline::now();
             if first {
                 self.time_to_first_byte = Some(self.timeline.since_start(now));
-                if self.config.journey_events && !self.is_refused() {
+                if self.config.journey_events && !is_refused(&self.head) {
                     let event = key::EVENT_FIRST_RESPONSE_FROM_CORE;
                     self.slot.add_own_event(event, now);
                 }
@@ -196,12 +214,6 @@ impl RequestSpan {
             }
         }
         self.read_events(data) || self.read_web_trailers(data)
-    }
-
-    /// Whether the response is an error by its status: its body then is not the engine's.
-    fn is_refused(&self) -> bool {
-        let status = self.head.status;
-        status.is_some_and(|status| status.as_u16() >= 400)
     }
 
     /// Reads what passes of an event stream. True if its terminator is in there.
@@ -257,7 +269,7 @@ impl RequestSpan {
             if self.head.protocol != Protocol::Http {
                 self.grpc_status = GrpcStatus::from_headers(trailers).or(self.grpc_status.take());
             }
-            if self.protocol != Protocol::Http && self.slot.records() {
+            if self.facts.protocol != Protocol::Http && self.slot.records() {
                 let captured = attributes::of_trailers(trailers, &self.config);
                 self.captured.extend(captured);
             }
@@ -308,7 +320,7 @@ impl RequestSpan {
     }
 
     fn message(&self, error: &dyn Display) -> Option<String> {
-        if self.slot.records() {
+        if self.slot.listens() {
             text(error)
         } else {
             None
@@ -329,14 +341,7 @@ impl Drop for RequestSpan {
             Some(end) => end,
             None => self.given_up(),
         };
-        let at = if let End::Complete { .. } = end {
-            self.whole_at
-        } else {
-            None
-        };
-        self.slot.settle(at, &mut |span, told, at| {
-            self.write(span, told, at, &end);
-        });
+        self.settle(&end);
     }
 }
 

@@ -8,18 +8,21 @@ use opentelemetry::Context;
 use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 
 use super::RequestSpan;
-use crate::attributes::{self, AtStart};
+use crate::attributes::{self, AtStart, Facts, Written};
 use crate::config::Config;
 use crate::contain::contain;
 use crate::delivery::declared_length;
+use crate::forwarded::{self, Hop};
 use crate::grpc::{self, Protocol};
 use crate::handle::SpanHandle;
+use crate::metrics::Meter;
 use crate::outcome::Head;
 use crate::propagation::{Baggage, Extracted};
 use crate::sampling::Rate;
 use crate::semconv as key;
+use crate::slot::Slot;
 use crate::timeline::Timeline;
-use crate::tracer::FoundTracer;
+use crate::tracer::{FoundTracer, Started, Watch, no_span};
 
 /// What opening a request's span has come to.
 pub(crate) struct Opened {
@@ -86,12 +89,13 @@ impl Caller {
 }
 
 impl RequestSpan {
-    /// Starts the span of a request and puts its handle into the request's extensions. Whatever
-    /// fails in here, the request goes on.
+    /// Starts the span of a request and puts its handle into the request's extensions; without a span
+    /// the same for metrics and logs, if there are any. Whatever fails in here, the request goes on.
     pub(crate) fn open(config: &Arc<Config>, parts: &mut request::Parts) -> Opened {
         let current = contain(Context::current).unwrap_or_default();
-        let is_traced = !current.is_telemetry_suppressed() && config.lets_through(parts);
-        let tracer = is_traced.then(|| config.tracer.tracer()).flatten();
+        let is_watched = !current.is_telemetry_suppressed() && config.lets_through(parts);
+        let others = Others::of(config, is_watched);
+        let tracer = is_watched.then(|| config.tracer.tracer()).flatten();
         let tracer = tracer.filter(|tracer| config.rate.keeps_all() || tracer.is_real());
         // Without a tracer there is nothing to sample, and the caller's word stands.
         let rate = tracer.as_ref().map_or(Rate::ALL, |_| config.rate);
@@ -102,7 +106,7 @@ impl RequestSpan {
             link,
         } = Caller::of(config, parts, &current, rate, is_public);
         let Some(tracer) = tracer else {
-            return Opened::without_span(caller);
+            return others.open(config, parts, caller, current);
         };
         let baggage = if is_public {
             Baggage::Own
@@ -119,10 +123,10 @@ impl RequestSpan {
                     let headers = &mut parts.headers;
                     config.propagation.replace(context, headers, baggage);
                 }
-                return Opened::without_span(caller);
+                return others.open(config, parts, caller, current);
             }
         }
-        match contain(|| Self::start(config, parts, parent, link, &tracer)).flatten() {
+        match contain(|| Self::start(config, parts, parent, link, &tracer, &others)).flatten() {
             Some((span, context)) => {
                 if config.propagate_to_inner {
                     let headers = &mut parts.headers;
@@ -133,7 +137,7 @@ impl RequestSpan {
                     span: Some(span),
                 }
             }
-            None => Opened::without_span(caller),
+            None => others.open(config, parts, caller, current),
         }
     }
 
@@ -143,37 +147,63 @@ impl RequestSpan {
         parent: &Context,
         link: Option<SpanContext>,
         tracer: &FoundTracer<'_>,
+        others: &Others,
     ) -> Option<(Self, Context)> {
-        let timeline = Timeline::start();
+        let watch = Watch {
+            timeline: Timeline::start(),
+            by_others: others.are_there(),
+        };
+        let hop = hop(config, parts);
         let protocol = grpc::protocol_of_request(&parts.method, &parts.headers);
+        let facts = Facts::of(parts, protocol, config, &hop);
         let AtStart {
             name,
             is_named,
             attributes,
             written,
-        } = attributes::at_start(parts, protocol, config);
+        } = attributes::at_start(parts, config, &facts, &hop);
+        drop(hop);
+        let started_at = watch.timeline.started();
         let mut builder = SpanBuilder::from_name(name)
             .with_kind(SpanKind::Server)
-            .with_start_time(timeline.started());
+            .with_start_time(started_at);
         // Not `with_attributes`, which would collect them anew and without the spare room.
         builder.attributes = Some(attributes);
-        let mut events = Vec::with_capacity(2);
-        events.push(Event::new(
-            key::EVENT_ARRIVED,
-            timeline.started(),
-            Vec::new(),
-            0,
-        ));
-        builder.events = Some(events);
+        if config.lifecycle_events.are_on_spans() {
+            let mut events = Vec::with_capacity(2);
+            events.push(Event::new(key::EVENT_ARRIVED, started_at, Vec::new(), 0));
+            builder.events = Some(events);
+        }
         builder.links = link.map(|caller| vec![Link::with_context(caller)]);
-        let started = tracer.start(builder, parent, timeline)?;
-        let span = Self {
-            slot: Arc::clone(&started.slot),
+        let Started { slot, context } = tracer.start(builder, parent, watch)?;
+        let mut span = Self::new(config, parts, facts, slot, watch.timeline, others);
+        span.written = written;
+        span.is_named = is_named;
+        span.give_handle(parts, context.clone());
+        Some((span, context))
+    }
+
+    /// A request that is watched from now on.
+    fn new(
+        config: &Arc<Config>,
+        parts: &request::Parts,
+        facts: Facts,
+        slot: Arc<dyn Slot>,
+        timeline: Timeline,
+        others: &Others,
+    ) -> Self {
+        let protocol = facts.protocol;
+        Self {
+            slot,
             config: Arc::clone(config),
             timeline,
-            written,
-            is_named,
-            protocol,
+            written: Written::default(),
+            is_named: false,
+            metered: others
+                .meter
+                .as_ref()
+                .map(|meter| meter.start(&facts, config)),
+            facts,
             head: Head::new(parts.method.clone(), None).with_protocol(protocol),
             timeout: match protocol {
                 Protocol::Http => None,
@@ -189,15 +219,71 @@ impl RequestSpan {
                 .flatten(),
             captured: Vec::new(),
             is_event_stream: false,
+            is_stream: false,
+            error_type_name: None,
             stream: None,
             web_trailers: None,
             end: None,
-        };
-        parts.extensions.insert(SpanHandle::new(
-            started.slot,
-            started.context.clone(),
-            config.propagation.clone(),
-        ));
-        Some((span, started.context))
+        }
     }
+
+    fn give_handle(&self, parts: &mut request::Parts, context: Context) {
+        parts.extensions.insert(SpanHandle::new(
+            Arc::clone(&self.slot),
+            context,
+            self.config.propagation.clone(),
+        ));
+    }
+}
+
+/// Who wants to know of a request beside its span.
+struct Others {
+    meter: Option<Meter>,
+    are_logged: bool,
+}
+
+impl Others {
+    fn of(config: &Config, is_watched: bool) -> Self {
+        Self {
+            meter: is_watched.then(|| config.meters.find()).flatten(),
+            are_logged: is_watched && config.loggers.is_set(),
+        }
+    }
+
+    fn are_there(&self) -> bool {
+        self.meter.is_some() || self.are_logged
+    }
+
+    /// Opens a request without a span; the caller's context flows on.
+    fn open(
+        &self,
+        config: &Arc<Config>,
+        parts: &mut request::Parts,
+        caller: Option<Context>,
+        current: Context,
+    ) -> Opened {
+        if !self.are_there() {
+            return Opened::without_span(caller);
+        }
+        let context = caller.clone().unwrap_or(current);
+        let span = contain(|| {
+            let timeline = Timeline::start();
+            let protocol = grpc::protocol_of_request(&parts.method, &parts.headers);
+            let facts = Facts::of(parts, protocol, config, &hop(config, parts));
+            let slot = no_span(timeline);
+            let span = RequestSpan::new(config, parts, facts, slot, timeline, self);
+            span.give_handle(parts, context);
+            span
+        });
+        Opened {
+            context: caller,
+            span,
+        }
+    }
+}
+
+/// What the trusted proxies say.
+fn hop<'a>(config: &Config, parts: &'a request::Parts) -> Hop<'a> {
+    let headers = &parts.headers;
+    forwarded::hop(headers, config.trusted_proxies, config.proxy_headers)
 }

@@ -1,7 +1,7 @@
 //! What is written at the end: what was told, what is known, and the outcome.
 
 use std::borrow::Cow;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use opentelemetry::KeyValue;
 use opentelemetry::global::ObjectSafeSpan;
@@ -14,44 +14,106 @@ use crate::grpc::{GrpcCode, GrpcStatus, Protocol};
 use crate::outcome::{Aborted, End, Outcome};
 use crate::semconv as key;
 use crate::slot::{Told, has_key};
+use crate::summary::Summary;
+use crate::timeline;
 
 impl RequestSpan {
+    /// Settles the request: an end becomes an outcome, whoever listens is told, and the span is ended.
+    /// Whatever fails on the way, it is ended.
+    pub(super) fn settle(&mut self, end: &End) {
+        let told = self.slot.close();
+        if !self.slot.listens() {
+            self.slot.end_unrecorded();
+            return;
+        }
+        let metered = self.metered.take();
+        let moment = match end {
+            End::Complete { .. } => self.whole_at,
+            End::LengthMismatch { .. }
+            | End::ServiceError { .. }
+            | End::BodyError { .. }
+            | End::Dropped { .. }
+            | End::Panicked => None,
+        };
+        let moment = moment.unwrap_or_else(timeline::now);
+        let moment = told.last.map_or(moment, |last| last.max(moment));
+        let at = self.timeline.at(moment);
+        let mut summary = contain(|| self.summary(told, end, moment));
+        if let Some(summary) = &summary {
+            contain(|| metered.map(|metered| metered.finish(summary, &self.config)));
+            // While the span is open and in its slot, so that who reads the current one finds it.
+            contain(|| self.config.loggers.emit(summary, &self.slot, &self.config));
+        }
+        self.slot.end(at, &mut |span, late| {
+            if let Some(summary) = summary.take() {
+                self.write(span, summary, late);
+            }
+        });
+    }
+
+    fn summary<'a>(&'a self, mut told: Told, end: &'a End, moment: Instant) -> Summary<'a> {
+        let verdict = told.verdict.take().or(told.error.take());
+        let tolerated = told.disconnect_allowed || !self.config.disconnect_is_error;
+        let outcome = self.config.classify(&self.head, end, verdict.as_ref());
+        let outcome = outcome.map(|outcome| match (outcome, end, &verdict) {
+            (outcome, End::Dropped { .. }, None) if tolerated => outcome.tolerated(),
+            (outcome, ..) => outcome,
+        });
+        let is_sized = self.config.body_sizes && self.facts.protocol == Protocol::Http;
+        let response_bytes = match (&self.delivery, self.head.status) {
+            (Some(delivery), _) => Some(delivery.delivered()),
+            // There was a head and can be no body.
+            (None, status) => status.map(|_| 0),
+        };
+        Summary {
+            facts: &self.facts,
+            head: &self.head,
+            end,
+            outcome,
+            at: self.timeline.at(moment),
+            duration: self.timeline.since_start(moment),
+            time_to_head: self.time_to_head,
+            time_to_first_byte: self.time_to_first_byte,
+            request_bytes: self
+                .slot
+                .request_bytes()
+                .or(self.request_length)
+                .filter(|_| is_sized),
+            response_bytes: response_bytes.filter(|_| is_sized),
+            is_event_stream: self.is_event_stream,
+            is_stream: self.is_stream || told.is_stream,
+            error_type_name: self.error_type_name,
+            is_by_verdict: verdict.is_some() && !matches!(end, End::Panicked),
+            told,
+        }
+    }
+
     /// Writes what was told and what is known at the end. A panic on the way leaves the rest
     /// unwritten, the terminal event in any case.
-    pub(super) fn write(
-        &self,
-        span: &mut dyn ObjectSafeSpan,
-        told: Told,
-        at: SystemTime,
-        end: &End,
-    ) {
+    fn write(&self, span: &mut dyn ObjectSafeSpan, mut summary: Summary<'_>, late: Told) {
+        let mut told = std::mem::take(&mut summary.told);
+        told.absorb(late, summary.at);
+        let has_lifecycle = self.config.lifecycle_events.are_on_spans();
         for event in told.events {
-            span.add_event_with_timestamp(event.name, event.at, event.attributes);
+            if has_lifecycle || !event.name.starts_with(key::OWN_PREFIX) {
+                span.add_event_with_timestamp(event.name, event.at, event.attributes);
+            }
         }
         for (span_context, attributes) in told.links {
             contain(|| span.add_link(span_context, attributes));
         }
 
-        let verdict = told.verdict.or(told.error);
-        let tolerated = told.disconnect_allowed || !self.config.disconnect_is_error;
-        let outcome =
-            self.config
-                .classify(&self.head, end, verdict.as_ref())
-                .map(|outcome| match (outcome, end, &verdict) {
-                    (outcome, End::Dropped { .. }, None) if tolerated => outcome.tolerated(),
-                    (outcome, ..) => outcome,
-                });
-
         let mut attributes = Vec::with_capacity(8 + told.attributes.len());
-        attributes::of_response(&self.head, end, &mut attributes);
+        attributes::of_response(&self.head, summary.end, &mut attributes);
+        let is_first_chunk = summary.is_event_stream && self.config.journey_events;
         for (key, time) in [
-            (key::API_TIME_TO_HEAD, self.time_to_head),
-            (key::API_TIME_TO_FIRST_BYTE, self.time_to_first_byte),
+            (key::API_TIME_TO_HEAD, summary.time_to_head),
+            (key::API_TIME_TO_FIRST_BYTE, summary.time_to_first_byte),
             (
                 key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
-                self.time_to_first_byte
-                    .filter(|_| self.is_event_stream && self.config.journey_events)
-                    .filter(|_| !self.is_refused()),
+                summary
+                    .time_to_first_byte
+                    .filter(|_| is_first_chunk && !summary.is_refused()),
             ),
         ] {
             attributes.extend(time.map(|time| KeyValue::new(key, time.as_secs_f64())));
@@ -62,13 +124,19 @@ impl RequestSpan {
         ] {
             attributes.extend((dropped > 0).then(|| KeyValue::new(key, dropped)));
         }
-        if let Some(outcome) = &outcome {
+        if let Some(outcome) = &summary.outcome {
             attributes::of_outcome(outcome, &mut attributes);
         }
-        if self.config.body_sizes && self.protocol == Protocol::Http {
-            attributes.extend(self.body_sizes());
+        for (key, bytes) in [
+            (key::HTTP_REQUEST_BODY_SIZE, summary.request_bytes),
+            (key::HTTP_RESPONSE_BODY_SIZE, summary.response_bytes),
+        ] {
+            attributes.extend(bytes.map(|bytes| attributes::body_size(key, bytes)));
         }
-        let name = self.late_name(told.name, told.route, end, &mut attributes);
+        if summary.is_stream && self.config.meters.mark_streams() {
+            attributes.push(KeyValue::new(key::API_STREAM, true));
+        }
+        let name = self.late_name(told.name, told.route, summary.end, &mut attributes);
         attributes.extend_from_slice(&self.captured);
         self.written.leave_out_given(&mut attributes);
         for attribute in told.attributes {
@@ -84,25 +152,9 @@ impl RequestSpan {
         if let Some(name) = name {
             span.update_name(name);
         }
-        if let Some(outcome) = outcome {
-            write_outcome(span, outcome, at);
+        if let Some(outcome) = summary.outcome {
+            write_outcome(span, outcome, summary.at, has_lifecycle);
         }
-    }
-
-    /// Bytes of the request and of the response.
-    fn body_sizes(&self) -> impl Iterator<Item = KeyValue> {
-        let request = self.slot.request_bytes().or(self.request_length);
-        let response = match (&self.delivery, self.head.status) {
-            (Some(delivery), _) => Some(delivery.delivered()),
-            // There was a head and can be no body.
-            (None, status) => status.map(|_| 0),
-        };
-        [
-            (key::HTTP_REQUEST_BODY_SIZE, request),
-            (key::HTTP_RESPONSE_BODY_SIZE, response),
-        ]
-        .into_iter()
-        .filter_map(|(key, bytes)| Some(attributes::body_size(key, bytes?)))
     }
 
     /// The name, if the end knows a better one than the start: the handler's, or that of a route that
@@ -115,10 +167,10 @@ impl RequestSpan {
         end: &End,
         attributes: &mut Vec<KeyValue>,
     ) -> Option<Cow<'static, str>> {
-        let is_call = self.protocol != Protocol::Http;
+        let is_call = self.facts.protocol != Protocol::Http;
         let mut better = None;
         if is_call && self.head.protocol == Protocol::Http {
-            let (name, method) = attributes::of_no_call(&self.head, &self.config);
+            let (name, method) = attributes::of_no_call(&self.facts);
             if !self.written.has(method.key.as_str()) {
                 attributes.push(method);
             }
@@ -130,7 +182,7 @@ impl RequestSpan {
             && self.head.protocol == Protocol::Http
             && !self.written.has(key::HTTP_ROUTE)
         {
-            let (name, attribute) = attributes::late_route(&self.head, route, &self.config);
+            let (name, attribute) = attributes::late_route(&self.facts, route);
             attributes.push(attribute);
             better = Some(name);
         }
@@ -152,20 +204,22 @@ fn is_unimplemented(end: &End) -> bool {
 }
 
 /// The status, once, and the terminal event, last.
-fn write_outcome(span: &mut dyn ObjectSafeSpan, outcome: Outcome, at: SystemTime) {
-    let Outcome::Aborted(aborted) = outcome else {
-        span.add_event_with_timestamp(key::EVENT_DEPARTED.into(), at, Vec::new());
-        return;
-    };
-    let Aborted {
-        reason,
-        error_type,
+fn write_outcome(
+    span: &mut dyn ObjectSafeSpan,
+    outcome: Outcome,
+    at: SystemTime,
+    has_lifecycle: bool,
+) {
+    if let Outcome::Aborted(Aborted {
+        error_type: Some(_),
         message,
-    } = aborted;
-    if error_type.is_some() {
+        ..
+    }) = &outcome
+    {
         span.set_status(Status::error(message.clone().unwrap_or_default()));
     }
-    let mut attributes = vec![KeyValue::new(key::EVENT_REASON, reason)];
-    attributes.extend(message.map(|message| KeyValue::new(key::EVENT_ERROR, message)));
-    span.add_event_with_timestamp(key::EVENT_ABORTED.into(), at, attributes);
+    if has_lifecycle {
+        let (name, attributes) = attributes::terminal_event(outcome);
+        span.add_event_with_timestamp(name.into(), at, attributes);
+    }
 }

@@ -1,0 +1,194 @@
+//! Log events of requests, from the same summary as their spans.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+
+use crate::attributes;
+use crate::config::Config;
+use crate::grpc::Protocol;
+use crate::inside::attached;
+use crate::outcome::{Aborted, End, Outcome};
+use crate::semconv as key;
+use crate::slot::{Slot, ThinSpan};
+use crate::summary::Summary;
+
+/// Where log events go, if anywhere.
+#[derive(Clone, Default)]
+pub(crate) struct Loggers(Option<Arc<dyn Emit>>);
+
+impl Loggers {
+    pub(crate) fn given<P>(provider: &P) -> Self
+    where
+        P: LoggerProvider,
+        P::Logger: Send + Sync + 'static,
+    {
+        Self(Some(Arc::new(provider.logger_with_scope(key::scope()))))
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Emits what is to be said of a request that is over, with its span's context, and current.
+    pub(crate) fn emit(&self, summary: &Summary<'_>, slot: &Arc<dyn Slot>, config: &Config) {
+        let Some(logger) = &self.0 else {
+            return;
+        };
+        let mut events = Vec::new();
+        if config.lifecycle_events.are_logged() {
+            events.extend(lifecycle(summary, slot.timeline().started()));
+        }
+        events.extend(exception(summary));
+        if events.is_empty() {
+            return;
+        }
+        let has_ids = slot.span_context().is_valid();
+        let context = has_ids.then(|| Context::current().with_span(ThinSpan(Arc::clone(slot))));
+        attached(context.as_ref(), || {
+            for event in events {
+                logger.emit_event(event, slot.as_ref());
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Loggers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_set() { "Given" } else { "none" })
+    }
+}
+
+/// A log event to be emitted.
+struct LogEvent {
+    name: &'static str,
+    severity: Severity,
+    at: SystemTime,
+    attributes: Vec<KeyValue>,
+}
+
+/// A logger whose type is forgotten.
+trait Emit: Send + Sync {
+    fn emit_event(&self, event: LogEvent, slot: &dyn Slot);
+}
+
+impl<L: Logger + Send + Sync> Emit for L {
+    fn emit_event(&self, event: LogEvent, slot: &dyn Slot) {
+        let LogEvent {
+            name,
+            severity,
+            at,
+            attributes,
+        } = event;
+        if !self.event_enabled(severity, key::SCOPE_NAME, Some(name)) {
+            return;
+        }
+        let mut record = self.create_log_record();
+        record.set_event_name(name);
+        record.set_severity_number(severity);
+        record.set_severity_text(severity.name());
+        record.set_timestamp(at);
+        record.set_observed_timestamp(SystemTime::now());
+        for KeyValue { key, value, .. } in attributes {
+            record.add_attribute(key, any(value));
+        }
+        let ids = slot.span_context();
+        if ids.is_valid() {
+            record.set_trace_context(ids.trace_id(), ids.span_id(), Some(ids.trace_flags()));
+        }
+        self.emit(record);
+    }
+}
+
+/// The events of the request's life, in their order.
+fn lifecycle(summary: &Summary<'_>, started: SystemTime) -> Vec<LogEvent> {
+    let info = |name, at, attributes| LogEvent {
+        name,
+        severity: Severity::Info,
+        at,
+        attributes,
+    };
+    let mut events = vec![info(key::EVENT_ARRIVED, started, Vec::new())];
+    for name in [
+        key::EVENT_HANDOFF_TO_CORE,
+        key::EVENT_FIRST_RESPONSE_FROM_CORE,
+    ] {
+        let mut told = summary.told.events.iter();
+        let event = told.find(|event| event.name == name);
+        events.extend(event.map(|event| info(name, event.at, event.attributes.clone())));
+    }
+    if let Some(outcome) = &summary.outcome {
+        let (name, attributes) = attributes::terminal_event(outcome.clone());
+        events.push(info(name, summary.at, attributes));
+    }
+    events
+}
+
+/// The exception that the request has ended with, if it has: an error that is no mere status. That a
+/// client has left is no more than noted.
+fn exception(summary: &Summary<'_>) -> Option<LogEvent> {
+    let Outcome::Aborted(aborted) = summary.outcome.as_ref()? else {
+        return None;
+    };
+    let Aborted {
+        reason,
+        error_type,
+        message,
+    } = aborted;
+    let is_left = matches!(summary.end, End::Dropped { .. }) && is_of_leaving(reason);
+    let by_verdict = summary.is_by_verdict;
+    let severity = match summary.end {
+        _ if is_left => Severity::Debug,
+        _ if error_type.is_none() => return None,
+        // A status tells itself.
+        End::Complete { .. } if !by_verdict => return None,
+        End::Complete { .. }
+        | End::LengthMismatch { .. }
+        | End::ServiceError { .. }
+        | End::BodyError { .. }
+        | End::Dropped { .. }
+        | End::Panicked => Severity::Error,
+    };
+    let kind = summary.error_type_name.filter(|_| !by_verdict);
+    let mut attributes = vec![KeyValue::new(key::EXCEPTION_TYPE, kind.unwrap_or(reason))];
+    let message = message.clone();
+    attributes.extend(message.map(|message| KeyValue::new(key::EXCEPTION_MESSAGE, message)));
+    Some(LogEvent {
+        name: match summary.facts.protocol {
+            Protocol::Http => key::EVENT_HTTP_EXCEPTION,
+            Protocol::Grpc | Protocol::GrpcWeb => key::EVENT_RPC_EXCEPTION,
+        },
+        severity,
+        at: summary.at,
+        attributes,
+    })
+}
+
+/// Whether a reason says that somebody has left before the end.
+fn is_of_leaving(reason: &str) -> bool {
+    [
+        crate::outcome::CLIENT_DISCONNECT,
+        crate::outcome::GENERATOR_EXIT,
+    ]
+    .contains(&reason)
+}
+
+/// A value of a span's attribute as one of a log's.
+fn any(value: Value) -> AnyValue {
+    match value {
+        Value::Bool(value) => AnyValue::Boolean(value),
+        Value::I64(value) => AnyValue::Int(value),
+        Value::F64(value) => AnyValue::Double(value),
+        Value::String(value) => AnyValue::String(value),
+        Value::Array(Array::Bool(values)) => values.into_iter().collect(),
+        Value::Array(Array::I64(values)) => values.into_iter().collect(),
+        Value::Array(Array::F64(values)) => values.into_iter().collect(),
+        Value::Array(Array::String(values)) => values.into_iter().collect(),
+        // What the API may think of next.
+        other @ (Value::Array(_) | _) => AnyValue::String(StringValue::from(other.to_string())),
+    }
+}

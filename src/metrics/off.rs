@@ -1,0 +1,48 @@
+//! Without feature `metrics`: nobody counts.
+
+use http::HeaderMap;
+
+use crate::attributes::Facts;
+use crate::config::Config;
+use crate::summary::Summary;
+
+/// No settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Meters(());
+
+impl Meters {
+    #[expect(clippy::unused_self, reason = "with the feature there is more to it")]
+    pub(crate) fn find(self) -> Option<Meter> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "with the feature there is more to it")]
+    pub(crate) fn is_stream(self, _: &HeaderMap) -> bool {
+        false
+    }
+
+    #[expect(clippy::unused_self, reason = "with the feature there is more to it")]
+    pub(crate) fn mark_streams(self) -> bool {
+        false
+    }
+}
+
+/// There is none.
+#[derive(Debug)]
+pub(crate) enum Meter {}
+
+impl Meter {
+    pub(crate) fn start(&self, _: &Facts, _: &Config) -> Metered {
+        match *self {}
+    }
+}
+
+/// There is none.
+#[derive(Debug)]
+pub(crate) enum Metered {}
+
+impl Metered {
+    pub(crate) fn finish(self, _: &Summary<'_>, _: &Config) {
+        match self {}
+    }
+}

@@ -1,0 +1,93 @@
+//! Which responses are streams, and what becomes of their durations.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+
+/// What becomes of the durations of streams in `http.server.request.duration` and
+/// `rpc.server.call.duration`: they take as long as their clients like, and say nothing of latency.
+///
+/// ```
+/// use tower_api_span::StreamDurations;
+///
+/// assert_eq!(StreamDurations::default(), StreamDurations::Included);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamDurations {
+    /// They are durations like any other, as the conventions have it.
+    #[default]
+    Included,
+    /// They have attribute `api.stream` (boolean, true), on the span, too.
+    Marked,
+    /// They are left out; all other metrics have them.
+    Excluded,
+}
+
+/// The content types of streams.
+#[derive(Clone, Debug)]
+pub(crate) struct ContentTypes(Arc<[String]>);
+
+impl ContentTypes {
+    /// These and no others, without parameters.
+    pub(crate) fn given(types: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let types = types.into_iter().map(Into::into);
+        Self(
+            types
+                .map(|name: String| name.to_ascii_lowercase())
+                .collect(),
+        )
+    }
+
+    /// Whether the content type in these headers is one of them, whatever its parameters.
+    pub(crate) fn has(&self, headers: &HeaderMap) -> bool {
+        let Some(content_type) = headers.get(CONTENT_TYPE) else {
+            return false;
+        };
+        let essence = content_type.as_bytes().split(|byte| *byte == b';').next();
+        let essence = essence.unwrap_or_default().trim_ascii();
+        let mut types = self.0.iter();
+        types.any(|one| essence.eq_ignore_ascii_case(one.as_bytes()))
+    }
+}
+
+impl Default for ContentTypes {
+    fn default() -> Self {
+        Self::given([
+            "application/jsonl",
+            "application/stream+json",
+            "application/x-ndjson",
+            "multipart/x-mixed-replace",
+            "text/event-stream",
+        ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_is_told_by_its_content_type() {
+        let default = ContentTypes::default();
+        let given = ContentTypes::given(["Application/X-Mine"]);
+        for (content_type, by_default, by_given) in [
+            ("text/event-stream", true, false),
+            ("Text/Event-Stream; charset=utf-8", true, false),
+            ("text/event-streams", false, false),
+            ("application/x-ndjson ;a=b", true, false),
+            ("application/x-mine", false, true),
+            ("application/json", false, false),
+            ("", false, false),
+        ] {
+            let value = HeaderValue::from_str(content_type).expect("a value");
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, value)]);
+            assert_eq!(default.has(&headers), by_default, "{content_type}");
+            assert_eq!(given.has(&headers), by_given, "{content_type}");
+        }
+        assert!(!default.has(&HeaderMap::new()));
+    }
+}

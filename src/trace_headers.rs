@@ -1,0 +1,197 @@
+//! The trace of a request, told to its caller in the response's head. Pure.
+
+use std::fmt::Write as _;
+
+use http::header::ACCESS_CONTROL_EXPOSE_HEADERS;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::trace::{SpanContext, TraceFlags};
+
+const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Which headers tell it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TraceHeaders {
+    pub(crate) traceresponse: bool,
+    pub(crate) server_timing: bool,
+    /// Scripts of other origins may read them.
+    pub(crate) exposed: bool,
+}
+
+impl TraceHeaders {
+    /// Writes the headers, but for those that say it already.
+    pub(crate) fn write(self, span_context: &SpanContext, headers: &mut HeaderMap) {
+        let is_wanted = self.traceresponse || self.server_timing;
+        if !is_wanted || !span_context.is_valid() {
+            return;
+        }
+        let ids = ids(span_context);
+        if self.traceresponse
+            && !headers.contains_key(TRACERESPONSE)
+            && let Ok(value) = HeaderValue::from_str(&ids)
+        {
+            headers.insert(TRACERESPONSE, value);
+            self.expose(&TRACERESPONSE, headers);
+        }
+        if self.server_timing
+            && !has_item(headers, &SERVER_TIMING, "traceparent")
+            && let Ok(value) = HeaderValue::try_from(format!("traceparent;desc=\"{ids}\""))
+        {
+            // What the handler has measured stays.
+            headers.append(SERVER_TIMING, value);
+            self.expose(&SERVER_TIMING, headers);
+        }
+    }
+
+    fn expose(self, name: &HeaderName, headers: &mut HeaderMap) {
+        let is_exposed = ["*", name.as_str()]
+            .iter()
+            .any(|item| has_item(headers, &ACCESS_CONTROL_EXPOSE_HEADERS, item));
+        if self.exposed
+            && !is_exposed
+            && let Ok(value) = HeaderValue::from_str(name.as_str())
+        {
+            headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, value);
+        }
+    }
+}
+
+/// The ids as W3C has them, version 00.
+fn ids(span_context: &SpanContext) -> String {
+    let (trace_id, span_id) = (span_context.trace_id(), span_context.span_id());
+    let flags = span_context.trace_flags() & TraceFlags::SAMPLED;
+    let mut ids = String::with_capacity(55);
+    // Writing to a string does not fail.
+    let _ = write!(ids, "00-{trace_id}-{span_id}-{:02x}", flags.to_u8());
+    ids
+}
+
+/// Whether a header that is a list has an item of this name, whatever its parameters.
+fn has_item(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|found| found.split(';').next())
+        .any(|found| found.trim().eq_ignore_ascii_case(item))
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{SpanId, TraceId, TraceState};
+
+    use super::*;
+
+    const IDS: &str = "00-0000000000000000000000000000000a-000000000000000b-01";
+
+    fn written(headers: TraceHeaders, there: &[(&'static str, &'static str)]) -> Vec<String> {
+        let (trace_id, span_id) = (TraceId::from(10), SpanId::from(11));
+        let flags = TraceFlags::SAMPLED;
+        let span_context = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
+        let mut all = HeaderMap::new();
+        for (name, value) in there {
+            all.append(*name, HeaderValue::from_static(value));
+        }
+        headers.write(&span_context, &mut all);
+        let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
+        let mut all: Vec<_> = all
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", text(value)))
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn the_caller_is_told_what_is_asked_for_and_no_more() {
+        let none = TraceHeaders::default();
+        let both = TraceHeaders {
+            traceresponse: true,
+            server_timing: true,
+            exposed: false,
+        };
+        let exposed = TraceHeaders {
+            exposed: true,
+            ..both
+        };
+        let response = format!("traceresponse: {IDS}");
+        let timing = format!("server-timing: traceparent;desc=\"{IDS}\"");
+        let (response, timing) = (response.as_str(), timing.as_str());
+        for (rule, headers, there, expected) in [
+            ("nothing", none, &[][..], &[][..]),
+            (
+                "exposing nothing",
+                TraceHeaders {
+                    exposed: true,
+                    ..none
+                },
+                &[],
+                &[],
+            ),
+            ("both", both, &[], &[timing, response]),
+            (
+                "exposed",
+                exposed,
+                &[],
+                &[
+                    "access-control-expose-headers: server-timing",
+                    "access-control-expose-headers: traceresponse",
+                    timing,
+                    response,
+                ],
+            ),
+            (
+                "the handler's traceresponse stays, and is not exposed by us",
+                exposed,
+                &[
+                    ("traceresponse", "mine"),
+                    ("server-timing", "traceparent;desc=mine"),
+                ],
+                &[
+                    "server-timing: traceparent;desc=mine",
+                    "traceresponse: mine",
+                ],
+            ),
+            (
+                "the handler's times stay",
+                both,
+                &[("server-timing", "db;dur=53, cache")],
+                &["server-timing: db;dur=53, cache", timing, response],
+            ),
+            (
+                "exposed already",
+                exposed,
+                &[(
+                    "access-control-expose-headers",
+                    "X-A, TraceResponse, Server-Timing",
+                )],
+                &[
+                    "access-control-expose-headers: X-A, TraceResponse, Server-Timing",
+                    timing,
+                    response,
+                ],
+            ),
+            (
+                "everything is exposed",
+                exposed,
+                &[("access-control-expose-headers", "*")],
+                &["access-control-expose-headers: *", timing, response],
+            ),
+        ] {
+            assert_eq!(written(headers, there), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn without_ids_nothing_is_told() {
+        let both = TraceHeaders {
+            traceresponse: true,
+            server_timing: true,
+            exposed: true,
+        };
+        let mut headers = HeaderMap::new();
+        both.write(&SpanContext::NONE, &mut headers);
+        assert!(headers.is_empty());
+    }
+}
