@@ -10,7 +10,9 @@ use super::{Attributes, StartKey, net, url};
 use crate::config::Config;
 use crate::forwarded;
 use crate::methods::OTHER;
-use crate::semconv::{HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE};
+use crate::semconv::{
+    HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_RESPONSE_STATUS_CODE,
+};
 use crate::text::cut;
 
 /// Sets the attributes and returns the name: `{method} {route}`, or `{method}` where no route is
@@ -71,10 +73,16 @@ pub(super) fn name(method: &Method, route: Option<&str>, config: &Config) -> Cow
     }
 }
 
-/// The method of a request that was taken for gRPC's, which is always POST.
-pub(super) fn method(method: &Method, config: &Config) -> KeyValue {
+/// The method of a request that was taken for gRPC's, which is always POST, and if that is not known
+/// the original beside it.
+pub(super) fn method(method: &Method, config: &Config) -> impl Iterator<Item = KeyValue> {
     let known = config.http_methods.known(method);
-    KeyValue::new(HTTP_REQUEST_METHOD, known.unwrap_or(Cow::Borrowed(OTHER)))
+    let original = known.is_none().then(|| {
+        let original = cut(method.as_str()).to_owned();
+        KeyValue::new(HTTP_REQUEST_METHOD_ORIGINAL, original)
+    });
+    let method = KeyValue::new(HTTP_REQUEST_METHOD, known.unwrap_or(Cow::Borrowed(OTHER)));
+    [Some(method), original].into_iter().flatten()
 }
 
 pub(super) fn status_code(status: StatusCode) -> KeyValue {

@@ -118,11 +118,7 @@ impl RequestSpan {
         let is_call = self.protocol != Protocol::Http;
         let mut better = None;
         if is_call && self.head.protocol == Protocol::Http {
-            let (name, method) = attributes::of_no_call(&self.head, &self.config);
-            if !self.written.has(method.key.as_str()) {
-                attributes.push(method);
-            }
-            better = Some(name);
+            better = Some(attributes::of_no_call(&self.head, &self.config, attributes));
         } else if is_call && is_unimplemented(end) && !self.config.rpc_methods.are_given() {
             better = Some(attributes::of_unknown_call());
         }

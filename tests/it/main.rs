@@ -11,6 +11,7 @@
 
 mod claims;
 mod contexts;
+mod conventions;
 mod faults;
 mod grpc_web;
 mod handle;
