@@ -505,8 +505,9 @@ async fn who_accepts_the_connections_of_hyper_says_who_is_there() {
                 request
             })
             .layer(layer)
-            .service(service_fn(async |_| {
-                Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
+            .service(service_fn(|_| {
+                let answer = Response::new(Empty::<Bytes>::new());
+                std::future::ready(Ok::<_, Infallible>(answer))
             }));
         // How it ends is for the client to see.
         let _ = auto::Builder::new(TokioExecutor::new())

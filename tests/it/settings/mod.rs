@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -57,6 +58,8 @@ fn unchecked(at: &Recorder) -> Seen {
 async fn run(app: Router, on: IpAddr) -> SocketAddr {
     let listener = TcpListener::bind((on, 0)).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
+    // Else each small answer waits for an acknowledgement.
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket"));
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(axum::serve(listener, app).into_future());
     address
@@ -72,8 +75,16 @@ async fn run_tonic(layer: &ApiSpanLayer) -> SocketAddr {
     let server = tonic::transport::Server::builder()
         .layer(layer.clone())
         .add_service(health);
-    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    tokio::spawn(server.serve_with_incoming(incoming));
     address
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    // Else each small request waits for an acknowledgement.
+    stream.set_nodelay(true).expect("a socket");
+    stream
 }
 
 /// A client of HTTP/1.1 that writes what it likes.
@@ -93,8 +104,7 @@ impl Answer {
 
 impl Wire {
     async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        Self(BufReader::new(stream))
+        Self(BufReader::new(connect(address).await))
     }
 
     fn local(&self) -> SocketAddr {
@@ -163,7 +173,7 @@ async fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
 
 /// A client of HTTP/2, and where it is.
 async fn http2(address: SocketAddr) -> (http2::SendRequest<Full<Bytes>>, SocketAddr) {
-    let stream = TcpStream::connect(address).await.expect("a connection");
+    let stream = connect(address).await;
     let local = stream.local_addr().expect("an address");
     let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
     let (sender, connection) = handshake.expect("a connection");
