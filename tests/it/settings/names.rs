@@ -450,13 +450,13 @@ fn the_environment_says_which_methods_are_known_and_the_setting_knows_better() {
         (Some("get"), &["get"]),
         (Some("a b, ,"), &["GET", "POST"]),
     ] {
-        let mut test = Command::new(std::env::current_exe().expect("a path"));
-        test.args(["--exact", IN_ANOTHER_PROCESS, "--ignored", "--nocapture"]);
-        test.env_remove(KNOWN_METHODS);
+        let mut process = Command::new(std::env::current_exe().expect("a path"));
+        process.args(["--exact", IN_ANOTHER_PROCESS, "--ignored", "--nocapture"]);
+        process.env_remove(KNOWN_METHODS);
         if let Some(list) = list {
-            test.env(KNOWN_METHODS, list);
+            process.env(KNOWN_METHODS, list);
         }
-        let output = test.output().expect("a process");
+        let output = process.output().expect("a process");
         let text = String::from_utf8(output.stdout).expect("a text");
         assert!(output.status.success(), "{list:?}: {text}");
         for method in ["GET", "POST", "PURGE", "get"] {

@@ -6,6 +6,7 @@
 //! `load`; bytes on the wire in `wire`; headers, addresses, public endpoints and names beside this.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use axum::Router;
 use axum::extract::Path;
@@ -144,7 +145,7 @@ async fn requests_are_sent_at_once_over_one_connection_and_each_has_a_trace_and_
         let mut wire = Wire::connect(run(app, LOCALHOST).await).await;
         let mut text = String::new();
         for n in 0..COUNT {
-            text += &format!("POST /numbered/{n} HTTP/1.1\r\nHost: h\r\n");
+            write!(text, "POST /numbered/{n} HTTP/1.1\r\nHost: h\r\n").expect("a string");
             let (one, two) = ("a".repeat(n + 1), "b".repeat(n));
             if is_chunked {
                 let chunk = |part: &str| format!("{:x}\r\n{part}\r\n", part.len());
@@ -155,7 +156,7 @@ async fn requests_are_sent_at_once_over_one_connection_and_each_has_a_trace_and_
                 }
                 text += "0\r\n\r\n";
             } else {
-                text += &format!("Content-Length: {}\r\n\r\n{one}{two}", 2 * n + 1);
+                write!(text, "Content-Length: {}\r\n\r\n{one}{two}", 2 * n + 1).expect("a string");
             }
         }
         wire.send(text).await;
