@@ -111,7 +111,7 @@
 //!   Unset: all else, every 4xx with it. Ok is never set.
 //! * **Why, in one field.** `api.abort.reason`, of few values, for all that did not depart, errors or
 //!   not; `error.type` for the errors: `500`, `UNAVAILABLE`, `client_disconnect`, `panic` ….
-//! * **Questions**, in the words of TraceQL: errors without clients that left,
+//! * **Questions**, in the words of `TraceQL`: errors without clients that left,
 //!   `{ kind = server && status = error && span.api.abort.reason != "client_disconnect" }`; streams that
 //!   broke, `{ span.http.response.status_code = 200 && span.api.outcome = "ABORTED" }`; slow heads,
 //!   `{ span.api.time_to_head > 1 }`; who is turned away, `{ span.api.abort.reason = "client_error" }`.

@@ -21,6 +21,7 @@ mod matrix;
 mod neighbours;
 mod otlp;
 mod properties;
+mod settings;
 mod states;
 mod support;
 mod tracing_spans;
