@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::request;
+use http::{HeaderMap, request};
 use opentelemetry::Context;
 use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 
@@ -101,7 +101,13 @@ impl RequestSpan {
             is_sampled_out,
             link,
         } = Caller::of(config, parts, &current, rate, is_public);
+        let take_out_stranger = |headers: &mut HeaderMap| {
+            if is_public && config.propagate_to_inner {
+                config.propagation.take_out(headers);
+            }
+        };
         let Some(tracer) = tracer else {
+            take_out_stranger(&mut parts.headers);
             return Opened::without_span(caller);
         };
         let baggage = if is_public {
@@ -133,7 +139,10 @@ impl RequestSpan {
                     span: Some(span),
                 }
             }
-            None => Opened::without_span(caller),
+            None => {
+                take_out_stranger(&mut parts.headers);
+                Opened::without_span(caller)
+            }
         }
     }
 

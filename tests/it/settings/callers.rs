@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, Request, request};
 use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
@@ -160,6 +161,27 @@ fn the_headers_are_as_they_came_unless_they_are_rewritten() {
     let span = &spans[0].span_context;
     let own = format!("00-{}-{}-01", span.trace_id(), span.span_id());
     assert_eq!(got, [Some(own), None, None]);
+}
+
+#[test]
+fn without_a_span_a_stranger_is_taken_out_of_rewritten_headers_too() {
+    let at = Recorder::new();
+    let layer = at.layer().public_endpoint(true);
+    let off = ApiSpanLayer::new()
+        .tracer_provider(&NoopTracerProvider::new())
+        .public_endpoint(true);
+    for (rule, layer) in [("filtered", layer.filter(|_| false)), ("no tracer", off)] {
+        let mut got = [const { None }; 3];
+        serve(&layer.clone(), stranger("01"), |request| {
+            got = inner(request.headers());
+        });
+        assert!(got.iter().all(Option::is_some), "{rule}: as they came");
+        serve(&layer.propagate_to_inner(true), stranger("01"), |request| {
+            got = inner(request.headers());
+        });
+        assert_eq!(got, [None, None, None], "{rule}");
+    }
+    assert_eq!(at.starts(), 0);
 }
 
 #[test]
