@@ -128,21 +128,18 @@ impl RequestSpan {
                 return Opened::without_span(caller);
             }
         }
-        match contain(|| Self::start(config, parts, parent, link, &tracer)).flatten() {
-            Some((span, context)) => {
-                if config.propagate_to_inner {
-                    let headers = &mut parts.headers;
-                    config.propagation.replace(&context, headers, baggage);
-                }
-                Opened {
-                    context: Some(context),
-                    span: Some(span),
-                }
-            }
-            None => {
-                take_out_stranger(&mut parts.headers);
-                Opened::without_span(caller)
-            }
+        let started = contain(|| Self::start(config, parts, parent, link, &tracer)).flatten();
+        let Some((span, context)) = started else {
+            take_out_stranger(&mut parts.headers);
+            return Opened::without_span(caller);
+        };
+        if config.propagate_to_inner {
+            let headers = &mut parts.headers;
+            config.propagation.replace(&context, headers, baggage);
+        }
+        Opened {
+            context: Some(context),
+            span: Some(span),
         }
     }
 
