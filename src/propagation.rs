@@ -75,6 +75,20 @@ impl Propagation {
         headers.extend(written);
     }
 
+    /// Takes out of `headers` what says a context, W3C's in any case.
+    pub(crate) fn take_out(&self, headers: &mut HeaderMap) {
+        contain(|| {
+            self.with(|propagator| {
+                for field in propagator.fields() {
+                    headers.remove(field);
+                }
+            });
+        });
+        for field in [TRACEPARENT, TRACESTATE, BAGGAGE] {
+            headers.remove(field);
+        }
+    }
+
     /// Writes `context` into `headers`.
     pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
         headers.extend(self.written(context));

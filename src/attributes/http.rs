@@ -10,7 +10,10 @@ use opentelemetry::{KeyValue, StringValue};
 use super::{Attributes, Facts, StartKey, net};
 use crate::config::Config;
 use crate::forwarded::Hop;
-use crate::semconv::{HTTP_REQUEST_METHOD, HTTP_RESPONSE_STATUS_CODE};
+use crate::outcome::Head;
+use crate::semconv::{
+    HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_RESPONSE_STATUS_CODE,
+};
 use crate::text::cut;
 
 /// Sets the attributes and returns the name: `{method} {route}`, or `{method}` where no route is
@@ -61,9 +64,15 @@ pub(super) fn name(facts: &Facts, route: Option<&str>) -> Cow<'static, str> {
     }
 }
 
-/// The method of a request that was taken for gRPC's.
-pub(super) fn method(facts: &Facts) -> KeyValue {
-    KeyValue::new(HTTP_REQUEST_METHOD, facts.method_or_other())
+/// The method of a request that was taken for gRPC's and if it is not known, as with a list without
+/// POST, the original beside it.
+pub(super) fn method(head: &Head, facts: &Facts) -> impl Iterator<Item = KeyValue> {
+    let original = facts.method.is_none().then(|| {
+        let original = cut(head.method.as_str()).to_owned();
+        KeyValue::new(HTTP_REQUEST_METHOD_ORIGINAL, original)
+    });
+    let method = KeyValue::new(HTTP_REQUEST_METHOD, facts.method_or_other());
+    [Some(method), original].into_iter().flatten()
 }
 
 pub(super) fn status_code(status: StatusCode) -> KeyValue {

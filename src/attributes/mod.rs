@@ -146,10 +146,15 @@ pub(crate) fn body_size(key: &'static str, bytes: u64) -> KeyValue {
     KeyValue::new(key, i64::try_from(bytes).unwrap_or(i64::MAX))
 }
 
-/// Name and method of a request that claimed to be gRPC's and was answered in plain HTTP: what it
-/// called itself is not for it to choose.
-pub(crate) fn of_no_call(facts: &Facts) -> (Cow<'static, str>, KeyValue) {
-    (http::name(facts, None), http::method(facts))
+/// The name of a request that claimed to be gRPC's and was answered in plain HTTP: what it called
+/// itself is not for it to choose. Adds its method.
+pub(crate) fn of_no_call(
+    head: &Head,
+    facts: &Facts,
+    list: &mut Vec<KeyValue>,
+) -> Cow<'static, str> {
+    list.extend(http::method(head, facts));
+    http::name(facts, None)
 }
 
 /// The name of a call of which the server says that it has no such method.

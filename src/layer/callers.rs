@@ -51,7 +51,7 @@ impl ApiSpanLayer {
     ///
     /// The request's headers are as they came, so that what reads them anew inside believes the caller
     /// all the same: [`propagate_to_inner`](Self::propagate_to_inner) takes the stranger out of them,
-    /// with the baggage.
+    /// with the baggage, whether or not there is a span.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().public_endpoint(true);
@@ -117,7 +117,7 @@ impl ApiSpanLayer {
     /// Whether the request that the inner service gets carries the span's context in its headers, in
     /// place of the caller's; by default false. With it, a reverse proxy makes the spans of what is
     /// behind it children of its own, with no code. Baggage stays as it came, and so do all headers
-    /// without a span; of a request that [`sample_rate`](Self::sample_rate) has sampled out they say
+    /// without a span (but for strangers': [`public_endpoint`](Self::public_endpoint)); of a request that [`sample_rate`](Self::sample_rate) has sampled out they say
     /// so.
     ///
     /// ```

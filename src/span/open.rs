@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use http::request;
+use http::{HeaderMap, request};
 use opentelemetry::Context;
 use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 
@@ -105,7 +105,13 @@ impl RequestSpan {
             is_sampled_out,
             link,
         } = Caller::of(config, parts, &current, rate, is_public);
+        let take_out_stranger = |headers: &mut HeaderMap| {
+            if is_public && config.propagate_to_inner {
+                config.propagation.take_out(headers);
+            }
+        };
         let Some(tracer) = tracer else {
+            take_out_stranger(&mut parts.headers);
             return others.open(config, parts, caller, current);
         };
         let baggage = if is_public {
@@ -126,18 +132,18 @@ impl RequestSpan {
                 return others.open(config, parts, caller, current);
             }
         }
-        match contain(|| Self::start(config, parts, parent, link, &tracer, &others)).flatten() {
-            Some((span, context)) => {
-                if config.propagate_to_inner {
-                    let headers = &mut parts.headers;
-                    config.propagation.replace(&context, headers, baggage);
-                }
-                Opened {
-                    context: Some(context),
-                    span: Some(span),
-                }
-            }
-            None => others.open(config, parts, caller, current),
+        let started = contain(|| Self::start(config, parts, parent, link, &tracer, &others));
+        let Some((span, context)) = started.flatten() else {
+            take_out_stranger(&mut parts.headers);
+            return others.open(config, parts, caller, current);
+        };
+        if config.propagate_to_inner {
+            let headers = &mut parts.headers;
+            config.propagation.replace(&context, headers, baggage);
+        }
+        Opened {
+            context: Some(context),
+            span: Some(span),
         }
     }
 

@@ -170,11 +170,8 @@ impl RequestSpan {
         let is_call = self.facts.protocol != Protocol::Http;
         let mut better = None;
         if is_call && self.head.protocol == Protocol::Http {
-            let (name, method) = attributes::of_no_call(&self.facts);
-            if !self.written.has(method.key.as_str()) {
-                attributes.push(method);
-            }
-            better = Some(name);
+            let of_no_call = attributes::of_no_call(&self.head, &self.facts, attributes);
+            better = Some(of_no_call);
         } else if is_call && is_unimplemented(end) && !self.config.rpc_methods.are_given() {
             better = Some(attributes::of_unknown_call());
         }

@@ -11,6 +11,7 @@
 
 mod claims;
 mod contexts;
+mod conventions;
 mod faults;
 mod grpc_web;
 mod handle;
@@ -20,6 +21,7 @@ mod matrix;
 mod neighbours;
 mod otlp;
 mod properties;
+mod settings;
 mod states;
 mod support;
 mod tracing_spans;

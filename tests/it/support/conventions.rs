@@ -40,9 +40,11 @@ pub const BY_HANDLERS: &str = "handler's";
 /// request, so that the rule for names does not hold for them.
 const TOLD_NAMES: [&str; 5] = ["its", "llm_core", "llm_request", "nosy", "other"];
 
-/// The methods of RFC 9110, RFC 5789 and RFC 10008, all that are known without a setting.
-const METHODS: [&str; 10] = [
+/// The methods of RFC 9110, RFC 5789 and RFC 10008, all that are known without a setting; and last the
+/// one that tests make known.
+const METHODS: [&str; 11] = [
     "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
+    "PROPFIND",
 ];
 
 const GRPC_CODES: [&str; 17] = [
@@ -207,6 +209,19 @@ impl Attributes<'_> {
         faults.unless(is_one, || format!("the name {name}, and not of {names:?}"));
     }
 
+    /// That the name is the method's with its route or, where that was not known or set under its key
+    /// only, without. Never with the path.
+    fn http_name(&self, faults: &mut Faults) {
+        let method = match self.text("http.request.method").as_deref() {
+            Some("_OTHER") | None => "HTTP".to_owned(),
+            Some(method) => method.to_owned(),
+        };
+        let route = self.text("http.route");
+        let with_route = route.map(|route| format!("{method} {route}"));
+        let names: Vec<_> = with_route.into_iter().chain([method]).collect();
+        self.name(&names, faults);
+    }
+
     /// That an error by status has the status as its type. Where there is a message, the error was
     /// told by a handler, the service or the body, and has the type of that.
     fn error_type(&self, status: &str, faults: &mut Faults) {
@@ -309,7 +324,10 @@ fn events(span: &SpanData, faults: &mut Faults) {
 
 fn http(span: &Attributes<'_>, faults: &mut Faults) {
     span.require(&["http.request.method", "url.scheme"], faults);
-    if span.text("http.request.method").as_deref() != Some("CONNECT") {
+    let is_connect = ["http.request.method", "http.request.method_original"]
+        .iter()
+        .any(|key| span.text(key).as_deref() == Some("CONNECT"));
+    if !is_connect {
         span.require(&["url.path"], faults);
     }
     span.original("http.request.method", faults);
@@ -325,17 +343,7 @@ fn http(span: &Attributes<'_>, faults: &mut Faults) {
     if let Some(status) = status.filter(|status| status.starts_with('5')) {
         span.error_type(&status, faults);
     }
-    let method = match span.text("http.request.method").as_deref() {
-        Some("_OTHER") | None => "HTTP".to_owned(),
-        Some(method) => method.to_owned(),
-    };
-    // With its route or, where that was not known or set under its key only, without. Never with
-    // the path.
-    let with_route = span
-        .text("http.route")
-        .map(|route| format!("{method} {route}"));
-    let names: Vec<_> = with_route.into_iter().chain([method]).collect();
-    span.name(&names, faults);
+    span.http_name(faults);
 }
 
 fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
@@ -347,23 +355,24 @@ fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
     let method = span.text("rpc.method").unwrap_or_default();
     if let Some(method) = &answered_in_http {
         span.require(&["http.response.status_code"], faults);
-        faults.unless(method == "POST" && code.is_none(), || {
+        span.original("http.request.method", faults);
+        let is_one = ["POST", "_OTHER"].contains(&&**method);
+        faults.unless(is_one && code.is_none(), || {
             format!("a gRPC call by {method}, of code {code:?}, answered in HTTP")
         });
-        let route = span.text("http.route");
-        let with_route = route.map(|route| format!("POST {route}"));
-        let names: Vec<_> = with_route.into_iter().chain(["POST".to_owned()]).collect();
-        span.name(&names, faults);
-    } else if method == "_OTHER" || code.as_deref() == Some("UNIMPLEMENTED") {
-        // Nor is that of a method that the server does not have, unless a list has it.
+        span.http_name(faults);
+    } else if method == "_OTHER" {
         span.name(&["grpc".to_owned()], faults);
+    } else if code.as_deref() == Some("UNIMPLEMENTED") {
+        // Nor is that of a method that the server does not have, unless a list has it.
+        span.name(&["grpc".to_owned(), method], faults);
     } else {
         span.name(&[method], faults);
     }
     // The conventions' table for RPC has none of these.
     for attribute in &span.0.attributes {
         let key = attribute.key.as_str();
-        let is_https_method = key == "http.request.method" && answered_in_http.is_some();
+        let is_https_method = key.starts_with("http.request.method") && answered_in_http.is_some();
         if attribute.value.as_str() == BY_HANDLERS || is_https_method {
             continue;
         }

@@ -1,0 +1,67 @@
+//! gRPC calls that somebody answers who knows HTTP only, as a proxy or a limit does: statuses by
+//! frameworks.
+
+use futures_util::future::join_all;
+use http::Request;
+use http_body_util::Empty;
+
+use super::client::{Client, Version};
+use super::expected::{self, NAME_AND_PORT, STANDARD};
+use super::http::{KNOWN, STATUSES};
+use super::report::Report;
+use super::servers::{Framework, ROUTE, STATUS};
+use crate::support::recorder::Recorder;
+
+const METHOD: &str = "nowhere.Service/Call";
+
+pub async fn all() {
+    let runs = [Framework::Axum, Framework::Hyper, Framework::Tonic];
+    let runs =
+        runs.map(|framework| [false, true].map(|is_told| tokio::spawn(on(framework, is_told))));
+    let mut report = Report::default();
+    for run in join_all(runs.into_iter().flatten()).await {
+        report.extend(run.expect("all rows"));
+    }
+    report.finish("gRPC calls answered in plain HTTP");
+}
+
+/// All rows on one server, where the peer and the methods of HTTP are told, or not.
+async fn on(framework: Framework, is_told: bool) -> Report {
+    let at = Recorder::new();
+    let mut layer = at.layer();
+    if is_told {
+        layer = framework
+            .with_peers(layer)
+            .known_http_methods(KNOWN.to_vec());
+    }
+    let known = if is_told { KNOWN } else { STANDARD };
+    let server = framework.start(Version::Http2, layer, is_told).await;
+    let mut client = Client::connect(server, Version::Http2).await;
+    let peer = is_told.then_some(client.address);
+
+    let mut report = Report::default();
+    let mut rows = 0;
+    for status in STATUSES {
+        for route in [None, Some("/{service}/{method}")] {
+            let mut request = Request::post(format!("http://{}/{METHOD}", NAME_AND_PORT.sent))
+                .header("content-type", "application/grpc")
+                .header(STATUS, status);
+            if let Some(route) = route {
+                request = request.header(ROUTE, route);
+            }
+            let request = request.body(Empty::new()).expect("a request");
+            let case = format!("{framework} {is_told}: {status} {route:?}");
+            let got = client.ask(request).await;
+            report.check(got == status, || format!("{case}: the client gets {got}"));
+            let expected = expected::refused(&NAME_AND_PORT, METHOD, status, route, peer, known);
+            report.compare(&at, &case, expected).await;
+            rows += 1;
+        }
+    }
+    report.check(at.starts() == rows, || {
+        format!("{} spans of {rows} calls", at.starts())
+    });
+    let settings = if is_told { "Told" } else { "Default" };
+    report.count(format!("{framework:6} {settings:8}"), rows);
+    report
+}

@@ -1,0 +1,564 @@
+//! Who is at the other end, and what is in between.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::extract::connect_info::MockConnectInfo;
+use axum::routing::get;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{Empty, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tonic::transport::server::TcpConnectInfo;
+use tower::{ServiceBuilder, ServiceExt as _, service_fn};
+use tower_api_span::{ApiSpanLayer, ProxyHeaders};
+
+use super::{
+    CHECK, LOCALHOST, Wire, ask, ask_http2, call, http2, run, run_tonic, serve, unchecked,
+};
+use crate::support::recorder::{Recorder, Seen};
+use crate::support::{get as request, grpc};
+
+fn app(layer: ApiSpanLayer) -> Router {
+    Router::new().route("/", get(async || "")).layer(layer)
+}
+
+/// The span of a request that is sent over a connection of its own.
+async fn sent(set: impl FnOnce(ApiSpanLayer) -> ApiSpanLayer, text: &str) -> Seen {
+    let at = Recorder::new();
+    let address = run(app(set(at.layer())), LOCALHOST).await;
+    assert_eq!(ask(address, text).await.status(), "200");
+    at.all_ended().await;
+    at.only()
+}
+
+/// Proxies and what came from them, and what is believed.
+struct Case {
+    rule: &'static str,
+    proxies: usize,
+    which: ProxyHeaders,
+    lines: &'static [&'static str],
+    client: &'static str,
+    scheme: &'static str,
+    server: &'static str,
+}
+
+/// Nobody has said anything: the peer, without TLS, which wants the host it named.
+const NOTHING: Case = Case {
+    rule: "",
+    proxies: 1,
+    which: ProxyHeaders::Either,
+    lines: &[],
+    client: "127.0.0.1",
+    scheme: "http",
+    server: "origin.example:8080",
+};
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn cases() -> Vec<Case> {
+    vec![
+        Case {
+            rule: "no proxy is trusted by default, whatever is there",
+            proxies: 0,
+            lines: &[
+                "Forwarded: for=6.6.6.6;proto=https;host=forged.example",
+                "X-Forwarded-For: 6.6.6.6",
+                "X-Forwarded-Proto: https",
+                "X-Forwarded-Host: forged.example",
+                "X-Real-IP: 6.6.6.6",
+            ],
+            ..NOTHING
+        },
+        Case {
+            rule: "a trusted proxy has said nothing",
+            ..NOTHING
+        },
+        Case {
+            rule: "the address that the proxy has seen",
+            lines: &["X-Forwarded-For: 192.0.2.1"],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "what is left of the trusted hop is the client's invention",
+            lines: &["X-Forwarded-For: 6.6.6.6, 192.0.2.1"],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "several lines are one list",
+            lines: &["X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 192.0.2.1"],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "two proxies are counted over several lines",
+            proxies: 2,
+            lines: &[
+                "X-Forwarded-For: 6.6.6.6, 192.0.2.1",
+                "x-forwarded-for: 10.0.0.1",
+            ],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "of fewer than are trusted the leftmost counts",
+            proxies: 5,
+            lines: &["X-Forwarded-For: 192.0.2.1, 10.0.0.1"],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "an address that is none leaves the peer's",
+            lines: &["X-Forwarded-For: 6.6.6.6, unknown"],
+            ..NOTHING
+        },
+        Case {
+            rule: "IPv4 in IPv6 is told as IPv4",
+            lines: &["X-Forwarded-For: ::ffff:192.0.2.1"],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "the scheme and the host of the trusted hop",
+            lines: &[
+                "X-Forwarded-For: 2001:db8::1",
+                "X-Forwarded-Proto: http, https",
+                "X-Forwarded-Host: forged.example, api.example:8443",
+            ],
+            client: "2001:db8::1",
+            scheme: "https",
+            server: "api.example:8443",
+            ..NOTHING
+        },
+        Case {
+            rule: "a host that is none leaves the request's",
+            lines: &["X-Forwarded-Host: a b"],
+            ..NOTHING
+        },
+        Case {
+            rule: "a host without a port does not get the request's",
+            lines: &["X-Forwarded-Host: api.example"],
+            server: "api.example",
+            ..NOTHING
+        },
+        Case {
+            rule: "Forwarded, with a forged element to the left",
+            lines: &["Forwarded: for=6.6.6.6;proto=http;host=forged.example, \
+                 for=\"[2001:db8::1]:4711\";proto=https;host=\"api.example:8443\""],
+            client: "2001:db8::1",
+            scheme: "https",
+            server: "api.example:8443",
+            ..NOTHING
+        },
+        Case {
+            rule: "a quote that the client leaves open swallows nothing",
+            lines: &["Forwarded: for=\"6.6.6.6, for=192.0.2.1"],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "a forged line of its own before the proxy's",
+            lines: &["Forwarded: for=6.6.6.6", "Forwarded: for=192.0.2.1"],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "both families, which agree",
+            lines: &["Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.1"],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "both families, which do not",
+            lines: &["Forwarded: for=192.0.2.1", "X-Forwarded-For: 6.6.6.6"],
+            ..NOTHING
+        },
+        Case {
+            rule: "of Forwarded alone the other family is not looked at",
+            which: ProxyHeaders::Forwarded,
+            lines: &[
+                "Forwarded: for=192.0.2.1",
+                "X-Forwarded-For: 6.6.6.6",
+                "X-Forwarded-Proto: https",
+            ],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+        Case {
+            rule: "of X-Forwarded alone the other family is not looked at",
+            which: ProxyHeaders::XForwarded,
+            lines: &[
+                "Forwarded: for=6.6.6.6;proto=https",
+                "X-Forwarded-For: 192.0.2.1",
+            ],
+            client: "192.0.2.1",
+            ..NOTHING
+        },
+    ]
+}
+
+#[tokio::test]
+async fn trusted_proxies_say_for_whom_they_speak_and_nobody_else_does() {
+    for case in cases() {
+        let mut text = "GET / HTTP/1.1\r\nHost: origin.example:8080\r\n".to_owned();
+        for line in case.lines {
+            text += line;
+            text += "\r\n";
+        }
+        let set = |layer: ApiSpanLayer| {
+            let layer = layer.proxy_headers(case.which);
+            match case.proxies {
+                0 => layer,
+                proxies => layer.trusted_proxies(proxies),
+            }
+        };
+        let span = sent(set, &(text + "\r\n")).await;
+        let is = |key: &str| span.attribute(key).unwrap_or_default();
+        assert_eq!(is("client.address"), case.client, "{}", case.rule);
+        assert_eq!(is("url.scheme"), case.scheme, "{}", case.rule);
+        let (host, port) = case.server.split_once(':').unwrap_or((case.server, ""));
+        assert_eq!(is("server.address"), host, "{}", case.rule);
+        assert_eq!(is("server.port"), port, "{}", case.rule);
+        // Whoever speaks for others is still at the other end.
+        assert_eq!(is("network.peer.address"), "127.0.0.1", "{}", case.rule);
+        assert_eq!(is("client.port"), "", "{}", case.rule);
+    }
+}
+
+#[tokio::test]
+async fn a_scheme_is_a_trusted_proxys_then_the_settings_then_the_requests() {
+    let proxy = "X-Forwarded-Proto: https\r\n";
+    for (rule, proxies, setting, target, line, expected) in [
+        ("nobody says", 0, None, "/", "", "http"),
+        ("the request", 0, None, "https://h.example/", "", "https"),
+        ("the setting", 0, Some("https"), "/", "", "https"),
+        (
+            "the setting before the request",
+            0,
+            Some("http"),
+            "https://h.example/",
+            "",
+            "http",
+        ),
+        (
+            "an empty setting is none",
+            0,
+            Some(""),
+            "https://h.example/",
+            "",
+            "https",
+        ),
+        (
+            "a proxy before the setting",
+            1,
+            Some("http"),
+            "http://h.example/",
+            proxy,
+            "https",
+        ),
+        (
+            "a proxy that is not trusted",
+            0,
+            Some("http"),
+            "/",
+            proxy,
+            "http",
+        ),
+        (
+            "a proxy that says nothing",
+            1,
+            Some("https"),
+            "/",
+            "",
+            "https",
+        ),
+        (
+            "a proxy whose scheme is none",
+            1,
+            Some("https"),
+            "/",
+            "X-Forwarded-Proto: gopher\r\n",
+            "https",
+        ),
+    ] {
+        let set = |layer: ApiSpanLayer| {
+            let layer = layer.trusted_proxies(proxies);
+            match setting {
+                Some(scheme) => layer.scheme(scheme),
+                None => layer,
+            }
+        };
+        let text = format!("GET {target} HTTP/1.1\r\nHost: h.example\r\n{line}\r\n");
+        let span = sent(set, &text).await;
+        assert_eq!(
+            span.attribute("url.scheme").as_deref(),
+            Some(expected),
+            "{rule}"
+        );
+    }
+}
+
+#[test]
+fn a_scheme_is_endless_and_is_cut() {
+    let at = Recorder::new();
+    serve(&at.layer().scheme("s".repeat(5_000)), request(), |_| {});
+    let scheme = unchecked(&at).attribute("url.scheme");
+    assert_eq!(scheme, Some("s".repeat(1_024)));
+}
+
+/// The addresses that a span tells, in the order client, peer, this end.
+fn told(span: &Seen) -> [Option<String>; 6] {
+    [
+        "client.address",
+        "client.port",
+        "network.peer.address",
+        "network.peer.port",
+        "network.local.address",
+        "network.local.port",
+    ]
+    .map(|key| span.attribute(key))
+}
+
+/// The same as they are expected; an empty one is not told.
+fn expected(texts: [&str; 6]) -> [Option<String>; 6] {
+    texts.map(|text| (!text.is_empty()).then(|| text.to_owned()))
+}
+
+#[tokio::test]
+async fn axum_says_who_connects_over_both_kinds_of_ip() {
+    let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    for (rule, on, to, seen) in [
+        ("IPv4", LOCALHOST, LOCALHOST, "127.0.0.1"),
+        (
+            "IPv6",
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+            "::1",
+        ),
+        ("IPv4 on a socket for both", any, LOCALHOST, "127.0.0.1"),
+    ] {
+        for with_port in [false, true] {
+            let at = Recorder::new();
+            let layer = at.layer().client_port(with_port);
+            let port = run(app(layer), on).await.port();
+            let mut wire = Wire::connect((to, port).into()).await;
+            let text = format!(
+                "GET / HTTP/1.1\r\nHost: {}\r\n\r\n",
+                SocketAddr::from((to, port))
+            );
+            wire.send(text).await;
+            wire.answer(&http::Method::GET).await;
+            at.all_ended().await;
+            let span = at.only();
+            let of_client = wire.local().port().to_string();
+            let client_port = if with_port { &*of_client } else { "" };
+            assert_eq!(
+                told(&span),
+                expected([seen, client_port, seen, &of_client, "", ""]),
+                "{rule}"
+            );
+            // What the client has asked for, brackets and all taken apart.
+            let server = span.attribute("server.address");
+            assert_eq!(server, Some(to.to_string()), "{rule}");
+            let server = span.attribute("server.port");
+            assert_eq!(server, Some(port.to_string()), "{rule}");
+        }
+    }
+}
+
+const MOCKED: &str = "[2001:db8::5]:5";
+
+/// IPv4 in IPv6.
+fn given(_: &http::request::Parts) -> Option<SocketAddr> {
+    "[::ffff:192.0.2.7]:7".parse().ok()
+}
+
+#[tokio::test]
+async fn a_peer_is_the_functions_then_the_connections_then_the_mocked_one() {
+    let mocked: SocketAddr = MOCKED.parse().expect("an address");
+    let real = ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 1)));
+    for (rule, set, has_real, address, port) in [
+        (
+            "nobody knows but the mock",
+            (|layer| layer) as fn(ApiSpanLayer) -> ApiSpanLayer,
+            false,
+            "2001:db8::5",
+            "5",
+        ),
+        ("the connection", |layer| layer, true, "192.0.2.1", "1"),
+        (
+            "the function, with IPv4 in IPv6",
+            |layer| layer.peer_address_fn(given),
+            true,
+            "192.0.2.7",
+            "7",
+        ),
+        (
+            "a function that does not know",
+            |layer| layer.peer_address_fn(|_| None),
+            true,
+            "",
+            "",
+        ),
+        (
+            "a function that panics",
+            |layer| layer.peer_address_fn(|_| panic!("who is there?")),
+            true,
+            "",
+            "",
+        ),
+    ] {
+        let at = Recorder::new();
+        let app = app(set(at.layer().client_port(true))).layer(MockConnectInfo(mocked));
+        let mut request = Request::get("/");
+        if has_real {
+            request = request.extension(real);
+        }
+        let request = request.body(axum::body::Body::empty()).expect("a request");
+        let response = app.oneshot(request).await.expect("a response");
+        drop(response);
+        assert_eq!(
+            told(&at.only()),
+            expected([address, port, address, port, "", ""]),
+            "{rule}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_port_of_a_client_is_the_one_that_goes_with_its_address() {
+    for (rule, line, address, port) in [
+        (
+            "told by the proxy",
+            "Forwarded: for=\"192.0.2.1:4711\"",
+            "192.0.2.1",
+            "4711",
+        ),
+        (
+            "not told by the proxy, and the peer's is another's",
+            "Forwarded: for=192.0.2.1",
+            "192.0.2.1",
+            "",
+        ),
+    ] {
+        let set = |layer: ApiSpanLayer| layer.trusted_proxies(1).client_port(true);
+        let span = sent(set, &format!("GET / HTTP/1.1\r\nHost: h\r\n{line}\r\n\r\n")).await;
+        let [client, client_port, ..] = told(&span);
+        assert_eq!(client.as_deref(), Some(address), "{rule}");
+        assert_eq!(client_port.unwrap_or_default(), port, "{rule}");
+    }
+}
+
+#[test]
+fn this_end_of_the_connection_is_told_where_it_is_known() {
+    for (rule, local, expected) in [
+        ("IPv4", Some("192.0.2.1:80"), Some(("192.0.2.1", "80"))),
+        (
+            "IPv6",
+            Some("[2001:db8::1]:80"),
+            Some(("2001:db8::1", "80")),
+        ),
+        (
+            "IPv4 in IPv6",
+            Some("[::ffff:192.0.2.1]:80"),
+            Some(("192.0.2.1", "80")),
+        ),
+        ("not known", None, None),
+    ] {
+        for request in [request(), grpc()] {
+            let at = Recorder::new();
+            let local = local.map(|local| local.parse().expect("an address"));
+            serve(
+                &at.layer().local_address_fn(move |_| local),
+                request,
+                |_| {},
+            );
+            let [.., address, port] = told(&at.only());
+            assert_eq!(address.as_deref().zip(port.as_deref()), expected, "{rule}");
+        }
+    }
+    let at = Recorder::new();
+    let layer = at.layer().local_address_fn(|_| panic!("where am I?"));
+    serve(&layer, request(), |_| {});
+    assert_eq!(told(&at.only()), expected([""; 6]));
+}
+
+#[tokio::test]
+async fn who_accepts_the_connections_of_hyper_says_who_is_there() {
+    let at = Recorder::new();
+    let layer = at
+        .layer()
+        .peer_address_fn(|request| request.extensions.get::<SocketAddr>().copied());
+    let listener = TcpListener::bind((LOCALHOST, 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        let (stream, peer) = listener.accept().await.expect("a client");
+        let service = ServiceBuilder::new()
+            .map_request(move |mut request: Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(peer);
+                request
+            })
+            .layer(layer)
+            .service(service_fn(|_| {
+                let answer = Response::new(Empty::<Bytes>::new());
+                std::future::ready(Ok::<_, Infallible>(answer))
+            }));
+        // How it ends is for the client to see.
+        let _ = auto::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .await;
+    });
+    let mut wire = Wire::connect(address).await;
+    wire.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    wire.answer(&http::Method::GET).await;
+    at.all_ended().await;
+    let port = wire.local().port().to_string();
+    assert_eq!(
+        told(&at.only()),
+        expected(["127.0.0.1", "", "127.0.0.1", &port, "", ""])
+    );
+}
+
+#[tokio::test]
+async fn tonic_says_who_is_there_at_both_ends() {
+    let at = Recorder::new();
+    let info = |request: &http::request::Parts| {
+        let info = request.extensions.get::<TcpConnectInfo>();
+        info.cloned()
+    };
+    let layer = at
+        .layer()
+        .peer_address_fn(move |request| info(request)?.remote_addr())
+        .local_address_fn(move |request| info(request)?.local_addr())
+        // gRPC's conventions have no client, behind proxies or not.
+        .trusted_proxies(1)
+        .client_port(true);
+    let address = run_tonic(&layer).await;
+    let (mut sender, local) = http2(address).await;
+    let mut request: Request<Full<Bytes>> = call(address, CHECK);
+    for (name, value) in [
+        ("forwarded", "for=6.6.6.6;proto=https;host=forged.example"),
+        ("x-forwarded-for", "6.6.6.6"),
+    ] {
+        let value = http::HeaderValue::from_static(value);
+        request.headers_mut().insert(name, value);
+    }
+    ask_http2(&mut sender, request).await;
+    at.all_ended().await;
+    let span = at.only();
+    let (client, server) = (local.port().to_string(), address.port().to_string());
+    assert_eq!(
+        told(&span),
+        expected(["", "", "127.0.0.1", &client, "127.0.0.1", &server])
+    );
+    let is = |key: &str| span.attribute(key);
+    assert_eq!(is("server.address").as_deref(), Some("127.0.0.1"));
+    assert_eq!(is("server.port"), Some(server));
+    assert_eq!(is("url.scheme"), None);
+}
