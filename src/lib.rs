@@ -118,6 +118,54 @@
 //! * **Addresses of clients** are personal data in many places: `client.address` and
 //!   `network.peer.address` are there where the layer knows them.
 //!
+//! # Metrics
+//!
+//! With feature `metrics`, from the same end and the same figures as the span: a request that is sampled
+//! out is measured, too, and one that is [filtered](ApiSpanLayer::filter) out is not. They switch on and
+//! off apart: `NoopTracerProvider` is for no spans,
+//! [`meter_provider`](ApiSpanLayer::meter_provider)`(&NoopMeterProvider::new())` for no metrics. What the
+//! handler says to its handle counts for both.
+//!
+//! | metric | instrument, unit | of | attributes | when | source | stability |
+//! |---|---|---|---|---|---|---|
+//! | `http.server.request.duration` | histogram, s | HTTP | A | always | HTTP | stable |
+//! | `rpc.server.call.duration` | histogram, s | gRPC | B | always | gRPC | stable |
+//! | `http.server.active_requests` | up-down counter, {request} | all | `http.request.method`, `url.scheme` | [`active_requests`](ApiSpanLayer::active_requests) | HTTP | development |
+//! | `http.server.request.body.size`, `http.server.response.body.size` | histogram, By | HTTP | A | [`body_sizes`](ApiSpanLayer::body_sizes), where known | HTTP | development |
+//! | `api.server.time_to_head`, `api.server.time_to_first_byte` | histogram, s | all that had one | A, B | [`response_times`](ApiSpanLayer::response_times) | this crate | |
+//! | `gen_ai.server.request.duration` | histogram, s | language models | C | [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics), [`operation_name`](GenAi::operation_name) told | `GenAI` | development |
+//! | `gen_ai.server.time_to_first_token` | histogram, s | …event streams that departed | C | …and a first byte | `GenAI` | development |
+//! | `gen_ai.server.time_per_output_token` | histogram, s | …event streams that departed | C | …and two [tokens](GenAi::output_tokens) or more told | `GenAI` | development |
+//!
+//! * **A**: `http.request.method`, `url.scheme`, and where they are known `http.response.status_code`,
+//!   `http.route`, `network.protocol.version`; `error.type` of an error, the span's.
+//! * **B**: `rpc.system.name`, `rpc.method`, `rpc.status_code` where it is known, `error.type`.
+//! * **C**: `gen_ai.operation.name`, `gen_ai.provider.name` (`_OTHER` if not told), `error.type`; of a
+//!   response below 400 `gen_ai.request.model` and `gen_ai.response.model`, if told.
+//!
+//! Buckets of durations are the conventions'. A client can't make series: methods that nobody knows are
+//! `_OTHER`, and so are schemes other than http, https, ws, wss and [the setting's](ApiSpanLayer::scheme);
+//! a gRPC method is told if it is [known](ApiSpanLayer::known_rpc_methods) or, without a list, if the
+//! server has answered with a status that is not `UNIMPLEMENTED`; there is no `server.address`. Routes
+//! and models are as few as the application makes them.
+//!
+//! Long streams need not spoil latency objectives: look at the time to the head or the first byte, or
+//! have streams [marked or left out](ApiSpanLayer::stream_durations). Whether a client's leaving is an
+//! error is [one setting](ApiSpanLayer::disconnect_is_error) for span and metric.
+//!
+//! # Log events
+//!
+//! With feature `logs` and a [`logger_provider`](ApiSpanLayer::logger_provider), with the span's context,
+//! where there are spans:
+//!
+//! | event | severity | when | attributes |
+//! |---|---|---|---|
+//! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body, a panic, a mismatch of lengths, or the handler's verdict, if it is an error | `exception.type` (the error's Rust type, else the reason), `exception.message` |
+//! | the same | DEBUG | the client has left | the same |
+//! | `api.ARRIVED` …, as on the span | INFO | [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | as on the span |
+//!
+//! They are emitted when the request is over, with the times at which things were; before the span ends.
+//!
 //! # Settings
 //!
 //! | setting | default |
@@ -129,6 +177,7 @@
 //! | [`sample_rate`](ApiSpanLayer::sample_rate) | 1: the SDK's sampler decides |
 //! | [`public_endpoint`](ApiSpanLayer::public_endpoint), [`public_endpoint_fn`](ApiSpanLayer::public_endpoint_fn) | callers are believed |
 //! | [`propagate_to_inner`](ApiSpanLayer::propagate_to_inner) | false |
+//! | [`traceresponse`](ApiSpanLayer::traceresponse), [`server_timing`](ApiSpanLayer::server_timing), [`expose_trace_headers`](ApiSpanLayer::expose_trace_headers) | false: callers are told no trace |
 //! | **names** | |
 //! | [`span_name`](ApiSpanLayer::span_name), [`span_name_fn`](ApiSpanLayer::span_name_fn) | by the conventions; with [`llm`](ApiSpanLayer::llm) `llm_request` |
 //! | [`route_fn`](ApiSpanLayer::route_fn) | `MatchedPath` with feature `axum`, else none |
@@ -150,6 +199,13 @@
 //! | **outcomes** | |
 //! | [`classify`](ApiSpanLayer::classify) | [`classify()`] |
 //! | [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) | true |
+//! | [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | on the span |
+//! | [`logger_provider`](ApiSpanLayer::logger_provider) (feature `logs`) | none |
+//! | **metrics** (feature `metrics`) | |
+//! | [`meter_provider`](ApiSpanLayer::meter_provider) | the global one, whenever it is set |
+//! | [`active_requests`](ApiSpanLayer::active_requests), [`response_times`](ApiSpanLayer::response_times) | false |
+//! | [`stream_durations`](ApiSpanLayer::stream_durations), [`stream_content_types`](ApiSpanLayer::stream_content_types) | included; five types |
+//! | [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics) | false; with `llm` true |
 //! | **language models** | |
 //! | [`request_id_header`](ApiSpanLayer::request_id_header) | none; with `llm` `x-request-id` |
 //! | [`stream_terminator`](ApiSpanLayer::stream_terminator) | none; with `llm` `[DONE]` |
@@ -164,6 +220,8 @@
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` with the prefixes of nested routers, and [`SpanHandle`] as an extractor |
+//! | `logs` | [`ApiSpanLayer::logger_provider`] |
+//! | `metrics` | [`ApiSpanLayer::meter_provider`], and metrics by the global one |
 //! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`, with axum's own feature `tokio` |
 //!
 //! # What can go wrong
