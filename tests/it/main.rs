@@ -9,6 +9,7 @@
     reason = "a test fails on what it does not expect"
 )]
 
+mod budgets;
 mod claims;
 mod contexts;
 mod conventions;

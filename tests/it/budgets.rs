@@ -1,0 +1,116 @@
+//! What a request may cost, in allocations: they are the same in every run.
+//!
+//! All included: a caller, every attribute of a plain request, both events, the handle, a body that is
+//! read to its end, and a processor that only counts.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use allocation_counter::measure;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use opentelemetry::Context;
+use opentelemetry::trace::noop::NoopTracerProvider;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use tower::{Service, service_fn};
+use tower_api_span::ApiSpanLayer;
+use tower_layer::Layer as _;
+
+use crate::support::ready;
+
+/// Counts spans that have ended.
+#[derive(Clone, Debug, Default)]
+struct Ends(Arc<AtomicU64>);
+
+impl SpanProcessor for Ends {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        assert!(span.attributes.len() >= 9 && span.events.len() == 2);
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// Something that was in the extensions before the layer.
+#[derive(Clone)]
+struct There;
+
+fn request(has_caller: bool, has_extensions: bool) -> Request<()> {
+    let mut request = Request::get("/v1/models")
+        .header("host", "api.example.com:8443")
+        .header("user-agent", "curl/8.14.1");
+    if has_caller {
+        let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        request = request.header("traceparent", caller);
+    }
+    if has_extensions {
+        request = request.extension(There);
+    }
+    request.body(()).expect("a request")
+}
+
+/// The allocations of one request through `layer`, beyond those of the bare service.
+fn of(layer: &ApiSpanLayer, has_caller: bool, has_extensions: bool) -> u64 {
+    let inner = || {
+        service_fn(|_: Request<()>| {
+            let body = Full::new(Bytes::from_static(b"hello, world"));
+            std::future::ready(Ok::<_, Infallible>(Response::new(body)))
+        })
+    };
+    let (mut bare, mut layered) = (inner(), layer.layer(inner()));
+    // The first of a thread makes what the thread keeps.
+    drop(ready(layered.call(request(has_caller, has_extensions))));
+    let one = request(has_caller, has_extensions);
+    let layered = measure(|| {
+        let body = ready(layered.call(one)).expect("a response").into_body();
+        assert_eq!(ready(body.collect()).expect("bytes").to_bytes().len(), 12);
+    });
+    let one = request(has_caller, has_extensions);
+    let bare = measure(|| {
+        let body = ready(bare.call(one)).expect("a response").into_body();
+        assert_eq!(ready(body.collect()).expect("bytes").to_bytes().len(), 12);
+    });
+    layered.count_total - bare.count_total
+}
+
+#[test]
+fn allocations_of_a_request() {
+    let ends = Ends::default();
+    let provider = |sampler: Sampler| {
+        SdkTracerProvider::builder()
+            .with_sampler(sampler)
+            .with_span_processor(ends.clone())
+            .build()
+    };
+    let layer = || ApiSpanLayer::new().propagator(TraceContextPropagator::new());
+    let off = layer().tracer_provider(&NoopTracerProvider::new());
+    let out = layer().tracer_provider(&provider(Sampler::AlwaysOff));
+    let on = layer().tracer_provider(&provider(Sampler::AlwaysOn));
+    for (rule, layer, has_caller, has_extensions, most) in [
+        ("off", &off, false, false, 0),
+        ("off, with a caller", &off, true, false, 2),
+        ("sampled out", &out, true, false, 13),
+        ("sampled out, with extensions", &out, true, true, 11),
+        ("recording", &on, true, false, 14),
+        ("recording, with extensions", &on, true, true, 12),
+        ("recording, without a caller", &on, false, false, 12),
+    ] {
+        let allocations = of(layer, has_caller, has_extensions);
+        println!("{rule}: {allocations} allocations, of {most}");
+        assert!(allocations <= most, "{rule}: {allocations} allocations");
+    }
+    assert_eq!(ends.0.load(Ordering::SeqCst), 6);
+}
