@@ -319,6 +319,16 @@ fn calls_of_grpc_have_these_attributes() {
             vec![other(), code("CANCELLED"), system()],
         ),
         (
+            "left with data",
+            Ending {
+                answer: headed(200, GRPC, &[Data(5), Silent]),
+                polls: 1,
+                ..answered("gRPC OK")
+            },
+            ApiSpanLayer::new(),
+            vec![known(), code("CANCELLED"), system()],
+        ),
+        (
             "left before the head, of a list",
             answered("gRPC before the head"),
             listed(),
