@@ -157,8 +157,10 @@ pub(super) const ALL: [Ending; 17] = [
 ];
 
 impl Ending {
+    /// It is a call of gRPC, and answered as one.
     pub(super) fn is_call(&self) -> bool {
-        self.request as fn() -> _ == grpc as fn() -> _ && self.name != "gRPC answered in HTTP"
+        let request = (self.request)();
+        request.headers().contains_key("content-type") && self.name != "gRPC answered in HTTP"
     }
 
     /// Lets a request come to this end, and returns how many bytes of its response were read.

@@ -153,13 +153,44 @@ fn kv<V: Into<opentelemetry::Value>>(key: &'static str, value: V) -> KeyValue {
     KeyValue::new(key, value)
 }
 
+fn method(method: &'static str) -> KeyValue {
+    kv("http.request.method", method)
+}
+
+fn scheme() -> KeyValue {
+    kv("url.scheme", "http")
+}
+
+fn status(status: i64) -> KeyValue {
+    kv("http.response.status_code", status)
+}
+
+fn version() -> KeyValue {
+    kv("network.protocol.version", "1.1")
+}
+
+fn route() -> KeyValue {
+    kv("http.route", "/x/{id}")
+}
+
+/// That all metrics of a request have these attributes, or those of them that are known at its start.
+fn assert_http(case: &str, ending: &Ending, layer: ApiSpanLayer, expected: Vec<KeyValue>) {
+    let meters = Meters::new();
+    ending.run(&all(meters.on(layer)));
+    assert_eq!(meters.only(DURATION).attributes, expected, "{case}");
+    for metric in [RESPONSE_SIZE, "api.server.time_to_head"] {
+        for series in meters.of(metric) {
+            assert_eq!(series.attributes, expected, "{case}: {metric}");
+        }
+    }
+    let mut at_start = expected;
+    at_start.retain(|kv| ["http.request.method", "url.scheme"].contains(&kv.key.as_str()));
+    let active = meters.only("http.server.active_requests");
+    assert_eq!(active.attributes, at_start, "{case}");
+}
+
 #[test]
 fn requests_of_http_have_these_attributes() {
-    let method = |method| kv("http.request.method", StringValue::from(method));
-    let scheme = || kv("url.scheme", "http");
-    let status = |status: i64| kv("http.response.status_code", status);
-    let version = || kv("network.protocol.version", "1.1");
-    let route = || kv("http.route", "/x/{id}");
     for (case, ending, layer, expected) in [
         (
             "without a route",
@@ -205,6 +236,14 @@ fn requests_of_http_have_these_attributes() {
                 scheme(),
             ],
         ),
+    ] {
+        assert_http(case, &ending, layer, expected);
+    }
+}
+
+#[test]
+fn unusual_requests_of_http_have_these_attributes() {
+    for (case, ending, layer, expected) in [
         (
             "HTTP/2 by an operator's scheme",
             Ending {
@@ -247,18 +286,7 @@ fn requests_of_http_have_these_attributes() {
             ],
         ),
     ] {
-        let meters = Meters::new();
-        ending.run(&all(meters.on(layer)));
-        assert_eq!(meters.only(DURATION).attributes, expected, "{case}");
-        if !case.starts_with("a call") && !case.starts_with("without a head") {
-            assert_eq!(meters.only(RESPONSE_SIZE).attributes, expected, "{case}");
-        }
-        // What is known when it arrives.
-        let of_start = ["http.request.method", "url.scheme"];
-        let mut at_start = expected;
-        at_start.retain(|kv| of_start.contains(&kv.key.as_str()));
-        let active = meters.only("http.server.active_requests");
-        assert_eq!(active.attributes, at_start, "{case}");
+        assert_http(case, &ending, layer, expected);
     }
 }
 

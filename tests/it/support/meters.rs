@@ -2,7 +2,7 @@
 
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::metrics::data::{
-    AggregatedMetrics, Histogram, HistogramDataPoint, Metric, MetricData, Sum,
+    AggregatedMetrics, Histogram, HistogramDataPoint, Metric, MetricData, ResourceMetrics, Sum,
 };
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider, Temporality};
 use tower_api_span::ApiSpanLayer;
@@ -105,7 +105,7 @@ impl Meters {
         self.exporter.reset();
         self.provider.force_flush().expect("metrics are exported");
         let exported = self.exporter.get_finished_metrics().expect("metrics");
-        let scopes = exported.iter().flat_map(|metrics| metrics.scope_metrics());
+        let scopes = exported.iter().flat_map(ResourceMetrics::scope_metrics);
         let mut all = Vec::new();
         for metrics in scopes {
             look_over(metrics.scope());
