@@ -88,13 +88,21 @@ impl List {
     }
 }
 
-/// Whether the server has answered as if it had the method. If the client has left, its data says so:
-/// of a head, the status that denies it may have been still to come.
+/// Whether the server has answered as if it had the method: with data, or with a status that only a
+/// method gives. If the client has left, the status that denies it may have been still to come.
 fn is_answered(summary: &Summary<'_>) -> bool {
     match summary.end {
         End::Complete {
             grpc_status: Some(status),
-        } => status.code != GrpcCode::UNIMPLEMENTED,
+        } => match status.code {
+            GrpcCode::UNIMPLEMENTED => false,
+            // Of what stands before it, too, whatever is called: logins, quotas, limits.
+            GrpcCode::PERMISSION_DENIED
+            | GrpcCode::RESOURCE_EXHAUSTED
+            | GrpcCode::UNAUTHENTICATED
+            | GrpcCode::UNAVAILABLE => summary.time_to_first_byte.is_some(),
+            _ => true,
+        },
         End::Dropped { .. } => summary.time_to_first_byte.is_some(),
         End::Complete { grpc_status: None }
         | End::LengthMismatch { .. }

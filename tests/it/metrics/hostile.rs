@@ -5,7 +5,7 @@ use http::{Request, Uri, Version};
 
 use super::endings::{ALL, Answer, Ending, GRPC, head, headed};
 use super::{CALL_DURATION, DURATION};
-use crate::support::body::Step::{Data, Silent, Trailers};
+use crate::support::body::Step::{self, Data, Silent, Trailers};
 use crate::support::meters::{Meters, Series};
 
 /// More than the SDK keeps apart by default, which is 2,000: it would say so.
@@ -124,6 +124,18 @@ const DENIED_TOO_LATE: Ending = Ending {
     polls: 0,
     ..DENIED
 };
+/// What stands before a server answers so, whatever is called.
+const fn turned_away(name: &'static str, trailers: &'static [Step]) -> Ending {
+    Ending {
+        name,
+        answer: headed(200, GRPC, trailers),
+        ..ALL[0]
+    }
+}
+const EXHAUSTED: Ending = turned_away("RESOURCE_EXHAUSTED", &[Trailers(&[("grpc-status", "8")])]);
+const FORBIDDEN: Ending = turned_away("PERMISSION_DENIED", &[Trailers(&[("grpc-status", "7")])]);
+const UNAVAILABLE: Ending = turned_away("UNAVAILABLE", &[Trailers(&[("grpc-status", "14")])]);
+const STRANGER: Ending = turned_away("UNAUTHENTICATED", &[Trailers(&[("grpc-status", "16")])]);
 const NO_STATUS: Ending = Ending {
     name: "no status",
     answer: headed(200, GRPC, &[Data(1)]),
@@ -153,6 +165,10 @@ fn grpc_methods_make_one_series() {
         (DENIED_AT_ONCE, CALL_DURATION),
         (DENIED_UNREAD, CALL_DURATION),
         (DENIED_TOO_LATE, CALL_DURATION),
+        (EXHAUSTED, CALL_DURATION),
+        (FORBIDDEN, CALL_DURATION),
+        (UNAVAILABLE, CALL_DURATION),
+        (STRANGER, CALL_DURATION),
         (NO_STATUS, CALL_DURATION),
         (FAILS, CALL_DURATION),
         (NEVER, CALL_DURATION),

@@ -347,6 +347,15 @@ fn calls_of_grpc_have_these_attributes() {
             vec![other(), code("CANCELLED"), system()],
         ),
         (
+            "unavailable after data",
+            Ending {
+                answer: headed(200, GRPC, &[Data(5), Trailers(&[("grpc-status", "14")])]),
+                ..answered("gRPC INTERNAL")
+            },
+            ApiSpanLayer::new(),
+            vec![error("UNAVAILABLE"), known(), code("UNAVAILABLE"), system()],
+        ),
+        (
             "left with data",
             Ending {
                 answer: headed(200, GRPC, &[Data(5), Silent]),
