@@ -82,6 +82,10 @@ impl ApiSpanLayer {
     /// server has answered `UNIMPLEMENTED` is the name `grpc` after all. An empty list is for servers
     /// that have no gRPC.
     ///
+    /// Metrics are stricter: without a list, a call is of method `_OTHER` unless the server has sent data,
+    /// or a status of its own. `UNAUTHENTICATED`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED` and
+    /// `UNAVAILABLE` are none: they may come from before the method is looked up.
+    ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()
     ///     .known_rpc_methods(["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"]);

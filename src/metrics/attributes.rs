@@ -9,6 +9,7 @@ use crate::attributes::Facts;
 use crate::config::Config;
 use crate::grpc::{GrpcCode, Protocol};
 use crate::methods::OTHER;
+use crate::outcome::End;
 use crate::semconv as key;
 use crate::summary::Summary;
 
@@ -78,14 +79,36 @@ impl List {
         self.push(key::RPC_SYSTEM_NAME, crate::attributes::GRPC);
         // Only the operator and the server know which methods there are: the one by a list, the other
         // by an answer that does not deny it. Whatever else a client calls would be a series.
-        let is_known = config.rpc_methods.are_given()
-            || summary.head.status.is_some()
-                && code.is_some_and(|code| code != GrpcCode::UNIMPLEMENTED);
+        let is_known = config.rpc_methods.are_given() || is_answered(summary);
         let method = summary.facts.rpc_method.clone().filter(|_| is_known);
         self.push(key::RPC_METHOD, method.unwrap_or(StringValue::from(OTHER)));
         if let Some(code) = code {
             self.push(key::RPC_STATUS_CODE, code.name());
         }
+    }
+}
+
+/// Whether the server has answered as if it had the method: with data, or with a status that only a
+/// method gives. If the client has left, the status that denies it may have been still to come.
+fn is_answered(summary: &Summary<'_>) -> bool {
+    match summary.end {
+        End::Complete {
+            grpc_status: Some(status),
+        } => match status.code {
+            GrpcCode::UNIMPLEMENTED => false,
+            // Of what stands before it, too, whatever is called: logins, quotas, limits.
+            GrpcCode::PERMISSION_DENIED
+            | GrpcCode::RESOURCE_EXHAUSTED
+            | GrpcCode::UNAUTHENTICATED
+            | GrpcCode::UNAVAILABLE => summary.time_to_first_byte.is_some(),
+            _ => true,
+        },
+        End::Dropped { .. } => summary.time_to_first_byte.is_some(),
+        End::Complete { grpc_status: None }
+        | End::LengthMismatch { .. }
+        | End::ServiceError { .. }
+        | End::BodyError { .. }
+        | End::Panicked => false,
     }
 }
 

@@ -28,8 +28,9 @@ impl Operation {
         let provider = text(summary, key::GEN_AI_PROVIDER_NAME);
         let provider = provider.unwrap_or(StringValue::from(OTHER));
         list.push(key::GEN_AI_PROVIDER_NAME, provider);
-        // Of a request that was refused, the model's name may be the client's invention.
-        if !summary.is_refused() {
+        // Of a request that was refused, or was not answered, the model's name may be the client's
+        // invention.
+        if summary.head.status.is_some() && !summary.is_refused() {
             for key in [key::GEN_AI_REQUEST_MODEL, key::GEN_AI_RESPONSE_MODEL] {
                 if let Some(model) = text(summary, key) {
                     list.push(key, model);

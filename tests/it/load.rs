@@ -23,11 +23,12 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::sync::{Barrier, oneshot};
 use tokio::task::JoinSet;
 use tower::service_fn;
-use tower_api_span::SpanHandle;
+use tower_api_span::{ApiSpanLayer, SpanHandle};
 use tower_layer::Layer as _;
 
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{self, Data, Error, Forever, Panic, Pending, Silent};
+use crate::support::meters::{Meters, Series};
 use crate::support::recorder::{Recorder, Seen, is_server};
 use crate::support::response;
 
@@ -113,7 +114,8 @@ fn ten_thousand_requests_at_once_end_as_their_clients_did() {
         .enable_all()
         .build()
         .expect("a runtime");
-    let at = Recorder::new();
+    let (at, meters) = (Recorder::new(), Meters::new());
+    let layer = meters.on(at.layer()).active_requests(true).body_sizes(true);
     let shared: Arc<str> = Arc::from("what a span holds while it is open");
 
     let mut random = proptest::test_runner::TestRng::deterministic_rng(
@@ -127,7 +129,7 @@ fn ten_thousand_requests_at_once_end_as_their_clients_did() {
         .collect();
     let expected: HashMap<usize, Kind> = plans.iter().map(|plan| (plan.id, plan.kind)).collect();
 
-    let served = run(&at, &shared, plans);
+    let served = run(&layer, &shared, plans);
     let limit = Duration::from_secs(120);
     runtime
         .block_on(async { tokio::time::timeout(limit, served).await })
@@ -138,14 +140,28 @@ fn ten_thousand_requests_at_once_end_as_their_clients_did() {
     assert_eq!((at.starts(), at.ends()), (REQUESTS, REQUESTS));
     let spans = at.spans();
     assert_eq!(spans.len(), REQUESTS);
+    let (mut seconds, mut bytes) = (0.0, 0);
     for span in spans {
         assert!(is_server(&span));
         let span = Seen(span);
+        seconds += span.duration().as_secs_f64();
+        let size = span.attribute("http.response.body.size");
+        bytes += size.map_or(0, |size| size.parse::<u64>().expect("a number"));
         let id = span.attribute("url.query").expect("an id");
         let kind = expected[&id.parse::<usize>().expect("a number")];
         assert_eq!(span.outcome(), kind.outcome, "{}", kind.name);
         assert_eq!(span.attribute("test.held").as_deref(), Some(&*shared));
     }
+    assert_eq!(meters.active(), 0);
+    let durations = meters.of("http.server.request.duration");
+    let count: u64 = durations.iter().map(Series::count).sum();
+    assert_eq!(count, REQUESTS as u64);
+    let measured: f64 = durations.iter().map(Series::sum).sum();
+    // Of ten thousand roundings, and of seconds that each waited for all others.
+    assert!((measured - seconds).abs() < 1e-3, "{measured}, {seconds}");
+    let sizes = meters.of("http.server.response.body.size");
+    let measured: f64 = sizes.iter().map(Series::sum).sum();
+    assert_eq!(measured.to_string(), bytes.to_string());
     at.forget();
     assert_eq!(
         Arc::strong_count(&shared),
@@ -154,7 +170,7 @@ fn ten_thousand_requests_at_once_end_as_their_clients_did() {
     );
 }
 
-async fn run(at: &Recorder, shared: &Arc<str>, plans: Vec<Plan>) {
+async fn run(layer: &ApiSpanLayer, shared: &Arc<str>, plans: Vec<Plan>) {
     let mut clients = JoinSet::new();
     let (for_http1, for_http2) = plans.split_at(REQUESTS / 2);
     let all_arrived = Arc::new(Barrier::new(REQUESTS));
@@ -171,7 +187,7 @@ async fn run(at: &Recorder, shared: &Arc<str>, plans: Vec<Plan>) {
             waiting.insert(*id, (*kind, tells));
             requests.push((*id, *kind, arrived));
         }
-        serve(at, shared, &all_arrived, server, waiting);
+        serve(layer, shared, &all_arrived, server, waiting);
         if is_http2 {
             clients.spawn(http2_client(client, requests));
         } else {
@@ -185,7 +201,7 @@ type Waiting = HashMap<usize, (Kind, oneshot::Sender<()>)>;
 type Sent = (usize, Kind, oneshot::Receiver<()>);
 
 fn serve(
-    at: &Recorder,
+    layer: &ApiSpanLayer,
     shared: &Arc<str>,
     all_arrived: &Arc<Barrier>,
     io: DuplexStream,
@@ -193,34 +209,32 @@ fn serve(
 ) {
     let (shared, all_arrived) = (Arc::clone(shared), Arc::clone(all_arrived));
     let waiting = Arc::new(std::sync::Mutex::new(waiting));
-    let service = at
-        .layer()
-        .layer(service_fn(move |request: Request<Incoming>| {
-            let id: usize = request
-                .uri()
-                .query()
-                .expect("an id")
-                .parse()
-                .expect("a number");
-            let handle = SpanHandle::from_extensions(request.extensions());
-            let held = Value::String(StringValue::from(Arc::clone(&shared)));
-            handle.set_attribute(KeyValue::new("test.held", held));
-            let (kind, tells) = waiting
-                .lock()
-                .expect("not poisoned")
-                .remove(&id)
-                .expect("each request comes once");
-            let all_arrived = Arc::clone(&all_arrived);
-            async move {
-                all_arrived.wait().await;
-                if kind.leaves == Leaves::BeforeHead {
-                    tells.send(()).expect("the client waits for this");
-                    std::future::pending::<()>().await;
-                }
-                let body = ScriptedBody::new(kind.steps.iter().cloned());
-                Ok::<_, Infallible>(response(kind.status, body))
+    let service = layer.layer(service_fn(move |request: Request<Incoming>| {
+        let id: usize = request
+            .uri()
+            .query()
+            .expect("an id")
+            .parse()
+            .expect("a number");
+        let handle = SpanHandle::from_extensions(request.extensions());
+        let held = Value::String(StringValue::from(Arc::clone(&shared)));
+        handle.set_attribute(KeyValue::new("test.held", held));
+        let (kind, tells) = waiting
+            .lock()
+            .expect("not poisoned")
+            .remove(&id)
+            .expect("each request comes once");
+        let all_arrived = Arc::clone(&all_arrived);
+        async move {
+            all_arrived.wait().await;
+            if kind.leaves == Leaves::BeforeHead {
+                tells.send(()).expect("the client waits for this");
+                std::future::pending::<()>().await;
             }
-        }));
+            let body = ScriptedBody::new(kind.steps.iter().cloned());
+            Ok::<_, Infallible>(response(kind.status, body))
+        }
+    }));
     tokio::spawn(async move {
         // Clients that leave and bodies that fail end connections with errors, as they should.
         let _ = auto::Builder::new(TokioExecutor::new())

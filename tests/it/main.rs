@@ -19,6 +19,7 @@ mod handle;
 mod llm;
 mod load;
 mod matrix;
+mod metrics;
 mod neighbours;
 mod otlp;
 mod properties;

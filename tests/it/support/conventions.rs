@@ -15,6 +15,7 @@
 //! - a 5xx being an error at all: a classification of the user's may say that it is not;
 //! - names that tests have given, [`TOLD_NAMES`].
 
+pub mod metrics;
 mod tests;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ use opentelemetry_sdk::trace::SpanData;
 
 /// With the release in its name, which is that of [`SCHEMA_URL`].
 const REGISTRY: &str = include_str!("conventions/attributes-1.45.0.txt");
-const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
+pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 const GEN_AI: &str = include_str!("conventions/attributes-gen-ai-1.42.0.txt");
 const OWN: &str = include_str!("conventions/attributes-own.txt");
 

@@ -5,6 +5,7 @@ pub mod client;
 pub mod conventions;
 pub mod foreign;
 pub mod future;
+pub mod meters;
 pub mod recorder;
 pub mod shapes;
 

@@ -1,0 +1,96 @@
+//! Ten thousand requests that end in all ways, on several threads: everything adds up.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::endings::{ALL, Ending};
+use super::{CALL_DURATION, DURATION, RESPONSE_SIZE};
+use crate::support::meters::{Meters, Series};
+use crate::support::recorder::{Recorder, Seen, is_server};
+
+const THREADS: usize = 4;
+const ROUNDS: usize = 150;
+const REQUESTS: usize = THREADS * ROUNDS * ALL.len();
+
+#[test]
+fn ten_thousand_requests_add_up() {
+    const { assert!(REQUESTS >= 10_000) };
+    let (at, meters) = (Recorder::new(), Meters::new());
+    let layer = meters.on(at.layer()).active_requests(true).body_sizes(true);
+    let read = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    for ending in &ALL {
+                        let bytes = ending.run(&layer);
+                        if !ending.is_call() {
+                            read.fetch_add(bytes, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(meters.active(), 0);
+    let series = meters.of("http.server.active_requests");
+    assert_eq!(series.len(), 2, "GET and POST");
+
+    let durations = [meters.of(DURATION), meters.of(CALL_DURATION)].concat();
+    let count: u64 = durations.iter().map(Series::count).sum();
+    assert_eq!(count, REQUESTS as u64);
+    for series in &durations {
+        let same = |ending: &&Ending| {
+            ending.error_type.map(str::to_owned) == series.attribute("error.type")
+                && ending.is_call() == (series.metric == CALL_DURATION)
+        };
+        // Those of no error differ in their status, too.
+        if series.get("error.type").is_some() {
+            let kinds = ALL.iter().filter(same).count();
+            assert!(series.count() <= (kinds * THREADS * ROUNDS) as u64);
+        }
+    }
+    let spans = at.spans();
+    let spans: Vec<_> = spans.into_iter().filter(is_server).map(Seen).collect();
+    assert_eq!(spans.len(), REQUESTS);
+    let measured: f64 = durations.iter().map(Series::sum).sum();
+    let expected: f64 = spans.iter().map(|span| span.duration().as_secs_f64()).sum();
+    // Of so many roundings.
+    assert!((measured - expected).abs() < 1e-6, "{measured}, {expected}");
+
+    let sizes: f64 = meters.of(RESPONSE_SIZE).iter().map(Series::sum).sum();
+    let read = read.into_inner();
+    assert_eq!(sizes.to_string(), read.to_string());
+}
+
+#[test]
+fn a_request_is_active_from_its_arrival_to_its_end() {
+    use crate::support::body::ScriptedBody;
+    use crate::support::body::Step::Data;
+    use crate::support::{answering, get, poll_frame, ready, response};
+    use tower::Service as _;
+
+    let meters = Meters::new();
+    let layer = meters.layer().active_requests(true);
+    let mut service = answering(&layer, |_| {
+        assert_eq!(meters.active(), 1, "in the handler");
+        response(200, ScriptedBody::new([Data(3), Data(3)]))
+    });
+    let response = ready(service.call(get())).expect("a response");
+    assert_eq!(meters.active(), 1, "with its head");
+    let mut body = response.into_body();
+    assert!(poll_frame(&mut body).is_ready());
+    assert_eq!(meters.active(), 1, "midway");
+    drop(body);
+    assert_eq!(meters.active(), 0, "left");
+
+    let mut service = answering(&layer, |_| response_of_nothing());
+    let futures = [service.call(get()), service.call(get())];
+    assert_eq!(meters.active(), 2, "not polled");
+    drop(futures);
+    assert_eq!(meters.active(), 0, "dropped");
+}
+
+fn response_of_nothing() -> http::Response<String> {
+    http::Response::new(String::new())
+}

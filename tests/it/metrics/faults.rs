@@ -1,0 +1,251 @@
+//! Instruments that panic, block or call back: the request, its span and its log have nothing of it.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::metrics::{
+    Histogram, HistogramBuilder, InstrumentBuilder, InstrumentProvider, Meter, MeterProvider,
+    SyncInstrument, UpDownCounter,
+};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
+use tower_api_span::{ApiSpanLayer, LifecycleEvents, SpanHandle};
+use tower_layer::Layer as _;
+
+use super::endings::ALL;
+use super::{CALL_DURATION, DURATION};
+use crate::support::client::Exchange;
+use crate::support::meters::Meters;
+use crate::support::recorder::Recorder;
+use crate::support::{defused, explode, get, handle_of, without_deadlock};
+
+/// A provider whose instruments call this with their name.
+#[derive(Clone)]
+struct Calling(Arc<dyn Fn(&str) + Send + Sync>);
+
+struct Instrument {
+    name: String,
+    calls: Calling,
+}
+
+impl Calling {
+    fn new(f: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(f))
+    }
+
+    fn instrument(&self, name: &str) -> Arc<Instrument> {
+        Arc::new(Instrument {
+            name: name.to_owned(),
+            calls: self.clone(),
+        })
+    }
+}
+
+impl MeterProvider for Calling {
+    fn meter_with_scope(&self, _: InstrumentationScope) -> Meter {
+        (self.0)("meter");
+        Meter::new(Arc::new(self.clone()))
+    }
+}
+
+impl InstrumentProvider for Calling {
+    fn i64_up_down_counter(
+        &self,
+        builder: InstrumentBuilder<'_, UpDownCounter<i64>>,
+    ) -> UpDownCounter<i64> {
+        UpDownCounter::new(self.instrument(&builder.name))
+    }
+
+    fn f64_histogram(&self, builder: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
+        (self.0)("instrument");
+        Histogram::new(self.instrument(&builder.name))
+    }
+
+    fn u64_histogram(&self, builder: HistogramBuilder<'_, Histogram<u64>>) -> Histogram<u64> {
+        Histogram::new(self.instrument(&builder.name))
+    }
+}
+
+impl<T> SyncInstrument<T> for Instrument {
+    fn measure(&self, _: T, _: &[KeyValue]) {
+        (self.calls.0)(&self.name);
+    }
+}
+
+/// With everything that can be measured.
+fn all(layer: ApiSpanLayer) -> ApiSpanLayer {
+    layer
+        .active_requests(true)
+        .body_sizes(true)
+        .response_times(true)
+        .gen_ai_metrics(true)
+}
+
+#[test]
+fn an_instrument_panics_and_request_span_and_log_go_on() {
+    for faulty in [
+        "meter",
+        "instrument",
+        "http.server.active_requests",
+        DURATION,
+        "api.server.time_to_head",
+        "http.server.response.body.size",
+        "gen_ai.server.request.duration",
+    ] {
+        for exchange in Exchange::all() {
+            let why = format!("{faulty}, {}", exchange.name);
+            let faultless = logged(&exchange, "none", &why);
+            assert_eq!(logged(&exchange, faulty, &why), faultless, "{why}");
+        }
+    }
+}
+
+/// The names of the log events of a request, while what is `faulty` panics. Response and span are as
+/// they are without.
+fn logged(exchange: &Exchange, faulty: &'static str, why: &str) -> Vec<&'static str> {
+    let at = Recorder::new();
+    let exporter = InMemoryLogExporter::default();
+    let loggers = SdkLoggerProvider::builder()
+        .with_simple_exporter(exporter.clone())
+        .build();
+    let provider = Calling::new(move |name| {
+        if name == faulty {
+            explode();
+        }
+    });
+    let seen = defused(|| {
+        let layer = at.layer().logger_provider(&loggers);
+        let layer = layer.lifecycle_events(LifecycleEvents::Both);
+        let layer = all(layer.meter_provider(&provider));
+        let tell = |request: &http::Request<()>| {
+            handle_of(request).gen_ai().operation_name("chat");
+        };
+        exchange.seen(&mut layer.layer(exchange.service(tell)), get())
+    });
+    let bare = exchange.seen(&mut exchange.service(|_| {}), get());
+    assert_eq!(seen, bare, "{why}");
+    assert_eq!(at.only().outcome(), exchange.outcome, "{why}");
+    let logs = exporter.get_emitted_logs().expect("logs");
+    let names = logs.iter().filter_map(|log| log.record.event_name());
+    names.collect()
+}
+
+#[test]
+fn an_instrument_panics_while_the_thread_unwinds() {
+    for ending in ALL
+        .iter()
+        .filter(|ending| ending.error_type == Some("panic"))
+    {
+        let at = Recorder::new();
+        let provider = Calling::new(|name| {
+            if !["meter", "instrument"].contains(&name) {
+                explode();
+            }
+        });
+        ending.run(&all(at.layer().meter_provider(&provider)));
+        assert_eq!(at.only().outcome(), "ABORTED(panic)", "{}", ending.name);
+    }
+}
+
+#[test]
+fn a_histogram_panics_and_the_request_is_active_no_longer() {
+    let balance = Arc::new(Mutex::new(Vec::new()));
+    let calls = Arc::clone(&balance);
+    let provider = Calling::new(move |name| {
+        calls.lock().expect("not poisoned").push(name.to_owned());
+        if [DURATION, CALL_DURATION].contains(&name) {
+            explode();
+        }
+    });
+    for ending in &ALL {
+        ending.run(&all(ApiSpanLayer::new().meter_provider(&provider)));
+        let calls = std::mem::take(&mut *balance.lock().expect("not poisoned"));
+        let active = calls
+            .iter()
+            .filter(|name| *name == "http.server.active_requests");
+        assert_eq!(active.count(), 2, "{}: one up, one down", ending.name);
+    }
+}
+
+#[test]
+fn an_instrument_calls_back_into_its_request_and_does_not_wait_for_itself() {
+    without_deadlock(|| {
+        let handle = Arc::new(Mutex::new(SpanHandle::default()));
+        let inside = Arc::clone(&handle);
+        let called = Arc::new(Mutex::new(0));
+        let counts = Arc::clone(&called);
+        let provider = Calling::new(move |_| {
+            let handle = inside.lock().expect("not poisoned").clone();
+            handle.add_event("measured", Vec::new());
+            handle.set_attribute(KeyValue::new("test.measured", true));
+            handle.gen_ai().output_tokens(1);
+            *counts.lock().expect("not poisoned") += usize::from(handle.is_recording());
+        });
+        let at = Recorder::new();
+        let exchange = Exchange::all().remove(0);
+        let layer = all(at.layer().meter_provider(&provider));
+        let tell = |request: &http::Request<()>| {
+            *handle.lock().expect("not poisoned") = handle_of(request);
+        };
+        exchange.seen(&mut layer.layer(exchange.service(tell)), get());
+        let span = at.only();
+        assert_eq!(span.outcome(), "DEPARTED");
+        assert!(
+            *called.lock().expect("not poisoned") > 0,
+            "while it is open"
+        );
+        assert_eq!(span.attribute("test.measured").as_deref(), Some("true"));
+    });
+}
+
+#[test]
+fn an_instrument_blocks_and_others_may_still_use_the_handle() {
+    without_deadlock(|| {
+        let (blocks, blocked) = channel::<()>();
+        let (release, released): (Sender<()>, Receiver<()>) = channel();
+        let gate = Mutex::new((blocks, released));
+        let provider = Calling::new(move |name| {
+            if name == DURATION {
+                let gate = gate.lock().expect("not poisoned");
+                gate.0.send(()).expect("the test waits");
+                gate.1.recv().expect("the test lets go");
+            }
+        });
+        let at = Recorder::new();
+        let layer = at.layer().meter_provider(&provider);
+        let (sends, handle) = channel();
+        let request = std::thread::spawn(move || {
+            let exchange = Exchange::all().remove(0);
+            let tell = move |request: &http::Request<()>| {
+                sends.send(handle_of(request)).expect("the test waits");
+            };
+            exchange.seen(&mut layer.layer(exchange.service(tell)), get());
+        });
+        let handle = handle.recv().expect("a handle");
+        blocked.recv().expect("it is measured");
+        assert!(handle.is_recording(), "the span is still open");
+        handle.set_attribute(KeyValue::new("test.measured", true));
+        release.send(()).expect("it waits");
+        request.join().expect("no panic");
+        let span = at.only();
+        assert_eq!(span.attribute("test.measured").as_deref(), Some("true"));
+    });
+}
+
+#[test]
+fn a_classification_panics_and_the_request_is_measured_without_an_error() {
+    for ending in &ALL {
+        let meters = Meters::new();
+        let layer = meters.layer().active_requests(true);
+        defused(|| ending.run(&layer.classify(|_, _, _| explode())));
+        let metric = if ending.is_call() {
+            CALL_DURATION
+        } else {
+            DURATION
+        };
+        let series = meters.only(metric);
+        assert_eq!(series.count(), 1, "{}", ending.name);
+        assert_eq!(series.attribute("error.type"), None, "{}", ending.name);
+        assert_eq!(meters.active(), 0, "{}", ending.name);
+    }
+}

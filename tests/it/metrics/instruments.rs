@@ -1,0 +1,587 @@
+//! Each metric: its name, unit, buckets and attributes, and that there is no other. Units, kinds and
+//! what attributes there may be are looked over with each reading.
+
+use http::{Request, Response};
+use http_body::Body as _;
+use opentelemetry::{KeyValue, StringValue};
+use tower_api_span::{ApiSpanLayer, SpanHandle};
+
+use super::endings::{ALL, Answer, Ending, GRPC, head, headed};
+use super::{CALL_DURATION, DURATION, REQUEST_SIZE, RESPONSE_SIZE};
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::{Data, Silent, Trailers};
+use crate::support::meters::Meters;
+use crate::support::recorder::Recorder;
+use crate::support::{answering, get, grpc, poll_frame, ready};
+use tower::Service as _;
+
+/// As the conventions have them for HTTP and RPC.
+const SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+/// The conventions have none.
+const BYTES: &[f64] = &[
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+    268_435_456.0,
+];
+/// As the conventions have them for language models.
+const GENERATION: &[f64] = &[
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+const FIRST_TOKEN: &[f64] = &[
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+const PER_TOKEN: &[f64] = &[
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5,
+];
+
+/// What the handler of a language model says.
+fn tell_model(handle: &SpanHandle) {
+    handle
+        .gen_ai()
+        .operation_name("chat")
+        .provider_name("mistral_ai")
+        .request_model("llama-4")
+        .response_model("llama-4-8b")
+        .output_tokens(5);
+}
+
+/// Tokens as they come, to their end.
+const GENERATED: Ending = Ending {
+    tell: tell_model,
+    answer: headed(
+        200,
+        &[("content-type", "text/event-stream")],
+        &[Data(4), Data(4)],
+    ),
+    ..ALL[0]
+};
+
+/// With everything that can be measured.
+fn all(layer: ApiSpanLayer) -> ApiSpanLayer {
+    layer
+        .active_requests(true)
+        .body_sizes(true)
+        .response_times(true)
+        .gen_ai_metrics(true)
+}
+
+fn sized(bytes: usize) -> Request<()> {
+    let request = Request::post("/").header("content-length", bytes.to_string());
+    request.body(()).expect("a request")
+}
+
+#[test]
+fn there_are_ten_metrics_each_with_its_buckets() {
+    let meters = Meters::new();
+    let layer = all(meters.layer());
+    GENERATED.run_with(sized(3), &layer);
+    ALL[12].run(&layer);
+    let expected = [
+        ("api.server.time_to_first_byte", SECONDS),
+        ("api.server.time_to_head", SECONDS),
+        ("gen_ai.server.request.duration", GENERATION),
+        ("gen_ai.server.time_per_output_token", PER_TOKEN),
+        ("gen_ai.server.time_to_first_token", FIRST_TOKEN),
+        ("http.server.active_requests", &[]),
+        (REQUEST_SIZE, BYTES),
+        (DURATION, SECONDS),
+        (RESPONSE_SIZE, BYTES),
+        (CALL_DURATION, SECONDS),
+    ];
+    assert_eq!(meters.names(), expected.map(|(name, _)| name));
+    for (name, bounds) in expected.iter().filter(|(_, bounds)| !bounds.is_empty()) {
+        for series in meters.of(name) {
+            assert_eq!(series.bounds(), *bounds, "{name}");
+        }
+    }
+}
+
+#[test]
+fn by_default_there_are_the_durations_alone() {
+    let meters = Meters::new();
+    for ending in ALL.iter().chain([&GENERATED]) {
+        ending.run(&meters.layer());
+    }
+    assert_eq!(meters.names(), [DURATION, CALL_DURATION]);
+}
+
+#[test]
+fn each_opt_in_adds_its_own_metrics() {
+    let added = |setting: fn(ApiSpanLayer) -> ApiSpanLayer| {
+        let meters = Meters::new();
+        GENERATED.run_with(sized(3), &setting(meters.layer()));
+        let mut names = meters.names();
+        names.retain(|name| name != DURATION);
+        names
+    };
+    assert_eq!(
+        added(|layer| layer.active_requests(true)),
+        ["http.server.active_requests"]
+    );
+    assert_eq!(
+        added(|layer| layer.body_sizes(true)),
+        [REQUEST_SIZE, RESPONSE_SIZE]
+    );
+    assert_eq!(
+        added(|layer| layer.response_times(true)),
+        ["api.server.time_to_first_byte", "api.server.time_to_head"]
+    );
+    let gen_ai = [
+        "gen_ai.server.request.duration",
+        "gen_ai.server.time_per_output_token",
+        "gen_ai.server.time_to_first_token",
+    ];
+    assert_eq!(added(|layer| layer.gen_ai_metrics(true)), gen_ai);
+    let meters = Meters::new();
+    GENERATED.run(&meters.on(ApiSpanLayer::llm()));
+    assert_eq!(meters.names()[..3], gen_ai, "the preset");
+}
+
+/// An attribute of the layer's.
+fn kv<V: Into<opentelemetry::Value>>(key: &'static str, value: V) -> KeyValue {
+    KeyValue::new(key, value)
+}
+
+fn method(method: &'static str) -> KeyValue {
+    kv("http.request.method", method)
+}
+
+fn scheme() -> KeyValue {
+    kv("url.scheme", "http")
+}
+
+fn status(status: i64) -> KeyValue {
+    kv("http.response.status_code", status)
+}
+
+fn version() -> KeyValue {
+    kv("network.protocol.version", "1.1")
+}
+
+fn route() -> KeyValue {
+    kv("http.route", "/x/{id}")
+}
+
+/// That all metrics of a request have these attributes, or those of them that are known at its start.
+fn assert_http(case: &str, ending: &Ending, layer: ApiSpanLayer, expected: Vec<KeyValue>) {
+    let meters = Meters::new();
+    ending.run(&all(meters.on(layer)));
+    assert_eq!(meters.only(DURATION).attributes, expected, "{case}");
+    for metric in [RESPONSE_SIZE, "api.server.time_to_head"] {
+        for series in meters.of(metric) {
+            assert_eq!(series.attributes, expected, "{case}: {metric}");
+        }
+    }
+    let mut at_start = expected;
+    at_start.retain(|kv| ["http.request.method", "url.scheme"].contains(&kv.key.as_str()));
+    let active = meters.only("http.server.active_requests");
+    assert_eq!(active.attributes, at_start, "{case}");
+}
+
+#[test]
+fn requests_of_http_have_these_attributes() {
+    for (case, ending, layer, expected) in [
+        (
+            "without a route",
+            ALL[0],
+            ApiSpanLayer::new(),
+            vec![method("GET"), status(200), version(), scheme()],
+        ),
+        (
+            "with a route",
+            ALL[0],
+            ApiSpanLayer::new().route_fn(|_| Some("/x/{id}")),
+            vec![method("GET"), status(200), route(), version(), scheme()],
+        ),
+        (
+            "with the handler's route",
+            Ending {
+                tell: |handle| handle.set_route("/x/{id}"),
+                ..ALL[0]
+            },
+            ApiSpanLayer::new(),
+            vec![method("GET"), status(200), route(), version(), scheme()],
+        ),
+        (
+            "500",
+            ALL[2],
+            ApiSpanLayer::new(),
+            vec![
+                kv("error.type", "500"),
+                method("GET"),
+                status(500),
+                version(),
+                scheme(),
+            ],
+        ),
+        (
+            "without a head",
+            ALL[3],
+            ApiSpanLayer::new(),
+            vec![
+                kv("error.type", "exception"),
+                method("GET"),
+                version(),
+                scheme(),
+            ],
+        ),
+    ] {
+        assert_http(case, &ending, layer, expected);
+    }
+}
+
+#[test]
+fn unusual_requests_of_http_have_these_attributes() {
+    for (case, ending, layer, expected) in [
+        (
+            "HTTP/2 by an operator's scheme",
+            Ending {
+                request: || {
+                    let request = Request::put("/").version(http::Version::HTTP_2);
+                    request.body(()).expect("a request")
+                },
+                ..ALL[0]
+            },
+            ApiSpanLayer::new().scheme("https"),
+            vec![
+                method("PUT"),
+                status(200),
+                kv("network.protocol.version", "2"),
+                kv("url.scheme", "https"),
+            ],
+        ),
+        (
+            "an unknown method",
+            Ending {
+                request: || {
+                    let request = Request::builder().method("PURGE");
+                    request.uri("/").body(()).expect("a request")
+                },
+                ..ALL[0]
+            },
+            ApiSpanLayer::new(),
+            vec![method("_OTHER"), status(200), version(), scheme()],
+        ),
+        (
+            "a call that is answered in HTTP",
+            ALL[16],
+            ApiSpanLayer::new(),
+            vec![
+                kv("error.type", "502"),
+                method("POST"),
+                status(502),
+                version(),
+                scheme(),
+            ],
+        ),
+    ] {
+        assert_http(case, &ending, layer, expected);
+    }
+}
+
+#[test]
+fn calls_of_grpc_have_these_attributes() {
+    let code = |code| kv("rpc.status_code", StringValue::from(code));
+    let method = |method| kv("rpc.method", StringValue::from(method));
+    let known = || method("pkg.Service/Method");
+    let other = || method("_OTHER");
+    let system = || kv("rpc.system.name", "grpc");
+    let error = |error| kv("error.type", StringValue::from(error));
+    let unimplemented = headed(200, GRPC, &[Trailers(&[("grpc-status", "12")])]);
+    let answered = |name: &str| *ALL.iter().find(|one| one.name == name).expect("an ending");
+    let fails = Ending {
+        request: grpc,
+        ..answered("service error")
+    };
+    let denied = Ending {
+        answer: unimplemented,
+        ..answered("gRPC OK")
+    };
+    let listed = || ApiSpanLayer::new().known_rpc_methods(["pkg.Service/Method"]);
+    let unlisted = || ApiSpanLayer::new().known_rpc_methods(["pkg.Service/Other"]);
+    for (case, ending, layer, expected) in [
+        (
+            "OK",
+            answered("gRPC OK"),
+            ApiSpanLayer::new(),
+            vec![known(), code("OK"), system()],
+        ),
+        (
+            "the client's error",
+            answered("gRPC NOT_FOUND"),
+            ApiSpanLayer::new(),
+            vec![known(), code("NOT_FOUND"), system()],
+        ),
+        (
+            "the server's error",
+            answered("gRPC INTERNAL"),
+            ApiSpanLayer::new(),
+            vec![error("INTERNAL"), known(), code("INTERNAL"), system()],
+        ),
+        (
+            "no such method",
+            denied,
+            ApiSpanLayer::new(),
+            vec![
+                error("UNIMPLEMENTED"),
+                other(),
+                code("UNIMPLEMENTED"),
+                system(),
+            ],
+        ),
+        (
+            "left before the head",
+            answered("gRPC before the head"),
+            ApiSpanLayer::new(),
+            vec![other(), code("CANCELLED"), system()],
+        ),
+        (
+            "unavailable after data",
+            Ending {
+                answer: headed(200, GRPC, &[Data(5), Trailers(&[("grpc-status", "14")])]),
+                ..answered("gRPC INTERNAL")
+            },
+            ApiSpanLayer::new(),
+            vec![error("UNAVAILABLE"), known(), code("UNAVAILABLE"), system()],
+        ),
+        (
+            "left with data",
+            Ending {
+                answer: headed(200, GRPC, &[Data(5), Silent]),
+                polls: 1,
+                ..answered("gRPC OK")
+            },
+            ApiSpanLayer::new(),
+            vec![known(), code("CANCELLED"), system()],
+        ),
+        (
+            "left before the head, of a list",
+            answered("gRPC before the head"),
+            listed(),
+            vec![known(), code("CANCELLED"), system()],
+        ),
+        (
+            "no code, of a list",
+            fails,
+            listed(),
+            vec![error("exception"), known(), system()],
+        ),
+        (
+            "of no list",
+            answered("gRPC OK"),
+            unlisted(),
+            vec![other(), code("OK"), system()],
+        ),
+    ] {
+        let meters = Meters::new();
+        ending.run(&all(meters.on(layer)));
+        assert_eq!(meters.only(CALL_DURATION).attributes, expected, "{case}");
+        assert_eq!(
+            meters.only("http.server.active_requests").attributes,
+            [kv("http.request.method", "POST"), kv("url.scheme", "http")],
+            "{case}"
+        );
+        assert!(meters.of(RESPONSE_SIZE).is_empty(), "{case}: it is HTTP's");
+    }
+}
+
+#[test]
+fn language_models_have_these_attributes() {
+    let operation = || kv("gen_ai.operation.name", "chat");
+    let provider = |name| kv("gen_ai.provider.name", StringValue::from(name));
+    let models = || {
+        [
+            kv("gen_ai.request.model", "llama-4"),
+            kv("gen_ai.response.model", "llama-4-8b"),
+        ]
+    };
+    let [requested, responded] = models();
+    let refused = Ending {
+        answer: head(404, &[]),
+        ..GENERATED
+    };
+    let fails = Ending {
+        answer: head(500, &[]),
+        ..GENERATED
+    };
+    let left = Ending {
+        answer: headed(200, &[], &[Data(4), Silent]),
+        polls: 1,
+        ..GENERATED
+    };
+    let alone = Ending {
+        tell: |handle| {
+            handle.gen_ai().operation_name("embeddings");
+        },
+        ..GENERATED
+    };
+    let all_told = || {
+        vec![
+            operation(),
+            provider("mistral_ai"),
+            requested.clone(),
+            responded.clone(),
+        ]
+    };
+    let mut of_left = all_told();
+    of_left.insert(0, kv("error.type", "client_disconnect"));
+    for (case, ending, expected) in [
+        ("all told", GENERATED, all_told()),
+        (
+            "the operation alone",
+            alone,
+            vec![
+                kv("gen_ai.operation.name", "embeddings"),
+                provider("_OTHER"),
+            ],
+        ),
+        (
+            "refused",
+            refused,
+            vec![operation(), provider("mistral_ai")],
+        ),
+        (
+            "failed",
+            fails,
+            vec![kv("error.type", "500"), operation(), provider("mistral_ai")],
+        ),
+        ("left", left, of_left),
+    ] {
+        let meters = Meters::new();
+        ending.run(&meters.layer().gen_ai_metrics(true));
+        let duration = meters.only("gen_ai.server.request.duration");
+        assert_eq!(duration.attributes, expected, "{case}");
+        let of_success = meters.of("gen_ai.server.time_to_first_token");
+        let is_success = ["all told", "the operation alone"].contains(&case);
+        assert_eq!(of_success.len(), usize::from(is_success), "{case}");
+        for series in of_success {
+            assert_eq!(series.attributes, expected, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_request_without_an_operation_is_no_models() {
+    let meters = Meters::new();
+    let told = Ending {
+        tell: |handle| {
+            handle.gen_ai().request_model("llama-4").output_tokens(5);
+        },
+        ..GENERATED
+    };
+    told.run(&meters.layer().gen_ai_metrics(true));
+    assert_eq!(meters.names(), [DURATION]);
+}
+
+#[test]
+fn tokens_are_timed_where_they_are_shown_as_they_come_and_are_more_than_one() {
+    const FIRST: &str = "gen_ai.server.time_to_first_token";
+    const EACH: &str = "gen_ai.server.time_per_output_token";
+    let whole = headed(200, &[("content-type", "application/json")], &[Data(4)]);
+    for (case, tokens, answer, has_first, has_each) in [
+        ("five tokens", Some(5), GENERATED.answer, true, true),
+        ("two tokens", Some(2), GENERATED.answer, true, true),
+        ("one token", Some(1), GENERATED.answer, true, false),
+        ("no token", Some(0), GENERATED.answer, true, false),
+        ("tokens untold", None, GENERATED.answer, true, false),
+        ("all at once", Some(5), whole, false, false),
+        ("none at all", Some(5), Answer::Never, false, false),
+    ] {
+        let meters = Meters::new();
+        let at = Recorder::new();
+        let mut service = answering(&meters.on(at.layer()).gen_ai_metrics(true), |request| {
+            let handle = SpanHandle::from_extensions(request.extensions());
+            handle.gen_ai().operation_name("chat");
+            if let Some(tokens) = tokens {
+                handle.gen_ai().output_tokens(tokens);
+            }
+            let (content_type, steps) = match answer {
+                Answer::Head { headers, steps, .. } => (headers[0].1, steps),
+                _ => ("text/event-stream", &[][..]),
+            };
+            let body = ScriptedBody::new(steps.iter().cloned());
+            let response = Response::builder().header("content-type", content_type);
+            response.body(body).expect("a response")
+        });
+        let mut body = ready(service.call(get())).expect("a response").into_body();
+        while !poll_frame(&mut body).is_pending() && !body.is_end_stream() {
+            if let std::task::Poll::Ready(None) = poll_frame(&mut body) {
+                break;
+            }
+        }
+        drop(body);
+        assert_eq!(meters.of(FIRST).len(), usize::from(has_first), "{case}");
+        assert_eq!(meters.of(EACH).len(), usize::from(has_each), "{case}");
+        if let (true, Some(tokens)) = (has_each, tokens) {
+            let whole = meters.only("gen_ai.server.request.duration").sum();
+            let rest = whole - meters.only(FIRST).sum();
+            let each = meters.only(EACH).sum();
+            let expected = rest / f64::from(tokens - 1);
+            assert!((each - expected).abs() < 1e-9, "{case}: {each}, {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_duration_is_the_very_one_of_the_span() {
+    for ending in ALL.iter().chain([&GENERATED]) {
+        let (at, meters) = (Recorder::new(), Meters::new());
+        ending.run(&all(meters.on(at.layer())));
+        let span = at.only().duration().as_secs_f64();
+        let metric = if ending.is_call() {
+            CALL_DURATION
+        } else {
+            DURATION
+        };
+        let measured = meters.only(metric).sum();
+        assert!((measured - span).abs() < 1e-12, "{}", ending.name);
+        for series in meters.of("gen_ai.server.request.duration") {
+            assert!((series.sum() - span).abs() < 1e-12, "{}", ending.name);
+        }
+    }
+}
+
+#[test]
+fn body_sizes_are_those_of_the_span_and_what_was_read() {
+    for ending in ALL.iter().filter(|ending| !ending.is_call()) {
+        let (at, meters) = (Recorder::new(), Meters::new());
+        let request = match (ending.request)() {
+            request if request.method() == http::Method::GET => sized(70),
+            call => call,
+        };
+        let is_http = request.headers().contains_key("content-length");
+        let layer = meters.on(at.layer()).body_sizes(true);
+        let read = ending.run_with(request, &layer);
+        let span = at.only();
+        for (metric, key, expected) in [
+            (
+                REQUEST_SIZE,
+                "http.request.body.size",
+                is_http.then_some(70),
+            ),
+            (
+                RESPONSE_SIZE,
+                "http.response.body.size",
+                (is_http && matches!(ending.answer, Answer::Head { .. })).then_some(read),
+            ),
+        ] {
+            let why = format!("{}: {metric}", ending.name);
+            let expected = expected.map(|bytes| bytes.to_string());
+            assert_eq!(span.attribute(key), expected, "{why}");
+            let series = meters.of(metric);
+            let measured = series.first().map(|series| series.sum().to_string());
+            assert_eq!(measured, expected, "{why}");
+        }
+    }
+}

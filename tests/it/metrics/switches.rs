@@ -1,0 +1,160 @@
+//! Spans and metrics are switched on and off apart.
+
+use http::Response;
+use opentelemetry::Context;
+use opentelemetry::metrics::noop::NoopMeterProvider;
+use opentelemetry_sdk::trace::Sampler;
+use tower::Service as _;
+use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, SpanHandle};
+use tower_layer::Layer as _;
+
+use super::endings::{ALL, Ending};
+use super::{CALL_DURATION, DURATION, REQUEST_SIZE};
+use crate::support::foreign::{Foreign, Method};
+use crate::support::meters::Meters;
+use crate::support::recorder::{Recorder, w3c};
+use crate::support::{called, defused, ready};
+
+/// What a handler says, and metrics have to know.
+const TOLD: Ending = Ending {
+    name: "told",
+    tell: |handle| {
+        handle.set_route("/x/{id}");
+        handle.abort("out_of_memory", "no room");
+        handle.gen_ai().operation_name("chat").provider_name("me");
+    },
+    ..ALL[0]
+};
+
+/// That all endings are measured as they are with spans.
+fn assert_measured(layer: impl Fn() -> ApiSpanLayer, why: &str) {
+    for ending in &ALL {
+        let meters = Meters::new();
+        let layer = meters.on(layer()).active_requests(true);
+        // From a caller that has not sampled, for those that go by it.
+        let mut request = (ending.request)();
+        request.headers_mut().extend(called("00").headers().clone());
+        ending.run_with(request, &layer);
+        let metric = if ending.is_call() {
+            CALL_DURATION
+        } else {
+            DURATION
+        };
+        let series = meters.only(metric);
+        let name = ending.name;
+        assert_eq!(series.count(), 1, "{why}: {name}");
+        let error_type = series.attribute("error.type");
+        assert_eq!(error_type.as_deref(), ending.error_type, "{why}: {name}");
+        assert_eq!(meters.active(), 0, "{why}: {name}");
+    }
+    let meters = Meters::new();
+    TOLD.run_with(called("00"), &meters.on(layer()).gen_ai_metrics(true));
+    let series = meters.only(DURATION);
+    let route = series.attribute("http.route");
+    assert_eq!(route.as_deref(), Some("/x/{id}"), "{why}");
+    let error_type = series.attribute("error.type");
+    assert_eq!(error_type.as_deref(), Some("out_of_memory"), "{why}");
+    let gen_ai = meters.only("gen_ai.server.request.duration");
+    let provider = gen_ai.attribute("gen_ai.provider.name");
+    assert_eq!(provider.as_deref(), Some("me"), "{why}");
+}
+
+#[test]
+fn there_are_metrics_without_a_tracer() {
+    assert_measured(|| ApiSpanLayer::new().propagator(w3c()), "no tracer");
+}
+
+#[test]
+fn there_are_metrics_of_requests_that_are_sampled_out() {
+    let at = Recorder::new();
+    assert_measured(|| at.layer().sample_rate(0.0), "by the rate");
+    assert_eq!(at.starts(), 0);
+    let off = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
+    assert_measured(|| off.layer(), "by the sampler");
+    let by_parent = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+    let by_parent = Recorder::with(|builder| builder.with_sampler(by_parent));
+    assert_measured(|| by_parent.layer(), "by the caller");
+    for recorder in [off, by_parent] {
+        assert_eq!(recorder.exported().len(), 0);
+    }
+}
+
+#[test]
+fn there_are_metrics_where_the_tracer_fails() {
+    let tracer = Foreign::new().panicking_in(&[Method::Build]);
+    defused(|| assert_measured(|| tracer.layer(), "no span is built"));
+}
+
+#[test]
+fn there_are_spans_without_metrics() {
+    for provider in [None, Some(NoopMeterProvider::new())] {
+        let at = Recorder::new();
+        let layer = at.layer().active_requests(true).response_times(true);
+        let layer = match &provider {
+            Some(noop) => layer.meter_provider(noop),
+            None => layer,
+        };
+        TOLD.run(&layer);
+        assert_eq!(at.only().outcome(), "ABORTED(out_of_memory)");
+    }
+}
+
+#[test]
+fn a_request_that_is_filtered_out_or_suppressed_has_neither() {
+    let (at, meters) = (Recorder::new(), Meters::new());
+    let layer = meters.on(at.layer()).active_requests(true);
+    TOLD.run(&layer.clone().filter(|_| false));
+    {
+        let _suppressed = Context::enter_telemetry_suppressed_scope();
+        TOLD.run(&layer);
+    }
+    assert_eq!(at.starts(), 0);
+    assert_eq!(meters.names(), [""; 0]);
+    // Nor is it because nothing is measured here at all.
+    TOLD.run(&layer);
+    assert_eq!(at.starts(), 1);
+    assert_eq!(meters.names(), ["http.server.active_requests", DURATION]);
+}
+
+#[test]
+fn a_noop_provider_after_a_real_one_is_none() {
+    let meters = Meters::new();
+    TOLD.run(&meters.layer().meter_provider(&NoopMeterProvider::new()));
+    assert_eq!(meters.names(), [""; 0]);
+}
+
+#[test]
+fn the_handle_is_inert_where_nobody_listens_and_not_where_metrics_do() {
+    let is_there = |layer: ApiSpanLayer| {
+        let mut is_there = None;
+        let mut service = crate::support::answering(&layer, |request| {
+            is_there = Some(request.extensions().get::<SpanHandle>().is_some());
+            Response::new(String::new())
+        });
+        drop(ready(service.call(called("01"))));
+        drop(service);
+        is_there.expect("the request is served")
+    };
+    let meters = Meters::new();
+    assert!(is_there(meters.layer()));
+    assert!(!is_there(
+        ApiSpanLayer::new().meter_provider(&NoopMeterProvider::new())
+    ));
+}
+
+#[test]
+fn bytes_of_a_request_are_counted_without_a_span() {
+    let meters = Meters::new();
+    let layer = meters.layer().body_sizes(true);
+    let counting = CountRequestBodyLayer::new().layer(tower::service_fn(
+        async |request: http::Request<tower_api_span::CountedBody<String>>| {
+            let mut body = request.into_body();
+            assert!(crate::support::poll_frame(&mut body).is_ready());
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        },
+    ));
+    let request = http::Request::post("/").body("twelve bytes".to_owned());
+    let future = layer.layer(counting).call(request.expect("a request"));
+    drop(ready(future));
+    assert_eq!(meters.only(REQUEST_SIZE).sum().to_string(), "12");
+}
