@@ -16,6 +16,7 @@ mod grpc_web;
 mod handle;
 mod llm;
 mod load;
+mod logs;
 mod matrix;
 mod neighbours;
 mod otlp;
