@@ -23,6 +23,7 @@ mod otlp;
 mod properties;
 mod states;
 mod support;
+mod trace_headers;
 mod tracing_spans;
 mod types;
 mod wire;
