@@ -1,5 +1,5 @@
 //! Metrics in Prometheus' text format, named by the rules of the OpenTelemetry specification
-//! "Prometheus and OpenMetrics compatibility": as many of them as the layer's metrics need.
+//! "Prometheus and `OpenMetrics` compatibility": as many of them as the layer's metrics need.
 
 use std::fmt::{Display, Write};
 use std::sync::{Arc, Mutex, PoisonError};

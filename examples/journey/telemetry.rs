@@ -175,9 +175,10 @@ fn event_line(record: &SdkLogRecord) -> String {
     let mut line = format!("{severity:>12}  {name}");
     for (key, value) in record.attributes_iter() {
         // Nothing can go wrong in writing to a string.
-        let _ = match value {
-            AnyValue::String(text) => write!(line, "  {key}={text}"),
-            other => write!(line, "  {key}={other:?}"),
+        let _ = if let AnyValue::String(text) = value {
+            write!(line, "  {key}={text}")
+        } else {
+            write!(line, "  {key}={value:?}")
         };
     }
     line

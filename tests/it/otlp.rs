@@ -1,5 +1,7 @@
 //! Spans, metrics and log events through the OTLP exporters into a receiver, over a real connection: what a collector gets.
 
+use std::time::Duration;
+
 use http::{Request, Response, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Tracer as _, TracerProvider as _};
@@ -352,6 +354,45 @@ fn texts(attributes: &[Attribute]) -> Vec<(&str, String)> {
     texts.collect()
 }
 
+/// Name, unit and attributes of each metric, which has one point of one request that took so long.
+fn points(metrics: &ScopeMetrics, took: Duration) -> Vec<(&str, &str, Vec<(&str, String)>)> {
+    let mut points = Vec::new();
+    for metric in &metrics.metrics {
+        let attributes = match metric.data.as_ref().expect("data") {
+            OfMetric::Histogram(histogram) => {
+                let [point] = &histogram.data_points[..] else {
+                    panic!("one point of {}", metric.name);
+                };
+                assert_eq!(point.count, 1, "{}", metric.name);
+                if metric.unit == "By" {
+                    assert_eq!(point.sum, Some(3.0));
+                } else {
+                    let sum = point.sum.expect("a sum");
+                    assert!((sum - took.as_secs_f64()).abs() < 1e-6, "{sum} {took:?}");
+                }
+                assert_eq!(
+                    histogram.aggregation_temporality(),
+                    AggregationTemporality::Cumulative
+                );
+                texts(&point.attributes)
+            }
+            OfMetric::Sum(sum) => {
+                assert!(!sum.is_monotonic);
+                let [point] = &sum.data_points[..] else {
+                    panic!("one point of {}", metric.name);
+                };
+
+                assert_eq!(point.value, Some(AsInt(0)));
+                texts(&point.attributes)
+            }
+            other => panic!("{} is {other:?}", metric.name),
+        };
+        points.push((metric.name.as_str(), metric.unit.as_str(), attributes));
+    }
+    points.sort();
+    points
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_one_request_a_collector_gets_a_span_data_points_and_log_records() {
     let Everything {
@@ -414,41 +455,7 @@ async fn of_one_request_a_collector_gets_a_span_data_points_and_log_records() {
         ]
     );
 
-    let mut points = Vec::new();
-    for metric in &metrics.metrics {
-        let attributes = match metric.data.as_ref().expect("data") {
-            OfMetric::Histogram(histogram) => {
-                let [point] = &histogram.data_points[..] else {
-                    panic!("one point of {}", metric.name);
-                };
-                assert_eq!(point.count, 1, "{}", metric.name);
-                if metric.unit == "By" {
-                    assert_eq!(point.sum, Some(3.0));
-                } else {
-                    let took = std::time::Duration::from_nanos(ended - started);
-                    let sum = point.sum.expect("a sum");
-                    assert!((sum - took.as_secs_f64()).abs() < 1e-6, "{sum} {took:?}");
-                }
-                assert_eq!(
-                    histogram.aggregation_temporality(),
-                    AggregationTemporality::Cumulative
-                );
-                texts(&point.attributes)
-            }
-            OfMetric::Sum(sum) => {
-                assert!(!sum.is_monotonic);
-                let [point] = &sum.data_points[..] else {
-                    panic!("one point of {}", metric.name);
-                };
-
-                assert_eq!(point.value, Some(AsInt(0)));
-                texts(&point.attributes)
-            }
-            other => panic!("{} is {other:?}", metric.name),
-        };
-        points.push((metric.name.as_str(), metric.unit.as_str(), attributes));
-    }
-    points.sort();
+    let points = points(metrics, Duration::from_nanos(ended - started));
     let names: Vec<_> = points
         .iter()
         .map(|(name, unit, _)| (*name, *unit))
@@ -461,7 +468,7 @@ async fn of_one_request_a_collector_gets_a_span_data_points_and_log_records() {
             ("http.server.response.body.size", "By"),
         ]
     );
-    // The numbers that are split by are those of the span.
+    // What the numbers are split by is on the span.
     let of_span: Vec<_> = attributes(span).into_iter().map(|(key, _)| key).collect();
     for (name, _, attributes) in &points {
         assert!(!attributes.is_empty(), "{name}");
