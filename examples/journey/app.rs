@@ -27,6 +27,14 @@ pub(crate) const DISCARDED: Discarded = Discarded;
 #[derive(Clone)]
 pub(crate) struct Discarded;
 
+/// The layer, with what the application says of itself.
+pub(crate) fn layer(provider: &SdkTracerProvider) -> ApiSpanLayer {
+    ApiSpanLayer::llm()
+        .tracer_provider(provider)
+        .propagator(TraceContextPropagator::new())
+        .classify(classify_most)
+}
+
 /// Serves HTTP/1.1, HTTP/2 and gRPC, until told to stop and the last response is over.
 ///
 /// # Errors
@@ -34,7 +42,7 @@ pub(crate) struct Discarded;
 /// If the server cannot go on.
 pub(crate) async fn serve(
     listener: TcpListener,
-    provider: &SdkTracerProvider,
+    layer: ApiSpanLayer,
     engine: Engine,
     until: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
@@ -42,12 +50,7 @@ pub(crate) async fn serve(
     let routes = Routes::from(http).add_service(grpc_api::service(engine));
     let layers = ServiceBuilder::new()
         .map_response(discard)
-        .layer(
-            ApiSpanLayer::llm()
-                .tracer_provider(provider)
-                .propagator(TraceContextPropagator::new())
-                .classify(classify_most),
-        )
+        .layer(layer)
         .filter(all_but_service_error);
     Server::builder()
         .accept_http1(true)

@@ -51,9 +51,9 @@ Usage: journey [--all]         make requests to a server of its own, draw and ch
        journey --help
 
 ADDR is an IP address and a port, such as 127.0.0.1:3000. HTTP/1.1, HTTP/2 (prior knowledge) and
-gRPC are served there. Spans are printed as they end; if OTEL_EXPORTER_OTLP_ENDPOINT is set, they
-are exported to that collector instead, with OTLP over gRPC (http://127.0.0.1:4317). NO_COLOR
-switches colours off.
+gRPC are served there. Spans and log events are printed as they come, metrics at the end, in
+Prometheus' text format; if OTEL_EXPORTER_OTLP_ENDPOINT is set, all are exported to that collector
+instead, with OTLP over gRPC (http://127.0.0.1:4317). NO_COLOR switches colours off.
 
 What to ask for:
 "

@@ -56,7 +56,7 @@ pub(crate) async fn run(draws_all: bool) -> io::Result<bool> {
             // A sender that is dropped means the same.
             let _ = told_to_stop.await;
         };
-        app::serve(listener, &provider, engine, until).await
+        app::serve(listener, app::layer(&provider), engine, until).await
     });
 
     let mut told = Vec::new();

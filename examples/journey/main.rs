@@ -19,6 +19,7 @@ mod engine;
 mod grpc_api;
 mod http_api;
 mod journey;
+mod prometheus;
 mod report;
 mod scenarios;
 mod serve;

@@ -7,13 +7,14 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::ctrl_c;
 use tokio::sync::oneshot;
+use tower_api_span::{ApiSpanLayer, StreamDurations};
 
 use crate::app;
 use crate::engine::Engine;
 use crate::telemetry::Telemetry;
 
 /// Serves until Ctrl-C; then lets open responses finish, until another Ctrl-C, and exports the
-/// spans that are left; true if all have been.
+/// telemetry that is left; true if all has been.
 ///
 /// # Errors
 ///
@@ -47,7 +48,7 @@ async fn listen(address: SocketAddr, telemetry: &Telemetry) -> Result<(), String
         let _ = told_to_stop.await;
     };
     tokio::select! {
-        served = app::serve(listener, &telemetry.provider, engine, until) => {
+        served = app::serve(listener, layer(telemetry), engine, until) => {
             served.map_err(|error| error.to_string())
         }
         interrupted = interrupts(stop) => match interrupted {
@@ -55,6 +56,17 @@ async fn listen(address: SocketAddr, telemetry: &Telemetry) -> Result<(), String
             Err(error) => Err(format!("cannot wait for Ctrl-C: {error}")),
         },
     }
+}
+
+/// The application's layer, with all metrics that there are, and log events.
+fn layer(telemetry: &Telemetry) -> ApiSpanLayer {
+    app::layer(&telemetry.provider)
+        .meter_provider(&telemetry.meters)
+        .active_requests(true)
+        .response_times(true)
+        .body_sizes(true)
+        .stream_durations(StreamDurations::Marked)
+        .logger_provider(&telemetry.loggers)
 }
 
 /// Waits for Ctrl-C, says that it is time to stop, and waits for another.
@@ -66,7 +78,7 @@ async fn interrupts(stop: oneshot::Sender<()>) -> io::Result<()> {
     ctrl_c().await
 }
 
-/// Tells the user, on stderr: stdout is for spans.
+/// Tells the user, on stderr: stdout is for telemetry.
 fn tell(message: &str) {
     // Without a stderr there is nobody to tell.
     let _ = writeln!(io::stderr(), "{message}");

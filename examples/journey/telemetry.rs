@@ -1,31 +1,43 @@
-//! Where the spans of the served application go: to stdout, or to a collector.
+//! Where spans, metrics and log events of the served application go: to stdout, or to a collector.
 
 use std::env;
-use std::fmt::Debug;
+use std::fmt::{Debug, Write as _};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use opentelemetry_otlp::SpanExporter as OtlpExporter;
+use opentelemetry::logs::AnyValue;
+use opentelemetry_otlp::{
+    LogExporter as OtlpLogs, MetricExporter as OtlpMetrics, SpanExporter as OtlpSpans,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLogRecord, SdkLoggerProvider};
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tokio::runtime::Runtime;
 
 use crate::complain;
 use crate::drawing::{events, tone};
+use crate::prometheus;
 use crate::spans::EndedSpan;
 use crate::style::Style;
 use crate::timeline::millis;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// A provider, and what is needed to shut it down.
+/// The providers, and what is needed to shut them down.
 pub(crate) struct Telemetry {
     pub(crate) provider: SdkTracerProvider,
+    pub(crate) meters: SdkMeterProvider,
+    pub(crate) loggers: SdkLoggerProvider,
     has_failed: Arc<AtomicBool>,
-    /// The exporter's own, because it has work to do when the server's is gone.
+    /// What is printed at the end.
+    metrics: Option<prometheus::Text>,
+    /// The exporters' own, because they have work to do when the server's is gone.
     _runtime: Option<Runtime>,
 }
 
@@ -36,54 +48,88 @@ impl Telemetry {
     ///
     /// A sentence, if the environment names a collector that there cannot be.
     pub(crate) fn from_env() -> Result<Self, String> {
-        let builder = SdkTracerProvider::builder();
-        let has_failed = Arc::new(AtomicBool::new(false));
-        let Some(endpoint) = env::var(ENDPOINT).ok().filter(|value| !value.is_empty()) else {
-            let lines = Lines(Style::of_stdout());
-            return Ok(Self {
-                provider: builder.with_simple_exporter(lines).build(),
-                has_failed,
-                _runtime: None,
-            });
-        };
+        match env::var(ENDPOINT).ok().filter(|value| !value.is_empty()) {
+            Some(endpoint) => Self::to_collector(&endpoint),
+            None => Ok(Self::to_stdout()),
+        }
+    }
+
+    fn to_stdout() -> Self {
+        let lines = || Lines(Style::of_stdout());
+        let metrics = prometheus::Text::default();
+        let reader = PeriodicReader::builder(metrics.clone()).build();
+        Self {
+            provider: SdkTracerProvider::builder()
+                .with_simple_exporter(lines())
+                .build(),
+            meters: SdkMeterProvider::builder().with_reader(reader).build(),
+            loggers: SdkLoggerProvider::builder()
+                .with_simple_exporter(lines())
+                .build(),
+            has_failed: Arc::default(),
+            metrics: Some(metrics),
+            _runtime: None,
+        }
+    }
+
+    fn to_collector(endpoint: &str) -> Result<Self, String> {
         let runtime = Runtime::new().map_err(|error| error.to_string())?;
-        let otlp = {
+        let otlp = || -> Result<_, opentelemetry_otlp::ExporterBuildError> {
             let _entered = runtime.enter();
-            OtlpExporter::builder().with_tonic().build()
+            let spans = OtlpSpans::builder().with_tonic().build()?;
+            let metrics = OtlpMetrics::builder().with_tonic().build()?;
+            let logs = OtlpLogs::builder().with_tonic().build()?;
+            Ok((spans, metrics, logs))
         };
-        let otlp = otlp.map_err(|error| {
+        let (spans, metrics, logs) = otlp().map_err(|error| {
             format!("{ENDPOINT}={endpoint:?}: {error}; give one such as http://127.0.0.1:4317")
         })?;
-        let exporter = Reporting {
-            exporter: otlp,
-            endpoint,
-            has_failed: Arc::clone(&has_failed),
-        };
+        let has_failed = Arc::default();
         let resource = Resource::builder().with_service_name("journey").build();
+        let metrics = Reporting::new(metrics, "metrics", endpoint, &has_failed);
         Ok(Self {
-            provider: builder
-                .with_batch_exporter(exporter)
+            provider: SdkTracerProvider::builder()
+                .with_batch_exporter(Reporting::new(spans, "spans", endpoint, &has_failed))
+                .with_resource(resource.clone())
+                .build(),
+            meters: SdkMeterProvider::builder()
+                .with_reader(PeriodicReader::builder(metrics).build())
+                .with_resource(resource.clone())
+                .build(),
+            loggers: SdkLoggerProvider::builder()
+                .with_batch_exporter(Reporting::new(logs, "log events", endpoint, &has_failed))
                 .with_resource(resource)
                 .build(),
             has_failed,
+            metrics: None,
             _runtime: Some(runtime),
         })
     }
 
-    /// Exports what is left; true if all spans have been. If not, the user has been told.
+    /// Exports what is left; true if all has been. If not, the user has been told.
     pub(crate) fn shutdown(self) -> bool {
-        let shut_down = self.provider.shutdown();
+        let shut_down = [
+            ("spans", self.provider.shutdown()),
+            ("metrics", self.meters.shutdown()),
+            ("log events", self.loggers.shutdown()),
+        ];
         let has_failed = self.has_failed.load(Ordering::SeqCst);
-        if let Err(error) = &shut_down
-            && !has_failed
-        {
-            complain(&format!("the last spans may be lost: {error}"));
+        for (what, result) in &shut_down {
+            if let Err(error) = result
+                && !has_failed
+            {
+                complain(&format!("the last {what} may be lost: {error}"));
+            }
         }
-        shut_down.is_ok() && !has_failed
+        if let Some(metrics) = &self.metrics {
+            // Nobody may read on.
+            let _ = io::stdout().lock().write_all(metrics.last().as_bytes());
+        }
+        shut_down.iter().all(|(_, result)| result.is_ok()) && !has_failed
     }
 }
 
-/// Prints a line a span.
+/// Prints a line a span, or a log event.
 #[derive(Debug)]
 struct Lines(Style);
 
@@ -112,27 +158,69 @@ impl Lines {
     }
 }
 
+impl LogExporter for Lines {
+    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        let mut stdout = io::stdout().lock();
+        for (record, _) in batch.iter() {
+            // As of spans.
+            let _ = writeln!(stdout, "{}", event_line(record));
+        }
+        Ok(())
+    }
+}
+
+fn event_line(record: &SdkLogRecord) -> String {
+    let severity = record.severity_text().unwrap_or_default();
+    let name = record.event_name().unwrap_or_default();
+    let mut line = format!("{severity:>12}  {name}");
+    for (key, value) in record.attributes_iter() {
+        // Nothing can go wrong in writing to a string.
+        let _ = if let AnyValue::String(text) = value {
+            write!(line, "  {key}={text}")
+        } else {
+            write!(line, "  {key}={value:?}")
+        };
+    }
+    line
+}
+
 /// An exporter whose first failure is told to the user: the SDK tells it to `tracing` only.
 #[derive(Debug)]
 struct Reporting<E> {
     exporter: E,
+    /// What it exports.
+    what: &'static str,
     endpoint: String,
     has_failed: Arc<AtomicBool>,
 }
 
-impl<E: SpanExporter> SpanExporter for Reporting<E> {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let exported = self.exporter.export(batch).await;
+impl<E> Reporting<E> {
+    fn new(exporter: E, what: &'static str, endpoint: &str, has_failed: &Arc<AtomicBool>) -> Self {
+        Self {
+            exporter,
+            what,
+            endpoint: endpoint.to_owned(),
+            has_failed: Arc::clone(has_failed),
+        }
+    }
+
+    fn report(&self, exported: OTelSdkResult) -> OTelSdkResult {
         if let Err(error) = &exported
             && !self.has_failed.swap(true, Ordering::SeqCst)
         {
             complain(&format!(
-                "spans are lost, {} does not take them: {error}; start a collector there, or unset \
-                 {ENDPOINT} to see spans here",
-                self.endpoint,
+                "{} are lost, {} does not take them: {error}; start a collector there, or unset \
+                 {ENDPOINT} to see them here",
+                self.what, self.endpoint,
             ));
         }
         exported
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for Reporting<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.report(self.exporter.export(batch).await)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -145,5 +233,37 @@ impl<E: SpanExporter> SpanExporter for Reporting<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
+    }
+}
+
+impl<E: LogExporter> LogExporter for Reporting<E> {
+    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+        self.report(self.exporter.export(batch).await)
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
+
+impl<E: PushMetricExporter> PushMetricExporter for Reporting<E> {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        self.report(self.exporter.export(metrics).await)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.exporter.temporality()
     }
 }

@@ -104,7 +104,8 @@ impl ApiSpanLayer {
 
     /// Whether these two are named in `Access-Control-Expose-Headers`, so that scripts of other origins
     /// may read `traceresponse`; by default false. (For `Server-Timing` browsers want
-    /// `Timing-Allow-Origin` as well, which is for the application to say.)
+    /// `Timing-Allow-Origin` as well, which is for the application to say.) A `CorsLayer` outside that
+    /// exposes headers itself writes that list anew: then both are to be named there.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().traceresponse(true).expose_trace_headers(true);

@@ -113,14 +113,14 @@ fn lifecycle(summary: &Summary<'_>, started: SystemTime) -> Vec<LogEvent> {
         attributes,
     };
     let mut events = vec![info(key::EVENT_ARRIVED, started, Vec::new())];
-    for name in [
-        key::EVENT_HANDOFF_TO_CORE,
-        key::EVENT_FIRST_RESPONSE_FROM_CORE,
-    ] {
-        let mut told = summary.told.events.iter();
-        let event = told.find(|event| event.name == name);
-        events.extend(event.map(|event| info(name, event.at, event.attributes.clone())));
-    }
+    events.extend(summary.told.events.iter().filter_map(|event| {
+        let own = [
+            key::EVENT_HANDOFF_TO_CORE,
+            key::EVENT_FIRST_RESPONSE_FROM_CORE,
+        ];
+        let name = own.into_iter().find(|name| event.name == *name)?;
+        Some(info(name, event.at, event.attributes.clone()))
+    }));
     if let Some(outcome) = &summary.outcome {
         let (name, attributes) = attributes::terminal_event(outcome.clone());
         events.push(info(name, summary.at, attributes));
@@ -158,7 +158,8 @@ fn exception(summary: &Summary<'_>) -> Option<LogEvent> {
     let message = message.clone();
     attributes.extend(message.map(|message| KeyValue::new(key::EXCEPTION_MESSAGE, message)));
     Some(LogEvent {
-        name: match summary.facts.protocol {
+        // As the metrics have it: what was answered in another language was no call.
+        name: match summary.head.protocol {
             Protocol::Http => key::EVENT_HTTP_EXCEPTION,
             Protocol::Grpc | Protocol::GrpcWeb => key::EVENT_RPC_EXCEPTION,
         },

@@ -1,25 +1,46 @@
-//! Spans through the OTLP exporter into a receiver, over a real connection: what a collector gets.
+//! Spans, metrics and log events through the OTLP exporters into a receiver, over a real connection: what a collector gets.
+
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Tracer as _, TracerProvider as _};
 use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
+    LogsService, LogsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    ExportLogsServiceRequest, ExportLogsServiceResponse,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::logs::v1::{ScopeLogs, SeverityNumber};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data as OfMetric;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value::AsInt;
+use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, ScopeMetrics};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tonic::transport::server::TcpIncoming;
 use tower::Service;
-use tower_api_span::{ApiSpanLayer, SpanHandle};
+use tower_api_span::{ApiSpanLayer, LifecycleEvents, SpanHandle};
 
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Error};
@@ -204,4 +225,260 @@ async fn a_collector_gets_kind_parent_status_events_and_typed_attributes() {
             .count()
     };
     assert_eq!((of(whole), of(fails), parents.len()), (2, 2, 4));
+}
+
+/// All that a collector gets of one request.
+struct Everything {
+    spans: Vec<ScopeSpans>,
+    metrics: Vec<ScopeMetrics>,
+    logs: Vec<ScopeLogs>,
+}
+
+/// A receiver that passes on whatever it gets of metrics.
+struct MetricsReceiver(mpsc::UnboundedSender<ScopeMetrics>);
+
+#[tonic::async_trait]
+impl MetricsService for MetricsReceiver {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, tonic::Status> {
+        let resources = request.into_inner().resource_metrics.into_iter();
+        for metrics in resources.flat_map(|resource| resource.scope_metrics) {
+            self.0.send(metrics).expect("the test waits");
+        }
+        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
+/// The same of logs.
+struct LogsReceiver(mpsc::UnboundedSender<ScopeLogs>);
+
+#[tonic::async_trait]
+impl LogsService for LogsReceiver {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportLogsServiceRequest>,
+    ) -> Result<tonic::Response<ExportLogsServiceResponse>, tonic::Status> {
+        let resources = request.into_inner().resource_logs.into_iter();
+        for logs in resources.flat_map(|resource| resource.scope_logs) {
+            self.0.send(logs).expect("the test waits");
+        }
+        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
+    }
+}
+
+/// Serves a request whose body fails, with providers that export all to one receiver.
+async fn exported_everything() -> Everything {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let (to_spans, mut spans) = mpsc::unbounded_channel();
+    let (to_metrics, mut metrics) = mpsc::unbounded_channel();
+    let (to_logs, mut logs) = mpsc::unbounded_channel();
+    tokio::spawn(
+        tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(Receiver(to_spans)))
+            .add_service(MetricsServiceServer::new(MetricsReceiver(to_metrics)))
+            .add_service(LogsServiceServer::new(LogsReceiver(to_logs)))
+            .serve_with_incoming(TcpIncoming::from(listener)),
+    );
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic();
+    let exporter = exporter.with_endpoint(&endpoint).build();
+    let tracers = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter.expect("an exporter"))
+        .build();
+    let exporter = opentelemetry_otlp::MetricExporter::builder().with_tonic();
+    let exporter = exporter.with_endpoint(&endpoint).build();
+    let reader = PeriodicReader::builder(exporter.expect("an exporter")).build();
+    let meters = SdkMeterProvider::builder().with_reader(reader).build();
+    let exporter = opentelemetry_otlp::LogExporter::builder().with_tonic();
+    let exporter = exporter.with_endpoint(&endpoint).build();
+    let loggers = SdkLoggerProvider::builder()
+        .with_batch_exporter(exporter.expect("an exporter"))
+        .build();
+
+    let layer = ApiSpanLayer::new()
+        .tracer_provider(&tracers)
+        .meter_provider(&meters)
+        .logger_provider(&loggers)
+        .propagator(w3c())
+        .body_sizes(true)
+        .active_requests(true)
+        .lifecycle_events(LifecycleEvents::Both);
+    let mut service = answering(&layer, |_| {
+        Response::new(ScriptedBody::new([Data(3), Error]))
+    });
+    let request = Request::get("/fails")
+        .header("traceparent", format!("00-{TRACE_ID}-{PARENT_ID}-01"))
+        .body(())
+        .expect("a request");
+    let response = service.call(request).await.expect("a response");
+    assert!(read(&mut response.into_body()).is_err());
+    tokio::task::spawn_blocking(move || {
+        tracers.shutdown()?;
+        meters.shutdown()?;
+        loggers.shutdown()
+    })
+    .await
+    .expect("no panic")
+    .expect("all is exported");
+
+    let mut everything = Everything {
+        spans: Vec::new(),
+        metrics: Vec::new(),
+        logs: Vec::new(),
+    };
+    while let Ok(resource) = spans.try_recv() {
+        everything.spans.extend(resource.scope_spans);
+    }
+    while let Ok(scope) = metrics.try_recv() {
+        everything.metrics.push(scope);
+    }
+    while let Ok(scope) = logs.try_recv() {
+        everything.logs.push(scope);
+    }
+    everything
+}
+
+/// Attributes as text, in their order.
+fn texts(attributes: &[Attribute]) -> Vec<(&str, String)> {
+    let texts = attributes.iter().map(|attribute| {
+        let value = attribute.value.as_ref().and_then(|it| it.value.as_ref());
+        let text = match value.expect("a value") {
+            Value::StringValue(text) => text.clone(),
+            Value::IntValue(number) => number.to_string(),
+            other => panic!("{} is {other:?}", attribute.key),
+        };
+        (attribute.key.as_str(), text)
+    });
+    texts.collect()
+}
+
+/// Name, unit and attributes of each metric, which has one point of one request that took so long.
+fn points(metrics: &ScopeMetrics, took: Duration) -> Vec<(&str, &str, Vec<(&str, String)>)> {
+    let mut points = Vec::new();
+    for metric in &metrics.metrics {
+        let attributes = match metric.data.as_ref().expect("data") {
+            OfMetric::Histogram(histogram) => {
+                let [point] = &histogram.data_points[..] else {
+                    panic!("one point of {}", metric.name);
+                };
+                assert_eq!(point.count, 1, "{}", metric.name);
+                if metric.unit == "By" {
+                    assert_eq!(point.sum, Some(3.0));
+                } else {
+                    let sum = point.sum.expect("a sum");
+                    assert!((sum - took.as_secs_f64()).abs() < 1e-6, "{sum} {took:?}");
+                }
+                assert_eq!(
+                    histogram.aggregation_temporality(),
+                    AggregationTemporality::Cumulative
+                );
+                texts(&point.attributes)
+            }
+            OfMetric::Sum(sum) => {
+                assert!(!sum.is_monotonic);
+                let [point] = &sum.data_points[..] else {
+                    panic!("one point of {}", metric.name);
+                };
+
+                assert_eq!(point.value, Some(AsInt(0)));
+                texts(&point.attributes)
+            }
+            other => panic!("{} is {other:?}", metric.name),
+        };
+        points.push((metric.name.as_str(), metric.unit.as_str(), attributes));
+    }
+    points.sort();
+    points
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_one_request_a_collector_gets_a_span_data_points_and_log_records() {
+    let Everything {
+        spans,
+        metrics,
+        logs,
+    } = exported_everything().await;
+    let ([spans], [metrics], [logs]) = (&spans[..], &metrics[..], &logs[..]) else {
+        panic!("one scope of each: {spans:#?} {metrics:#?} {logs:#?}");
+    };
+    for (scope, schema_url) in [
+        (&spans.scope, &spans.schema_url),
+        (&metrics.scope, &metrics.schema_url),
+        (&logs.scope, &logs.schema_url),
+    ] {
+        let scope = scope.as_ref().expect("a scope");
+        assert_eq!(scope.name, "tower-api-span");
+        assert_eq!(scope.version, env!("CARGO_PKG_VERSION"));
+        assert_eq!(schema_url, "https://opentelemetry.io/schemas/1.45.0");
+    }
+    let [span] = &spans.spans[..] else {
+        panic!("one span, but {:#?}", spans.spans);
+    };
+
+    let records: Vec<_> = logs
+        .log_records
+        .iter()
+        .map(|record| {
+            assert_eq!(record.trace_id, span.trace_id);
+            assert_eq!(record.span_id, span.span_id);
+            assert_eq!(record.flags, 1);
+            assert_eq!(record.body, None);
+            (
+                record.event_name.as_str(),
+                record.severity_number(),
+                record.severity_text.as_str(),
+                record.time_unix_nano,
+                texts(&record.attributes),
+            )
+        })
+        .collect();
+    let (started, ended) = (span.start_time_unix_nano, span.end_time_unix_nano);
+    let info = SeverityNumber::Info;
+    let of = |pairs: &[(&'static str, &str)]| -> Vec<_> {
+        let pairs = pairs.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        pairs.collect()
+    };
+    let aborted = of(&[("reason", "exception"), ("error", "boom")]);
+    let exception = of(&[
+        ("exception.type", "it::support::body::Boom"),
+        ("exception.message", "boom"),
+    ]);
+    let name = "http.server.request.exception";
+    assert_eq!(
+        records,
+        [
+            ("api.ARRIVED", info, "INFO", started, Vec::new()),
+            ("api.ABORTED", info, "INFO", ended, aborted),
+            (name, SeverityNumber::Error, "ERROR", ended, exception),
+        ]
+    );
+
+    let points = points(metrics, Duration::from_nanos(ended - started));
+    let names: Vec<_> = points
+        .iter()
+        .map(|(name, unit, _)| (*name, *unit))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("http.server.active_requests", "{request}"),
+            ("http.server.request.duration", "s"),
+            ("http.server.response.body.size", "By"),
+        ]
+    );
+    // What the numbers are split by is on the span.
+    let of_span: Vec<_> = attributes(span).into_iter().map(|(key, _)| key).collect();
+    for (name, _, attributes) in &points {
+        assert!(!attributes.is_empty(), "{name}");
+        for (key, _) in attributes {
+            assert!(of_span.contains(key), "{key} of {name} is not on the span");
+        }
+    }
+    assert!(
+        points[1]
+            .2
+            .contains(&("error.type", "exception".to_owned()))
+    );
 }

@@ -219,3 +219,33 @@ fn bytes_on_the_wire_are_those_of_the_bare_service() {
         assert_ne!(shape.method, Method::CONNECT);
     }
 }
+
+#[test]
+fn bytes_are_those_of_the_bare_service_where_no_trace_is_told() {
+    let of_trace = ["full", "stream", "content-length", "204", "304", "HEAD"];
+    let shapes = || {
+        shapes::all()
+            .into_iter()
+            .filter(|shape| of_trace.contains(&shape.name))
+    };
+    for shape in shapes() {
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let bare = run(protocol, &shape, service(shape.clone()));
+            let at = Recorder::new();
+            let telling = || at.layer().traceresponse(true).server_timing(true);
+            for (rule, layer) in [
+                ("off", at.layer().traceresponse(false).server_timing(false)),
+                ("exposing nothing", at.layer().expose_trace_headers(true)),
+                ("filtered out", telling().filter(|_| false)),
+                ("sampled out", telling().sample_rate(0.0)),
+            ] {
+                let layered = run(protocol, &shape, layer.layer(service(shape.clone())));
+                let case = format!("{protocol:?}, {}, {rule}", shape.name);
+                assert_eq!(layered, bare, "{case}: {:?}", readable(protocol, &layered));
+            }
+            let told = run(protocol, &shape, telling().layer(service(shape.clone())));
+            assert_ne!(told, bare, "{protocol:?}, {}", shape.name);
+        }
+    }
+    assert_eq!(shapes().count(), of_trace.len());
+}

@@ -1,0 +1,302 @@
+//! What one request and one frame cost in instructions, which are the same from run to run, held
+//! against their budgets. Needs valgrind; without it, it says that it skips.
+//!
+//! Each rung runs in a process of its own under callgrind, once with `N` operations and once with
+//! `2 N`: the difference is theirs, without the start of the process. Of a request that is built,
+//! served and read to its end the bare service's are taken off; of a frame those of the bare body.
+//!
+//! ```console
+//! $ cargo bench --bench instructions
+//! ```
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
+use opentelemetry::trace::noop::NoopTracerProvider;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use tower::{Layer, Service, service_fn};
+use tower_api_span::ApiSpanLayer;
+
+/// A rung of the ladder: its name, which one is bare beside it, and its budget.
+struct Rung {
+    name: &'static str,
+    bare: &'static str,
+    budget: Option<u64>,
+}
+
+const RUNGS: [Rung; 13] = [
+    rung("bare request", "", None),
+    rung("bare request, caller", "", None),
+    rung("off", "bare request", Some(900)),
+    rung("filtered", "bare request", Some(900)),
+    rung("off, caller", "bare request, caller", Some(5_000)),
+    rung("sampled out, caller", "bare request, caller", Some(10_700)),
+    rung("recording, caller", "bare request, caller", Some(12_000)),
+    rung("bare frame", "", None),
+    rung("frame, off", "bare frame", Some(30)),
+    rung("frame, recording", "bare frame", Some(280)),
+    rung("bare event", "", None),
+    rung("event of 256 B, off", "bare event", Some(30)),
+    rung("event of 256 B, recording, LLM", "bare event", Some(630)),
+];
+
+const fn rung(name: &'static str, bare: &'static str, budget: Option<u64>) -> Rung {
+    Rung { name, bare, budget }
+}
+
+/// How many operations the shorter run has.
+const N: u64 = 2_000;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, run, name, times] = &arguments[..]
+        && run == "--run"
+    {
+        operate(name, times.parse().expect("a number"));
+        return ExitCode::SUCCESS;
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        println!("instructions: SKIPPED, there is no valgrind: install it, and run this again");
+        return ExitCode::SUCCESS;
+    }
+    let counted: Vec<u64> = RUNGS.iter().map(|rung| of_one(rung.name)).collect();
+    println!("| rung | instructions | over the bare one | budget |\n|---|---|---|---|");
+    let mut is_over = false;
+    for (rung, counted_here) in RUNGS.iter().zip(&counted) {
+        let bare = RUNGS.iter().position(|other| other.name == rung.bare);
+        let over = bare.map(|bare| counted_here.saturating_sub(counted[bare]));
+        let text = |number: Option<u64>| number.map_or(String::new(), |number| number.to_string());
+        let verdict = match (over, rung.budget) {
+            (Some(over), Some(budget)) if over > budget => {
+                is_over = true;
+                " **over**"
+            }
+            _ => "",
+        };
+        let (over, budget) = (text(over), text(rung.budget));
+        println!("| {} | {counted_here} | {over} | {budget}{verdict} |", rung.name);
+    }
+    if is_over {
+        println!("instructions: a budget is exceeded, see above");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// The instructions of one operation.
+fn of_one(name: &str) -> u64 {
+    let (once, twice) = (counted(name, N), counted(name, 2 * N));
+    (twice - once) / N
+}
+
+/// The instructions of a process with so many operations.
+fn counted(name: &str, times: u64) -> u64 {
+    let this = std::env::current_exe().expect("this program");
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(this)
+        .args(["--run", name, &times.to_string()])
+        .output()
+        .expect("valgrind runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} fails under valgrind:\n{said}");
+    let collected = said
+        .lines()
+        .find_map(|line| line.split_once("Collected :"))
+        .expect("callgrind says what it has collected");
+    collected.1.trim().parse().expect("a number")
+}
+
+#[derive(Clone, Debug, Default)]
+struct Ends(Arc<AtomicU64>);
+
+impl SpanProcessor for Ends {
+    fn on_start(&self, _: &mut Span, _: &opentelemetry::Context) {}
+
+    fn on_end(&self, _: SpanData) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// Does `times` operations of a rung.
+fn operate(name: &str, times: u64) {
+    let ends = Ends::default();
+    let provider = |sampler| {
+        SdkTracerProvider::builder()
+            .with_sampler(sampler)
+            .with_span_processor(ends.clone())
+            .build()
+    };
+    let with = |layer: ApiSpanLayer| layer.propagator(TraceContextPropagator::new());
+    let plain = || with(ApiSpanLayer::new());
+    let off = plain().tracer_provider(&NoopTracerProvider::new());
+    let on = plain().tracer_provider(&provider(Sampler::AlwaysOn));
+    let llm = with(ApiSpanLayer::llm()).tracer_provider(&provider(Sampler::AlwaysOn));
+    let has_caller = name.ends_with("caller");
+    match name {
+        "bare request" | "bare request, caller" => requests(whole(), times, has_caller),
+        "off" | "off, caller" => requests(off.layer(whole()), times, has_caller),
+        "filtered" => requests(on.filter(|_| false).layer(whole()), times, has_caller),
+        "sampled out, caller" => {
+            let out = plain().tracer_provider(&provider(Sampler::AlwaysOff));
+            requests(out.layer(whole()), times, has_caller);
+        }
+        "recording, caller" => {
+            requests(on.layer(whole()), times, has_caller);
+            assert_eq!(ends.0.load(Ordering::Relaxed), times);
+        }
+        "bare frame" => frames(streaming(&[0; 64]), times),
+        "frame, off" => frames(off.layer(streaming(&[0; 64])), times),
+        "frame, recording" => frames(on.layer(streaming(&[0; 64])), times),
+        "bare event" => frames(streaming(EVENT), times),
+        "event of 256 B, off" => frames(off.layer(streaming(EVENT)), times),
+        "event of 256 B, recording, LLM" => frames(llm.layer(streaming(EVENT)), times),
+        _ => panic!("there is no rung {name}"),
+    }
+}
+
+const BODY: &[u8] = b"hello, world";
+
+/// An event of 256 bytes.
+const EVENT: &[u8; 256] = &{
+    let mut event = [b'x'; 256];
+    let (start, end) = (b"data: {\"choices\":[\"", b"\"]}\n\n");
+    let mut at = 0;
+    while at < start.len() {
+        event[at] = start[at];
+        at += 1;
+    }
+    at = 0;
+    while at < end.len() {
+        event[256 - end.len() + at] = end[at];
+        at += 1;
+    }
+    event
+};
+
+fn whole() -> impl Service<
+    Request<()>,
+    Response = Response<Full<Bytes>>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Full<Bytes>>, Infallible>>,
+> {
+    service_fn(async |_| Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
+}
+
+/// A body of the same frame for ever.
+struct Endless(&'static [u8]);
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(self.0)))))
+    }
+}
+
+fn streaming(
+    frame: &'static [u8],
+) -> impl Service<
+    Request<()>,
+    Response = Response<Endless>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Endless>, Infallible>>,
+> {
+    service_fn(async move |_| {
+        let mut response = Response::new(Endless(frame));
+        let content_type = HeaderValue::from_static("text/event-stream");
+        response
+            .headers_mut()
+            .insert(http::header::CONTENT_TYPE, content_type);
+        Ok(response)
+    })
+}
+
+fn requests<S, B>(mut service: S, times: u64, has_caller: bool)
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = Bytes, Error = Infallible>,
+{
+    for _ in 0..times {
+        let served = async {
+            let response = service.call(request(has_caller)).await?;
+            let mut body = std::pin::pin!(response.into_body());
+            let mut bytes = 0;
+            while let Some(frame) = body.frame().await {
+                bytes += frame?.data_ref().map_or(0, Bytes::len);
+                if body.is_end_stream() {
+                    break;
+                }
+            }
+            Ok::<_, Infallible>(bytes)
+        };
+        let bytes = futures_util::FutureExt::now_or_never(served).expect("nothing waits");
+        assert_eq!(black_box(bytes), Ok(BODY.len()));
+    }
+}
+
+fn frames<S, B>(mut service: S, times: u64)
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = Bytes, Error = Infallible>,
+{
+    let served = futures_util::FutureExt::now_or_never(service.call(request(false)));
+    let response = served.expect("nothing waits").expect("a response");
+    let mut body = std::pin::pin!(response.into_body());
+    let mut context = Context::from_waker(Waker::noop());
+    let mut bytes = 0;
+    for _ in 0..times {
+        let Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(&mut context) else {
+            panic!("an endless body has frames");
+        };
+        bytes += frame.data_ref().map_or(0, Bytes::len);
+    }
+    assert!(black_box(bytes) > 0);
+}
+
+fn request(has_caller: bool) -> Request<()> {
+    let mut request = Request::new(());
+    *request.uri_mut() = http::Uri::from_static("/v1/chat/completions");
+    let headers = request.headers_mut();
+    *headers = HeaderMap::with_capacity(4);
+    headers.insert(
+        http::header::HOST,
+        HeaderValue::from_static("example.com:8080"),
+    );
+    headers.insert(
+        http::header::USER_AGENT,
+        HeaderValue::from_static("curl/8.14.1"),
+    );
+    if has_caller {
+        let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        headers.insert(
+            HeaderName::from_static("traceparent"),
+            HeaderValue::from_static(caller),
+        );
+    }
+    request
+}

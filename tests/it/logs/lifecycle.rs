@@ -1,0 +1,162 @@
+//! The events of a request's life as log events.
+
+use std::time::SystemTime;
+
+use http::HeaderValue;
+use opentelemetry::KeyValue;
+use opentelemetry::logs::{AnyValue, Severity};
+use opentelemetry::trace::Status;
+use opentelemetry_sdk::trace::SpanData;
+use tower::Service;
+use tower_api_span::{ApiSpanLayer, LifecycleEvents, SpanHandle};
+
+use super::{Log, Logs, server, trace_of};
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::{Data, Error};
+use crate::support::recorder::{Recorder, value};
+use crate::support::{answering, get, handle_of, read, ready, response};
+
+/// Serves an event stream: the handler adds an event of its own, and tells of the handoff, before the
+/// first byte or after it.
+fn serve(layer: &ApiSpanLayer, hands_off_late: bool, fails: bool) {
+    let mut service = answering(layer, move |request| {
+        let handle: SpanHandle = handle_of(&request);
+        handle.add_event("cache_miss", vec![KeyValue::new("test.key", "a")]);
+        if !hands_off_late {
+            handle.handoff_to_core();
+        }
+        let mut polls = 0;
+        let steps = if fails {
+            vec![Data(3), Error]
+        } else {
+            vec![Data(3)]
+        };
+        let body = ScriptedBody::new(steps).on_poll(move || {
+            polls += 1;
+            if polls == 2 {
+                handle.handoff_to_core();
+            }
+        });
+        let mut response = response(200, body);
+        let events = HeaderValue::from_static("text/event-stream");
+        response.headers_mut().insert("content-type", events);
+        response
+    });
+    let response = ready(service.call(get())).expect("a response");
+    assert_eq!(read(&mut response.into_body()).is_err(), fails);
+}
+
+/// Name, time and attributes of an event.
+type Event = (String, SystemTime, Vec<(String, String)>);
+
+fn on_span(span: &SpanData) -> Vec<Event> {
+    let events = span.events.iter().map(|event| {
+        let attributes = event.attributes.iter();
+        let attributes = attributes.map(|kv| (kv.key.to_string(), kv.value.to_string()));
+        (
+            event.name.to_string(),
+            event.timestamp,
+            attributes.collect(),
+        )
+    });
+    events.collect()
+}
+
+fn logged(logs: &[Log]) -> Vec<Event> {
+    let events = logs.iter().map(|log| {
+        let attributes = log.attributes.iter().map(|(key, value)| {
+            let AnyValue::String(text) = value else {
+                panic!("{key} is {value:?}");
+            };
+            (key.clone(), text.as_str().to_owned())
+        });
+        (log.name.to_owned(), log.at, attributes.collect())
+    });
+    events.collect()
+}
+
+fn is_own((name, ..): &Event) -> bool {
+    name.starts_with("api.")
+}
+
+#[test]
+fn both_tell_the_same_at_the_same_times_in_the_same_order() {
+    for hands_off_late in [false, true] {
+        for fails in [false, true] {
+            let (at, logs) = (Recorder::new(), Logs::new());
+            let layer = logs
+                .layer(&at)
+                .journey_events(true)
+                .lifecycle_events(LifecycleEvents::Both);
+            serve(&layer, hands_off_late, fails);
+            let span = at.only().0;
+            let all = logs.all();
+            let (mut told, mut logged) = (on_span(&span), logged(&all));
+            assert_eq!(told.len(), 5);
+            told.retain(is_own);
+            if fails {
+                let exception = logged.pop().expect("an event");
+                assert_eq!(exception.0, "http.server.request.exception");
+            }
+            assert_eq!(logged, told, "late {hands_off_late}, fails {fails}");
+            for log in all.iter().filter(|log| log.name.starts_with("api.")) {
+                assert_eq!(log.severity, (Severity::Info, "INFO"));
+                assert_eq!(log.trace, Some(trace_of(&span.span_context)));
+            }
+        }
+    }
+}
+
+#[test]
+fn as_logs_leaves_the_span_what_is_not_the_layers() {
+    let run = |events| {
+        let (at, logs) = (Recorder::new(), Logs::new());
+        let layer = logs.layer(&at).journey_events(true);
+        serve(&layer.lifecycle_events(events), false, true);
+        (server(&at), logs.names())
+    };
+    let (on_span, none) = run(LifecycleEvents::OnSpan);
+    assert_eq!(none, ["http.server.request.exception"]);
+    assert_eq!(on_span.events.len(), 5);
+
+    let (as_logs, names) = run(LifecycleEvents::AsLogs);
+    assert_eq!(
+        names,
+        [
+            "api.ARRIVED",
+            "api.HANDOFF_TO_CORE",
+            "api.FIRST_RESPONSE_FROM_CORE",
+            "api.ABORTED",
+            "http.server.request.exception"
+        ]
+    );
+    let left: Vec<_> = as_logs.events.iter().map(|event| &*event.name).collect();
+    assert_eq!(left, ["cache_miss"]);
+    assert_eq!(as_logs.status, Status::error("boom"));
+    for (key, expected) in [
+        ("api.outcome", "ABORTED"),
+        ("api.abort.reason", "exception"),
+        ("error.type", "exception"),
+    ] {
+        let found = value(&as_logs, key).map(|value| value.to_string());
+        assert_eq!(found.as_deref(), Some(expected), "{key}");
+    }
+    let keys = |span: &SpanData| -> Vec<_> {
+        let keys = span.attributes.iter();
+        keys.map(|attribute| attribute.key.clone()).collect()
+    };
+    assert_eq!(keys(&as_logs), keys(&on_span));
+}
+
+#[test]
+fn without_journey_events_the_first_byte_is_no_event() {
+    let (at, logs) = (Recorder::new(), Logs::new());
+    let layer = logs.layer(&at).lifecycle_events(LifecycleEvents::AsLogs);
+    let mut service = answering(&layer, |_| response(200, ScriptedBody::new([Data(3)])));
+    let response = ready(service.call(get())).expect("a response");
+    read(&mut response.into_body()).expect("bytes");
+    assert_eq!(logs.names(), ["api.ARRIVED", "api.DEPARTED"]);
+    let span = server(&at);
+    let times: Vec<_> = logs.all().iter().map(|log| log.at).collect();
+    assert_eq!(times, [span.start_time, span.end_time]);
+}

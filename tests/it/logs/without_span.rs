@@ -1,0 +1,140 @@
+//! Where there is no span, or none that records, and where there are no events.
+
+use http::Request;
+use opentelemetry::Context;
+use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::noop::NoopTracerProvider;
+use opentelemetry_sdk::trace::Sampler;
+use tower::Service;
+use tower_api_span::{ApiSpanLayer, LifecycleEvents};
+
+use super::{Logs, trace_of};
+use crate::support::body::ScriptedBody;
+use crate::support::body::Step::{Data, Error};
+use crate::support::recorder::{Recorder, w3c};
+use crate::support::{TRACE, answering, called, get, handle_of, read, ready, response};
+
+/// Serves a request whose body fails, and returns the ids that were current inside.
+fn fail(layer: &ApiSpanLayer, request: Request<()>) -> String {
+    let mut ids = String::new();
+    let mut service = answering(layer, |request| {
+        let context = handle_of(&request).context();
+        ids = trace_of(context.span().span_context());
+        response(200, ScriptedBody::new([Data(3), Error]))
+    });
+    let mut body = ready(service.call(request))
+        .expect("a response")
+        .into_body();
+    assert!(read(&mut body).is_err());
+    drop(service);
+    ids
+}
+
+#[test]
+fn an_unsampled_request_is_told_of_with_its_ids() {
+    let of_caller = Recorder::new();
+    let of_sampler = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
+    for (at, request) in [(of_caller, called("00")), (of_sampler, get())] {
+        let logs = Logs::new();
+        let ids = fail(&logs.layer(&at), request);
+        assert!(ids.ends_with("-00"), "{ids}");
+        let all = logs.all();
+        assert_eq!(logs.names(), ["http.server.request.exception"]);
+        assert_eq!(all[0].trace, Some(ids));
+        assert_eq!(all[0].text("exception.message"), Some("boom"));
+        assert_eq!(at.starts(), 0);
+    }
+}
+
+#[test]
+fn a_request_without_a_span_is_told_of_without_a_trace() {
+    let at = Recorder::new();
+    for (rule, layer) in [
+        ("sampled out", at.layer().sample_rate(0.0)),
+        (
+            "no tracer",
+            ApiSpanLayer::new()
+                .tracer_provider(&NoopTracerProvider::new())
+                .propagator(w3c()),
+        ),
+    ] {
+        for request in [get(), called("01")] {
+            let logs = Logs::new();
+            let layer = layer
+                .clone()
+                .logger_provider(&logs.provider)
+                .lifecycle_events(LifecycleEvents::AsLogs);
+            fail(&layer, request);
+            let all = logs.all();
+            let names = [
+                "api.ARRIVED",
+                "api.ABORTED",
+                "http.server.request.exception",
+            ];
+            assert_eq!(logs.names(), names, "{rule}");
+            let traces: Vec<_> = all.iter().filter_map(|log| log.trace.as_ref()).collect();
+            assert!(traces.is_empty(), "{rule}: {traces:?}");
+        }
+    }
+    assert_eq!(at.starts(), 0);
+}
+
+#[test]
+fn a_request_without_a_span_inside_another_is_told_of_in_that_ones_trace() {
+    // The SDK's own rule: a record without a trace is in the one that is current.
+    let (outer, logs) = (Recorder::new(), Logs::new());
+    let inner = ApiSpanLayer::new()
+        .tracer_provider(&NoopTracerProvider::new())
+        .logger_provider(&logs.provider);
+    let mut failing = answering(&inner, |_| response(200, ScriptedBody::new([Error])));
+    let mut service = tower_layer::Layer::layer(
+        &outer.layer(),
+        tower::service_fn(move |request: Request<()>| failing.call(request)),
+    );
+    let mut body = ready(service.call(called("01")))
+        .expect("a response")
+        .into_body();
+    assert!(read(&mut body).is_err());
+    let ids = trace_of(&outer.only().0.span_context);
+    assert!(ids.starts_with(TRACE));
+    assert_eq!(logs.all()[0].trace, Some(ids));
+}
+
+#[test]
+fn nothing_is_told_of_what_is_not_watched() {
+    for events in [LifecycleEvents::OnSpan, LifecycleEvents::Both] {
+        let (at, logs) = (Recorder::new(), Logs::new());
+        let layer = logs.layer(&at).lifecycle_events(events);
+        fail(&layer.clone().filter(|_| false), called("01"));
+        {
+            let _suppressed = Context::current().with_telemetry_suppressed().attach();
+            fail(&layer, called("01"));
+        }
+        assert_eq!(logs.names(), [""; 0], "{events:?}");
+        assert_eq!(at.starts(), 0);
+        // The same, watched.
+        fail(&layer, called("01"));
+        assert_eq!((logs.all().is_empty(), at.starts()), (false, 1));
+    }
+}
+
+#[test]
+fn without_a_logger_provider_the_span_is_the_same() {
+    let (bare, logged, logs) = (Recorder::new(), Recorder::new(), Logs::new());
+    fail(&bare.layer(), called("01"));
+    fail(&logs.layer(&logged), called("01"));
+    let events = |at: &Recorder| -> Vec<_> {
+        let span = at.only().0;
+        let events = span.events.iter();
+        events
+            .map(|event| (event.name.clone(), event.attributes.clone()))
+            .collect()
+    };
+    assert_eq!(events(&bare), events(&logged));
+    assert_eq!(logs.names().len(), 1);
+    // The lifecycle is told nowhere.
+    let nowhere = Recorder::new();
+    let layer = nowhere.layer().lifecycle_events(LifecycleEvents::AsLogs);
+    fail(&layer, called("01"));
+    assert_eq!(super::server(&nowhere).events.len(), 0);
+}
