@@ -86,7 +86,10 @@ fn main() -> ExitCode {
             _ => "",
         };
         let (over, budget) = (text(over), text(rung.budget));
-        println!("| {} | {counted_here} | {over} | {budget}{verdict} |", rung.name);
+        println!(
+            "| {} | {counted_here} | {over} | {budget}{verdict} |",
+            rung.name
+        );
     }
     if is_over {
         println!("instructions: a budget is exceeded, see above");
@@ -111,7 +114,10 @@ fn counted(name: &str, times: u64) -> u64 {
         .output()
         .expect("valgrind runs");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name} fails under valgrind:\n{said}");
+    assert!(
+        output.status.success(),
+        "{name} fails under valgrind:\n{said}"
+    );
     let collected = said
         .lines()
         .find_map(|line| line.split_once("Collected :"))

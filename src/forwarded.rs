@@ -28,9 +28,9 @@ const X_FORWARDED_HOST: &str = "x-forwarded-host";
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProxyHeaders {
-    /// Whichever is there. Where `Forwarded` and `X-Forwarded-For` both are, they must agree about
-    /// the client, else neither is believed. A scheme or a host about which the two families differ
-    /// is not believed either.
+    /// Whichever is there. Where headers of both families are, only what both say is believed, and
+    /// nothing at all if they differ about the client. So a client may hide what the proxies say by
+    /// sending a header of the family that they do not write.
     #[default]
     Either,
     /// `Forwarded` (RFC 7239) alone.
@@ -69,29 +69,35 @@ pub(crate) fn hop(headers: &HeaderMap, trusted: usize, which: ProxyHeaders) -> H
 /// Both families, or the one that is there.
 ///
 /// The proxies may write one and pass on the client's forgery of the other, and nothing tells which
-/// is which. An address in one of them and none in the other is no agreement: `Forwarded: proto=ws`
-/// beside `X-Forwarded-For` may be the client's addition to the one or to the other.
+/// is which. So where both are there, only what both say counts: a client knows its own address, and
+/// that the families agree about it vouches for nothing else.
 fn either(headers: &HeaderMap, trusted: usize) -> Hop<'_> {
     let x = x_forwarded(headers, trusted);
     let Some(forwarded) = forwarded(headers, trusted) else {
         return x;
     };
-    let client = if x_element(headers, X_FORWARDED_FOR, trusted).is_none() {
-        forwarded.client
-    } else {
-        let both = forwarded.client.zip(x.client);
-        let Some(client) = both.and_then(|(one, other)| same_client(one, other)) else {
-            return Hop::default();
-        };
-        Some(client)
+    let names = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST];
+    if names
+        .iter()
+        .all(|name| x_element(headers, name, trusted).is_none())
+    {
+        return forwarded;
+    }
+    let client = match (forwarded.client, x.client) {
+        (Some(one), Some(other)) => same_client(one, other),
+        (None, None) => None,
+        _ => return Hop::default(),
     };
-    // A client knows its own address, so that the families agree about it proves no more than that.
+    if client.is_none() && forwarded.client.is_some() {
+        return Hop::default();
+    }
+    let host = forwarded.host.zip(x.host);
     Hop {
         client,
-        proto: agreed(forwarded.proto, x.proto, |one, other| one == other),
-        host: agreed(forwarded.host, x.host, |one, other| {
-            one.eq_ignore_ascii_case(other)
-        }),
+        proto: forwarded.proto.filter(|proto| x.proto == Some(*proto)),
+        host: host
+            .filter(|(one, other)| one.eq_ignore_ascii_case(other))
+            .map(|(host, _)| host),
     }
 }
 
@@ -99,14 +105,6 @@ fn either(headers: &HeaderMap, trusted: usize) -> Hop<'_> {
 fn same_client((one, port): Client, (other, other_port): Client) -> Option<Client> {
     let differs = one != other || port.zip(other_port).is_some_and(|(a, b)| a != b);
     (!differs).then_some((one, port.or(other_port)))
-}
-
-/// What one says or both say alike.
-fn agreed<T>(one: Option<T>, other: Option<T>, alike: impl Fn(&T, &T) -> bool) -> Option<T> {
-    match (one, other) {
-        (Some(one), Some(other)) => alike(&one, &other).then_some(one),
-        (one, other) => one.or(other),
-    }
 }
 
 // === X-Forwarded-* ===

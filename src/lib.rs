@@ -62,10 +62,10 @@
 //! | `client.address` | string: an IP address | HTTP, if known: by a trusted proxy, else the peer | HTTP | stable |
 //! | `client.port` | int | [`client_port`](ApiSpanLayer::client_port), if known | HTTP | stable |
 //! | `network.peer.address`, `network.peer.port` | string, int | if known: [`peer_address_fn`](ApiSpanLayer::peer_address_fn), or `ConnectInfo` (feature `connect-info`) | HTTP, gRPC | stable |
-//! | `network.local.address`, `network.local.port` | string, int | [`local_address_fn`](ApiSpanLayer::local_address_fn) | HTTP | stable |
+//! | `network.local.address`, `network.local.port` | string, int | [`local_address_fn`](ApiSpanLayer::local_address_fn) | HTTP, gRPC | stable |
 //! | `http.request.header.<name>`, `http.response.header.<name>` | string[] | HTTP, [asked](ApiSpanLayer::capture_request_headers) [for](ApiSpanLayer::capture_response_headers); [secrets](ApiSpanLayer::sensitive_headers) `REDACTED` | HTTP | stable |
 //! | `http.request.body.size`, `http.response.body.size` | int, bytes | HTTP, [`body_sizes`](ApiSpanLayer::body_sizes) | HTTP | development |
-//! | `http.response.status_code` | int | HTTP, if there was a head; gRPC if it is not 200 | HTTP | stable |
+//! | `http.response.status_code` | int | HTTP, if there was a head; gRPC if it is not 200, or the answer is not gRPC's | HTTP | stable |
 //! | `rpc.system.name` | string: `grpc` | gRPC | gRPC | stable |
 //! | `rpc.method` | string: `service/method` | gRPC; `_OTHER` if the path is none, or not [known](ApiSpanLayer::known_rpc_methods) | gRPC | stable |
 //! | `rpc.method_original` | string | if that is `_OTHER` | gRPC | stable |
@@ -86,11 +86,12 @@
 //! Strings from the wire are cut at 1,024 bytes, between characters; an empty one is no attribute, and
 //! no key is there twice. An IPv4 address is told as one also where the socket has it as IPv6.
 //!
-//! The name is `{method} {route}`, or `{method}` without a route; `service/method` for gRPC. It is
-//! never made of a path or of a method that nobody knows.
+//! The name is `{method} {route}`, or `{method}` without a route; `service/method` for gRPC, if a
+//! [list](ApiSpanLayer::known_rpc_methods) has it or a gRPC server has answered and not denied it.
 //!
 //! A request is gRPC's if it is a POST whose content type says so. If the answer is not gRPC's, HTTP
-//! says what its end means, and the name is HTTP's. `rpc.status_code` is the code that was sent; for a
+//! says what its end means, the name is HTTP's, and `http.request.method`, `http.route`, `url.scheme` and
+//! `network.protocol.version` are added. `rpc.status_code` is the code that was sent; for a
 //! call that was dropped it is `CANCELLED` or `DEADLINE_EXCEEDED`, as gRPC calls that, whatever the wire
 //! said. Of gRPC-Web it is read from the trailers at the end of the body, unless the layer stands inside
 //! the one that translates, or the body is compressed.

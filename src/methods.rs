@@ -99,6 +99,14 @@ impl RpcMethods {
         }
     }
 
+    /// Whether there are any.
+    pub(crate) fn are_there(&self) -> bool {
+        match self {
+            Self::All => true,
+            Self::Given(methods) => !methods.is_empty(),
+        }
+    }
+
     /// Whether somebody has said which methods there are.
     pub(crate) fn are_given(&self) -> bool {
         matches!(self, Self::Given(_))

@@ -23,7 +23,7 @@ pub struct Head {
     pub method: Method,
     /// Status of the response; `None` if the inner service gave no response.
     pub status: Option<StatusCode>,
-    /// What the request's content type says of the protocol on top of HTTP.
+    /// The protocol on top of HTTP, by the request's content type; HTTP if the answer is not gRPC's.
     pub protocol: Protocol,
 }
 

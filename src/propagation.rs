@@ -53,13 +53,13 @@ impl Propagation {
     }
 
     /// Writes `context` into `headers` in place of what they say of another. If nothing can be
-    /// written, the headers stay as they are, but for baggage that is not to stay.
+    /// written, the headers stay as they are, unless they are a stranger's.
     pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap, baggage: Baggage) {
         let mut written = self.written(context);
         match baggage {
             Baggage::Callers if headers.contains_key(BAGGAGE) => drop(written.remove(BAGGAGE)),
             Baggage::Callers => {}
-            Baggage::Own => drop(headers.remove(BAGGAGE)),
+            Baggage::Own => self.take_out(headers),
         }
         if written.is_empty() {
             return;
@@ -72,7 +72,7 @@ impl Propagation {
             });
         });
         headers.remove(TRACESTATE);
-        headers.extend(written);
+        extend(headers, written);
     }
 
     /// Takes out of `headers` what says a context, W3C's in any case.
@@ -91,7 +91,7 @@ impl Propagation {
 
     /// Writes `context` into `headers`.
     pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
-        headers.extend(self.written(context));
+        extend(headers, self.written(context));
     }
 
     /// What says `context`, by the propagator or, where the global one writes nothing because none is
@@ -138,6 +138,11 @@ impl fmt::Debug for Propagation {
             Self::Given(_) => "Given",
         })
     }
+}
+
+/// Adds headers, as long as there is room for them: a map of too many panics.
+fn extend(headers: &mut HeaderMap, more: HeaderMap) {
+    contain(|| headers.extend(more));
 }
 
 /// Writes `traceparent` and, unless it is empty, `tracestate`.

@@ -89,7 +89,9 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (parts, inner) = request.into_parts();
+        // Of two such layers the outer one counts.
         let slot = SpanHandle::from_extensions(&parts.extensions).slot();
+        let slot = slot.filter(|slot| slot.request_bytes().is_none());
         if let Some(slot) = &slot {
             // Of a body that nobody reads, nothing has passed.
             slot.count_request_bytes(0);

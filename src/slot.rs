@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::trace::{Span, SpanContext, Status};
-use opentelemetry::{Key, KeyValue};
+use opentelemetry::{Key, KeyValue, Value};
 
 use crate::contain::contain;
 use crate::outcome::Verdict;
@@ -66,8 +66,11 @@ pub(crate) struct Event {
 }
 
 impl Told {
-    /// Keeps an attribute; the last value of a key wins.
+    /// Keeps an attribute; the last value of a key wins. What is empty says nothing.
     pub(crate) fn attribute(&mut self, attribute: KeyValue) {
+        if attribute.key.as_str().is_empty() || is_empty(&attribute.value) {
+            return;
+        }
         let position = self
             .attributes
             .iter()
@@ -375,6 +378,9 @@ impl Span for ThinSpan {
         T: Into<Cow<'static, str>>,
     {
         let new_name = new_name.into();
+        if new_name.is_empty() {
+            return;
+        }
         self.0.tell(|told| told.name = Some(new_name));
     }
 
@@ -384,6 +390,11 @@ impl Span for ThinSpan {
 
     /// Nothing: the end of the response ends the span, not who happens to hold its context.
     fn end_with_timestamp(&mut self, _: SystemTime) {}
+}
+
+/// Whether a value says nothing.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    matches!(value, Value::String(text) if text.as_str().is_empty())
 }
 
 /// Whether a time is now, read from the wall clock by the API: of two events that follow each other

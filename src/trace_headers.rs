@@ -30,7 +30,8 @@ impl TraceHeaders {
             && !headers.contains_key(TRACERESPONSE)
             && let Ok(value) = HeaderValue::from_str(&ids)
         {
-            headers.insert(TRACERESPONSE, value);
+            // A map that is full takes no more, and is as good without.
+            let _ = headers.try_insert(TRACERESPONSE, value);
             self.expose(&TRACERESPONSE, headers);
         }
         if self.server_timing
@@ -38,7 +39,7 @@ impl TraceHeaders {
             && let Ok(value) = HeaderValue::try_from(format!("traceparent;desc=\"{ids}\""))
         {
             // What the handler has measured stays.
-            headers.append(SERVER_TIMING, value);
+            let _ = headers.try_append(SERVER_TIMING, value);
             self.expose(&SERVER_TIMING, headers);
         }
     }
@@ -51,7 +52,7 @@ impl TraceHeaders {
             && !is_exposed
             && let Ok(value) = HeaderValue::from_str(name.as_str())
         {
-            headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, value);
+            let _ = headers.try_append(ACCESS_CONTROL_EXPOSE_HEADERS, value);
         }
     }
 }

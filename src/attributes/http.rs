@@ -93,8 +93,18 @@ pub(super) fn version(version: Version) -> Option<&'static str> {
 /// The target as the client sent it: a nested router of axum's takes its prefix away.
 #[cfg(feature = "axum")]
 pub(super) fn uri(parts: &request::Parts) -> &Uri {
-    let original = parts.extensions.get::<axum::extract::OriginalUri>();
-    original.map_or(&parts.uri, |original| &original.0)
+    match parts.extensions.get::<axum::extract::OriginalUri>() {
+        Some(original) if !is_rewritten(parts, &original.0) => &original.0,
+        _ => &parts.uri,
+    }
+}
+
+/// Whether somebody inside has made another request of this one, and left the extensions: what axum
+/// has put there is not about it any more. A nested router only takes a prefix away.
+#[cfg(feature = "axum")]
+fn is_rewritten(parts: &request::Parts, original: &Uri) -> bool {
+    let path = parts.uri.path();
+    path != "/" && !original.path().ends_with(path)
 }
 
 #[cfg(not(feature = "axum"))]
@@ -119,10 +129,12 @@ pub(super) fn route(parts: &request::Parts, config: &Config) -> Option<StringVal
 /// axum's `MatchedPath`: the whole path with nested routers.
 #[cfg(feature = "axum")]
 fn of_framework(parts: &request::Parts) -> Option<&str> {
-    parts
-        .extensions
-        .get::<axum::extract::MatchedPath>()
-        .map(axum::extract::MatchedPath::as_str)
+    let original = parts.extensions.get::<axum::extract::OriginalUri>();
+    if original.is_some_and(|original| is_rewritten(parts, &original.0)) {
+        return None;
+    }
+    let matched = parts.extensions.get::<axum::extract::MatchedPath>();
+    matched.map(axum::extract::MatchedPath::as_str)
 }
 
 #[cfg(not(feature = "axum"))]

@@ -17,6 +17,7 @@ use crate::grpc::{GrpcCode, Protocol};
 use crate::methods::OTHER;
 use crate::outcome::{Aborted, End, Head, Outcome};
 use crate::semconv as key;
+use crate::slot::is_empty;
 use crate::text::cut;
 
 /// Room for the attributes of the start and of the end, so that the vector the tracer gets does not
@@ -30,6 +31,7 @@ pub(crate) struct Facts {
     pub(crate) protocol: Protocol,
     /// The HTTP method, if it is known.
     pub(crate) method: Option<Cow<'static, str>>,
+    /// The HTTP route.
     pub(crate) route: Option<StringValue>,
     pub(crate) scheme: Cow<'static, str>,
     pub(crate) version: Option<&'static str>,
@@ -44,17 +46,18 @@ impl Facts {
         config: &Config,
         hop: &Hop<'_>,
     ) -> Self {
-        let is_http = protocol == Protocol::Http;
+        let is_call = protocol != Protocol::Http;
         let scheme = hop.proto.map(Cow::Borrowed);
         Self {
             protocol,
             method: config.http_methods.known(&parts.method),
-            route: is_http.then(|| http::route(parts, config)).flatten(),
+            // Of a gRPC call, too: it may be answered in plain HTTP.
+            route: http::route(parts, config),
             scheme: scheme
                 .or_else(|| config.scheme.clone())
                 .unwrap_or_else(|| url::scheme(http::uri(parts))),
             version: http::version(parts.version),
-            rpc_method: (!is_http).then(|| rpc::method(parts, config)).flatten(),
+            rpc_method: is_call.then(|| rpc::method(parts, config)).flatten(),
         }
     }
 
@@ -88,9 +91,12 @@ pub(crate) fn at_start(
         list: Vec::with_capacity(CAPACITY + asked_for),
         written: Written::default(),
     };
-    if let Some(given) = config.request_attributes.get() {
-        for attribute in contain(|| given(parts)).unwrap_or_default() {
-            attributes.add(attribute);
+    let mut given = Vec::new();
+    if let Some(asked) = config.request_attributes.get() {
+        for attribute in contain(|| asked(parts)).unwrap_or_default() {
+            if attributes.give(&attribute.key) && !is_empty(&attribute.value) {
+                given.push(attribute);
+            }
         }
     }
     let captured = &config.request_headers;
@@ -105,17 +111,21 @@ pub(crate) fn at_start(
         ),
     };
     for attribute in captured.read(&parts.headers, &config.sensitive_headers) {
-        attributes.add(attribute);
+        if attributes.give(&attribute.key) {
+            attributes.list.push(attribute);
+        }
     }
     let id_header = config.request_id_header.as_ref();
     if let Some(id) = id_header.and_then(|name| parts.headers.get(name)) {
         let id = String::from_utf8_lossy(id.as_bytes());
         attributes.set(StartKey::RequestId, cut(&id).to_owned());
     }
-    let given = config.name(parts);
+    // After the layer's own: of too many, tracers drop the last.
+    attributes.list.extend(given);
+    let by_settings = config.name(parts);
     AtStart {
-        is_named: given.is_some(),
-        name: given.unwrap_or(name),
+        is_named: by_settings.is_some(),
+        name: by_settings.unwrap_or(name),
         attributes: attributes.list,
         written: attributes.written,
     }
@@ -147,14 +157,22 @@ pub(crate) fn body_size(key: &'static str, bytes: u64) -> KeyValue {
 }
 
 /// The name of a request that claimed to be gRPC's and was answered in plain HTTP: what it called
-/// itself is not for it to choose. Adds its method.
+/// itself is not for it to choose. Adds what is known of it as a request of HTTP.
 pub(crate) fn of_no_call(
     head: &Head,
     facts: &Facts,
     list: &mut Vec<KeyValue>,
 ) -> Cow<'static, str> {
     list.extend(http::method(head, facts));
-    http::name(facts, None)
+    list.push(KeyValue::new(key::URL_SCHEME, facts.scheme.clone()));
+    list.extend(
+        facts
+            .version
+            .map(|version| KeyValue::new(key::NETWORK_PROTOCOL_VERSION, version)),
+    );
+    let route = facts.route.clone();
+    list.extend(route.map(|route| KeyValue::new(key::HTTP_ROUTE, route)));
+    http::name(facts, facts.route.as_ref().map(StringValue::as_str))
 }
 
 /// The name of a call of which the server says that it has no such method.
@@ -251,25 +269,22 @@ impl Attributes {
         self.list.push(KeyValue::new(key.name(), value));
     }
 
-    /// Adds an attribute of any key, unless that is there or is not for the start.
-    fn add(&mut self, attribute: KeyValue) {
-        let key = attribute.key.as_str();
-        let is_refused = key.is_empty() || is_empty(&attribute.value) || is_of_end(key);
-        if is_refused || self.written.has(key) || self.written.given.len() == MAX_GIVEN {
-            return;
+    /// Whether the settings may add an attribute of this key: it is not there yet, and is not for the
+    /// end. It is theirs then, also if they have nothing to say.
+    fn give(&mut self, key: &Key) -> bool {
+        let name = key.as_str();
+        let is_refused = name.is_empty() || is_of_end(name) || self.written.has(name);
+        if is_refused || self.written.given.len() == MAX_GIVEN {
+            return false;
         }
-        self.written.given.push(attribute.key.clone());
-        self.list.push(attribute);
+        self.written.given.push(key.clone());
+        true
     }
 }
 
-/// Whether a value says nothing.
-fn is_empty(value: &Value) -> bool {
-    matches!(value, Value::String(text) if text.as_str().is_empty())
-}
-
-/// How many attributes the settings may add; as many as the SDK keeps by default.
-const MAX_GIVEN: usize = 128;
+/// How many attributes the settings may add: half of what the SDK keeps by default, so that there is
+/// room for all of the layer's.
+const MAX_GIVEN: usize = 64;
 
 /// Which keys were written at the start.
 ///
@@ -414,7 +429,7 @@ pub(crate) mod tests {
                 vec![
                     KeyValue::new("url.path", "/users/…"),
                     KeyValue::new("url.path", "/twice"),
-                    KeyValue::new("empty", ""),
+                    KeyValue::new("network.protocol.version", ""),
                     KeyValue::new("", "no key"),
                     KeyValue::new("error.type", "of the end"),
                     KeyValue::new("api.outcome", "of the end"),
@@ -426,7 +441,6 @@ pub(crate) mod tests {
             attributes,
             [
                 "http.request.method=GET",
-                "network.protocol.version=1.1",
                 "shard=7",
                 "url.path=/users/…",
                 "url.scheme=http",
@@ -435,7 +449,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_operator_who_gives_no_end_of_attributes_gives_128() {
+    fn an_operator_who_gives_no_end_of_attributes_gives_64_and_after_the_layers() {
         let request = Request::get("/").body(()).expect("a request");
         let (_, attributes) = started_with(request, |config| {
             config.request_attributes = Hook::new(Arc::new(|_| {
@@ -447,6 +461,14 @@ pub(crate) mod tests {
         let given = attributes.iter().filter(|text| text.starts_with("given."));
         assert_eq!(given.count(), MAX_GIVEN);
         assert!(attributes.contains(&"http.request.method=GET".to_owned()));
+        let (parts, ()) = Request::get("/").body(()).expect("a request").into_parts();
+        let config = Config {
+            request_attributes: Hook::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
+            ..Config::default()
+        };
+        let start = started_by(&parts, Protocol::Http, &config);
+        let last = start.attributes.last().expect("an attribute");
+        assert_eq!(last.key.as_str(), "given");
     }
 
     #[test]

@@ -38,7 +38,8 @@ impl ApiSpanLayer {
 
     /// Headers of the response that become attributes `http.response.header.<name>`, gRPC:
     /// `rpc.response.header.<name>`, and of its trailers `rpc.response.trailer.<name>`, lists of
-    /// strings; by default none. They are told as those of the request are.
+    /// strings; by default none. They are told as those of the request are. Trailers that gRPC-Web has in
+    /// its body are not among them.
     ///
     /// ```
     /// use http::header::CONTENT_TYPE;
@@ -111,9 +112,11 @@ impl ApiSpanLayer {
     /// Attributes of your own, from the request; by default none. Samplers see them.
     ///
     /// They stand in place of what the layer would say under the same keys at the start, which is how
-    /// to scrub a path that has secrets in it; of a key given twice the first counts. The first 128
-    /// keys are kept. What is [the layer's alone](crate::SpanHandle::set_attribute) is left out, and so
-    /// are empty strings; others are not cut. After a panic there are none.
+    /// to scrub a path that has secrets in it; an empty string says nothing, and the layer does not
+    /// either. Of a key given twice the first counts, and the first 64 keys, captured headers among
+    /// them, are kept. What is [the layer's alone](crate::SpanHandle::set_attribute) is left out;
+    /// strings are not cut. After a panic there are none. Names and metrics do not read them:
+    /// [`span_name_fn`](Self::span_name_fn) and [`route_fn`](Self::route_fn) are for that.
     ///
     /// ```
     /// use opentelemetry::KeyValue;

@@ -78,9 +78,10 @@ impl ApiSpanLayer {
     /// The gRPC methods that are known, `service/method`, these and no others. Any other is `_OTHER`,
     /// `grpc` in the name, and itself in `rpc.method_original`.
     ///
-    /// By default every path of that form is one, which is for the client to choose: only when the
-    /// server has answered `UNIMPLEMENTED` is the name `grpc` after all. An empty list is for servers
-    /// that have no gRPC.
+    /// By default every path of that form is one, which is for the client to choose: the name is `grpc`
+    /// after all where no gRPC server has answered (the client has left before, or it was an error or
+    /// a panic), or where it has answered `UNIMPLEMENTED`. With a list names are the method's whatever
+    /// happens. An empty list is for servers that have no gRPC: all requests are HTTP's.
     ///
     /// Metrics are stricter: without a list, a call is of method `_OTHER` unless the server has sent data,
     /// or a status of its own. `UNAUTHENTICATED`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED` and

@@ -160,7 +160,7 @@ impl RequestSpan {
             by_others: others.are_there(),
         };
         let hop = hop(config, parts);
-        let protocol = grpc::protocol_of_request(&parts.method, &parts.headers);
+        let protocol = protocol(config, parts);
         let facts = Facts::of(parts, protocol, config, &hop);
         let AtStart {
             name,
@@ -274,7 +274,7 @@ impl Others {
         let context = caller.clone().unwrap_or(current);
         let span = contain(|| {
             let timeline = Timeline::start();
-            let protocol = grpc::protocol_of_request(&parts.method, &parts.headers);
+            let protocol = protocol(config, parts);
             let facts = Facts::of(parts, protocol, config, &hop(config, parts));
             let slot = no_span(timeline);
             let span = RequestSpan::new(config, parts, facts, slot, timeline, self);
@@ -285,6 +285,15 @@ impl Others {
             context: caller,
             span,
         }
+    }
+}
+
+/// What is spoken: nothing but HTTP where the operator says that there are no gRPC methods.
+fn protocol(config: &Config, parts: &request::Parts) -> Protocol {
+    if config.rpc_methods.are_there() {
+        grpc::protocol_of_request(&parts.method, &parts.headers)
+    } else {
+        Protocol::Http
     }
 }
 

@@ -157,6 +157,12 @@ impl RequestSpan {
         }
     }
 
+    /// Whether nobody but the client has said that there is such a method: no server has answered, or
+    /// it has denied it.
+    fn is_unknown_call(&self, end: &End) -> bool {
+        self.head.status.is_none() || is_unimplemented(end)
+    }
+
     /// The name, if the end knows a better one than the start: the handler's, or that of a route that
     /// was learnt later. And of what the client called a gRPC method, but the server knows to be none,
     /// no name is made.
@@ -172,12 +178,12 @@ impl RequestSpan {
         if is_call && self.head.protocol == Protocol::Http {
             let of_no_call = attributes::of_no_call(&self.head, &self.facts, attributes);
             better = Some(of_no_call);
-        } else if is_call && is_unimplemented(end) && !self.config.rpc_methods.are_given() {
+        } else if is_call && !self.config.rpc_methods.are_given() && self.is_unknown_call(end) {
             better = Some(attributes::of_unknown_call());
         }
         if let Some(route) = route
             && self.head.protocol == Protocol::Http
-            && !self.written.has(key::HTTP_ROUTE)
+            && self.facts.route.is_none()
         {
             let (name, attribute) = attributes::late_route(&self.facts, route);
             attributes.push(attribute);
