@@ -22,6 +22,8 @@ fn span(request: Request<()>, status: u16, grpc_status: Option<&'static str>) ->
         handle.handoff_to_core();
         handle
             .gen_ai()
+            .operation_name("chat")
+            .provider_name("mistral_ai")
             .request_model("llama-4")
             .response_model("llama-4-8b-q4")
             .max_tokens(256)
