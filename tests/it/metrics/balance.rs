@@ -12,6 +12,11 @@ const THREADS: usize = 4;
 const ROUNDS: usize = 150;
 const REQUESTS: usize = THREADS * ROUNDS * ALL.len();
 
+/// What tells endings apart in metrics, beside their status.
+fn key(ending: &Ending) -> (bool, Option<&'static str>) {
+    (ending.is_call(), ending.error_type)
+}
+
 #[test]
 fn ten_thousand_requests_add_up() {
     const { assert!(REQUESTS >= 10_000) };
@@ -39,16 +44,14 @@ fn ten_thousand_requests_add_up() {
     let durations = [meters.of(DURATION), meters.of(CALL_DURATION)].concat();
     let count: u64 = durations.iter().map(Series::count).sum();
     assert_eq!(count, REQUESTS as u64);
-    for series in &durations {
-        let same = |ending: &&Ending| {
-            ending.error_type.map(str::to_owned) == series.attribute("error.type")
-                && ending.is_call() == (series.metric == CALL_DURATION)
-        };
-        // Those of no error differ in their status, too.
-        if series.get("error.type").is_some() {
-            let kinds = ALL.iter().filter(same).count();
-            assert!(series.count() <= (kinds * THREADS * ROUNDS) as u64);
-        }
+    for kind in &ALL {
+        let kinds = ALL.iter().filter(|other| key(other) == key(kind)).count();
+        let of_kind = durations.iter().filter(|series| {
+            let error_type = series.attribute("error.type");
+            (series.metric == CALL_DURATION, error_type.as_deref()) == key(kind)
+        });
+        let count: u64 = of_kind.map(Series::count).sum();
+        assert_eq!(count, (kinds * THREADS * ROUNDS) as u64, "{}", kind.name);
     }
     let spans = at.spans();
     let spans: Vec<_> = spans.into_iter().filter(is_server).map(Seen).collect();

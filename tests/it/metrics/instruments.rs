@@ -290,26 +290,51 @@ fn unusual_requests_of_http_have_these_attributes() {
     }
 }
 
+fn code(code: &'static str) -> KeyValue {
+    kv("rpc.status_code", code)
+}
+
+fn rpc_method(method: &'static str) -> KeyValue {
+    kv("rpc.method", method)
+}
+
+fn known() -> KeyValue {
+    rpc_method("pkg.Service/Method")
+}
+
+fn system() -> KeyValue {
+    kv("rpc.system.name", "grpc")
+}
+
+fn error(error: &'static str) -> KeyValue {
+    kv("error.type", error)
+}
+
+/// The ending of this name.
+fn answered(name: &str) -> Ending {
+    *ALL.iter().find(|one| one.name == name).expect("an ending")
+}
+
+/// That the duration of a call has these attributes, and that it has no sizes.
+fn assert_call(case: &str, ending: &Ending, layer: ApiSpanLayer, expected: &[KeyValue]) {
+    let meters = Meters::new();
+    ending.run(&all(meters.on(layer)));
+    assert_eq!(meters.only(CALL_DURATION).attributes, expected, "{case}");
+    assert_eq!(
+        meters.only("http.server.active_requests").attributes,
+        [kv("http.request.method", "POST"), scheme()],
+        "{case}"
+    );
+    assert!(meters.of(RESPONSE_SIZE).is_empty(), "{case}: it is HTTP's");
+}
+
 #[test]
 fn calls_of_grpc_have_these_attributes() {
-    let code = |code| kv("rpc.status_code", StringValue::from(code));
-    let method = |method| kv("rpc.method", StringValue::from(method));
-    let known = || method("pkg.Service/Method");
-    let other = || method("_OTHER");
-    let system = || kv("rpc.system.name", "grpc");
-    let error = |error| kv("error.type", StringValue::from(error));
     let unimplemented = headed(200, GRPC, &[Trailers(&[("grpc-status", "12")])]);
-    let answered = |name: &str| *ALL.iter().find(|one| one.name == name).expect("an ending");
-    let fails = Ending {
-        request: grpc,
-        ..answered("service error")
-    };
     let denied = Ending {
         answer: unimplemented,
         ..answered("gRPC OK")
     };
-    let listed = || ApiSpanLayer::new().known_rpc_methods(["pkg.Service/Method"]);
-    let unlisted = || ApiSpanLayer::new().known_rpc_methods(["pkg.Service/Other"]);
     for (case, ending, layer, expected) in [
         (
             "OK",
@@ -335,7 +360,7 @@ fn calls_of_grpc_have_these_attributes() {
             ApiSpanLayer::new(),
             vec![
                 error("UNIMPLEMENTED"),
-                other(),
+                rpc_method("_OTHER"),
                 code("UNIMPLEMENTED"),
                 system(),
             ],
@@ -344,8 +369,22 @@ fn calls_of_grpc_have_these_attributes() {
             "left before the head",
             answered("gRPC before the head"),
             ApiSpanLayer::new(),
-            vec![other(), code("CANCELLED"), system()],
+            vec![rpc_method("_OTHER"), code("CANCELLED"), system()],
         ),
+    ] {
+        assert_call(case, &ending, layer, &expected);
+    }
+}
+
+#[test]
+fn calls_of_grpc_that_are_cut_or_listed_have_these_attributes() {
+    let fails = Ending {
+        request: grpc,
+        ..answered("service error")
+    };
+    let listed = || ApiSpanLayer::new().known_rpc_methods(["pkg.Service/Method"]);
+    let unlisted = || ApiSpanLayer::new().known_rpc_methods(["pkg.Service/Other"]);
+    for (case, ending, layer, expected) in [
         (
             "unavailable after data",
             Ending {
@@ -381,18 +420,10 @@ fn calls_of_grpc_have_these_attributes() {
             "of no list",
             answered("gRPC OK"),
             unlisted(),
-            vec![other(), code("OK"), system()],
+            vec![rpc_method("_OTHER"), code("OK"), system()],
         ),
     ] {
-        let meters = Meters::new();
-        ending.run(&all(meters.on(layer)));
-        assert_eq!(meters.only(CALL_DURATION).attributes, expected, "{case}");
-        assert_eq!(
-            meters.only("http.server.active_requests").attributes,
-            [kv("http.request.method", "POST"), kv("url.scheme", "http")],
-            "{case}"
-        );
-        assert!(meters.of(RESPONSE_SIZE).is_empty(), "{case}: it is HTTP's");
+        assert_call(case, &ending, layer, &expected);
     }
 }
 
