@@ -10,6 +10,7 @@ use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 
 use crate::attributes;
 use crate::config::Config;
+use crate::contain::contain;
 use crate::grpc::Protocol;
 use crate::inside::attached;
 use crate::outcome::{Aborted, End, Outcome};
@@ -51,7 +52,8 @@ impl Loggers {
         let context = has_ids.then(|| Context::current().with_span(ThinSpan(Arc::clone(slot))));
         attached(context.as_ref(), || {
             for event in events {
-                logger.emit_event(event, slot.as_ref());
+                // One that fails takes no other with it.
+                contain(|| logger.emit_event(event, slot.as_ref()));
             }
         });
     }

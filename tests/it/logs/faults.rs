@@ -40,6 +40,25 @@ fn a_logger_panics_and_nobody_notices() {
 }
 
 #[test]
+fn a_logger_panics_at_one_event_and_the_others_are_emitted() {
+    let at = Recorder::new();
+    let logs = Logs::with(|builder| {
+        builder.with_log_processor(Calls(|record: &SdkLogRecord| {
+            if record.event_name() == Some("api.ARRIVED") {
+                explode();
+            }
+        }))
+    });
+    let layer = logs.layer(&at).lifecycle_events(LifecycleEvents::Both);
+    let mut body = body_of(&layer, get(), 200, ScriptedBody::new([Data(3), Error]));
+    assert!(read(&mut body).is_err());
+    assert_eq!(
+        logs.names(),
+        ["api.ABORTED", "http.server.request.exception"]
+    );
+}
+
+#[test]
 fn a_logger_panics_while_unwinding_and_the_first_panic_goes_on() {
     let at = Recorder::new();
     let logs = Logs::with(|builder| {
