@@ -232,13 +232,13 @@ fn streaming(
     Error = Infallible,
     Future = impl Future<Output = Result<Response<Endless>, Infallible>>,
 > {
-    service_fn(async move |_| {
+    service_fn(move |_| {
         let mut response = Response::new(Endless(frame));
         let content_type = HeaderValue::from_static("text/event-stream");
         response
             .headers_mut()
             .insert(http::header::CONTENT_TYPE, content_type);
-        Ok(response)
+        std::future::ready(Ok(response))
     })
 }
 

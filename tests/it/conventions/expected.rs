@@ -246,6 +246,8 @@ pub fn refused(
     lines.string("rpc.system.name", "grpc");
     lines.string("rpc.method", method);
     lines.method("POST", known_http_methods);
+    lines.string("url.scheme", "http");
+    lines.string("network.protocol.version", "2");
     if let Some(route) = route {
         lines.string("http.route", route);
     }

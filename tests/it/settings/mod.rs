@@ -4,6 +4,7 @@
 mod addresses;
 mod attributes;
 mod callers;
+mod edges;
 mod hostile;
 mod names;
 mod servers;

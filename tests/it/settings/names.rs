@@ -300,14 +300,6 @@ fn a_call_has_the_name_of_its_method_unless_the_settings_or_the_server_know_bett
             "_OTHER",
         ),
         (
-            "none is known",
-            |layer| layer.known_rpc_methods([""; 0]),
-            "12",
-            "grpc",
-            "grpc",
-            "_OTHER",
-        ),
-        (
             "a name by the settings stays",
             |layer| layer.span_name_fn(|_| Some("its")),
             "12",
@@ -335,6 +327,30 @@ fn a_call_has_the_name_of_its_method_unless_the_settings_or_the_server_know_bett
         let original = (method == "_OTHER").then_some(METHOD);
         assert_eq!(is("rpc.method_original").as_deref(), original, "{rule}");
         assert_eq!(is("http.route"), None, "{rule}");
+    }
+}
+
+#[test]
+fn where_there_are_no_methods_a_call_is_a_request_of_http() {
+    let (at, asked) = Asked::recorder();
+    let layer = at
+        .layer()
+        .known_rpc_methods([""; 0])
+        .route_fn(|_| Some("/given"));
+    call(&layer, Some("0"));
+    let span = at.only();
+    assert_eq!(asked.only().0, "POST /given");
+    assert_eq!(span.0.name, "POST /given");
+    for (key, expected) in [
+        ("http.request.method", Some("POST")),
+        ("http.route", Some("/given")),
+        ("url.path", Some("/pkg.Service/Method")),
+        ("http.response.status_code", Some("200")),
+        ("rpc.system.name", None),
+        ("rpc.method", None),
+        ("rpc.status_code", None),
+    ] {
+        assert_eq!(span.attribute(key).as_deref(), expected, "{key}");
     }
 }
 

@@ -364,8 +364,8 @@ fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
         span.http_name(faults);
     } else if method == "_OTHER" {
         span.name(&["grpc".to_owned()], faults);
-    } else if code.as_deref() == Some("UNIMPLEMENTED") {
-        // Nor is that of a method that the server does not have, unless a list has it.
+    } else if code.as_deref() == Some("UNIMPLEMENTED") || span.get("api.time_to_head").is_none() {
+        // Nor is that of a method that no server has answered for, unless a list has it.
         span.name(&["grpc".to_owned(), method], faults);
     } else {
         span.name(&[method], faults);
@@ -373,7 +373,9 @@ fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
     // The conventions' table for RPC has none of these.
     for attribute in &span.0.attributes {
         let key = attribute.key.as_str();
-        let is_https_method = key.starts_with("http.request.method") && answered_in_http.is_some();
+        let is_https_method = answered_in_http.is_some()
+            && (key.starts_with("http.request.method")
+                || ["url.scheme", "network.protocol.version"].contains(&key));
         if attribute.value.as_str() == BY_HANDLERS || is_https_method {
             continue;
         }

@@ -94,10 +94,13 @@ async fn one(call: Call) -> Row {
         ],
     );
     if let Some(span) = span {
-        // What the server does not have is the client's invention, and no name for a span.
+        // What no server has answered for, or has denied, may be the client's invention, and is no
+        // name for a span.
+        let is_answered = span.attribute("api.time_to_head").is_some();
         let name = match call.code {
             Some("UNIMPLEMENTED") => "grpc",
-            _ => call.method,
+            _ if is_answered => call.method,
+            _ => "grpc",
         };
         row.expect(span.0.name == name, name);
         row.check(
