@@ -279,9 +279,10 @@ where
         let Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(&mut context) else {
             panic!("an endless body has frames");
         };
-        bytes += frame.data_ref().map_or(0, Bytes::len);
+        // Or the compiler sees that all frames of the bare body are the same.
+        bytes += black_box(frame).data_ref().map_or(0, Bytes::len);
     }
-    assert!(black_box(bytes) > 0);
+    assert!(bytes > 0);
 }
 
 fn request(has_caller: bool) -> Request<()> {

@@ -37,7 +37,23 @@ pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
 
 /// Whether a byte may stand in a registered name (RFC 3986, section 3.2.2).
 fn is_of_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+    const ALL: [bool; 256] = {
+        let mut all = [false; 256];
+        let mut byte = 0_u8;
+        loop {
+            all[byte as usize] = matches!(
+                byte,
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'%' | b'!'
+                    | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'='
+            );
+            match byte.checked_add(1) {
+                Some(next) => byte = next,
+                None => break,
+            }
+        }
+        all
+    };
+    ALL[usize::from(byte)]
 }
 
 #[cfg(test)]

@@ -32,12 +32,12 @@ pub struct ResponseBody<B> {
     // Before the span, so that the wrapped body's destructor runs while the span is open.
     #[pin]
     inner: Inside<B>,
-    span: Option<RequestSpan>,
+    span: Option<Box<RequestSpan>>,
     exhausted: bool,
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn new(inner: B, context: Option<Context>, span: Option<RequestSpan>) -> Self {
+    pub(crate) fn new(inner: B, context: Option<Context>, span: Option<Box<RequestSpan>>) -> Self {
         Self {
             inner: Inside::new(inner, context),
             span,
@@ -62,9 +62,13 @@ where
         if *this.exhausted {
             return Poll::Ready(None);
         }
-        if let Some(span) = this.span {
-            span.polled();
-        }
+        let Some(span) = this.span else {
+            // Nobody looks on.
+            let polled = this.inner.as_mut().enter(|body| body.poll_frame(cx));
+            *this.exhausted = matches!(polled, Poll::Ready(None));
+            return polled;
+        };
+        span.polled();
         let polled = RequestSpan::watch(this.span, || {
             this.inner.as_mut().enter(|body| body.poll_frame(cx))
         });
@@ -90,7 +94,7 @@ where
 
 /// Tells the span what is about to be handed on, and ends it if that makes the end certain.
 fn notice<B>(
-    span: &mut Option<RequestSpan>,
+    span: &mut Option<Box<RequestSpan>>,
     frame: Option<&Result<Frame<B::Data>, B::Error>>,
     body: &B,
 ) where

@@ -35,11 +35,11 @@ pub struct ResponseFuture<F> {
     // Before the span, so that the wrapped future's destructor runs while the span is open.
     #[pin]
     inner: Inside<F>,
-    span: Option<RequestSpan>,
+    span: Option<Box<RequestSpan>>,
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, context: Option<Context>, span: Option<RequestSpan>) -> Self {
+    pub(crate) fn new(inner: F, context: Option<Context>, span: Option<Box<RequestSpan>>) -> Self {
         Self {
             inner: Inside::new(inner, context),
             span,

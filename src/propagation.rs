@@ -10,11 +10,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceId};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, global};
 use opentelemetry_http::HeaderInjector;
 
@@ -25,6 +26,11 @@ const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
 
+// Made once: to look for a header by its text takes it apart each time.
+static TRACEPARENT_NAME: HeaderName = HeaderName::from_static(TRACEPARENT);
+static TRACESTATE_NAME: HeaderName = HeaderName::from_static(TRACESTATE);
+static BAGGAGE_NAME: HeaderName = HeaderName::from_static(BAGGAGE);
+
 /// Where the propagator comes from.
 #[derive(Clone, Default)]
 pub(crate) enum Propagation {
@@ -33,9 +39,27 @@ pub(crate) enum Propagation {
     Global,
     /// The layer's own.
     Given(Arc<dyn TextMapPropagator + Send + Sync>),
+    /// The layer's own, which is the SDK's for W3C Trace Context and nothing else: what it would read is
+    /// read here, where the header has to be taken apart in any case.
+    GivenW3c(Arc<dyn TextMapPropagator + Send + Sync>),
 }
 
+/// The name of the SDK's propagator, on which the library does not depend. Where it is another one
+/// day, the propagator is asked as any other is.
+const SDKS: &str = "opentelemetry_sdk::propagation::trace_context::TraceContextPropagator";
+
 impl Propagation {
+    /// This propagator.
+    pub(crate) fn given<P: TextMapPropagator + Send + Sync + 'static>(propagator: P) -> Self {
+        let is_sdks = std::any::type_name::<P>() == SDKS;
+        let propagator = Arc::new(propagator);
+        if is_sdks {
+            Self::GivenW3c(propagator)
+        } else {
+            Self::Given(propagator)
+        }
+    }
+
     /// The context that came with a request, on top of `current`: baggage and suppression in
     /// `current` flow on. `None` if no header of the propagator's came, or if it panics.
     ///
@@ -48,6 +72,9 @@ impl Propagation {
     ) -> Option<Extracted> {
         if headers.is_empty() {
             return None;
+        }
+        if let Self::GivenW3c(_) = self {
+            return extract_w3c(headers, current, rate);
         }
         contain(|| self.with(|propagator| extract(propagator, headers, current, rate))).flatten()
     }
@@ -114,7 +141,7 @@ impl Propagation {
     fn with<T>(&self, f: impl FnMut(&dyn TextMapPropagator) -> T) -> T {
         match self {
             Self::Global => global::get_text_map_propagator(f),
-            Self::Given(propagator) => {
+            Self::Given(propagator) | Self::GivenW3c(propagator) => {
                 let mut f = f;
                 f(propagator.as_ref())
             }
@@ -135,7 +162,7 @@ impl fmt::Debug for Propagation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Global => "Global",
-            Self::Given(_) => "Given",
+            Self::Given(_) | Self::GivenW3c(_) => "Given",
         })
     }
 }
@@ -185,6 +212,30 @@ fn extract(
     })
 }
 
+/// The same as with the SDK's propagator, without it.
+fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) -> Option<Extracted> {
+    let traceparent = Traceparent::parse(once(headers, &TRACEPARENT_NAME)?)?;
+    if traceparent.is_of(current.span().span_context()) {
+        return None;
+    }
+    let Traceparent {
+        trace_id, span_id, ..
+    } = traceparent;
+    let is_sampled_out = traceparent.is_sampled && !rate.keeps(trace_id);
+    let flags = if traceparent.is_sampled && !is_sampled_out {
+        TraceFlags::SAMPLED
+    } else {
+        TraceFlags::NOT_SAMPLED
+    };
+    let state = joined(headers, &TRACESTATE_NAME);
+    let state = state.and_then(|state| TraceState::from_str(&state).ok());
+    let caller = SpanContext::new(trace_id, span_id, flags, true, state.unwrap_or_default());
+    Some(Extracted {
+        context: current.with_remote_span_context(caller),
+        is_sampled_out,
+    })
+}
+
 /// Leaves out what is empty: the stock propagator writes a `tracestate` of nothing.
 struct NoEmpty<'a>(HeaderInjector<'a>);
 
@@ -225,10 +276,8 @@ struct StrictHeaders<'a> {
 impl<'a> StrictHeaders<'a> {
     fn new(headers: &'a HeaderMap, current: &SpanContext, rate: Rate) -> Self {
         // Hidden where `with_nearest_span` would undo it, so that the current span stays itself.
-        let traceparent = once(headers, TRACEPARENT).filter(|value| {
-            trace_id(value).is_some_and(|trace_id| {
-                !current.is_valid() || TraceId::from_hex(trace_id) != Ok(current.trace_id())
-            })
+        let traceparent = once(headers, &TRACEPARENT_NAME).filter(|value| {
+            Traceparent::parse(value).is_some_and(|traceparent| !traceparent.is_of(current))
         });
         Self {
             headers,
@@ -236,8 +285,8 @@ impl<'a> StrictHeaders<'a> {
             unsampled: traceparent
                 .filter(|_| !rate.keeps_all())
                 .and_then(|traceparent| unsampled(traceparent, rate)),
-            tracestate: traceparent.and_then(|_| joined(headers, TRACESTATE)),
-            baggage: joined(headers, BAGGAGE),
+            tracestate: traceparent.and_then(|_| joined(headers, &TRACESTATE_NAME)),
+            baggage: joined(headers, &BAGGAGE_NAME),
         }
     }
 }
@@ -280,7 +329,7 @@ impl Extractor for StrictHeaders<'_> {
 }
 
 /// The value of a header that is there exactly once.
-fn once<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),
@@ -289,7 +338,7 @@ fn once<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The values of a header that is a list, as one.
-fn joined<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
+fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
     let mut values = headers
         .get_all(name)
         .iter()
@@ -304,39 +353,67 @@ const LENGTH: usize = 55;
 /// A well-formed `traceparent` without its sampled flag, if it has it and the rate does not keep its
 /// trace.
 fn unsampled(traceparent: &str, rate: Rate) -> Option<[u8; LENGTH]> {
-    let mut unsampled = *traceparent.as_bytes().first_chunk::<LENGTH>()?;
-    let is_sampled = u8::from_str_radix(&traceparent[53..LENGTH], 16).ok()? & 1 == 1;
-    let trace_id = TraceId::from_hex(&traceparent[3..35]).ok()?;
+    let Traceparent {
+        trace_id,
+        is_sampled,
+        ..
+    } = Traceparent::parse(traceparent)?;
     if !is_sampled || rate.keeps(trace_id) {
         return None;
     }
+    let mut unsampled = *traceparent.as_bytes().first_chunk::<LENGTH>()?;
     unsampled[..2].copy_from_slice(b"00");
     unsampled[53..].copy_from_slice(b"00");
     Some(unsampled)
 }
 
-/// The trace id in a well-formed `traceparent`.
-fn trace_id(traceparent: &str) -> Option<&str> {
-    let bytes = traceparent.as_bytes();
-    let is_hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == b'0');
-    let (head, rest) = bytes.split_at_checked(LENGTH)?;
-    let (version, trace_id, parent_id, flags) =
-        (&head[..2], &head[3..35], &head[36..52], &head[53..]);
-    let well_formed = [head[2], head[35], head[52]] == *b"---"
-        && [version, trace_id, parent_id, flags]
-            .into_iter()
-            .all(is_hex)
-        && version != b"ff"
-        && !is_zero(trace_id)
-        && !is_zero(parent_id)
-        // Version 00 ends here; a later one may go on after a dash.
-        && (rest.is_empty() || (version != b"00" && rest[0] == b'-'));
-    well_formed.then(|| &traceparent[3..35])
+/// What a well-formed `traceparent` says.
+#[derive(Clone, Copy, Debug)]
+struct Traceparent {
+    trace_id: TraceId,
+    span_id: SpanId,
+    is_sampled: bool,
+}
+
+impl Traceparent {
+    fn parse(value: &str) -> Option<Self> {
+        let bytes = value.as_bytes();
+        let (head, rest) = bytes.split_at_checked(LENGTH)?;
+        if [head[2], head[35], head[52]] != *b"---" {
+            return None;
+        }
+        let version = hex(&head[..2])?;
+        let (high, low) = (hex(&head[3..19])?, hex(&head[19..35])?);
+        let (span_id, flags) = (hex(&head[36..52])?, hex(&head[53..])?);
+        let trace_id = u128::from(high) << 64 | u128::from(low);
+        let is_well = version != 0xff
+            && trace_id != 0
+            && span_id != 0
+            // Version 00 ends here; a later one may go on after a dash.
+            && (rest.is_empty() || (version != 0 && rest[0] == b'-'));
+        is_well.then(|| Self {
+            trace_id: TraceId::from(trace_id),
+            span_id: SpanId::from(span_id),
+            is_sampled: flags & 1 == 1,
+        })
+    }
+
+    /// Whether a span is in this trace.
+    fn is_of(&self, span_context: &SpanContext) -> bool {
+        span_context.is_valid() && span_context.trace_id() == self.trace_id
+    }
+}
+
+/// The number that up to sixteen hexadecimal digits stand for, in lower case.
+fn hex(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(digit))
+    })
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.with(|config| config.propagation = Propagation::Given(Arc::new(propagator)))
+        self.with(|config| config.propagation = Propagation::given(propagator))
     }
 
     /// What an end means; by default [`classify`](crate::classify()), which a replacement may call

@@ -427,3 +427,74 @@ fn a_strangers_baggage_is_taken_out_of_rewritten_headers() {
     w3c().replace(&own, &mut to, Baggage::Own);
     assert_eq!(to["baggage"], "mine=2");
 }
+
+/// What the SDK's propagator is given for is read without it: it must come to the same.
+#[test]
+fn the_sdks_propagator_and_what_stands_in_its_place_read_the_same() {
+    let own = Propagation::given(TraceContextPropagator::new());
+    assert!(matches!(own, Propagation::GivenW3c(_)));
+    // The same in another type is asked itself.
+    let stock = TextMapCompositePropagator::new(vec![Box::new(TraceContextPropagator::new())]);
+    let stock = Propagation::given(stock);
+    assert!(matches!(stock, Propagation::Given(_)));
+
+    let valid = VALID.to_owned();
+    let mut traceparents = vec![
+        String::new(),
+        valid.clone(),
+        valid.replace("-01", "-00"),
+        valid.replace("-01", "-03"),
+        valid.replace("-01", "-ff"),
+        valid.replace("00-", "01-"),
+        valid.replace("00-", "ff-"),
+        format!("{valid}-"),
+        format!("{valid}-00"),
+        format!("{}-more", valid.replace("00-", "cc-")),
+        format!(" {valid}"),
+    ];
+    for at in 0..valid.len() {
+        for with in ["0", "g", "A", "-", "é"] {
+            let mut changed = valid.clone();
+            changed.replace_range(at..=at, with);
+            traceparents.push(changed);
+        }
+        traceparents.push(valid[..at].to_owned());
+    }
+    let states: [&[&str]; 6] = [
+        &[],
+        &["a=1"],
+        &["a=1", "b=2"],
+        &[""],
+        &["no state"],
+        &["a=1,,b=2"],
+    ];
+    let currents = [Context::new(), {
+        let from = headers(&[("traceparent", &valid.replace("00f067aa", "11f067aa"))]);
+        let nearer = w3c().extract_all(&from, &Context::new()).expect("a parent");
+        nearer.with_baggage([opentelemetry::KeyValue::new("mine", "1")])
+    }];
+    let mut read = 0;
+    for traceparent in &traceparents {
+        for state in states {
+            let mut lines = HeaderMap::new();
+            let value = HeaderValue::from_bytes(traceparent.as_bytes()).expect("a value");
+            lines.append("traceparent", value);
+            for state in state {
+                lines.append("tracestate", HeaderValue::from_str(state).expect("a value"));
+            }
+            for (current, rate) in currents.iter().zip([1.0, 0.0]).chain([(&currents[0], 0.0)]) {
+                let of = |propagation: &Propagation| {
+                    let extracted = propagation.extract(&lines, current, Rate::new(rate));
+                    let is_sampled_out = extracted.as_ref().is_some_and(|all| all.is_sampled_out);
+                    // To have read nothing is the same as to hand on what is current.
+                    let context = extracted.map_or_else(|| current.clone(), |all| all.context);
+                    let span = context.span().span_context().clone();
+                    (span, is_sampled_out, context.baggage().len())
+                };
+                assert_eq!(of(&own), of(&stock), "{traceparent} {state:?} {rate}");
+                read += usize::from(of(&own).0.is_valid());
+            }
+        }
+    }
+    assert!(read > 100, "{read} were read");
+}

@@ -31,7 +31,8 @@ pub(crate) use open::Opened;
 
 /// An open span.
 ///
-/// It is settled by its `Drop` and nowhere else: [`finish`](Self::finish) only says how it ended,
+/// It is in a box from its start to its end: on its way from the service to the body it is moved a
+/// dozen times. It is settled by its `Drop` and nowhere else: [`finish`](Self::finish) only says how it ended,
 /// and without that the request has been given up.
 pub(crate) struct RequestSpan {
     slot: Arc<dyn Slot>,
@@ -72,8 +73,8 @@ pub(crate) struct RequestSpan {
 impl RequestSpan {
     /// Calls `f`, in which the inner service's code runs. If it unwinds, the span ends here and
     /// now, with nothing of the request's current any more, and the panic goes on.
-    pub(crate) fn watch<R>(span: &mut Option<Self>, f: impl FnOnce() -> R) -> R {
-        struct Unwinding<'a>(&'a mut Option<RequestSpan>);
+    pub(crate) fn watch<R>(span: &mut Option<Box<Self>>, f: impl FnOnce() -> R) -> R {
+        struct Unwinding<'a>(&'a mut Option<Box<RequestSpan>>);
         impl Drop for Unwinding<'_> {
             fn drop(&mut self) {
                 if let Some(span) = self.0.take() {
@@ -88,19 +89,19 @@ impl RequestSpan {
     }
 
     /// Ends the span.
-    pub(crate) fn finish(mut self, end: End) {
+    pub(crate) fn finish(mut self: Box<Self>, end: End) {
         self.end = Some(end);
     }
 
     /// The inner service gave an error instead of a response.
-    pub(crate) fn service_error<E: Display>(mut self, error: &E) {
+    pub(crate) fn service_error<E: Display>(mut self: Box<Self>, error: &E) {
         self.error_type_name = Some(std::any::type_name::<E>());
         let message = self.message(error);
         self.finish(End::ServiceError { message });
     }
 
     /// The body gave an error instead of a frame.
-    pub(crate) fn body_error<E: Display>(mut self, error: &E) {
+    pub(crate) fn body_error<E: Display>(mut self: Box<Self>, error: &E) {
         self.error_type_name = Some(std::any::type_name::<E>());
         let message = self.message(error);
         self.finish(End::BodyError { message });
@@ -109,11 +110,11 @@ impl RequestSpan {
     /// The head is about to be handed on. The span goes on with the body, unless the message is
     /// complete: it can have no body, or its body is at its end (`ended`) already.
     pub(crate) fn head(
-        mut self,
+        mut self: Box<Self>,
         parts: &response::Parts,
         ended: bool,
         exact_size_hint: Option<u64>,
-    ) -> Option<Self> {
+    ) -> Option<Box<Self>> {
         self.head.status = Some(parts.status);
         if self.head.protocol != Protocol::Http {
             self.grpc_status = GrpcStatus::from_headers(&parts.headers);
@@ -255,14 +256,14 @@ impl RequestSpan {
     }
 
     /// The stream's terminator, or the end of gRPC-Web's trailers, is about to be handed on.
-    pub(crate) fn terminated(mut self) {
+    pub(crate) fn terminated(mut self: Box<Self>) {
         self.whole_at = None;
         let grpc_status = self.grpc_status.take();
         self.finish(End::Complete { grpc_status });
     }
 
     /// The body is over, with these trailers if it had any.
-    pub(crate) fn over(mut self, trailers: Option<&HeaderMap>) {
+    pub(crate) fn over(mut self: Box<Self>, trailers: Option<&HeaderMap>) {
         if let Some(trailers) = trailers {
             // Trailers are the last thing handed on, whatever was owed before.
             self.whole_at = None;

@@ -29,7 +29,7 @@ pub(crate) struct Opened {
     /// To be current inside, if anything but what is current already: the span's, or without a span
     /// the caller's.
     pub(crate) context: Option<Context>,
-    pub(crate) span: Option<RequestSpan>,
+    pub(crate) span: Option<Box<RequestSpan>>,
 }
 
 impl Opened {
@@ -154,7 +154,7 @@ impl RequestSpan {
         link: Option<SpanContext>,
         tracer: &FoundTracer<'_>,
         others: &Others,
-    ) -> Option<(Self, Context)> {
+    ) -> Option<(Box<Self>, Context)> {
         let watch = Watch {
             timeline: Timeline::start(),
             by_others: others.are_there(),
@@ -197,9 +197,9 @@ impl RequestSpan {
         slot: Arc<dyn Slot>,
         timeline: Timeline,
         others: &Others,
-    ) -> Self {
+    ) -> Box<Self> {
         let protocol = facts.protocol;
-        Self {
+        Box::new(Self {
             slot,
             config: Arc::clone(config),
             timeline,
@@ -230,7 +230,7 @@ impl RequestSpan {
             stream: None,
             web_trailers: None,
             end: None,
-        }
+        })
     }
 
     fn give_handle(&self, parts: &mut request::Parts, context: Context) {

@@ -106,7 +106,7 @@ fn allocations_of_a_request() {
         ("sampled out, with extensions", &out, true, true, 11),
         ("recording", &on, true, false, 14),
         ("recording, with extensions", &on, true, true, 12),
-        ("recording, without a caller", &on, false, false, 12),
+        ("recording, without a caller", &on, false, false, 13),
     ] {
         let allocations = of(layer, has_caller, has_extensions);
         println!("{rule}: {allocations} allocations, of {most}");
