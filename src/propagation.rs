@@ -406,14 +406,23 @@ impl Traceparent {
 
 /// The number that up to sixteen hexadecimal digits stand for, in lower case.
 fn hex(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |number, digit| {
-        let digit = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => return None,
-        };
-        Some(number << 4 | u64::from(digit))
-    })
+    const NONE: u8 = 0xff;
+    const VALUES: [u8; 256] = {
+        let mut values = [NONE; 256];
+        let mut value = 0_u8;
+        while value < 16 {
+            values[b"0123456789abcdef"[value as usize] as usize] = value;
+            value += 1;
+        }
+        values
+    };
+    let (mut number, mut all) = (0, 0);
+    for digit in digits {
+        let value = VALUES[usize::from(*digit)];
+        all |= value;
+        number = number << 4 | u64::from(value & 0x0f);
+    }
+    (all < 16).then_some(number)
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
+use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry::{KeyValue, global};
 
 use crate::attributes::Facts;
 use crate::config::Config;
@@ -135,32 +135,32 @@ pub(crate) struct Meter(Arc<Instruments>);
 impl Meter {
     /// Counts a request from now on.
     pub(crate) fn start(&self, facts: &Facts, config: &Config) -> Metered {
-        let instruments = Arc::clone(&self.0);
-        let settings = &config.meters.settings;
-        let active = settings.active_requests.then(|| {
-            let attributes = attributes::of_start(facts, config);
-            contain(|| instruments.active_requests.add(1, &attributes));
-            attributes
-        });
-        Metered {
-            instruments,
-            active,
-        }
+        let metered = Metered(Arc::clone(&self.0));
+        metered.add_active(1, facts, config);
+        metered
     }
 }
 
-/// A request that is counted. However it ends, it is active no longer when this is dropped.
-pub(crate) struct Metered {
-    instruments: Arc<Instruments>,
-    /// What it was counted as active by, if it was.
-    active: Option<[KeyValue; 2]>,
-}
+/// A request that is counted.
+pub(crate) struct Metered(Arc<Instruments>);
 
 impl Metered {
+    fn add_active(&self, more: i64, facts: &Facts, config: &Config) {
+        if config.meters.settings.active_requests {
+            let attributes = attributes::of_start(facts, config);
+            contain(|| self.0.active_requests.add(more, &attributes));
+        }
+    }
+
+    /// The request is active no longer, whatever can be said of it beside.
+    pub(crate) fn leave(&self, facts: &Facts, config: &Config) {
+        self.add_active(-1, facts, config);
+    }
+
     /// Measures a request that is over.
     pub(crate) fn finish(self, summary: &Summary<'_>, config: &Config) {
         let settings = &config.meters.settings;
-        let instruments = &self.instruments;
+        let instruments = &self.0;
         let is_left_out = summary.is_stream && settings.streams == StreamDurations::Excluded;
         let attributes = List::of(summary, config);
         let attributes = attributes.as_slice();
@@ -201,7 +201,7 @@ impl Metered {
         let Some(operation) = gen_ai::Operation::of(summary) else {
             return;
         };
-        let instruments = &self.instruments;
+        let instruments = &self.0;
         let attributes = operation.attributes(summary);
         let all = attributes.as_slice();
         let duration = summary.duration.as_secs_f64();
@@ -212,14 +212,6 @@ impl Metered {
         }
         if let Some(per_token) = operation.time_per_output_token(summary) {
             instruments.gen_ai_per_token.record(per_token, all);
-        }
-    }
-}
-
-impl Drop for Metered {
-    fn drop(&mut self) {
-        if let Some(attributes) = &self.active {
-            contain(|| self.instruments.active_requests.add(-1, attributes));
         }
     }
 }

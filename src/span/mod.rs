@@ -64,9 +64,9 @@ pub(crate) struct RequestSpan {
     /// The type of the error that was the end.
     error_type_name: Option<&'static str>,
     /// The reader of an event stream in which something is looked for.
-    stream: Option<EventStream>,
+    stream: Option<Box<EventStream>>,
     /// The reader of a gRPC-Web body whose status is not known yet.
-    web_trailers: Option<WebTrailers>,
+    web_trailers: Option<Box<WebTrailers>>,
     end: Option<End>,
 }
 
@@ -152,13 +152,13 @@ impl RequestSpan {
         if self.slot.listens() && sse::is_event_stream(&parts.headers) {
             self.is_event_stream = true;
             if self.config.reads_streams() {
-                self.stream = Some(EventStream::new(self.config.stream_errors));
+                self.stream = Some(Box::new(EventStream::new(self.config.stream_errors)));
             }
         }
         // Whoever speaks gRPC and has said the status in the head has nothing to add.
         let is_sought = self.head.protocol != Protocol::Http && self.grpc_status.is_none();
         if is_sought && self.slot.listens() {
-            self.web_trailers = grpc_web::trailers_of(&parts.headers);
+            self.web_trailers = grpc_web::trailers_of(&parts.headers).map(Box::new);
         }
         Some(self)
     }

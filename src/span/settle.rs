@@ -27,6 +27,9 @@ impl RequestSpan {
             return;
         }
         let metered = self.metered.take();
+        if let Some(metered) = &metered {
+            metered.leave(&self.facts, &self.config);
+        }
         let moment = match end {
             End::Complete { .. } => self.whole_at,
             End::LengthMismatch { .. }
