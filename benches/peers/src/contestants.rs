@@ -17,6 +17,8 @@ use tower::{Layer, Service};
 use tower_api_span::ApiSpanLayer;
 use tower_http::trace::TraceLayer;
 use tower_http_opentelemetry::http::server::HttpServerTelemetryLayer;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::floor::floor;
@@ -97,8 +99,17 @@ impl Contestant {
         global::set_text_map_propagator(TraceContextPropagator::new());
         global::set_tracer_provider(provider.clone());
         if self.traces() {
+            // Without a filter each request over HTTP/2 also has some thirty spans of h2's own.
+            let theirs = [
+                "otel::tracing",
+                "tower_http",
+                "tower_http_opentelemetry",
+                "tower_otel",
+            ];
+            let theirs = Targets::new().with_targets(theirs.map(|name| (name, Level::TRACE)));
             let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("peers"));
-            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))
+            let subscriber = tracing_subscriber::registry().with(theirs).with(layer);
+            tracing::subscriber::set_global_default(subscriber)
                 .expect("a child has one contestant, which sets it once");
         }
     }
@@ -131,7 +142,7 @@ impl Contestant {
                 )
             }
             TowerOtel => {
-                let layer = tower_otel::trace::HttpLayer::server(tracing::Level::INFO);
+                let layer = tower_otel::trace::HttpLayer::server(Level::INFO);
                 used.with(layer.trace_body().layer(inner))
             }
             Contestant::TraceLayer => used.with(TraceLayer::new_for_http().layer(inner)),

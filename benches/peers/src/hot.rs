@@ -25,7 +25,7 @@ use crate::child::{Child, answer_lines};
 use crate::contestants::{self, Contestant, Use};
 use crate::machine::cpu_time;
 use crate::spans::Spans;
-use crate::table::{Panel, Table, best, median};
+use crate::table::{Panel, Table, best, median, median_ratio};
 
 const BODY: &[u8] = b"hello, world";
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -41,7 +41,7 @@ pub fn table() -> Panel {
         .iter_mut()
         .map(|(_, child)| child.ask("says"))
         .collect();
-    let times = times(&mut children);
+    let times = times(&mut children, REQUESTS);
     let fastest: Vec<_> = times.iter().map(|(times, _)| best(times)).collect();
     let (bare, ours) = (fastest[0], fastest[2]);
     let mut table = Table::new(&[
@@ -91,28 +91,35 @@ pub fn batch_table() -> Panel {
         "glibc: µs of the request's thread",
         "ratio to ours",
         "µs of CPU in all",
+        "ratio to ours",
         "mimalloc: µs of the request's thread",
         "ratio to ours",
         "µs of CPU in all",
-        "glibc / mimalloc",
+        "ratio to ours",
+        "glibc / mimalloc, thread",
+        "CPU in all",
     ]);
-    let mut panel = Panel::new("Time with the batch processor, glibc's over mimalloc's");
-    let mut of_both = Vec::new();
-    for mimalloc in [false, true] {
-        let mut children = children(&some, "batch", mimalloc);
-        of_both.push(times(&mut children));
-        end(children);
-    }
+    let mut panel = Panel::new("CPU time with the batch processor, glibc's over mimalloc's");
+    // All take turns, as what else the machine does slows all of a round.
+    let mut children = children(&some, "batch", false);
+    children.extend(self::children(&some, "batch", true));
+    let times = times(&mut children, 2 * REQUESTS);
+    end(children);
+    let (glibc, mimalloc) = times.split_at(some.len());
     for (at, contestant) in some.iter().enumerate() {
         let mut row = vec![contestant.name()];
-        for times in &of_both {
-            // The other thread is on the other core in some rounds, and waits in others.
-            let (thread, ours) = (median(&times[at].0), median(&times[1].0));
-            row.push(format!("{:.2}", thread / 1e3));
-            row.push(format!("{:.2}", thread / ours));
-            row.push(format!("{:.2}", median(&times[at].1) / 1e3));
+        for times in [glibc, mimalloc] {
+            let ((thread, cpus), ours) = (&times[at], &times[1]);
+            row.push(format!("{:.2}", median(thread) / 1e3));
+            row.push(format!("{:.2}", median_ratio(thread, &ours.0)));
+            row.push(format!("{:.2}", median(cpus) / 1e3));
+            row.push(format!("{:.2}", median_ratio(cpus, &ours.1)));
         }
-        let ratio = median(&of_both[0][at].0) / median(&of_both[1][at].0);
+        let ratio = median_ratio(&glibc[at].1, &mimalloc[at].1);
+        row.push(format!(
+            "{:.2}",
+            median_ratio(&glibc[at].0, &mimalloc[at].0)
+        ));
         row.push(format!("{ratio:.2}"));
         table.row(row);
         panel.bar(&contestant.name(), ratio);
@@ -127,15 +134,15 @@ fn children(of: &[Contestant], spans: &str, mimalloc: bool) -> Vec<(Contestant, 
 }
 
 /// Per contestant: nanoseconds of a request in each round, of its thread and of all CPUs.
-fn times(children: &mut [(Contestant, Child)]) -> Vec<(Vec<f64>, Vec<f64>)> {
+fn times(children: &mut [(Contestant, Child)], requests: u64) -> Vec<(Vec<f64>, Vec<f64>)> {
     let mut times = vec![(Vec::new(), Vec::new()); children.len()];
     for round in 0..=ROUNDS {
         for ((_, child), (thread, cpus)) in children.iter_mut().zip(&mut times) {
-            let took = child.numbers(&format!("time {REQUESTS}"));
+            let took = child.numbers(&format!("time {requests}"));
             // The first is for warming up.
             if round > 0 {
-                thread.push(took[0] / REQUESTS as f64);
-                cpus.push(took[1] / REQUESTS as f64);
+                thread.push(took[0] / requests as f64);
+                cpus.push(took[1] / requests as f64);
             }
         }
     }

@@ -27,7 +27,7 @@ use crate::client::{Client, Load, Protocol};
 use crate::contestants::{Contestant, Use};
 use crate::machine::cpu_time;
 use crate::spans::Spans;
-use crate::table::{Panel, Table, median, percentile};
+use crate::table::{Panel, Table, median, median_ratio, percentile, ratios};
 
 const SOME: [Contestant; 8] = [
     Contestant::Bare,
@@ -39,7 +39,7 @@ const SOME: [Contestant; 8] = [
     Contestant::AxumTracing,
     Contestant::TowerHttpOtel,
 ];
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 const FRAMES: usize = 200;
 const FRAME: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]}, and so on\n\n";
 
@@ -57,7 +57,7 @@ pub fn tables() -> Vec<Panel> {
         let frames = Load {
             protocol,
             path: "/frames",
-            requests: 1_500,
+            requests: 3_000,
         };
         panels.push(table(&client, "small answers", &whole));
         panels.push(table(&client, "streams of 200 frames", &frames));
@@ -71,19 +71,20 @@ fn table(client: &Client, answers: &str, load: &Load) -> Panel {
         .map(|one| {
             let mut child = Child::start(&["serve", &one.key()], false);
             let port = child.numbers("port")[0] as u16;
-            (child, port, Vec::new(), Vec::new())
+            (child, port, Figures::default())
         })
         .collect();
     for round in 0..=ROUNDS {
-        for (child, port, cpu, late) in &mut servers {
+        for (child, port, figures) in &mut servers {
             let before = child.numbers("cpu")[0];
             let latencies = client.send(*port, load);
             assert_eq!(latencies.len(), load.requests, "an answer for each request");
             let used = child.numbers("cpu")[0] - before;
             // The first is for warming up.
             if round > 0 {
-                cpu.push(used / load.requests as f64);
-                late.push(percentile(&latencies, 0.99));
+                figures.cpu.push(used / load.requests as f64);
+                figures.p50.push(percentile(&latencies, 0.5));
+                figures.p99.push(percentile(&latencies, 0.99));
             }
         }
     }
@@ -92,27 +93,32 @@ fn table(client: &Client, answers: &str, load: &Load) -> Panel {
         &what,
         "CPU µs per request",
         "ratio to bare",
-        "rounds' least and most",
+        "quartiles of the rounds",
+        "p50 µs",
+        "ratio to bare",
         "p99 µs",
         "ratio to bare",
     ]);
     let mut panel = Panel::new(&format!("Server's CPU time, {what}: ratio to the bare one"));
-    let bare = (median(&servers[0].2), median(&servers[0].3));
-    for (one, (child, _, cpu, late)) in SOME.iter().zip(&mut servers) {
-        let (used, p99) = (median(cpu), median(late));
+    let bare = servers[0].2.clone();
+    for (one, (child, _, figures)) in SOME.iter().zip(&mut servers) {
+        let Figures { cpu, p50, p99 } = figures;
+        let ratios = ratios(cpu, &bare.cpu);
         table.row(vec![
             one.name(),
-            format!("{:.2}", used / 1e3),
-            format!("{:.2}", used / bare.0),
+            format!("{:.2}", median(cpu) / 1e3),
+            format!("{:.2}", median(&ratios)),
             format!(
                 "{:.2}–{:.2}",
-                percentile(cpu, 0.0) / bare.0,
-                percentile(cpu, 1.0) / bare.0
+                percentile(&ratios, 0.25),
+                percentile(&ratios, 0.75)
             ),
-            format!("{p99:.0}"),
-            format!("{:.2}", p99 / bare.1),
+            format!("{:.0}", median(p50)),
+            format!("{:.2}", median_ratio(p50, &bare.p50)),
+            format!("{:.0}", median(p99)),
+            format!("{:.2}", median_ratio(p99, &bare.p99)),
         ]);
-        panel.bar(&one.name(), used / bare.0);
+        panel.bar(&one.name(), median(&ratios));
         let (_, ended) = child.sent_and_ended();
         let sent = (load.requests * (ROUNDS + 1)) as u64;
         let expected = if *one == Contestant::Bare { 0 } else { sent };
@@ -120,6 +126,14 @@ fn table(client: &Client, answers: &str, load: &Load) -> Panel {
     }
     println!("{table}");
     panel
+}
+
+/// A round each: nanoseconds of the server's CPU time per request, microseconds at the client.
+#[derive(Clone, Default)]
+struct Figures {
+    cpu: Vec<f64>,
+    p50: Vec<f64>,
+    p99: Vec<f64>,
 }
 
 /// What a child does: the server has a thread, and its parent's questions another.

@@ -61,6 +61,15 @@ pub fn median(of: &[f64]) -> f64 {
     percentile(of, 0.5)
 }
 
+/// Of what took turns: the median of each round's ratio, which a slow round does not touch.
+pub fn median_ratio(of: &[f64], to: &[f64]) -> f64 {
+    median(&ratios(of, to))
+}
+
+pub fn ratios(of: &[f64], to: &[f64]) -> Vec<f64> {
+    of.iter().zip(to).map(|(of, to)| of / to).collect()
+}
+
 pub fn percentile(of: &[f64], part: f64) -> f64 {
     let mut of = of.to_vec();
     of.sort_by(f64::total_cmp);
