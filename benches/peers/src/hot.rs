@@ -177,12 +177,14 @@ fn each(count: f64) -> String {
 
 /// What a child does.
 pub fn child(contestant: Contestant, batch: bool) {
-    let spans = Spans::default();
-    let provider = if batch {
-        spans.batched()
+    let (spans, provider);
+    if batch {
+        spans = Spans::pinned();
+        provider = spans.batched();
     } else {
-        spans.counted()
-    };
+        spans = Spans::default();
+        provider = spans.counted();
+    }
     let mut send = contestant.give_to(&provider, Loop);
     let mut sent = 0;
     answer_lines(|line| {

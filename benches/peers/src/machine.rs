@@ -56,3 +56,17 @@ pub fn cpu_time() -> u64 {
     assert_eq!(failed, 0, "every process has this clock");
     u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).expect("CPU time is not negative")
 }
+
+/// Keeps the calling thread on one of the CPUs: a scheduler may well leave two busy threads on the
+/// same one for a while, and then they are never at work at the same time.
+pub fn stay_on_cpu(number: usize) {
+    // SAFETY: all zeros is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: it writes into the set, if the number is not too large for it.
+    unsafe { libc::CPU_SET(number, &mut set) };
+    // SAFETY: the size is that of what the pointer is of; 0 is the calling thread.
+    let failed = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
+    if failed != 0 {
+        eprintln!("NOT PINNED: there is no CPU {number} for a thread, figures will vary more");
+    }
+}

@@ -11,6 +11,8 @@ use opentelemetry_sdk::trace::{
     SpanProcessor,
 };
 
+use crate::machine;
+
 /// A processor, or the exporter behind the batch processor, that counts.
 #[derive(Clone, Debug, Default)]
 pub struct Spans(Arc<Kept>);
@@ -18,11 +20,23 @@ pub struct Spans(Arc<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     ended: AtomicU64,
+    /// Whether the exporter's thread keeps away from the first CPU.
+    pinned: bool,
     keeping: AtomicBool,
     last: Mutex<Option<SpanData>>,
 }
 
 impl Spans {
+    /// The calling thread stays on the first CPU, and the batch processor's will on the second.
+    pub fn pinned() -> Self {
+        machine::stay_on_cpu(0);
+        let pinned = true;
+        Self(Arc::new(Kept {
+            pinned,
+            ..Kept::default()
+        }))
+    }
+
     /// A provider whose spans are counted here, as they end.
     pub fn counted(&self) -> SdkTracerProvider {
         SdkTracerProvider::builder()
@@ -81,7 +95,9 @@ impl SpanProcessor for Spans {
 
 impl SpanExporter for Spans {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        self.0.ended.fetch_add(batch.len() as u64, Relaxed);
+        if self.0.ended.fetch_add(batch.len() as u64, Relaxed) == 0 && self.0.pinned {
+            machine::stay_on_cpu(1);
+        }
         Ok(())
     }
 }
