@@ -1,17 +1,19 @@
 //! Who sends requests to the servers, and says how long each took.
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{Request, header};
+use http::{Request, Response, header};
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::runtime;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::hot::TRACEPARENT;
 
@@ -28,20 +30,19 @@ impl Protocol {
             Self::Http2 => "HTTP/2",
         }
     }
-
-    /// Connections, and how many requests are under way on each.
-    fn width(self) -> (usize, usize) {
-        match self {
-            Self::Http1 => (4, 1),
-            Self::Http2 => (2, 4),
-        }
-    }
 }
 
+pub const CONNECTIONS: usize = 8;
+
+/// A steady rate that leaves the server time to wait. One that is always busy hears of many requests
+/// at once: the slower it is, the more, and the less each of them costs.
+#[derive(Clone, Copy)]
 pub struct Load {
     pub protocol: Protocol,
     pub path: &'static str,
     pub requests: usize,
+    /// Requests per second and connection.
+    pub rate: usize,
 }
 
 pub enum Client {
@@ -75,13 +76,13 @@ impl Client {
 }
 
 fn h2load(port: u16, load: &Load) -> Vec<f64> {
-    let (connections, each) = load.protocol.width();
     let log = env::temp_dir().join(format!("peers-{}.log", process::id()));
     // It appends.
     let _ = fs::remove_file(&log);
     let mut command = Command::new("h2load");
     command.args(["-n", &load.requests.to_string()]);
-    command.args(["-c", &connections.to_string(), "-m", &each.to_string()]);
+    command.args(["-c", &CONNECTIONS.to_string(), "-m", "1"]);
+    command.arg(format!("--rps={}", load.rate));
     command.args(["-H", &format!("traceparent: {TRACEPARENT}")]);
     command.arg(format!("--log-file={}", log.display()));
     if let Protocol::Http1 = load.protocol {
@@ -106,56 +107,53 @@ fn h2load(port: u16, load: &Load) -> Vec<f64> {
 }
 
 fn own(port: u16, load: &Load) -> Vec<f64> {
-    let (connections, each) = load.protocol.width();
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime starts").block_on(async {
-        let mut under_way = Vec::new();
-        let lanes = connections * each;
-        for connection in 0..connections {
-            let stream = TcpStream::connect(("127.0.0.1", port)).await;
-            let stream = TokioIo::new(stream.expect("the server listens"));
-            // Each lane sends its part, one request after the other.
-            let part = |lane: usize| (load.requests + lane) / lanes;
-            match load.protocol {
-                Protocol::Http1 => {
-                    let (mut send, driver) = http1::handshake(stream).await.expect("it speaks");
-                    tokio::spawn(driver);
-                    under_way.push(tokio::spawn(lane(part(connection), port, load.path, {
-                        move |request| send.send_request(request)
-                    })));
-                }
-                Protocol::Http2 => {
-                    let shaken = http2::handshake(TokioExecutor::new(), stream).await;
-                    let (send, driver) = shaken.expect("it speaks");
-                    tokio::spawn(driver);
-                    for stream in 0..each {
-                        let mut send = send.clone();
-                        let part = part(connection * each + stream);
-                        under_way.push(tokio::spawn(lane(part, port, load.path, {
-                            move |request| send.send_request(request)
-                        })));
-                    }
-                }
-            }
-        }
-        let took = join_all(under_way).await.into_iter();
-        took.flat_map(|lane| lane.expect("no lane panics"))
+        let connections = (0..CONNECTIONS).map(|connection| {
+            let load = Load {
+                requests: (load.requests + connection) / CONNECTIONS,
+                ..*load
+            };
+            tokio::spawn(connection_of(port, load))
+        });
+        let took = join_all(connections).await.into_iter();
+        took.flat_map(|took| took.expect("no connection panics"))
             .collect()
     })
 }
 
-async fn lane<F>(
-    requests: usize,
+async fn connection_of(port: u16, load: Load) -> Vec<f64> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await;
+    let stream = TokioIo::new(stream.expect("the server listens"));
+    match load.protocol {
+        Protocol::Http1 => {
+            let (mut to, driver) = http1::handshake(stream).await.expect("it speaks");
+            tokio::spawn(driver);
+            one_by_one(port, load, move |request| to.send_request(request)).await
+        }
+        Protocol::Http2 => {
+            let shaken = http2::handshake(TokioExecutor::new(), stream).await;
+            let (mut to, driver) = shaken.expect("it speaks");
+            tokio::spawn(driver);
+            one_by_one(port, load, move |request| to.send_request(request)).await
+        }
+    }
+}
+
+async fn one_by_one<F>(
     port: u16,
-    path: &'static str,
+    load: Load,
     mut send: impl FnMut(Request<Empty<Bytes>>) -> F,
 ) -> Vec<f64>
 where
-    F: Future<Output = hyper::Result<http::Response<hyper::body::Incoming>>>,
+    F: Future<Output = hyper::Result<Response<Incoming>>>,
 {
-    let mut took = Vec::with_capacity(requests);
-    for _ in 0..requests {
-        let request = Request::get(format!("http://127.0.0.1:{port}{path}"))
+    let mut ticks = interval(Duration::from_secs(1) / load.rate as u32);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut took = Vec::with_capacity(load.requests);
+    for _ in 0..load.requests {
+        ticks.tick().await;
+        let request = Request::get(format!("http://127.0.0.1:{port}{}", load.path))
             .header(header::HOST, format!("127.0.0.1:{port}"))
             .header(header::USER_AGENT, "peers")
             .header("traceparent", TRACEPARENT)
@@ -164,11 +162,8 @@ where
         let start = Instant::now();
         let response = send(request).await.expect("the server answers");
         assert_eq!(response.status(), 200);
-        response
-            .into_body()
-            .collect()
-            .await
-            .expect("the body arrives");
+        let body = response.into_body().collect().await;
+        body.expect("the body arrives");
         took.push(start.elapsed().as_secs_f64() * 1e6);
     }
     took

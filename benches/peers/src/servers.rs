@@ -23,9 +23,9 @@ use tokio::runtime;
 use tower::Service;
 
 use crate::child::{Child, answer_lines};
-use crate::client::{Client, Load, Protocol};
+use crate::client::{CONNECTIONS, Client, Load, Protocol};
 use crate::contestants::{Contestant, Use};
-use crate::machine::cpu_time;
+use crate::machine::{cpu_time, stay_on_cpu};
 use crate::spans::Spans;
 use crate::table::{Panel, Table, median, median_ratio, percentile, ratios};
 
@@ -39,25 +39,32 @@ const SOME: [Contestant; 8] = [
     Contestant::AxumTracing,
     Contestant::TowerHttpOtel,
 ];
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 6;
 const FRAMES: usize = 200;
 const FRAME: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]}, and so on\n\n";
 
 /// A table for each protocol and each kind of answer.
 pub fn tables() -> Vec<Panel> {
+    // The client, which inherits this, and the server keep out of each other's way.
+    stay_on_cpu(1);
     let client = Client::found();
-    println!("The client is {}.\n", client.name());
+    println!(
+        "The client is {}; {CONNECTIONS} connections, each with a steady rate of requests.\n",
+        client.name()
+    );
     let mut panels = Vec::new();
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let whole = Load {
             protocol,
             path: "/whole",
-            requests: 15_000,
+            requests: 6_000,
+            rate: 1_000,
         };
         let frames = Load {
-            protocol,
             path: "/frames",
-            requests: 3_000,
+            requests: 1_200,
+            rate: 200,
+            ..whole
         };
         panels.push(table(&client, "small answers", &whole));
         panels.push(table(&client, "streams of 200 frames", &frames));
@@ -138,6 +145,7 @@ struct Figures {
 
 /// What a child does: the server has a thread, and its parent's questions another.
 pub fn child(contestant: Contestant) {
+    stay_on_cpu(0);
     let spans = Spans::default();
     let provider = spans.batched();
     let (port, bound) = mpsc::channel();
