@@ -25,7 +25,7 @@ use crate::child::{Child, answer_lines};
 use crate::contestants::{self, Contestant, Use};
 use crate::machine::cpu_time;
 use crate::spans::Spans;
-use crate::table::{Panel, Table, best, median, median_ratio};
+use crate::table::{Panel, Table, best, median, median_ratio, percentile, ratios};
 
 const BODY: &[u8] = b"hello, world";
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -42,15 +42,14 @@ pub fn table() -> Panel {
         .map(|(_, child)| child.ask("says"))
         .collect();
     let times = times(&mut children, REQUESTS);
-    let fastest: Vec<_> = times.iter().map(|(times, _)| best(times)).collect();
-    let (bare, ours) = (fastest[0], fastest[2]);
+    let (bare, ours) = (&times[0].0, &times[2].0);
     let mut table = Table::new(&[
         "layer",
         "allocations + reallocations",
         "time, ratio to ours",
+        "quartiles of the rounds",
         "ratio to bare",
-        "µs",
-        "median / best",
+        "best µs",
         "attributes (of the conventions)",
         "events",
         "kind",
@@ -61,17 +60,23 @@ pub fn table() -> Panel {
     let mut panel = Panel::new("Time of a request in a loop, ratio to tower-api-span");
     for (at, (contestant, child)) in children.iter_mut().enumerate() {
         let counted = child.numbers(&format!("allocations {COUNTED}"));
+        let (times, _) = &times[at];
+        let to_ours = ratios(times, ours);
         let mut row = vec![
             contestant.name(),
             format!("{} + {}", each(counted[0]), each(counted[1])),
-            format!("{:.2}", fastest[at] / ours),
-            format!("{:.1}", fastest[at] / bare),
-            format!("{:.2}", fastest[at] / 1e3),
-            format!("{:.2}", median(&times[at].0) / fastest[at]),
+            format!("{:.2}", median(&to_ours)),
+            format!(
+                "{:.2}–{:.2}",
+                percentile(&to_ours, 0.25),
+                percentile(&to_ours, 0.75)
+            ),
+            format!("{:.1}", median_ratio(times, bare)),
+            format!("{:.2}", best(times) / 1e3),
         ];
         row.extend(says[at].split('\t').map(str::to_owned));
         table.row(row);
-        panel.bar(&contestant.name(), fastest[at] / ours);
+        panel.bar(&contestant.name(), median(&to_ours));
     }
     end(children);
     println!("{table}");
