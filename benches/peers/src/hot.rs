@@ -1,0 +1,416 @@
+//! Requests in a loop, without a server: a child has one contestant, and does as it is told, line by
+//! line; the parent lets the children take turns.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt::Debug;
+use std::future::{Ready, ready};
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context as TaskContext, Poll};
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
+use http_body::Body;
+use http_body_util::{BodyExt, Empty, Full};
+use opentelemetry::trace::{SpanId, SpanKind};
+use opentelemetry_sdk::trace::SpanData;
+use tower::Service;
+
+use crate::allocator;
+use crate::child::{Child, answer_lines};
+use crate::contestants::{self, Contestant, Use};
+use crate::machine::cpu_time;
+use crate::spans::Spans;
+use crate::table::{Panel, Table, best, median, median_ratio, percentile, ratios};
+
+const BODY: &[u8] = b"hello, world";
+pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const ROUNDS: usize = 21;
+const REQUESTS: u64 = 10_000;
+/// Enough that what is not in each of them, such as new random seeds, shows as what it is.
+const COUNTED: u64 = 1_000;
+
+/// The table of all contestants, with a processor that counts.
+pub fn table() -> Panel {
+    let mut children = children(&contestants::ALL, "count", false);
+    let says: Vec<_> = children
+        .iter_mut()
+        .map(|(_, child)| child.ask("says"))
+        .collect();
+    let times = times(&mut children, REQUESTS);
+    let (bare, ours) = (&times[0].0, &times[2].0);
+    let mut table = Table::new(&[
+        "layer",
+        "allocations + reallocations",
+        "time, ratio to ours",
+        "quartiles of the rounds",
+        "ratio to bare",
+        "best µs",
+        "attributes (of the conventions)",
+        "events",
+        "kind",
+        "parent",
+        "ends with",
+        "end time told",
+    ]);
+    let mut panel = Panel::new("Time of a request in a loop, ratio to tower-api-span");
+    for (at, (contestant, child)) in children.iter_mut().enumerate() {
+        let counted = child.numbers(&format!("allocations {COUNTED}"));
+        let (times, _) = &times[at];
+        let to_ours = ratios(times, ours);
+        let mut row = vec![
+            contestant.name(),
+            format!("{} + {}", each(counted[0]), each(counted[1])),
+            format!("{:.2}", median(&to_ours)),
+            format!(
+                "{:.2}–{:.2}",
+                percentile(&to_ours, 0.25),
+                percentile(&to_ours, 0.75)
+            ),
+            format!("{:.1}", median_ratio(times, bare)),
+            format!("{:.2}", best(times) / 1e3),
+        ];
+        row.extend(says[at].split('\t').map(str::to_owned));
+        table.row(row);
+        panel.bar(&contestant.name(), median(&to_ours));
+    }
+    end(children);
+    println!("{table}");
+    panel
+}
+
+/// The table of some, with the batch processor, whose thread frees what the request's allocated.
+pub fn batch_table() -> Panel {
+    let some = [
+        Contestant::Floor,
+        Contestant::Ours,
+        Contestant::InstrumentationTower,
+        Contestant::TraceLayer,
+    ];
+    let mut table = Table::new(&[
+        "layer, with the batch processor",
+        "glibc: µs of the request's thread",
+        "ratio to ours",
+        "µs of CPU in all",
+        "ratio to ours",
+        "mimalloc: µs of the request's thread",
+        "ratio to ours",
+        "µs of CPU in all",
+        "ratio to ours",
+        "glibc / mimalloc, thread",
+        "CPU in all",
+    ]);
+    let mut panel = Panel::new("CPU time with the batch processor, glibc's over mimalloc's");
+    // All take turns, as what else the machine does slows all of a round.
+    let mut children = children(&some, "batch", false);
+    children.extend(self::children(&some, "batch", true));
+    let times = times(&mut children, 2 * REQUESTS);
+    end(children);
+    let (glibc, mimalloc) = times.split_at(some.len());
+    for (at, contestant) in some.iter().enumerate() {
+        let mut row = vec![contestant.name()];
+        for times in [glibc, mimalloc] {
+            let ((thread, cpus), ours) = (&times[at], &times[1]);
+            row.push(format!("{:.2}", median(thread) / 1e3));
+            row.push(format!("{:.2}", median_ratio(thread, &ours.0)));
+            row.push(format!("{:.2}", median(cpus) / 1e3));
+            row.push(format!("{:.2}", median_ratio(cpus, &ours.1)));
+        }
+        let ratio = median_ratio(&glibc[at].1, &mimalloc[at].1);
+        row.push(format!(
+            "{:.2}",
+            median_ratio(&glibc[at].0, &mimalloc[at].0)
+        ));
+        row.push(format!("{ratio:.2}"));
+        table.row(row);
+        panel.bar(&contestant.name(), ratio);
+    }
+    println!("{table}");
+    panel
+}
+
+fn children(of: &[Contestant], spans: &str, mimalloc: bool) -> Vec<(Contestant, Child)> {
+    let start = |one: &Contestant| (*one, Child::start(&["loop", &one.key(), spans], mimalloc));
+    of.iter().map(start).collect()
+}
+
+/// Per contestant: nanoseconds of a request in each round, of its thread and of all CPUs.
+fn times(children: &mut [(Contestant, Child)], requests: u64) -> Vec<(Vec<f64>, Vec<f64>)> {
+    let mut times = vec![(Vec::new(), Vec::new()); children.len()];
+    for round in 0..=ROUNDS {
+        for ((_, child), (thread, cpus)) in children.iter_mut().zip(&mut times) {
+            let took = child.numbers(&format!("time {requests}"));
+            // The first is for warming up.
+            if round > 0 {
+                thread.push(took[0] / requests as f64);
+                cpus.push(took[1] / requests as f64);
+            }
+        }
+    }
+    times
+}
+
+fn end(children: Vec<(Contestant, Child)>) {
+    for (contestant, mut child) in children {
+        let (sent, ended) = child.sent_and_ended();
+        let expected = if contestant == Contestant::Bare {
+            0
+        } else {
+            sent
+        };
+        assert_eq!(
+            ended,
+            expected,
+            "{}: a span for each request",
+            contestant.name()
+        );
+    }
+}
+
+fn each(count: f64) -> String {
+    let each = count / COUNTED as f64;
+    if each.fract() < 0.02 {
+        format!("{each:.0}")
+    } else {
+        format!("{each:.1}")
+    }
+}
+
+/// What a child does.
+pub fn child(contestant: Contestant, batch: bool) {
+    let (spans, provider);
+    if batch {
+        spans = Spans::pinned();
+        provider = spans.batched();
+    } else {
+        spans = Spans::default();
+        provider = spans.counted();
+    }
+    let mut send = contestant.give_to(&provider, Loop);
+    let mut sent = 0;
+    answer_lines(|line| {
+        let (what, requests) = line.split_once(' ').unwrap_or((line, "0"));
+        let count = requests.parse().expect("the parent says how many");
+        sent += count;
+        match what {
+            "says" => {
+                sent += 1;
+                says(&mut send, &spans)
+            }
+            "allocations" => {
+                let requests = requests_of(count);
+                let (new, grown) = allocator::counted(|| send.all(requests));
+                format!("{new} {grown}")
+            }
+            "time" => {
+                let requests = requests_of(count);
+                let (start, cpu) = (Instant::now(), cpu_time());
+                send.all(requests);
+                let took = start.elapsed().as_nanos();
+                provider
+                    .force_flush()
+                    .expect("nothing fails in the processor");
+                format!("{took} {}", cpu_time() - cpu)
+            }
+            "end" => {
+                provider.shutdown().expect("nothing fails in the processor");
+                format!("{sent} {}", spans.ended())
+            }
+            _ => unreachable!("the parent says nothing else"),
+        }
+    });
+}
+
+/// What a process under callgrind does, which counts within [`measured`] only.
+pub fn once(contestant: Contestant, count: u64) {
+    let spans = Spans::default();
+    let provider = spans.counted();
+    let mut send = contestant.give_to(&provider, Loop);
+    measured(&mut send, requests_of(count));
+    let expected = if contestant == Contestant::Bare {
+        0
+    } else {
+        count
+    };
+    assert_eq!(spans.ended(), expected, "a span for each request");
+}
+
+pub const MEASURED: &str = "peers_measured";
+
+#[unsafe(export_name = "peers_measured")]
+#[inline(never)]
+fn measured(send: &mut Sender, requests: Vec<Request<Empty<Bytes>>>) {
+    send.all(requests);
+}
+
+/// What the span says, in the columns of the table.
+fn says(send: &mut Sender, spans: &Spans) -> String {
+    let before = spans.ended();
+    let (mut ends, mut body_at) = ("", SystemTime::UNIX_EPOCH);
+    let span = spans.seen(|| {
+        (send.slowly)(&mut |at| {
+            if ends.is_empty() && spans.ended() > before {
+                ends = at;
+            }
+            if at == "the head" {
+                sleep(Duration::from_millis(20));
+                body_at = SystemTime::now();
+            }
+        });
+    });
+    let Some(span) = span else {
+        return ["–"; 6].join("\t");
+    };
+    let told = if span.end_time < body_at {
+        "of the head"
+    } else {
+        "of the body"
+    };
+    let parent = if span.parent_span_id == SpanId::INVALID {
+        "no"
+    } else {
+        "yes"
+    };
+    let kind = match span.span_kind {
+        SpanKind::Server => "server",
+        _ => "internal",
+    };
+    let (attributes, conventional) = (span.attributes.len(), conventional(&span));
+    let attributes = format!("{attributes} ({conventional})");
+    let events = span.events.len().to_string();
+    [&attributes, &events, kind, parent, ends, told].join("\t")
+}
+
+/// How many attributes are of the conventions for HTTP servers, and not empty.
+fn conventional(span: &SpanData) -> usize {
+    let of_http = [
+        "http.",
+        "url.",
+        "network.",
+        "server.",
+        "client.",
+        "user_agent.",
+        "error.",
+    ];
+    let attributes = span.attributes.iter();
+    attributes
+        .filter(|attribute| {
+            let key = attribute.key.as_str();
+            of_http.iter().any(|start| key.starts_with(start))
+                && !attribute.value.as_str().is_empty()
+        })
+        .count()
+}
+
+struct Loop;
+
+/// Sends requests through a contestant: as fast as it can, or one, saying where it is.
+struct Sender {
+    fast: Box<dyn FnMut(Request<Empty<Bytes>>)>,
+    slowly: Slowly,
+}
+
+type Slowly = Box<dyn FnMut(&mut dyn FnMut(&'static str))>;
+
+impl Sender {
+    fn all(&mut self, requests: Vec<Request<Empty<Bytes>>>) {
+        requests.into_iter().for_each(&mut self.fast);
+    }
+}
+
+#[derive(Clone)]
+struct Hello;
+
+impl Service<Request<Empty<Bytes>>> for Hello {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Empty<Bytes>>) -> Self::Future {
+        drop(request);
+        ready(Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
+    }
+}
+
+impl Use<Empty<Bytes>> for Loop {
+    type Body = Full<Bytes>;
+    type Inner = Hello;
+    type Out = Sender;
+
+    fn inner(&self) -> Hello {
+        Hello
+    }
+
+    fn with<S, B>(self, service: S) -> Sender
+    where
+        S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>> + Debug,
+    {
+        let (mut fast, mut slow) = (service.clone(), service);
+        Sender {
+            fast: Box::new(move |request| {
+                let served = async {
+                    let response = fast.call(request).await.expect("it cannot fail");
+                    let mut body = pin!(response.into_body());
+                    let mut bytes = 0;
+                    while let Some(frame) = body.frame().await {
+                        let frame = frame.expect("the body does not fail");
+                        bytes += frame.data_ref().map_or(0, Bytes::len);
+                        if body.is_end_stream() {
+                            break;
+                        }
+                    }
+                    bytes
+                };
+                let bytes = served.now_or_never().expect("nothing waits");
+                assert_eq!(black_box(bytes), BODY.len());
+            }),
+            slowly: Box::new(move |at| {
+                let served = async {
+                    let response = slow.call(request()).await.expect("it cannot fail");
+                    at("the head");
+                    let mut body = Box::pin(response.into_body());
+                    body.frame()
+                        .await
+                        .expect("there is a frame")
+                        .expect("it does not fail");
+                    at("the last frame");
+                    drop(body);
+                    at("the body's drop");
+                };
+                served.now_or_never().expect("nothing waits");
+            }),
+        }
+    }
+}
+
+fn requests_of(count: u64) -> Vec<Request<Empty<Bytes>>> {
+    (0..count).map(|_| request()).collect()
+}
+
+fn request() -> Request<Empty<Bytes>> {
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() = Uri::from_static("/v1/chat/completions");
+    *request.headers_mut() = HeaderMap::from_iter([
+        (header::HOST, HeaderValue::from_static("example.com:8080")),
+        (header::USER_AGENT, HeaderValue::from_static("curl/8.14.1")),
+        (
+            HeaderName::from_static("traceparent"),
+            HeaderValue::from_static(TRACEPARENT),
+        ),
+    ]);
+    request
+}

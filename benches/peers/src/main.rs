@@ -1,0 +1,76 @@
+//! What a request costs with this crate's layer and with others', side by side. See the README.
+
+mod allocator;
+mod callgrind;
+mod child;
+mod client;
+mod contestants;
+mod floor;
+mod hot;
+mod machine;
+mod servers;
+mod spans;
+mod svg;
+mod table;
+
+use std::{env, fs};
+
+use contestants::Contestant;
+
+#[global_allocator]
+static ALLOCATOR: allocator::Switch = allocator::Switch;
+
+const USAGE: &str = "\
+usage: peers [--loop] [--batch] [--callgrind] [--servers] [--all] [--svg PATH]
+  without any of the first four: --loop --batch";
+
+fn main() {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["--child", "loop", key, spans] => hot::child(Contestant::of(key), spans == "batch"),
+        ["--child", "once", key, count] => {
+            let count = count.parse().expect("the parent says how many");
+            hot::once(Contestant::of(key), count);
+        }
+        ["--child", "serve", key] => servers::child(Contestant::of(key)),
+        _ => compare(&words),
+    }
+}
+
+fn compare(words: &[&str]) {
+    let modes = ["--loop", "--batch", "--callgrind", "--servers"];
+    let (mut asked, mut path) = (Vec::new(), None);
+    let mut words = words.iter();
+    while let Some(&word) = words.next() {
+        match word {
+            "--svg" => path = words.next(),
+            "--all" => asked.extend(modes),
+            _ if modes.contains(&word) => asked.push(word),
+            _ => {
+                eprintln!("{USAGE}");
+                std::process::exit(2);
+            }
+        }
+    }
+    if asked.is_empty() {
+        asked.extend(["--loop", "--batch"]);
+    }
+    let caption = machine::caption();
+    println!("{}.\n", caption.join(".  \n"));
+    let mut panels = Vec::new();
+    for mode in modes {
+        if !asked.contains(&mode) {
+            continue;
+        }
+        match mode {
+            "--loop" => panels.push(hot::table()),
+            "--batch" => panels.push(hot::batch_table()),
+            "--callgrind" => panels.extend(callgrind::table()),
+            _ => panels.extend(servers::tables()),
+        }
+    }
+    if let Some(path) = path {
+        fs::write(path, svg::chart(&panels, &caption)).expect("the chart's path can be written to");
+    }
+}
