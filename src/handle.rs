@@ -79,7 +79,8 @@ impl SpanHandle {
         extensions.get().cloned().unwrap_or_default()
     }
 
-    /// Whether anything that is told here will be seen: the span is open and records.
+    /// Whether what is told here will be seen on a span: it is open and records. Routes, verdicts and
+    /// what language models need are heard by metrics and logs as well, where there are any.
     ///
     /// ```
     /// assert!(!tower_api_span::SpanHandle::default().is_recording());

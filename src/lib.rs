@@ -75,6 +75,7 @@
 //! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate | |
 //! | `api.abort.reason` | string | aborted | this crate | |
 //! | `api.dropped_attributes`, `api.dropped_events` | int | the handler told more than is kept | this crate | |
+//! | `api.stream` | boolean: true | streams, if [marked](ApiSpanLayer::stream_durations) (feature `metrics`) | this crate | |
 //! | `api.time_to_head` | double, seconds | there was a head | this crate | |
 //! | `api.time_to_first_byte` | double, seconds | there was a non-empty data frame | this crate | |
 //! | `gen_ai.request.id` | string | [`request_id_header`](ApiSpanLayer::request_id_header), if sent | this crate | |
@@ -113,7 +114,7 @@
 //! * **Why, in one field.** `api.abort.reason`, of few values, for all that did not depart, errors or
 //!   not; `error.type` for the errors: `500`, `UNAVAILABLE`, `client_disconnect`, `panic` ….
 //! * **Questions**, in the words of `TraceQL`: errors without clients that left,
-//!   `{ kind = server && status = error && span.api.abort.reason != "client_disconnect" }`; streams that
+//!   `{ kind = server && status = error && span.api.abort.reason != "client_disconnect" && span.api.abort.reason != "generator_exit" }`; streams that
 //!   broke, `{ span.http.response.status_code = 200 && span.api.outcome = "ABORTED" }`; slow heads,
 //!   `{ span.api.time_to_head > 1 }`; who is turned away, `{ span.api.abort.reason = "client_error" }`.
 //! * **Addresses of clients** are personal data in many places: `client.address` and
@@ -144,11 +145,12 @@
 //! * **C**: `gen_ai.operation.name`, `gen_ai.provider.name` (`_OTHER` if not told), `error.type`; of a
 //!   response below 400 `gen_ai.request.model` and `gen_ai.response.model`, if told.
 //!
-//! Buckets of durations are the conventions'. A client can't make series: methods that nobody knows are
-//! `_OTHER`, and so are schemes other than http, https, ws, wss and [the setting's](ApiSpanLayer::scheme);
-//! a gRPC method is told if it is [known](ApiSpanLayer::known_rpc_methods) or, without a list, if the
-//! server has answered with a status that is not `UNIMPLEMENTED`; there is no `server.address`. Routes
-//! and models are as few as the application makes them.
+//! Buckets of durations are the conventions'. A client makes no more series than its method, scheme and
+//! version make: methods that nobody knows are `_OTHER`; a scheme that is neither the
+//! [setting's](ApiSpanLayer::scheme) nor a [trusted proxy's](ApiSpanLayer::trusted_proxies) is `https` or
+//! else `http`; a gRPC method is told if it is [known](ApiSpanLayer::known_rpc_methods) or, without a
+//! list, if the server has answered with OK or a message, and is else `_OTHER`; there is no
+//! `server.address`. Routes and models are as few as the application makes them.
 //!
 //! Long streams need not spoil latency objectives: look at the time to the head or the first byte, or
 //! have streams [marked or left out](ApiSpanLayer::stream_durations). Whether a client's leaving is an
@@ -156,12 +158,12 @@
 //!
 //! # Log events
 //!
-//! With feature `logs` and a [`logger_provider`](ApiSpanLayer::logger_provider), with the span's context,
-//! where there are spans:
+//! With feature `logs` and a [`logger_provider`](ApiSpanLayer::logger_provider), with the span's context or,
+//! without a span, with that of the caller, if there is one:
 //!
 //! | event | severity | when | attributes |
 //! |---|---|---|---|
-//! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body, a panic, a mismatch of lengths, or the handler's verdict, if it is an error | `exception.type` (the error's Rust type, else the reason), `exception.message` |
+//! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body, a panic, a mismatch of lengths, a gRPC caller that left after its deadline, or the handler's verdict, if it is an error | `exception.type` (the error's Rust type, else the reason), `exception.message` |
 //! | the same | DEBUG | the client has left | the same |
 //! | `api.ARRIVED` …, as on the span | INFO | [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | as on the span |
 //!

@@ -44,6 +44,8 @@ pub(crate) struct Told {
     pub(crate) attributes: Vec<KeyValue>,
     pub(crate) events: Vec<Event>,
     pub(crate) links: Vec<(SpanContext, Vec<KeyValue>)>,
+    /// The outcome is decided: what makes the request's life is told.
+    pub(crate) is_late: bool,
     /// How many attributes and events did not fit.
     pub(crate) dropped: Dropped,
     /// When the last thing was recorded: the span does not end before.
@@ -218,7 +220,7 @@ impl dyn Slot {
     /// Adds an event of the layer's own, once: whatever a handler adds, there is room for it.
     pub(crate) fn add_own_event(&self, name: &'static str, at: Instant) {
         self.tell(|told| {
-            if told.events.iter().all(|event| event.name != name) {
+            if !told.is_late && told.events.iter().all(|event| event.name != name) {
                 told.events.push(Event {
                     name: name.into(),
                     at: self.timeline().at(at),
@@ -302,8 +304,12 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
 
     fn close(&self) -> Told {
         let mut open = self.open();
+        let late = Told {
+            is_late: true,
+            ..Told::default()
+        };
         open.as_mut()
-            .map(|open| std::mem::take(&mut open.told))
+            .map(|open| std::mem::replace(&mut open.told, late))
             .unwrap_or_default()
     }
 

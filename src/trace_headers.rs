@@ -45,9 +45,8 @@ impl TraceHeaders {
     }
 
     fn expose(self, name: &HeaderName, headers: &mut HeaderMap) {
-        let is_exposed = ["*", name.as_str()]
-            .iter()
-            .any(|item| has_item(headers, &ACCESS_CONTROL_EXPOSE_HEADERS, item));
+        // `*` is no more than a name where credentials are sent.
+        let is_exposed = has_item(headers, &ACCESS_CONTROL_EXPOSE_HEADERS, name.as_str());
         if self.exposed
             && !is_exposed
             && let Ok(value) = HeaderValue::from_str(name.as_str())
@@ -69,13 +68,26 @@ fn ids(span_context: &SpanContext) -> String {
 
 /// Whether a header that is a list has an item of this name, whatever its parameters.
 fn has_item(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|found| found.split(';').next())
-        .any(|found| found.trim().eq_ignore_ascii_case(item))
+    let values = headers.get_all(name).iter();
+    let mut texts = values.filter_map(|value| value.to_str().ok());
+    texts.any(|text| {
+        let mut is_quoted = false;
+        let mut is_escaped = false;
+        // What is in quotes separates nothing.
+        let mut items = text.split(|character| {
+            match character {
+                _ if is_escaped => is_escaped = false,
+                '\\' if is_quoted => is_escaped = true,
+                '"' => is_quoted = !is_quoted,
+                _ => return character == ',' && !is_quoted,
+            }
+            false
+        });
+        items.any(|found| {
+            let found = found.split(';').next().unwrap_or_default();
+            found.trim().eq_ignore_ascii_case(item)
+        })
+    })
 }
 
 #[cfg(test)]
@@ -174,10 +186,26 @@ mod tests {
                 ],
             ),
             (
-                "everything is exposed",
+                "a star does not do where credentials are sent",
                 exposed,
                 &[("access-control-expose-headers", "*")],
-                &["access-control-expose-headers: *", timing, response],
+                &[
+                    "access-control-expose-headers: *",
+                    "access-control-expose-headers: server-timing",
+                    "access-control-expose-headers: traceresponse",
+                    timing,
+                    response,
+                ],
+            ),
+            (
+                "what stands in quotes is no item",
+                both,
+                &[("server-timing", r#"db;desc="a, traceparent, \"b""#)],
+                &[
+                    r#"server-timing: db;desc="a, traceparent, \"b""#,
+                    timing,
+                    response,
+                ],
             ),
         ] {
             assert_eq!(written(headers, there), expected, "{rule}");

@@ -34,16 +34,12 @@ pub(crate) struct Watch {
     pub(crate) by_others: bool,
 }
 
-/// Where a request is watched of which there is no span.
-pub(crate) fn no_span(timeline: Timeline) -> Arc<dyn Slot> {
+/// Where a request is watched of which there is no span: what is told of it belongs to the span in
+/// `context`, if there is one.
+pub(crate) fn no_span(timeline: Timeline, context: &Context) -> Arc<dyn Slot> {
     let span = NoopSpan::DEFAULT;
-    Arc::new(SpanSlot::new(
-        span,
-        SpanContext::NONE,
-        false,
-        true,
-        timeline,
-    ))
+    let belongs_to = context.span().span_context().clone();
+    Arc::new(SpanSlot::new(span, belongs_to, false, true, timeline))
 }
 
 /// Where spans come from.

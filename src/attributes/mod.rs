@@ -34,6 +34,9 @@ pub(crate) struct Facts {
     /// The HTTP route.
     pub(crate) route: Option<StringValue>,
     pub(crate) scheme: Cow<'static, str>,
+    /// It is the operator's word or a trusted proxy's, and not the client's.
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "metrics ask it"))]
+    pub(crate) is_scheme_known: bool,
     pub(crate) version: Option<&'static str>,
     /// `service/method` of a gRPC call, if it is known.
     pub(crate) rpc_method: Option<StringValue>,
@@ -48,14 +51,14 @@ impl Facts {
     ) -> Self {
         let is_call = protocol != Protocol::Http;
         let scheme = hop.proto.map(Cow::Borrowed);
+        let scheme = scheme.or_else(|| config.scheme.clone());
         Self {
             protocol,
             method: config.http_methods.known(&parts.method),
             // Of a gRPC call, too: it may be answered in plain HTTP.
             route: http::route(parts, config),
-            scheme: scheme
-                .or_else(|| config.scheme.clone())
-                .unwrap_or_else(|| url::scheme(http::uri(parts))),
+            is_scheme_known: scheme.is_some(),
+            scheme: scheme.unwrap_or_else(|| url::scheme(http::uri(parts))),
             version: http::version(parts.version),
             rpc_method: is_call.then(|| rpc::method(parts, config)).flatten(),
         }

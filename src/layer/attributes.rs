@@ -137,7 +137,8 @@ impl ApiSpanLayer {
 
     /// Attributes of your own, from the head of the response; by default none. They are as if the
     /// handler had set them last with [`SpanHandle::set_attributes`](crate::SpanHandle::set_attributes).
-    /// It is not asked about a span that does not record. After a panic there are none.
+    /// It is not asked where nobody listens, neither a span that records nor metrics nor logs. After a
+    /// panic there are none.
     ///
     /// ```
     /// use opentelemetry::KeyValue;

@@ -83,9 +83,8 @@ impl ApiSpanLayer {
     /// a panic), or where it has answered `UNIMPLEMENTED`. With a list names are the method's whatever
     /// happens. An empty list is for servers that have no gRPC: all requests are HTTP's.
     ///
-    /// Metrics are stricter: without a list, a call is of method `_OTHER` unless the server has sent data,
-    /// or a status of its own. `UNAUTHENTICATED`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED` and
-    /// `UNAVAILABLE` are none: they may come from before the method is looked up.
+    /// Metrics are stricter: without a list, a call is of method `_OTHER` unless the server has answered
+    /// with OK or a message. Whatever else it answers may come from before the method is looked up.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()

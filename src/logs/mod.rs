@@ -1,10 +1,13 @@
 //! Log events of requests, from the same summary as their spans.
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::logs::{
+    AnyValue, LogRecord, Logger, LoggerProvider, NoopLoggerProvider, Severity,
+};
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
 
@@ -28,6 +31,10 @@ impl Loggers {
         P: LoggerProvider,
         P::Logger: Send + Sync + 'static,
     {
+        type Noop = <NoopLoggerProvider as LoggerProvider>::Logger;
+        if TypeId::of::<P::Logger>() == TypeId::of::<Noop>() {
+            return Self(None);
+        }
         Self(Some(Arc::new(provider.logger_with_scope(key::scope()))))
     }
 
@@ -48,9 +55,13 @@ impl Loggers {
         if events.is_empty() {
             return;
         }
-        let has_ids = slot.span_context().is_valid();
-        let context = has_ids.then(|| Context::current().with_span(ThinSpan(Arc::clone(slot))));
-        attached(context.as_ref(), || {
+        // Without a span it has no trace, and not that of what happens to be current here.
+        let context = if slot.span_context().is_valid() {
+            Context::current().with_span(ThinSpan(Arc::clone(slot)))
+        } else {
+            Context::new()
+        };
+        attached(Some(&context), || {
             for event in events {
                 // One that fails takes no other with it.
                 contain(|| logger.emit_event(event, slot.as_ref()));

@@ -45,7 +45,7 @@ impl List {
     pub(super) fn of(summary: &Summary<'_>, config: &Config) -> Self {
         let mut list = Self::new();
         match summary.head.protocol {
-            Protocol::Http => list.of_http(summary, config),
+            Protocol::Http => list.of_http(summary),
             Protocol::Grpc | Protocol::GrpcWeb => list.of_rpc(summary, config),
         }
         if let Some(error_type) = summary.error_type() {
@@ -58,10 +58,10 @@ impl List {
         list
     }
 
-    fn of_http(&mut self, summary: &Summary<'_>, config: &Config) {
+    fn of_http(&mut self, summary: &Summary<'_>) {
         let facts = summary.facts;
         self.push(key::HTTP_REQUEST_METHOD, facts.method_or_other());
-        self.push(key::URL_SCHEME, scheme(facts, config));
+        self.push(key::URL_SCHEME, scheme(facts));
         if let Some(status) = summary.head.status {
             self.push(key::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()));
         }
@@ -88,45 +88,37 @@ impl List {
     }
 }
 
-/// Whether the server has answered as if it had the method: with data, or with a status that only a
-/// method gives. If the client has left, the status that denies it may have been still to come.
+/// Whether the server has answered as only one does that has the method: with success, or with a
+/// message. Whatever stands before it, logins, quotas, checks, refuses a method that is not there with
+/// the same codes as one that is. (In gRPC-Web a status is data, too.)
 fn is_answered(summary: &Summary<'_>) -> bool {
+    let has_message =
+        summary.head.protocol == Protocol::Grpc && summary.time_to_first_byte.is_some();
     match summary.end {
         End::Complete {
             grpc_status: Some(status),
-        } => match status.code {
-            GrpcCode::UNIMPLEMENTED => false,
-            // Of what stands before it, too, whatever is called: logins, quotas, limits.
-            GrpcCode::PERMISSION_DENIED
-            | GrpcCode::RESOURCE_EXHAUSTED
-            | GrpcCode::UNAUTHENTICATED
-            | GrpcCode::UNAVAILABLE => summary.time_to_first_byte.is_some(),
-            _ => true,
-        },
-        End::Dropped { .. } => summary.time_to_first_byte.is_some(),
+        } => status.code == GrpcCode::OK || has_message && status.code != GrpcCode::UNIMPLEMENTED,
+        End::Dropped { .. } | End::BodyError { .. } | End::Panicked => has_message,
         End::Complete { grpc_status: None }
         | End::LengthMismatch { .. }
-        | End::ServiceError { .. }
-        | End::BodyError { .. }
-        | End::Panicked => false,
+        | End::ServiceError { .. } => false,
     }
 }
 
 /// What is known of a request from its start.
-pub(super) fn of_start(facts: &Facts, config: &Config) -> [KeyValue; 2] {
+pub(super) fn of_start(facts: &Facts) -> [KeyValue; 2] {
     [
         KeyValue::new(key::HTTP_REQUEST_METHOD, facts.method_or_other()),
-        KeyValue::new(key::URL_SCHEME, scheme(facts, config)),
+        KeyValue::new(key::URL_SCHEME, scheme(facts)),
     ]
 }
 
-/// The scheme, if it is one that there is: over HTTP/2 a client may send any.
-fn scheme(facts: &Facts, config: &Config) -> Cow<'static, str> {
-    let is_known = ["http", "https", "ws", "wss"].contains(&&*facts.scheme)
-        || config.scheme.as_ref() == Some(&facts.scheme);
-    if is_known {
-        facts.scheme.clone()
-    } else {
-        Cow::Borrowed(OTHER)
+/// The scheme, where the operator or a trusted proxy knows it. Else it is the client's word, over HTTP/2
+/// any that it likes: one of two.
+fn scheme(facts: &Facts) -> Cow<'static, str> {
+    match &*facts.scheme {
+        _ if facts.is_scheme_known => facts.scheme.clone(),
+        "https" => Cow::Borrowed("https"),
+        _ => Cow::Borrowed("http"),
     }
 }

@@ -135,32 +135,41 @@ pub(crate) struct Meter(Arc<Instruments>);
 impl Meter {
     /// Counts a request from now on.
     pub(crate) fn start(&self, facts: &Facts, config: &Config) -> Metered {
-        let metered = Metered(Arc::clone(&self.0));
-        metered.add_active(1, facts, config);
-        metered
+        let instruments = Arc::clone(&self.0);
+        let is_active =
+            config.meters.settings.active_requests && add_active(&instruments, 1, facts).is_some();
+        Metered {
+            instruments,
+            is_active,
+        }
     }
 }
 
 /// A request that is counted.
-pub(crate) struct Metered(Arc<Instruments>);
+pub(crate) struct Metered {
+    instruments: Arc<Instruments>,
+    /// It was counted as active.
+    is_active: bool,
+}
+
+/// `None` if that fails.
+fn add_active(instruments: &Instruments, more: i64, facts: &Facts) -> Option<()> {
+    let attributes = attributes::of_start(facts);
+    contain(|| instruments.active_requests.add(more, &attributes))
+}
 
 impl Metered {
-    fn add_active(&self, more: i64, facts: &Facts, config: &Config) {
-        if config.meters.settings.active_requests {
-            let attributes = attributes::of_start(facts, config);
-            contain(|| self.0.active_requests.add(more, &attributes));
+    /// The request is active no longer, whatever can be said of it beside.
+    pub(crate) fn leave(&self, facts: &Facts) {
+        if self.is_active {
+            add_active(&self.instruments, -1, facts);
         }
     }
 
-    /// The request is active no longer, whatever can be said of it beside.
-    pub(crate) fn leave(&self, facts: &Facts, config: &Config) {
-        self.add_active(-1, facts, config);
-    }
-
-    /// Measures a request that is over.
+    /// Measures a request that is over. An instrument that fails takes no other with it.
     pub(crate) fn finish(self, summary: &Summary<'_>, config: &Config) {
         let settings = &config.meters.settings;
-        let instruments = &self.0;
+        let instruments = &self.instruments;
         let is_left_out = summary.is_stream && settings.streams == StreamDurations::Excluded;
         let attributes = List::of(summary, config);
         let attributes = attributes.as_slice();
@@ -171,7 +180,7 @@ impl Metered {
             } else {
                 &instruments.rpc_duration
             };
-            duration.record(summary.duration.as_secs_f64(), attributes);
+            contain(|| duration.record(summary.duration.as_secs_f64(), attributes));
         }
         if settings.response_times {
             for (histogram, time) in [
@@ -179,7 +188,7 @@ impl Metered {
                 (&instruments.time_to_first_byte, summary.time_to_first_byte),
             ] {
                 if let Some(time) = time {
-                    histogram.record(time.as_secs_f64(), attributes);
+                    contain(|| histogram.record(time.as_secs_f64(), attributes));
                 }
             }
         }
@@ -188,7 +197,7 @@ impl Metered {
             (&instruments.response_body_size, summary.response_bytes),
         ] {
             if let Some(bytes) = bytes {
-                histogram.record(bytes, attributes);
+                contain(|| histogram.record(bytes, attributes));
             }
         }
         if settings.gen_ai {
@@ -201,17 +210,17 @@ impl Metered {
         let Some(operation) = gen_ai::Operation::of(summary) else {
             return;
         };
-        let instruments = &self.0;
+        let instruments = &self.instruments;
         let attributes = operation.attributes(summary);
         let all = attributes.as_slice();
         let duration = summary.duration.as_secs_f64();
-        instruments.gen_ai_duration.record(duration, all);
+        contain(|| instruments.gen_ai_duration.record(duration, all));
         if let Some(first) = operation.time_to_first_token(summary) {
             let first = first.as_secs_f64();
-            instruments.gen_ai_first_token.record(first, all);
+            contain(|| instruments.gen_ai_first_token.record(first, all));
         }
         if let Some(per_token) = operation.time_per_output_token(summary) {
-            instruments.gen_ai_per_token.record(per_token, all);
+            contain(|| instruments.gen_ai_per_token.record(per_token, all));
         }
     }
 }

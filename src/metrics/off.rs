@@ -42,7 +42,7 @@ impl Meter {
 pub(crate) enum Metered {}
 
 impl Metered {
-    pub(crate) fn leave(&self, _: &Facts, _: &Config) {
+    pub(crate) fn leave(&self, _: &Facts) {
         match *self {}
     }
 

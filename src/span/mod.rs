@@ -34,11 +34,17 @@ pub(crate) use open::Opened;
 /// It is in a box from its start to its end: on its way from the service to the body it is moved a
 /// dozen times. It is settled by its `Drop` and nowhere else: [`finish`](Self::finish) only says how it ended,
 /// and without that the request has been given up.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that have nothing to do with each other"
+)]
 pub(crate) struct RequestSpan {
     slot: Arc<dyn Slot>,
     config: Arc<Config>,
     timeline: Timeline,
     written: Written,
+    /// There is a span, and not only who wants to know without.
+    is_span: bool,
     /// The settings have named it.
     is_named: bool,
     facts: Facts,
@@ -129,7 +135,12 @@ impl RequestSpan {
             self.time_to_head = Some(self.timeline.since_start(timeline::now()));
         }
         if self.slot.records() {
-            self.describe(parts);
+            let (headers, protocol) = (&parts.headers, self.facts.protocol);
+            // By what the request is described as: one span is not described in two languages.
+            self.captured = attributes::of_response_headers(headers, protocol, &self.config);
+        }
+        if self.slot.listens() {
+            self.ask_operator(parts);
         }
         if has_no_body(&self.head.method, parts.status) {
             let grpc_status = self.grpc_status.take();
@@ -165,16 +176,14 @@ impl RequestSpan {
 
     /// Tells the caller of the trace, in the head that is about to be handed on, if the settings say so.
     pub(crate) fn tell_caller(&self, headers: &mut HeaderMap) {
-        let span_context = self.slot.span_context();
-        self.config.trace_headers.write(span_context, headers);
+        if self.is_span {
+            let span_context = self.slot.span_context();
+            self.config.trace_headers.write(span_context, headers);
+        }
     }
 
-    /// Takes down what the settings want to know of a head.
-    fn describe(&mut self, parts: &response::Parts) {
-        // By what the request is described as: one span is not described in two languages.
-        let headers = &parts.headers;
-        let protocol = self.facts.protocol;
-        self.captured = attributes::of_response_headers(headers, protocol, &self.config);
+    /// What the operator's function says of a head is told, as the handler's words are.
+    fn ask_operator(&self, parts: &response::Parts) {
         if let Some(given) = self.config.response_attributes.get() {
             let given = contain(|| given(parts)).unwrap_or_default();
             self.slot.tell(|told| {

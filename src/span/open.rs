@@ -24,6 +24,10 @@ use crate::slot::Slot;
 use crate::timeline::Timeline;
 use crate::tracer::{FoundTracer, Started, Watch, no_span};
 
+/// A request that says to be longer, 1 TiB, is not believed: no more than a few would have to say so,
+/// and the sum of all sizes would be none.
+const MAX_LENGTH: u64 = 1 << 40;
+
 /// What opening a request's span has come to.
 pub(crate) struct Opened {
     /// To be current inside, if anything but what is current already: the span's, or without a span
@@ -112,7 +116,7 @@ impl RequestSpan {
         };
         let Some(tracer) = tracer else {
             take_out_stranger(&mut parts.headers);
-            return others.open(config, parts, caller, current);
+            return others.open(config, parts, caller, current, None);
         };
         let baggage = if is_public {
             Baggage::Own
@@ -129,13 +133,15 @@ impl RequestSpan {
                     let headers = &mut parts.headers;
                     config.propagation.replace(context, headers, baggage);
                 }
-                return others.open(config, parts, caller, current);
+                return others.open(config, parts, caller, current, None);
             }
         }
-        let started = contain(|| Self::start(config, parts, parent, link, &tracer, &others));
+        let mut facts = None;
+        let started =
+            contain(|| Self::start(config, parts, parent, link, &tracer, &others, &mut facts));
         let Some((span, context)) = started.flatten() else {
             take_out_stranger(&mut parts.headers);
-            return others.open(config, parts, caller, current);
+            return others.open(config, parts, caller, current, facts);
         };
         if config.propagate_to_inner {
             let headers = &mut parts.headers;
@@ -154,6 +160,7 @@ impl RequestSpan {
         link: Option<SpanContext>,
         tracer: &FoundTracer<'_>,
         others: &Others,
+        found: &mut Option<Facts>,
     ) -> Option<(Box<Self>, Context)> {
         let watch = Watch {
             timeline: Timeline::start(),
@@ -161,13 +168,14 @@ impl RequestSpan {
         };
         let hop = hop(config, parts);
         let protocol = protocol(config, parts);
-        let facts = Facts::of(parts, protocol, config, &hop);
+        // They stay there if there is no span, so that nobody is asked twice.
+        let facts = found.insert(Facts::of(parts, protocol, config, &hop));
         let AtStart {
             name,
             is_named,
             attributes,
             written,
-        } = attributes::at_start(parts, config, &facts, &hop);
+        } = attributes::at_start(parts, config, facts, &hop);
         drop(hop);
         let started_at = watch.timeline.started();
         let mut builder = SpanBuilder::from_name(name)
@@ -182,6 +190,7 @@ impl RequestSpan {
         }
         builder.links = link.map(|caller| vec![Link::with_context(caller)]);
         let Started { slot, context } = tracer.start(builder, parent, watch)?;
+        let facts = found.take()?;
         let mut span = Self::new(config, parts, facts, slot, watch.timeline, others);
         span.written = written;
         span.is_named = is_named;
@@ -203,6 +212,7 @@ impl RequestSpan {
             slot,
             config: Arc::clone(config),
             timeline,
+            is_span: true,
             written: Written::default(),
             is_named: false,
             metered: others
@@ -222,7 +232,8 @@ impl RequestSpan {
             whole_at: None,
             request_length: (config.body_sizes && protocol == Protocol::Http)
                 .then(|| declared_length(&parts.headers, None))
-                .flatten(),
+                .flatten()
+                .filter(|length| *length <= MAX_LENGTH),
             captured: Vec::new(),
             is_event_stream: false,
             is_stream: false,
@@ -267,6 +278,7 @@ impl Others {
         parts: &mut request::Parts,
         caller: Option<Context>,
         current: Context,
+        facts: Option<Facts>,
     ) -> Opened {
         if !self.are_there() {
             return Opened::without_span(caller);
@@ -275,10 +287,15 @@ impl Others {
         let span = contain(|| {
             let timeline = Timeline::start();
             let protocol = protocol(config, parts);
-            let facts = Facts::of(parts, protocol, config, &hop(config, parts));
-            let slot = no_span(timeline);
-            let span = RequestSpan::new(config, parts, facts, slot, timeline, self);
-            span.give_handle(parts, context);
+            let facts =
+                facts.unwrap_or_else(|| Facts::of(parts, protocol, config, &hop(config, parts)));
+            let slot = no_span(timeline, &context);
+            let mut span = RequestSpan::new(config, parts, facts, slot, timeline, self);
+            span.is_span = false;
+            // That of a layer outside has a span to speak to.
+            if parts.extensions.get::<SpanHandle>().is_none() {
+                span.give_handle(parts, context);
+            }
             span
         });
         Opened {

@@ -28,7 +28,7 @@ impl RequestSpan {
         }
         let metered = self.metered.take();
         if let Some(metered) = &metered {
-            metered.leave(&self.facts, &self.config);
+            metered.leave(&self.facts);
         }
         let moment = match end {
             End::Complete { .. } => self.whole_at,

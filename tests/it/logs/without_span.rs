@@ -12,7 +12,7 @@ use super::{Logs, trace_of};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Error};
 use crate::support::recorder::{Recorder, w3c};
-use crate::support::{TRACE, answering, called, get, handle_of, read, ready, response};
+use crate::support::{CALLER, TRACE, answering, called, get, handle_of, read, ready, response};
 
 /// Serves a request whose body fails, and returns the ids that were current inside.
 fn fail(layer: &ApiSpanLayer, request: Request<()>) -> String {
@@ -47,33 +47,42 @@ fn an_unsampled_request_is_told_of_with_its_ids() {
 }
 
 #[test]
-fn a_request_without_a_span_is_told_of_without_a_trace() {
+fn a_request_without_a_span_is_told_of_in_the_trace_that_flows_on() {
     let at = Recorder::new();
-    for (rule, layer) in [
-        ("sampled out", at.layer().sample_rate(0.0)),
+    let sampled_out = at.layer().sample_rate(0.0);
+    let no_tracer = ApiSpanLayer::new()
+        .tracer_provider(&NoopTracerProvider::new())
+        .propagator(w3c());
+    let callers = format!("{TRACE}-{CALLER}");
+    for (rule, layer, request, expected) in [
+        ("no tracer, no caller", &no_tracer, get(), None),
         (
             "no tracer",
-            ApiSpanLayer::new()
-                .tracer_provider(&NoopTracerProvider::new())
-                .propagator(w3c()),
+            &no_tracer,
+            called("01"),
+            Some(format!("{callers}-01")),
+        ),
+        (
+            "sampled out",
+            &sampled_out,
+            called("01"),
+            Some(format!("{callers}-00")),
         ),
     ] {
-        for request in [get(), called("01")] {
-            let logs = Logs::new();
-            let layer = layer
-                .clone()
-                .logger_provider(&logs.provider)
-                .lifecycle_events(LifecycleEvents::AsLogs);
-            fail(&layer, request);
-            let all = logs.all();
-            let names = [
-                "api.ARRIVED",
-                "api.ABORTED",
-                "http.server.request.exception",
-            ];
-            assert_eq!(logs.names(), names, "{rule}");
-            let traces: Vec<_> = all.iter().filter_map(|log| log.trace.as_ref()).collect();
-            assert!(traces.is_empty(), "{rule}: {traces:?}");
+        let logs = Logs::new();
+        let layer = layer
+            .clone()
+            .logger_provider(&logs.provider)
+            .lifecycle_events(LifecycleEvents::AsLogs);
+        fail(&layer, request);
+        let names = [
+            "api.ARRIVED",
+            "api.ABORTED",
+            "http.server.request.exception",
+        ];
+        assert_eq!(logs.names(), names, "{rule}");
+        for log in logs.all() {
+            assert_eq!(log.trace, expected, "{rule}");
         }
     }
     assert_eq!(at.starts(), 0);
@@ -81,7 +90,6 @@ fn a_request_without_a_span_is_told_of_without_a_trace() {
 
 #[test]
 fn a_request_without_a_span_inside_another_is_told_of_in_that_ones_trace() {
-    // The SDK's own rule: a record without a trace is in the one that is current.
     let (outer, logs) = (Recorder::new(), Logs::new());
     let inner = ApiSpanLayer::new()
         .tracer_provider(&NoopTracerProvider::new())

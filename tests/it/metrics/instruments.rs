@@ -346,13 +346,19 @@ fn calls_of_grpc_have_these_attributes() {
             "the client's error",
             answered("gRPC NOT_FOUND"),
             ApiSpanLayer::new(),
-            vec![known(), code("NOT_FOUND"), system()],
+            // Whatever stands before the method may say that, too.
+            vec![rpc_method("_OTHER"), code("NOT_FOUND"), system()],
         ),
         (
             "the server's error",
             answered("gRPC INTERNAL"),
             ApiSpanLayer::new(),
-            vec![error("INTERNAL"), known(), code("INTERNAL"), system()],
+            vec![
+                error("INTERNAL"),
+                rpc_method("_OTHER"),
+                code("INTERNAL"),
+                system(),
+            ],
         ),
         (
             "no such method",

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod balance;
+mod edges;
 mod endings;
 mod faults;
 mod hostile;
