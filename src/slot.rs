@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::trace::{Span, SpanContext, Status};
-use opentelemetry::{Key, KeyValue, Value};
+use opentelemetry::{KeyValue, Value};
 
 use crate::contain::contain;
 use crate::outcome::Verdict;
@@ -94,6 +94,9 @@ impl Told {
 
     /// Adds what was told late: nothing that decides the outcome, and no event after the end.
     pub(crate) fn absorb(&mut self, late: Self, at: SystemTime) {
+        if late.last.is_none() {
+            return;
+        }
         for mut event in late.events {
             event.at = event.at.min(at);
             self.event(event);
@@ -411,9 +414,4 @@ fn is_near(at: SystemTime, now: SystemTime) -> bool {
         Err(before) => before.duration(),
     };
     distance < Duration::from_millis(1)
-}
-
-/// Whether `attributes` has one with this key.
-pub(crate) fn has_key(attributes: &[KeyValue], key: &Key) -> bool {
-    attributes.iter().any(|attribute| attribute.key == *key)
 }

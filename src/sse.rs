@@ -90,7 +90,7 @@ impl EventStream {
             self.after_cr = false;
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
-        while let Some(end) = memchr2(b'\n', b'\r', rest) {
+        while let Some(end) = line_end(rest) {
             let (line, tail) = (&rest[..end], &rest[end + 1..]);
             if rest[end] == b'\r' {
                 self.after_cr = tail.is_empty();
@@ -180,6 +180,15 @@ impl EventStream {
             found.error = Some(ErrorEvent { message: None });
         }
         self.has_data = false;
+    }
+}
+
+/// Where the first line ends. An empty one, which ends every event, is seen without a search.
+fn line_end(rest: &[u8]) -> Option<usize> {
+    match rest {
+        [] => None,
+        [b'\n' | b'\r', ..] => Some(0),
+        _ => memchr2(b'\n', b'\r', rest),
     }
 }
 

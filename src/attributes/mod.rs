@@ -8,6 +8,7 @@ mod url;
 use std::borrow::Cow;
 
 use ::http::{HeaderMap, StatusCode, request};
+use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::{Key, KeyValue, StringValue, Value};
 
 use crate::config::Config;
@@ -161,20 +162,17 @@ pub(crate) fn body_size(key: &'static str, bytes: u64) -> KeyValue {
 
 /// The name of a request that claimed to be gRPC's and was answered in plain HTTP: what it called
 /// itself is not for it to choose. Adds what is known of it as a request of HTTP.
-pub(crate) fn of_no_call(
-    head: &Head,
-    facts: &Facts,
-    list: &mut Vec<KeyValue>,
-) -> Cow<'static, str> {
-    list.extend(http::method(head, facts));
-    list.push(KeyValue::new(key::URL_SCHEME, facts.scheme.clone()));
-    list.extend(
-        facts
-            .version
-            .map(|version| KeyValue::new(key::NETWORK_PROTOCOL_VERSION, version)),
-    );
-    let route = facts.route.clone();
-    list.extend(route.map(|route| KeyValue::new(key::HTTP_ROUTE, route)));
+pub(crate) fn of_no_call(head: &Head, facts: &Facts, list: &mut AtEnd<'_>) -> Cow<'static, str> {
+    for attribute in http::method(head, facts) {
+        list.set(attribute);
+    }
+    list.set(KeyValue::new(key::URL_SCHEME, facts.scheme.clone()));
+    if let Some(version) = facts.version {
+        list.set(KeyValue::new(key::NETWORK_PROTOCOL_VERSION, version));
+    }
+    if let Some(route) = facts.route.clone() {
+        list.set(KeyValue::new(key::HTTP_ROUTE, route));
+    }
     http::name(facts, facts.route.as_ref().map(StringValue::as_str))
 }
 
@@ -184,19 +182,19 @@ pub(crate) fn of_unknown_call() -> Cow<'static, str> {
 }
 
 /// Attributes of the response, known with its head or its end.
-pub(crate) fn of_response(head: &Head, end: &End, list: &mut Vec<KeyValue>) {
+pub(crate) fn of_response(head: &Head, end: &End, list: &mut AtEnd<'_>) {
     let grpc_code = match head.protocol {
         Protocol::Http => None,
         Protocol::Grpc | Protocol::GrpcWeb => rpc::status_code(end),
     };
     if let Some(code) = grpc_code {
-        list.push(KeyValue::new(key::RPC_STATUS_CODE, GrpcCode::name(code)));
+        list.set(KeyValue::new(key::RPC_STATUS_CODE, GrpcCode::name(code)));
     }
     // A gRPC answer is a 200; one that is not was made by something that knows HTTP only.
     if let Some(status) = head.status
         && (head.protocol == Protocol::Http || status != StatusCode::OK)
     {
-        list.push(http::status_code(status));
+        list.set(http::status_code(status));
     }
 }
 
@@ -209,16 +207,16 @@ pub(crate) use rpc::status_code as grpc_code;
 pub(crate) use rpc::SYSTEM as GRPC;
 
 /// Attributes of the outcome.
-pub(crate) fn of_outcome(outcome: &Outcome, list: &mut Vec<KeyValue>) {
+pub(crate) fn of_outcome(outcome: &Outcome, list: &mut AtEnd<'_>) {
     match outcome {
-        Outcome::Departed => list.push(KeyValue::new(key::API_OUTCOME, "DEPARTED")),
+        Outcome::Departed => list.set(KeyValue::new(key::API_OUTCOME, "DEPARTED")),
         Outcome::Aborted(Aborted {
             reason, error_type, ..
         }) => {
-            list.push(KeyValue::new(key::API_OUTCOME, "ABORTED"));
-            list.push(KeyValue::new(key::API_ABORT_REASON, *reason));
+            list.set(KeyValue::new(key::API_OUTCOME, "ABORTED"));
+            list.set(KeyValue::new(key::API_ABORT_REASON, *reason));
             if let Some(error_type) = error_type {
-                list.push(KeyValue::new(key::ERROR_TYPE, error_type.clone()));
+                list.set(KeyValue::new(key::ERROR_TYPE, error_type.clone()));
             }
         }
     }
@@ -237,9 +235,52 @@ pub(crate) fn terminal_event(outcome: Outcome) -> (&'static str, Vec<KeyValue>) 
     (key::EVENT_ABORTED, attributes)
 }
 
+/// Attributes being written at the end, each key once.
+pub(crate) struct AtEnd<'a> {
+    span: &'a mut dyn ObjectSafeSpan,
+    at_start: &'a Written,
+    /// Which keys were written, if somebody may say them again.
+    keys: Option<Vec<Key>>,
+}
+
+impl<'a> AtEnd<'a> {
+    pub(crate) fn new(
+        span: &'a mut dyn ObjectSafeSpan,
+        at_start: &'a Written,
+        is_said_again: bool,
+    ) -> Self {
+        Self {
+            span,
+            at_start,
+            keys: is_said_again.then(Vec::new),
+        }
+    }
+
+    /// Writes an attribute of the layer's, unless the settings have said it at the start.
+    pub(crate) fn set(&mut self, attribute: KeyValue) {
+        if !self.at_start.given.is_empty() && self.at_start.is_given(attribute.key.as_str()) {
+            return;
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.push(attribute.key.clone());
+        }
+        self.span.set_attribute(attribute);
+    }
+
+    /// Writes a handler's attribute, unless it is the layer's to say.
+    pub(crate) fn set_told(&mut self, attribute: KeyValue) {
+        let name = attribute.key.as_str();
+        let is_there = |keys: &Vec<Key>| keys.contains(&attribute.key);
+        let is_layers = self.at_start.has(name) || is_of_end(name);
+        if !is_layers && !self.keys.as_ref().is_some_and(is_there) {
+            self.span.set_attribute(attribute);
+        }
+    }
+}
+
 /// Whether a key is the layer's alone: what it says of response and outcome must not be contradicted
 /// where it says nothing, as with an `error.type` on a span that is no error.
-pub(crate) fn is_of_end(key: &str) -> bool {
+fn is_of_end(key: &str) -> bool {
     key.starts_with(key::OWN_PREFIX)
         || matches!(
             key,
@@ -265,7 +306,8 @@ impl Attributes {
     /// Adds an attribute of the layer's, unless its value is an empty string or its key is there.
     fn set(&mut self, key: StartKey, value: impl Into<Value>) {
         let value = value.into();
-        if is_empty(&value) || self.written.is_given(key.name()) {
+        let is_given = || !self.written.given.is_empty() && self.written.is_given(key.name());
+        if is_empty(&value) || is_given() {
             return;
         }
         self.written.keys |= key.bit();
@@ -306,13 +348,6 @@ impl Written {
     pub(crate) fn has(&self, name: &str) -> bool {
         let is_own = |key: &StartKey| self.keys & key.bit() != 0 && key.name() == name;
         self.is_given(name) || StartKey::ALL.iter().any(is_own)
-    }
-
-    /// Leaves out what the settings have said at the start.
-    pub(crate) fn leave_out_given(&self, attributes: &mut Vec<KeyValue>) {
-        if !self.given.is_empty() {
-            attributes.retain(|attribute| !self.is_given(attribute.key.as_str()));
-        }
     }
 
     fn is_given(&self, name: &str) -> bool {

@@ -43,6 +43,9 @@ pub(crate) struct RequestSpan {
     config: Arc<Config>,
     timeline: Timeline,
     written: Written,
+    /// The slot's answers, which do not change.
+    listens: bool,
+    records: bool,
     /// There is a span, and not only who wants to know without.
     is_span: bool,
     /// The settings have named it.
@@ -131,15 +134,15 @@ impl RequestSpan {
             }
         }
         self.is_stream = self.config.meters.is_stream(&parts.headers);
-        if self.slot.listens() {
+        if self.listens {
             self.time_to_head = Some(self.timeline.since_start(timeline::now()));
         }
-        if self.slot.records() {
+        if self.records {
             let (headers, protocol) = (&parts.headers, self.facts.protocol);
             // By what the request is described as: one span is not described in two languages.
             self.captured = attributes::of_response_headers(headers, protocol, &self.config);
         }
-        if self.slot.listens() {
+        if self.listens {
             self.ask_operator(parts);
         }
         if has_no_body(&self.head.method, parts.status) {
@@ -157,10 +160,10 @@ impl RequestSpan {
             self.over(None);
             return None;
         }
-        if delivery.owes_nothing() && self.slot.listens() {
+        if delivery.owes_nothing() && self.listens {
             self.whole_at = Some(timeline::now());
         }
-        if self.slot.listens() && sse::is_event_stream(&parts.headers) {
+        if self.listens && sse::is_event_stream(&parts.headers) {
             self.is_event_stream = true;
             if self.config.reads_streams() {
                 self.stream = Some(Box::new(EventStream::new(self.config.stream_errors)));
@@ -168,7 +171,7 @@ impl RequestSpan {
         }
         // Whoever speaks gRPC and has said the status in the head has nothing to add.
         let is_sought = self.head.protocol != Protocol::Http && self.grpc_status.is_none();
-        if is_sought && self.slot.listens() {
+        if is_sought && self.listens {
             self.web_trailers = grpc_web::trailers_of(&parts.headers).map(Box::new);
         }
         Some(self)
@@ -208,9 +211,10 @@ impl RequestSpan {
         let Some(delivery) = &mut self.delivery else {
             return false;
         };
-        let first = delivery.data(u64::try_from(data.remaining()).unwrap_or(u64::MAX));
+        let bytes = data.remaining();
+        let first = delivery.data(u64::try_from(bytes).unwrap_or(u64::MAX));
         let owes_nothing = delivery.owes_nothing();
-        if self.slot.listens() && (first || owes_nothing) {
+        if self.listens && (first || owes_nothing) {
             let now = timeline::now();
             if first {
                 self.time_to_first_byte = Some(self.timeline.since_start(now));
@@ -223,15 +227,15 @@ impl RequestSpan {
                 self.whole_at = Some(now);
             }
         }
-        self.read_events(data) || self.read_web_trailers(data)
+        self.read_events(data, bytes) || self.read_web_trailers(data, bytes)
     }
 
     /// Reads what passes of an event stream. True if its terminator is in there.
-    fn read_events(&mut self, data: &impl Buf) -> bool {
+    fn read_events(&mut self, data: &impl Buf, bytes: usize) -> bool {
         let Some(stream) = &mut self.stream else {
             return false;
         };
-        let Some(piece) = contiguous(data) else {
+        let Some(piece) = contiguous(data, bytes) else {
             self.stream = None;
             return false;
         };
@@ -241,11 +245,11 @@ impl RequestSpan {
     }
 
     /// Reads what passes of a gRPC-Web body. True if its trailers are complete and tell a status.
-    fn read_web_trailers(&mut self, data: &impl Buf) -> bool {
+    fn read_web_trailers(&mut self, data: &impl Buf, bytes: usize) -> bool {
         let Some(trailers) = &mut self.web_trailers else {
             return false;
         };
-        let Some(piece) = contiguous(data) else {
+        let Some(piece) = contiguous(data, bytes) else {
             self.web_trailers = None;
             return false;
         };
@@ -279,7 +283,7 @@ impl RequestSpan {
             if self.head.protocol != Protocol::Http {
                 self.grpc_status = GrpcStatus::from_headers(trailers).or(self.grpc_status.take());
             }
-            if self.facts.protocol != Protocol::Http && self.slot.records() {
+            if self.facts.protocol != Protocol::Http && self.records {
                 let captured = attributes::of_trailers(trailers, &self.config);
                 self.captured.extend(captured);
             }
@@ -330,19 +334,15 @@ impl RequestSpan {
     }
 
     fn message(&self, error: &dyn Display) -> Option<String> {
-        if self.slot.listens() {
-            text(error)
-        } else {
-            None
-        }
+        if self.listens { text(error) } else { None }
     }
 }
 
 /// All bytes of a data frame, if they lie in one piece. Of others the rest could only be had by
 /// copying, and without it nothing that follows can be trusted.
-fn contiguous(data: &impl Buf) -> Option<&[u8]> {
+fn contiguous(data: &impl Buf, bytes: usize) -> Option<&[u8]> {
     let piece = data.chunk();
-    (piece.len() == data.remaining()).then_some(piece)
+    (piece.len() == bytes).then_some(piece)
 }
 
 impl Drop for RequestSpan {

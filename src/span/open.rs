@@ -209,6 +209,8 @@ impl RequestSpan {
     ) -> Box<Self> {
         let protocol = facts.protocol;
         Box::new(Self {
+            listens: slot.listens(),
+            records: slot.records(),
             slot,
             config: Arc::clone(config),
             timeline,

@@ -8,12 +8,12 @@ use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::trace::Status;
 
 use super::RequestSpan;
-use crate::attributes;
+use crate::attributes::{self, AtEnd};
 use crate::contain::contain;
 use crate::grpc::{GrpcCode, GrpcStatus, Protocol};
 use crate::outcome::{Aborted, End, Outcome};
 use crate::semconv as key;
-use crate::slot::{Told, has_key};
+use crate::slot::Told;
 use crate::summary::Summary;
 use crate::timeline;
 
@@ -22,7 +22,7 @@ impl RequestSpan {
     /// Whatever fails on the way, it is ended.
     pub(super) fn settle(&mut self, end: &End) {
         let told = self.slot.close();
-        if !self.slot.listens() {
+        if !self.listens {
             self.slot.end_unrecorded();
             return;
         }
@@ -106,8 +106,9 @@ impl RequestSpan {
             contain(|| span.add_link(span_context, attributes));
         }
 
-        let mut attributes = Vec::with_capacity(8 + told.attributes.len());
-        attributes::of_response(&self.head, summary.end, &mut attributes);
+        let is_said_again = !told.attributes.is_empty();
+        let mut list = AtEnd::new(span, &self.written, is_said_again);
+        attributes::of_response(&self.head, summary.end, &mut list);
         let is_first_chunk = summary.is_event_stream && self.config.journey_events;
         for (key, time) in [
             (key::API_TIME_TO_HEAD, summary.time_to_head),
@@ -119,38 +120,38 @@ impl RequestSpan {
                     .filter(|_| is_first_chunk && !summary.is_refused()),
             ),
         ] {
-            attributes.extend(time.map(|time| KeyValue::new(key, time.as_secs_f64())));
+            if let Some(time) = time {
+                list.set(KeyValue::new(key, time.as_secs_f64()));
+            }
         }
         for (key, dropped) in [
             (key::API_DROPPED_ATTRIBUTES, told.dropped.attributes),
             (key::API_DROPPED_EVENTS, told.dropped.events),
         ] {
-            attributes.extend((dropped > 0).then(|| KeyValue::new(key, dropped)));
+            if dropped > 0 {
+                list.set(KeyValue::new(key, dropped));
+            }
         }
         if let Some(outcome) = &summary.outcome {
-            attributes::of_outcome(outcome, &mut attributes);
+            attributes::of_outcome(outcome, &mut list);
         }
         for (key, bytes) in [
             (key::HTTP_REQUEST_BODY_SIZE, summary.request_bytes),
             (key::HTTP_RESPONSE_BODY_SIZE, summary.response_bytes),
         ] {
-            attributes.extend(bytes.map(|bytes| attributes::body_size(key, bytes)));
-        }
-        if summary.is_stream && self.config.meters.mark_streams() {
-            attributes.push(KeyValue::new(key::API_STREAM, true));
-        }
-        let name = self.late_name(told.name, told.route, summary.end, &mut attributes);
-        attributes.extend_from_slice(&self.captured);
-        self.written.leave_out_given(&mut attributes);
-        for attribute in told.attributes {
-            let key = attribute.key.as_str();
-            let is_layers = self.written.has(key) || attributes::is_of_end(key);
-            if !is_layers && !has_key(&attributes, &attribute.key) {
-                attributes.push(attribute);
+            if let Some(bytes) = bytes {
+                list.set(attributes::body_size(key, bytes));
             }
         }
-        for attribute in attributes {
-            span.set_attribute(attribute);
+        if summary.is_stream && self.config.meters.mark_streams() {
+            list.set(KeyValue::new(key::API_STREAM, true));
+        }
+        let name = self.late_name(told.name, told.route, summary.end, &mut list);
+        for attribute in &self.captured {
+            list.set(attribute.clone());
+        }
+        for attribute in told.attributes {
+            list.set_told(attribute);
         }
         if let Some(name) = name {
             span.update_name(name);
@@ -174,12 +175,12 @@ impl RequestSpan {
         told: Option<Cow<'static, str>>,
         route: Option<String>,
         end: &End,
-        attributes: &mut Vec<KeyValue>,
+        list: &mut AtEnd<'_>,
     ) -> Option<Cow<'static, str>> {
         let is_call = self.facts.protocol != Protocol::Http;
         let mut better = None;
         if is_call && self.head.protocol == Protocol::Http {
-            let of_no_call = attributes::of_no_call(&self.head, &self.facts, attributes);
+            let of_no_call = attributes::of_no_call(&self.head, &self.facts, list);
             better = Some(of_no_call);
         } else if is_call && !self.config.rpc_methods.are_given() && self.is_unknown_call(end) {
             better = Some(attributes::of_unknown_call());
@@ -189,7 +190,7 @@ impl RequestSpan {
             && self.facts.route.is_none()
         {
             let (name, attribute) = attributes::late_route(&self.facts, route);
-            attributes.push(attribute);
+            list.set(attribute);
             better = Some(name);
         }
         told.or_else(|| better.filter(|_| !self.is_named))
