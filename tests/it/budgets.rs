@@ -191,7 +191,7 @@ fn memory_of_an_open_stream() {
             .tracer_provider(&provider);
         let layered = held(|| open(&mut layer.layer(inner())));
         let attributes = starts.0.lock().expect("no panic").clone();
-        assert!(attributes.len() >= 8, "{rule}: {attributes:?}");
+        assert!(attributes.len() >= 7, "{rule}: {attributes:?}");
         let tracer = provider.tracer("by hand");
         let alone = held(|| {
             let mut builder = SpanBuilder::from_name("GET").with_kind(SpanKind::Server);
