@@ -9,10 +9,12 @@
 //! $ cargo bench --bench instructions
 //! ```
 
+mod callgrind;
+
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::pin::Pin;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -67,11 +69,12 @@ fn main() -> ExitCode {
         operate(name, times.parse().expect("a number"));
         return ExitCode::SUCCESS;
     }
-    if Command::new("valgrind").arg("--version").output().is_err() {
+    if !callgrind::is_there() {
         println!("instructions: SKIPPED, there is no valgrind: install it, and run this again");
         return ExitCode::SUCCESS;
     }
-    let counted: Vec<u64> = RUNGS.iter().map(|rung| of_one(rung.name)).collect();
+    let of_one = |rung: &Rung| callgrind::of_one(&[rung.name], N);
+    let counted: Vec<u64> = RUNGS.iter().map(of_one).collect();
     println!("| rung | instructions | over the bare one | budget |\n|---|---|---|---|");
     let mut is_over = false;
     for (rung, counted_here) in RUNGS.iter().zip(&counted) {
@@ -96,33 +99,6 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
-}
-
-/// The instructions of one operation.
-fn of_one(name: &str) -> u64 {
-    let (once, twice) = (counted(name, N), counted(name, 2 * N));
-    (twice - once) / N
-}
-
-/// The instructions of a process with so many operations.
-fn counted(name: &str, times: u64) -> u64 {
-    let this = std::env::current_exe().expect("this program");
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(this)
-        .args(["--run", name, &times.to_string()])
-        .output()
-        .expect("valgrind runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{name} fails under valgrind:\n{said}"
-    );
-    let collected = said
-        .lines()
-        .find_map(|line| line.split_once("Collected :"))
-        .expect("callgrind says what it has collected");
-    collected.1.trim().parse().expect("a number")
 }
 
 #[derive(Clone, Debug, Default)]

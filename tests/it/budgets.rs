@@ -1,19 +1,25 @@
-//! What a request may cost, in allocations: they are the same in every run.
+//! What a request may cost, in allocations, and an open stream in memory: they are the same in every
+//! run.
 //!
-//! All included: a caller, every attribute of a plain request, both events, the handle, a body that is
+//! All included in the allocations: a caller, every attribute of a plain request, both events, the handle, a body that is
 //! read to its end, and a processor that only counts.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use allocation_counter::measure;
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use opentelemetry::Context;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use http::{HeaderValue, Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use opentelemetry::trace::noop::NoopTracerProvider;
+use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer as _, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
@@ -113,4 +119,87 @@ fn allocations_of_a_request() {
         assert!(allocations <= most, "{rule}: {allocations} allocations");
     }
     assert_eq!(ends.0.load(Ordering::SeqCst), 6);
+}
+
+/// Bytes that an open stream may hold beyond the SDK's own span with the same attributes.
+const MOST_HELD: i64 = 1_024;
+
+/// Keeps with which attributes the last span has started.
+#[derive(Clone, Debug, Default)]
+struct Starts(Arc<Mutex<Vec<KeyValue>>>);
+
+impl SpanProcessor for Starts {
+    fn on_start(&self, span: &mut Span, _: &Context) {
+        let started = span.exported_data().expect("a span that records");
+        *self.0.lock().expect("no panic") = started.attributes;
+    }
+
+    fn on_end(&self, _: SpanData) {}
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// The bytes that a value holds, all of it on the heap.
+fn held<T>(mut make: impl FnMut() -> T) -> i64 {
+    // The first of a thread makes what the thread keeps.
+    drop(make());
+    let mut kept = None;
+    let measured = measure(|| kept = Some(make()));
+    drop(kept);
+    measured.bytes_current
+}
+
+/// A response that is open: its first frame has been read.
+fn open<S, B>(service: &mut S) -> Pin<Box<B>>
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    B: Body<Error = Infallible>,
+{
+    let response = ready(service.call(request(true, false)));
+    let Ok(response) = response;
+    let mut body = Box::pin(response.into_body());
+    assert!(matches!(ready(body.frame()), Some(Ok(frame)) if frame.is_data()));
+    body
+}
+
+#[test]
+fn memory_of_an_open_stream() {
+    let inner = || {
+        service_fn(|_: Request<()>| {
+            let frames = [Frame::data(Bytes::from_static(b"hello, world"))];
+            let body = StreamBody::new(stream::iter(frames.map(Ok)).chain(stream::pending()));
+            let mut response = Response::new(body);
+            let content_type = HeaderValue::from_static("text/event-stream");
+            response.headers_mut().insert("content-type", content_type);
+            std::future::ready(Ok::<_, Infallible>(response))
+        })
+    };
+    let starts = Starts::default();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(starts.clone())
+        .build();
+    let bare = held(|| open(&mut inner()));
+    for (rule, layer) in [("plain", ApiSpanLayer::new()), ("LLM", ApiSpanLayer::llm())] {
+        let layer = layer
+            .propagator(TraceContextPropagator::new())
+            .tracer_provider(&provider);
+        let layered = held(|| open(&mut layer.layer(inner())));
+        let attributes = starts.0.lock().expect("no panic").clone();
+        assert!(attributes.len() >= 7, "{rule}: {attributes:?}");
+        let tracer = provider.tracer("by hand");
+        let alone = held(|| {
+            let mut builder = SpanBuilder::from_name("GET").with_kind(SpanKind::Server);
+            builder.attributes = Some(attributes.clone());
+            Box::new(tracer.build_with_context(builder, &Context::new()))
+        });
+        let beyond = layered - bare - alone;
+        println!("{rule}: {layered} B, of them {bare} B bare, {alone} B the span: {beyond} B");
+        assert!(beyond <= MOST_HELD, "{rule}: {beyond} bytes");
+    }
 }
