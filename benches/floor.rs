@@ -1,5 +1,5 @@
 //! What recording costs beside the same work written by hand, without a layer: the caller's context
-//! by the SDK's propagator, a span of ten attributes and two events, its context attached, its end.
+//! by the SDK's propagator, a span of eleven attributes and two events, its context attached, its end.
 //!
 //! ```console
 //! $ cargo bench --bench floor
@@ -7,9 +7,6 @@
 
 mod support;
 
-use std::time::Duration;
-
-use criterion::Criterion;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider};
 use tower::Layer as _;
 use tower_api_span::ApiSpanLayer;
@@ -22,12 +19,9 @@ use support::{Ends, requests, with_w3c};
 fn main() {
     let (floor, recording) = (spans_of(floor), spans_of(recording));
     assert_eq!(floor, recording, "both do the same work");
-    assert_eq!((floor.attributes.len(), floor.events.len()), (10, 2));
+    assert_eq!((floor.attributes.len(), floor.events.len()), (11, 2));
 
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
+    let mut criterion = support::criterion();
     let counted = |rung: fn(&SdkTracerProvider) -> Rung| {
         let ends = Ends::default();
         rung(&ends.provider(Sampler::AlwaysOn)).recording(ends)
@@ -40,10 +34,7 @@ fn main() {
     ];
     let mut group = criterion.benchmark_group("floor");
     for rung in &mut rungs {
-        group.bench_function(rung.name, |bencher| {
-            bencher.iter_custom(|times| rung.time(times));
-        });
-        rung.check();
+        rung.bench(&mut group);
     }
     group.finish();
     criterion.final_summary();
@@ -90,7 +81,7 @@ fn spans_of(rung: fn(&SdkTracerProvider) -> Rung) -> Said {
         panic!("one span: {spans:?}");
     };
     let attribute = |attribute: &opentelemetry::KeyValue| match attribute.key.as_str() {
-        key @ "api.time_to_head" => key.to_owned(),
+        key @ ("api.time_to_head" | "api.time_to_first_byte") => key.to_owned(),
         key => format!("{key}={}", attribute.value),
     };
     let mut attributes: Vec<_> = span.attributes.iter().map(attribute).collect();

@@ -10,36 +10,44 @@
 
 mod support;
 
-use std::time::Duration;
-
-use criterion::{Criterion, Throughput};
+use criterion::Throughput;
 use opentelemetry_sdk::trace::Sampler;
 use tower::Layer as _;
 use tower_api_span::ApiSpanLayer;
 
 use support::rung::Rung;
 use support::services::{DONE, Read, streaming};
-use support::{Ends, requests, with_w3c};
+use support::{Ends, is_list, is_test, requests, with_w3c};
 
-const FRAMES: usize = 10_000;
+const FRAMES: u16 = 10_000;
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
+    let mut criterion = support::criterion();
+    let mut ladders = Vec::new();
     for (name, size) in [("16 B", 16), ("256 B", 256), ("16 KiB", 16 * 1_024)] {
         let mut group = criterion.benchmark_group(format!("frames of {name}"));
-        group.throughput(Throughput::Elements(FRAMES as u64));
-        for rung in &mut ladder(event(size)) {
-            group.bench_function(rung.name, |bencher| {
-                bencher.iter_custom(|times| rung.time(times));
-            });
-            rung.check();
+        group.throughput(Throughput::Elements(FRAMES.into()));
+        let mut rungs = ladder(event(size));
+        for rung in &mut rungs {
+            rung.bench(&mut group);
         }
         group.finish();
+        ladders.push((name, rungs));
     }
     criterion.final_summary();
+    if is_test() || is_list() {
+        return;
+    }
+    println!("| frames of | rung | ns a frame, at best | as a ratio to bare |\n|---|---|---|---|");
+    for (name, rungs) in ladders {
+        for rung in &rungs {
+            let (Some(best), Some(ratio)) = (rung.best(), rung.ratio(&rungs[0])) else {
+                continue;
+            };
+            let of_one = best * 1e9 / f64::from(FRAMES);
+            println!("| {name} | {} | {of_one:.1} | {ratio:.1} |", rung.name);
+        }
+    }
 }
 
 /// An event of so many bytes.
@@ -53,12 +61,13 @@ fn event(size: usize) -> &'static [u8] {
 
 fn ladder(event: &'static [u8]) -> [Rung; 4] {
     let request = || requests::http(true);
+    let frames = usize::from(FRAMES);
     // The same bytes for all; who looks for the terminator finds it in the last frame.
-    let body = |content_type| streaming(content_type, event, FRAMES - 1, Some(DONE));
+    let body = |content_type| streaming(content_type, event, frames - 1, Some(DONE));
     let (binary, events) = ("application/octet-stream", "text/event-stream");
     let read = Read {
-        data_frames: FRAMES,
-        bytes: (FRAMES - 1) * event.len() + DONE.len(),
+        data_frames: frames,
+        bytes: (frames - 1) * event.len() + DONE.len(),
         trailers: 0,
     };
     let with = |layer: ApiSpanLayer, sampler| {

@@ -15,25 +15,19 @@
 
 mod support;
 
-use std::time::Duration;
-
-use criterion::Criterion;
 use opentelemetry_sdk::trace::Sampler;
 use tower::Layer as _;
 use tower_api_span::ApiSpanLayer;
 
 use support::rung::Rung;
 use support::services::Read;
-use support::{Ends, requests, services, with_w3c};
+use support::{Ends, is_list, requests, services, with_w3c};
 
 /// A rung, and the place of the bare one beside it.
 type Step = (Rung, usize);
 
 fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .configure_from_args();
+    let mut criterion = support::criterion();
     let mut ladders = Vec::new();
     for (preset, layer) in [
         ("HTTP", ApiSpanLayer::new as fn() -> ApiSpanLayer),
@@ -44,17 +38,14 @@ fn main() {
             let mut ladder = ladder(layer, has_caller);
             let mut group = criterion.benchmark_group(&name);
             for (rung, _) in &mut ladder {
-                group.bench_function(rung.name, |bencher| {
-                    bencher.iter_custom(|times| rung.time(times));
-                });
-                rung.check();
+                rung.bench(&mut group);
             }
             group.finish();
             ladders.push((name, ladder));
         }
     }
     criterion.final_summary();
-    if std::env::args().any(|argument| argument == "--list") {
+    if is_list() {
         return;
     }
     println!(

@@ -16,7 +16,7 @@ use tower_api_span::ApiSpanLayer;
 use super::by_hand::by_hand;
 use super::rung::Rung;
 use super::services::{Read, whole};
-use super::{Ends, is_test, requests, with_w3c};
+use super::{Ends, is_list, is_test, requests, with_w3c};
 
 /// How many requests a turn has. All of their spans fit into the queue: one that does not is dropped
 /// by who made it.
@@ -34,7 +34,7 @@ impl SpanExporter for Counting {
 }
 
 pub(crate) fn main(allocator: &str) {
-    if std::env::args().any(|argument| argument == "--list") {
+    if is_list() {
         return;
     }
     let request = || requests::http(true);

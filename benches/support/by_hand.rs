@@ -60,6 +60,9 @@ where
         let time_to_head = arrived.elapsed().as_secs_f64();
         span.set_attribute(KeyValue::new("api.time_to_head", time_to_head));
         let read = read(response.into_body());
+        // The body is one frame: its end is its first byte.
+        let time_to_first_byte = arrived.elapsed().as_secs_f64();
+        span.set_attribute(KeyValue::new("api.time_to_first_byte", time_to_first_byte));
         span.set_attribute(KeyValue::new("api.outcome", "DEPARTED"));
         span.add_event("api.DEPARTED", Vec::new());
         span.end();

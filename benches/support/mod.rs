@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use criterion::Criterion;
 use opentelemetry::Context;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -58,6 +59,19 @@ impl SpanProcessor for Ends {
 /// With the propagator that everybody has, and no provider yet.
 pub(crate) fn with_w3c(layer: ApiSpanLayer) -> ApiSpanLayer {
     layer.propagator(TraceContextPropagator::new())
+}
+
+/// As the command line says; without it short, since there are many rungs.
+pub(crate) fn criterion() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args()
+}
+
+/// Whether this is a run that only says what there is to run.
+pub(crate) fn is_list() -> bool {
+    std::env::args().any(|argument| argument == "--list")
 }
 
 /// Whether this is a run that only looks whether the bench works, as criterion has it: by `--test`,

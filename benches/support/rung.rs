@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use criterion::BenchmarkGroup;
+use criterion::measurement::WallTime;
 use http::Request;
 use http_body::Body;
 
@@ -13,8 +15,8 @@ use super::services::{Answers, Read, head, read};
 /// How many requests are made before they are timed. More, and what is timed is the cache.
 const BATCH: u64 = 64;
 
-/// A time of fewer requests than this says nothing.
-const ENOUGH: u64 = 10 * BATCH;
+/// A shorter time says nothing: the clock and the first requests are too much of it.
+const ENOUGH: Duration = Duration::from_micros(200);
 
 pub(crate) struct Rung {
     pub(crate) name: &'static str,
@@ -71,6 +73,14 @@ impl Rung {
         self
     }
 
+    /// Lets criterion time it.
+    pub(crate) fn bench(&mut self, group: &mut BenchmarkGroup<'_, WallTime>) {
+        group.bench_function(self.name, |bencher| {
+            bencher.iter_custom(|requests| self.time(requests));
+        });
+        self.check();
+    }
+
     /// The time that so many requests take, without the time to make them.
     pub(crate) fn time(&mut self, requests: u64) -> Duration {
         let mut elapsed = Duration::ZERO;
@@ -84,7 +94,7 @@ impl Rung {
             left -= few;
         }
         self.sent += requests;
-        if requests >= ENOUGH {
+        if elapsed >= ENOUGH {
             #[expect(clippy::cast_precision_loss, reason = "far from 2^52 requests")]
             let one = elapsed.as_secs_f64() / requests as f64;
             self.best = Some(self.best.map_or(one, |best| best.min(one)));

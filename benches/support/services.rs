@@ -3,13 +3,13 @@
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use opentelemetry::KeyValue;
 use tower::{Service, service_fn};
 use tower_api_span::SpanHandle;
@@ -68,18 +68,20 @@ pub(crate) fn head<B>(service: &mut impl Answers<B>, request: Request<()>) -> Re
 /// Reads a body as hyper does: to its end, which a body may say before it has no more frames.
 pub(crate) fn read(body: impl Body<Data = Bytes, Error = Infallible>) -> Read {
     let mut body = pin!(body);
+    let mut task = Context::from_waker(Waker::noop());
     let mut read = Read::default();
-    while !body.is_end_stream()
-        && let Some(frame) = body.frame().now_or_never().expect("nothing waits")
-    {
+    while !body.is_end_stream() {
         // Or the compiler sees that all frames of the bare body are the same.
-        let Ok(frame) = black_box(frame);
-        match frame.data_ref() {
-            Some(data) => {
-                read.data_frames += 1;
-                read.bytes += data.len();
-            }
-            None => read.trailers += 1,
+        match black_box(body.as_mut().poll_frame(&mut task)) {
+            Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
+                Some(data) => {
+                    read.data_frames += 1;
+                    read.bytes += data.len();
+                }
+                None => read.trailers += 1,
+            },
+            Poll::Ready(None) => break,
+            Poll::Pending => panic!("nothing waits"),
         }
     }
     read
