@@ -6,7 +6,7 @@
 //! For the layer of HTTP and that of language models, with a caller and without.
 //!
 //! The table at the end has the best time of each rung as a ratio to its bare one: on a busy machine it
-//! moves by a tenth. The counting allocator is in all of them.
+//! moves by a fifth. The counting allocator is in all of them.
 //!
 //! ```console
 //! $ cargo bench --bench requests
