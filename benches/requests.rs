@@ -1,153 +1,124 @@
-//! What one request costs: allocations, which are the same in every run, and time as a ratio to the
-//! bare service within this run.
+//! What one request costs: time, by criterion, and allocations, which are the same in every run.
 //!
-//! A request with a parent, a host and a user agent goes through `service_fn` and `Full`, and the
-//! body is read to its end. Rungs: the bare service; the layer without a provider; sampled out;
-//! recording, with a processor that only counts.
+//! Each request is served and its body read to its end; making it is not timed. Rungs: the bare
+//! service; the layer without a provider; filtered; sampled out; recording; recording, with a handler
+//! that talks to its span; an event stream of 20 events and `[DONE]`; a gRPC answer with trailers.
+//! For the layer of HTTP and that of language models, with a caller and without.
+//!
+//! The table at the end has the best time of each rung as a ratio to its bare one: on a busy machine it
+//! moves by a fifth. The counting allocator is in all of them.
 //!
 //! ```console
 //! $ cargo bench --bench requests
+//! $ cargo bench --bench requests -- --test # only whether all is as asserted
 //! ```
 
-use std::convert::Infallible;
-use std::hint::black_box;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+mod support;
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body::Body;
-use http_body_util::{BodyExt, Full};
-use opentelemetry::Context;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
-use tower::{Layer, Service, service_fn};
+use opentelemetry_sdk::trace::Sampler;
+use tower::Layer as _;
 use tower_api_span::ApiSpanLayer;
 
-const REQUESTS: u64 = 20_000;
-const ROUNDS: usize = 7;
-const BODY: &[u8] = b"hello, world";
+use support::rung::Rung;
+use support::services::Read;
+use support::{Ends, is_list, requests, services, with_w3c};
 
-#[derive(Clone, Debug, Default)]
-struct Ends(Arc<AtomicU64>);
-
-impl SpanProcessor for Ends {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, _: SpanData) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-}
-
-/// One rung of the ladder: its name, and what sends one request through it.
-type Rung = (&'static str, Box<dyn FnMut(Request<()>)>);
+/// A rung, and the place of the bare one beside it.
+type Step = (Rung, usize);
 
 fn main() {
-    let ends = Ends::default();
-    let provider = |sampler| {
-        SdkTracerProvider::builder()
-            .with_sampler(sampler)
-            .with_span_processor(ends.clone())
-            .build()
-    };
-    let (off, on) = (provider(Sampler::AlwaysOff), provider(Sampler::AlwaysOn));
-    let layer = || ApiSpanLayer::new().propagator(TraceContextPropagator::new());
-    let mut rungs: [Rung; 4] = [
-        ("bare service", rung(inner())),
-        ("no provider", rung(layer().layer(inner()))),
-        (
-            "sampled out",
-            rung(layer().tracer_provider(&off).layer(inner())),
-        ),
-        (
-            "recording",
-            rung(layer().tracer_provider(&on).layer(inner())),
-        ),
-    ];
-
-    let mut best = [Duration::MAX; 4];
-    for _ in 0..ROUNDS {
-        for ((_, send), best) in rungs.iter_mut().zip(&mut best) {
-            let requests: Vec<_> = (0..REQUESTS).map(|_| request()).collect();
-            let start = Instant::now();
-            requests.into_iter().for_each(send);
-            *best = start.elapsed().min(*best);
+    let mut criterion = support::criterion();
+    let mut ladders = Vec::new();
+    for (preset, layer) in [
+        ("HTTP", ApiSpanLayer::new as fn() -> ApiSpanLayer),
+        ("LLM", ApiSpanLayer::llm),
+    ] {
+        for (caller, has_caller) in [("no caller", false), ("a caller", true)] {
+            let name = format!("{preset}, {caller}");
+            let mut ladder = ladder(layer, has_caller);
+            let mut group = criterion.benchmark_group(&name);
+            for (rung, _) in &mut ladder {
+                rung.bench(&mut group);
+            }
+            group.finish();
+            ladders.push((name, ladder));
         }
     }
-    let sent = REQUESTS * ROUNDS as u64;
-    assert_eq!(
-        ends.0.load(Ordering::Relaxed),
-        sent,
-        "one end for each recorded request"
+    criterion.final_summary();
+    if is_list() {
+        return;
+    }
+    println!(
+        "| preset, request | rung | allocations | beyond the bare one | time, as a ratio to it |"
     );
-
-    println!("| rung | allocations | time, as a ratio to the bare service |\n|---|---|---|");
-    for ((name, send), best_time) in rungs.iter_mut().zip(best) {
-        let request = request();
-        let counted = allocation_counter::measure(|| send(request));
-        let ratio = best_time.as_secs_f64() / best[0].as_secs_f64();
-        println!("| {name} | {} | {ratio:.1} |", counted.count_total);
+    println!("|---|---|---|---|---|");
+    for (name, mut ladder) in ladders {
+        let counted: Vec<_> = ladder
+            .iter_mut()
+            .map(|(rung, _)| allocations(rung))
+            .collect();
+        for ((rung, bare), here) in ladder.iter().zip(&counted) {
+            let beyond = here - counted[*bare];
+            let ratio = rung
+                .ratio(&ladder[*bare].0)
+                .map_or("–".to_owned(), |ratio| format!("{ratio:.1}"));
+            println!("| {name} | {} | {here} | {beyond} | {ratio} |", rung.name);
+        }
     }
 }
 
-fn inner() -> impl Service<
-    Request<()>,
-    Response = Response<Full<Bytes>>,
-    Error = Infallible,
-    Future = impl Future<Output = Result<Response<Full<Bytes>>, Infallible>>,
-> {
-    service_fn(async |_| Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
+fn allocations(rung: &mut Rung) -> u64 {
+    // The first of a thread makes what the thread keeps.
+    rung.once(|send| send());
+    let counted = rung.once(|send| allocation_counter::measure(send));
+    rung.check();
+    counted.count_total
 }
 
-fn rung<S, B>(mut service: S) -> Box<dyn FnMut(Request<()>)>
-where
-    S: Service<Request<()>, Response = Response<B>, Error = Infallible> + 'static,
-    B: Body<Data = Bytes, Error = Infallible>,
-{
-    Box::new(move |request| {
-        let served = async {
-            let response = service.call(request).await?;
-            let mut body = std::pin::pin!(response.into_body());
-            let mut bytes = 0;
-            while let Some(frame) = body.frame().await {
-                bytes += frame?.data_ref().map_or(0, Bytes::len);
-                if body.is_end_stream() {
-                    break;
-                }
-            }
-            Ok::<_, Infallible>(bytes)
-        };
-        let bytes = futures_util::FutureExt::now_or_never(served).expect("nothing waits");
-        assert_eq!(black_box(bytes), Ok(BODY.len()));
-    })
-}
+fn ladder(layer: fn() -> ApiSpanLayer, has_caller: bool) -> Vec<Step> {
+    let http = move || requests::http(has_caller);
+    let grpc = move || requests::grpc(has_caller);
+    let layer = || with_w3c(layer());
+    // To each rung its own ends.
+    let with = |sampler| {
+        let ends = Ends::default();
+        let layer = layer().tracer_provider(&ends.provider(sampler));
+        (ends, layer)
+    };
+    let whole = |name, layer: &ApiSpanLayer| {
+        Rung::new(name, http, layer.layer(services::whole()), Read::WHOLE)
+    };
+    let bare = [
+        Rung::new("bare", http, services::whole(), Read::WHOLE),
+        Rung::new("bare event stream", http, services::events(), Read::EVENTS),
+        Rung::new("bare gRPC", grpc, services::grpc(), Read::GRPC),
+    ];
+    let mut steps: Vec<Step> = bare.into_iter().zip(0..).collect();
+    steps.push((whole("no provider", &layer()), 0));
 
-fn request() -> Request<()> {
-    let mut request = Request::new(());
-    *request.uri_mut() = http::Uri::from_static("/v1/chat/completions");
-    *request.headers_mut() = HeaderMap::from_iter([
-        (
-            http::header::HOST,
-            HeaderValue::from_static("example.com:8080"),
-        ),
-        (
-            http::header::USER_AGENT,
-            HeaderValue::from_static("curl/8.14.1"),
-        ),
-        (
-            http::HeaderName::from_static("traceparent"),
-            HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-        ),
-    ]);
-    request
+    let (ends, on) = with(Sampler::AlwaysOn);
+    let filtered = on.filter(|_| false);
+    steps.push((whole("filtered", &filtered).silent(ends), 0));
+
+    let (ends, out) = with(Sampler::AlwaysOff);
+    steps.push((whole("sampled out", &out).silent(ends), 0));
+
+    let (ends, on) = with(Sampler::AlwaysOn);
+    steps.push((whole("recording", &on).recording(ends), 0));
+
+    let (ends, on) = with(Sampler::AlwaysOn);
+    let talking = on.layer(services::talking());
+    let rung = Rung::new("recording, handle used", http, talking, Read::WHOLE);
+    steps.push((rung.recording(ends), 0));
+
+    let (ends, on) = with(Sampler::AlwaysOn);
+    let events = on.layer(services::events());
+    let rung = Rung::new("recording, event stream", http, events, Read::EVENTS);
+    steps.push((rung.recording(ends), 1));
+
+    let (ends, on) = with(Sampler::AlwaysOn);
+    let call = on.layer(services::grpc());
+    let rung = Rung::new("recording, gRPC", grpc, call, Read::GRPC);
+    steps.push((rung.recording(ends), 2));
+    steps
 }

@@ -1,0 +1,12 @@
+//! What recording costs with the system's allocator, and spans that are freed on another core: see
+//! `support/allocators.rs`.
+//!
+//! ```console
+//! $ cargo bench --bench allocators_glibc --bench allocators_mimalloc
+//! ```
+
+mod support;
+
+fn main() {
+    support::allocators::main("the system's allocator");
+}

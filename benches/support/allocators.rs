@@ -1,0 +1,84 @@
+//! The bench of allocators. One program has one global allocator, so there is a program for each.
+//!
+//! A span is made by one thread and freed by another, that of the SDK's batch processor: allocators
+//! differ most in that. Its exporter only counts, so that the time is that of the request and not of
+//! an encoding. Rungs are measured in turns and the best turn counts; ratios are within a run.
+
+use std::time::Duration;
+
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter,
+};
+use tower::Layer as _;
+use tower_api_span::ApiSpanLayer;
+
+use super::by_hand::by_hand;
+use super::rung::Rung;
+use super::services::{Read, whole};
+use super::{Ends, is_list, is_test, requests, with_w3c};
+
+/// How many requests a turn has. All of their spans fit into the queue: one that does not is dropped
+/// by who made it.
+const TURN: usize = 4_096;
+const TURNS: usize = 200;
+
+#[derive(Debug)]
+struct Counting(Ends);
+
+impl SpanExporter for Counting {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.add(batch.len());
+        Ok(())
+    }
+}
+
+pub(crate) fn main(allocator: &str) {
+    if is_list() {
+        return;
+    }
+    let request = || requests::http(true);
+    let (by_hand_ends, by_hand_provider) = exporting();
+    let (ends, provider) = exporting();
+    let layer = with_w3c(ApiSpanLayer::new()).tracer_provider(&provider);
+    let floor = by_hand(whole(), &by_hand_provider);
+    let mut rungs = [
+        Rung::new("bare", request, whole(), Read::WHOLE),
+        Rung::sending("floor", request, floor, Read::WHOLE).recording(by_hand_ends),
+        Rung::new("recording", request, layer.layer(whole()), Read::WHOLE).recording(ends),
+    ];
+    for _ in 0..if is_test() { 1 } else { TURNS } {
+        for rung in &mut rungs {
+            rung.time(TURN as u64);
+            // Not timed, and nothing of it is left for the next rung.
+            for provider in [&by_hand_provider, &provider] {
+                provider.force_flush().expect("exported");
+            }
+            rung.check();
+        }
+    }
+    println!("| {allocator}, batch processor | ns a request | as a ratio to bare |\n|---|---|---|");
+    for rung in &rungs {
+        let nanoseconds = rung.best().map(|seconds| seconds * 1e9);
+        let (Some(nanoseconds), Some(ratio)) = (nanoseconds, rung.ratio(&rungs[0])) else {
+            continue;
+        };
+        println!("| {} | {nanoseconds:.0} | {ratio:.1} |", rung.name);
+    }
+}
+
+/// A provider whose batch processor hands spans to a thread of its own, and what counts them there.
+fn exporting() -> (Ends, SdkTracerProvider) {
+    let ends = Ends::default();
+    let config = BatchConfigBuilder::default()
+        .with_max_queue_size(2 * TURN)
+        .with_scheduled_delay(Duration::from_millis(50))
+        .build();
+    let processor = BatchSpanProcessor::builder(Counting(ends.clone()))
+        .with_batch_config(config)
+        .build();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .build();
+    (ends, provider)
+}

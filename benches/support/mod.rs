@@ -1,0 +1,82 @@
+//! What the benches share: providers, requests, services, and readers that assert what they have read.
+
+#![allow(dead_code, reason = "no bench uses all of it")]
+
+pub(crate) mod allocators;
+pub(crate) mod by_hand;
+pub(crate) mod requests;
+pub(crate) mod rung;
+pub(crate) mod services;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use criterion::Criterion;
+use opentelemetry::Context;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
+use tower_api_span::ApiSpanLayer;
+
+/// Counts spans that have ended, and does nothing else.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ends(Arc<AtomicU64>);
+
+impl Ends {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn provider(&self, sampler: Sampler) -> SdkTracerProvider {
+        SdkTracerProvider::builder()
+            .with_sampler(sampler)
+            .with_span_processor(self.clone())
+            .build()
+    }
+
+    pub(crate) fn add(&self, ended: usize) {
+        self.0.fetch_add(ended as u64, Ordering::Relaxed);
+    }
+}
+
+impl SpanProcessor for Ends {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, _: SpanData) {
+        self.add(1);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// With the propagator that everybody has, and no provider yet.
+pub(crate) fn with_w3c(layer: ApiSpanLayer) -> ApiSpanLayer {
+    layer.propagator(TraceContextPropagator::new())
+}
+
+/// As the command line says; without it short, since there are many rungs.
+pub(crate) fn criterion() -> Criterion {
+    Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args()
+}
+
+/// Whether this is a run that only says what there is to run.
+pub(crate) fn is_list() -> bool {
+    std::env::args().any(|argument| argument == "--list")
+}
+
+/// Whether this is a run that only looks whether the bench works, as criterion has it: by `--test`,
+/// or without the `--bench` that `cargo bench` gives.
+pub(crate) fn is_test() -> bool {
+    let has = |wanted: &str| std::env::args().any(|argument| argument == wanted);
+    has("--test") || !has("--bench")
+}
