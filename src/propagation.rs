@@ -8,6 +8,8 @@
 //! * several lines of `tracestate` or `baggage` are joined with commas, where the propagator would
 //!   see the first alone.
 
+mod traceparent;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
@@ -15,12 +17,14 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use opentelemetry::{Context, global};
 use opentelemetry_http::HeaderInjector;
 
 use crate::contain::contain;
 use crate::sampling::Rate;
+
+use traceparent::{LENGTH, Traceparent, unsampled};
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
@@ -345,84 +349,6 @@ fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>>
         .filter_map(|value| value.to_str().ok());
     let first = Cow::Borrowed(values.next()?);
     Some(values.fold(first, |joined, more| joined + "," + more))
-}
-
-/// Length of a `traceparent` of version 00.
-const LENGTH: usize = 55;
-
-/// A well-formed `traceparent` without its sampled flag, if it has it and the rate does not keep its
-/// trace.
-fn unsampled(traceparent: &str, rate: Rate) -> Option<[u8; LENGTH]> {
-    let Traceparent {
-        trace_id,
-        is_sampled,
-        ..
-    } = Traceparent::parse(traceparent)?;
-    if !is_sampled || rate.keeps(trace_id) {
-        return None;
-    }
-    let mut unsampled = *traceparent.as_bytes().first_chunk::<LENGTH>()?;
-    unsampled[..2].copy_from_slice(b"00");
-    unsampled[53..].copy_from_slice(b"00");
-    Some(unsampled)
-}
-
-/// What a well-formed `traceparent` says.
-#[derive(Clone, Copy, Debug)]
-struct Traceparent {
-    trace_id: TraceId,
-    span_id: SpanId,
-    is_sampled: bool,
-}
-
-impl Traceparent {
-    fn parse(value: &str) -> Option<Self> {
-        let bytes = value.as_bytes();
-        let (head, rest) = bytes.split_at_checked(LENGTH)?;
-        if [head[2], head[35], head[52]] != *b"---" {
-            return None;
-        }
-        let version = hex(&head[..2])?;
-        let (high, low) = (hex(&head[3..19])?, hex(&head[19..35])?);
-        let (span_id, flags) = (hex(&head[36..52])?, hex(&head[53..])?);
-        let trace_id = u128::from(high) << 64 | u128::from(low);
-        let is_well = version != 0xff
-            && trace_id != 0
-            && span_id != 0
-            // Version 00 ends here; a later one may go on after a dash.
-            && (rest.is_empty() || (version != 0 && rest[0] == b'-'));
-        is_well.then(|| Self {
-            trace_id: TraceId::from(trace_id),
-            span_id: SpanId::from(span_id),
-            is_sampled: flags & 1 == 1,
-        })
-    }
-
-    /// Whether a span is in this trace.
-    fn is_of(&self, span_context: &SpanContext) -> bool {
-        span_context.is_valid() && span_context.trace_id() == self.trace_id
-    }
-}
-
-/// The number that up to sixteen hexadecimal digits stand for, in lower case.
-fn hex(digits: &[u8]) -> Option<u64> {
-    const NONE: u8 = 0xff;
-    const VALUES: [u8; 256] = {
-        let mut values = [NONE; 256];
-        let mut value = 0_u8;
-        while value < 16 {
-            values[b"0123456789abcdef"[value as usize] as usize] = value;
-            value += 1;
-        }
-        values
-    };
-    let (mut number, mut all) = (0, 0);
-    for digit in digits {
-        let value = VALUES[usize::from(*digit)];
-        all |= value;
-        number = number << 4 | u64::from(value & 0x0f);
-    }
-    (all < 16).then_some(number)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use http::HeaderValue;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
-use opentelemetry::trace::{SpanId, TraceState};
+use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 use super::*;
