@@ -5,6 +5,9 @@
 //! `2 N`: the difference is theirs, without the start of the process. Of a request that is built,
 //! served and read to its end the bare service's are taken off; of a frame those of the bare body.
 //!
+//! Allocators and compilers of other machines count a little otherwise: it fails where a budget is
+//! exceeded by more than a twentieth.
+//!
 //! ```console
 //! $ cargo bench --bench instructions
 //! ```
@@ -83,7 +86,7 @@ fn main() -> ExitCode {
         let text = |number: Option<u64>| number.map_or(String::new(), |number| number.to_string());
         let verdict = match (over, rung.budget) {
             (Some(over), Some(budget)) if over > budget => {
-                is_over = true;
+                is_over |= over > budget + budget / 20;
                 " **over**"
             }
             _ => "",
@@ -95,7 +98,7 @@ fn main() -> ExitCode {
         );
     }
     if is_over {
-        println!("instructions: a budget is exceeded, see above");
+        println!("instructions: a budget is exceeded by more than a twentieth, see above");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS

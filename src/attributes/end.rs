@@ -128,7 +128,9 @@ impl<'a> AtEnd<'a> {
 
     /// Writes an attribute of the layer's, unless the settings have said it at the start.
     pub(crate) fn set(&mut self, attribute: KeyValue) {
-        if self.at_start.is_given(attribute.key.as_str()) {
+        // Mostly there are none, and nothing is to be compared.
+        let given = &self.at_start.given;
+        if !given.is_empty() && self.at_start.is_given(attribute.key.as_str()) {
             return;
         }
         if let Some(keys) = &mut self.keys {

@@ -16,7 +16,8 @@ impl Attributes {
     /// Adds an attribute of the layer's, unless its value is an empty string or its key is there.
     pub(super) fn set(&mut self, key: StartKey, value: impl Into<Value>) {
         let value = value.into();
-        if is_empty(&value) || self.written.is_given(key.name()) {
+        let is_given = || !self.written.given.is_empty() && self.written.is_given(key.name());
+        if is_empty(&value) || is_given() {
             return;
         }
         self.written.keys |= key.bit();
@@ -49,7 +50,7 @@ pub(crate) struct Written {
     /// The layer's own, one bit each.
     keys: u32,
     /// Those that the settings have added.
-    given: Vec<Key>,
+    pub(super) given: Vec<Key>,
 }
 
 impl Written {
@@ -60,8 +61,7 @@ impl Written {
     }
 
     pub(super) fn is_given(&self, name: &str) -> bool {
-        // Mostly there are none, and nothing is to be compared.
-        !self.given.is_empty() && self.given.iter().any(|key| key.as_str() == name)
+        self.given.iter().any(|key| key.as_str() == name)
     }
 }
 
