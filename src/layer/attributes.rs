@@ -99,7 +99,7 @@ impl ApiSpanLayer {
     /// Of the response it is what was handed on when the span ended, frame by frame, as compressed as
     /// it passes here; 0 if it could have no body. Of the request it is what
     /// [`CountRequestBodyLayer`](crate::CountRequestBodyLayer) has counted, else the Content-Length, of which
-    /// nobody knows here how much was read.
+    /// nobody knows here how much was read; one above 1 TiB is not believed.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().body_sizes(true);
