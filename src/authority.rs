@@ -6,33 +6,40 @@ use std::net::Ipv6Addr;
 /// its brackets. `None` if it is none of these. A port that is empty or too large is none, and what
 /// stands before an `@` is nobody's business.
 pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    let authority = match authority.rsplit_once('@') {
-        Some((_, authority)) => authority,
-        None => authority,
-    };
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, rest) = rest.split_once(']')?;
-            address.parse::<Ipv6Addr>().ok()?;
-            match rest {
-                "" => (address, None),
-                _ => (address, Some(rest.strip_prefix(':')?)),
-            }
+    let end = authority.bytes().position(|byte| !is_of_name(byte));
+    let (host, rest) = authority.split_at(end.unwrap_or(authority.len()));
+    if !host.is_empty()
+        && let Some(port) = port(rest)
+    {
+        return Some((host, port));
+    }
+    if let Some((_, authority)) = authority.rsplit_once('@') {
+        return host_and_port(authority);
+    }
+    let (address, rest) = authority.strip_prefix('[')?.split_once(']')?;
+    address.parse::<Ipv6Addr>().ok()?;
+    Some((address, port(rest)?))
+}
+
+/// The port in what follows a host: `None` if that is none, none within if there is none to be told.
+#[expect(
+    clippy::option_option,
+    reason = "no port is one thing, and what can't follow a host another"
+)]
+fn port(rest: &str) -> Option<Option<u16>> {
+    if rest.is_empty() {
+        return Some(None);
+    }
+    let digits = rest.strip_prefix(':')?;
+    let mut number = 0_u32;
+    for digit in digits.bytes() {
+        if !digit.is_ascii_digit() {
+            return None;
         }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        },
-    };
-    let is_bracketed = authority.starts_with('[');
-    if host.is_empty() || !(is_bracketed || host.bytes().all(is_of_name)) {
-        return None;
+        // Whatever is too large stays so.
+        number = (number * 10 + u32::from(digit - b'0')).min(1 << 16);
     }
-    let port = port.unwrap_or_default();
-    if !port.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    Some((host, port.parse().ok()))
+    Some(u16::try_from(number).ok().filter(|_| !digits.is_empty()))
 }
 
 /// Whether a byte may stand in a registered name (RFC 3986, section 3.2.2).
@@ -92,6 +99,12 @@ mod tests {
                 "example.com:99999",
                 Some(("example.com", None)),
             ),
+            ("a port with zeros", "a:0080", Some(("a", Some(80)))),
+            (
+                "a port beyond all numbers",
+                "a:99999999999999999999",
+                Some(("a", None)),
+            ),
             ("port 0", "example.com:0", Some(("example.com", Some(0)))),
             (
                 "port 65535",
@@ -105,6 +118,13 @@ mod tests {
             ("no IPv6 in brackets", "[example.com]", None),
             ("an open bracket", "[::1", None),
             ("behind the bracket", "[::1]80", None),
+            ("user info of digits", "me:80@a:1", Some(("a", Some(1)))),
+            (
+                "user info before IPv6",
+                "me@[::1]:1",
+                Some(("::1", Some(1))),
+            ),
+            ("nothing behind user info", "me@", None),
             ("nothing", "", None),
             ("only a port", ":80", None),
             ("a space", "a b", None),

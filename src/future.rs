@@ -57,9 +57,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let polled = RequestSpan::watch(this.span, || {
-            this.inner.as_mut().enter(|future| future.poll(cx))
-        });
+        let polled = RequestSpan::watch(this.span, || this.inner.as_mut().poll_once(cx));
         let span = match &polled {
             Poll::Pending => None,
             Poll::Ready(_) => this.span.take(),
@@ -77,7 +75,7 @@ where
                             .unwrap_or((false, None));
                     span.head(&parts, ended, exact)
                 });
-                let context = this.inner.context().cloned();
+                let context = this.inner.take_context();
                 Ok(Response::from_parts(
                     parts,
                     ResponseBody::new(body, context, span),

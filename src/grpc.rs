@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::text::{cut, hex};
+use crate::text::{cut_lossy, hex};
 
 /// What is spoken on top of HTTP, by the request's content type.
 ///
@@ -233,7 +233,7 @@ fn percent_decoded(encoded: &[u8]) -> String {
         decoded.push(escaped.unwrap_or(*byte));
         rest = if escaped.is_some() { &tail[2..] } else { tail };
     }
-    cut(&String::from_utf8_lossy(&decoded)).to_owned()
+    cut_lossy(&decoded)
 }
 
 #[cfg(test)]

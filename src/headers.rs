@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
-use crate::text::cut;
+use crate::text::cut_lossy;
 
 /// In place of what must not be told.
 pub(crate) const REDACTED: &str = "REDACTED";
@@ -84,8 +84,7 @@ impl CapturedHeaders {
                     if sensitive.has(name, value) {
                         StringValue::from(REDACTED)
                     } else {
-                        let value = String::from_utf8_lossy(value.as_bytes());
-                        StringValue::from(cut(&value).to_owned())
+                        StringValue::from(cut_lossy(value.as_bytes()))
                     }
                 })
                 .collect();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
 
 use opentelemetry::Context;
 use pin_project::{pin_project, pinned_drop};
@@ -24,7 +25,8 @@ pub(crate) fn attached<R>(context: Option<&Context>, f: impl FnOnce() -> R) -> R
 /// has ended long before.
 #[pin_project(PinnedDrop)]
 pub(crate) struct Inside<T> {
-    /// `None` only while `drop` runs: a pinned value can be dropped early in no other safe way.
+    /// `None` once a future has finished, and while `drop` runs: a pinned value can be dropped early in no
+    /// other safe way.
     #[pin]
     inner: Option<T>,
     context: Option<Context>,
@@ -42,8 +44,24 @@ impl<T> Inside<T> {
         self.inner.as_ref().expect(PRESENT)
     }
 
-    pub(crate) fn context(&self) -> Option<&Context> {
-        self.context.as_ref()
+    /// The context, of a future that has finished and needs it no more.
+    pub(crate) fn take_context(self: Pin<&mut Self>) -> Option<Context> {
+        self.project().context.take()
+    }
+
+    /// Polls the wrapped future with the context current. Once it has given its output it is dropped, as
+    /// whoever awaits it would do next: in the same context, which need not be attached again for that.
+    pub(crate) fn poll_once(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<T::Output>
+    where
+        T: Future,
+    {
+        let mut this = self.project();
+        attached(this.context.as_ref(), || {
+            let inner = this.inner.as_mut().as_pin_mut().expect(PRESENT);
+            let output = ready!(inner.poll(cx));
+            this.inner.set(None);
+            Poll::Ready(output)
+        })
     }
 
     /// Calls `f` with the wrapped value and the context current.
@@ -54,13 +72,15 @@ impl<T> Inside<T> {
     }
 }
 
-const PRESENT: &str = "the value is there until the wrapper is dropped";
+const PRESENT: &str = "nobody polls a future that has finished, and a body is there until the end";
 
 #[pinned_drop]
 impl<T> PinnedDrop for Inside<T> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
-        attached(this.context.as_ref(), || this.inner.set(None));
+        if this.inner.is_some() {
+            attached(this.context.as_ref(), || this.inner.set(None));
+        }
     }
 }
 

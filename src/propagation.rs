@@ -15,7 +15,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use opentelemetry::{Context, global};
@@ -218,7 +218,7 @@ fn extract(
 
 /// The same as with the SDK's propagator, without it.
 fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) -> Option<Extracted> {
-    let traceparent = Traceparent::parse(once(headers, &TRACEPARENT_NAME)?)?;
+    let traceparent = Traceparent::parse(once(headers, &TRACEPARENT_NAME)?.as_bytes())?;
     if traceparent.is_of(current.span().span_context()) {
         return None;
     }
@@ -281,14 +281,16 @@ impl<'a> StrictHeaders<'a> {
     fn new(headers: &'a HeaderMap, current: &SpanContext, rate: Rate) -> Self {
         // Hidden where `with_nearest_span` would undo it, so that the current span stays itself.
         let traceparent = once(headers, &TRACEPARENT_NAME).filter(|value| {
-            Traceparent::parse(value).is_some_and(|traceparent| !traceparent.is_of(current))
+            Traceparent::parse(value.as_bytes())
+                .is_some_and(|traceparent| !traceparent.is_of(current))
         });
+        let traceparent = traceparent.and_then(|value| value.to_str().ok());
         Self {
             headers,
             traceparent,
             unsampled: traceparent
                 .filter(|_| !rate.keeps_all())
-                .and_then(|traceparent| unsampled(traceparent, rate)),
+                .and_then(|traceparent| unsampled(traceparent.as_bytes(), rate)),
             tracestate: traceparent.and_then(|_| joined(headers, &TRACESTATE_NAME)),
             baggage: joined(headers, &BAGGAGE_NAME),
         }
@@ -333,16 +335,18 @@ impl Extractor for StrictHeaders<'_> {
 }
 
 /// The value of a header that is there exactly once.
-fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
+        (Some(value), None) => Some(value),
         _ => None,
     }
 }
 
 /// The values of a header that is a list, as one.
 fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
+    // Mostly it is not there, and that is told sooner of one than of all.
+    headers.get(name)?;
     let mut values = headers
         .get_all(name)
         .iter()

@@ -40,7 +40,7 @@ pub(crate) struct Told {
     pub(crate) is_stream: bool,
     pub(crate) route: Option<String>,
     pub(crate) name: Option<Cow<'static, str>>,
-    /// Each key once, the last value wins.
+    /// Each key once, in the order of the keys; the last value wins.
     pub(crate) attributes: Vec<KeyValue>,
     pub(crate) events: Vec<Event>,
     pub(crate) links: Vec<(SpanContext, Vec<KeyValue>)>,
@@ -73,14 +73,16 @@ impl Told {
         if attribute.key.as_str().is_empty() || is_empty(&attribute.value) {
             return;
         }
-        let position = self
+        let key = attribute.key.as_str();
+        let place = self
             .attributes
-            .iter()
-            .position(|known| known.key == attribute.key);
-        match position {
-            Some(position) => self.attributes[position] = attribute,
-            None if self.attributes.len() < MAX_ATTRIBUTES => self.attributes.push(attribute),
-            None => self.dropped.attributes += 1,
+            .binary_search_by(|known| known.key.as_str().cmp(key));
+        match place {
+            Ok(place) => self.attributes[place] = attribute,
+            Err(place) if self.attributes.len() < MAX_ATTRIBUTES => {
+                self.attributes.insert(place, attribute);
+            }
+            Err(_) => self.dropped.attributes += 1,
         }
     }
 
@@ -92,11 +94,22 @@ impl Told {
         }
     }
 
+    /// What was told, in time and late.
+    pub(crate) fn with_late(
+        told: Option<Box<Self>>,
+        late: Option<Box<Self>>,
+        at: SystemTime,
+    ) -> Option<Box<Self>> {
+        let Some(late) = late else {
+            return told;
+        };
+        let mut told = told.unwrap_or_default();
+        told.absorb(*late, at);
+        Some(told)
+    }
+
     /// Adds what was told late: nothing that decides the outcome, and no event after the end.
-    pub(crate) fn absorb(&mut self, late: Self, at: SystemTime) {
-        if late.last.is_none() {
-            return;
-        }
+    fn absorb(&mut self, late: Self, at: SystemTime) {
         for mut event in late.events {
             event.at = event.at.min(at);
             self.event(event);
@@ -121,7 +134,22 @@ impl Told {
 /// A span of some tracer, and what was told about it.
 struct Open<S> {
     span: S,
-    told: Told,
+    /// Of most requests nothing is told, and a stream that is open for hours holds no room for it.
+    told: Option<Box<Told>>,
+    /// The outcome is decided: what is told from now on is late.
+    is_closed: bool,
+}
+
+impl<S> Open<S> {
+    fn told(&mut self) -> &mut Told {
+        let is_late = self.is_closed;
+        self.told.get_or_insert_with(|| {
+            Box::new(Told {
+                is_late,
+                ..Told::default()
+            })
+        })
+    }
 }
 
 /// The slot of a span of type `S`.
@@ -155,7 +183,8 @@ impl<S: Span> SpanSlot<S> {
             timeline,
             open: Mutex::new(Some(Open {
                 span,
-                told: Told::default(),
+                told: None,
+                is_closed: false,
             })),
             request_bytes: AtomicU64::new(UNCOUNTED),
         }
@@ -197,17 +226,20 @@ pub(crate) trait Slot: Send + Sync {
     /// Bytes of the request's body that were counted, if somebody does count them.
     fn request_bytes(&self) -> Option<u64>;
 
-    /// Takes what was told: with that the outcome is decided. The span stays open, and what is told
-    /// from now on is late.
-    fn close(&self) -> Told;
+    /// Takes what was told, if anything was: with that the outcome is decided. The span stays open, and
+    /// what is told from now on is late.
+    fn close(&self) -> Option<Box<Told>>;
 
     /// Takes the span out, lets `write` write to it, with what was told late, ends it at `at` and drops
     /// it. Each step is contained. Only the first call does anything.
-    fn end(&self, at: SystemTime, write: &mut dyn FnMut(&mut dyn ObjectSafeSpan, Told));
+    fn end(&self, at: SystemTime, write: &mut Write<'_>);
 
     /// The same for a span that does not record: nothing is written, and no clock is needed.
     fn end_unrecorded(&self);
 }
+
+/// Writes to a span that is taken out of its slot, with what was told late.
+pub(crate) type Write<'a> = dyn FnMut(&mut dyn ObjectSafeSpan, Option<Box<Told>>) + 'a;
 
 impl dyn Slot {
     /// Hands what was told to `f`, once, unless the span has ended or nobody listens.
@@ -288,8 +320,9 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
             && let Some(open) = &mut *self.open()
         {
             let now = timeline::now();
-            open.told.last = Some(now);
-            f(&mut open.told, now);
+            let told = open.told();
+            told.last = Some(now);
+            f(told, now);
         }
     }
 
@@ -305,38 +338,34 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
         (counted != UNCOUNTED).then_some(counted)
     }
 
-    fn close(&self) -> Told {
+    fn close(&self) -> Option<Box<Told>> {
         let mut open = self.open();
-        let late = Told {
-            is_late: true,
-            ..Told::default()
-        };
-        open.as_mut()
-            .map(|open| std::mem::replace(&mut open.told, late))
-            .unwrap_or_default()
+        let open = open.as_mut()?;
+        open.is_closed = true;
+        open.told.take()
     }
 
-    fn end(&self, at: SystemTime, write: &mut dyn FnMut(&mut dyn ObjectSafeSpan, Told)) {
+    fn end(&self, at: SystemTime, write: &mut Write<'_>) {
         if !self.recording {
             return self.end_unrecorded();
         }
         // In a statement of its own, so that the lock is free again before anything is called.
-        let open = self.open().take();
-        let Some(Open { mut span, told }) = open else {
-            return;
-        };
-        contain(|| write(&mut span, told));
-        contain(|| span.end_with_timestamp(at));
-        // A span that has not ended because `end` panicked still ends when it is dropped.
-        contain(|| drop(span));
+        let mut open = self.open().take();
+        if let Some(Open { span, told, .. }) = &mut open {
+            contain(|| write(span, told.take()));
+            contain(|| span.end_with_timestamp(at));
+        }
+        // A span that has not ended because `end` panicked still ends when it is dropped: where it is,
+        // since it is large.
+        contain(|| open = None);
     }
 
     fn end_unrecorded(&self) {
-        let open = self.open().take();
-        if let Some(Open { mut span, .. }) = open {
+        let mut open = self.open().take();
+        if let Some(Open { span, .. }) = &mut open {
             contain(|| span.end());
-            contain(|| drop(span));
         }
+        contain(|| open = None);
     }
 }
 

@@ -19,13 +19,16 @@ pub(crate) struct Summary<'a> {
     pub(crate) end: &'a End,
     /// `None` if the user's classification panicked.
     pub(crate) outcome: Option<Outcome>,
-    pub(crate) told: Told,
+    /// What was told, if anything was.
+    pub(crate) told: Option<Box<Told>>,
     /// When it was over, by the request's own clock.
     pub(crate) at: SystemTime,
     /// From the arrival until then.
     pub(crate) duration: Duration,
     pub(crate) time_to_head: Option<Duration>,
     pub(crate) time_to_first_byte: Option<Duration>,
+    /// When the engine's first answer was handed on, if the settings make that an event.
+    pub(crate) first_response: Option<SystemTime>,
     /// Bytes of the request's body, where they are known and wanted.
     pub(crate) request_bytes: Option<u64>,
     /// Bytes of the response's body that were handed on, if there was a head and they are wanted.

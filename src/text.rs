@@ -36,6 +36,15 @@ pub(crate) fn cut_cow(text: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
+/// Bytes from a stranger as text of at most [`MAX_STRING`] bytes; what is no UTF-8 is replaced.
+pub(crate) fn cut_lossy(bytes: &[u8]) -> String {
+    // Most are, and to look at them as a whole is cheaper than one by one.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => cut(text).to_owned(),
+        Err(_) => cut(&String::from_utf8_lossy(bytes)).to_owned(),
+    }
+}
+
 /// The byte that two hexadecimal digits stand for.
 pub(crate) fn hex([high, low]: [u8; 2]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
@@ -44,7 +53,10 @@ pub(crate) fn hex([high, low]: [u8; 2]) -> Option<u8> {
 
 /// The last boundary between characters of `text` that is not beyond `limit` bytes.
 fn boundary(text: &str, limit: usize) -> usize {
-    (0..=limit.min(text.len()))
+    if text.len() <= limit {
+        return text.len();
+    }
+    (0..=limit)
         .rev()
         .find(|at| text.is_char_boundary(*at))
         .unwrap_or(0)

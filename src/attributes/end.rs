@@ -45,7 +45,7 @@ pub(crate) fn of_no_call(head: &Head, facts: &Facts, list: &mut AtEnd<'_>) -> Co
         list.set(attribute);
     }
     list.set(KeyValue::new(key::URL_SCHEME, facts.scheme.clone()));
-    if let Some(version) = facts.version {
+    if let Some(version) = facts.version() {
         list.set(KeyValue::new(key::NETWORK_PROTOCOL_VERSION, version));
     }
     if let Some(route) = facts.route.clone() {

@@ -7,14 +7,14 @@ use http::header::USER_AGENT;
 use http::{StatusCode, Uri, Version, request};
 use opentelemetry::{KeyValue, StringValue};
 
-use super::{Attributes, Facts, StartKey, net};
+use super::{Attributes, Ends, Facts, StartKey, net};
 use crate::config::Config;
 use crate::forwarded::Hop;
 use crate::outcome::Head;
 use crate::semconv::{
     HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_RESPONSE_STATUS_CODE,
 };
-use crate::text::cut;
+use crate::text::{cut, cut_lossy};
 
 /// Sets the attributes and returns the name: `{method} {route}`, or `{method}` where no route is
 /// known. Never the path, whose values are as many as clients can think of.
@@ -23,6 +23,7 @@ pub(super) fn at_start(
     config: &Config,
     facts: &Facts,
     hop: &Hop<'_>,
+    connection: &Ends,
     attributes: &mut Attributes,
 ) -> Cow<'static, str> {
     attributes.set(StartKey::Method, facts.method_or_other());
@@ -38,15 +39,13 @@ pub(super) fn at_start(
     }
     attributes.set(StartKey::Scheme, facts.scheme.clone());
     net::server(parts, hop, attributes);
-    let peer = net::peer(parts, config);
-    net::client(peer, hop, config.client_port, attributes);
-    net::connection(peer, net::local(parts, config), attributes);
-    if let Some(version) = facts.version {
+    net::client(connection.peer, hop, config.client_port, attributes);
+    net::connection(connection, attributes);
+    if let Some(version) = facts.version() {
         attributes.set(StartKey::ProtocolVersion, version);
     }
     if let Some(agent) = parts.headers.get(USER_AGENT) {
-        let agent = String::from_utf8_lossy(agent.as_bytes());
-        attributes.set(StartKey::UserAgent, cut(&agent).to_owned());
+        attributes.set(StartKey::UserAgent, cut_lossy(agent.as_bytes()));
     }
     if let Some(route) = &facts.route {
         attributes.set(StartKey::Route, route.clone());

@@ -9,7 +9,7 @@ mod url;
 
 use std::borrow::Cow;
 
-use ::http::request;
+use ::http::{Version, request};
 use opentelemetry::{KeyValue, StringValue};
 
 use crate::config::Config;
@@ -18,20 +18,38 @@ use crate::forwarded::Hop;
 use crate::grpc::Protocol;
 use crate::methods::OTHER;
 use crate::slot::is_empty;
-use crate::text::cut;
+use crate::text::cut_lossy;
 
 pub(crate) use end::{
     AtEnd, body_size, late_route, of_no_call, of_outcome, of_response, of_response_headers,
     of_trailers, of_unknown_call, terminal_event,
 };
+use net::Ends;
 #[cfg(feature = "metrics")]
 pub(crate) use rpc::{SYSTEM as GRPC, status_code as grpc_code};
 pub(crate) use start::Written;
 use start::{Attributes, StartKey};
 
+/// What nearly every request has: method, path, scheme, version, host, port and user agent; and at its
+/// end, if it departs, status, two times and outcome.
+const USUAL: usize = 7 + 4;
+
 /// Room for the attributes of the start and of the end, so that the vector the tracer gets does not
-/// grow.
-const CAPACITY: usize = 20;
+/// grow, and a stream that is open for hours holds no more than it needs. Where a request is aborted,
+/// or has what few have, it may grow once.
+fn capacity(parts: &request::Parts, config: &Config, facts: &Facts, connection: &Ends) -> usize {
+    let asked_for = config.request_headers.http.len() + config.response_headers.http.len();
+    let Ends { peer, local } = connection;
+    USUAL
+        + usize::from(parts.uri.query().is_some())
+        + usize::from(facts.route.is_some())
+        + 3 * usize::from(peer.is_some())
+        + 2 * usize::from(local.is_some())
+        + usize::from(config.journey_events)
+        + usize::from(config.request_id_header.is_some())
+        + 2 * usize::from(config.body_sizes)
+        + asked_for
+}
 
 /// What is known of a request from the start, whoever tells it: span, metrics or logs.
 #[derive(Debug)]
@@ -46,7 +64,7 @@ pub(crate) struct Facts {
     /// It is the operator's word or a trusted proxy's, and not the client's.
     #[cfg_attr(not(feature = "metrics"), allow(dead_code, reason = "metrics ask it"))]
     pub(crate) is_scheme_known: bool,
-    pub(crate) version: Option<&'static str>,
+    pub(crate) version: Version,
     /// `service/method` of a gRPC call, if it is known.
     pub(crate) rpc_method: Option<StringValue>,
 }
@@ -68,9 +86,14 @@ impl Facts {
             route: http::route(parts, config),
             is_scheme_known: scheme.is_some(),
             scheme: scheme.unwrap_or_else(|| url::scheme(http::uri(parts))),
-            version: http::version(parts.version),
+            version: parts.version,
             rpc_method: is_call.then(|| rpc::method(parts, config)).flatten(),
         }
+    }
+
+    /// The version of HTTP, as attributes have it.
+    pub(crate) fn version(&self) -> Option<&'static str> {
+        http::version(self.version)
     }
 
     /// The method, as attributes have it.
@@ -98,11 +121,7 @@ pub(crate) fn at_start(
     facts: &Facts,
     hop: &Hop<'_>,
 ) -> AtStart {
-    let asked_for = config.request_headers.http.len() + config.response_headers.http.len();
-    let mut attributes = Attributes {
-        list: Vec::with_capacity(CAPACITY + asked_for),
-        written: Written::default(),
-    };
+    let mut attributes = Attributes::default();
     let mut given = Vec::new();
     if let Some(asked) = config.request_attributes.get() {
         for attribute in contain(|| asked(parts)).unwrap_or_default() {
@@ -111,14 +130,17 @@ pub(crate) fn at_start(
             }
         }
     }
+    let connection = Ends::of(parts, config);
+    let room = capacity(parts, config, facts, &connection) + given.len();
+    attributes.list.reserve_exact(room);
     let captured = &config.request_headers;
     let (name, captured) = match facts.protocol {
         Protocol::Http => (
-            http::at_start(parts, config, facts, hop, &mut attributes),
+            http::at_start(parts, config, facts, hop, &connection, &mut attributes),
             &captured.http,
         ),
         Protocol::Grpc | Protocol::GrpcWeb => (
-            rpc::at_start(parts, config, facts, &mut attributes),
+            rpc::at_start(parts, facts, &connection, &mut attributes),
             &captured.rpc,
         ),
     };
@@ -129,8 +151,7 @@ pub(crate) fn at_start(
     }
     let id_header = config.request_id_header.as_ref();
     if let Some(id) = id_header.and_then(|name| parts.headers.get(name)) {
-        let id = String::from_utf8_lossy(id.as_bytes());
-        attributes.set(StartKey::RequestId, cut(&id).to_owned());
+        attributes.set(StartKey::RequestId, cut_lossy(id.as_bytes()));
     }
     // After the layer's own: of too many, tracers drop the last.
     attributes.list.extend(given);

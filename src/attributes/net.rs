@@ -12,13 +12,28 @@ use crate::contain::contain;
 use crate::forwarded::Hop;
 use crate::text::cut;
 
+/// Both ends of the connection, as far as they are known.
+pub(super) struct Ends {
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) local: Option<SocketAddr>,
+}
+
+impl Ends {
+    pub(super) fn of(parts: &request::Parts, config: &Config) -> Self {
+        Self {
+            peer: peer(parts, config),
+            local: local(parts, config),
+        }
+    }
+}
+
 /// The host that the client wanted, and its port if it said one: what a trusted proxy says, else
 /// `:authority` or an absolute target, else the Host header. A port that was not sent is not guessed.
 pub(super) fn server(parts: &request::Parts, hop: &Hop<'_>, attributes: &mut Attributes) {
     let forwarded = hop.host.as_deref().and_then(host_and_port);
     let of_request = || match parts.uri.authority() {
         Some(authority) => host_and_port(authority.as_str()),
-        None => host_and_port(parts.headers.get(HOST)?.to_str().ok()?),
+        None => host_and_port(std::str::from_utf8(parts.headers.get(HOST)?.as_bytes()).ok()?),
     };
     if let Some((address, port)) = forwarded.or_else(of_request) {
         attributes.set(StartKey::ServerAddress, cut(address).to_owned());
@@ -44,12 +59,9 @@ pub(super) fn client(
     }
 }
 
-/// Both ends of the connection, as far as they are known.
-pub(super) fn connection(
-    peer: Option<SocketAddr>,
-    local: Option<SocketAddr>,
-    attributes: &mut Attributes,
-) {
+/// Who has the two ends of the connection.
+pub(super) fn connection(connection: &Ends, attributes: &mut Attributes) {
+    let Ends { peer, local } = connection;
     for (address, address_key, port_key) in [
         (peer, StartKey::PeerAddress, StartKey::PeerPort),
         (local, StartKey::LocalAddress, StartKey::LocalPort),
@@ -67,7 +79,7 @@ fn text(address: IpAddr) -> String {
 }
 
 /// Who is at the other end of the connection: by the setting, else by the framework.
-pub(super) fn peer(parts: &request::Parts, config: &Config) -> Option<SocketAddr> {
+fn peer(parts: &request::Parts, config: &Config) -> Option<SocketAddr> {
     match config.peer_address_fn.get() {
         Some(peer) => contain(|| peer(parts)).flatten(),
         None => of_framework(parts),
@@ -75,7 +87,7 @@ pub(super) fn peer(parts: &request::Parts, config: &Config) -> Option<SocketAddr
 }
 
 /// This end of the connection, by the setting.
-pub(super) fn local(parts: &request::Parts, config: &Config) -> Option<SocketAddr> {
+fn local(parts: &request::Parts, config: &Config) -> Option<SocketAddr> {
     let local = config.local_address_fn.get()?;
     contain(|| local(parts)).flatten()
 }

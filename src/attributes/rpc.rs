@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request;
 use opentelemetry::StringValue;
 
-use super::{Attributes, Facts, StartKey, net};
+use super::{Attributes, Ends, Facts, StartKey, net};
 use crate::config::Config;
 use crate::forwarded::Hop;
 use crate::grpc::GrpcCode;
@@ -18,15 +18,14 @@ use crate::text::cut;
 /// is known.
 pub(super) fn at_start(
     parts: &request::Parts,
-    config: &Config,
     facts: &Facts,
+    connection: &Ends,
     attributes: &mut Attributes,
 ) -> Cow<'static, str> {
     attributes.set(StartKey::RpcSystem, SYSTEM);
     // Of `:authority` alone, say the conventions.
     net::server(parts, &Hop::default(), attributes);
-    let peer = net::peer(parts, config);
-    net::connection(peer, net::local(parts, config), attributes);
+    net::connection(connection, attributes);
     let Some(method) = &facts.rpc_method else {
         let path = parts.uri.path();
         let original = path.strip_prefix('/').filter(|rest| !rest.is_empty());

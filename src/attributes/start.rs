@@ -7,6 +7,7 @@ use crate::semconv as key;
 use crate::slot::is_empty;
 
 /// Attributes being collected, each key once.
+#[derive(Debug, Default)]
 pub(super) struct Attributes {
     pub(super) list: Vec<KeyValue>,
     pub(super) written: Written,

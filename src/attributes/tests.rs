@@ -109,22 +109,28 @@ fn an_operator_who_gives_no_end_of_attributes_gives_64_and_after_the_layers() {
 }
 
 #[test]
-fn the_attributes_of_start_and_end_fit_without_growing() {
+fn the_attributes_of_start_and_end_fit_without_growing_and_little_room_is_spare() {
     let (parts, ()) = Request::builder()
-        .method("FOO")
         .uri("http://h:1/p?q")
         .header("user-agent", "u")
         .body(())
         .expect("a request")
         .into_parts();
     let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 1));
-    let config = Config {
+    let with_all = Config {
         peer_address_fn: Hook::new(Arc::new(move |_| Some(peer))),
+        local_address_fn: Hook::new(Arc::new(move |_| Some(peer))),
         route_fn: Hook::new(Arc::new(|_| Some("/p".into()))),
+        request_attributes: Hook::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
         ..Config::default()
     };
-    let start = started_by(&parts, Protocol::Http, &config);
-    // Seven of the end: status, two times, outcome, reason, type of error, one more time.
-    assert_eq!(start.attributes.len() + 7, CAPACITY);
-    assert_eq!(start.attributes.capacity(), CAPACITY);
+    for (rule, config, at_start) in [
+        ("as it is", Config::default(), 8),
+        ("with all that settings add", with_all, 8 + 1 + 3 + 2 + 1),
+    ] {
+        let start = started_by(&parts, Protocol::Http, &config);
+        assert_eq!(start.attributes.len(), at_start, "{rule}");
+        // Status, two times and outcome.
+        assert_eq!(start.attributes.capacity(), at_start + 4, "{rule}");
+    }
 }

@@ -126,14 +126,15 @@ fn lifecycle(summary: &Summary<'_>, started: SystemTime) -> Vec<LogEvent> {
         attributes,
     };
     let mut events = vec![info(key::EVENT_ARRIVED, started, Vec::new())];
-    events.extend(summary.told.events.iter().filter_map(|event| {
-        let own = [
-            key::EVENT_HANDOFF_TO_CORE,
-            key::EVENT_FIRST_RESPONSE_FROM_CORE,
-        ];
-        let name = own.into_iter().find(|name| event.name == *name)?;
-        Some(info(name, event.at, event.attributes.clone()))
+    let told = summary.told.iter().flat_map(|told| &told.events);
+    events.extend(told.filter_map(|event| {
+        let name = key::EVENT_HANDOFF_TO_CORE;
+        (event.name == name).then(|| info(name, event.at, event.attributes.clone()))
     }));
+    let first = key::EVENT_FIRST_RESPONSE_FROM_CORE;
+    events.extend(summary.first_response.map(|at| info(first, at, Vec::new())));
+    // A handoff may be told when the engine has answered already.
+    events.sort_by_key(|event| event.at);
     if let Some(outcome) = &summary.outcome {
         let (name, attributes) = attributes::terminal_event(outcome.clone());
         events.push(info(name, summary.at, attributes));

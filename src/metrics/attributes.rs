@@ -65,11 +65,11 @@ impl List {
         if let Some(status) = summary.head.status {
             self.push(key::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()));
         }
-        let late = || summary.told.route.clone().map(StringValue::from);
+        let late = || Some(StringValue::from(summary.told.as_ref()?.route.clone()?));
         if let Some(route) = facts.route.clone().or_else(late) {
             self.push(key::HTTP_ROUTE, route);
         }
-        if let Some(version) = facts.version {
+        if let Some(version) = facts.version() {
             self.push(key::NETWORK_PROTOCOL_VERSION, version);
         }
     }

@@ -66,7 +66,7 @@ impl Operation {
 }
 
 fn value<'a>(summary: &'a Summary<'_>, key: &str) -> Option<&'a Value> {
-    let mut told = summary.told.attributes.iter();
+    let mut told = summary.told.as_ref()?.attributes.iter();
     told.find(|attribute: &&KeyValue| attribute.key.as_str() == key)
         .map(|attribute| &attribute.value)
 }

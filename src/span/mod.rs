@@ -20,12 +20,11 @@ use crate::grpc::{self, GrpcStatus, Protocol};
 use crate::grpc_web::{self, WebTrailers};
 use crate::metrics::Metered;
 use crate::outcome::{self, End, Head, Stage, Verdict};
-use crate::semconv as key;
 use crate::slot::Slot;
 use crate::sse::{self, ErrorEvent, EventStream, Found};
-use crate::summary::is_refused;
+
 use crate::text::{cut, text};
-use crate::timeline::{self, Timeline};
+use crate::timeline;
 
 pub(crate) use open::Opened;
 
@@ -41,7 +40,6 @@ pub(crate) use open::Opened;
 pub(crate) struct RequestSpan {
     slot: Arc<dyn Slot>,
     config: Arc<Config>,
-    timeline: Timeline,
     written: Written,
     /// The slot's answers, which do not change.
     listens: bool,
@@ -135,7 +133,7 @@ impl RequestSpan {
         }
         self.is_stream = self.config.meters.is_stream(&parts.headers);
         if self.listens {
-            self.time_to_head = Some(self.timeline.since_start(timeline::now()));
+            self.time_to_head = Some(self.slot.timeline().since_start(timeline::now()));
         }
         if self.records {
             let (headers, protocol) = (&parts.headers, self.facts.protocol);
@@ -217,11 +215,7 @@ impl RequestSpan {
         if self.listens && (first || owes_nothing) {
             let now = timeline::now();
             if first {
-                self.time_to_first_byte = Some(self.timeline.since_start(now));
-                if self.config.journey_events && !is_refused(&self.head) {
-                    let event = key::EVENT_FIRST_RESPONSE_FROM_CORE;
-                    self.slot.add_own_event(event, now);
-                }
+                self.time_to_first_byte = Some(self.slot.timeline().since_start(now));
             }
             if owes_nothing {
                 self.whole_at = Some(now);
@@ -327,9 +321,9 @@ impl RequestSpan {
         };
         End::Dropped {
             stage,
-            past_deadline: self
-                .timeout
-                .is_some_and(|timeout| self.timeline.since_start(timeline::now()) >= timeout),
+            past_deadline: self.timeout.is_some_and(|timeout| {
+                self.slot.timeline().since_start(timeline::now()) >= timeout
+            }),
         }
     }
 

@@ -191,7 +191,7 @@ impl RequestSpan {
         builder.links = link.map(|caller| vec![Link::with_context(caller)]);
         let Started { slot, context } = tracer.start(builder, parent, watch)?;
         let facts = found.take()?;
-        let mut span = Self::new(config, parts, facts, slot, watch.timeline, others);
+        let mut span = Self::new(config, parts, facts, slot, others);
         span.written = written;
         span.is_named = is_named;
         span.give_handle(parts, context.clone());
@@ -204,7 +204,6 @@ impl RequestSpan {
         parts: &request::Parts,
         facts: Facts,
         slot: Arc<dyn Slot>,
-        timeline: Timeline,
         others: &Others,
     ) -> Box<Self> {
         let protocol = facts.protocol;
@@ -213,7 +212,6 @@ impl RequestSpan {
             records: slot.records(),
             slot,
             config: Arc::clone(config),
-            timeline,
             is_span: true,
             written: Written::default(),
             is_named: false,
@@ -292,7 +290,7 @@ impl Others {
             let facts =
                 facts.unwrap_or_else(|| Facts::of(parts, protocol, config, &hop(config, parts)));
             let slot = no_span(timeline, &context);
-            let mut span = RequestSpan::new(config, parts, facts, slot, timeline, self);
+            let mut span = RequestSpan::new(config, parts, facts, slot, self);
             span.is_span = false;
             // That of a layer outside has a span to speak to.
             if parts.extensions.get::<SpanHandle>().is_none() {

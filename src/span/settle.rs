@@ -1,7 +1,7 @@
 //! What is written at the end: what was told, what is known, and the outcome.
 
 use std::borrow::Cow;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::KeyValue;
 use opentelemetry::global::ObjectSafeSpan;
@@ -14,7 +14,7 @@ use crate::grpc::{GrpcCode, GrpcStatus, Protocol};
 use crate::outcome::{Aborted, End, Outcome};
 use crate::semconv as key;
 use crate::slot::Told;
-use crate::summary::Summary;
+use crate::summary::{Summary, is_refused};
 use crate::timeline;
 
 impl RequestSpan {
@@ -39,9 +39,12 @@ impl RequestSpan {
             | End::Panicked => None,
         };
         let moment = moment.unwrap_or_else(timeline::now);
-        let moment = told.last.map_or(moment, |last| last.max(moment));
-        let at = self.timeline.at(moment);
-        let mut summary = contain(|| self.summary(told, end, moment));
+        let last = told.as_ref().and_then(|told| told.last);
+        let moment = last.map_or(moment, |last| last.max(moment));
+        let timeline = self.slot.timeline();
+        let duration = timeline.since_start(moment);
+        let at = timeline.started() + duration;
+        let mut summary = contain(|| self.summary(told, end, at, duration));
         if let Some(summary) = &summary {
             contain(|| metered.map(|metered| metered.finish(summary, &self.config)));
             // While the span is open and in its slot, so that who reads the current one finds it.
@@ -54,9 +57,18 @@ impl RequestSpan {
         });
     }
 
-    fn summary<'a>(&'a self, mut told: Told, end: &'a End, moment: Instant) -> Summary<'a> {
-        let verdict = told.verdict.take().or(told.error.take());
-        let tolerated = told.disconnect_allowed || !self.config.disconnect_is_error;
+    fn summary<'a>(
+        &'a self,
+        mut told: Option<Box<Told>>,
+        end: &'a End,
+        at: SystemTime,
+        duration: Duration,
+    ) -> Summary<'a> {
+        let verdict = told
+            .as_mut()
+            .and_then(|told| told.verdict.take().or(told.error.take()));
+        let is_told = |what: fn(&Told) -> bool| told.as_deref().is_some_and(what);
+        let tolerated = !self.config.disconnect_is_error || is_told(|told| told.disconnect_allowed);
         let outcome = self.config.classify(&self.head, end, verdict.as_ref());
         let outcome = outcome.map(|outcome| match (outcome, end, &verdict) {
             (outcome, End::Dropped { .. }, None) if tolerated => outcome.tolerated(),
@@ -73,10 +85,14 @@ impl RequestSpan {
             head: &self.head,
             end,
             outcome,
-            at: self.timeline.at(moment),
-            duration: self.timeline.since_start(moment),
+            at,
+            duration,
             time_to_head: self.time_to_head,
             time_to_first_byte: self.time_to_first_byte,
+            first_response: self
+                .time_to_first_byte
+                .filter(|_| self.config.journey_events && !is_refused(&self.head))
+                .map(|time| self.slot.timeline().started() + time),
             request_bytes: self
                 .slot
                 .request_bytes()
@@ -84,7 +100,7 @@ impl RequestSpan {
                 .filter(|_| is_sized),
             response_bytes: response_bytes.filter(|_| is_sized),
             is_event_stream: self.is_event_stream,
-            is_stream: self.is_stream || told.is_stream,
+            is_stream: self.is_stream || is_told(|told| told.is_stream),
             error_type_name: self.error_type_name,
             is_by_verdict: verdict.is_some() && !matches!(end, End::Panicked),
             told,
@@ -93,20 +109,27 @@ impl RequestSpan {
 
     /// Writes what was told and what is known at the end. A panic on the way leaves the rest
     /// unwritten, the terminal event in any case.
-    fn write(&self, span: &mut dyn ObjectSafeSpan, mut summary: Summary<'_>, late: Told) {
-        let mut told = std::mem::take(&mut summary.told);
-        told.absorb(late, summary.at);
+    fn write(
+        &self,
+        span: &mut dyn ObjectSafeSpan,
+        mut summary: Summary<'_>,
+        late: Option<Box<Told>>,
+    ) {
+        let mut told = Told::with_late(summary.told.take(), late, summary.at);
         let has_lifecycle = self.config.lifecycle_events.are_on_spans();
-        for event in told.events {
-            if has_lifecycle || !event.name.starts_with(key::OWN_PREFIX) {
-                span.add_event_with_timestamp(event.name, event.at, event.attributes);
+        let mut first_response = summary.first_response;
+        if !has_lifecycle {
+            first_response = None;
+            if let Some(told) = &mut told {
+                told.events
+                    .retain(|event| !event.name.starts_with(key::OWN_PREFIX));
             }
         }
-        for (span_context, attributes) in told.links {
-            contain(|| span.add_link(span_context, attributes));
-        }
+        write_events_and_links(span, told.as_deref_mut(), first_response);
 
-        let is_said_again = !told.attributes.is_empty();
+        let is_said_again = told
+            .as_ref()
+            .is_some_and(|told| !told.attributes.is_empty());
         let mut list = AtEnd::new(span, &self.written, is_said_again);
         attributes::of_response(&self.head, summary.end, &mut list);
         let is_first_chunk = summary.is_event_stream && self.config.journey_events;
@@ -124,12 +147,14 @@ impl RequestSpan {
                 list.set(KeyValue::new(key, time.as_secs_f64()));
             }
         }
-        for (key, dropped) in [
-            (key::API_DROPPED_ATTRIBUTES, told.dropped.attributes),
-            (key::API_DROPPED_EVENTS, told.dropped.events),
-        ] {
-            if dropped > 0 {
-                list.set(KeyValue::new(key, dropped));
+        if let Some(Told { dropped, .. }) = told.as_deref() {
+            for (key, dropped) in [
+                (key::API_DROPPED_ATTRIBUTES, dropped.attributes),
+                (key::API_DROPPED_EVENTS, dropped.events),
+            ] {
+                if dropped > 0 {
+                    list.set(KeyValue::new(key, dropped));
+                }
             }
         }
         if let Some(outcome) = &summary.outcome {
@@ -146,11 +171,14 @@ impl RequestSpan {
         if summary.is_stream && self.config.meters.mark_streams() {
             list.set(KeyValue::new(key::API_STREAM, true));
         }
-        let name = self.late_name(told.name, told.route, summary.end, &mut list);
+        let (name, route, attributes) = told
+            .map(|told| (told.name, told.route, told.attributes))
+            .unwrap_or_default();
+        let name = self.late_name(name, route, summary.end, &mut list);
         for attribute in &self.captured {
             list.set(attribute.clone());
         }
-        for attribute in told.attributes {
+        for attribute in attributes {
             list.set_told(attribute);
         }
         if let Some(name) = name {
@@ -208,6 +236,38 @@ fn is_unimplemented(end: &End) -> bool {
             })
         }
     )
+}
+
+/// What was told and is no attribute, and the engine's first answer among it by its time.
+fn write_events_and_links(
+    span: &mut dyn ObjectSafeSpan,
+    told: Option<&mut Told>,
+    mut first_response: Option<SystemTime>,
+) {
+    let mut events = Vec::new();
+    let mut links = Vec::new();
+    if let Some(told) = told {
+        (events, links) = (
+            std::mem::take(&mut told.events),
+            std::mem::take(&mut told.links),
+        );
+    }
+    let write_first = |span: &mut dyn ObjectSafeSpan, at| {
+        let name = key::EVENT_FIRST_RESPONSE_FROM_CORE.into();
+        span.add_event_with_timestamp(name, at, Vec::new());
+    };
+    for event in events {
+        if let Some(at) = first_response.take_if(|at| *at < event.at) {
+            write_first(span, at);
+        }
+        span.add_event_with_timestamp(event.name, event.at, event.attributes);
+    }
+    if let Some(at) = first_response {
+        write_first(span, at);
+    }
+    for (span_context, attributes) in links {
+        contain(|| span.add_link(span_context, attributes));
+    }
 }
 
 /// The status, once, and the terminal event, last.
