@@ -42,6 +42,12 @@ const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
         None,
         true,
     ),
+    (
+        "CRLF within an event",
+        "data: it says\r\ndata: [DONE]\r\n\r\n",
+        None,
+        false,
+    ),
     ("CR alone", "data: one\r\rdata: [DONE]\r\r", None, true),
     (
         "no space",
@@ -126,6 +132,12 @@ const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
         false,
     ),
     (
+        "a message whose quote is escaped is not the message",
+        "data: {\"error\":{\"of \\\"message\":\"no\",\"message\":\"yes\"}}\n\n",
+        Some(Some("yes")),
+        false,
+    ),
+    (
         "a message that is quoted is not the message",
         "data: {\"error\":{\"detail\":\"\\\"message\\\": no\",\"message\":\"yes\"}}\n\n",
         Some(Some("yes")),
@@ -198,6 +210,14 @@ fn what_only_looks_alike_is_not_found() {
         ),
         ("another case", "data: [done]\n\nDATA: [DONE]\n\n"),
         ("a field without a colon", "data\n\n[DONE]\n\n"),
+        (
+            "a second line behind one without a colon",
+            "data\ndata: [DONE]\n\n",
+        ),
+        (
+            "an error taken back without a colon",
+            "event: error\nevent\ndata: x\n\n",
+        ),
         (
             "another event",
             "event: errors\ndata: x\n\nevent: Error\ndata: x\n\n",
