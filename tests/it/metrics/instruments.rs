@@ -253,12 +253,12 @@ fn unusual_requests_of_http_have_these_attributes() {
                 },
                 ..ALL[0]
             },
-            ApiSpanLayer::new().scheme("https"),
+            ApiSpanLayer::new().scheme("wss"),
             vec![
                 method("PUT"),
                 status(200),
                 kv("network.protocol.version", "2"),
-                kv("url.scheme", "https"),
+                kv("url.scheme", "wss"),
             ],
         ),
         (
