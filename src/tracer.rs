@@ -172,7 +172,8 @@ impl FoundTracer<'_> {
         is_real
     }
 
-    /// Starts a span; `None` if the tracer makes none for this request, or panics.
+    /// Starts a span; `None` if the tracer makes none for this request. One that panics is for the caller
+    /// to contain.
     pub(crate) fn start(
         &self,
         builder: SpanBuilder,
@@ -180,7 +181,7 @@ impl FoundTracer<'_> {
         watch: Watch,
     ) -> Option<Started> {
         match self {
-            Self::Known(tracer) => contain(|| tracer.start(builder, parent, watch))?.ok(),
+            Self::Known(tracer) => tracer.start(builder, parent, watch).ok(),
             Self::Candidate(global, tracer) => global.start(tracer, builder, parent, watch),
             Self::Near(global) => global.start(&global_tracer()?, builder, parent, watch),
         }

@@ -144,9 +144,11 @@ pub(crate) fn at_start(
             &captured.rpc,
         ),
     };
-    for attribute in captured.read(&parts.headers, &config.sensitive_headers) {
-        if attributes.give(&attribute.key) {
-            attributes.list.push(attribute);
+    if !captured.are_none() {
+        for attribute in captured.read(&parts.headers, &config.sensitive_headers) {
+            if attributes.give(&attribute.key) {
+                attributes.list.push(attribute);
+            }
         }
     }
     let id_header = config.request_id_header.as_ref();
