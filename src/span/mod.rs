@@ -31,8 +31,8 @@ pub(crate) use open::Opened;
 /// An open span.
 ///
 /// It is in a box from its start to its end: on its way from the service to the body it is moved a
-/// dozen times. It is settled by its `Drop` and nowhere else: [`finish`](Self::finish) only says how it ended,
-/// and without that the request has been given up.
+/// dozen times. It is settled by [`finish`](Self::finish), which takes it, or else by its `Drop`: then the
+/// request has been given up.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "facts that have nothing to do with each other"
@@ -63,7 +63,7 @@ pub(crate) struct RequestSpan {
     /// The reader of an event stream in which something is looked for.
     stream: Option<Box<EventStream>>,
     rare: Option<Box<Rare>>,
-    end: Option<End>,
+    is_settled: bool,
 }
 
 /// What few requests have: in a box of its own, so that an open stream holds no room for it.
@@ -91,7 +91,7 @@ impl RequestSpan {
         impl Drop for Unwinding<'_> {
             fn drop(&mut self) {
                 if let Some(span) = self.0.take() {
-                    span.finish(End::Panicked);
+                    span.finish(&End::Panicked);
                 }
             }
         }
@@ -102,22 +102,23 @@ impl RequestSpan {
     }
 
     /// Ends the span.
-    pub(crate) fn finish(mut self: Box<Self>, end: End) {
-        self.end = Some(end);
+    pub(crate) fn finish(mut self: Box<Self>, end: &End) {
+        self.settle(end);
+        self.is_settled = true;
     }
 
     /// The inner service gave an error instead of a response.
     pub(crate) fn service_error<E: Display>(mut self: Box<Self>, error: &E) {
         self.rare().error_type_name = Some(std::any::type_name::<E>());
         let message = self.message(error);
-        self.finish(End::ServiceError { message });
+        self.finish(&End::ServiceError { message });
     }
 
     /// The body gave an error instead of a frame.
     pub(crate) fn body_error<E: Display>(mut self: Box<Self>, error: &E) {
         self.rare().error_type_name = Some(std::any::type_name::<E>());
         let message = self.message(error);
-        self.finish(End::BodyError { message });
+        self.finish(&End::BodyError { message });
     }
 
     /// The head is about to be handed on. The span goes on with the body, unless the message is
@@ -157,7 +158,7 @@ impl RequestSpan {
         }
         if has_no_body(&self.head.method, parts.status) {
             let grpc_status = self.take_grpc_status();
-            self.finish(End::Complete { grpc_status });
+            self.finish(&End::Complete { grpc_status });
             return None;
         }
         // A gRPC message owes its trailers, whatever its length.
@@ -283,7 +284,7 @@ impl RequestSpan {
     pub(crate) fn terminated(mut self: Box<Self>) {
         self.whole_at = None;
         let grpc_status = self.take_grpc_status();
-        self.finish(End::Complete { grpc_status });
+        self.finish(&End::Complete { grpc_status });
     }
 
     /// The body is over, with these trailers if it had any.
@@ -302,7 +303,7 @@ impl RequestSpan {
             }
         }
         let end = self.end_of_body();
-        self.finish(end);
+        self.finish(&end);
     }
 
     /// How a body that is over has ended. What an event stream ends in counts as its last line.
@@ -388,11 +389,10 @@ fn contiguous(data: &impl Buf, bytes: usize) -> Option<&[u8]> {
 
 impl Drop for RequestSpan {
     fn drop(&mut self) {
-        let end = match self.end.take() {
-            Some(end) => end,
-            None => self.given_up(),
-        };
-        self.settle(&end);
+        if !self.is_settled {
+            let end = self.given_up();
+            self.settle(&end);
+        }
     }
 }
 

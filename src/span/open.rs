@@ -229,7 +229,7 @@ impl RequestSpan {
             is_stream: false,
             stream: None,
             rare: rare(config, parts, protocol),
-            end: None,
+            is_settled: false,
         })
     }
 
