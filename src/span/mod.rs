@@ -220,7 +220,7 @@ impl RequestSpan {
                 self.time_to_first_byte = Some(self.timeline.since_start(now));
                 if self.config.journey_events && !is_refused(&self.head) {
                     let event = key::EVENT_FIRST_RESPONSE_FROM_CORE;
-                    self.slot.add_own_event(event, now);
+                    self.slot.add_own_event(event);
                 }
             }
             if owes_nothing {

@@ -68,6 +68,11 @@ pub const RULES: &[Rule] = &[
         model: attributes,
         comes_to: &["None", "Some(\"1\")", "Some(\"2\")"],
     },
+    Rule {
+        name: "events are in the order of their times, whoever adds them",
+        model: events,
+        comes_to: &["1 of 3", "2 of 3", "3 of 3"],
+    },
 ];
 
 /// What one poll of a body gives.
