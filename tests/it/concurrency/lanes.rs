@@ -189,7 +189,7 @@ fn talk(lane: &Lane, speaker: usize, mut dice: Dice) {
             thread::yield_now();
             continue;
         };
-        for _ in 0..dice.below(5) {
+        for _ in 0..dice.below(12) {
             speak(&request, speaker, &mut dice);
         }
         thread::yield_now();
