@@ -23,6 +23,7 @@ extern crate tower_api_span_loom as std;
 
 mod explore;
 mod rules;
+mod served;
 mod watched;
 
 /// The crate, as it is.

@@ -13,8 +13,13 @@ use crate::watched::{Watched, own_context};
 pub const RULES: &[Rule] = &[
     Rule {
         name: "of two who end a span one does, and the other writes nothing",
-        model: two_ends,
+        model: || two_ends(true),
         comes_to: &["the first", "the second"],
+    },
+    Rule {
+        name: "of two who end a span that does not record one does, and none writes anything",
+        model: || two_ends(false),
+        comes_to: &["nobody"],
     },
     Rule {
         name: "of two who close a slot one has what was told",
@@ -49,19 +54,23 @@ pub const RULES: &[Rule] = &[
 ];
 
 fn slot(watched: &Watched) -> Arc<dyn Slot> {
+    slot_of(watched, true)
+}
+
+fn slot_of(watched: &Watched, is_recording: bool) -> Arc<dyn Slot> {
     let context = own_context(1);
     Arc::new(SpanSlot::new(
         watched.span(),
         context,
-        true,
+        is_recording,
         false,
         Timeline::start(),
     ))
 }
 
-fn two_ends() -> String {
+fn two_ends(is_recording: bool) -> String {
     let watched = Watched::default();
-    let slot = slot(&watched);
+    let slot = slot_of(&watched, is_recording);
     let threads = ["the first", "the second"].map(|name| {
         let slot = Arc::clone(&slot);
         spawn(move || {
@@ -73,9 +82,10 @@ fn two_ends() -> String {
     let written = threads.map(|thread| thread.join().expect("the thread has run"));
     assert_eq!(watched.ends(), 1);
     let mut written = written.into_iter().flatten();
-    let who = written.next().expect("somebody has written");
+    let who = written.next();
+    assert_eq!(who.is_some(), is_recording);
     assert_eq!(written.next(), None);
-    who.to_owned()
+    who.unwrap_or("nobody").to_owned()
 }
 
 fn two_closings() -> String {
