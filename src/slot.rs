@@ -252,13 +252,15 @@ impl dyn Slot {
         });
     }
 
-    /// Adds an event of the layer's own, once: whatever a handler adds, there is room for it.
-    pub(crate) fn add_own_event(&self, name: &'static str, at: Instant) {
-        self.tell(|told| {
+    /// Adds an event of the layer's own with the time of now, once: whatever a handler adds, there is
+    /// room for it. The time is read under the lock, so that it is not behind that of an event which
+    /// another thread has added first.
+    pub(crate) fn add_own_event(&self, name: &'static str) {
+        self.tell_mut(&mut |told, now| {
             if !told.is_late && told.events.iter().all(|event| event.name != name) {
                 told.events.push(Event {
                     name: name.into(),
-                    at: self.timeline().at(at),
+                    at: self.timeline().at(now),
                     attributes: Vec::new(),
                 });
             }
