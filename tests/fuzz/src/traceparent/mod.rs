@@ -5,33 +5,19 @@
 //! reads for itself; with the same in a wrapper, which it asks; with the same as the global one; and
 //! with the one for baggage beside it. All of them must see the same, and what a strict parser sees.
 
+mod layers;
 mod strict;
 
-use std::cell::RefCell;
-use std::sync::LazyLock;
-
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::propagation::text_map_propagator::FieldIter;
-use opentelemetry::propagation::{
-    Extractor, Injector, TextMapCompositePropagator, TextMapPropagator,
-};
-use opentelemetry::trace::{
-    Link, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
-};
-use opentelemetry::{Context, KeyValue, global};
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tower_api_span::ApiSpanLayer;
 
 use crate::exchange::{Frames, answer};
 use crate::input::byte;
+use layers::{ASKED, Asked, HALF, KINDS, LAYERS, NONE, RATES, WITH_BAGGAGE, keeps};
 use strict::{Parent, expected};
-
-const RATES: [f64; 3] = [1.0, 0.5, 0.0];
-/// Where they stand in there.
-const HALF: usize = 1;
-const NONE: usize = 2;
 
 /// What is current around the layer, if anything is.
 const CURRENT_TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
@@ -55,96 +41,6 @@ impl Settings {
         }
     }
 }
-
-/// The stock propagator under another name.
-#[derive(Debug)]
-struct Wrapped(TraceContextPropagator);
-
-impl TextMapPropagator for Wrapped {
-    fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
-        self.0.inject_context(context, injector);
-    }
-
-    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
-        self.0.extract_with_context(context, extractor)
-    }
-
-    fn fields(&self) -> FieldIter<'_> {
-        self.0.fields()
-    }
-}
-
-/// A sampler that keeps what it was asked, and has everything recorded.
-#[derive(Clone, Debug)]
-struct Curious;
-
-/// What a sampler is told: the parent, and the links.
-#[derive(Clone, Debug, PartialEq)]
-struct Asked {
-    parent: SpanContext,
-    links: Vec<SpanContext>,
-}
-
-thread_local! {
-    static ASKED: RefCell<Option<Asked>> = const { RefCell::new(None) };
-}
-
-impl ShouldSample for Curious {
-    fn should_sample(
-        &self,
-        parent: Option<&Context>,
-        _: TraceId,
-        _: &str,
-        _: &SpanKind,
-        _: &[KeyValue],
-        links: &[Link],
-    ) -> SamplingResult {
-        let parent = parent.expect("a parent").span().span_context().clone();
-        let links = links.iter().map(|link| link.span_context.clone());
-        let asked = Asked {
-            links: links.collect(),
-            parent: parent.clone(),
-        };
-        assert_eq!(ASKED.replace(Some(asked)), None, "asked twice");
-        SamplingResult {
-            decision: SamplingDecision::RecordAndSample,
-            attributes: Vec::new(),
-            trace_state: parent.trace_state().clone(),
-        }
-    }
-}
-
-const KINDS: usize = 4;
-/// The one of these that reads baggage.
-const WITH_BAGGAGE: usize = 3;
-
-static LAYERS: LazyLock<Vec<ApiSpanLayer>> = LazyLock::new(|| {
-    global::set_text_map_propagator(TraceContextPropagator::new());
-    let provider = SdkTracerProvider::builder().with_sampler(Curious).build();
-    let mut layers = Vec::new();
-    for rate in RATES {
-        for is_public in [false, true] {
-            let layer = || {
-                ApiSpanLayer::new()
-                    .tracer_provider(&provider)
-                    .sample_rate(rate)
-                    .public_endpoint(is_public)
-                    .propagate_to_inner(true)
-            };
-            let both = TextMapCompositePropagator::new(vec![
-                Box::new(TraceContextPropagator::new()),
-                Box::new(BaggagePropagator::new()),
-            ]);
-            layers.extend([
-                layer().propagator(TraceContextPropagator::new()),
-                layer().propagator(Wrapped(TraceContextPropagator::new())),
-                layer(),
-                layer().propagator(both),
-            ]);
-        }
-    }
-    layers
-});
 
 /// Plays an input.
 pub fn run(mut input: &[u8]) {
@@ -325,14 +221,4 @@ fn baggage_of(context: &Context) -> Vec<(String, String)> {
         .collect();
     pairs.sort();
     pairs
-}
-
-/// Whether a trace is kept, in the way of the SDK's sampler by ratio.
-fn keeps(rate: usize, trace_id: TraceId) -> bool {
-    match rate {
-        NONE => false,
-        // By the highest bit of the lower half.
-        HALF => trace_id.to_bytes()[8] < 0x80,
-        _ => true,
-    }
 }
