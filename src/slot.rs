@@ -87,7 +87,7 @@ impl Told {
     }
 
     fn event(&mut self, event: Event) {
-        if self.events.len() < MAX_EVENTS {
+        if self.events.len() < MAX_EVENTS || self.events_of_handler() < MAX_EVENTS {
             self.events.push(event);
         } else {
             self.dropped.events += 1;
@@ -106,6 +106,12 @@ impl Told {
         let mut told = told.unwrap_or_default();
         told.absorb(*late, at);
         Some(told)
+    }
+
+    /// The layer's own take no room from these.
+    fn events_of_handler(&self) -> usize {
+        let names = self.events.iter().map(|event| &event.name);
+        names.filter(|name| !name.starts_with(OWN_PREFIX)).count()
     }
 
     /// Adds what was told late: nothing that decides the outcome, and no event after the end.
