@@ -10,14 +10,16 @@
 //!
 //! ```console
 //! $ cargo bench --bench instructions
+//! $ cargo bench --bench instructions -- --docs # and the table of the README is written
 //! ```
 
 mod callgrind;
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::pin::Pin;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -78,7 +80,8 @@ fn main() -> ExitCode {
     }
     let of_one = |rung: &Rung| callgrind::of_one(&[rung.name], N);
     let counted: Vec<u64> = RUNGS.iter().map(of_one).collect();
-    println!("| rung | instructions | over the bare one | budget |\n|---|---|---|---|");
+    let mut table =
+        "| rung | instructions | over the bare one | budget |\n|---|---|---|---|\n".to_owned();
     let mut is_over = false;
     for (rung, counted_here) in RUNGS.iter().zip(&counted) {
         let bare = RUNGS.iter().position(|other| other.name == rung.bare);
@@ -92,16 +95,68 @@ fn main() -> ExitCode {
             _ => "",
         };
         let (over, budget) = (text(over), text(rung.budget));
-        println!(
-            "| {} | {counted_here} | {over} | {budget}{verdict} |",
-            rung.name
+        let name = rung.name;
+        let _ = writeln!(
+            table,
+            "| {name} | {counted_here} | {over} | {budget}{verdict} |"
         );
+    }
+    let caption = caption();
+    println!("{table}\n{caption}");
+    if arguments.iter().any(|argument| argument == "--docs")
+        && let Err(error) = write_docs(&format!("{table}\n{caption}"))
+    {
+        println!("instructions: {error}");
+        return ExitCode::FAILURE;
     }
     if is_over {
         println!("instructions: a budget is exceeded by more than a twentieth, see above");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// On which day, on what, and of which commit this was counted.
+fn caption() -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output();
+        let output = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        output.unwrap_or_default()
+    };
+    let commit = said(
+        "git",
+        &[
+            "describe",
+            "--always",
+            "--exclude=*",
+            "--dirty= with changes",
+        ],
+    );
+    format!(
+        "{}, commit {commit}, {} {}, {}, {}.",
+        said("date", &["-u", "+%Y-%m-%d"]),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        said("rustc", &["--version"]),
+        said("valgrind", &["--version"]),
+    )
+}
+
+/// Writes the table into the README. An error is one line.
+fn write_docs(table: &str) -> Result<(), String> {
+    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    const START: &str =
+        "<!-- The next lines are written by the run itself: see benches/instructions.rs. -->\n";
+    const END: &str = "<!-- So far (benches/instructions.rs). -->\n";
+    let readme = std::fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}"))?;
+    let marked = readme.split_once(START).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(END)?;
+        Some(format!("{before}{START}\n{table}\n\n{END}{after}"))
+    });
+    let marked = marked.ok_or(format!(
+        "{PATH}: put {START:?} and {END:?} around the table"
+    ))?;
+    std::fs::write(PATH, marked).map_err(|error| format!("{PATH}: {error}"))
 }
 
 #[derive(Clone, Debug, Default)]

@@ -181,6 +181,7 @@ fn text_of(
     hook: &Hook<OfRequest<Option<Cow<'static, str>>>>,
     parts: &request::Parts,
 ) -> Option<Cow<'static, str>> {
-    let text = contain(|| hook.get()?(parts)).flatten()?;
+    let function = hook.get()?;
+    let text = contain(|| function(parts)).flatten()?;
     Some(crate::text::cut_cow(text)).filter(|text| !text.is_empty())
 }

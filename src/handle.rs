@@ -14,7 +14,6 @@ use crate::propagation::Propagation;
 use crate::semconv as key;
 use crate::slot::{Slot, Told};
 use crate::text::{cut, text};
-use crate::timeline;
 
 /// The span of a request, as its handler sees it.
 ///
@@ -219,8 +218,7 @@ impl SpanHandle {
     /// ```
     pub fn handoff_to_core(&self) {
         if let Some(request) = &self.0 {
-            let now = timeline::now();
-            request.slot.add_own_event(key::EVENT_HANDOFF_TO_CORE, now);
+            request.slot.add_own_event(key::EVENT_HANDOFF_TO_CORE);
         }
     }
 

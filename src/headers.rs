@@ -63,6 +63,10 @@ impl CapturedHeaders {
         Self(captured.into())
     }
 
+    pub(crate) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

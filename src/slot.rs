@@ -87,7 +87,7 @@ impl Told {
     }
 
     fn event(&mut self, event: Event) {
-        if self.events.len() < MAX_EVENTS {
+        if self.events.len() < MAX_EVENTS || self.events_of_handler() < MAX_EVENTS {
             self.events.push(event);
         } else {
             self.dropped.events += 1;
@@ -106,6 +106,12 @@ impl Told {
         let mut told = told.unwrap_or_default();
         told.absorb(*late, at);
         Some(told)
+    }
+
+    /// The layer's own take no room from these.
+    fn events_of_handler(&self) -> usize {
+        let names = self.events.iter().map(|event| &event.name);
+        names.filter(|name| !name.starts_with(OWN_PREFIX)).count()
     }
 
     /// Adds what was told late: nothing that decides the outcome, and no event after the end.
@@ -252,13 +258,15 @@ impl dyn Slot {
         });
     }
 
-    /// Adds an event of the layer's own, once: whatever a handler adds, there is room for it.
-    pub(crate) fn add_own_event(&self, name: &'static str, at: Instant) {
-        self.tell(|told| {
+    /// Adds an event of the layer's own with the time of now, once: whatever a handler adds, there is
+    /// room for it. The time is read under the lock, so that it is not behind that of an event which
+    /// another thread has added first.
+    pub(crate) fn add_own_event(&self, name: &'static str) {
+        self.tell_mut(&mut |told, now| {
             if !told.is_late && told.events.iter().all(|event| event.name != name) {
                 told.events.push(Event {
                     name: name.into(),
-                    at: self.timeline().at(at),
+                    at: self.timeline().at(now),
                     attributes: Vec::new(),
                 });
             }

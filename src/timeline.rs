@@ -3,6 +3,7 @@
 //! A span whose times were all read from the wall clock could end before it began. Here the wall
 //! clock is read once; every later moment is an [`Instant`], turned back with [`Timeline::at`].
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Start of a request, on both clocks.
@@ -37,6 +38,24 @@ impl Timeline {
     /// The wall-clock time of `moment`, by this request's clock.
     pub(crate) fn at(&self, moment: Instant) -> SystemTime {
         self.wall + self.since_start(moment)
+    }
+}
+
+/// A time since the start of a request, in nanoseconds: half as large as a `Duration`, of which a stream
+/// that is open for hours would hold some.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Elapsed(NonZeroU64);
+
+impl Elapsed {
+    /// This time; five hundred years are the longest.
+    pub(crate) fn of(time: Duration) -> Self {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        // One more than it is, so that none of it is zero.
+        Self(NonZeroU64::MIN.saturating_add(nanoseconds))
+    }
+
+    pub(crate) fn duration(self) -> Duration {
+        Duration::from_nanos(self.0.get() - 1)
     }
 }
 
@@ -83,6 +102,20 @@ mod tests {
             timeline.at(moment),
             timeline.started() + Duration::from_millis(1_500)
         );
+    }
+
+    #[test]
+    fn an_elapsed_time_is_what_it_was_made_of() {
+        for time in [
+            Duration::ZERO,
+            Duration::from_nanos(1),
+            Duration::from_millis(1_500),
+            Duration::from_nanos(u64::MAX - 1),
+        ] {
+            assert_eq!(Elapsed::of(time).duration(), time);
+        }
+        let longest = Elapsed::of(Duration::MAX).duration();
+        assert_eq!(longest, Duration::from_nanos(u64::MAX - 1));
     }
 
     #[test]

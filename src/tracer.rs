@@ -137,11 +137,19 @@ impl GlobalTracer {
             Ok(_) => drop(self.found.set(Arc::clone(tracer))),
             Err(_) if self.is_near.load(Ordering::Relaxed) => {}
             Err(answer) => {
-                let is_near = contain(|| !is_no_op(tracer.as_ref(), answer, parent))?;
-                self.is_near.store(is_near, Ordering::Relaxed);
+                let is_no_op = contain(|| is_no_op(tracer.as_ref(), answer, parent))?;
+                self.is_near_if(!is_no_op);
             }
         }
         started.ok()
+    }
+
+    /// Never takes back what another request has seen in the meantime: whoever is slower may have asked
+    /// when there was no more than the no-op.
+    fn is_near_if(&self, is_real: bool) {
+        if is_real {
+            self.is_near.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -168,11 +176,12 @@ impl FoundTracer<'_> {
             return true;
         };
         let is_real = contain(|| !hands_back(tracer.as_ref())).unwrap_or(false);
-        global.is_near.store(is_real, Ordering::Relaxed);
+        global.is_near_if(is_real);
         is_real
     }
 
-    /// Starts a span; `None` if the tracer makes none for this request, or panics.
+    /// Starts a span; `None` if the tracer makes none for this request. One that panics is for the caller
+    /// to contain.
     pub(crate) fn start(
         &self,
         builder: SpanBuilder,
@@ -180,7 +189,7 @@ impl FoundTracer<'_> {
         watch: Watch,
     ) -> Option<Started> {
         match self {
-            Self::Known(tracer) => contain(|| tracer.start(builder, parent, watch))?.ok(),
+            Self::Known(tracer) => tracer.start(builder, parent, watch).ok(),
             Self::Candidate(global, tracer) => global.start(tracer, builder, parent, watch),
             Self::Near(global) => global.start(&global_tracer()?, builder, parent, watch),
         }

@@ -24,6 +24,9 @@ pub(crate) fn of_response_headers(
         Protocol::Http => &captured.http,
         Protocol::Grpc | Protocol::GrpcWeb => &captured.rpc,
     };
+    if captured.are_none() {
+        return Vec::new();
+    }
     captured.read(headers, &config.sensitive_headers).collect()
 }
 

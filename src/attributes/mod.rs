@@ -36,7 +36,7 @@ const USUAL: usize = 7 + 4;
 
 /// Room for the attributes of the start and of the end, so that the vector the tracer gets does not
 /// grow, and a stream that is open for hours holds no more than it needs. Where a request is aborted,
-/// or has what few have, it may grow once.
+/// or an event stream has a first chunk, it may grow once, at the end.
 fn capacity(parts: &request::Parts, config: &Config, facts: &Facts, connection: &Ends) -> usize {
     let asked_for = config.request_headers.http.len() + config.response_headers.http.len();
     let Ends { peer, local } = connection;
@@ -45,8 +45,6 @@ fn capacity(parts: &request::Parts, config: &Config, facts: &Facts, connection: 
         + usize::from(facts.route.is_some())
         + 3 * usize::from(peer.is_some())
         + 2 * usize::from(local.is_some())
-        + usize::from(config.journey_events)
-        + usize::from(config.request_id_header.is_some())
         + 2 * usize::from(config.body_sizes)
         + asked_for
 }
@@ -131,7 +129,10 @@ pub(crate) fn at_start(
         }
     }
     let connection = Ends::of(parts, config);
-    let room = capacity(parts, config, facts, &connection) + given.len();
+    let id_header = config.request_id_header.as_ref();
+    let id = id_header.and_then(|name| parts.headers.get(name));
+    let room = capacity(parts, config, facts, &connection);
+    let room = room + given.len() + usize::from(id.is_some());
     attributes.list.reserve_exact(room);
     let captured = &config.request_headers;
     let (name, captured) = match facts.protocol {
@@ -144,13 +145,14 @@ pub(crate) fn at_start(
             &captured.rpc,
         ),
     };
-    for attribute in captured.read(&parts.headers, &config.sensitive_headers) {
-        if attributes.give(&attribute.key) {
-            attributes.list.push(attribute);
+    if !captured.are_none() {
+        for attribute in captured.read(&parts.headers, &config.sensitive_headers) {
+            if attributes.give(&attribute.key) {
+                attributes.list.push(attribute);
+            }
         }
     }
-    let id_header = config.request_id_header.as_ref();
-    if let Some(id) = id_header.and_then(|name| parts.headers.get(name)) {
+    if let Some(id) = id {
         attributes.set(StartKey::RequestId, cut_lossy(id.as_bytes()));
     }
     // After the layer's own: of too many, tracers drop the last.

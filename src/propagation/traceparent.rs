@@ -76,11 +76,10 @@ struct Digits {
 impl Digits {
     /// The number that the sixteen digits from `at` on stand for.
     fn sixteen(&mut self, head: &[u8; LENGTH], at: usize) -> u64 {
-        let mut half = |from: usize| {
-            let digits = std::array::from_fn(|place| head[from + place]);
-            u64::from(self.eight(digits))
-        };
-        half(at) << 32 | half(at + 8)
+        let (mut high, mut low) = ([0; 8], [0; 8]);
+        high.copy_from_slice(&head[at..at + 8]);
+        low.copy_from_slice(&head[at + 8..at + 16]);
+        u64::from(self.eight(high)) << 32 | u64::from(self.eight(low))
     }
 
     /// The number that eight digits stand for.

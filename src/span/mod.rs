@@ -6,7 +6,7 @@ mod settle;
 use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Buf;
 use http::{HeaderMap, response};
@@ -24,15 +24,15 @@ use crate::slot::Slot;
 use crate::sse::{self, ErrorEvent, EventStream, Found};
 
 use crate::text::{cut, text};
-use crate::timeline;
+use crate::timeline::{self, Elapsed};
 
 pub(crate) use open::Opened;
 
 /// An open span.
 ///
 /// It is in a box from its start to its end: on its way from the service to the body it is moved a
-/// dozen times. It is settled by its `Drop` and nowhere else: [`finish`](Self::finish) only says how it ended,
-/// and without that the request has been given up.
+/// dozen times. It is settled by [`finish`](Self::finish), which takes it, or else by its `Drop`: then the
+/// request has been given up.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "facts that have nothing to do with each other"
@@ -52,29 +52,35 @@ pub(crate) struct RequestSpan {
     /// Where this request is counted.
     metered: Option<Metered>,
     head: Head,
+    /// `None` until the head is there.
+    delivery: Option<Delivery>,
+    time_to_head: Option<Elapsed>,
+    time_to_first_byte: Option<Elapsed>,
+    /// When the last frame was handed on, if nothing was owed any more after it.
+    whole_at: Option<Elapsed>,
+    is_event_stream: bool,
+    is_stream: bool,
+    /// The reader of an event stream in which something is looked for.
+    stream: Option<Box<EventStream>>,
+    rare: Option<Box<Rare>>,
+    is_settled: bool,
+}
+
+/// What few requests have: in a box of its own, so that an open stream holds no room for it.
+#[derive(Debug, Default)]
+struct Rare {
     /// How long a gRPC caller waits.
     timeout: Option<Duration>,
     /// gRPC: the status in the head, until trailers know better.
     grpc_status: Option<GrpcStatus>,
-    /// `None` until the head is there.
-    delivery: Option<Delivery>,
-    time_to_head: Option<Duration>,
-    time_to_first_byte: Option<Duration>,
-    /// When the last frame was handed on, if nothing was owed any more after it.
-    whole_at: Option<Instant>,
+    /// The reader of a gRPC-Web body whose status is not known yet.
+    web_trailers: Option<WebTrailers>,
     /// The request's Content-Length, if somebody wants to know.
     request_length: Option<u64>,
     /// What the settings want to know of the response's head and trailers.
     captured: Vec<KeyValue>,
-    is_event_stream: bool,
-    is_stream: bool,
     /// The type of the error that was the end.
     error_type_name: Option<&'static str>,
-    /// The reader of an event stream in which something is looked for.
-    stream: Option<Box<EventStream>>,
-    /// The reader of a gRPC-Web body whose status is not known yet.
-    web_trailers: Option<Box<WebTrailers>>,
-    end: Option<End>,
 }
 
 impl RequestSpan {
@@ -85,7 +91,7 @@ impl RequestSpan {
         impl Drop for Unwinding<'_> {
             fn drop(&mut self) {
                 if let Some(span) = self.0.take() {
-                    span.finish(End::Panicked);
+                    span.finish(&End::Panicked);
                 }
             }
         }
@@ -96,22 +102,23 @@ impl RequestSpan {
     }
 
     /// Ends the span.
-    pub(crate) fn finish(mut self: Box<Self>, end: End) {
-        self.end = Some(end);
+    pub(crate) fn finish(mut self: Box<Self>, end: &End) {
+        self.settle(end);
+        self.is_settled = true;
     }
 
     /// The inner service gave an error instead of a response.
     pub(crate) fn service_error<E: Display>(mut self: Box<Self>, error: &E) {
-        self.error_type_name = Some(std::any::type_name::<E>());
+        self.rare().error_type_name = Some(std::any::type_name::<E>());
         let message = self.message(error);
-        self.finish(End::ServiceError { message });
+        self.finish(&End::ServiceError { message });
     }
 
     /// The body gave an error instead of a frame.
     pub(crate) fn body_error<E: Display>(mut self: Box<Self>, error: &E) {
-        self.error_type_name = Some(std::any::type_name::<E>());
+        self.rare().error_type_name = Some(std::any::type_name::<E>());
         let message = self.message(error);
-        self.finish(End::BodyError { message });
+        self.finish(&End::BodyError { message });
     }
 
     /// The head is about to be handed on. The span goes on with the body, unless the message is
@@ -124,28 +131,34 @@ impl RequestSpan {
     ) -> Option<Box<Self>> {
         self.head.status = Some(parts.status);
         if self.head.protocol != Protocol::Http {
-            self.grpc_status = GrpcStatus::from_headers(&parts.headers);
+            let grpc_status = GrpcStatus::from_headers(&parts.headers);
             // Whoever answers in another language knows nothing of gRPC.
-            if self.grpc_status.is_none() && !grpc::is_answer(&parts.headers) {
+            if grpc_status.is_none() && !grpc::is_answer(&parts.headers) {
                 self.head.protocol = Protocol::Http;
-                self.timeout = None;
+                if let Some(rare) = &mut self.rare {
+                    rare.timeout = None;
+                }
+            }
+            if grpc_status.is_some() {
+                self.rare().grpc_status = grpc_status;
             }
         }
         self.is_stream = self.config.meters.is_stream(&parts.headers);
         if self.listens {
-            self.time_to_head = Some(self.slot.timeline().since_start(timeline::now()));
+            self.time_to_head = Some(self.elapsed());
         }
         if self.records {
             let (headers, protocol) = (&parts.headers, self.facts.protocol);
             // By what the request is described as: one span is not described in two languages.
-            self.captured = attributes::of_response_headers(headers, protocol, &self.config);
+            let captured = attributes::of_response_headers(headers, protocol, &self.config);
+            self.capture(captured);
         }
         if self.listens {
             self.ask_operator(parts);
         }
         if has_no_body(&self.head.method, parts.status) {
-            let grpc_status = self.grpc_status.take();
-            self.finish(End::Complete { grpc_status });
+            let grpc_status = self.take_grpc_status();
+            self.finish(&End::Complete { grpc_status });
             return None;
         }
         // A gRPC message owes its trailers, whatever its length.
@@ -159,7 +172,7 @@ impl RequestSpan {
             return None;
         }
         if delivery.owes_nothing() && self.listens {
-            self.whole_at = Some(timeline::now());
+            self.whole_at = Some(self.elapsed());
         }
         if self.listens && sse::is_event_stream(&parts.headers) {
             self.is_event_stream = true;
@@ -168,9 +181,11 @@ impl RequestSpan {
             }
         }
         // Whoever speaks gRPC and has said the status in the head has nothing to add.
-        let is_sought = self.head.protocol != Protocol::Http && self.grpc_status.is_none();
-        if is_sought && self.listens {
-            self.web_trailers = grpc_web::trailers_of(&parts.headers).map(Box::new);
+        if self.head.protocol != Protocol::Http && self.listens && !self.has_grpc_status() {
+            let web_trailers = grpc_web::trailers_of(&parts.headers);
+            if web_trailers.is_some() {
+                self.rare().web_trailers = web_trailers;
+            }
         }
         Some(self)
     }
@@ -213,9 +228,9 @@ impl RequestSpan {
         let first = delivery.data(u64::try_from(bytes).unwrap_or(u64::MAX));
         let owes_nothing = delivery.owes_nothing();
         if self.listens && (first || owes_nothing) {
-            let now = timeline::now();
+            let now = self.elapsed();
             if first {
-                self.time_to_first_byte = Some(self.slot.timeline().since_start(now));
+                self.time_to_first_byte = Some(now);
             }
             if owes_nothing {
                 self.whole_at = Some(now);
@@ -240,15 +255,18 @@ impl RequestSpan {
 
     /// Reads what passes of a gRPC-Web body. True if its trailers are complete and tell a status.
     fn read_web_trailers(&mut self, data: &impl Buf, bytes: usize) -> bool {
-        let Some(trailers) = &mut self.web_trailers else {
+        let Some(rare) = &mut self.rare else {
+            return false;
+        };
+        let Some(trailers) = &mut rare.web_trailers else {
             return false;
         };
         let Some(piece) = contiguous(data, bytes) else {
-            self.web_trailers = None;
+            rare.web_trailers = None;
             return false;
         };
-        self.grpc_status = trailers.read(piece);
-        self.grpc_status.is_some()
+        rare.grpc_status = trailers.read(piece);
+        rare.grpc_status.is_some()
     }
 
     /// An error event is a verdict, if the handler has given none.
@@ -265,8 +283,8 @@ impl RequestSpan {
     /// The stream's terminator, or the end of gRPC-Web's trailers, is about to be handed on.
     pub(crate) fn terminated(mut self: Box<Self>) {
         self.whole_at = None;
-        let grpc_status = self.grpc_status.take();
-        self.finish(End::Complete { grpc_status });
+        let grpc_status = self.take_grpc_status();
+        self.finish(&End::Complete { grpc_status });
     }
 
     /// The body is over, with these trailers if it had any.
@@ -274,16 +292,18 @@ impl RequestSpan {
         if let Some(trailers) = trailers {
             // Trailers are the last thing handed on, whatever was owed before.
             self.whole_at = None;
-            if self.head.protocol != Protocol::Http {
-                self.grpc_status = GrpcStatus::from_headers(trailers).or(self.grpc_status.take());
+            if self.head.protocol != Protocol::Http
+                && let Some(grpc_status) = GrpcStatus::from_headers(trailers)
+            {
+                self.rare().grpc_status = Some(grpc_status);
             }
             if self.facts.protocol != Protocol::Http && self.records {
                 let captured = attributes::of_trailers(trailers, &self.config);
-                self.captured.extend(captured);
+                self.capture(captured);
             }
         }
         let end = self.end_of_body();
-        self.finish(end);
+        self.finish(&end);
     }
 
     /// How a body that is over has ended. What an event stream ends in counts as its last line.
@@ -303,7 +323,7 @@ impl RequestSpan {
                 }
             }
             _ => End::Complete {
-                grpc_status: self.grpc_status.take(),
+                grpc_status: self.take_grpc_status(),
             },
         }
     }
@@ -321,9 +341,37 @@ impl RequestSpan {
         };
         End::Dropped {
             stage,
-            past_deadline: self.timeout.is_some_and(|timeout| {
-                self.slot.timeline().since_start(timeline::now()) >= timeout
-            }),
+            past_deadline: self
+                .timeout()
+                .is_some_and(|timeout| self.elapsed().duration() >= timeout),
+        }
+    }
+
+    /// The time since the start.
+    fn elapsed(&self) -> Elapsed {
+        Elapsed::of(self.slot.timeline().since_start(timeline::now()))
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.rare.as_ref()?.timeout
+    }
+
+    fn has_grpc_status(&self) -> bool {
+        let rare = self.rare.as_ref();
+        rare.is_some_and(|rare| rare.grpc_status.is_some())
+    }
+
+    fn take_grpc_status(&mut self) -> Option<GrpcStatus> {
+        self.rare.as_mut()?.grpc_status.take()
+    }
+
+    fn capture(&mut self, captured: Vec<KeyValue>) {
+        if !captured.is_empty() {
+            self.rare().captured.extend(captured);
         }
     }
 
@@ -341,11 +389,10 @@ fn contiguous(data: &impl Buf, bytes: usize) -> Option<&[u8]> {
 
 impl Drop for RequestSpan {
     fn drop(&mut self) {
-        let end = match self.end.take() {
-            Some(end) => end,
-            None => self.given_up(),
-        };
-        self.settle(&end);
+        if !self.is_settled {
+            let end = self.given_up();
+            self.settle(&end);
+        }
     }
 }
 

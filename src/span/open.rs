@@ -7,7 +7,7 @@ use http::{HeaderMap, request};
 use opentelemetry::Context;
 use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 
-use super::RequestSpan;
+use super::{Rare, RequestSpan};
 use crate::attributes::{self, AtStart, Facts, Written};
 use crate::config::Config;
 use crate::contain::contain;
@@ -221,26 +221,15 @@ impl RequestSpan {
                 .map(|meter| meter.start(&facts, config)),
             facts,
             head: Head::new(parts.method.clone(), None).with_protocol(protocol),
-            timeout: match protocol {
-                Protocol::Http => None,
-                Protocol::Grpc | Protocol::GrpcWeb => grpc::timeout(&parts.headers),
-            },
-            grpc_status: None,
             delivery: None,
             time_to_head: None,
             time_to_first_byte: None,
             whole_at: None,
-            request_length: (config.body_sizes && protocol == Protocol::Http)
-                .then(|| declared_length(&parts.headers, None))
-                .flatten()
-                .filter(|length| *length <= MAX_LENGTH),
-            captured: Vec::new(),
             is_event_stream: false,
             is_stream: false,
-            error_type_name: None,
             stream: None,
-            web_trailers: None,
-            end: None,
+            rare: rare(config, parts, protocol),
+            is_settled: false,
         })
     }
 
@@ -303,6 +292,24 @@ impl Others {
             span,
         }
     }
+}
+
+/// What is known from the start and is rare.
+fn rare(config: &Config, parts: &request::Parts, protocol: Protocol) -> Option<Box<Rare>> {
+    let (timeout, request_length) = match protocol {
+        Protocol::Http if config.body_sizes => (None, declared_length(&parts.headers, None)),
+        Protocol::Http => return None,
+        Protocol::Grpc | Protocol::GrpcWeb => (grpc::timeout(&parts.headers), None),
+    };
+    let request_length = request_length.filter(|length| *length <= MAX_LENGTH);
+    let is_there = timeout.is_some() || request_length.is_some();
+    is_there.then(|| {
+        Box::new(Rare {
+            timeout,
+            request_length,
+            ..Rare::default()
+        })
+    })
 }
 
 /// What is spoken: nothing but HTTP where the operator says that there are no gRPC methods.

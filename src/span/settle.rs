@@ -15,7 +15,7 @@ use crate::outcome::{Aborted, End, Outcome};
 use crate::semconv as key;
 use crate::slot::Told;
 use crate::summary::{Summary, is_refused};
-use crate::timeline;
+use crate::timeline::Elapsed;
 
 impl RequestSpan {
     /// Settles the request: an end becomes an outcome, whoever listens is told, and the span is ended.
@@ -30,7 +30,7 @@ impl RequestSpan {
         if let Some(metered) = &metered {
             metered.leave(&self.facts);
         }
-        let moment = match end {
+        let whole_at = match end {
             End::Complete { .. } => self.whole_at,
             End::LengthMismatch { .. }
             | End::ServiceError { .. }
@@ -38,20 +38,24 @@ impl RequestSpan {
             | End::Dropped { .. }
             | End::Panicked => None,
         };
-        let moment = moment.unwrap_or_else(timeline::now);
-        let last = told.as_ref().and_then(|told| told.last);
-        let moment = last.map_or(moment, |last| last.max(moment));
         let timeline = self.slot.timeline();
-        let duration = timeline.since_start(moment);
+        let over = whole_at.unwrap_or_else(|| self.elapsed()).duration();
+        let last = told.as_ref().and_then(|told| told.last);
+        let duration = last.map_or(over, |last| timeline.since_start(last).max(over));
         let at = timeline.started() + duration;
         let mut summary = contain(|| self.summary(told, end, at, duration));
         if let Some(summary) = &summary {
-            contain(|| metered.map(|metered| metered.finish(summary, &self.config)));
+            if let Some(metered) = metered {
+                contain(|| metered.finish(summary, &self.config));
+            }
             // While the span is open and in its slot, so that who reads the current one finds it.
-            contain(|| self.config.loggers.emit(summary, &self.slot, &self.config));
+            if self.config.loggers.is_set() {
+                contain(|| self.config.loggers.emit(summary, &self.slot, &self.config));
+            }
         }
         self.slot.end(at, &mut |span, late| {
-            if let Some(summary) = summary.take() {
+            // The span is written to once: what is told of it may be taken out, and need not be moved.
+            if let Some(summary) = &mut summary {
                 self.write(span, summary, late);
             }
         });
@@ -80,6 +84,7 @@ impl RequestSpan {
             // There was a head and can be no body.
             (None, status) => status.map(|_| 0),
         };
+        let time_to_first_byte = self.time_to_first_byte.map(Elapsed::duration);
         Summary {
             facts: &self.facts,
             head: &self.head,
@@ -87,21 +92,20 @@ impl RequestSpan {
             outcome,
             at,
             duration,
-            time_to_head: self.time_to_head,
-            time_to_first_byte: self.time_to_first_byte,
-            first_response: self
-                .time_to_first_byte
+            time_to_head: self.time_to_head.map(Elapsed::duration),
+            time_to_first_byte,
+            first_response: time_to_first_byte
                 .filter(|_| self.config.journey_events && !is_refused(&self.head))
                 .map(|time| self.slot.timeline().started() + time),
             request_bytes: self
                 .slot
                 .request_bytes()
-                .or(self.request_length)
+                .or_else(|| self.rare.as_ref()?.request_length)
                 .filter(|_| is_sized),
             response_bytes: response_bytes.filter(|_| is_sized),
             is_event_stream: self.is_event_stream,
             is_stream: self.is_stream || is_told(|told| told.is_stream),
-            error_type_name: self.error_type_name,
+            error_type_name: self.rare.as_ref().and_then(|rare| rare.error_type_name),
             is_by_verdict: verdict.is_some() && !matches!(end, End::Panicked),
             told,
         }
@@ -112,7 +116,7 @@ impl RequestSpan {
     fn write(
         &self,
         span: &mut dyn ObjectSafeSpan,
-        mut summary: Summary<'_>,
+        summary: &mut Summary<'_>,
         late: Option<Box<Told>>,
     ) {
         let mut told = Told::with_late(summary.told.take(), late, summary.at);
@@ -175,8 +179,10 @@ impl RequestSpan {
             .map(|told| (told.name, told.route, told.attributes))
             .unwrap_or_default();
         let name = self.late_name(name, route, summary.end, &mut list);
-        for attribute in &self.captured {
-            list.set(attribute.clone());
+        if let Some(rare) = &self.rare {
+            for attribute in &rare.captured {
+                list.set(attribute.clone());
+            }
         }
         for attribute in attributes {
             list.set_told(attribute);
@@ -184,7 +190,7 @@ impl RequestSpan {
         if let Some(name) = name {
             span.update_name(name);
         }
-        if let Some(outcome) = summary.outcome {
+        if let Some(outcome) = summary.outcome.take() {
             write_outcome(span, outcome, summary.at, has_lifecycle);
         }
     }

@@ -11,6 +11,7 @@
 
 mod budgets;
 mod claims;
+mod concurrency;
 mod contexts;
 mod conventions;
 mod faults;

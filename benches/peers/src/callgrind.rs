@@ -40,8 +40,10 @@ pub fn table() -> Option<Panel> {
             format!("{:.2}", (count - each[0]) / (each[2] - each[0])),
         ]);
         panel.bar(&one.name(), count / each[2]);
+        let ratio = format!("{:.2}", count / each[2]);
+        panel.cell("instructions", &one.name(), ratio);
     }
-    println!("{table}");
+    panel.say(&table);
     Some(panel)
 }
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty, Full};
 use opentelemetry::trace::{SpanId, SpanKind};
@@ -74,12 +74,19 @@ pub fn table() -> Panel {
             format!("{:.1}", median_ratio(times, bare)),
             format!("{:.2}", best(times) / 1e3),
         ];
-        row.extend(says[at].split('\t').map(str::to_owned));
+        let says: Vec<_> = says[at].split('\t').map(str::to_owned).collect();
+        let name = contestant.name();
+        panel.cell("allocations", &name, each(counted[0]));
+        panel.cell("time in a loop", &name, format!("{:.2}", median(&to_ours)));
+        panel.cell("attributes (of the conventions)", &name, says[0].clone());
+        panel.cell("events", &name, says[1].clone());
+        panel.cell("span ends with", &name, says[4].clone());
+        row.extend(says);
         table.row(row);
-        panel.bar(&contestant.name(), median(&to_ours));
+        panel.bar(&name, median(&to_ours));
     }
     end(children);
-    println!("{table}");
+    panel.say(&table);
     panel
 }
 
@@ -129,7 +136,7 @@ pub fn batch_table() -> Panel {
         table.row(row);
         panel.bar(&contestant.name(), ratio);
     }
-    println!("{table}");
+    panel.say(&table);
     panel
 }
 
@@ -403,8 +410,14 @@ fn requests_of(count: u64) -> Vec<Request<Empty<Bytes>>> {
 
 fn request() -> Request<Empty<Bytes>> {
     let mut request = Request::new(Empty::new());
+    *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static("/v1/chat/completions");
     *request.headers_mut() = HeaderMap::from_iter([
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
+        (header::CONTENT_LENGTH, HeaderValue::from_static("64")),
         (header::HOST, HeaderValue::from_static("example.com:8080")),
         (header::USER_AGENT, HeaderValue::from_static("curl/8.14.1")),
         (

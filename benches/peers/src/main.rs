@@ -5,6 +5,7 @@ mod callgrind;
 mod child;
 mod client;
 mod contestants;
+mod docs;
 mod floor;
 mod hot;
 mod machine;
@@ -21,8 +22,9 @@ use contestants::Contestant;
 static ALLOCATOR: allocator::Switch = allocator::Switch;
 
 const USAGE: &str = "\
-usage: peers [--loop] [--batch] [--callgrind] [--servers] [--all] [--svg PATH]
-  without any of the first four: --loop --batch";
+usage: peers [--loop] [--batch] [--callgrind] [--servers] [--all] [--svg PATH] [--docs]
+  without any of the first four: --loop --batch
+  --docs: all, and the figures of the READMEs are written";
 
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
@@ -40,12 +42,16 @@ fn main() {
 
 fn compare(words: &[&str]) {
     let modes = ["--loop", "--batch", "--callgrind", "--servers"];
-    let (mut asked, mut path) = (Vec::new(), None);
+    let (mut asked, mut path, mut is_for_docs) = (Vec::new(), None, false);
     let mut words = words.iter();
     while let Some(&word) = words.next() {
         match word {
             "--svg" => path = words.next(),
             "--all" => asked.extend(modes),
+            "--docs" => {
+                asked.extend(modes);
+                is_for_docs = true;
+            }
             _ if modes.contains(&word) => asked.push(word),
             _ => {
                 eprintln!("{USAGE}");
@@ -72,5 +78,9 @@ fn compare(words: &[&str]) {
     }
     if let Some(path) = path {
         fs::write(path, svg::chart(&panels, &caption)).expect("the chart's path can be written to");
+    }
+    if is_for_docs && let Err(error) = docs::write(&panels, &caption) {
+        eprintln!("peers: {error}");
+        std::process::exit(1);
     }
 }

@@ -48,11 +48,11 @@ pub fn tables() -> Vec<Panel> {
     // The client, which inherits this, and the server keep out of each other's way.
     stay_on_cpu(1);
     let client = Client::found();
-    println!(
+    let said = format!(
         "The client is {}; {CONNECTIONS} connections, each with a steady rate of requests.\n",
         client.name()
     );
-    let mut panels = Vec::new();
+    let mut panels = Vec::<Panel>::new();
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let whole = Load {
             protocol,
@@ -66,13 +66,13 @@ pub fn tables() -> Vec<Panel> {
             rate: 200,
             ..whole
         };
-        panels.push(table(&client, "small answers", &whole));
-        panels.push(table(&client, "streams of 200 frames", &frames));
+        panels.push(table(&client, &said, "small answers", &whole));
+        panels.push(table(&client, "", "streams of 200 frames", &frames));
     }
     panels
 }
 
-fn table(client: &Client, answers: &str, load: &Load) -> Panel {
+fn table(client: &Client, said: &str, answers: &str, load: &Load) -> Panel {
     let mut servers: Vec<_> = SOME
         .iter()
         .map(|one| {
@@ -107,6 +107,9 @@ fn table(client: &Client, answers: &str, load: &Load) -> Panel {
         "ratio to bare",
     ]);
     let mut panel = Panel::new(&format!("Server's CPU time, {what}: ratio to the bare one"));
+    if !said.is_empty() {
+        panel.say(&said);
+    }
     let bare = servers[0].2.clone();
     for (one, (child, _, figures)) in SOME.iter().zip(&mut servers) {
         let Figures { cpu, p50, p99 } = figures;
@@ -126,12 +129,15 @@ fn table(client: &Client, answers: &str, load: &Load) -> Panel {
             format!("{:.2}", median_ratio(p99, &bare.p99)),
         ]);
         panel.bar(&one.name(), median(&ratios));
+        let heading = format!("a server's CPU, {what}, to bare");
+        let ratio = format!("{:.2}", median(&ratios));
+        panel.cell(&heading, &one.name(), ratio);
         let (_, ended) = child.sent_and_ended();
         let sent = (load.requests * (ROUNDS + 1)) as u64;
         let expected = if *one == Contestant::Bare { 0 } else { sent };
         assert_eq!(ended, expected, "{}: a span for each request", one.name());
     }
-    println!("{table}");
+    panel.say(&table);
     panel
 }
 

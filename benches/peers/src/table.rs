@@ -34,10 +34,19 @@ impl Display for Table {
     }
 }
 
-/// Bars under one title.
+/// What a mode has found: its table, bars under one title, and columns of the table that is short enough
+/// for the crate's README.
 pub struct Panel {
     pub title: String,
     pub bars: Vec<(String, f64)>,
+    pub text: String,
+    pub columns: Vec<Column>,
+}
+
+/// A heading, and a cell for each of some rows.
+pub struct Column {
+    pub heading: String,
+    pub cells: Vec<(String, String)>,
 }
 
 impl Panel {
@@ -45,11 +54,35 @@ impl Panel {
         Self {
             title: title.to_owned(),
             bars: Vec::new(),
+            text: String::new(),
+            columns: Vec::new(),
         }
     }
 
     pub fn bar(&mut self, name: &str, ratio: f64) {
         self.bars.push((name.replace("**", ""), ratio));
+    }
+
+    /// Says something, to whoever is waiting and for later.
+    pub fn say(&mut self, text: &impl Display) {
+        println!("{text}");
+        self.text.push_str(&format!("{text}\n"));
+    }
+
+    /// Adds a cell to the short table.
+    pub fn cell(&mut self, heading: &str, row: &str, cell: String) {
+        let known = self
+            .columns
+            .iter()
+            .position(|known| known.heading == heading);
+        let at = known.unwrap_or_else(|| {
+            self.columns.push(Column {
+                heading: heading.to_owned(),
+                cells: Vec::new(),
+            });
+            self.columns.len() - 1
+        });
+        self.columns[at].cells.push((row.to_owned(), cell));
     }
 }
 

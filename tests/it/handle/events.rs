@@ -83,6 +83,21 @@ fn more_events_than_are_kept_and_the_terminal_one_is_the_last() {
 }
 
 #[test]
+fn the_layers_own_events_take_no_room_from_the_handlers() {
+    let span = said(|handle| {
+        handle.handoff_to_core();
+        (0..300).for_each(|n| handle.add_event(n.to_string(), Vec::new()));
+    });
+    let events = span.events();
+    assert_eq!(events.len(), 123);
+    assert_eq!(events[1], "api.HANDOFF_TO_CORE");
+    assert_eq!(events[121], "119");
+    assert_eq!(events[122], "api.DEPARTED");
+    let dropped = span.attribute("api.dropped_events");
+    assert_eq!(dropped.as_deref(), Some("180"));
+}
+
+#[test]
 fn events_of_the_layers_names_and_of_none_are_not_added() {
     let span = said(|handle| {
         for name in ["api.ABORTED", "api.DEPARTED", "api.ARRIVED", "api.", ""] {

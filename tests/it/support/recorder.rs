@@ -276,7 +276,7 @@ impl Seen {
     }
 
     /// What is true of every span of the layer, whatever happened.
-    fn look_over(&self) {
+    pub fn look_over(&self) {
         let Self(span) = self;
         assert_eq!(span.instrumentation_scope.name(), SCOPE);
         let faults = conventions::faults(span);

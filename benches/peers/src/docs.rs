@@ -1,0 +1,74 @@
+//! The figures in the documentation, written by the run that measured them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::svg;
+use crate::table::{Panel, Table};
+
+const START: &str = "<!-- The next lines are written by the run itself: see benches/peers. -->\n";
+const END: &str = "<!-- So far (benches/peers). -->\n";
+
+/// Writes the whole run into the README beside this package, a short table into the crate's, and the
+/// chart that both show. An error is one line, for whoever started it.
+pub fn write(panels: &[Panel], caption: &[String]) -> Result<(), String> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let chart = here.join("ratios.svg");
+    fs::write(&chart, svg::chart(panels, caption)).map_err(|error| told(&chart, &error))?;
+    let caption = caption.join(".  \n");
+    let all: Vec<_> = panels.iter().map(|panel| panel.text.as_str()).collect();
+    put(
+        &here.join("README.md"),
+        &format!(
+            "![Ratios of this run](ratios.svg)\n\n{caption}.\n\n{}",
+            all.join("\n")
+        ),
+    )?;
+    put(
+        &here.join("../../README.md"),
+        &format!(
+            "{}\n{caption}.\n\n![Ratios to other layers](benches/peers/ratios.svg)\n",
+            short(panels)
+        ),
+    )
+}
+
+/// All columns that are short, beside each other; a row is there if the first column has it.
+fn short(panels: &[Panel]) -> Table {
+    let columns: Vec<_> = panels.iter().flat_map(|panel| &panel.columns).collect();
+    let mut headings = vec!["layer"];
+    headings.extend(columns.iter().map(|column| column.heading.as_str()));
+    let mut table = Table::new(&headings);
+    let rows = columns.first().map_or(&[][..], |column| &column.cells);
+    for (name, _) in rows {
+        let mut row = vec![name.clone()];
+        row.extend(columns.iter().map(|column| {
+            let cell = column.cells.iter().find(|(row, _)| row == name);
+            cell.map_or("–".to_owned(), |(_, cell)| cell.clone())
+        }));
+        table.row(row);
+    }
+    table
+}
+
+/// Puts text between the two marks of a document, in place of what is there.
+fn put(path: &PathBuf, text: &str) -> Result<(), String> {
+    let document = fs::read_to_string(path).map_err(|error| told(path, &error))?;
+    let marked = document.split_once(START).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(END)?;
+        Some((before, after))
+    });
+    let Some((before, after)) = marked else {
+        let (start, end) = (START.trim_end(), END.trim_end());
+        let path = path.display();
+        return Err(format!(
+            "{path}: put {start:?} and {end:?} where the figures belong"
+        ));
+    };
+    let document = format!("{before}{START}\n{text}\n{END}{after}");
+    fs::write(path, document).map_err(|error| told(path, &error))
+}
+
+fn told(path: &Path, error: &std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}

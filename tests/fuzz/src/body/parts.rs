@@ -1,0 +1,241 @@
+//! The inner service and its body, by script.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::buf::Chain;
+use bytes::{Buf, Bytes};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Status, TraceContextExt};
+use tower_api_span::SpanHandle;
+use tower_service::Service;
+
+use super::script::{ABORTS, Answer, Call, Inner, KEYS, Says, Script, Step, TRAILERS};
+
+/// What handlers set.
+pub const BY_HANDLER: &str = "handler's";
+
+/// The error of a service or a body.
+#[derive(Debug)]
+pub struct Boom;
+
+impl fmt::Display for Boom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("boom")
+    }
+}
+
+/// What the handler holds, shared with the polls and the destructor of its body.
+#[derive(Default)]
+pub struct Handler {
+    pub handle: RefCell<SpanHandle>,
+    /// What to say in the next poll.
+    pub next: Cell<Option<Call>>,
+    /// How often the body was polled.
+    pub polls: Cell<usize>,
+}
+
+impl Handler {
+    pub fn say(&self, call: Call) {
+        let handle = self.handle.borrow().clone();
+        let key = |chosen: u8| KEYS[usize::from(chosen) % KEYS.len()];
+        match call {
+            Call::SetAttribute(chosen) => {
+                handle.set_attribute(KeyValue::new(key(chosen), BY_HANDLER));
+            }
+            Call::SetAttributeOfContext(chosen) => {
+                let attribute = KeyValue::new(key(chosen), BY_HANDLER);
+                handle.context().span().set_attribute(attribute);
+            }
+            Call::SetEmptyAttribute(chosen) => handle.set_attribute(KeyValue::new(key(chosen), "")),
+            Call::SetRoute(is_one) => handle.set_route(if is_one { "/late/{route}" } else { "" }),
+            Call::AddEvents(more) => {
+                for _ in 0..more {
+                    handle.add_event(BY_HANDLER, Vec::new());
+                }
+                handle.add_event("", Vec::new());
+            }
+            Call::AddEventOfContext => handle.context().span().add_event(BY_HANDLER, Vec::new()),
+            Call::Abort(chosen) => {
+                let (reason, message) = ABORTS[usize::from(chosen) % ABORTS.len()];
+                handle.abort(reason, message);
+            }
+            Call::AllowDisconnect => handle.allow_disconnect(),
+            Call::Handoff => handle.handoff_to_core(),
+            Call::EndSpanOfContext => handle.context().span().end(),
+            Call::SetStatusOfContext(is_error) => {
+                let status = if is_error {
+                    Status::error("by its context")
+                } else {
+                    Status::Ok
+                };
+                handle.context().span().set_status(status);
+            }
+        }
+    }
+
+    fn say_next(&self) {
+        if let Some(call) = self.next.take() {
+            self.say(call);
+        }
+    }
+}
+
+/// The inner service of a script.
+pub struct Scripted {
+    pub script: Rc<Script>,
+    pub handler: Rc<Handler>,
+}
+
+impl Service<Request<()>> for Scripted {
+    type Response = Response<ScriptedBody>;
+    type Error = Boom;
+    type Future = ScriptedFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Boom>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> ScriptedFuture {
+        let handle = SpanHandle::from_extensions(request.extensions());
+        self.handler.handle.replace(handle);
+        if matches!(self.script.service, Inner::PanicsInCall) {
+            // Not `panic!`, which would run the hook, and there a fuzzer stops.
+            resume_unwind(Box::new("in call"));
+        }
+        ScriptedFuture::new(&self.script, Some(&self.handler))
+    }
+}
+
+/// The future of its response. Without a handler it is the bare one.
+pub struct ScriptedFuture {
+    script: Rc<Script>,
+    handler: Option<Rc<Handler>>,
+    is_pending: bool,
+}
+
+impl ScriptedFuture {
+    pub fn new(script: &Rc<Script>, handler: Option<&Rc<Handler>>) -> Self {
+        Self {
+            script: Rc::clone(script),
+            handler: handler.cloned(),
+            is_pending: script.is_pending,
+        }
+    }
+}
+
+impl Future for ScriptedFuture {
+    type Output = Result<Response<ScriptedBody>, Boom>;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(handler) = &self.handler {
+            handler.say_next();
+        }
+        if std::mem::take(&mut self.is_pending) {
+            return Poll::Pending;
+        }
+        if matches!(self.script.service, Inner::PanicsInPoll) {
+            resume_unwind(Box::new("in poll"));
+        }
+        Poll::Ready(match self.script.answer() {
+            None => Err(Boom),
+            Some(answer) => {
+                let destructor = self.script.destructor;
+                let body = ScriptedBody::new(answer, self.handler.clone(), destructor);
+                Ok(answer.response(body))
+            }
+        })
+    }
+}
+
+/// A body by script, which can lie about its end and its size.
+pub struct ScriptedBody {
+    steps: VecDeque<Step>,
+    says: Says,
+    size: Option<u64>,
+    handler: Option<Rc<Handler>>,
+    destructor: Option<Call>,
+}
+
+impl ScriptedBody {
+    fn new(answer: &Answer, handler: Option<Rc<Handler>>, destructor: Option<Call>) -> Self {
+        Self {
+            steps: answer.steps().cloned().collect(),
+            says: answer.says,
+            size: answer.size(),
+            handler,
+            destructor,
+        }
+    }
+}
+
+impl Body for ScriptedBody {
+    /// In two pieces, one of which may be empty.
+    type Data = Chain<Bytes, Bytes>;
+    type Error = Boom;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Boom>>> {
+        if let Some(handler) = &self.handler {
+            handler.polls.set(handler.polls.get() + 1);
+            handler.say_next();
+        }
+        let frame = match self.steps.pop_front() {
+            Some(Step::Pending) => return Poll::Pending,
+            Some(Step::Data(data, cut)) => {
+                let mut first = Bytes::from_static(data.bytes());
+                let at = cut.map_or(first.len(), |cut| usize::from(cut).min(first.len()));
+                let second = first.split_off(at);
+                if let Some(size) = &mut self.size {
+                    *size = size.saturating_sub(data.bytes().len() as u64);
+                }
+                Frame::data(first.chain(second))
+            }
+            Some(Step::Trailers(chosen)) => {
+                let trailers = TRAILERS[usize::from(chosen) % TRAILERS.len()].iter();
+                let trailers = trailers.map(|(name, value)| {
+                    (
+                        HeaderName::from_static(name),
+                        HeaderValue::from_static(value),
+                    )
+                });
+                Frame::trailers(trailers.collect::<HeaderMap>())
+            }
+            Some(Step::Error) => return Poll::Ready(Some(Err(Boom))),
+            Some(Step::Panic) => resume_unwind(Box::new("the body panics")),
+            Some(Step::End) | None => return Poll::Ready(None),
+        };
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self.says {
+            Says::Truth => self.steps.is_empty(),
+            Says::Always(says) => says,
+            // The layer contains this one and forgets what it carries: nothing, or it were a leak.
+            Says::Panics => resume_unwind(Box::new(())),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+impl Drop for ScriptedBody {
+    fn drop(&mut self) {
+        if let (Some(handler), Some(call)) = (&self.handler, self.destructor) {
+            handler.say(call);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! A script: what a request, its service, its body, its reader and its handler do.
+
+use arbitrary::Arbitrary;
+use http::{Request, Response};
+
+use super::parts::ScriptedBody;
+
+/// Everything that happens to one request.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Script {
+    pub preset: Preset,
+    method: u8,
+    protocol: u8,
+    /// `grpc-timeout`: one that has passed before anything can happen, or one that never does.
+    pub is_late: Option<bool>,
+    /// The response future is pending once before it does what `service` says.
+    pub is_pending: bool,
+    pub service: Inner,
+    /// What the body's destructor says to the handle.
+    pub destructor: Option<Call>,
+    pub acts: Vec<Act>,
+}
+
+/// How the layer is set.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
+pub enum Preset {
+    Http,
+    Llm,
+    /// With a terminator, and nothing else of `llm`.
+    Terminated,
+    /// Clients may leave.
+    Tolerant,
+}
+
+/// What the inner service does.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Inner {
+    PanicsInCall,
+    PanicsInPoll,
+    Errs,
+    // More often than not.
+    Answers(Answer),
+    Responds(Answer),
+    Replies(Answer),
+}
+
+/// A response.
+#[derive(Arbitrary, Clone, Debug)]
+pub struct Answer {
+    status: u8,
+    pub content_type: ContentType,
+    pub is_encoded: bool,
+    pub length: Option<Length>,
+    pub transfer_encoding: bool,
+    grpc_status: Option<u8>,
+    pub says: Says,
+    size: Option<Size>,
+    steps: Vec<Step>,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
+pub enum ContentType {
+    None,
+    Plain,
+    Events,
+    Grpc,
+    GrpcWeb,
+    GrpcWebText,
+}
+
+/// The Content-Length, by how long the body is.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Length {
+    Right,
+    Short,
+    Long,
+    Zero,
+    RightTwice,
+    TwoValues,
+    Signed,
+    Junk,
+}
+
+/// An exact size hint.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Size {
+    Right,
+    Wrong(u8),
+}
+
+/// What the body says when it is asked whether it is at its end.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Says {
+    /// Whether its script is at its end.
+    Truth,
+    Always(bool),
+    Panics,
+}
+
+/// What one poll of the body gives.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Step {
+    Pending,
+    /// Data: which, and where it is cut in two, if it is.
+    Data(Data, Option<u8>),
+    Trailers(u8),
+    Error,
+    Panic,
+    /// `None`; what follows is what a poll after the end gives.
+    End,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Data {
+    /// So many bytes that say nothing.
+    Zeros(u8),
+    /// A piece that means something in an event stream or a body of gRPC-Web.
+    Piece(u8),
+}
+
+/// What happens next.
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Act {
+    /// The reader polls, first the future, then the body.
+    Poll,
+    /// It polls on until there is nothing more.
+    PollToEnd,
+    /// It polls, and in there the handler says something.
+    PollSaying(Call),
+    /// The reader asks for `is_end_stream` and `size_hint`.
+    Ask,
+    Say(Call),
+    Drop,
+    /// The reader drops what it has while its thread unwinds.
+    DropUnwinding,
+}
+
+/// What can be said to a handle, or to the span in its context.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Call {
+    SetAttribute(u8),
+    SetAttributeOfContext(u8),
+    SetEmptyAttribute(u8),
+    SetRoute(bool),
+    AddEvents(u8),
+    AddEventOfContext,
+    Abort(u8),
+    AllowDisconnect,
+    Handoff,
+    EndSpanOfContext,
+    /// Error, or Ok.
+    SetStatusOfContext(bool),
+}
+
+pub const METHODS: [&str; 5] = ["GET", "POST", "POST", "HEAD", "CONNECT"];
+pub const PROTOCOLS: [&str; 4] = [
+    "application/json",
+    "application/grpc",
+    "application/grpc-web+proto",
+    "application/json",
+];
+const STATUSES: [u16; 16] = [
+    200, 200, 200, 201, 204, 205, 304, 101, 302, 400, 404, 422, 431, 500, 503, 999,
+];
+const GRPC_STATUSES: [&str; 6] = ["0", "1", "3", "5", "13", "junk"];
+pub const TRAILERS: [&[(&str, &str)]; 5] = [
+    &[],
+    &[("x", "y")],
+    &[("grpc-status", "0")],
+    &[("grpc-status", "14"), ("grpc-message", "gone")],
+    &[("grpc-status", "junk"), ("x", "y")],
+];
+/// Reasons and messages. An empty reason has a message: without one, a 5xx has its status as
+/// `error.type` in every span.
+pub const ABORTS: [(&str, &str); 4] = [
+    ("generation_error", "out of memory"),
+    ("validation_error", ""),
+    ("client_disconnect", "so they say"),
+    ("", "for no reason"),
+];
+/// Keys of the layer's and others.
+pub const KEYS: [&str; 7] = [
+    "test.mine",
+    "test.mine.too",
+    "url.path",
+    "http.route",
+    "error.type",
+    "api.outcome",
+    "http.response.status_code",
+];
+const PIECES: [&[u8]; 24] = [
+    b"data: [DONE]\n\n",
+    b"data: [DO",
+    b"NE]",
+    b"\n",
+    b"\r",
+    b"\n\n",
+    b"data: one\n\n",
+    b"data: ",
+    b"event: error\n",
+    b"data: {\"error\":{\"message\":\"no memory\"}}\n\n",
+    b"data: {\"error\":",
+    b"\"m\"}",
+    b": comment\r\n\r\n",
+    b"data: [DONE]",
+    // Frames of gRPC-Web.
+    b"\0\0\0\0\x03abc",
+    b"\0\0\0\0\x05",
+    b"\x80\0\0\0\x10grpc-status: 0\r\n",
+    b"\x80\0\0\0\x2cgrpc-status: 13\r\ngrpc-message: no%20memory\r\n",
+    b"\x80\0\0\0\x0f",
+    b"grpc-status: 5\n",
+    b"\x80\0\0\0\x03a:b",
+    // The same in base64.
+    b"gAAAABBncnBjLXN0YXR1czogMA0K",
+    b"AAAAAANhYmM=",
+    b"AAAA",
+];
+
+/// The one of a table that a byte chooses.
+fn one_of<T: Copy>(all: &[T], chosen: u8) -> T {
+    all[usize::from(chosen) % all.len()]
+}
+
+impl Script {
+    pub fn method(&self) -> &'static str {
+        one_of(&METHODS, self.method)
+    }
+
+    pub fn protocol(&self) -> &'static str {
+        one_of(&PROTOCOLS, self.protocol)
+    }
+
+    /// gRPC is spoken in POST alone.
+    pub fn is_grpc(&self) -> bool {
+        self.method() == "POST" && self.protocol().starts_with("application/grpc")
+    }
+
+    pub fn answer(&self) -> Option<&Answer> {
+        match &self.service {
+            Inner::Answers(answer) | Inner::Responds(answer) | Inner::Replies(answer) => {
+                Some(answer)
+            }
+            Inner::PanicsInCall | Inner::PanicsInPoll | Inner::Errs => None,
+        }
+    }
+
+    pub fn request(&self) -> Request<()> {
+        let mut request = Request::builder()
+            .method(self.method())
+            .uri("http://example.com/pkg.Service/Method?q=1")
+            .header("content-type", self.protocol());
+        if let Some(is_late) = self.is_late {
+            request = request.header("grpc-timeout", if is_late { "0n" } else { "99999999H" });
+        }
+        request.body(()).expect("a request")
+    }
+}
+
+impl Answer {
+    pub fn status(&self) -> u16 {
+        one_of(&STATUSES, self.status)
+    }
+
+    pub fn grpc_status(&self) -> Option<&'static str> {
+        self.grpc_status
+            .map(|chosen| one_of(&GRPC_STATUSES, chosen))
+    }
+
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().take(32)
+    }
+
+    fn bytes(&self) -> u64 {
+        let bytes = self.steps().map(|step| match step {
+            Step::Data(data, _) => data.bytes().len(),
+            Step::Pending | Step::Trailers(_) | Step::Error | Step::Panic | Step::End => 0,
+        });
+        bytes.sum::<usize>() as u64
+    }
+
+    pub fn size(&self) -> Option<u64> {
+        self.size.map(|size| match size {
+            Size::Right => self.bytes(),
+            Size::Wrong(size) => size.into(),
+        })
+    }
+
+    /// The Content-Lengths that are sent, and what they declare.
+    pub fn lengths(&self) -> (Vec<String>, Option<u64>) {
+        let bytes = self.bytes();
+        let one = |length: u64| (vec![length.to_string()], Some(length));
+        match self.length {
+            None => (Vec::new(), None),
+            Some(Length::Right) => one(bytes),
+            Some(Length::Short) => one(bytes.saturating_sub(1)),
+            Some(Length::Long) => one(bytes + 1),
+            Some(Length::Zero) => one(0),
+            Some(Length::RightTwice) => (vec![bytes.to_string(); 2], Some(bytes)),
+            Some(Length::TwoValues) => (vec![bytes.to_string(), (bytes + 1).to_string()], None),
+            Some(Length::Signed) => (vec![format!("+{bytes}")], None),
+            Some(Length::Junk) => (vec!["junk".to_owned()], None),
+        }
+    }
+
+    pub fn response(&self, body: ScriptedBody) -> Response<ScriptedBody> {
+        let mut response = Response::builder().status(self.status());
+        for length in self.lengths().0 {
+            response = response.header("content-length", length);
+        }
+        let content_type = match self.content_type {
+            ContentType::None => None,
+            ContentType::Plain => Some("text/plain"),
+            ContentType::Events => Some("text/event-stream"),
+            ContentType::Grpc => Some("application/grpc+proto"),
+            ContentType::GrpcWeb => Some("application/grpc-web"),
+            ContentType::GrpcWebText => Some("application/grpc-web-text"),
+        };
+        for (name, value) in [
+            ("content-type", content_type),
+            ("content-encoding", self.is_encoded.then_some("gzip")),
+            (
+                "transfer-encoding",
+                self.transfer_encoding.then_some("chunked"),
+            ),
+            ("grpc-status", self.grpc_status()),
+        ] {
+            if let Some(value) = value {
+                response = response.header(name, value);
+            }
+        }
+        response.body(body).expect("a response")
+    }
+}
+
+impl Data {
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Zeros(bytes) => &[0; 6][..usize::from(bytes) % 6],
+            Self::Piece(chosen) => one_of(&PIECES, chosen),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The headers of proxies read a second time: from the left, all of them, into lists.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use http::{HeaderMap, HeaderValue};
+
+/// An address, and its port if told.
+pub type Client = (IpAddr, Option<u16>);
+
+/// What the trusted hop says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Hop {
+    pub client: Option<Client>,
+    pub proto: Option<&'static str>,
+    pub host: Option<String>,
+}
+
+/// Whether any of these headers has an element.
+pub fn is_there(headers: &HeaderMap, names: &[&str]) -> bool {
+    let is_element = |byte: &u8| !b", \t".contains(byte);
+    names.iter().any(|name| {
+        let mut lines = headers.get_all(*name).iter();
+        lines.any(|line| line.as_bytes().iter().any(is_element))
+    })
+}
+
+/// What `X-Forwarded-*` say.
+pub fn of_x(headers: &HeaderMap, trusted: usize) -> Hop {
+    let element = |name| {
+        let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        let list = lines.collect::<Vec<_>>().join(&b","[..]);
+        let elements = list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        let elements: Vec<_> = elements.filter(|element| !element.is_empty()).collect();
+        counting(&elements, trusted).and_then(|element| text(element))
+    };
+    Hop {
+        client: element("x-forwarded-for").and_then(|text| {
+            let is_quoted = text.len() >= 2 && text.starts_with('"') && text.ends_with('"');
+            let text = if is_quoted {
+                &text[1..text.len() - 1]
+            } else {
+                &text
+            };
+            client(text.trim_matches([' ', '\t']))
+        }),
+        proto: element("x-forwarded-proto").and_then(|text| proto(&text)),
+        host: element("x-forwarded-host"),
+    }
+}
+
+/// What `Forwarded` says; `None` if not all of it is well-formed by RFC 7239, so that nobody can say
+/// which element is which.
+pub fn of_forwarded(headers: &HeaderMap, trusted: usize) -> Option<Hop> {
+    let mut elements = Vec::new();
+    for line in headers.get_all("forwarded") {
+        elements.extend(Reader(line.as_bytes()).list()?);
+    }
+    let Some(element) = counting(&elements, trusted) else {
+        return Some(Hop::default());
+    };
+    let is_text = |text: &Vec<u8>| self::text(text).is_some();
+    let mut names = HashSet::new();
+    let said: Vec<_> = element
+        .iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .filter(|(name, _)| [&b"for"[..], b"proto", b"host"].contains(&name.as_slice()))
+        .collect();
+    let is_well = element.iter().all(|(_, value)| is_text(value))
+        && said.iter().all(|(name, _)| names.insert(name));
+    if !is_well {
+        return Some(Hop::default());
+    }
+    let value = |wanted: &[u8]| {
+        let (_, value) = said.iter().find(|(name, _)| name == wanted)?;
+        text(value)
+    };
+    Some(Hop {
+        client: value(b"for").and_then(|text| match text.rsplit_once(":_") {
+            // A port that is hidden is no port.
+            Some((node, hidden)) if is_hidden(hidden) && client(&text).is_none() => {
+                client(node).filter(|(_, port)| port.is_none() && is_plain(node))
+            }
+            _ => client(&text),
+        }),
+        proto: value(b"proto").and_then(|text| proto(&text)),
+        host: value(b"host").filter(|host| !host.is_empty()),
+    })
+}
+
+/// What both families say, or the one that is there.
+pub fn of_either(headers: &HeaderMap, forwarded: Hop, x: Hop) -> Hop {
+    if !is_there(headers, &["forwarded"]) {
+        return x;
+    }
+    if !is_there(
+        headers,
+        &["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"],
+    ) {
+        return forwarded;
+    }
+    let client = match (forwarded.client, x.client) {
+        (None, None) => None,
+        (Some((one, port)), Some((other, other_port))) if one == other => {
+            match (port, other_port) {
+                (Some(one), Some(other)) if one != other => return Hop::default(),
+                _ => Some((one, port.or(other_port))),
+            }
+        }
+        _ => return Hop::default(),
+    };
+    let is_same = |one: &String, other: &String| one.to_lowercase() == other.to_lowercase();
+    Hop {
+        client,
+        proto: if forwarded.proto == x.proto {
+            x.proto
+        } else {
+            None
+        },
+        host: match (forwarded.host, x.host) {
+            (Some(one), Some(other)) if is_same(&one, &other) => Some(one),
+            _ => None,
+        },
+    }
+}
+
+/// Host and port of an authority, if it is one.
+pub fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
+    let authority = authority.rsplit('@').next().expect("there is a last one");
+    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if is_number(port) => (host, port),
+        _ => (authority, ""),
+    };
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let host = match bracketed {
+        Some(address) if address.parse::<Ipv6Addr>().is_ok() => address,
+        Some(_) => return None,
+        None => host,
+    };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte);
+    let is_host = bracketed.is_some() || (!host.is_empty() && host.bytes().all(is_name));
+    is_host.then(|| (host.to_owned(), port.parse().ok()))
+}
+
+/// The element that counts.
+fn counting<T>(elements: &[T], trusted: usize) -> Option<&T> {
+    elements.get(elements.len().saturating_sub(trusted))
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
+    let is_text = bytes.iter().all(is_text);
+    is_text.then(|| String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn proto(text: &str) -> Option<&'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "http" => Some("http"),
+        "https" => Some("https"),
+        "ws" => Some("ws"),
+        "wss" => Some("wss"),
+        _ => None,
+    }
+}
+
+/// An address with or without a port, as the standard library reads it; a port has no more than five
+/// digits, and an address no zone.
+fn client(text: &str) -> Option<Client> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        let (_, port) = text.rsplit_once(':').expect("a port");
+        let is_well = port.len() <= 5 && !text.contains('%');
+        return is_well.then(|| (address.ip().to_canonical(), Some(address.port())));
+    }
+    let bracketed = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let address = match bracketed {
+        Some(address) => IpAddr::V6(address.parse().ok()?),
+        None => text.parse().ok()?,
+    };
+    Some((address.to_canonical(), None))
+}
+
+/// Whether a port may stand behind this: an address of IPv4, or one in brackets.
+fn is_plain(node: &str) -> bool {
+    node.starts_with('[') || !node.contains(':')
+}
+
+fn is_hidden(port: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !port.is_empty() && port.bytes().all(is_allowed)
+}
+
+/// Pairs of an element, without quotes and escapes.
+type Element = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Reads a line of `Forwarded` by its grammar. All of these return `None` where it is not.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    /// Elements that are not empty, between commas, with white space about them.
+    fn list(mut self) -> Option<Vec<Element>> {
+        let mut elements = Vec::new();
+        loop {
+            self.space();
+            let before = self.0.len();
+            let element = self.element()?;
+            if self.0.len() < before {
+                elements.push(element);
+            }
+            self.space();
+            match self.0.split_first() {
+                None => return Some(elements),
+                Some((b',', rest)) => self.0 = rest,
+                Some(_) => return None,
+            }
+        }
+    }
+
+    fn space(&mut self) {
+        self.0 = self.0.trim_ascii_start();
+    }
+
+    /// Pairs, between semicolons.
+    fn element(&mut self) -> Option<Element> {
+        let mut pairs = Vec::new();
+        loop {
+            match self.0 {
+                [] | [b',' | b' ' | b'\t', ..] => return Some(pairs),
+                [b';', rest @ ..] => self.0 = rest,
+                _ => pairs.push(self.pair()?),
+            }
+        }
+    }
+
+    fn pair(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let name = self.token()?;
+        self.0 = self.0.strip_prefix(b"=")?;
+        let value = if self.0.starts_with(b"\"") {
+            self.quoted()?
+        } else {
+            self.token()?
+        };
+        matches!(self.0, [] | [b',' | b';' | b' ' | b'\t', ..]).then_some((name, value))
+    }
+
+    fn token(&mut self) -> Option<Vec<u8>> {
+        let is_of_token =
+            |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        let end = self.0.iter().position(|byte| !is_of_token(byte));
+        let (token, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
+        self.0 = rest;
+        (!token.is_empty()).then(|| token.to_vec())
+    }
+
+    fn quoted(&mut self) -> Option<Vec<u8>> {
+        let mut content = Vec::new();
+        let mut rest = &self.0[1..];
+        loop {
+            match rest {
+                [b'"', after @ ..] => {
+                    self.0 = after;
+                    return Some(content);
+                }
+                [b'\\', escaped, after @ ..] => {
+                    content.push(*escaped);
+                    rest = after;
+                }
+                [byte, after @ ..] => {
+                    content.push(*byte);
+                    rest = after;
+                }
+                [] => return None,
+            }
+        }
+    }
+}

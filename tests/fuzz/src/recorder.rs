@@ -1,0 +1,160 @@
+//! The spans of this thread, as they ended.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use opentelemetry::trace::Status;
+use opentelemetry::{Array, Context, Value};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use tower_api_span::ApiSpanLayer;
+
+/// Longest string that a span may have, in bytes.
+pub const MAX_STRING: usize = 1_024;
+
+static PROVIDER: LazyLock<SdkTracerProvider> = LazyLock::new(|| {
+    let builder = SdkTracerProvider::builder();
+    builder.with_span_processor(Recording).build()
+});
+
+thread_local! {
+    static STARTS: Cell<usize> = const { Cell::new(0) };
+    static ENDED: RefCell<Vec<SpanData>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps what ends. A thread of its own has spans of its own, so that targets may be replayed side by
+/// side.
+#[derive(Debug)]
+pub struct Recording;
+
+impl SpanProcessor for Recording {
+    fn on_start(&self, _: &mut Span, _: &Context) {
+        STARTS.set(STARTS.get() + 1);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        ENDED.with_borrow_mut(|ended| ended.push(span));
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// The same layer with its spans recorded.
+pub fn recorded(layer: ApiSpanLayer) -> ApiSpanLayer {
+    layer.tracer_provider(&*PROVIDER)
+}
+
+/// Lets go of all spans.
+pub fn forget() {
+    STARTS.set(0);
+    ENDED.with_borrow_mut(Vec::clear);
+}
+
+/// How many spans have started and ended.
+pub fn counts() -> (usize, usize) {
+    (STARTS.get(), ENDED.with_borrow(Vec::len))
+}
+
+/// The one span that has started, looked over.
+pub fn only() -> Seen {
+    assert_eq!(counts(), (1, 1), "spans started and ended");
+    STARTS.set(0);
+    let ended = ENDED.with_borrow_mut(Vec::pop);
+    let seen = Seen(ended.expect("it has ended"));
+    seen.look_over();
+    seen
+}
+
+/// A span that has ended.
+#[derive(Debug)]
+pub struct Seen(pub SpanData);
+
+impl Seen {
+    /// An attribute's value.
+    pub fn attribute(&self, key: &str) -> Option<String> {
+        let mut attributes = self.0.attributes.iter();
+        let attribute = attributes.find(|kv| kv.key.as_str() == key);
+        attribute.map(|kv| kv.value.to_string())
+    }
+
+    /// `DEPARTED`, or the reason of `ABORTED`.
+    pub fn outcome(&self) -> String {
+        let reason = self.attribute("api.abort.reason");
+        reason.unwrap_or_else(|| self.attribute("api.outcome").expect("an outcome"))
+    }
+
+    /// The message of the terminal event.
+    pub fn error(&self) -> Option<String> {
+        let attributes = &self.0.events.last()?.attributes;
+        let error = attributes.iter().find(|kv| kv.key.as_str() == "error");
+        error.map(|kv| kv.value.to_string())
+    }
+
+    /// The names of the events, in order.
+    pub fn events(&self) -> Vec<&str> {
+        self.0.events.iter().map(|event| &*event.name).collect()
+    }
+
+    /// What is true of every span, whatever happened.
+    fn look_over(&self) {
+        let Self(span) = self;
+        assert!(!span.name.is_empty(), "no name");
+        let mut keys = BTreeSet::new();
+        for attribute in &span.attributes {
+            let key = attribute.key.as_str();
+            assert!(!key.is_empty() && keys.insert(key), "{key} is there twice");
+            look_over_value(key, &attribute.value);
+        }
+        let last = span.events.last().expect("a terminal event");
+        for event in span.events.iter() {
+            for attribute in &event.attributes {
+                look_over_value(attribute.key.as_str(), &attribute.value);
+            }
+        }
+        let terminal = |name: &str| ["api.DEPARTED", "api.ABORTED"].contains(&name);
+        let terminals = span.events.iter().filter(|event| terminal(&event.name));
+        assert_eq!(terminals.count(), 1, "terminal events");
+        assert!(terminal(&last.name), "{} is last", last.name);
+        assert_eq!(span.events[0].name, "api.ARRIVED", "the first event");
+        assert_eq!(span.events[0].timestamp, span.start_time);
+        let times = span.events.iter().map(|event| event.timestamp);
+        assert!(times.is_sorted(), "times run backwards");
+        assert_eq!(last.timestamp, span.end_time, "the end is the last event's");
+
+        let outcome = self.attribute("api.outcome").expect("an outcome");
+        assert_eq!(last.name, format!("api.{outcome}"));
+        let reason = last
+            .attributes
+            .iter()
+            .find(|kv| kv.key.as_str() == "reason");
+        let reason = reason.map(|kv| kv.value.to_string());
+        assert_eq!(reason, self.attribute("api.abort.reason"));
+        let status = match self.attribute("error.type") {
+            Some(_) => Status::error(self.error().unwrap_or_default()),
+            None => Status::Unset,
+        };
+        assert_eq!(span.status, status, "the status by error.type");
+    }
+}
+
+fn look_over_value(key: &str, value: &Value) {
+    let texts = if let Value::String(text) = value {
+        std::slice::from_ref(text)
+    } else if let Value::Array(Array::String(texts)) = value {
+        texts.as_slice()
+    } else {
+        &[]
+    };
+    for text in texts {
+        let bytes = text.as_str().len();
+        assert!((1..=MAX_STRING).contains(&bytes), "{key} of {bytes} bytes");
+    }
+}

@@ -1,0 +1,327 @@
+//! The process-wide providers, set and replaced while many threads serve through clones of one service.
+//! They are those of the whole process, so this is a binary of its own, with one test.
+//!
+//! A short form runs with the other tests; the long form is as long as one likes:
+//!
+//! ```sh
+//! CONCURRENT_REQUESTS=1000000 cargo test --release --test global_threads
+//! ```
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::thread;
+use std::time::SystemTime;
+
+use http::{Request, Response};
+use opentelemetry::metrics::noop::NoopMeterProvider;
+use opentelemetry::trace::noop::NoopTracerProvider;
+use opentelemetry::trace::{
+    Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId,
+    TraceState, Tracer, TracerProvider,
+};
+use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
+use tower::{Service, service_fn};
+use tower_api_span::{ApiSpanLayer, SpanHandle};
+use tower_layer::Layer as _;
+
+const THREADS: usize = 6;
+/// Requests of each thread, for a layer that has found nothing yet.
+const REQUESTS: usize = 30;
+
+fn rounds() -> usize {
+    let given = std::env::var("CONCURRENT_REQUESTS").ok();
+    let requests = given.map_or(36_000, |given| given.parse().expect("a number"));
+    usize::div_ceil(requests, 3 * THREADS * REQUESTS)
+}
+
+/// What has come of a request.
+#[derive(Debug, Default)]
+struct Served {
+    /// There is a handle: something is told of the request.
+    is_watched: bool,
+    /// The provider that its span is of.
+    provider: Option<SpanId>,
+}
+
+/// Serves a request.
+fn serve(layer: &ApiSpanLayer) -> Served {
+    let mut served = Served::default();
+    let mut service = layer.layer(service_fn(|request: Request<()>| {
+        served.is_watched = request.extensions().get::<SpanHandle>().is_some();
+        let context = SpanHandle::from_extensions(request.extensions()).context();
+        let ids = context.span().span_context().clone();
+        served.provider = ids.is_valid().then(|| ids.span_id());
+        std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
+    }));
+    let response = pin!(service.call(Request::new(())));
+    let response = response.poll(&mut TaskContext::from_waker(Waker::noop()));
+    assert!(matches!(response, Poll::Ready(Ok(_))));
+    drop(service);
+    served
+}
+
+/// Serves in many threads with clones of one layer, while `meanwhile` runs in this one. It is given
+/// how many requests have been served.
+fn serve_at_once(
+    layer: &ApiSpanLayer,
+    meanwhile: impl FnOnce(&AtomicUsize),
+    request: impl Fn(&ApiSpanLayer) + Sync,
+) {
+    let (served, start) = (AtomicUsize::new(0), Barrier::new(THREADS + 1));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let layer = layer.clone();
+            let (served, start, request) = (&served, &start, &request);
+            scope.spawn(move || {
+                start.wait();
+                for _ in 0..REQUESTS {
+                    request(&layer);
+                    served.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        start.wait();
+        meanwhile(&served);
+    });
+}
+
+/// Waits until so many requests have been served.
+fn wait(served: &AtomicUsize, requests: usize) {
+    while served.load(SeqCst) < requests {
+        thread::yield_now();
+    }
+}
+
+/// A provider whose spans have its number as their id, and are counted.
+#[derive(Clone, Debug)]
+struct Numbered {
+    number: u64,
+    /// A root span has no ids and records nothing, until this is true.
+    samples: Arc<AtomicBool>,
+    starts: Arc<AtomicUsize>,
+    ends: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct NumberedSpan {
+    span_context: SpanContext,
+    ends: Arc<AtomicUsize>,
+}
+
+thread_local! {
+    /// How often this thread has asked a provider for a span.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Numbered {
+    fn new(number: u64) -> Self {
+        Self {
+            number,
+            samples: Arc::new(AtomicBool::new(true)),
+            starts: Arc::default(),
+            ends: Arc::default(),
+        }
+    }
+
+    fn id(&self) -> SpanId {
+        SpanId::from(self.number)
+    }
+
+    fn starts(&self) -> usize {
+        let starts = self.starts.load(SeqCst);
+        assert_eq!(
+            self.ends.load(SeqCst),
+            starts,
+            "each span is ended, and once"
+        );
+        starts
+    }
+}
+
+impl TracerProvider for Numbered {
+    type Tracer = Self;
+
+    fn tracer_with_scope(&self, _: InstrumentationScope) -> Self {
+        self.clone()
+    }
+}
+
+impl Tracer for Numbered {
+    type Span = NumberedSpan;
+
+    fn build_with_context(&self, _: SpanBuilder, parent: &Context) -> NumberedSpan {
+        self.starts.fetch_add(1, SeqCst);
+        ASKED.set(ASKED.get() + 1);
+        let is_root = !parent.span().span_context().is_valid();
+        let span_context = if is_root && !self.samples.load(SeqCst) {
+            SpanContext::NONE
+        } else {
+            SpanContext::new(
+                TraceId::from(7),
+                self.id(),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::NONE,
+            )
+        };
+        NumberedSpan {
+            span_context,
+            ends: Arc::clone(&self.ends),
+        }
+    }
+}
+
+impl Span for NumberedSpan {
+    fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+    }
+
+    fn span_context(&self) -> &SpanContext {
+        &self.span_context
+    }
+
+    fn is_recording(&self) -> bool {
+        self.span_context.is_valid()
+    }
+
+    fn set_attribute(&mut self, _: KeyValue) {}
+
+    fn set_status(&mut self, _: Status) {}
+
+    fn update_name<T>(&mut self, _: T)
+    where
+        T: Into<Cow<'static, str>>,
+    {
+    }
+
+    fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {}
+
+    fn end_with_timestamp(&mut self, _: SystemTime) {
+        self.ends.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn globals_are_set_and_replaced_while_many_threads_serve_and_what_was_found_stays() {
+    for round in 0..rounds() {
+        // At the first requests, and at any later one.
+        let before = round % (THREADS * REQUESTS);
+        once_a_request_had_a_span_all_have_one_of_the_same_provider(before);
+        once_a_provider_was_asked_it_is_asked_by_all(before);
+        once_a_request_was_measured_all_are(before);
+    }
+}
+
+fn once_a_request_had_a_span_all_have_one_of_the_same_provider(before: usize) {
+    global::set_tracer_provider(NoopTracerProvider::new());
+    let (first, second) = (Numbered::new(0xf1), Numbered::new(0xf2));
+    let (found, kept) = (AtomicBool::new(false), Mutex::new(HashSet::new()));
+    let (spans, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let layer = ApiSpanLayer::new();
+    serve_at_once(
+        &layer,
+        |served| {
+            wait(served, before);
+            global::set_tracer_provider(first.clone());
+            most.store(served.load(SeqCst) + THREADS, SeqCst);
+            global::set_tracer_provider(second.clone());
+        },
+        |layer| {
+            let is_later = found.load(SeqCst);
+            let served = serve(layer);
+            if is_later {
+                let provider = served.provider.expect("a span, as others had before");
+                kept.lock().expect("not poisoned").insert(provider);
+            }
+            if served.provider.is_some() {
+                spans.fetch_add(1, SeqCst);
+                found.store(true, SeqCst);
+            }
+        },
+    );
+    let kept = kept.into_inner().expect("not poisoned");
+    assert!(kept.len() <= 1, "{kept:?}");
+    let spans = spans.into_inner();
+    let [of_first, of_second] = [first.starts(), second.starts()];
+    assert_eq!(of_first + of_second, spans);
+    // It is looked for at every power of two.
+    let without = THREADS * REQUESTS - spans;
+    let most = 2 * most.into_inner() + THREADS;
+    assert!(without <= most, "{without} without a span, at most {most}");
+}
+
+fn once_a_provider_was_asked_it_is_asked_by_all(before: usize) {
+    global::set_tracer_provider(NoopTracerProvider::new());
+    let provider = Numbered::new(0xf3);
+    provider.samples.store(false, SeqCst);
+    let asked = AtomicBool::new(false);
+    let layer = ApiSpanLayer::new();
+    serve_at_once(
+        &layer,
+        |served| {
+            wait(served, before);
+            global::set_tracer_provider(provider.clone());
+        },
+        |layer| {
+            let (is_later, before) = (asked.load(SeqCst), ASKED.get());
+            let served = serve(layer);
+            assert_eq!(served.provider, None);
+            let is_asked = ASKED.get() > before;
+            assert!(is_asked || !is_later, "it was asked before");
+            if is_asked {
+                asked.store(true, SeqCst);
+            }
+        },
+    );
+    provider.starts();
+    let asked = asked.into_inner();
+    provider.samples.store(true, SeqCst);
+    assert!(!asked || serve(&layer).provider == Some(provider.id()));
+}
+
+fn once_a_request_was_measured_all_are(before: usize) {
+    global::set_meter_provider(NoopMeterProvider::new());
+    let exporter = InMemoryMetricExporter::default();
+    let builder = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone());
+    let provider = builder.build();
+    let (found, measured) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let layer = ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new());
+    serve_at_once(
+        &layer,
+        |served| {
+            wait(served, before);
+            global::set_meter_provider(provider.clone());
+        },
+        |layer| {
+            let is_later = found.load(SeqCst);
+            let is_measured = serve(layer).is_watched;
+            assert!(is_measured || !is_later, "others were measured before");
+            if is_measured {
+                measured.fetch_add(1, SeqCst);
+                found.store(true, SeqCst);
+            }
+        },
+    );
+    provider.force_flush().expect("metrics are exported");
+    let exported = exporter.get_finished_metrics().expect("metrics");
+    let metrics = exported.iter().flat_map(ResourceMetrics::scope_metrics);
+    let counts = metrics.flat_map(|scope| scope.metrics()).map(|metric| {
+        let AggregatedMetrics::F64(MetricData::Histogram(data)) = metric.data() else {
+            panic!("{} is {:?}", metric.name(), metric.data());
+        };
+        data.data_points().map(|point| point.count()).sum::<u64>()
+    });
+    assert_eq!(counts.sum::<u64>(), measured.into_inner() as u64);
+    provider.shutdown().expect("all is exported");
+}
