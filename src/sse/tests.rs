@@ -126,6 +126,18 @@ const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
         false,
     ),
     (
+        "every escape",
+        "data: {\"error\":\"a\\r\\t\\b\\f\\/z\"}\n\n",
+        Some(Some("a\r\t\u{8}\u{c}/z")),
+        false,
+    ),
+    (
+        "an escape that is not begun",
+        "data: {\"error\":\"a\\\n\n",
+        Some(Some("a")),
+        false,
+    ),
+    (
         "an escape that is cut",
         "data: {\"error\":\"a\\u00\n\n",
         Some(Some("a")),

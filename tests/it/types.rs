@@ -4,13 +4,16 @@
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::marker::PhantomPinned;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::Full;
+use opentelemetry::logs::NoopLoggerProvider;
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
@@ -28,7 +31,7 @@ use tower_layer::Layer as _;
 use crate::support::body::ScriptedBody;
 use crate::support::meters::Meters;
 use crate::support::recorder::{Recorder, w3c};
-use crate::support::{answering, get as get_request, handle_of, ready, response};
+use crate::support::{answering, get as get_request, handle_of, poll_frame, ready, response};
 
 assert_impl_all!(ApiSpanLayer: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(SpanHandle: Clone, Debug, Default, Send, Sync, Unpin);
@@ -159,6 +162,13 @@ fn the_layer_goes_where_these_functions_put_it() {
 }
 
 #[test]
+fn a_body_by_default_is_the_wrapped_ones_default() {
+    let mut body = ResponseBody::<Full<bytes::Bytes>>::default();
+    assert!(body.is_end_stream());
+    assert!(matches!(poll_frame(&mut body), Poll::Ready(None)));
+}
+
+#[test]
 fn what_is_printed_says_what_it_is() {
     let at = Recorder::new();
     let loggers = SdkLoggerProvider::builder().build();
@@ -192,6 +202,13 @@ fn what_is_printed_says_what_it_is() {
                 "loggers: none",
                 "filter: none",
             ][..],
+        ),
+        (
+            format!(
+                "{:?}",
+                ApiSpanLayer::new().logger_provider(&NoopLoggerProvider::new())
+            ),
+            &["loggers: none"],
         ),
         (
             format!("{given:?}"),

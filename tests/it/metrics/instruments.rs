@@ -522,6 +522,29 @@ fn a_request_without_an_operation_is_no_models() {
 }
 
 #[test]
+fn what_is_told_of_a_model_in_another_type_is_not_told() {
+    const EACH: &str = "gen_ai.server.time_per_output_token";
+    let by_number = Ending {
+        tell: |handle| handle.set_attribute(KeyValue::new("gen_ai.operation.name", 7)),
+        ..GENERATED
+    };
+    let meters = Meters::new();
+    by_number.run(&meters.layer().gen_ai_metrics(true));
+    assert_eq!(meters.names(), [DURATION]);
+    let in_words = Ending {
+        tell: |handle| {
+            handle.gen_ai().operation_name("chat");
+            handle.set_attribute(KeyValue::new("gen_ai.usage.output_tokens", "five"));
+        },
+        ..GENERATED
+    };
+    let meters = Meters::new();
+    in_words.run(&meters.layer().gen_ai_metrics(true));
+    assert!(meters.of(EACH).is_empty());
+    assert_eq!(meters.of("gen_ai.server.request.duration").len(), 1);
+}
+
+#[test]
 fn tokens_are_timed_where_they_are_shown_as_they_come_and_are_more_than_one() {
     const FIRST: &str = "gen_ai.server.time_to_first_token";
     const EACH: &str = "gen_ai.server.time_per_output_token";
