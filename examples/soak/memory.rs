@@ -45,11 +45,13 @@ pub(crate) fn keep_all() {
 
         const M_TRIM_THRESHOLD: c_int = -1;
         const M_MMAP_THRESHOLD: c_int = -3;
+        const M_ARENA_MAX: c_int = -8;
         #[expect(unsafe_code, reason = "the allocator has no other door")]
         // SAFETY: this is how it is declared, and no parameter can do harm.
         unsafe extern "C" {
             safe fn mallopt(parameter: c_int, value: c_int) -> c_int;
         }
+        mallopt(M_ARENA_MAX, 1);
         mallopt(M_TRIM_THRESHOLD, c_int::MAX);
         mallopt(M_MMAP_THRESHOLD, 32 << 20);
     }
