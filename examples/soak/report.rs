@@ -66,6 +66,7 @@ impl Figures {
         writeln!(to)?;
         for (what, count) in [
             ("requests", self.requests()),
+            ("of them to warm up", self.requests() - self.counted),
             ("span starts", self.starts),
             ("span ends", self.ends),
             ("outcomes as intended", self.as_intended.iter().sum()),
@@ -175,4 +176,96 @@ fn grouped(number: u64) -> String {
 fn growth(before: u64, after: u64) -> String {
     let ratio = after as f64 / before.max(1) as f64;
     format!("{:+.2} %", (ratio - 1.0) * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asked::KINDS;
+
+    fn memory(resident: u64, live_bytes: u64) -> Memory {
+        Memory {
+            made: 0,
+            live: 100,
+            live_bytes,
+            resident: Some(resident),
+        }
+    }
+
+    /// A run in which there were two requests of each kind, and nothing was wrong.
+    fn well() -> Figures {
+        let requests = 2 * KINDS as u64;
+        Figures {
+            made: vec![2; KINDS],
+            as_intended: vec![2; KINDS],
+            otherwise: BTreeMap::new(),
+            surprises: BTreeMap::new(),
+            starts: requests,
+            ends: requests,
+            measured: Measured {
+                requests,
+                active: 0,
+            },
+            counted: requests,
+            took: Duration::from_secs(1),
+            before: memory(1_000_000, 100_000),
+            after: memory(1_020_000, 102_000),
+        }
+    }
+
+    #[test]
+    fn a_run_in_which_all_is_as_intended_has_no_faults() {
+        assert_eq!(well().faults(), [""; 0]);
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_said() {
+        let cases: [(fn(&mut Figures), &str); 9] = [
+            (|it| it.starts -= 1, "spans have started"),
+            (|it| it.ends -= 1, "spans have ended"),
+            (|it| it.measured.requests += 1, "requests were measured"),
+            (|it| it.measured.active = -1, "-1 requests are active"),
+            (
+                |it| it.as_intended[0] = 1,
+                "whole over HTTP/1.1: 1 of 2 are DEPARTED",
+            ),
+            (
+                |it| drop(it.otherwise.insert("what".to_owned(), 3)),
+                "what, 3 times",
+            ),
+            (
+                |it| drop(it.surprises.insert("what".to_owned(), 3)),
+                "what, 3 times",
+            ),
+            (
+                |it| it.after.resident = Some(1_020_001),
+                "resident bytes: +2.00 %",
+            ),
+            (
+                |it| it.after.live_bytes = 102_001,
+                "allocated bytes: +2.00 %",
+            ),
+        ];
+        for (breaks, said) in cases {
+            let mut figures = well();
+            breaks(&mut figures);
+            let faults = figures.faults();
+            assert!(
+                faults.len() == 1 && faults[0].contains(said),
+                "{said}: {faults:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+    }
 }
