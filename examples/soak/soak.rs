@@ -48,11 +48,12 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
         ledger: ledger.clone(),
         address,
         tasks: Handle::current().metrics().num_alive_tasks(),
+        is_stuck: false,
     };
     let before = rounds.warm_up(requests).await?;
     let (made_before, start) = (load.total(), Instant::now());
     let mut after = before;
-    while rounds.left > 0 && !load.is_hopeless() {
+    while rounds.goes_on() {
         after = rounds.next().await?;
     }
     let took = start.elapsed();
@@ -82,14 +83,21 @@ struct Rounds {
     address: SocketAddr,
     /// How many there are where nothing happens.
     tasks: usize,
+    /// Something of a round goes on after it.
+    is_stuck: bool,
 }
 
 impl Rounds {
+    /// Whether there is more to be made, and any use in it.
+    fn goes_on(&self) -> bool {
+        self.left > 0 && !self.is_stuck && !self.load.is_hopeless()
+    }
+
     /// Makes requests until memory stands still: for at least a fifth of them and at most half.
     async fn warm_up(&mut self, requests: u64) -> io::Result<Memory> {
         let mut last = self.next().await?;
         let mut still = 0;
-        while !self.load.is_hopeless() && self.left > requests / 2 {
+        while self.goes_on() && self.left > requests / 2 {
             let now = self.next().await?;
             still = if now.resident > last.resident {
                 0
@@ -110,7 +118,11 @@ impl Rounds {
         self.load.round(requests, self.address).await?;
         self.left -= requests;
         let start = Instant::now();
-        while !self.is_quiet() && start.elapsed() < PATIENCE {
+        while !self.is_quiet() {
+            if start.elapsed() > PATIENCE {
+                self.is_stuck = true;
+                break;
+            }
             sleep(Duration::from_millis(1)).await;
         }
         Ok(Memory::now())
