@@ -246,6 +246,12 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_displayed_by_its_name() {
+        assert_eq!(GrpcCode::from(5).to_string(), "NOT_FOUND");
+        assert_eq!(GrpcCode::from(17).to_string(), "UNKNOWN");
+    }
+
+    #[test]
     fn the_content_type_tells_the_protocol() {
         for (content_type, expected) in [
             ("application/grpc", Protocol::Grpc),

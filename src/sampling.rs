@@ -111,6 +111,18 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_of_nothing_keeps_not_even_the_smallest_id() {
+        assert!(!Rate::new(0.0).keeps(TraceId::from(1 << 64)));
+        assert!(Rate::ALL.keeps(TraceId::from(u128::MAX)));
+    }
+
+    #[test]
+    fn both_halves_of_a_fresh_id_are_random() {
+        let [one, other] = [(); 2].map(|()| fresh_trace_id().to_bytes());
+        assert!(one[..8] != other[..8] && one[8..] != other[8..]);
+    }
+
+    #[test]
     fn the_sdk_decides_alike() {
         use opentelemetry::trace::SpanKind;
         use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample};

@@ -112,4 +112,14 @@ mod tests {
         assert_eq!(text(&Panics), None);
         assert_eq!(text(&"boom").as_deref(), Some("boom"));
     }
+
+    #[test]
+    fn bytes_are_text_and_what_is_no_utf_8_is_replaced() {
+        assert_eq!(cut_lossy("ä".as_bytes()), "ä");
+        assert_eq!(cut_lossy(b"a\xffb"), "a\u{fffd}b");
+        for long in [vec![b'a'; MAX_STRING + 1], vec![0xff; MAX_STRING]] {
+            let cut = cut_lossy(&long);
+            assert!(cut.len() <= MAX_STRING && cut.len() > MAX_STRING - 3);
+        }
+    }
 }

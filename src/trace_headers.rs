@@ -211,6 +211,22 @@ mod tests {
                     response,
                 ],
             ),
+            (
+                "a quote that is escaped ends no quotes",
+                both,
+                &[("server-timing", r#"db;desc="\", traceparent, b""#)],
+                &[
+                    r#"server-timing: db;desc="\", traceparent, b""#,
+                    timing,
+                    response,
+                ],
+            ),
+            (
+                "without quotes nothing is escaped",
+                both,
+                &[("server-timing", r"db\, traceparent;desc=mine")],
+                &[r"server-timing: db\, traceparent;desc=mine", response],
+            ),
         ] {
             assert_eq!(written(headers, there), expected, "{rule}");
         }

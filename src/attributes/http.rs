@@ -189,6 +189,19 @@ mod tests {
     }
 
     #[test]
+    fn a_version_is_written_as_the_conventions_have_it() {
+        for (of, written) in [
+            (Version::HTTP_09, "0.9"),
+            (Version::HTTP_10, "1.0"),
+            (Version::HTTP_11, "1.1"),
+            (Version::HTTP_2, "2"),
+            (Version::HTTP_3, "3"),
+        ] {
+            assert_eq!(version(of), Some(written));
+        }
+    }
+
+    #[test]
     fn an_empty_string_is_no_attribute() {
         let (_, attributes) = started(
             Request::connect("example.com:443")

@@ -842,6 +842,16 @@ const BOTH: &[Case] = &[
         "",
     ),
     (
+        "neither tells a client, and what both say counts",
+        &[
+            ("F", b"proto=http;host=a"),
+            ("Proto", b"http"),
+            ("Host", b"b"),
+        ],
+        1,
+        "proto=http",
+    ),
+    (
         "Forwarded, without X-Forwarded-For, completed",
         &[("F", b"for=192.0.2.1;proto=http"), ("Host", b"a")],
         1,

@@ -70,6 +70,11 @@ fn bodies() -> Vec<Case> {
             ok(),
         ),
         (
+            "a message of every byte",
+            vec![frame(0, &(0..=255).collect::<Vec<u8>>()), frame(0x80, OK)],
+            ok(),
+        ),
+        (
             "a message that is compressed",
             vec![frame(1, b"\x80\0\0\0\x10"), frame(0x80, OK)],
             ok(),
@@ -211,6 +216,7 @@ fn what_is_no_base64_is_given_up_for_good() {
         ("too much padding", "A==="),
         ("padding first", "===="),
         ("padding within a group", "AA=A"),
+        ("padding within a group, of a whole message", "AAAAAA=A"),
         ("no padding", "AA"),
     ] {
         let body = [before.as_bytes(), &text].concat();

@@ -207,3 +207,37 @@ fn any(value: Value) -> AnyValue {
         other @ (Value::Array(_) | _) => AnyValue::String(StringValue::from(other.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_of_the_same_type_in_a_log() {
+        let list = |values: Vec<AnyValue>| AnyValue::ListAny(Box::new(values));
+        for (of_a_span, of_a_log) in [
+            (Value::Bool(true), AnyValue::Boolean(true)),
+            (Value::I64(-7), AnyValue::Int(-7)),
+            (Value::F64(0.5), AnyValue::Double(0.5)),
+            (Value::from("a"), AnyValue::from("a")),
+            (
+                Value::Array(vec![true, false].into()),
+                list(vec![true.into(), false.into()]),
+            ),
+            (
+                Value::Array(vec![1, 2].into()),
+                list(vec![1.into(), 2.into()]),
+            ),
+            (
+                Value::Array(vec![0.5, 2.0].into()),
+                list(vec![0.5.into(), 2.0.into()]),
+            ),
+            (
+                Value::Array(vec![StringValue::from("a")].into()),
+                list(vec!["a".into()]),
+            ),
+        ] {
+            assert_eq!(any(of_a_span), of_a_log);
+        }
+    }
+}

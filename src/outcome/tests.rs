@@ -1,4 +1,5 @@
 use super::*;
+use crate::semconv::MAX_STRING;
 
 const DROPPED_MIDWAY: End = End::Dropped {
     stage: Stage::Midway,
@@ -232,4 +233,55 @@ fn the_message_is_the_verdicts_the_errors_or_the_grpc_status() {
         };
         assert_eq!(aborted.message, expected, "{end:?}");
     }
+}
+
+#[test]
+fn what_a_users_classification_says_is_cut_and_never_empty() {
+    struct TestCase {
+        rule: &'static str,
+        given: Aborted,
+        reason: &'static str,
+        error_type: Option<String>,
+        message: Option<String>,
+    }
+    let long = "é".repeat(MAX_STRING);
+    let cut = "é".repeat(MAX_STRING / 2);
+    for case in [
+        TestCase {
+            rule: "what is short stays",
+            given: Aborted::new("quota").with_error_type("Q").with_message("m"),
+            reason: "quota",
+            error_type: Some("Q".to_owned()),
+            message: Some("m".to_owned()),
+        },
+        TestCase {
+            rule: "an empty reason is another, an empty type too, an empty message none",
+            given: Aborted::new("").with_error_type("").with_message(""),
+            reason: "exception",
+            error_type: Some("_OTHER".to_owned()),
+            message: None,
+        },
+        TestCase {
+            rule: "a type and a message are cut between characters",
+            given: Aborted::new("quota")
+                .with_error_type(long.clone())
+                .with_message(long),
+            reason: "quota",
+            error_type: Some(cut.clone()),
+            message: Some(cut),
+        },
+    ] {
+        let Outcome::Aborted(bounded) = Outcome::Aborted(case.given).bounded() else {
+            panic!("{}: it stays aborted", case.rule);
+        };
+        assert_eq!(bounded.reason, case.reason, "{}", case.rule);
+        assert_eq!(
+            bounded.error_type.as_deref(),
+            case.error_type.as_deref(),
+            "{}",
+            case.rule
+        );
+        assert_eq!(bounded.message, case.message, "{}", case.rule);
+    }
+    assert_eq!(Outcome::Departed.bounded(), Outcome::Departed);
 }

@@ -416,6 +416,23 @@ fn what_can_not_be_written_leaves_the_headers_as_they_are() {
 }
 
 #[test]
+fn baggage_stays_as_it_came_and_is_written_where_none_came() {
+    let parent = w3c()
+        .extract_all(&headers(&[("traceparent", VALID)]), &Context::new())
+        .expect("a parent");
+    let context = parent.with_baggage([opentelemetry::KeyValue::new("mine", "2")]);
+    for (came, expected) in [
+        (&[("baggage", "t=YQ==;p=%C3%A9")][..], "t=YQ==;p=%C3%A9"),
+        (&[], "mine=2"),
+    ] {
+        let mut to = headers(came);
+        w3c().replace(&context, &mut to, Baggage::Callers);
+        let told: Vec<_> = to.get_all("baggage").iter().collect();
+        assert_eq!(told, [expected]);
+    }
+}
+
+#[test]
 fn a_strangers_baggage_is_taken_out_of_rewritten_headers() {
     let from = headers(&[("traceparent", VALID)]);
     let context = w3c().extract_all(&from, &Context::new()).expect("a parent");

@@ -42,6 +42,12 @@ const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
         None,
         true,
     ),
+    (
+        "CRLF within an event",
+        "data: it says\r\ndata: [DONE]\r\n\r\n",
+        None,
+        false,
+    ),
     ("CR alone", "data: one\r\rdata: [DONE]\r\r", None, true),
     (
         "no space",
@@ -120,9 +126,27 @@ const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
         false,
     ),
     (
+        "every escape",
+        "data: {\"error\":\"a\\r\\t\\b\\f\\/z\"}\n\n",
+        Some(Some("a\r\t\u{8}\u{c}/z")),
+        false,
+    ),
+    (
+        "an escape that is not begun",
+        "data: {\"error\":\"a\\\n\n",
+        Some(Some("a")),
+        false,
+    ),
+    (
         "an escape that is cut",
         "data: {\"error\":\"a\\u00\n\n",
         Some(Some("a")),
+        false,
+    ),
+    (
+        "a message whose quote is escaped is not the message",
+        "data: {\"error\":{\"of \\\"message\":\"no\",\"message\":\"yes\"}}\n\n",
+        Some(Some("yes")),
         false,
     ),
     (
@@ -198,6 +222,14 @@ fn what_only_looks_alike_is_not_found() {
         ),
         ("another case", "data: [done]\n\nDATA: [DONE]\n\n"),
         ("a field without a colon", "data\n\n[DONE]\n\n"),
+        (
+            "a second line behind one without a colon",
+            "data\ndata: [DONE]\n\n",
+        ),
+        (
+            "an error taken back without a colon",
+            "event: error\nevent\ndata: x\n\n",
+        ),
         (
             "another event",
             "event: errors\ndata: x\n\nevent: Error\ndata: x\n\n",

@@ -26,6 +26,7 @@ mod metrics;
 mod neighbours;
 mod otlp;
 mod properties;
+mod readiness;
 mod settings;
 mod states;
 mod support;

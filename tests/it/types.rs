@@ -4,23 +4,34 @@
 use std::convert::Infallible;
 use std::fmt::Debug;
 use std::marker::PhantomPinned;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::Full;
+use opentelemetry::logs::NoopLoggerProvider;
+use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use tower::{BoxError, Service, ServiceBuilder, service_fn};
 use tower_api_span::{
-    Aborted, ApiSpan, ApiSpanLayer, End, GenAi, GrpcCode, GrpcStatus, Head, Outcome, Protocol,
-    ResponseBody, ResponseFuture, SpanHandle, Stage, Verdict,
+    Aborted, ApiSpan, ApiSpanLayer, CountRequestBodyLayer, End, GenAi, GrpcCode, GrpcStatus, Head,
+    Outcome, Protocol, ResponseBody, ResponseFuture, SpanHandle, Stage, Verdict,
 };
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
 use tower_http::timeout::TimeoutLayer;
+use tower_layer::Layer as _;
+
+use crate::support::body::ScriptedBody;
+use crate::support::meters::Meters;
+use crate::support::recorder::{Recorder, w3c};
+use crate::support::{answering, get as get_request, handle_of, poll_frame, ready, response};
 
 assert_impl_all!(ApiSpanLayer: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(SpanHandle: Clone, Debug, Default, Send, Sync, Unpin);
@@ -148,4 +159,88 @@ fn with_any_error() -> impl Service<Request<()>> {
 fn the_layer_goes_where_these_functions_put_it() {
     // Built, not only compiled: axum refuses some routers when they are made.
     drop((in_axum(), among_tower_http(), with_any_error()));
+}
+
+#[test]
+fn a_body_by_default_is_the_wrapped_ones_default() {
+    let mut body = ResponseBody::<Full<bytes::Bytes>>::default();
+    assert!(body.is_end_stream());
+    assert!(matches!(poll_frame(&mut body), Poll::Ready(None)));
+}
+
+#[test]
+fn what_is_printed_says_what_it_is() {
+    let at = Recorder::new();
+    let loggers = SdkLoggerProvider::builder().build();
+    let given = Meters::new().on(at.layer()).logger_provider(&loggers);
+    let given = given.propagator(w3c()).filter(|_| true);
+    let mut handle = SpanHandle::default();
+    let mut service = answering(&at.layer(), |request| {
+        handle = handle_of(&request);
+        response(200, ScriptedBody::new([]))
+    });
+    let future = service.call(get_request());
+    drop(service);
+    let span = handle.context().span().span_context().clone();
+    let told = format!("{handle:?}");
+    let waiting = format!("{future:?}");
+    let body = ready(future).expect("a response").into_body();
+    let mut counted = String::new();
+    let mut counting = CountRequestBodyLayer::new().layer(service_fn(|request: Request<_>| {
+        counted = format!("{:?}", request.into_body());
+        std::future::ready(Ok::<_, Infallible>(Response::new(())))
+    }));
+    ready(counting.call(Request::new(7))).expect("a response");
+    drop(counting);
+    for (printed, parts) in [
+        (
+            format!("{:?}", ApiSpanLayer::new()),
+            &[
+                "tracer: Global",
+                "propagation: Global",
+                "source: \"Global\"",
+                "loggers: none",
+                "filter: none",
+            ][..],
+        ),
+        (
+            format!(
+                "{:?}",
+                ApiSpanLayer::new().logger_provider(&NoopLoggerProvider::new())
+            ),
+            &["loggers: none"],
+        ),
+        (
+            format!("{given:?}"),
+            &[
+                "tracer: Given",
+                "propagation: Given",
+                "source: \"Given\"",
+                "loggers: Given",
+                "filter: set",
+            ],
+        ),
+        (told, &["SpanHandle(Some(", &format!("{span:?}")]),
+        (
+            waiting,
+            &[
+                "ResponseFuture",
+                "Ready(",
+                &format!("RequestSpan({span:?})"),
+            ],
+        ),
+        (
+            format!("{body:?}"),
+            &[
+                "ResponseBody",
+                "ScriptedBody(",
+                &format!("RequestSpan({span:?})"),
+            ],
+        ),
+        (counted, &["CountedBody { inner: 7"]),
+    ] {
+        for part in parts {
+            assert!(printed.contains(part), "{part}: {printed}");
+        }
+    }
 }

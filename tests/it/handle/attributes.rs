@@ -181,6 +181,25 @@ fn more_keys_than_are_kept_and_the_layers_are_there() {
 }
 
 #[test]
+fn nobody_listens_any_more_and_an_iterator_is_not_run() {
+    let mut handle = SpanHandle::default();
+    let is_run = |handle: &SpanHandle| {
+        let mut is_run = false;
+        handle.set_attributes(std::iter::from_fn(|| {
+            is_run = true;
+            None
+        }));
+        is_run
+    };
+    assert!(!is_run(&handle), "there is no span");
+    said(|told| {
+        assert!(is_run(&told), "the span is open");
+        handle = told;
+    });
+    assert!(!is_run(&handle), "the span has ended");
+}
+
+#[test]
 fn attributes_are_set_while_the_body_is_read() {
     let at = Recorder::new();
     let mut handle = SpanHandle::default();

@@ -253,12 +253,12 @@ fn unusual_requests_of_http_have_these_attributes() {
                 },
                 ..ALL[0]
             },
-            ApiSpanLayer::new().scheme("https"),
+            ApiSpanLayer::new().scheme("wss"),
             vec![
                 method("PUT"),
                 status(200),
                 kv("network.protocol.version", "2"),
-                kv("url.scheme", "https"),
+                kv("url.scheme", "wss"),
             ],
         ),
         (
@@ -519,6 +519,29 @@ fn a_request_without_an_operation_is_no_models() {
     };
     told.run(&meters.layer().gen_ai_metrics(true));
     assert_eq!(meters.names(), [DURATION]);
+}
+
+#[test]
+fn what_is_told_of_a_model_in_another_type_is_not_told() {
+    const EACH: &str = "gen_ai.server.time_per_output_token";
+    let by_number = Ending {
+        tell: |handle| handle.set_attribute(KeyValue::new("gen_ai.operation.name", 7)),
+        ..GENERATED
+    };
+    let meters = Meters::new();
+    by_number.run(&meters.layer().gen_ai_metrics(true));
+    assert_eq!(meters.names(), [DURATION]);
+    let in_words = Ending {
+        tell: |handle| {
+            handle.gen_ai().operation_name("chat");
+            handle.set_attribute(KeyValue::new("gen_ai.usage.output_tokens", "five"));
+        },
+        ..GENERATED
+    };
+    let meters = Meters::new();
+    in_words.run(&meters.layer().gen_ai_metrics(true));
+    assert!(meters.of(EACH).is_empty());
+    assert_eq!(meters.of("gen_ai.server.request.duration").len(), 1);
 }
 
 #[test]

@@ -1,0 +1,175 @@
+"""Runs the tests against every mutant of cargo-mutants, with one build for all of them.
+
+cargo-mutants builds anew for each mutant, which takes hours. Here all that it lists are written into
+one copy of the source, and the tests are told by the environment which one is switched on. What does
+not compile is taken out: cargo-mutants calls it unviable. The few that cannot be switched on when
+the tests run, in constants and of functions that return `impl Trait`, are left to cargo-mutants.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from switches import SWITCH, Source, to_blame
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "tests/mutants/mutants.toml"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "mutants"
+TREE, RESULTS = TARGET / "tree", TARGET / "results.jsonl"
+# Tests that take seconds each: they come after all others, for the mutants that live.
+SLOW = ["hostile", "load::", "conventions::", "otlp::", "matrix::leavings", "llm::sampling", "concurrency::"]
+# What counts instructions counts the switches.
+NEVER = ["budgets::"]
+
+
+def cargo(*arguments, cwd=TREE):
+    without_debug = {"CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
+    told = dict(os.environ, **without_debug, CARGO_TARGET_DIR=str(TARGET))
+    return subprocess.run(["cargo", *arguments], cwd=cwd, env=told, stdout=subprocess.PIPE)
+
+
+def write_tree(mutants):
+    """Writes the copy, anew until it compiles. Returns the numbers of those that do not, and of those
+    that are left to cargo-mutants."""
+    shutil.rmtree(TREE, ignore_errors=True)
+    for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
+        (TREE / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, TREE / name)
+    unviable, unfit = set(), {}
+    while True:
+        for name in sorted({mutant["file"] for mutant in mutants} | {"src/lib.rs"}):
+            rest = [one for one in mutants if one["file"] == name and one["number"] not in unviable]
+            text, left_out = Source((ROOT / name).read_bytes()).with_mutants(rest)
+            unfit |= left_out
+            if name == "src/lib.rs":
+                lints = b"#![allow(warnings, arithmetic_overflow, unconditional_panic)]"
+                text = text.replace(b"#![forbid(unsafe_code)]", lints, 1) + SWITCH
+            (TREE / name).write_bytes(text)
+        json_errors = "--message-format=json"
+        check = cargo("check", "--quiet", "--locked", "--lib", "--all-features", json_errors)
+        if check.returncode == 0:
+            break
+        found = set(blamed(check.stdout))
+        if not found:
+            sys.exit(f"{TREE} does not compile, and no mutant is to blame")
+        unviable |= found
+    # Where a `let` stands beside it, `||` is no Rust.
+    unviable |= {number for number, why in unfit.items() if why == "let"}
+    return unviable, unfit.keys() - unviable
+
+
+def blamed(messages):
+    for line in messages.splitlines():
+        message = json.loads(line).get("message")
+        if not isinstance(message, dict) or message.get("level") != "error":
+            continue
+        is_exhaustive = "non-exhaustive" not in message["message"]
+        for place in message["spans"]:
+            # A place may be in the standard library.
+            if (TREE / place["file_name"]).is_file():
+                text = (TREE / place["file_name"]).read_bytes()
+                yield from to_blame(text, place["byte_start"], place["byte_end"], is_exhaustive)
+
+
+def steps():
+    """What is run for each mutant, in this order, until a test fails: commands and seconds."""
+    tests = ["--lib", "--test=it", "--test=globals", "--test=global_meters"]
+    build = cargo("test", "--locked", "--all-features", *tests, "--no-run", "--message-format=json")
+    if build.returncode:
+        sys.exit("The tests do not compile with the mutants in the library")
+    made = map(json.loads, build.stdout.splitlines())
+    made = {one["target"]["name"]: one["executable"] for one in made if one.get("executable")}
+    but_never = [f"--skip={name}" for name in NEVER]
+    but_slow = [f"--skip={name}" for name in SLOW]
+    quick = [([made["tower_api_span"]], 30), ([made["it"], *but_never, *but_slow], 60)]
+    others = [([made["globals"]], 60), ([made["global_meters"]], 60)]
+    return quick, others + [([made["it"], *but_never, *SLOW], 300)]
+
+
+def kill(process):
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def failure(number, command, seconds):
+    """The first test that fails with this mutant switched on, or `timeout`; None if all is well."""
+    told = {"MUTANT": str(number), "PROPTEST_CASES": "16", "PROPTEST_MAX_SHRINK_ITERS": "0"}
+    process = subprocess.Popen(
+        command,
+        cwd=TREE,
+        env=dict(os.environ, **told, RUST_BACKTRACE="0"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        # A mutant may allocate without end.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30)),
+        start_new_session=True,
+    )
+    late = threading.Event()
+    clock = threading.Timer(seconds, lambda: (late.set(), kill(process)))
+    clock.start()
+    failed = None
+    for line in process.stdout:
+        if line.rstrip().endswith(b"... FAILED"):
+            failed = line.decode(errors="replace").split()[1]
+            kill(process)
+            break
+    status = process.wait()
+    clock.cancel()
+    return failed or ("timeout" if late.is_set() else f"exit {status}" if status else None)
+
+
+def first_failure(number, plan):
+    return next(filter(None, (failure(number, *step) for step in plan)), None)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--file", action="append", default=[], help="only this one's mutants")
+    parser.add_argument("--quick", action="store_true", help="without the slow tests")
+    arguments = parser.parse_args()
+    files = [f"--file={name}" for name in arguments.file]
+    listed = cargo("mutants", "--list", "--json", f"--config={CONFIG}", *files, cwd=ROOT).stdout
+    mutants = [one | {"number": number} for number, one in enumerate(json.loads(listed), 1)]
+    TREE.mkdir(parents=True, exist_ok=True)
+    unviable, left = write_tree(mutants)
+    quick, slow = steps()
+    plan = quick if arguments.quick else quick + slow
+    if failed := first_failure(0, plan):
+        sys.exit(f"Without any mutant: {failed}")
+    counts, alive = collections.defaultdict(collections.Counter), []
+    with RESULTS.open("w") as results:
+        for mutant in mutants:
+            began, number, by = time.monotonic(), mutant["number"], None
+            if number in unviable:
+                outcome = "unviable"
+            elif number in left:
+                outcome = "left"
+            else:
+                by = first_failure(number, plan)
+                outcome = by if by == "timeout" else "caught" if by else "missed"
+            seconds = round(time.monotonic() - began, 1)
+            result = {"name": mutant["name"], "outcome": outcome, "by": by, "seconds": seconds}
+            print(json.dumps(result), file=results, flush=True)
+            counts[mutant["file"]][outcome] += 1
+            if outcome in ("missed", "left"):
+                alive.append(f"{outcome}: {mutant['name']}")
+    counts["all"] = sum(counts.values(), collections.Counter())
+    for name, outcomes in counts.items():
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+        print(f"{name:32} {outcomes.total():5} mutants: {told}")
+    print(*alive, sep="\n")
+    sys.exit(counts["all"]["missed"] > 0)
+
+
+main()
