@@ -48,15 +48,15 @@ const RUNGS: [Rung; 13] = [
     rung("bare request, caller", "", None),
     rung("off", "bare request", Some(900)),
     rung("filtered", "bare request", Some(900)),
-    rung("off, caller", "bare request, caller", Some(5_000)),
-    rung("sampled out, caller", "bare request, caller", Some(10_700)),
-    rung("recording, caller", "bare request, caller", Some(12_000)),
+    rung("off, caller", "bare request, caller", Some(3_000)),
+    rung("sampled out, caller", "bare request, caller", Some(8_500)),
+    rung("recording, caller", "bare request, caller", Some(10_000)),
     rung("bare frame", "", None),
     rung("frame, off", "bare frame", Some(30)),
-    rung("frame, recording", "bare frame", Some(280)),
+    rung("frame, recording", "bare frame", Some(220)),
     rung("bare event", "", None),
     rung("event of 256 B, off", "bare event", Some(30)),
-    rung("event of 256 B, recording, LLM", "bare event", Some(630)),
+    rung("event of 256 B, recording, LLM", "bare event", Some(600)),
 ];
 
 const fn rung(name: &'static str, bare: &'static str, budget: Option<u64>) -> Rung {

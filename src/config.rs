@@ -154,12 +154,14 @@ impl Config {
 
     /// The name that the settings give this span, in place of the conventions'.
     pub(crate) fn name(&self, parts: &request::Parts) -> Option<Cow<'static, str>> {
-        text_of(&self.span_name_fn, parts).or_else(|| self.span_name.clone())
+        let by_function = self.span_name_fn.get();
+        let by_function = by_function.and_then(|function| text_of(function, parts));
+        by_function.or_else(|| self.span_name.clone())
     }
 
     /// The route that the settings give this request, in place of the framework's.
     pub(crate) fn route(&self, parts: &request::Parts) -> Option<Cow<'static, str>> {
-        text_of(&self.route_fn, parts)
+        text_of(self.route_fn.get()?, parts)
     }
 
     /// What an end means; `None` if the user's classification panics.
@@ -178,10 +180,9 @@ impl Config {
 
 /// What a function of the user's says; nothing if that is empty, or if it panics.
 fn text_of(
-    hook: &Hook<OfRequest<Option<Cow<'static, str>>>>,
+    function: &OfRequest<Option<Cow<'static, str>>>,
     parts: &request::Parts,
 ) -> Option<Cow<'static, str>> {
-    let function = hook.get()?;
     let text = contain(|| function(parts)).flatten()?;
     Some(crate::text::cut_cow(text)).filter(|text| !text.is_empty())
 }

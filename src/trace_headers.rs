@@ -19,10 +19,14 @@ pub(crate) struct TraceHeaders {
 }
 
 impl TraceHeaders {
+    /// Whether there is anything to write.
+    pub(crate) fn are_wanted(self) -> bool {
+        self.traceresponse || self.server_timing
+    }
+
     /// Writes the headers, but for those that say it already.
     pub(crate) fn write(self, span_context: &SpanContext, headers: &mut HeaderMap) {
-        let is_wanted = self.traceresponse || self.server_timing;
-        if !is_wanted || !span_context.is_valid() {
+        if !span_context.is_valid() {
             return;
         }
         let ids = ids(span_context);

@@ -17,6 +17,7 @@ mod conventions;
 mod faults;
 mod grpc_web;
 mod handle;
+mod hostile;
 mod llm;
 mod load;
 mod logs;

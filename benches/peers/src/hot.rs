@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty, Full};
 use opentelemetry::trace::{SpanId, SpanKind};
@@ -410,13 +410,8 @@ fn requests_of(count: u64) -> Vec<Request<Empty<Bytes>>> {
 
 fn request() -> Request<Empty<Bytes>> {
     let mut request = Request::new(Empty::new());
-    *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static("/v1/chat/completions");
     *request.headers_mut() = HeaderMap::from_iter([
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        ),
         (header::CONTENT_LENGTH, HeaderValue::from_static("64")),
         (header::HOST, HeaderValue::from_static("example.com:8080")),
         (header::USER_AGENT, HeaderValue::from_static("curl/8.14.1")),

@@ -1,0 +1,100 @@
+//! tonic's client of the health service, which shares its connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tonic::body::Body;
+use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::Seen;
+use crate::asked::{Asked, HEADER};
+use crate::lanes::Hanging;
+use crate::paths::{Behaviour, Does, Method};
+
+/// hyper, not a channel of tonic's: that would give up at the deadline by itself, in a race with
+/// the server.
+pub(crate) type Client = HealthClient<legacy::Client<HttpConnector, Body>>;
+
+/// What the handler hangs for is longer in any case.
+const DEADLINE: Duration = Duration::from_millis(2);
+
+pub(super) fn connect(address: SocketAddr) -> io::Result<Client> {
+    let origin = Uri::try_from(format!("http://{address}")).map_err(io::Error::other)?;
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let connections = legacy::Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build(connector);
+    Ok(HealthClient::with_origin(connections, origin))
+}
+
+pub(super) async fn exchange(client: &mut Client, asked: Asked, hanging: &Hanging) -> Seen {
+    let mut request = Request::new(HealthCheckRequest::default());
+    request
+        .metadata_mut()
+        .as_mut()
+        .insert(HEADER, asked.value());
+    let behaviour = asked.path().client;
+    if behaviour == Behaviour::HasDeadline {
+        request.set_timeout(DEADLINE);
+    }
+    let answered = async {
+        match asked.path().does {
+            Does::Grpc(Method::Watch, _) => watch(client, request, behaviour).await,
+            Does::Grpc(Method::Check, _) | Does::Http(_) => check(client, request).await,
+        }
+    };
+    if behaviour == Behaviour::LeavesBeforeHead {
+        tokio::select! {
+            () = hanging.wait(asked.lane) => Seen::Left,
+            seen = answered => seen,
+        }
+    } else {
+        answered.await
+    }
+}
+
+async fn check(client: &mut Client, request: Request<HealthCheckRequest>) -> Seen {
+    match client.check(request).await {
+        Ok(_) => Seen::Answered(1, Code::Ok),
+        Err(status) => failed(0, &status),
+    }
+}
+
+async fn watch(
+    client: &mut Client,
+    request: Request<HealthCheckRequest>,
+    behaviour: Behaviour,
+) -> Seen {
+    let mut stream = match client.watch(request).await {
+        Ok(response) => response.into_inner(),
+        Err(status) => return failed(0, &status),
+    };
+    let mut messages = 0;
+    loop {
+        match stream.message().await {
+            Ok(Some(_)) => messages += 1,
+            Ok(None) => return Seen::Answered(messages, Code::Ok),
+            Err(status) => return failed(messages, &status),
+        }
+        if matches!(behaviour, Behaviour::LeavesAfter(enough) if messages >= enough) {
+            return Seen::Left;
+        }
+    }
+}
+
+/// CANCELLED is what a client is told of a stream that was reset, and how many messages there were
+/// before depends on what was flushed in time.
+fn failed(messages: usize, status: &Status) -> Seen {
+    match status.code() {
+        Code::Cancelled => Seen::Broken,
+        code => Seen::Answered(messages, code),
+    }
+}

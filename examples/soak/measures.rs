@@ -1,0 +1,86 @@
+//! What the metrics say: how many requests were measured, and how many are still active.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
+
+/// Sums over all series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Durations, of HTTP and gRPC.
+    pub(crate) requests: u64,
+    /// `http.server.active_requests`.
+    pub(crate) active: i64,
+}
+
+/// Metrics, read when they are asked for.
+pub(crate) struct Measures {
+    pub(crate) provider: SdkMeterProvider,
+    last: Last,
+}
+
+/// An exporter that keeps the sums of what it was given last.
+#[derive(Clone, Debug, Default)]
+struct Last(Arc<Mutex<Measured>>);
+
+impl Measures {
+    pub(crate) fn new() -> Self {
+        let last = Last::default();
+        let reader = PeriodicReader::builder(last.clone())
+            // Not by the clock: it would allocate at some moment or other.
+            .with_interval(Duration::from_secs(24 * 60 * 60))
+            .build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        Self { provider, last }
+    }
+
+    /// # Errors
+    ///
+    /// If there is nothing to be read any more.
+    pub(crate) fn read(&self) -> Result<Measured, String> {
+        let flushed = self.provider.force_flush();
+        flushed.map_err(|error| error.to_string())?;
+        Ok(*self.last.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl PushMetricExporter for Last {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let mut measured = Measured::default();
+        let scopes = metrics.scope_metrics();
+        for metric in scopes.flat_map(|scope| scope.metrics()) {
+            match (metric.name(), metric.data()) {
+                (
+                    "http.server.request.duration" | "rpc.server.call.duration",
+                    AggregatedMetrics::F64(MetricData::Histogram(data)),
+                ) => {
+                    let counts = data.data_points().map(|point| point.count());
+                    measured.requests += counts.sum::<u64>();
+                }
+                ("http.server.active_requests", AggregatedMetrics::I64(MetricData::Sum(data))) => {
+                    let active = data.data_points().map(|point| point.value());
+                    measured.active += active.sum::<i64>();
+                }
+                _ => {}
+            }
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = measured;
+        Ok(())
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn temporality(&self) -> Temporality {
+        Temporality::Cumulative
+    }
+}

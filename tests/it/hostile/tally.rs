@@ -1,0 +1,86 @@
+//! Spans, counted and not kept.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use opentelemetry::Context;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use tower_api_span::ApiSpanLayer;
+
+use crate::support::recorder::{Seen, w3c};
+
+/// Counts starts, ends and outcomes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    starts: AtomicUsize,
+    ends: AtomicUsize,
+    outcomes: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Tally {
+    /// A layer whose spans are counted here.
+    pub(super) fn layer(&self) -> ApiSpanLayer {
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(self.clone())
+            .build();
+        ApiSpanLayer::new()
+            .tracer_provider(&provider)
+            .propagator(w3c())
+    }
+
+    pub(super) fn starts(&self) -> usize {
+        self.0.starts.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn ends(&self) -> usize {
+        self.0.ends.load(Ordering::SeqCst)
+    }
+
+    /// How often there was which outcome, in the order of their names.
+    pub(super) fn outcomes(&self) -> Vec<(String, usize)> {
+        let outcomes = self.0.outcomes.lock().expect("not poisoned").clone();
+        outcomes.into_iter().collect()
+    }
+
+    /// Fails unless these are the outcomes of all spans that have ended.
+    pub(super) fn check_all(&self, outcomes: &[(&str, usize)]) {
+        let outcomes = outcomes
+            .iter()
+            .map(|(outcome, spans)| ((*outcome).to_owned(), *spans));
+        assert_eq!(self.outcomes(), outcomes.collect::<Vec<_>>());
+    }
+
+    /// Fails unless this many spans have started and ended, all with this outcome.
+    pub(super) fn check(&self, case: &str, spans: usize, outcome: &str) {
+        assert_eq!((self.starts(), self.ends()), (spans, spans), "{case}");
+        assert_eq!(self.outcomes(), [(outcome.to_owned(), spans)], "{case}");
+    }
+}
+
+impl SpanProcessor for Tally {
+    fn on_start(&self, _: &mut Span, _: &Context) {
+        self.0.starts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn on_end(&self, span: SpanData) {
+        let outcome = Seen(span).outcome();
+        let mut outcomes = self.0.outcomes.lock().expect("not poisoned");
+        *outcomes.entry(outcome).or_default() += 1;
+        drop(outcomes);
+        self.0.ends.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
