@@ -4,7 +4,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, Status};
 
 use crate::explore::{Moment, Rule, spawn};
-use crate::slot::{Slot, SpanSlot, ThinSpan};
+use crate::slot::{Slot, SpanSlot, ThinSpan, Told};
 use crate::standard::sync::Arc;
 use crate::standard::time::SystemTime;
 use crate::timeline::Timeline;
@@ -93,7 +93,7 @@ fn two_closings() -> String {
     slot.tell(|told| told.route = Some("/".to_owned()));
     let threads = ["the first", "the second"].map(|name| {
         let slot = Arc::clone(&slot);
-        spawn(move || slot.close().route.map(|_| name))
+        spawn(move || slot.close()?.route.map(|_| name))
     });
     let closed = threads.map(|thread| thread.join().expect("the thread has run"));
     let mut closed = closed.into_iter().flatten();
@@ -130,8 +130,10 @@ fn told_and_ended() -> String {
     ended.is_now();
     let told_when = teller.join().expect("the thread has run");
     let late = late.expect("it has ended");
+    let at_the_end = at_the_end.unwrap_or_default();
+    let late = late.unwrap_or_default();
     let found = ["one", "two", "three"].map(|key| {
-        let has = |told: &crate::slot::Told| {
+        let has = |told: &Told| {
             let mut all = told.attributes.iter();
             all.any(|attribute| attribute.key.as_str() == key)
         };
@@ -179,7 +181,7 @@ fn two_verdicts() -> String {
     let told = slot.close();
     let is_in_time = first.join().expect("the thread has run");
     let is_second = second.join().expect("the thread has run");
-    let Some(verdict) = told.error else {
+    let Some(verdict) = told.and_then(|told| told.error) else {
         assert!(!is_in_time);
         return "none".to_owned();
     };
@@ -231,11 +233,11 @@ fn ended_by_a_context() -> String {
     ending.is_now();
     let mut told = slot.close();
     slot.end(SystemTime::now(), &mut |_, late| {
-        told.absorb(late, SystemTime::now());
+        told = Told::with_late(told.take(), late, SystemTime::now());
     });
     let is_in_time = teller.join().expect("the thread has run");
     assert_eq!(watched.ends(), 1);
-    let is_heard = !told.attributes.is_empty();
+    let is_heard = told.is_some_and(|told| !told.attributes.is_empty());
     assert!(!is_in_time || is_heard);
     if is_heard { "heard" } else { "too late" }.to_owned()
 }
