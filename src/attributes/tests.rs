@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
-use ::http::Request;
+use ::http::{HeaderName, Request};
 
 use super::start::MAX_GIVEN;
 use super::*;
+use crate::config::Captured;
+use crate::headers::CapturedHeaders;
 use crate::hook::Hook;
 use crate::semconv as key;
 
@@ -113,24 +115,43 @@ fn the_attributes_of_start_and_end_fit_without_growing_and_little_room_is_spare(
     let (parts, ()) = Request::builder()
         .uri("http://h:1/p?q")
         .header("user-agent", "u")
+        .header("x-id", "7")
+        .header("x-a", "1")
         .body(())
         .expect("a request")
         .into_parts();
     let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 1));
+    let captured = |names: &[&'static str]| {
+        let names: Vec<_> = names.iter().copied().map(HeaderName::from_static).collect();
+        Captured {
+            http: CapturedHeaders::new("test", &names),
+            ..Captured::default()
+        }
+    };
     let with_all = Config {
         peer_address_fn: Hook::new(Arc::new(move |_| Some(peer))),
         local_address_fn: Hook::new(Arc::new(move |_| Some(peer))),
         route_fn: Hook::new(Arc::new(|_| Some("/p".into()))),
         request_attributes: Hook::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
+        request_id_header: Some(HeaderName::from_static("x-id")),
+        request_headers: captured(&["x-a"]),
+        response_headers: captured(&["x-b", "x-c", "x-d"]),
+        body_sizes: true,
         ..Config::default()
     };
-    for (rule, config, at_start) in [
-        ("as it is", Config::default(), 8),
-        ("with all that settings add", with_all, 8 + 1 + 3 + 2 + 1),
+    // Of the end: status, two times and outcome; then also two sizes and three headers.
+    for (rule, config, at_start, at_end) in [
+        ("as it is", Config::default(), 8, 4),
+        (
+            "with all that settings add",
+            with_all,
+            8 + 1 + 3 + 2 + 1 + 1 + 1,
+            4 + 2 + 3,
+        ),
     ] {
         let start = started_by(&parts, Protocol::Http, &config);
         assert_eq!(start.attributes.len(), at_start, "{rule}");
-        // Status, two times and outcome.
-        assert_eq!(start.attributes.capacity(), at_start + 4, "{rule}");
+        let room = start.attributes.capacity();
+        assert_eq!(room, at_start + at_end, "{rule}");
     }
 }

@@ -26,7 +26,8 @@ CONFIG = ROOT / "tests/mutants/mutants.toml"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "mutants"
 TREE, RESULTS = TARGET / "tree", TARGET / "results.jsonl"
 # Tests that take seconds each: they come after all others, for the mutants that live.
-SLOW = ["hostile", "load::", "conventions::", "otlp::", "matrix::leavings", "llm::sampling", "concurrency::"]
+SLOW = ["concurrency::", "conventions::", "hostile", "llm::sampling", "load::", "matrix::", "metrics::balance"]
+SLOW += ["otlp::", "properties::", "outside_nothing_is_current"]
 # What counts instructions counts the switches.
 NEVER = ["budgets::"]
 
@@ -38,18 +39,17 @@ def cargo(*arguments, cwd=TREE):
 
 
 def write_tree(mutants):
-    """Writes the copy, anew until it compiles. Returns the numbers of those that do not, and of those
-    that are left to cargo-mutants."""
+    """Writes the copy, anew until it compiles. Returns what becomes of those that are not in it."""
     shutil.rmtree(TREE, ignore_errors=True)
     for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
         (TREE / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, TREE / name)
-    unviable, unfit = set(), {}
+    out = {}
     while True:
         for name in sorted({mutant["file"] for mutant in mutants} | {"src/lib.rs"}):
-            rest = [one for one in mutants if one["file"] == name and one["number"] not in unviable]
-            text, left_out = Source((ROOT / name).read_bytes()).with_mutants(rest)
-            unfit |= left_out
+            rest = [one for one in mutants if one["file"] == name and one["number"] not in out]
+            text, unfit = Source((ROOT / name).read_bytes()).with_mutants(rest)
+            out |= unfit
             if name == "src/lib.rs":
                 lints = b"#![allow(warnings, arithmetic_overflow, unconditional_panic)]"
                 text = text.replace(b"#![forbid(unsafe_code)]", lints, 1) + SWITCH
@@ -57,14 +57,11 @@ def write_tree(mutants):
         json_errors = "--message-format=json"
         check = cargo("check", "--quiet", "--locked", "--lib", "--all-features", json_errors)
         if check.returncode == 0:
-            break
-        found = set(blamed(check.stdout))
-        if not found:
+            return out
+        unviable = dict.fromkeys(blamed(check.stdout), "unviable")
+        if not unviable:
             sys.exit(f"{TREE} does not compile, and no mutant is to blame")
-        unviable |= found
-    # Where a `let` stands beside it, `||` is no Rust.
-    unviable |= {number for number, why in unfit.items() if why == "let"}
-    return unviable, unfit.keys() - unviable
+        out |= unviable
 
 
 def blamed(messages):
@@ -142,7 +139,7 @@ def main():
     listed = cargo("mutants", "--list", "--json", f"--config={CONFIG}", *files, cwd=ROOT).stdout
     mutants = [one | {"number": number} for number, one in enumerate(json.loads(listed), 1)]
     TREE.mkdir(parents=True, exist_ok=True)
-    unviable, left = write_tree(mutants)
+    out = write_tree(mutants)
     quick, slow = steps()
     plan = quick if arguments.quick else quick + slow
     if failed := first_failure(0, plan):
@@ -151,13 +148,9 @@ def main():
     with RESULTS.open("w") as results:
         for mutant in mutants:
             began, number, by = time.monotonic(), mutant["number"], None
-            if number in unviable:
-                outcome = "unviable"
-            elif number in left:
-                outcome = "left"
-            else:
+            if number not in out:
                 by = first_failure(number, plan)
-                outcome = by if by == "timeout" else "caught" if by else "missed"
+            outcome = by if by == "timeout" else "caught" if by else out.get(number, "missed")
             seconds = round(time.monotonic() - began, 1)
             result = {"name": mutant["name"], "outcome": outcome, "by": by, "seconds": seconds}
             print(json.dumps(result), file=results, flush=True)

@@ -21,7 +21,11 @@ pub(crate) fn mutant(number: u32) -> bool { *MUTANT == Some(number) }
 
 
 class Unfit(Exception):
-    """A mutant that cannot be switched on when the tests run."""
+    """A mutant that cannot be switched on when the tests run: what becomes of it.
+
+    `left` to cargo-mutants; `unviable`: it would not compile; `absent`: what it changes is not there
+    with all features.
+    """
 
 
 class Source:
@@ -31,7 +35,7 @@ class Source:
         self.root = PARSER.parse(text).root_node
 
     def with_mutants(self, mutants):
-        """The text with all of these in it, and of those that cannot be why."""
+        """The text with all of these in it, and what becomes of those that are not."""
         sites, unfit = collections.defaultdict(list), {}
         for mutant in mutants:
             try:
@@ -63,7 +67,9 @@ class Source:
         node = self.root.descendant_for_byte_range(start, end)
         function = around(node, "function_item")
         if around(node, "const_item", "static_item") or function and is_const(function):
-            raise Unfit("in a constant")
+            raise Unfit("left")
+        if function and is_absent(function):
+            raise Unfit("absent")
         new = mutant["replacement"].encode()
 
         def replaced(whole, text):
@@ -73,14 +79,15 @@ class Source:
             case "FnValue":
                 kind = function.child_by_field_name("return_type")
                 if kind and b"impl " in kind.text:
-                    raise Unfit("returns impl Trait")
+                    raise Unfit("left")
                 value = marked(mutant, b"return;" if new == b"()" else b"return %s;" % new)
                 body = span(function.child_by_field_name("body"))
                 return body, lambda on, old: b"{ if %s { %s }\n%s }" % (on, value, old)
             case "BinaryOperator":
                 both = node.parent
+                # Where a `let` stands beside it, `||` is no Rust.
                 if any(part.type in ("let_condition", "let_chain") for part in [both, *both.children]):
-                    raise Unfit("let")
+                    raise Unfit("unviable")
                 left, right = self.text[both.start_byte : start], self.text[end : both.end_byte]
                 return replaced(span(both), left + b" " + new + b" " + right)
             case "UnaryOperator":
@@ -106,7 +113,7 @@ class Source:
                     return replaced(span(value), text)
                 label = field.text + b": "
                 return span(field), lambda on, old: label + either(on, marked(mutant, text), old)
-        raise Unfit(mutant["genre"])
+        raise Unfit("left")
 
     def offset(self, position):
         above = sum(len(line) + 1 for line in self.lines[: position["line"] - 1])
@@ -116,6 +123,15 @@ class Source:
 
 def is_const(function):
     return any(part.type == "function_modifiers" and b"const" in part.text for part in function.children)
+
+
+def is_absent(function):
+    attribute = function.prev_named_sibling
+    while attribute and attribute.type == "attribute_item":
+        if b"cfg(not(feature" in attribute.text:
+            return True
+        attribute = attribute.prev_named_sibling
+    return False
 
 
 def around(node, *kinds):
