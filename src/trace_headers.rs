@@ -201,34 +201,36 @@ mod tests {
                     response,
                 ],
             ),
+        ] {
+            assert_eq!(written(headers, there), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn an_item_stands_outside_quotes() {
+        let timing_alone = TraceHeaders {
+            server_timing: true,
+            ..TraceHeaders::default()
+        };
+        let ours = format!("server-timing: traceparent;desc=\"{IDS}\"");
+        for (rule, there, is_item) in [
+            ("in quotes", r#"db;desc="a, traceparent, b""#, false),
+            ("behind them", r#"db;desc="a", traceparent"#, true),
             (
-                "what stands in quotes is no item",
-                both,
-                &[("server-timing", r#"db;desc="a, traceparent, \"b""#)],
-                &[
-                    r#"server-timing: db;desc="a, traceparent, \"b""#,
-                    timing,
-                    response,
-                ],
-            ),
-            (
-                "a quote that is escaped ends no quotes",
-                both,
-                &[("server-timing", r#"db;desc="\", traceparent, b""#)],
-                &[
-                    r#"server-timing: db;desc="\", traceparent, b""#,
-                    timing,
-                    response,
-                ],
+                "an escaped quote ends none",
+                r#"db;desc="\", traceparent, b""#,
+                false,
             ),
             (
                 "without quotes nothing is escaped",
-                both,
-                &[("server-timing", r"db\, traceparent;desc=mine")],
-                &[r"server-timing: db\, traceparent;desc=mine", response],
+                r"db\, traceparent;desc=mine",
+                true,
             ),
         ] {
-            assert_eq!(written(headers, there), expected, "{rule}");
+            let mut expected = vec![format!("server-timing: {there}")];
+            expected.extend((!is_item).then(|| ours.clone()));
+            let there = [("server-timing", there)];
+            assert_eq!(written(timing_alone, &there), expected, "{rule}");
         }
     }
 
