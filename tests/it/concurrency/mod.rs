@@ -12,6 +12,7 @@
 //! ```
 
 mod lanes;
+mod moves;
 mod paths;
 mod reckoning;
 mod said;
