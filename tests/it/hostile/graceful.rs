@@ -75,14 +75,14 @@ fn hyper_utils_graceful_shutdown_lets_open_streams_depart_and_the_limit_cuts_the
         alone().block_on(async {
             tokio::time::pause();
             let (handlers, tell) = Handlers::new();
-            let served = handlers.served(&tally);
+            let handling = handlers.served(&tally);
             let graceful = GracefulShutdown::new();
             let mut clients: Vec<DuplexStream> = Vec::new();
             let mut tasks = Vec::new();
             for _ in 0..2 * EACH {
                 let (mut client, server) = duplex(1 << 16);
                 let builder = auto::Builder::new(TokioExecutor::new());
-                let service = TowerToHyperService::new(served.clone());
+                let service = TowerToHyperService::new(handling.clone());
                 let connection =
                     builder.serve_connection_with_upgrades(TokioIo::new(server), service);
                 tasks.push(tokio::spawn(graceful.watch(connection.into_owned())));
