@@ -452,3 +452,18 @@ fn is_near(at: SystemTime, now: SystemTime) -> bool {
     };
     distance < Duration::from_millis(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_now_if_it_is_less_than_a_millisecond_away() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        for (micros, expected) in [(0, true), (999, true), (1_000, false), (2_000, false)] {
+            let away = Duration::from_micros(micros);
+            assert_eq!(is_near(now + away, now), expected, "{micros} after");
+            assert_eq!(is_near(now - away, now), expected, "{micros} before");
+        }
+    }
+}

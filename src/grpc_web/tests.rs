@@ -70,8 +70,8 @@ fn bodies() -> Vec<Case> {
             ok(),
         ),
         (
-            "a message of every byte",
-            vec![frame(0, &(0..=255).collect::<Vec<u8>>()), frame(0x80, OK)],
+            "a message with the last digits of base64",
+            vec![frame(0, b"m\xfb\xef\xbe\xff\xff\xff"), frame(0x80, OK)],
             ok(),
         ),
         (

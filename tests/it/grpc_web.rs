@@ -25,7 +25,7 @@ use crate::matrix::grpc::service::Talk;
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{self, Error, Pending, Trailers};
 use crate::support::recorder::{Recorder, Seen};
-use crate::support::{answering, poll_frame, read, ready, response};
+use crate::support::{answering, get, poll_frame, read, ready, response};
 
 const BINARY: &str = "application/grpc-web+proto";
 const TEXT: &str = "application/grpc-web-text+proto";
@@ -111,6 +111,18 @@ fn the_status_is_read_and_the_span_ends_before_the_frame_that_completes_the_trai
             assert_eq!(got, expected, "{size}");
         }
     }
+}
+
+#[test]
+fn of_a_request_that_is_no_call_no_trailers_are_read() {
+    let at = Recorder::new();
+    let steps = [Step::Bytes(WHOLE_FAILED), Step::Bytes(MESSAGE)];
+    let mut service = answering(&at.layer(), |_| answer(BINARY, &steps));
+    let mut body = ready(service.call(get())).expect("a response").into_body();
+    assert!(poll_frame(&mut body).is_ready());
+    assert_eq!(at.ends(), 0, "there is more to come");
+    read(&mut body).expect("bytes");
+    assert_eq!(at.only().outcome(), "DEPARTED");
 }
 
 #[test]

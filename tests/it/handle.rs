@@ -1,6 +1,7 @@
 //! What a handler says to the span of its request.
 
 mod attributes;
+mod context;
 mod elsewhere;
 mod events;
 mod route;
