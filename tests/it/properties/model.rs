@@ -1,6 +1,11 @@
 //! The state machine a second time, as small as it can be: what must come of a script.
 
-use super::script::{Answer, Call, Script};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::events::found;
+use super::script::{Answer, Call, Inner, Script};
 
 /// What the reader sees of one poll.
 #[derive(Clone, Debug, PartialEq)]
@@ -8,7 +13,7 @@ pub enum Saw {
     Pending,
     Head,
     ServiceError,
-    Data(usize),
+    Data(Bytes),
     Trailers(Vec<(String, String)>),
     Error,
     None,
@@ -28,6 +33,21 @@ pub struct Ended {
     pub attributes: Vec<&'static str>,
     pub events: usize,
     pub route: bool,
+    /// The first data of an answer that is none of an error was an event of the preset's.
+    pub first_response: bool,
+    /// gRPC: the server has shown that it has the method.
+    pub is_known_method: bool,
+    pub exception: Option<Exception>,
+}
+
+/// The log event of an end that is more than a status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exception {
+    /// Else it is no more than noted.
+    pub is_error: bool,
+    /// `None` is the type of the error itself.
+    pub kind: Option<String>,
+    pub message: Option<String>,
 }
 
 enum Cause {
@@ -39,40 +59,53 @@ enum Cause {
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "as flat as a model can be")]
-pub struct Model<'a> {
-    script: &'a Script,
-    answer: Option<&'a Answer>,
+#[derive(Clone, Debug)]
+pub struct Model {
+    script: Arc<Script>,
+    has_head: bool,
     ended: Option<Ended>,
     declared: Option<u64>,
     delivered: u64,
     read: bool,
     is_grpc: bool,
     grpc_status: Option<(String, String)>,
-    verdict: Option<(&'static str, &'static str)>,
+    /// What has come of an event stream, if it is read.
+    stream: Option<Vec<u8>>,
+    verdict: Option<(&'static str, String)>,
     error_status: bool,
     tolerant: bool,
     attributes: Vec<&'static str>,
     events: usize,
     route: bool,
+    first_response: bool,
 }
 
-impl<'a> Model<'a> {
-    pub fn new(script: &'a Script) -> Self {
+impl Model {
+    pub fn new(script: &Arc<Script>) -> Self {
         Self {
-            script,
-            answer: None,
+            has_head: false,
             ended: None,
             declared: None,
             delivered: 0,
             read: false,
             is_grpc: script.is_grpc(),
+            script: Arc::clone(script),
             grpc_status: None,
+            stream: None,
             verdict: None,
             error_status: false,
             tolerant: false,
             attributes: Vec::new(),
             events: 0,
             route: false,
+            first_response: false,
+        }
+    }
+
+    fn answer(&self) -> Option<&Answer> {
+        match &self.script.service {
+            Inner::Answers(answer) if self.has_head => Some(answer),
+            _ => None,
         }
     }
 
@@ -88,7 +121,7 @@ impl<'a> Model<'a> {
             Call::SetRoute => self.route = true,
             Call::AddEvent | Call::AddEventOfContext => self.events += 1,
             Call::Abort(reason, message) => {
-                self.verdict.get_or_insert((reason, message));
+                self.verdict.get_or_insert((reason, message.to_owned()));
             }
             Call::SetStatusOfContext(true) => self.error_status = true,
             Call::AllowDisconnect => self.tolerant = true,
@@ -97,25 +130,27 @@ impl<'a> Model<'a> {
     }
 
     /// The future was polled; `at_end` is what the body said then.
-    pub fn polled_future(&mut self, saw: &Saw, answer: Option<&'a Answer>, at_end: bool) {
+    pub fn polled_future(&mut self, saw: &Saw, at_end: bool) {
         match saw {
             Saw::Pending => {}
             Saw::Panic => self.end(&Cause::Panic),
             Saw::ServiceError => self.end(&Cause::Error),
             _ => {
-                let answer = answer.expect("a head has an answer");
-                self.answer = Some(answer);
+                self.has_head = true;
+                let script = Arc::clone(&self.script);
+                let answer = self.answer().expect("a head has an answer").clone();
                 self.grpc_status = answer
                     .grpc_status
                     .map(|code| (code.to_owned(), String::new()));
-                let no_body = self.script.method == "HEAD"
+                let no_body = script.method == "HEAD"
                     || [101, 204, 304].contains(&answer.status)
-                    || (self.script.method == "CONNECT" && (200..300).contains(&answer.status));
+                    || (script.method == "CONNECT" && (200..300).contains(&answer.status));
                 self.is_grpc =
-                    self.script.is_grpc() && (answer.is_grpc || answer.grpc_status.is_some());
-                self.declared = match (answer.content_length, answer.transfer_encoding) {
+                    script.is_grpc() && (answer.is_grpc() || answer.grpc_status.is_some());
+                let length = answer.content_length.as_deref();
+                self.declared = match (length, answer.transfer_encoding) {
                     // A gRPC message owes its trailers, whatever its length.
-                    _ if self.is_grpc && self.script.protocol == "application/grpc" => None,
+                    _ if self.is_grpc && script.protocol == "application/grpc" => None,
                     (_, true) | (Some("junk" | "+5"), _) => None,
                     (Some(length), _) => Some(length.parse().expect("digits")),
                     (None, _) => answer.size,
@@ -124,6 +159,8 @@ impl<'a> Model<'a> {
                     self.end(&Cause::Complete);
                 } else if at_end {
                     self.over();
+                } else if script.is_llm && answer.is_readable_stream() {
+                    self.stream = Some(Vec::new());
                 }
             }
         }
@@ -137,9 +174,19 @@ impl<'a> Model<'a> {
             Saw::Panic => self.end(&Cause::Panic),
             Saw::Error => self.end(&Cause::Error),
             Saw::None => self.over(),
-            Saw::Data(bytes) => {
-                self.delivered += *bytes as u64;
-                if at_end {
+            Saw::Data(data) => {
+                let is_first = self.delivered == 0 && !data.is_empty();
+                self.delivered += data.len() as u64;
+                let is_refused = self.answer().is_some_and(|answer| answer.status >= 400);
+                if is_first && self.script.is_llm && !is_refused && self.ended.is_none() {
+                    self.first_response = true;
+                }
+                if let Some(stream) = &mut self.stream {
+                    stream.extend_from_slice(data);
+                }
+                if self.is_terminated(false) {
+                    self.end(&Cause::Complete);
+                } else if at_end {
                     self.over();
                 }
             }
@@ -158,18 +205,35 @@ impl<'a> Model<'a> {
 
     /// What the reader has was dropped.
     pub fn dropped(&mut self, unwinding: bool) {
-        let whole = self.answer.is_some() && self.declared.is_some_and(|all| self.delivered >= all);
-        match self.answer {
+        let whole = self.has_head && self.declared.is_some_and(|all| self.delivered >= all);
+        match self.has_head {
             _ if unwinding => self.end(&Cause::Panic),
-            None => self.end(&Cause::Dropped("client_disconnect")),
-            Some(_) if whole => self.over(),
-            Some(_) if self.read => self.end(&Cause::Dropped("client_disconnect")),
-            Some(_) => self.end(&Cause::Dropped("generator_exit")),
+            false => self.end(&Cause::Dropped("client_disconnect")),
+            true if whole => self.over(),
+            true if self.read => self.end(&Cause::Dropped("client_disconnect")),
+            true => self.end(&Cause::Dropped("generator_exit")),
         }
     }
 
+    /// Whether the event stream, if it is one, says that it is over. Its first error is a verdict.
+    fn is_terminated(&mut self, is_all: bool) -> bool {
+        if self.ended.is_some() {
+            return false;
+        }
+        let Some(stream) = &self.stream else {
+            return false;
+        };
+        let found = found(stream, is_all);
+        if let Some(message) = found.error {
+            self.verdict.get_or_insert(("generation_error", message));
+        }
+        found.is_terminated
+    }
+
     fn over(&mut self) {
+        let is_terminated = self.is_terminated(true);
         match self.declared {
+            _ if is_terminated => self.end(&Cause::Complete),
             Some(declared) if declared != self.delivered => self.end(&Cause::Mismatch(format!(
                 "{} of {declared} declared bytes",
                 self.delivered
@@ -184,36 +248,56 @@ impl<'a> Model<'a> {
         }
         let is_grpc = self.is_grpc;
         if self.error_status {
-            self.verdict.get_or_insert(("exception", "by its context"));
+            self.verdict
+                .get_or_insert(("exception", "by its context".to_owned()));
         }
         let late = self.script.timeout == Some("1n");
         let (reason, error_type, error) = self.judge(cause);
-        let reason = reason.map(str::to_owned);
-        let tolerated = self.tolerant
-            && self.verdict.is_none()
-            && matches!(
-                reason.as_deref(),
-                Some("client_disconnect" | "generator_exit")
-            );
+        let has_left = [Some("client_disconnect"), Some("generator_exit")].contains(&reason);
+        let tolerated = self.tolerant && self.verdict.is_none() && has_left;
+        let error_type = error_type.filter(|_| !tolerated);
+        let error = error.filter(|error| !error.is_empty());
+        let grpc_code = match cause {
+            _ if !is_grpc => None,
+            Cause::Complete => self.grpc_status.as_ref().map(|(code, _)| name(code)),
+            Cause::Dropped(_) if late => Some("DEADLINE_EXCEEDED"),
+            Cause::Dropped(_) => Some("CANCELLED"),
+            _ => None,
+        };
+        let has_message = self.script.protocol == "application/grpc" && self.delivered > 0;
+        let is_by_verdict = self.verdict.is_some() && !matches!(cause, Cause::Panic);
+        let is_of_leaving = matches!(cause, Cause::Dropped(_)) && has_left;
+        let tells_itself = matches!(cause, Cause::Complete) && !is_by_verdict;
+        let exception = (is_of_leaving || error_type.is_some() && !tells_itself).then(|| {
+            let is_error_itself = matches!(cause, Cause::Error) && !is_by_verdict;
+            Exception {
+                is_error: !is_of_leaving,
+                kind: reason.filter(|_| !is_error_itself).map(str::to_owned),
+                message: error.clone(),
+            }
+        });
         self.ended = Some(Ended {
-            outcome: match &reason {
+            outcome: match reason {
                 None => "DEPARTED".to_owned(),
                 Some(reason) => format!("ABORTED({reason})"),
             },
-            error_type: error_type.filter(|_| !tolerated),
-            error: error.filter(|error| !error.is_empty()),
+            error_type,
+            error,
             is_grpc,
-            grpc_code: match cause {
-                _ if !is_grpc => None,
-                Cause::Complete => self.grpc_status.as_ref().map(|(code, _)| name(code)),
-                Cause::Dropped(_) if late => Some("DEADLINE_EXCEEDED"),
-                Cause::Dropped(_) => Some("CANCELLED"),
-                _ => None,
-            },
-            status: self.answer.map(|answer| answer.status),
+            grpc_code,
+            status: self.answer().map(|answer| answer.status),
             attributes: self.attributes.clone(),
             events: self.events,
             route: self.route,
+            first_response: self.first_response,
+            is_known_method: match (cause, grpc_code) {
+                (Cause::Complete, code) => {
+                    code == Some("OK") || has_message && code.is_some()
+                }
+                (Cause::Mismatch(_), _) => false,
+                (Cause::Error | Cause::Dropped(_) | Cause::Panic, _) => has_message,
+            },
+            exception,
         });
     }
 
@@ -221,17 +305,16 @@ impl<'a> Model<'a> {
     fn judge(&self, cause: &Cause) -> (Option<&'static str>, Option<String>, Option<String>) {
         let is_grpc = self.is_grpc;
         let same = |reason: &'static str| (Some(reason), Some(reason.to_owned()), None);
-        match (cause, self.verdict) {
+        match (cause, &self.verdict) {
             (Cause::Panic, _) => same("panic"),
             (_, Some((reason, message))) => {
-                let reason = if reason.is_empty() {
-                    "exception"
-                } else {
-                    reason
+                let reason = match *reason {
+                    "" => "exception",
+                    reason => reason,
                 };
                 let is_error = reason != "validation_error";
                 let error_type = is_error.then(|| reason.to_owned());
-                (Some(reason), error_type, Some(message.to_owned()))
+                (Some(reason), error_type, Some(message.clone()))
             }
             (Cause::Error, _) => (
                 Some("exception"),
@@ -255,7 +338,7 @@ impl<'a> Model<'a> {
     }
 
     fn by_status(&self) -> (Option<&'static str>, Option<String>, Option<String>) {
-        let status = self.answer.expect("a complete message has a head").status;
+        let answer = self.answer().expect("a complete message has a head");
         if self.is_grpc
             && let Some((code, message)) = &self.grpc_status
         {
@@ -267,7 +350,7 @@ impl<'a> Model<'a> {
                 code => (Some("exception"), Some(name(code).to_owned()), message),
             };
         }
-        match status {
+        match answer.status {
             ..400 if self.is_grpc && self.script.protocol == "application/grpc" => (
                 Some("exception"),
                 Some("missing_grpc_status".to_owned()),
@@ -275,7 +358,7 @@ impl<'a> Model<'a> {
             ),
             400 | 422 => (Some("validation_error"), None, None),
             404 => (Some("client_error"), None, None),
-            500.. => (Some("exception"), Some(status.to_string()), None),
+            status @ 500.. => (Some("exception"), Some(status.to_string()), None),
             _ => (None, None, None),
         }
     }

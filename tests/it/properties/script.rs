@@ -8,11 +8,14 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::events::event_streams;
 use crate::support::body::{Says, ScriptedBody, Step};
 
 /// Everything that happens to one request.
 #[derive(Clone)]
 pub struct Script {
+    /// The layer is the preset for language models.
+    pub is_llm: bool,
     pub method: Method,
     pub protocol: &'static str,
     /// `grpc-timeout`: one that has passed before anything can happen, or one that never does.
@@ -38,10 +41,10 @@ pub enum Inner {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
-    pub content_length: Option<&'static str>,
+    pub content_length: Option<String>,
     pub transfer_encoding: bool,
-    /// The response is in the protocol of gRPC, by its content type.
-    pub is_grpc: bool,
+    pub content_type: Option<&'static str>,
+    pub content_encoding: Option<&'static str>,
     pub grpc_status: Option<&'static str>,
     pub steps: Vec<Step>,
     pub says: Says,
@@ -116,6 +119,19 @@ impl Script {
 }
 
 impl Answer {
+    /// The response is in the protocol of gRPC, by its content type.
+    pub fn is_grpc(&self) -> bool {
+        self.content_type
+            .is_some_and(|content_type| content_type.starts_with("application/grpc"))
+    }
+
+    /// The response is an event stream in the clear.
+    pub fn is_readable_stream(&self) -> bool {
+        let content_type = self.content_type.unwrap_or_default().to_lowercase();
+        content_type.split(';').next() == Some("text/event-stream")
+            && self.content_encoding != Some("gzip")
+    }
+
     pub fn body(&self) -> ScriptedBody {
         let body = ScriptedBody::new(self.steps.clone()).saying(self.says);
         match self.size {
@@ -126,17 +142,20 @@ impl Answer {
 
     pub fn response(&self, body: ScriptedBody) -> Response<ScriptedBody> {
         let mut response = Response::builder().status(self.status);
-        if let Some(length) = self.content_length {
+        if let Some(length) = &self.content_length {
             response = response.header("content-length", length);
         }
         if self.transfer_encoding {
             response = response.header("transfer-encoding", "chunked");
         }
-        if self.is_grpc {
-            response = response.header("content-type", "application/grpc+proto");
-        }
-        if let Some(status) = self.grpc_status {
-            response = response.header("grpc-status", status);
+        for (name, value) in [
+            ("content-type", self.content_type),
+            ("content-encoding", self.content_encoding),
+            ("grpc-status", self.grpc_status),
+        ] {
+            if let Some(value) = value {
+                response = response.header(name, value);
+            }
         }
         response.body(body).expect("a response")
     }
@@ -151,20 +170,21 @@ impl fmt::Debug for Script {
             Some(timeout) => writeln!(f, ", grpc-timeout {timeout}")?,
             None => writeln!(f)?,
         }
+        if self.is_llm {
+            writeln!(f, "  layer      for language models")?;
+        }
         write!(f, "  service    pending {} times, then ", self.pending)?;
         match &self.service {
             Inner::Answers(answer) => {
                 writeln!(f, "{}", answer.status)?;
                 for (name, value) in [
-                    ("content-length", answer.content_length),
+                    ("content-length", answer.content_length.as_deref()),
                     (
                         "transfer-encoding",
                         answer.transfer_encoding.then_some("chunked"),
                     ),
-                    (
-                        "content-type",
-                        answer.is_grpc.then_some("application/grpc+proto"),
-                    ),
+                    ("content-type", answer.content_type),
+                    ("content-encoding", answer.content_encoding),
                     ("grpc-status", answer.grpc_status),
                 ] {
                     if let Some(value) = value {
@@ -213,6 +233,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         17 => answers().prop_map(Inner::Answers),
     ];
     (
+        prop::bool::weighted(0.3),
         request,
         0..2_usize,
         service,
@@ -220,7 +241,8 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         option::weighted(0.2, calls()),
     )
         .prop_map(
-            |((method, protocol, timeout), pending, service, acts, destructor)| Script {
+            |(is_llm, (method, protocol, timeout), pending, service, acts, destructor)| Script {
+                is_llm,
                 method,
                 protocol,
                 timeout,
@@ -251,29 +273,42 @@ pub fn answers() -> impl Strategy<Value = Answer> {
         0.4,
         select(vec!["right", "short", "long", "0", "junk", "+5"]),
     );
+    let content = prop_oneof![
+        1 => vec(steps(), 0..6).prop_map(|steps| (None, None, steps)),
+        4 => vec(steps(), 0..6).prop_map(|steps| (Some("application/grpc+proto"), None, steps)),
+        3 => (event_stream_types(), encodings(), event_streams(), steps(), any::<usize>())
+            .prop_map(|(content_type, encoding, mut pieces, step, at)| {
+                // Whatever else a body may give, somewhere in between; no data, which would make
+                // other lines of those that are known.
+                let step = if bytes(&step) > 0 { Step::Data(0) } else { step };
+                pieces.insert(at % (pieces.len() + 1), step);
+                (Some(content_type), encoding, pieces)
+            }),
+    ];
     (
         status,
         length,
         prop::bool::weighted(0.05),
-        prop::bool::weighted(0.8),
         grpc_status,
-        vec(steps(), 0..6),
+        content,
         says,
         size,
     )
         .prop_map(
-            |(status, length, transfer_encoding, is_grpc, grpc_status, steps, says, size)| {
+            |(status, length, transfer_encoding, grpc_status, content, says, size)| {
+                let (content_type, content_encoding, steps) = content;
                 let bytes: usize = steps.iter().map(bytes).sum();
                 Answer {
                     status,
                     content_length: length.map(|length| match length {
-                        "right" => digits(bytes),
-                        "short" => digits(bytes.saturating_sub(1)),
-                        "long" => digits(bytes + 1),
-                        other => other,
+                        "right" => bytes.to_string(),
+                        "short" => bytes.saturating_sub(1).to_string(),
+                        "long" => (bytes + 1).to_string(),
+                        other => other.to_owned(),
                     }),
                     transfer_encoding,
-                    is_grpc,
+                    content_type,
+                    content_encoding,
                     grpc_status,
                     steps,
                     says,
@@ -286,6 +321,21 @@ pub fn answers() -> impl Strategy<Value = Answer> {
         )
 }
 
+/// Content types of event streams, and of what only looks like one.
+fn event_stream_types() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "text/event-stream",
+        "text/event-stream",
+        "text/event-stream; charset=utf-8",
+        "Text/Event-Stream;charset=utf-8",
+        "text/event-streams",
+    ])
+}
+
+fn encodings() -> impl Strategy<Value = Option<&'static str>> {
+    option::weighted(0.1, select(vec!["identity", "gzip"]))
+}
+
 #[derive(Clone, Debug)]
 enum Size {
     Right,
@@ -295,6 +345,7 @@ enum Size {
 fn bytes(step: &Step) -> usize {
     match step {
         Step::Data(bytes) => *bytes,
+        Step::Piece(piece) => piece.len(),
         _ => 0,
     }
 }
@@ -345,13 +396,4 @@ fn calls() -> impl Strategy<Value = Call> {
         Just(Call::AddEventOfContext),
         Just(Call::Inject),
     ]
-}
-
-/// Small numbers as static strings.
-fn digits(number: usize) -> &'static str {
-    const DIGITS: [&str; 32] = [
-        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
-        "17", "18", "19", "20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30", "31",
-    ];
-    DIGITS[number]
 }

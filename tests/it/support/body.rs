@@ -20,6 +20,8 @@ pub enum Step {
     Data(usize),
     /// Data of these bytes.
     Bytes(&'static [u8]),
+    /// The same of bytes that were made up as the test ran.
+    Piece(Bytes),
     /// Data, and then the same again.
     Forever(usize),
     Trailers(&'static [(&'static str, &'static str)]),
@@ -134,6 +136,12 @@ impl Body for ScriptedBody {
                     *size = size.saturating_sub(bytes.len() as u64);
                 }
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(bytes)))))
+            }
+            Some(Step::Piece(bytes)) => {
+                if let Some(size) = &mut self.size {
+                    *size = size.saturating_sub(bytes.len() as u64);
+                }
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Some(Step::Trailers(trailers)) => {
                 Poll::Ready(Some(Ok(Frame::trailers(header_map(trailers)))))
