@@ -7,9 +7,9 @@ use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer as _;
 
 use super::config;
-use super::model::Ended;
+use super::model::Model;
 use super::play::{Play, actor};
-use super::script::{Act, Script, scripts};
+use super::script::{Act, scripts};
 use crate::support::conventions::BY_HANDLERS;
 use crate::support::recorder::{Recorder, Seen, w3c};
 
@@ -21,7 +21,7 @@ proptest! {
         let script = Arc::new(script);
         let at = Recorder::new();
         let mut service = layer(&at, script.is_llm).layer(actor());
-        let mut play = Play::open(&mut service, 1, &script, script.request());
+        let mut play = Play::open(&mut service, &script, vec![Model::new(&script)], script.request());
         for act in script.acts.iter().chain([&Act::Drop]) {
             play.act(act);
             let counted = (at.starts(), at.ends());
@@ -29,7 +29,7 @@ proptest! {
         }
         play.look_back();
         assert_eq!((at.starts(), at.ends()), (1, 1));
-        check(&at.only(), play.models[0].ended().expect("an end"), &script);
+        check(&at.only(), &play.models[0]);
     }
 }
 
@@ -45,7 +45,9 @@ pub fn layer(at: &Recorder, is_llm: bool) -> ApiSpanLayer {
 }
 
 /// The span is the model's.
-pub fn check(span: &Seen, ended: &Ended, script: &Script) {
+pub fn check(span: &Seen, model: &Model) {
+    let script = &model.script;
+    let ended = model.ended().expect("an end");
     assert_eq!(span.outcome(), ended.outcome);
     assert_eq!(span.attribute("error.type"), ended.error_type, "error.type");
     assert_eq!(span.error(), ended.error, "the message");

@@ -4,6 +4,7 @@
 //! files and is tried first.
 
 mod core;
+mod crowd;
 mod events;
 mod model;
 mod play;

@@ -61,7 +61,7 @@ enum Cause {
 #[expect(clippy::struct_excessive_bools, reason = "as flat as a model can be")]
 #[derive(Clone, Debug)]
 pub struct Model {
-    script: Arc<Script>,
+    pub script: Arc<Script>,
     has_head: bool,
     ended: Option<Ended>,
     declared: Option<u64>,

@@ -295,11 +295,11 @@ impl<B> Play<B>
 where
     B: Body<Data = Bytes, Error = Boom> + Unpin,
 {
-    /// Calls `service`, in which there are so many layers around an [`actor`].
+    /// Calls `service`, in which an [`actor`] is in as many layers as there are models.
     pub fn open<S>(
         service: &mut S,
-        layers: usize,
         script: &Arc<Script>,
+        mut models: Vec<Model>,
         mut request: Request<()>,
     ) -> Self
     where
@@ -309,7 +309,6 @@ where
         let handler = Handler::default();
         let role = Role(Arc::clone(script), handler.clone());
         request.extensions_mut().insert(role);
-        let mut models = vec![Model::new(script); layers];
         let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
         let (reader, bare) = if let Ok(future) = called {
             let bare: BoxFuture<_> = Box::pin(inner(Arc::clone(script), None));
