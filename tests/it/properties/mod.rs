@@ -6,10 +6,13 @@
 mod core;
 mod crowd;
 mod events;
+mod ledger;
 mod model;
 mod play;
 mod readers;
 mod script;
+mod stacked;
+mod told;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
