@@ -13,6 +13,7 @@ mod readers;
 mod script;
 mod stacked;
 mod told;
+mod unseen;
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;

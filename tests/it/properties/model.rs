@@ -62,6 +62,8 @@ enum Cause {
 #[derive(Clone, Debug)]
 pub struct Model {
     pub script: Arc<Script>,
+    /// There is a span in the handler's context, which hears what is said to that.
+    has_span: bool,
     has_head: bool,
     ended: Option<Ended>,
     declared: Option<u64>,
@@ -83,6 +85,7 @@ pub struct Model {
 impl Model {
     pub fn new(script: &Arc<Script>) -> Self {
         Self {
+            has_span: true,
             has_head: false,
             ended: None,
             declared: None,
@@ -102,6 +105,12 @@ impl Model {
         }
     }
 
+    /// The same of a request that has no span, and is known to metrics and logs alone.
+    pub fn without_span(mut self) -> Self {
+        self.has_span = false;
+        self
+    }
+
     fn answer(&self) -> Option<&Answer> {
         match &self.script.service {
             Inner::Answers(answer) if self.has_head => Some(answer),
@@ -117,6 +126,7 @@ impl Model {
     pub fn say(&mut self, call: Call) {
         match call {
             _ if self.ended.is_some() => {}
+            _ if call.is_of_context() && !self.has_span => {}
             Call::SetAttribute(key) | Call::SetAttributeOfContext(key) => self.attributes.push(key),
             Call::SetRoute => self.route = true,
             Call::AddEvent | Call::AddEventOfContext => self.events += 1,

@@ -90,6 +90,24 @@ pub enum Call {
     Inject,
 }
 
+impl Call {
+    /// It is said to the span in the context, and not to the handle.
+    pub fn is_of_context(self) -> bool {
+        match self {
+            Self::SetAttributeOfContext(_)
+            | Self::EndSpanOfContext
+            | Self::SetStatusOfContext(_)
+            | Self::AddEventOfContext => true,
+            Self::SetAttribute(_)
+            | Self::SetRoute
+            | Self::AddEvent
+            | Self::Abort(..)
+            | Self::AllowDisconnect
+            | Self::Inject => false,
+        }
+    }
+}
+
 /// Keys of the layer's and others.
 const KEYS: [&str; 7] = [
     "test.mine",
