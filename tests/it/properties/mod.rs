@@ -3,6 +3,7 @@
 //! `PROPTEST_CASES` sets the number of cases. What was once found is in `*.regressions` beside the
 //! files and is tried first.
 
+mod callers;
 mod core;
 mod crowd;
 mod events;

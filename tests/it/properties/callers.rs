@@ -1,0 +1,372 @@
+//! From the request's headers to the span's parent, to what is current inside, and to the headers that
+//! the inner service gets: for any headers, settings and surroundings as a small model says.
+
+use std::convert::Infallible;
+
+use http::{HeaderMap, Request, Response};
+use opentelemetry::baggage::BaggageExt as _;
+use opentelemetry::trace::noop::NoopTracerProvider;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::Sampler;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use tower::{Service, service_fn};
+use tower_layer::Layer as _;
+
+use super::config;
+use crate::support::ready;
+use crate::support::recorder::{Recorder, is_server};
+
+const PARENT: &str = "00-000000000000000000000000000000aa-00000000000000bb-01";
+
+/// What callers send as `traceparent`, and whether it is one.
+const TRACEPARENTS: [(&str, bool); 14] = [
+    (PARENT, true),
+    ("00-000000000000000000000000000000aa-00000000000000bb-00", true),
+    ("00-000000000000000000000000000000aa-00000000000000bb-03", true),
+    ("00-000000000000000000000000000000cc-00000000000000dd-01", true),
+    ("cc-000000000000000000000000000000aa-00000000000000bb-01-more", true),
+    ("cc-000000000000000000000000000000aa-00000000000000bb-01", true),
+    ("cc-000000000000000000000000000000aa-00000000000000bb-01.more", false),
+    ("ff-000000000000000000000000000000aa-00000000000000bb-01", false),
+    ("00-000000000000000000000000000000AA-00000000000000bb-01", false),
+    ("00-00000000000000000000000000000000-00000000000000bb-01", false),
+    ("00-000000000000000000000000000000aa-0000000000000000-01", false),
+    ("00-000000000000000000000000000000aa-00000000000000bb-01-more", false),
+    ("00-aa-bb-01", false),
+    ("", false),
+];
+
+/// How the layer is set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Layer {
+    Traces,
+    /// The tracer's sampler says no.
+    Unsampled,
+    /// The layer's own rate is 0.
+    SampledOut,
+    Filtered,
+    NoTracer,
+}
+
+/// What comes, from where, and to whom.
+#[derive(Clone, Debug)]
+struct Arrival {
+    traceparent: Vec<(&'static str, bool)>,
+    tracestate: Vec<&'static str>,
+    baggage: Vec<&'static str>,
+    layer: Layer,
+    is_public: bool,
+    is_rewritten: bool,
+    /// The propagator knows of baggage, and not of traces alone.
+    knows_baggage: bool,
+    /// Trace, span and flag of what is current around the layer.
+    around: Option<(u128, u64, bool)>,
+    /// Baggage is current around the layer.
+    has_own_baggage: bool,
+}
+
+fn arrivals() -> impl Strategy<Value = Arrival> {
+    let layer = select(vec![
+        Layer::Traces,
+        Layer::Traces,
+        Layer::Unsampled,
+        Layer::SampledOut,
+        Layer::Filtered,
+        Layer::NoTracer,
+    ]);
+    let traceparent = prop_oneof![
+        4 => select(&TRACEPARENTS[..]).prop_map(|one| vec![one]),
+        1 => vec(select(&TRACEPARENTS[..]), 0..3),
+    ];
+    // In a trace of their own, or in that of callers.
+    let around = select(vec![
+        (0x77, 0x88, true),
+        (0x77, 0x88, false),
+        (0xaa, 0x99, true),
+        (0xaa, 0xbb, false),
+    ]);
+    (
+        traceparent,
+        vec(select(vec!["a=1", "b=2", "no pair"]), 0..3),
+        vec(select(vec!["k=1", "l=2"]), 0..3),
+        layer,
+        (any::<bool>(), any::<bool>(), any::<bool>()),
+        option::weighted(0.4, around),
+        any::<bool>(),
+    )
+        .prop_map(|(traceparent, tracestate, baggage, layer, flags, around, own)| Arrival {
+            traceparent,
+            tracestate,
+            baggage,
+            layer,
+            is_public: flags.0,
+            is_rewritten: flags.1,
+            knows_baggage: flags.2,
+            around,
+            has_own_baggage: own,
+        })
+}
+
+/// A span, as far as others know it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Ids {
+    trace: u128,
+    span: u64,
+    is_sampled: bool,
+    state: String,
+}
+
+impl Ids {
+    fn of(span: &SpanContext) -> Self {
+        Self {
+            trace: u128::from_be_bytes(span.trace_id().to_bytes()),
+            span: u64::from_be_bytes(span.span_id().to_bytes()),
+            is_sampled: span.is_sampled(),
+            state: span.trace_state().header(),
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        self.span != 0
+    }
+
+    fn traceparent(&self) -> String {
+        let flags = u8::from(self.is_sampled);
+        format!("00-{:032x}-{:016x}-{flags:02x}", self.trace, self.span)
+    }
+}
+
+/// What came of an arrival.
+#[derive(Debug, PartialEq)]
+struct Came {
+    /// The parent by the exported span, if there is one: trace, span; and the links.
+    exported: Option<(u128, u64, Vec<(u128, u64)>)>,
+    current: Ids,
+    baggage: Vec<String>,
+    /// `traceparent`, `tracestate` and `baggage` as the inner service gets them, by lines.
+    headers: [Vec<String>; 3],
+}
+
+/// What must come of an arrival. Ids that are made up are taken from what came.
+fn expected(arrival: &Arrival, made_up: &Ids) -> Came {
+    let around = arrival.around.map(|(trace, span, is_sampled)| Ids {
+        trace,
+        span,
+        is_sampled,
+        state: String::new(),
+    });
+    let around = around.unwrap_or_default();
+    let caller = caller(arrival);
+    let is_new = around.trace != caller.trace;
+    // Whoever is nearer in the same trace counts.
+    let is_believed = caller.is_there() && is_new && !arrival.is_public;
+    let parent = if is_believed { &caller } else { &around };
+    let is_link = caller.is_there() && is_new && arrival.is_public;
+
+    let own_baggage = || arrival.has_own_baggage.then(|| "own=1".to_owned());
+    let reads_baggage = arrival.knows_baggage && !arrival.is_public && !arrival.baggage.is_empty();
+    let baggage: Vec<_> = if reads_baggage {
+        let mut all = arrival.baggage.clone();
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter().map(str::to_owned).collect()
+    } else {
+        own_baggage().into_iter().collect()
+    };
+
+    let has_span = match arrival.layer {
+        Layer::Traces | Layer::Unsampled => true,
+        // Who is not sampled is the sampler's business.
+        Layer::SampledOut => parent.is_there() && !parent.is_sampled,
+        Layer::Filtered | Layer::NoTracer => false,
+    };
+    let is_sampled = match arrival.layer {
+        Layer::Traces => !parent.is_there() || parent.is_sampled,
+        _ => false,
+    };
+    let is_sampled_out = arrival.layer == Layer::SampledOut && !has_span;
+    let trace = if parent.is_there() {
+        parent.trace
+    } else {
+        made_up.trace
+    };
+    let current = if has_span {
+        Ids {
+            trace,
+            span: made_up.span,
+            is_sampled,
+            state: parent.state.clone(),
+        }
+    } else if is_sampled_out {
+        Ids {
+            trace,
+            span: if parent.is_there() { parent.span } else { made_up.span },
+            is_sampled: false,
+            state: parent.state.clone(),
+        }
+    } else {
+        parent.clone()
+    };
+
+    let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    let traceparent: Vec<_> = arrival.traceparent.iter().map(|(line, _)| *line).collect();
+    let mut headers: [Vec<String>; 3] = [
+        lines(&traceparent),
+        lines(&arrival.tracestate),
+        lines(&arrival.baggage),
+    ];
+    if arrival.is_rewritten && arrival.is_public {
+        headers = Default::default();
+    }
+    if arrival.is_rewritten && (has_span || is_sampled_out) {
+        let state = Some(current.state.clone()).filter(|state| !state.is_empty());
+        headers[0] = vec![current.traceparent()];
+        headers[1] = state.into_iter().collect();
+        // The caller's own stays as it came.
+        if headers[2].is_empty() && arrival.knows_baggage {
+            headers[2] = own_baggage().into_iter().collect();
+        }
+    }
+    let link = is_link.then_some((caller.trace, caller.span));
+    Came {
+        exported: is_sampled.then(|| (trace, parent.span, link.into_iter().collect())),
+        current,
+        baggage,
+        headers,
+    }
+}
+
+/// The caller, by the only `traceparent` if it is one.
+fn caller(arrival: &Arrival) -> Ids {
+    let [(traceparent, true)] = arrival.traceparent[..] else {
+        return Ids::default();
+    };
+    let parts: Vec<_> = traceparent.split('-').collect();
+    let number = |digits| u128::from_str_radix(digits, 16).expect("digits");
+    let is_bad = arrival.tracestate.contains(&"no pair");
+    Ids {
+        trace: number(parts[1]),
+        span: u64::try_from(number(parts[2])).expect("sixteen digits"),
+        is_sampled: number(parts[3]) & 1 == 1,
+        state: if is_bad {
+            String::new()
+        } else {
+            arrival.tracestate.join(",")
+        },
+    }
+}
+
+proptest! {
+    #![proptest_config(config(5_000))]
+
+    #[test]
+    fn callers_are_believed_and_told_on_as_the_settings_say(arrival in arrivals()) {
+        let came = came(&arrival);
+        let expected = expected(&arrival, &came.current);
+        assert!(came.current.is_there() || !expected.current.is_there());
+        assert_eq!(came, expected);
+    }
+}
+
+fn came(arrival: &Arrival) -> Came {
+    let at = Recorder::with(|builder| match arrival.layer {
+        Layer::Unsampled => builder.with_sampler(Sampler::AlwaysOff),
+        _ => builder,
+    });
+    let layer = match arrival.layer {
+        Layer::Traces | Layer::Unsampled => at.layer(),
+        Layer::SampledOut => at.layer().sample_rate(0.0),
+        Layer::Filtered => at.layer().filter(|_| false),
+        Layer::NoTracer => at.layer().tracer_provider(&NoopTracerProvider::new()),
+    };
+    let layer = layer
+        .public_endpoint(arrival.is_public)
+        .propagate_to_inner(arrival.is_rewritten);
+    let layer = if arrival.knows_baggage {
+        layer
+    } else {
+        layer.propagator(TraceContextPropagator::new())
+    };
+
+    let mut inside = None;
+    let mut service = layer.layer(service_fn(|request: Request<()>| {
+        let current = Context::current();
+        let mut baggage: Vec<_> = current
+            .baggage()
+            .iter()
+            .map(|(key, (value, _))| format!("{key}={value}"))
+            .collect();
+        baggage.sort();
+        let lines = |name| lines(request.headers(), name);
+        inside = Some((
+            Ids::of(current.span().span_context()),
+            baggage,
+            ["traceparent", "tracestate", "baggage"].map(lines),
+        ));
+        std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
+    }));
+    let _around = around(arrival).attach();
+    drop(ready(service.call(request(arrival))));
+    drop(service);
+    let (current, baggage, headers) = inside.expect("a call");
+    let exported = at.exported().into_iter().find(is_server).map(|span| {
+        let links = span.links.iter().map(|link| Ids::of(&link.span_context));
+        (
+            Ids::of(&span.span_context).trace,
+            u64::from_be_bytes(span.parent_span_id.to_bytes()),
+            links.map(|link| (link.trace, link.span)).collect(),
+        )
+    });
+    assert_eq!(at.starts(), at.ends());
+    Came {
+        exported,
+        current,
+        baggage,
+        headers,
+    }
+}
+
+fn around(arrival: &Arrival) -> Context {
+    let mut around = Context::new();
+    if let Some((trace, span, is_sampled)) = arrival.around {
+        around = around.with_remote_span_context(SpanContext::new(
+            TraceId::from(trace),
+            SpanId::from(span),
+            TraceFlags::default().with_sampled(is_sampled),
+            false,
+            TraceState::NONE,
+        ));
+    }
+    if arrival.has_own_baggage {
+        around = around.with_baggage([KeyValue::new("own", "1")]);
+    }
+    around
+}
+
+fn request(arrival: &Arrival) -> Request<()> {
+    let mut request = Request::get("/").body(()).expect("a request");
+    let traceparent: Vec<_> = arrival.traceparent.iter().map(|(line, _)| *line).collect();
+    for (name, lines) in [
+        ("traceparent", &traceparent),
+        ("tracestate", &arrival.tracestate),
+        ("baggage", &arrival.baggage),
+    ] {
+        for line in lines {
+            let line = line.parse().expect("a value");
+            request.headers_mut().append(name, line);
+        }
+    }
+    request
+}
+
+fn lines(headers: &HeaderMap, name: &str) -> Vec<String> {
+    let lines = headers.get_all(name).iter();
+    lines
+        .map(|line| line.to_str().expect("text").to_owned())
+        .collect()
+}
