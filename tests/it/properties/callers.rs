@@ -6,7 +6,9 @@ use std::convert::Infallible;
 use http::{HeaderMap, Request, Response};
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::noop::NoopTracerProvider;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::Sampler;
@@ -26,17 +28,50 @@ const PARENT: &str = "00-000000000000000000000000000000aa-00000000000000bb-01";
 /// What callers send as `traceparent`, and whether it is one.
 const TRACEPARENTS: [(&str, bool); 14] = [
     (PARENT, true),
-    ("00-000000000000000000000000000000aa-00000000000000bb-00", true),
-    ("00-000000000000000000000000000000aa-00000000000000bb-03", true),
-    ("00-000000000000000000000000000000cc-00000000000000dd-01", true),
-    ("cc-000000000000000000000000000000aa-00000000000000bb-01-more", true),
-    ("cc-000000000000000000000000000000aa-00000000000000bb-01", true),
-    ("cc-000000000000000000000000000000aa-00000000000000bb-01.more", false),
-    ("ff-000000000000000000000000000000aa-00000000000000bb-01", false),
-    ("00-000000000000000000000000000000AA-00000000000000bb-01", false),
-    ("00-00000000000000000000000000000000-00000000000000bb-01", false),
-    ("00-000000000000000000000000000000aa-0000000000000000-01", false),
-    ("00-000000000000000000000000000000aa-00000000000000bb-01-more", false),
+    (
+        "00-000000000000000000000000000000aa-00000000000000bb-00",
+        true,
+    ),
+    (
+        "00-000000000000000000000000000000aa-00000000000000bb-03",
+        true,
+    ),
+    (
+        "00-000000000000000000000000000000cc-00000000000000dd-01",
+        true,
+    ),
+    (
+        "cc-000000000000000000000000000000aa-00000000000000bb-01-more",
+        true,
+    ),
+    (
+        "cc-000000000000000000000000000000aa-00000000000000bb-01",
+        true,
+    ),
+    (
+        "cc-000000000000000000000000000000aa-00000000000000bb-01.more",
+        false,
+    ),
+    (
+        "ff-000000000000000000000000000000aa-00000000000000bb-01",
+        false,
+    ),
+    (
+        "00-000000000000000000000000000000AA-00000000000000bb-01",
+        false,
+    ),
+    (
+        "00-00000000000000000000000000000000-00000000000000bb-01",
+        false,
+    ),
+    (
+        "00-000000000000000000000000000000aa-0000000000000000-01",
+        false,
+    ),
+    (
+        "00-000000000000000000000000000000aa-00000000000000bb-01-more",
+        false,
+    ),
     ("00-aa-bb-01", false),
     ("", false),
 ];
@@ -99,17 +134,19 @@ fn arrivals() -> impl Strategy<Value = Arrival> {
         option::weighted(0.4, around),
         any::<bool>(),
     )
-        .prop_map(|(traceparent, tracestate, baggage, layer, flags, around, own)| Arrival {
-            traceparent,
-            tracestate,
-            baggage,
-            layer,
-            is_public: flags.0,
-            is_rewritten: flags.1,
-            knows_baggage: flags.2,
-            around,
-            has_own_baggage: own,
-        })
+        .prop_map(
+            |(traceparent, tracestate, baggage, layer, flags, around, own)| Arrival {
+                traceparent,
+                tracestate,
+                baggage,
+                layer,
+                is_public: flags.0,
+                is_rewritten: flags.1,
+                knows_baggage: flags.2,
+                around,
+                has_own_baggage: own,
+            },
+        )
 }
 
 /// A span, as far as others know it.
@@ -205,7 +242,11 @@ fn expected(arrival: &Arrival, made_up: &Ids) -> Came {
     } else if is_sampled_out {
         Ids {
             trace,
-            span: if parent.is_there() { parent.span } else { made_up.span },
+            span: if parent.is_there() {
+                parent.span
+            } else {
+                made_up.span
+            },
             is_sampled: false,
             state: parent.state.clone(),
         }

@@ -61,7 +61,9 @@ impl Spans {
     /// The only span of this id.
     pub fn find(&self, id: SpanId) -> &Seen {
         let mut all = self.0.iter();
-        let mut found = all.by_ref().filter(|span| span.0.span_context.span_id() == id);
+        let mut found = all
+            .by_ref()
+            .filter(|span| span.0.span_context.span_id() == id);
         let span = found.next().expect("the span has ended");
         assert!(found.next().is_none(), "it has ended once");
         span
@@ -182,7 +184,9 @@ impl Crowd {
                 let play: &mut Play<B> = &mut plays[at];
                 play.act(act.unwrap_or(&Act::Drop));
             } else {
-                let Member { script, service, .. } = &self.scripts[nr];
+                let Member {
+                    script, service, ..
+                } = &self.scripts[nr];
                 let service = &mut services[*service];
                 let play = Play::open(service, script, models(script), self.request(nr));
                 let inside = play.handler.current().expect("a call");

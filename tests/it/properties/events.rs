@@ -93,7 +93,11 @@ pub fn found(text: &[u8], is_all: bool) -> Found {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let (ended, rest) = text.rsplit_once('\n').unwrap_or(("", &text));
     let has_ended = ended.len() < text.len() - rest.len();
-    let mut lines: Vec<_> = has_ended.then(|| ended.split('\n')).into_iter().flatten().collect();
+    let mut lines: Vec<_> = has_ended
+        .then(|| ended.split('\n'))
+        .into_iter()
+        .flatten()
+        .collect();
     if is_all {
         // The end of all ends a line and an event.
         lines.extend([rest, ""]);
@@ -160,7 +164,12 @@ fn what_is_found_is_what_the_format_says() {
         ("event: error\n", true, Some(""), false),
         ("data: {\"error\":null}\n", false, None, false),
         ("data: { \"error\" : \"no\" }\n", false, Some("no"), false),
-        ("data: {\"error\":{\"message\":\"out", true, Some("out"), false),
+        (
+            "data: {\"error\":{\"message\":\"out",
+            true,
+            Some("out"),
+            false,
+        ),
         ("", true, None, false),
     ] {
         let expected = Found {

@@ -4,12 +4,14 @@
 //! files and is tried first.
 
 mod callers;
+mod connections;
 mod core;
 mod crowd;
 mod events;
 mod ledger;
 mod model;
 mod play;
+mod proxies;
 mod readers;
 mod script;
 mod stacked;

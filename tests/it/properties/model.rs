@@ -301,9 +301,7 @@ impl Model {
             route: self.route,
             first_response: self.first_response,
             is_known_method: match (cause, grpc_code) {
-                (Cause::Complete, code) => {
-                    code == Some("OK") || has_message && code.is_some()
-                }
+                (Cause::Complete, code) => code == Some("OK") || has_message && code.is_some(),
                 (Cause::Mismatch(_), _) => false,
                 (Cause::Error | Cause::Dropped(_) | Cause::Panic, _) => has_message,
             },

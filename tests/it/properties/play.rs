@@ -137,7 +137,7 @@ pub fn actor() -> impl Service<
 }
 
 /// The inner service of a script. Without a handler it is the bare one.
-async fn inner(
+pub async fn inner(
     script: Arc<Script>,
     handler: Option<Handler>,
 ) -> Result<Response<ScriptedBody>, Boom> {
@@ -153,7 +153,7 @@ async fn inner(
     let looks = Looks(handler);
     let handler = looks.0.clone();
     let mut pending = script.pending;
-    std::future::poll_fn(|_| {
+    std::future::poll_fn(|cx| {
         if let Some(handler) = &handler {
             handler.look();
             handler.say_next();
@@ -161,6 +161,7 @@ async fn inner(
         match pending.checked_sub(1) {
             Some(fewer) => {
                 pending = fewer;
+                cx.waker().wake_by_ref();
                 Poll::Pending
             }
             None => Poll::Ready(()),
@@ -364,7 +365,10 @@ where
             Act::DropUnwinding => self.drop(true),
         }
         let strayed = self.handler.strayed.lock().expect("not poisoned");
-        assert!(strayed.is_empty(), "current inside, but for the call: {strayed:?}");
+        assert!(
+            strayed.is_empty(),
+            "current inside, but for the call: {strayed:?}"
+        );
     }
 
     /// What must be true once nothing is left of the request.

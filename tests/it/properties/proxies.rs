@@ -1,0 +1,542 @@
+//! What the span says of client, host and scheme behind proxies: for any header lines as a small model
+//! says, which reads them character by character; and whatever a client sends left of what its proxies
+//! add, what those say.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use tower::{Service, service_fn};
+use tower_api_span::ProxyHeaders;
+use tower_layer::Layer as _;
+
+use super::config;
+use crate::support::ready;
+use crate::support::recorder::Recorder;
+
+const NAMES: [&str; 4] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+];
+
+/// Lines of each of these headers.
+type Lines = [Vec<Bytes>; 4];
+
+proptest! {
+    #![proptest_config(config(8_000))]
+
+    #[test]
+    fn any_header_lines_say_what_the_model_says(
+        lines in all_lines(),
+        trusted in 0..4_usize,
+        which in select(vec![
+            ProxyHeaders::Either,
+            ProxyHeaders::Forwarded,
+            ProxyHeaders::XForwarded,
+        ]),
+    ) {
+        assert_eq!(told(&lines, trusted, which), expected(&lines, trusted, which));
+    }
+
+    #[test]
+    fn whatever_a_client_sends_the_outermost_trusted_proxy_is_believed(
+        client in all_lines(),
+        proxies in vec((any::<[u8; 4]>(), any::<bool>(), 0..1_000_u32, 0..4_usize), 1..4),
+        is_forwarded in any::<bool>(),
+    ) {
+        let mut lines = client;
+        for (address, is_tls, host, how) in &proxies {
+            append(&mut lines, Ipv4Addr::from(*address), *is_tls, *host, *how);
+        }
+        let which = if is_forwarded {
+            ProxyHeaders::Forwarded
+        } else {
+            ProxyHeaders::XForwarded
+        };
+        let (address, is_tls, host, _) = proxies[0];
+        let told = told(&lines, proxies.len(), which);
+        let scheme = if is_tls { "https" } else { "http" };
+        assert_eq!(told.client, (Ipv4Addr::from(address).to_string(), None));
+        assert_eq!(told.scheme, scheme);
+        assert_eq!(told.server, (format!("host-{host}.example"), Some(8_443)));
+    }
+}
+
+/// What a proxy adds for who has connected to it: to the last line or as one of its own, in quotes or
+/// without.
+fn append(lines: &mut Lines, client: Ipv4Addr, is_tls: bool, host: u32, how: usize) {
+    let (is_own_line, is_quoted) = (how & 1 == 1, how & 2 == 2);
+    let proto = if is_tls { "https" } else { "http" };
+    let host = format!("host-{host}.example:8443");
+    let forwarded = if is_quoted {
+        format!("for=\"{client}\";host=\"{host}\";proto=\"{proto}\"")
+    } else {
+        format!("proto={proto};for={client};host={host}")
+    };
+    let added = [forwarded, client.to_string(), proto.to_owned(), host];
+    for (lines, added) in lines.iter_mut().zip(added) {
+        let before = lines.pop_if(|_| !is_own_line);
+        let added = Bytes::from(added);
+        lines.push(match before {
+            Some(line) => [line, Bytes::from_static(b", "), added].concat().into(),
+            None => added,
+        });
+    }
+}
+
+// === Lines ===
+
+fn all_lines() -> impl Strategy<Value = Lines> {
+    (
+        lines(forwarded()),
+        lines(nodes()),
+        lines(protos()),
+        lines(hosts()),
+    )
+        .prop_map(|(forwarded, nodes, protos, hosts)| [forwarded, nodes, protos, hosts])
+}
+
+/// Elements of a list, well-formed and not, and what may be between them.
+fn lines(element: impl Strategy<Value = String> + 'static) -> impl Strategy<Value = Vec<Bytes>> {
+    let soup = vec(select(&SOUP[..]), 0..8).prop_map(|soup| soup.concat());
+    let element = prop_oneof![
+        6 => element.prop_map(String::into_bytes),
+        2 => soup.prop_map(String::into_bytes),
+        // What is no text at all.
+        1 => select(vec![&b"\xff"[..], b"\xe4,", b"for=\"\xff\"", b"\t"]).prop_map(<[u8]>::to_vec),
+    ];
+    let between = select(vec![",", ", ", " ,\t", ",,"]);
+    vec(vec((element, between), 1..4), 0..3).prop_map(|lines| {
+        let lines = lines.into_iter().map(|elements| {
+            let mut line = Vec::new();
+            for (nr, (element, between)) in elements.into_iter().enumerate() {
+                if nr > 0 {
+                    line.extend_from_slice(between.as_bytes());
+                }
+                line.extend(element);
+            }
+            Bytes::from(line)
+        });
+        lines.collect()
+    })
+}
+
+const SOUP: [&str; 20] = [
+    "for=",
+    "FOR =",
+    "proto=",
+    "host=",
+    "x=",
+    "\"",
+    "\"",
+    "\\",
+    "\\\"",
+    ",",
+    ";",
+    "=",
+    " ",
+    "\t",
+    "192.0.2.1",
+    "[2001:db8::1]",
+    ":80",
+    "https",
+    "a.example",
+    "_hidden",
+];
+
+fn forwarded() -> impl Strategy<Value = String> {
+    let node = prop_oneof![
+        nodes().prop_map(|node| format!("for={node}")),
+        nodes().prop_map(|node| format!("For=\"{node}\"")),
+    ];
+    let proto = prop_oneof![
+        protos().prop_map(|proto| format!("proto={proto}")),
+        protos().prop_map(|proto| format!("proto=\"{proto}\"")),
+    ];
+    let host = prop_oneof![
+        hosts().prop_map(|host| format!("host={host}")),
+        hosts().prop_map(|host| format!("Host = \"{host}\"")),
+    ];
+    let other = select(vec![
+        "by=_me",
+        "x=\"a, b\"",
+        "x=\"\\\"\"",
+        "x=\"a\\\\\"",
+        "",
+        "by",
+    ]);
+    let pair = prop_oneof![
+        3 => node,
+        2 => proto,
+        2 => host,
+        1 => other.prop_map(str::to_owned),
+    ];
+    let between = select(vec![";", "; ", " ;"]);
+    (vec(pair, 1..4), between).prop_map(|(pairs, between)| pairs.join(between))
+}
+
+fn nodes() -> impl Strategy<Value = String> {
+    let node = select(vec![
+        "192.0.2.1",
+        "192.0.2.2:80",
+        "192.0.2.2:8080",
+        "192.0.2.3:",
+        "192.0.2.3:_port",
+        "192.0.2.3:99999",
+        "192.0.2.3:+80",
+        "2001:db8::1",
+        "[2001:db8::1]",
+        "[2001:db8::1]:443",
+        "[2001:db8::1]443",
+        "[::ffff:192.0.2.1]",
+        "[192.0.2.1]",
+        "unknown",
+        "_hidden",
+        "192.0.2",
+        "\"192.0.2.1\"",
+        "192\\.0.2.1",
+    ]);
+    node.prop_map(str::to_owned)
+}
+
+fn protos() -> impl Strategy<Value = String> {
+    select(vec![
+        "https",
+        "HTTPS",
+        "http",
+        "wss",
+        "ftp",
+        "",
+        "\"https\"",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn hosts() -> impl Strategy<Value = String> {
+    select(vec![
+        "a.example",
+        "A.example",
+        "a.example:80",
+        "b.example:99999",
+        "b.example:x",
+        "b.example:",
+        "[2001:db8::2]:80",
+        "[2001:db8::2]",
+        "[no]:80",
+        "me@c.example",
+        ":80",
+        "",
+        "a b",
+        "c\\.example",
+    ])
+    .prop_map(str::to_owned)
+}
+
+// === What comes of them ===
+
+/// What a span says: addresses with their ports.
+#[derive(Debug, PartialEq)]
+struct Told {
+    client: (String, Option<u16>),
+    server: (String, Option<u16>),
+    scheme: String,
+}
+
+const PEER: &str = "203.0.113.7";
+const ORIGIN: &str = "origin.example";
+
+fn told(lines: &Lines, trusted: usize, which: ProxyHeaders) -> Told {
+    let at = Recorder::new();
+    let layer = at
+        .layer()
+        .trusted_proxies(trusted)
+        .proxy_headers(which)
+        .client_port(true)
+        .peer_address_fn(|_| Some(SocketAddr::new(PEER.parse().expect("an address"), 7)));
+    let mut service = layer.layer(service_fn(|_: Request<()>| {
+        std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
+    }));
+    let mut request = Request::get("/").body(()).expect("a request");
+    let headers = request.headers_mut();
+    headers.insert("host", HeaderValue::from_static("origin.example:1"));
+    for (name, lines) in NAMES.iter().zip(lines) {
+        for line in lines {
+            headers.append(*name, HeaderValue::from_bytes(line).expect("a value"));
+        }
+    }
+    drop(ready(service.call(request)));
+    let span = at.only();
+    let said = |key: &str| span.attribute(key);
+    let port = |key: &str| said(key).map(|port| port.parse().expect("a port"));
+    Told {
+        client: (
+            said("client.address").expect("a client"),
+            port("client.port"),
+        ),
+        server: (
+            said("server.address").expect("a server"),
+            port("server.port"),
+        ),
+        scheme: said("url.scheme").expect("a scheme"),
+    }
+}
+
+type Client = (IpAddr, Option<u16>);
+
+/// What the trusted proxies say, of one family of headers.
+#[derive(Clone, Debug, Default)]
+struct Said {
+    client: Option<Client>,
+    proto: Option<String>,
+    host: Option<String>,
+}
+
+fn expected(lines: &Lines, trusted: usize, which: ProxyHeaders) -> Told {
+    let [forwarded, node, proto, host] = lines;
+    let forwarded = element(forwarded, trusted, true);
+    let others = [node, proto, host].map(|lines| element(lines, trusted, false));
+    let is_there = (
+        forwarded.is_some(),
+        others.iter().any(std::option::Option::is_some),
+    );
+    let forwarded = forwarded.and_then(|element| pairs(&element)).map(of_pairs);
+    let forwarded = forwarded.unwrap_or_default();
+    let [node, proto, host] = others.map(|element| element.filter(|element| is_text(element)));
+    let others = Said {
+        client: node.and_then(|node| client(unquoted(&node), false)),
+        proto: proto.and_then(|proto| known(&proto)),
+        host,
+    };
+    let said = match (which, is_there) {
+        _ if trusted == 0 => Said::default(),
+        (ProxyHeaders::Forwarded, _) | (ProxyHeaders::Either, (true, false)) => forwarded,
+        (ProxyHeaders::XForwarded, _) | (ProxyHeaders::Either, (false, _)) => others,
+        _ => agreed(forwarded, others),
+    };
+    let client = said.client.map(|(ip, port)| (ip.to_string(), port));
+    let server = said.host.as_deref().and_then(server);
+    Told {
+        client: client.unwrap_or_else(|| (PEER.to_owned(), Some(7))),
+        server: server.unwrap_or_else(|| (ORIGIN.to_owned(), Some(1))),
+        scheme: said.proto.unwrap_or_else(|| "http".to_owned()),
+    }
+}
+
+/// What both families say, and nothing if they differ about the client.
+fn agreed(one: Said, other: Said) -> Said {
+    let client = match (one.client, other.client) {
+        (Some((ip, port)), Some((other_ip, other_port))) => {
+            let is_same = ip == other_ip && (port == other_port || port.xor(other_port).is_some());
+            is_same.then_some((ip, port.or(other_port)))
+        }
+        (one, other) => one.or(other).filter(|_| false),
+    };
+    if client.is_none() && (one.client.is_some() || other.client.is_some()) {
+        return Said::default();
+    }
+    let same_host = |host: &String| {
+        let other = other.host.as_ref();
+        other.is_some_and(|other| other.to_lowercase() == host.to_lowercase())
+    };
+    Said {
+        client,
+        proto: one
+            .proto
+            .filter(|proto| other.proto.as_ref() == Some(proto)),
+        host: one.host.filter(same_host),
+    }
+}
+
+/// The element that counts, one character for each byte: from the right the `trusted`-th that is not
+/// empty, or the last there is. What a quote was closed in, but never opened, is the last.
+fn element(lines: &[Bytes], trusted: usize, has_quotes: bool) -> Option<String> {
+    let mut last = None;
+    let mut left = trusted;
+    for line in lines.iter().rev() {
+        let line: Vec<char> = line.iter().map(|byte| char::from(*byte)).collect();
+        let (mut element, mut is_quoted) = (String::new(), false);
+        // A comma before the line ends its first element.
+        for at in (0..=line.len()).rev() {
+            let char = at.checked_sub(1).map_or(',', |at| line[at]);
+            if has_quotes && char == '"' {
+                let is_escaped = at >= 2 && line[at - 2] == '\\';
+                is_quoted = !is_quoted || is_escaped;
+            }
+            if char == ',' && at == 0 && is_quoted {
+                // Never opened.
+                return Some(element);
+            }
+            if char != ',' || is_quoted {
+                element.insert(0, char);
+                continue;
+            }
+            let found = std::mem::take(&mut element);
+            let found = found.trim_matches([' ', '\t']);
+            if !found.is_empty() {
+                last = Some(found.to_owned());
+                left = left.checked_sub(1)?;
+            }
+            if left == 0 {
+                // What is left of it may be anything.
+                return last;
+            }
+        }
+    }
+    last
+}
+
+fn is_text(element: &str) -> bool {
+    let is_visible = |char: char| char == '\t' || (' '..='~').contains(&char);
+    element.chars().all(is_visible)
+}
+
+/// Names, in lower case, and values of an element of `Forwarded`, if all is well-formed.
+fn pairs(element: &str) -> Option<Vec<(String, String)>> {
+    if !is_text(element) {
+        return None;
+    }
+    // At semicolons that are not in quotes.
+    let mut parts = vec![String::new()];
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    for char in element.chars() {
+        match char {
+            ';' if !is_quoted => {
+                parts.push(String::new());
+                continue;
+            }
+            '"' if !is_escaped => is_quoted = !is_quoted,
+            _ => {}
+        }
+        is_escaped = is_quoted && char == '\\' && !is_escaped;
+        parts.last_mut().expect("one").push(char);
+    }
+    let parts = parts.iter().map(|part| part.trim_matches([' ', '\t']));
+    let mut pairs = Vec::<(String, String)>::new();
+    for part in parts.filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=')?;
+        let name = name.trim_end_matches([' ', '\t']).to_lowercase();
+        let is_token =
+            |char: char| char.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(char);
+        if name.is_empty() || !name.chars().all(is_token) {
+            return None;
+        }
+        let is_ours = ["for", "proto", "host"].contains(&name.as_str());
+        if is_ours && pairs.iter().any(|(known, _)| *known == name) {
+            return None;
+        }
+        pairs.push((name, content(value.trim_start_matches([' ', '\t']))?));
+    }
+    Some(pairs)
+}
+
+/// A value without its quotes and escapes.
+fn content(value: &str) -> Option<String> {
+    let Some(quoted) = value.strip_prefix('"') else {
+        let is_plain = !value.is_empty() && !value.contains(['"', '\\', ' ', '\t']);
+        return is_plain.then(|| value.to_owned());
+    };
+    let mut content = String::new();
+    let mut chars = quoted.chars();
+    loop {
+        match chars.next()? {
+            '"' => return chars.next().is_none().then_some(content),
+            '\\' => content.push(chars.next()?),
+            char => content.push(char),
+        }
+    }
+}
+
+fn of_pairs(pairs: Vec<(String, String)>) -> Said {
+    let mut said = Said::default();
+    for (name, value) in pairs {
+        match name.as_str() {
+            "for" => said.client = client(&value, true),
+            "proto" => said.proto = known(&value),
+            "host" => said.host = Some(value).filter(|host| !host.is_empty()),
+            _ => {}
+        }
+    }
+    said
+}
+
+fn unquoted(text: &str) -> &str {
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    inner.unwrap_or(text).trim_matches([' ', '\t'])
+}
+
+fn known(proto: &str) -> Option<String> {
+    let proto = proto.to_lowercase();
+    ["http", "https", "ws", "wss"]
+        .contains(&proto.as_str())
+        .then_some(proto)
+}
+
+/// An address and its port, which may be hidden in `Forwarded`.
+fn client(text: &str, may_hide: bool) -> Option<Client> {
+    let (address, port) = match text.rsplit_once(':') {
+        // The colons of an address without brackets are its own.
+        _ if text.parse::<Ipv6Addr>().is_ok() => (text, None),
+        Some((address, port)) if !port.contains(']') => (address, Some(port)),
+        _ => (text, None),
+    };
+    let ip = match address.strip_prefix('[') {
+        Some(address) => IpAddr::V6(address.strip_suffix(']')?.parse().ok()?),
+        None if port.is_some() => IpAddr::V4(address.parse().ok()?),
+        None => address.parse().ok()?,
+    };
+    let hidden = port
+        .and_then(|port| port.strip_prefix('_'))
+        .filter(|_| may_hide);
+    let port = match (port, hidden) {
+        (_, Some(name)) if !name.is_empty() && name.chars().all(is_of_hidden) => None,
+        (Some(port), _) => Some(number(port)?),
+        (None, _) => None,
+    };
+    Some((ip.to_canonical(), port))
+}
+
+fn is_of_hidden(char: char) -> bool {
+    char.is_ascii_alphanumeric() || "._-".contains(char)
+}
+
+fn number(port: &str) -> Option<u16> {
+    let is_number = (1..=5).contains(&port.len()) && port.chars().all(|char| char.is_ascii_digit());
+    is_number.then(|| port.parse().ok()).flatten()
+}
+
+/// A host and its port, of which one that is no port at all makes it no host.
+fn server(host: &str) -> Option<(String, Option<u16>)> {
+    let host = host.rsplit('@').next()?;
+    let (name, port) = match host.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(bracketed) => {
+            let (address, port) = bracketed?;
+            address.parse::<Ipv6Addr>().ok()?;
+            let is_well = port.is_empty() || port.starts_with(':');
+            (
+                address,
+                port.strip_prefix(':')
+                    .filter(|_| is_well)
+                    .or(is_well.then_some(""))?,
+            )
+        }
+        None => {
+            let (name, port) = host.split_once(':').unwrap_or((host, ""));
+            let is_of_name =
+                |char: char| char.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=".contains(char);
+            if name.is_empty() || !name.chars().all(is_of_name) {
+                return None;
+            }
+            (name, port)
+        }
+    };
+    let is_number = port.chars().all(|char| char.is_ascii_digit());
+    is_number.then(|| (name.to_owned(), port.parse().ok()))
+}
