@@ -9,7 +9,7 @@ use tower_layer::Layer as _;
 use super::config;
 use super::model::Model;
 use super::play::{Play, actor};
-use super::script::{Act, scripts};
+use super::script::{Act, Script, scripts};
 use crate::support::conventions::BY_HANDLERS;
 use crate::support::recorder::{Recorder, Seen, w3c};
 
@@ -18,19 +18,27 @@ proptest! {
 
     #[test]
     fn any_script_ends_as_the_model_says_and_looks_like_the_bare_service(script in scripts()) {
-        let script = Arc::new(script);
-        let at = Recorder::new();
-        let mut service = layer(&at, script.is_llm).layer(actor());
-        let mut play = Play::open(&mut service, &script, vec![Model::new(&script)], script.request());
-        for act in script.acts.iter().chain([&Act::Drop]) {
-            play.act(act);
-            let counted = (at.starts(), at.ends());
-            assert_eq!(counted, (1, play.ended()), "starts and ends after {act:?}");
-        }
-        play.look_back();
-        assert_eq!((at.starts(), at.ends()), (1, 1));
-        check(&at.only(), &play.models[0]);
+        play(script);
     }
+}
+
+/// Plays a script, checks each step, and returns the span.
+pub fn play(script: Script) -> Seen {
+    let script = Arc::new(script);
+    let at = Recorder::new();
+    let mut service = layer(&at, script.is_llm).layer(actor());
+    let models = vec![Model::new(&script)];
+    let mut play = Play::open(&mut service, &script, models, script.request());
+    for act in script.acts.iter().chain([&Act::Drop]) {
+        play.act(act);
+        let counted = (at.starts(), at.ends());
+        assert_eq!(counted, (1, play.ended()), "starts and ends after {act:?}");
+    }
+    play.look_back();
+    assert_eq!((at.starts(), at.ends()), (1, 1));
+    let span = at.only();
+    check(&span, &play.models[0]);
+    span
 }
 
 /// The layer, or its preset for language models, whose spans are recorded there.

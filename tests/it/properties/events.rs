@@ -47,7 +47,7 @@ pub fn event_streams() -> impl Strategy<Value = Vec<Step>> {
         vec((line, end), 0..6),
         // The last line may lack its end.
         any::<bool>(),
-        vec(any::<usize>(), 0..5),
+        cuts(),
     )
         .prop_map(|(has_mark, lines, is_ended, cuts)| {
             let mut text = String::new();
@@ -61,21 +61,41 @@ pub fn event_streams() -> impl Strategy<Value = Vec<Step>> {
                     text.push_str(end);
                 }
             }
-            pieces(&Bytes::from(text), cuts)
+            cuts.pieces(&Bytes::from(text))
         })
 }
 
-/// The same bytes, cut there.
-fn pieces(all: &Bytes, cuts: Vec<usize>) -> Vec<Step> {
-    let mut cuts: Vec<_> = cuts
-        .into_iter()
-        .map(|cut| cut % (all.len() + 1))
-        .chain([0, all.len()])
-        .collect();
-    cuts.sort_unstable();
-    cuts.windows(2)
-        .map(|cut| Step::Piece(all.slice(cut[0]..cut[1])))
-        .collect()
+/// Where a stream is cut.
+#[derive(Clone, Debug)]
+struct Cuts {
+    anywhere: Vec<usize>,
+    /// Between CR and LF, and after each CR that is alone.
+    after_cr: bool,
+}
+
+fn cuts() -> impl Strategy<Value = Cuts> {
+    (vec(any::<usize>(), 0..5), prop::bool::weighted(0.2))
+        .prop_map(|(anywhere, after_cr)| Cuts { anywhere, after_cr })
+}
+
+impl Cuts {
+    /// The same bytes in pieces.
+    fn pieces(&self, all: &Bytes) -> Vec<Step> {
+        let anywhere = self.anywhere.iter().map(|cut| cut % (all.len() + 1));
+        let mut cuts: Vec<_> = anywhere.chain([0, all.len()]).collect();
+        if self.after_cr {
+            let bytes = all.iter().enumerate();
+            cuts.extend(
+                bytes
+                    .filter(|(_, byte)| **byte == b'\r')
+                    .map(|(at, _)| at + 1),
+            );
+        }
+        cuts.sort_unstable();
+        cuts.windows(2)
+            .map(|cut| Step::Piece(all.slice(cut[0]..cut[1])))
+            .collect()
+    }
 }
 
 /// What is to be found in an event stream.

@@ -15,6 +15,7 @@ mod proxies;
 mod readers;
 mod script;
 mod stacked;
+mod streams;
 mod told;
 mod unseen;
 
