@@ -6,10 +6,12 @@ use proptest::prelude::*;
 use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer as _;
 
+use super::actor::actor;
 use super::config;
 use super::model::Model;
-use super::play::{Play, actor};
-use super::script::{Act, Script, scripts};
+use super::play::Play;
+use super::script::{Act, Script};
+use super::scripts::scripts;
 use crate::support::conventions::BY_HANDLERS;
 use crate::support::recorder::{Recorder, Seen, w3c};
 

@@ -17,11 +17,13 @@ use proptest::prelude::*;
 use tower::Service;
 use tower_layer::Layer as _;
 
+use super::actor::{Current, actor};
 use super::config;
 use super::core::{check, layer};
 use super::model::Model;
-use super::play::{Current, Play, actor};
-use super::script::{Act, Script, scripts};
+use super::play::Play;
+use super::script::{Act, Script};
+use super::scripts::scripts;
 use crate::support::body::Boom;
 use crate::support::recorder::{Recorder, Seen};
 

@@ -3,6 +3,7 @@
 //! `PROPTEST_CASES` sets the number of cases. What was once found is in `*.regressions` beside the
 //! files and is tried first.
 
+mod actor;
 mod callers;
 mod connections;
 mod core;
@@ -14,6 +15,7 @@ mod play;
 mod proxies;
 mod readers;
 mod script;
+mod scripts;
 mod stacked;
 mod streams;
 mod told;

@@ -13,7 +13,8 @@ use tower_api_span::ResponseBody;
 use tower_layer::Layer as _;
 
 use super::config;
-use super::script::{Answer, answers};
+use super::script::Answer;
+use super::scripts::answers;
 use crate::support::body::ScriptedBody;
 use crate::support::recorder::Recorder;
 use crate::support::{get, poll_frame, ready};

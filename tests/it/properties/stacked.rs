@@ -6,12 +6,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tower_layer::Layer as _;
 
+use super::actor::actor;
 use super::config;
 use super::core::{check, layer};
 use super::crowd::{Spans, crowds};
 use super::ledger::{Ledger, active, entry};
 use super::model::Model;
-use super::play::{Play, actor};
+use super::play::Play;
 use super::script::Script;
 use super::told::sorted;
 use crate::support::recorder::Recorder;

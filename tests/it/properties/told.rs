@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use tower_api_span::LifecycleEvents;
 use tower_layer::Layer as _;
 
+use super::actor::actor;
 use super::config;
 use super::core::layer;
 use super::crowd::{Spans, crowds};
 use super::ledger::{Entry, Ledger, Logs, active, entry, log_events};
 use super::model::Model;
-use super::play::actor;
 use crate::support::recorder::Recorder;
 
 proptest! {

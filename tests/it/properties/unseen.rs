@@ -14,12 +14,14 @@ use proptest::sample::select;
 use tower_api_span::{ApiSpanLayer, LifecycleEvents};
 use tower_layer::Layer as _;
 
+use super::actor::{Current, actor};
 use super::config;
 use super::core::layer;
 use super::ledger::{Ledger, Logs, active, entry, log_events};
 use super::model::Model;
-use super::play::{Current, Play, actor};
-use super::script::{Act, Script, scripts};
+use super::play::Play;
+use super::script::{Act, Script};
+use super::scripts::scripts;
 use crate::support::recorder::Recorder;
 use crate::support::{CALLER, TRACE};
 
