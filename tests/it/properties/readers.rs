@@ -26,7 +26,7 @@ enum Server {
 }
 
 proptest! {
-    #![proptest_config(config(10_000))]
+    #![proptest_config(config(6_000))]
 
     #[test]
     fn whole_is_never_given_up_and_what_is_not_whole_never_departs(

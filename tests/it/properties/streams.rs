@@ -11,7 +11,7 @@ use super::script::{Act, Answer, Inner, Script};
 use crate::support::body::{Says, Step};
 
 proptest! {
-    #![proptest_config(config(8_000))]
+    #![proptest_config(config(2_500))]
 
     #[test]
     fn an_event_stream_is_read_the_same_wherever_it_is_cut(

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opentelemetry::Context;
-use opentelemetry::trace::SpanContext;
 use opentelemetry::trace::noop::NoopTracerProvider;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry_sdk::trace::Sampler;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -22,6 +22,7 @@ use super::model::Model;
 use super::play::Play;
 use super::script::{Act, Script};
 use super::scripts::scripts;
+use crate::support::foreign::Foreign;
 use crate::support::recorder::Recorder;
 use crate::support::{CALLER, TRACE};
 
@@ -37,15 +38,18 @@ enum Why {
     Filtered,
     Suppressed,
     NoProvider,
+    /// The tracer is of another make, and its spans have ids and do not record.
+    NotRecording,
 }
 
-const ALL: [Why; 6] = [
+const ALL: [Why; 7] = [
     Why::Sampler,
     Why::Rate,
     Why::Caller,
     Why::Filtered,
     Why::Suppressed,
     Why::NoProvider,
+    Why::NotRecording,
 ];
 
 proptest! {
@@ -68,8 +72,17 @@ fn play(script: Script, why: Why, is_called: bool, is_measured: bool) {
         Why::Sampler => builder.with_sampler(Sampler::AlwaysOff),
         _ => builder,
     });
+    let foreign = Foreign::new()
+        .with_span_context(SpanContext::new(
+            TraceId::from(0xf0),
+            SpanId::from(0xf0),
+            TraceFlags::NOT_SAMPLED,
+            false,
+            TraceState::NONE,
+        ))
+        .recording(false);
     let (ledger, logs) = (Ledger::default(), Logs::new());
-    let mut layer = unseen(layer(&at, script.is_llm), why);
+    let mut layer = unseen(layer(&at, script.is_llm), why, &foreign);
     if is_measured {
         layer = layer
             .meter_provider(&ledger)
@@ -81,9 +94,14 @@ fn play(script: Script, why: Why, is_called: bool, is_measured: bool) {
     let is_told = is_measured && ![Why::Filtered, Why::Suppressed].contains(&why);
     let model = match why {
         Why::Rate | Why::NoProvider => Model::new(&script).without_span(),
+        // What nobody listens to is not read for a terminator: it ends with the body.
+        Why::NotRecording if !is_told => {
+            let is_llm = false;
+            let script = Script::clone(&script);
+            Model::new(&Arc::new(Script { is_llm, ..script }))
+        }
         _ => Model::new(&script),
     };
-    let models = vec![model; usize::from(is_told)];
     let mut request = script.request();
     if is_called {
         let flags = if why == Why::Caller { "00" } else { "01" };
@@ -98,22 +116,27 @@ fn play(script: Script, why: Why, is_called: bool, is_measured: bool) {
     };
     let _around = around.attach();
     let outside = Current::here();
-    let mut play = Play::open(&mut layer.layer(actor()), &script, models, request);
+    let mut play = Play::open(&mut layer.layer(actor()), &script, vec![model], request);
     let inside = play.handler.current().expect("a call").span;
     check_inside(&inside, why, is_called);
     for act in script.acts.iter().chain([&Act::Drop]) {
         assert!(!play.handler.handle().is_recording());
         play.act(act);
         assert_eq!((at.starts(), at.ends()), (0, 0), "spans after {act:?}");
-        assert_eq!(ledger.active(), active(play.models.iter()), "after {act:?}");
-        assert_eq!(ledger.entries().len(), play.ended(), "after {act:?}");
+        let builds = usize::from(why == Why::NotRecording);
+        let counts = (builds, builds * play.ended(), builds * play.ended());
+        assert_eq!(foreign.counts(), counts, "of another make, after {act:?}");
+        let told = play.models.iter().filter(|_| is_told);
+        assert_eq!(ledger.active(), active(told), "after {act:?}");
+        let measured = if is_told { play.ended() } else { 0 };
+        assert_eq!(ledger.entries().len(), measured, "after {act:?}");
         assert_eq!(Current::here(), outside, "current outside after {act:?}");
     }
     play.look_back();
     assert_eq!(at.exported(), []);
 
     let mut logged = BTreeMap::new();
-    if let [model] = &play.models[..] {
+    for model in play.models.iter().filter(|_| is_told) {
         let entries = ledger.entries();
         assert_eq!(entries, [entry(model, entries[0].value)]);
         let span = if inside.is_valid() {
@@ -127,23 +150,26 @@ fn play(script: Script, why: Why, is_called: bool, is_measured: bool) {
     assert_eq!(logs.by_span(), logged, "log events");
 }
 
-fn unseen(layer: ApiSpanLayer, why: Why) -> ApiSpanLayer {
+fn unseen(layer: ApiSpanLayer, why: Why, foreign: &Foreign) -> ApiSpanLayer {
     match why {
         Why::Sampler | Why::Caller | Why::Suppressed => layer,
         Why::Rate => layer.sample_rate(0.0),
         Why::Filtered => layer.filter(|_| false),
         Why::NoProvider => layer.tracer_provider(&NoopTracerProvider::new()),
+        Why::NotRecording => layer.tracer_provider(foreign),
     }
 }
 
 /// Which span is current inside.
 fn check_inside(inside: &SpanContext, why: Why, is_called: bool) {
     let is_in_trace = inside.trace_id().to_string() == TRACE;
-    assert_eq!(is_in_trace, is_called, "the trace of {inside:?}");
+    // One of another make has ids of its own.
+    let is_own = why == Why::NotRecording;
+    assert_eq!(is_in_trace, is_called && !is_own, "the trace of {inside:?}");
     let is_callers = inside.span_id().to_string() == CALLER;
     match why {
         // A span of their own that does not record.
-        Why::Sampler | Why::Caller => {
+        Why::Sampler | Why::Caller | Why::NotRecording => {
             assert!(inside.is_valid() && !inside.is_sampled() && !is_callers);
         }
         // The caller's without its flag, or one that is made up.

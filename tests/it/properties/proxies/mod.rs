@@ -34,7 +34,7 @@ const NAMES: [&str; 4] = [
 type Lines = [Vec<Bytes>; 4];
 
 proptest! {
-    #![proptest_config(config(8_000))]
+    #![proptest_config(config(4_000))]
 
     #[test]
     fn any_header_lines_say_what_the_model_says(
