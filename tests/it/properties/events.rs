@@ -36,8 +36,8 @@ const LINES: [&str; 22] = [
     "",
 ];
 
-/// Pieces of an event stream.
-pub fn event_streams() -> impl Strategy<Value = Vec<Step>> {
+/// The text of an event stream, and its pieces.
+pub fn event_streams() -> impl Strategy<Value = (Bytes, Vec<Step>)> {
     let noise = vec(select(&b"dataevent: [DONE]"[..]), 0..9)
         .prop_map(|noise| String::from_utf8(noise).expect("ASCII"));
     let line = prop_oneof![9 => select(&LINES[..]).prop_map(str::to_owned), 1 => noise];
@@ -61,7 +61,8 @@ pub fn event_streams() -> impl Strategy<Value = Vec<Step>> {
                     text.push_str(end);
                 }
             }
-            cuts.pieces(&Bytes::from(text))
+            let pieces = cuts.pieces(text.as_bytes());
+            (Bytes::from(text), pieces)
         })
 }
 
@@ -80,7 +81,7 @@ fn cuts() -> impl Strategy<Value = Cuts> {
 
 impl Cuts {
     /// The same bytes in pieces.
-    fn pieces(&self, all: &Bytes) -> Vec<Step> {
+    fn pieces(&self, all: &[u8]) -> Vec<Step> {
         let anywhere = self.anywhere.iter().map(|cut| cut % (all.len() + 1));
         let mut cuts: Vec<_> = anywhere.chain([0, all.len()]).collect();
         if self.after_cr {
@@ -93,7 +94,7 @@ impl Cuts {
         }
         cuts.sort_unstable();
         cuts.windows(2)
-            .map(|cut| Step::Piece(all.slice(cut[0]..cut[1])))
+            .map(|cut| Step::Slice(cut[0], cut[1]))
             .collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::{Method, Request, Response};
 
 use crate::support::body::{Says, ScriptedBody, Step};
@@ -42,6 +43,8 @@ pub struct Answer {
     pub content_encoding: Option<&'static str>,
     pub grpc_status: Option<&'static str>,
     pub steps: Vec<Step>,
+    /// What slices among them are of.
+    pub text: Bytes,
     pub says: Says,
     pub size: Option<u64>,
 }
@@ -135,7 +138,9 @@ impl Answer {
     }
 
     pub fn body(&self) -> ScriptedBody {
-        let body = ScriptedBody::new(self.steps.clone()).saying(self.says);
+        let body = ScriptedBody::new(self.steps.clone())
+            .reading(self.text.clone())
+            .saying(self.says);
         match self.size {
             Some(size) => body.sized(size),
             None => body,
@@ -192,6 +197,9 @@ impl fmt::Debug for Script {
                     if let Some(value) = value {
                         writeln!(f, "             {name}: {value}")?;
                     }
+                }
+                if !answer.text.is_empty() {
+                    writeln!(f, "  text       {:?}", answer.text)?;
                 }
                 writeln!(
                     f,

@@ -1,5 +1,6 @@
 //! Which scripts there are: requests, answers, and what is done with them.
 
+use bytes::Bytes;
 use http::Method;
 use proptest::collection::vec;
 use proptest::option;
@@ -86,15 +87,15 @@ pub fn answers() -> impl Strategy<Value = Answer> {
         select(vec!["right", "short", "long", "0", "junk", "+5"]),
     );
     let content = prop_oneof![
-        1 => vec(steps(), 0..6).prop_map(|steps| (None, None, steps)),
-        4 => vec(steps(), 0..6).prop_map(|steps| (Some("application/grpc+proto"), None, steps)),
+        1 => vec(steps(), 0..6).prop_map(|steps| (None, None, (Bytes::new(), steps))),
+        4 => vec(steps(), 0..6).prop_map(|steps| (Some("application/grpc+proto"), None, (Bytes::new(), steps))),
         3 => (event_stream_types(), encodings(), event_streams(), steps(), any::<usize>())
-            .prop_map(|(content_type, encoding, mut pieces, step, at)| {
+            .prop_map(|(content_type, encoding, (text, mut pieces), step, at)| {
                 // Whatever else a body may give, somewhere in between; no data, which would make
                 // other lines of those that are known.
                 let step = if bytes(&step) > 0 { Step::Data(0) } else { step };
                 pieces.insert(at % (pieces.len() + 1), step);
-                (Some(content_type), encoding, pieces)
+                (Some(content_type), encoding, (text, pieces))
             }),
     ];
     (
@@ -108,7 +109,7 @@ pub fn answers() -> impl Strategy<Value = Answer> {
     )
         .prop_map(
             |(status, length, transfer_encoding, grpc_status, content, says, size)| {
-                let (content_type, content_encoding, steps) = content;
+                let (content_type, content_encoding, (text, steps)) = content;
                 let bytes: usize = steps.iter().map(bytes).sum();
                 Answer {
                     status,
@@ -123,6 +124,7 @@ pub fn answers() -> impl Strategy<Value = Answer> {
                     content_encoding,
                     grpc_status,
                     steps,
+                    text,
                     says,
                     size: size.map(|size| match size {
                         Size::Right => bytes as u64,
@@ -157,7 +159,7 @@ enum Size {
 fn bytes(step: &Step) -> usize {
     match step {
         Step::Data(bytes) => *bytes,
-        Step::Piece(piece) => piece.len(),
+        Step::Slice(from, to) => to - from,
         _ => 0,
     }
 }
