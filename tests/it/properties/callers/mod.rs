@@ -92,6 +92,10 @@ enum Layer {
 }
 
 /// What comes, from where, and to whom.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "settings that have nothing to do with each other"
+)]
 #[derive(Clone, Debug)]
 struct Arrival {
     traceparent: Vec<(&'static str, bool)>,

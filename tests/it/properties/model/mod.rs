@@ -23,6 +23,7 @@ pub enum Saw {
 }
 
 /// How the span must have ended.
+#[expect(clippy::struct_excessive_bools, reason = "as flat as a model can be")]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {
     pub outcome: String,

@@ -21,10 +21,7 @@ pub(super) fn expected(lines: &Lines, trusted: usize, which: ProxyHeaders) -> To
     let [forwarded, node, proto, host] = lines;
     let forwarded = element(forwarded, trusted, true);
     let others = [node, proto, host].map(|lines| element(lines, trusted, false));
-    let is_there = (
-        forwarded.is_some(),
-        others.iter().any(std::option::Option::is_some),
-    );
+    let is_there = (forwarded.is_some(), others.iter().any(Option::is_some));
     let forwarded = forwarded.and_then(|element| pairs(&element)).map(of_pairs);
     let forwarded = forwarded.unwrap_or_default();
     let [node, proto, host] = others.map(|element| element.filter(|element| is_text(element)));
@@ -37,7 +34,7 @@ pub(super) fn expected(lines: &Lines, trusted: usize, which: ProxyHeaders) -> To
         _ if trusted == 0 => Said::default(),
         (ProxyHeaders::Forwarded, _) | (ProxyHeaders::Either, (true, false)) => forwarded,
         (ProxyHeaders::XForwarded, _) | (ProxyHeaders::Either, (false, _)) => others,
-        _ => agreed(forwarded, others),
+        _ => agreed(forwarded, &others),
     };
     let client = said.client.map(|(ip, port)| (ip.to_string(), port));
     let server = said.host.as_deref().and_then(server);
@@ -49,13 +46,13 @@ pub(super) fn expected(lines: &Lines, trusted: usize, which: ProxyHeaders) -> To
 }
 
 /// What both families say, and nothing if they differ about the client.
-fn agreed(one: Said, other: Said) -> Said {
+fn agreed(one: Said, other: &Said) -> Said {
     let client = match (one.client, other.client) {
         (Some((ip, port)), Some((other_ip, other_port))) => {
             let is_same = ip == other_ip && (port == other_port || port.xor(other_port).is_some());
             is_same.then_some((ip, port.or(other_port)))
         }
-        (one, other) => one.or(other).filter(|_| false),
+        _ => None,
     };
     if client.is_none() && (one.client.is_some() || other.client.is_some()) {
         return Said::default();
@@ -232,30 +229,24 @@ fn number(port: &str) -> Option<u16> {
     is_number.then(|| port.parse().ok()).flatten()
 }
 
-/// A host and its port, of which one that is no port at all makes it no host.
+/// A host and its port. What is no number makes it no host, and a number too large no port.
 fn server(host: &str) -> Option<(String, Option<u16>)> {
     let host = host.rsplit('@').next()?;
-    let (name, port) = match host.strip_prefix('[').map(|rest| rest.split_once(']')) {
-        Some(bracketed) => {
-            let (address, port) = bracketed?;
-            address.parse::<Ipv6Addr>().ok()?;
-            let is_well = port.is_empty() || port.starts_with(':');
-            (
-                address,
-                port.strip_prefix(':')
-                    .filter(|_| is_well)
-                    .or(is_well.then_some(""))?,
-            )
+    let (name, port) = if let Some(rest) = host.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        address.parse::<Ipv6Addr>().ok()?;
+        match port {
+            "" => (address, ""),
+            _ => (address, port.strip_prefix(':')?),
         }
-        None => {
-            let (name, port) = host.split_once(':').unwrap_or((host, ""));
-            let is_of_name =
-                |char: char| char.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=".contains(char);
-            if name.is_empty() || !name.chars().all(is_of_name) {
-                return None;
-            }
-            (name, port)
+    } else {
+        let (name, port) = host.split_once(':').unwrap_or((host, ""));
+        let is_of_name =
+            |char: char| char.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=".contains(char);
+        if name.is_empty() || !name.chars().all(is_of_name) {
+            return None;
         }
+        (name, port)
     };
     let is_number = port.chars().all(|char| char.is_ascii_digit());
     is_number.then(|| (name.to_owned(), port.parse().ok()))
