@@ -1,5 +1,6 @@
 //! Two layers stacked: each has its own span of each request, ended once and in its own way; the inner
-//! one is the outer one's child and hears the handler. Each layer measures for itself.
+//! one is the outer one's child and hears the handler. Each layer measures for itself. Where the inner
+//! one filters all out, the handler speaks to the outer one.
 
 use std::sync::Arc;
 
@@ -17,10 +18,6 @@ use super::script::Script;
 use super::told::sorted;
 use crate::support::recorder::Recorder;
 
-/// The models of a request, as they are in a play.
-const INNER: usize = 0;
-const OUTER: usize = 1;
-
 proptest! {
     #![proptest_config(config(1_500))]
 
@@ -28,45 +25,56 @@ proptest! {
     fn of_two_layers_each_has_its_own_span_and_its_own_figures(
         crowd in crowds(),
         is_outer_llm in any::<bool>(),
+        is_inner_filtered in prop::bool::weighted(0.2),
     ) {
         let at = Recorder::new();
-        let ledgers = [Ledger::default(), Ledger::default()];
-        let layers = [crowd.is_llm, is_outer_llm];
-        let [inner, outer] = [INNER, OUTER].map(|which| {
-            layer(&at, layers[which])
-                .meter_provider(&ledgers[which])
-                .active_requests(true)
-        });
+        let [of_inner, of_outer] = [Ledger::default(), Ledger::default()];
+        let measured = |is_llm, ledger| {
+            layer(&at, is_llm).meter_provider(ledger).active_requests(true)
+        };
+        let inner = measured(crowd.is_llm, &of_inner).filter(move |_| !is_inner_filtered);
+        let outer = measured(is_outer_llm, &of_outer);
+        // Those that have a span of each request, the inner one first.
+        let ledgers = if is_inner_filtered {
+            vec![&of_outer]
+        } else {
+            vec![&of_inner, &of_outer]
+        };
         let models = |script: &Arc<Script>| {
             let of_outer = Script { is_llm: is_outer_llm, ..Script::clone(script) };
-            vec![Model::new(script), Model::new(&Arc::new(of_outer))]
+            let mut models = vec![Model::new(script), Model::new(&Arc::new(of_outer))];
+            models.drain(..2 - ledgers.len());
+            models
         };
         let plays = crowd.play(outer.layer(inner.layer(actor())), models, |plays| {
             let ended = plays.iter().map(Play::ended).sum();
-            assert_eq!((at.starts(), at.ends()), (2 * plays.len(), ended));
-            for which in [INNER, OUTER] {
+            assert_eq!((at.starts(), at.ends()), (ledgers.len() * plays.len(), ended));
+            for (which, ledger) in ledgers.iter().enumerate() {
                 let models = plays.iter().map(|play| &play.models[which]);
-                assert_eq!(ledgers[which].active(), active(models), "active requests");
+                assert_eq!(ledger.active(), active(models), "active requests");
             }
         });
 
         let spans = Spans::of(&at);
-        let mut expected = [Vec::new(), Vec::new()];
+        let mut expected = vec![Vec::new(); ledgers.len()];
         for (nr, play) in &plays {
             let inside = play.handler.current().expect("a call").span;
-            let inner = spans.find(inside.span_id());
-            let outer = spans.find(inner.0.parent_span_id);
-            assert!(!inner.0.parent_span_is_remote);
-            for (which, span) in [(INNER, inner), (OUTER, outer)] {
-                check(span, &play.models[which]);
+            let mut id = inside.span_id();
+            for (model, expected) in play.models.iter().zip(&mut expected) {
+                let span = spans.find(id);
+                check(span, model);
                 assert_eq!(span.0.span_context.trace_id(), inside.trace_id());
-                expected[which].push(entry(&play.models[which], span.duration().as_secs_f64()));
+                expected.push(entry(model, span.duration().as_secs_f64()));
+                // The next one is its parent.
+                id = span.0.parent_span_id;
             }
-            let (_, caller) = crowd.caller(*nr);
-            assert_eq!(outer.0.parent_span_id, caller, "the parent of {nr}");
+            assert_eq!(id, crowd.caller(*nr).1, "the parent of {nr}");
         }
         for (ledger, expected) in ledgers.iter().zip(expected) {
             assert_eq!(sorted(ledger.entries()), sorted(expected), "durations");
+        }
+        if is_inner_filtered {
+            assert_eq!(of_inner.entries(), [], "what is filtered out");
         }
     }
 }

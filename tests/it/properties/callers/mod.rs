@@ -1,6 +1,7 @@
 //! From the request's headers to the span's parent, to what is current inside, and to the headers that
 //! the inner service gets: for any headers, settings and surroundings as a small model says.
 
+mod arrivals;
 mod model;
 
 use std::convert::Infallible;
@@ -14,147 +15,15 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::Sampler;
-use proptest::collection::vec;
-use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
 use tower::{Service, service_fn};
 use tower_layer::Layer as _;
 
 use super::config;
 use crate::support::ready;
 use crate::support::recorder::{Recorder, is_server};
+use arrivals::{Arrival, Layer, arrivals};
 use model::expected;
-
-const PARENT: &str = "00-000000000000000000000000000000aa-00000000000000bb-01";
-
-/// What callers send as `traceparent`, and whether it is one.
-const TRACEPARENTS: [(&str, bool); 14] = [
-    (PARENT, true),
-    (
-        "00-000000000000000000000000000000aa-00000000000000bb-00",
-        true,
-    ),
-    (
-        "00-000000000000000000000000000000aa-00000000000000bb-03",
-        true,
-    ),
-    (
-        "00-000000000000000000000000000000cc-00000000000000dd-01",
-        true,
-    ),
-    (
-        "cc-000000000000000000000000000000aa-00000000000000bb-01-more",
-        true,
-    ),
-    (
-        "cc-000000000000000000000000000000aa-00000000000000bb-01",
-        true,
-    ),
-    (
-        "cc-000000000000000000000000000000aa-00000000000000bb-01.more",
-        false,
-    ),
-    (
-        "ff-000000000000000000000000000000aa-00000000000000bb-01",
-        false,
-    ),
-    (
-        "00-000000000000000000000000000000AA-00000000000000bb-01",
-        false,
-    ),
-    (
-        "00-00000000000000000000000000000000-00000000000000bb-01",
-        false,
-    ),
-    (
-        "00-000000000000000000000000000000aa-0000000000000000-01",
-        false,
-    ),
-    (
-        "00-000000000000000000000000000000aa-00000000000000bb-01-more",
-        false,
-    ),
-    ("00-aa-bb-01", false),
-    ("", false),
-];
-
-/// How the layer is set.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Layer {
-    Traces,
-    /// The tracer's sampler says no.
-    Unsampled,
-    /// The layer's own rate is 0.
-    SampledOut,
-    Filtered,
-    NoTracer,
-}
-
-/// What comes, from where, and to whom.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "settings that have nothing to do with each other"
-)]
-#[derive(Clone, Debug)]
-struct Arrival {
-    traceparent: Vec<(&'static str, bool)>,
-    tracestate: Vec<&'static str>,
-    baggage: Vec<&'static str>,
-    layer: Layer,
-    is_public: bool,
-    is_rewritten: bool,
-    /// The propagator knows of baggage, and not of traces alone.
-    knows_baggage: bool,
-    /// Trace, span and flag of what is current around the layer.
-    around: Option<(u128, u64, bool)>,
-    /// Baggage is current around the layer.
-    has_own_baggage: bool,
-}
-
-fn arrivals() -> impl Strategy<Value = Arrival> {
-    let layer = select(vec![
-        Layer::Traces,
-        Layer::Traces,
-        Layer::Unsampled,
-        Layer::SampledOut,
-        Layer::Filtered,
-        Layer::NoTracer,
-    ]);
-    let traceparent = prop_oneof![
-        4 => select(&TRACEPARENTS[..]).prop_map(|one| vec![one]),
-        1 => vec(select(&TRACEPARENTS[..]), 0..3),
-    ];
-    // In a trace of their own, or in that of callers.
-    let around = select(vec![
-        (0x77, 0x88, true),
-        (0x77, 0x88, false),
-        (0xaa, 0x99, true),
-        (0xaa, 0xbb, false),
-    ]);
-    (
-        traceparent,
-        vec(select(vec!["a=1", "b=2", "no pair"]), 0..3),
-        vec(select(vec!["k=1", "l=2"]), 0..3),
-        layer,
-        (any::<bool>(), any::<bool>(), any::<bool>()),
-        option::weighted(0.4, around),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(traceparent, tracestate, baggage, layer, flags, around, own)| Arrival {
-                traceparent,
-                tracestate,
-                baggage,
-                layer,
-                is_public: flags.0,
-                is_rewritten: flags.1,
-                knows_baggage: flags.2,
-                around,
-                has_own_baggage: own,
-            },
-        )
-}
 
 /// A span, as far as others know it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -216,6 +85,7 @@ fn came(arrival: &Arrival) -> Came {
     let layer = match arrival.layer {
         Layer::Traces | Layer::Unsampled => at.layer(),
         Layer::SampledOut => at.layer().sample_rate(0.0),
+        Layer::HalfSampled => at.layer().sample_rate(0.5),
         Layer::Filtered => at.layer().filter(|_| false),
         Layer::NoTracer => at.layer().tracer_provider(&NoopTracerProvider::new()),
     };

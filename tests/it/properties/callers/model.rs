@@ -1,6 +1,7 @@
 //! What must come of an arrival, by the documented rules alone.
 
-use super::{Arrival, Came, Ids, Layer};
+use super::arrivals::{Arrival, Layer, OTHER_HALF};
+use super::{Came, Ids};
 
 /// What must come of an arrival. Ids that are made up are taken from what came.
 pub(super) fn expected(arrival: &Arrival, made_up: &Ids) -> Came {
@@ -33,13 +34,18 @@ pub(super) fn expected(arrival: &Arrival, made_up: &Ids) -> Came {
         Layer::Traces | Layer::Unsampled => true,
         // Who is not sampled is the sampler's business.
         Layer::SampledOut => parent.is_there() && !parent.is_sampled,
+        // By chance, where a trace begins.
+        Layer::HalfSampled if !parent.is_there() => made_up.is_sampled,
+        Layer::HalfSampled => !parent.is_sampled || parent.trace != OTHER_HALF,
         Layer::Filtered | Layer::NoTracer => false,
     };
     let is_sampled = match arrival.layer {
         Layer::Traces => !parent.is_there() || parent.is_sampled,
+        Layer::HalfSampled => has_span && (!parent.is_there() || parent.is_sampled),
         _ => false,
     };
-    let is_sampled_out = arrival.layer == Layer::SampledOut && !has_span;
+    let has_rate = [Layer::SampledOut, Layer::HalfSampled].contains(&arrival.layer);
+    let is_sampled_out = has_rate && !has_span;
     let trace = if parent.is_there() {
         parent.trace
     } else {
