@@ -6,10 +6,12 @@ use proptest::prelude::*;
 use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer as _;
 
+use super::actor::actor;
 use super::config;
-use super::model::Ended;
-use super::play::{Play, actor};
-use super::script::{Act, Script, scripts};
+use super::model::Model;
+use super::play::Play;
+use super::script::{Act, Script};
+use super::scripts::scripts;
 use crate::support::conventions::BY_HANDLERS;
 use crate::support::recorder::{Recorder, Seen, w3c};
 
@@ -18,19 +20,27 @@ proptest! {
 
     #[test]
     fn any_script_ends_as_the_model_says_and_looks_like_the_bare_service(script in scripts()) {
-        let script = Arc::new(script);
-        let at = Recorder::new();
-        let mut service = layer(&at, script.is_llm).layer(actor());
-        let mut play = Play::open(&mut service, 1, &script, script.request());
-        for act in script.acts.iter().chain([&Act::Drop]) {
-            play.act(act);
-            let counted = (at.starts(), at.ends());
-            assert_eq!(counted, (1, play.ended()), "starts and ends after {act:?}");
-        }
-        play.look_back();
-        assert_eq!((at.starts(), at.ends()), (1, 1));
-        check(&at.only(), play.models[0].ended().expect("an end"), &script);
+        play(script);
     }
+}
+
+/// Plays a script, checks each step, and returns the span.
+pub fn play(script: Script) -> Seen {
+    let script = Arc::new(script);
+    let at = Recorder::new();
+    let mut service = layer(&at, script.is_llm).layer(actor());
+    let models = vec![Model::new(&script)];
+    let mut play = Play::open(&mut service, &script, models, script.request());
+    for act in script.acts.iter().chain([&Act::Drop]) {
+        play.act(act);
+        let counted = (at.starts(), at.ends());
+        assert_eq!(counted, (1, play.ended()), "starts and ends after {act:?}");
+    }
+    play.look_back();
+    assert_eq!((at.starts(), at.ends()), (1, 1));
+    let span = at.only();
+    check(&span, &play.models[0]);
+    span
 }
 
 /// The layer, or its preset for language models, whose spans are recorded there.
@@ -45,7 +55,9 @@ pub fn layer(at: &Recorder, is_llm: bool) -> ApiSpanLayer {
 }
 
 /// The span is the model's.
-pub fn check(span: &Seen, ended: &Ended, script: &Script) {
+pub fn check(span: &Seen, model: &Model) {
+    let script = &model.script;
+    let ended = model.ended().expect("an end");
     assert_eq!(span.outcome(), ended.outcome);
     assert_eq!(span.attribute("error.type"), ended.error_type, "error.type");
     assert_eq!(span.error(), ended.error, "the message");

@@ -36,21 +36,8 @@ const LINES: [&str; 22] = [
     "",
 ];
 
-/// Data that is JSON: whether it is an error by itself, and what it says as one.
-const JSON: [(&str, bool, Option<&str>); 5] = [
-    ("{\"choices\":[]}", false, None),
-    (
-        "{\"error\":{\"message\":\"out of memory\"}}",
-        true,
-        Some("out of memory"),
-    ),
-    ("{ \"error\" : \"no\" }", true, Some("no")),
-    ("{\"error\":null}", false, None),
-    ("{\"of\":1,\"error\":\"late\"}", false, Some("late")),
-];
-
-/// Pieces of an event stream.
-pub fn event_streams() -> impl Strategy<Value = Vec<Step>> {
+/// The text of an event stream, and its pieces.
+pub fn event_streams() -> impl Strategy<Value = (Bytes, Vec<Step>)> {
     let noise = vec(select(&b"dataevent: [DONE]"[..]), 0..9)
         .prop_map(|noise| String::from_utf8(noise).expect("ASCII"));
     let line = prop_oneof![9 => select(&LINES[..]).prop_map(str::to_owned), 1 => noise];
@@ -60,7 +47,7 @@ pub fn event_streams() -> impl Strategy<Value = Vec<Step>> {
         vec((line, end), 0..6),
         // The last line may lack its end.
         any::<bool>(),
-        vec(any::<usize>(), 0..5),
+        cuts(),
     )
         .prop_map(|(has_mark, lines, is_ended, cuts)| {
             let mut text = String::new();
@@ -74,21 +61,42 @@ pub fn event_streams() -> impl Strategy<Value = Vec<Step>> {
                     text.push_str(end);
                 }
             }
-            pieces(&Bytes::from(text), cuts)
+            let pieces = cuts.pieces(text.as_bytes());
+            (Bytes::from(text), pieces)
         })
 }
 
-/// The same bytes, cut there.
-fn pieces(all: &Bytes, cuts: Vec<usize>) -> Vec<Step> {
-    let mut cuts: Vec<_> = cuts
-        .into_iter()
-        .map(|cut| cut % (all.len() + 1))
-        .chain([0, all.len()])
-        .collect();
-    cuts.sort_unstable();
-    cuts.windows(2)
-        .map(|cut| Step::Piece(all.slice(cut[0]..cut[1])))
-        .collect()
+/// Where a stream is cut.
+#[derive(Clone, Debug)]
+struct Cuts {
+    anywhere: Vec<usize>,
+    /// Between CR and LF, and after each CR that is alone.
+    after_cr: bool,
+}
+
+fn cuts() -> impl Strategy<Value = Cuts> {
+    (vec(any::<usize>(), 0..5), prop::bool::weighted(0.2))
+        .prop_map(|(anywhere, after_cr)| Cuts { anywhere, after_cr })
+}
+
+impl Cuts {
+    /// The same bytes in pieces.
+    fn pieces(&self, all: &[u8]) -> Vec<Step> {
+        let anywhere = self.anywhere.iter().map(|cut| cut % (all.len() + 1));
+        let mut cuts: Vec<_> = anywhere.chain([0, all.len()]).collect();
+        if self.after_cr {
+            let bytes = all.iter().enumerate();
+            cuts.extend(
+                bytes
+                    .filter(|(_, byte)| **byte == b'\r')
+                    .map(|(at, _)| at + 1),
+            );
+        }
+        cuts.sort_unstable();
+        cuts.windows(2)
+            .map(|cut| Step::Slice(cut[0], cut[1]))
+            .collect()
+    }
 }
 
 /// What is to be found in an event stream.
@@ -106,7 +114,11 @@ pub fn found(text: &[u8], is_all: bool) -> Found {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let (ended, rest) = text.rsplit_once('\n').unwrap_or(("", &text));
     let has_ended = ended.len() < text.len() - rest.len();
-    let mut lines: Vec<_> = has_ended.then(|| ended.split('\n')).into_iter().flatten().collect();
+    let mut lines: Vec<_> = has_ended
+        .then(|| ended.split('\n'))
+        .into_iter()
+        .flatten()
+        .collect();
     if is_all {
         // The end of all ends a line and an event.
         lines.extend([rest, ""]);
@@ -141,12 +153,22 @@ pub fn found(text: &[u8], is_all: bool) -> Found {
     found
 }
 
-/// Whether data is an error by itself, and what it says as one.
+/// Whether data is an error by itself, and what it says as one. Of JSON no more than is in the lines
+/// above, as far as it goes: a stream may stop anywhere.
 fn read(data: &str) -> (bool, String) {
-    match JSON.iter().find(|(json, ..)| *json == data) {
-        Some((_, is_error, message)) => (*is_error, message.unwrap_or_default().to_owned()),
-        None => (false, data.to_owned()),
+    if !data.starts_with('{') {
+        return (false, data.to_owned());
     }
+    let tight = data.replace(' ', "");
+    let said = tight.strip_prefix("{\"error\":");
+    let message = data
+        .split_once("\"message\":\"")
+        .or_else(|| tight.split_once("\"error\":\""))
+        .and_then(|(_, rest)| rest.split('"').next());
+    (
+        said.is_some_and(|said| !said.starts_with("null")),
+        message.unwrap_or_default().to_owned(),
+    )
 }
 
 #[test]
@@ -163,6 +185,12 @@ fn what_is_found_is_what_the_format_says() {
         ("event: error\n", true, Some(""), false),
         ("data: {\"error\":null}\n", false, None, false),
         ("data: { \"error\" : \"no\" }\n", false, Some("no"), false),
+        (
+            "data: {\"error\":{\"message\":\"out",
+            true,
+            Some("out"),
+            false,
+        ),
         ("", true, None, false),
     ] {
         let expected = Found {
