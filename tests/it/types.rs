@@ -191,7 +191,7 @@ fn what_is_printed_says_what_it_is() {
         std::future::ready(Ok::<_, Infallible>(Response::new(())))
     }));
     ready(counting.call(Request::new(7))).expect("a response");
-    drop(counting);
+    let _ = counting;
     for (printed, parts) in [
         (
             format!("{:?}", ApiSpanLayer::new()),
