@@ -21,7 +21,8 @@ pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     Some((address, port(rest)?))
 }
 
-/// The port in what follows a host: `None` if that is none, none within if there is none to be told.
+/// The port in what follows a host. `None`: no port can stand here. `Some(None)`: none is given, or none that
+/// can be told.
 #[expect(
     clippy::option_option,
     reason = "no port is one thing, and what can't follow a host another"

@@ -16,7 +16,13 @@ use crate::span::RequestSpan;
 
 /// The future of a response made by [`ApiSpan`](crate::ApiSpan).
 ///
-/// Resolves to what the inner service's future does, with the body in a [`ResponseBody`].
+/// Resolves to what the inner service's future does, with the body in a [`ResponseBody`]. That future is
+/// dropped as soon as it has resolved, and not when this one is: should its destructor panic, that is a
+/// panic of `poll`, and there is no response.
+///
+/// # Panics
+///
+/// When polled once more after it has resolved, with or without a span.
 ///
 /// ```
 /// use tower::Service;

@@ -57,7 +57,7 @@ impl<T> Inside<T> {
     {
         let mut this = self.project();
         attached(this.context.as_ref(), || {
-            let inner = this.inner.as_mut().as_pin_mut().expect(PRESENT);
+            let inner = this.inner.as_mut().as_pin_mut().expect(UNFINISHED);
             let output = ready!(inner.poll(cx));
             this.inner.set(None);
             Poll::Ready(output)
@@ -72,7 +72,8 @@ impl<T> Inside<T> {
     }
 }
 
-const PRESENT: &str = "nobody polls a future that has finished, and a body is there until the end";
+const PRESENT: &str = "the value is there until the wrapper is dropped";
+const UNFINISHED: &str = "`ResponseFuture` is not polled after it has given its response";
 
 #[pinned_drop]
 impl<T> PinnedDrop for Inside<T> {

@@ -250,6 +250,7 @@ mod handle;
 mod headers;
 mod hook;
 mod inside;
+mod keyed;
 mod layer;
 mod lifecycle;
 #[cfg_attr(not(feature = "logs"), path = "logs/off.rs")]

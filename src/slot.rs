@@ -15,6 +15,7 @@ use opentelemetry::trace::{Span, SpanContext, Status};
 use opentelemetry::{KeyValue, Value};
 
 use crate::contain::contain;
+use crate::keyed::Keyed;
 use crate::outcome::Verdict;
 use crate::semconv::OWN_PREFIX;
 use crate::timeline::{self, Timeline};
@@ -23,8 +24,7 @@ use crate::timeline::{self, Timeline};
 /// default and drops the last ones first: one more, and the terminal event would be gone.
 const MAX_EVENTS: usize = 120;
 
-/// How many attributes a handler may keep, and how many links; as many as the SDK does by default.
-const MAX_ATTRIBUTES: usize = 128;
+/// How many links a handler may keep; as many as the SDK does by default.
 const MAX_LINKS: usize = 128;
 
 /// What was told about a request while its span was open: kept here, and written when it settles.
@@ -40,8 +40,7 @@ pub(crate) struct Told {
     pub(crate) is_stream: bool,
     pub(crate) route: Option<String>,
     pub(crate) name: Option<Cow<'static, str>>,
-    /// Each key once, in the order of the keys; the last value wins.
-    pub(crate) attributes: Vec<KeyValue>,
+    pub(crate) attributes: Keyed,
     pub(crate) events: Vec<Event>,
     pub(crate) links: Vec<(SpanContext, Vec<KeyValue>)>,
     /// The outcome is decided: what makes the request's life is told.
@@ -70,19 +69,8 @@ pub(crate) struct Event {
 impl Told {
     /// Keeps an attribute; the last value of a key wins. What is empty says nothing.
     pub(crate) fn attribute(&mut self, attribute: KeyValue) {
-        if attribute.key.as_str().is_empty() || is_empty(&attribute.value) {
-            return;
-        }
-        let key = attribute.key.as_str();
-        let place = self
-            .attributes
-            .binary_search_by(|known| known.key.as_str().cmp(key));
-        match place {
-            Ok(place) => self.attributes[place] = attribute,
-            Err(place) if self.attributes.len() < MAX_ATTRIBUTES => {
-                self.attributes.insert(place, attribute);
-            }
-            Err(_) => self.dropped.attributes += 1,
+        if !self.attributes.tell(attribute) {
+            self.dropped.attributes += 1;
         }
     }
 
@@ -363,8 +351,8 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
             contain(|| write(span, told.take()));
             contain(|| span.end_with_timestamp(at));
         }
-        // A span that has not ended because `end` panicked still ends when it is dropped: where it is,
-        // since it is large.
+        // A span that has not ended because `end` panicked still ends when it is dropped; in place, since
+        // to move a span is dear.
         contain(|| open = None);
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn cut_cow(text: Cow<'static, str>) -> Cow<'static, str> {
 
 /// Bytes from a stranger as text of at most [`MAX_STRING`] bytes; what is no UTF-8 is replaced.
 pub(crate) fn cut_lossy(bytes: &[u8]) -> String {
-    // Most are, and to look at them as a whole is cheaper than one by one.
+    // Nearly all are UTF-8, and to check the whole is cheaper than to decode it.
     match std::str::from_utf8(bytes) {
         Ok(text) => cut(text).to_owned(),
         Err(_) => cut(&String::from_utf8_lossy(bytes)).to_owned(),

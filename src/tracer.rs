@@ -131,14 +131,14 @@ impl GlobalTracer {
         parent: &Context,
         watch: Watch,
     ) -> Option<Started> {
-        let started = contain(|| tracer.start(builder, parent, watch))?;
+        let started = tracer.start(builder, parent, watch);
         match &started {
             // Another request may have been faster; its tracer is as good.
             Ok(_) => drop(self.found.set(Arc::clone(tracer))),
             Err(_) if self.is_near.load(Ordering::Relaxed) => {}
             Err(answer) => {
                 let is_no_op = contain(|| is_no_op(tracer.as_ref(), answer, parent))?;
-                self.is_near_if(!is_no_op);
+                self.take_note(!is_no_op);
             }
         }
         started.ok()
@@ -146,7 +146,7 @@ impl GlobalTracer {
 
     /// Never takes back what another request has seen in the meantime: whoever is slower may have asked
     /// when there was no more than the no-op.
-    fn is_near_if(&self, is_real: bool) {
+    fn take_note(&self, is_real: bool) {
         if is_real {
             self.is_near.store(true, Ordering::Relaxed);
         }
@@ -176,12 +176,12 @@ impl FoundTracer<'_> {
             return true;
         };
         let is_real = contain(|| !hands_back(tracer.as_ref())).unwrap_or(false);
-        global.is_near_if(is_real);
+        global.take_note(is_real);
         is_real
     }
 
-    /// Starts a span; `None` if the tracer makes none for this request. One that panics is for the caller
-    /// to contain.
+    /// Starts a span; `None` if the tracer makes none for this request. A tracer that panics is for the
+    /// caller to contain.
     pub(crate) fn start(
         &self,
         builder: SpanBuilder,

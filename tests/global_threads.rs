@@ -4,7 +4,7 @@
 //! A short form runs with the other tests; the long form is as long as one likes:
 //!
 //! ```sh
-//! CONCURRENT_REQUESTS=1000000 cargo test --release --test global_threads
+//! CONCURRENT_REQUESTS=1000000 cargo test --test global_threads
 //! ```
 
 use std::borrow::Cow;
@@ -27,7 +27,9 @@ use opentelemetry::trace::{
     TraceState, Tracer, TracerProvider,
 };
 use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics, ScopeMetrics,
+};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use tower::{Service, service_fn};
 use tower_api_span::{ApiSpanLayer, SpanHandle};
@@ -328,13 +330,14 @@ fn once_a_request_was_measured_all_are(before: usize) {
         },
     );
     provider.force_flush().expect("metrics are exported");
-    let exported = exporter.get_finished_metrics().expect("metrics");
-    let metrics = exported.iter().flat_map(ResourceMetrics::scope_metrics);
-    let counts = metrics.flat_map(|scope| scope.metrics()).map(|metric| {
+    let all = exporter.get_finished_metrics().expect("metrics");
+    let metrics = all.iter().flat_map(ResourceMetrics::scope_metrics);
+    let counts = metrics.flat_map(ScopeMetrics::metrics).map(|metric| {
         let AggregatedMetrics::F64(MetricData::Histogram(data)) = metric.data() else {
             panic!("{} is {:?}", metric.name(), metric.data());
         };
-        data.data_points().map(|point| point.count()).sum::<u64>()
+        let points = data.data_points();
+        points.map(HistogramDataPoint::count).sum::<u64>()
     });
     let measured = measured.into_inner();
     assert_eq!(counts.sum::<u64>(), measured as u64);

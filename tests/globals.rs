@@ -239,6 +239,27 @@ fn globals_are_set_late_and_are_found() {
     a_rate_holds_from_the_first_request();
     requests_that_are_sampled_out_do_not_ask_again();
     a_provider_that_was_shut_down_is_replaced();
+    clones_have_the_tracer_that_one_of_them_has_found();
+}
+
+/// A service's clones, made before anybody had a request, ask the global provider once for all.
+fn clones_have_the_tracer_that_one_of_them_has_found() {
+    let provider = Unsampling::default();
+    provider.samples.store(true, Ordering::SeqCst);
+    global::set_tracer_provider(provider.clone());
+    let service = ApiSpanLayer::new().layer(service_fn(|request: Request<()>| {
+        let handle = SpanHandle::from_extensions(request.extensions());
+        assert!(handle.is_recording());
+        std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
+    }));
+    for mut clone in [service.clone(), service.clone(), service] {
+        for _ in 0..3 {
+            drop(clone.call(Request::new(())));
+        }
+    }
+    let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
+    assert_eq!(count(&provider.asked), 1);
+    assert_eq!((count(&provider.builds), count(&provider.ends)), (9, 9));
 }
 
 /// A request that is sampled out makes no span to find the tracer by, and it is found all the same:

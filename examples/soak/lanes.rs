@@ -21,7 +21,14 @@ const CONNECTIONS: [(Protocol, usize, usize); 3] = [
     (Protocol::Http2, 4, 8),
     (Protocol::Grpc, 4, 6),
 ];
-const LANES: usize = 32 + 4 * 8 + 4 * 6;
+const LANES: usize = {
+    let [
+        (_, one, one_each),
+        (_, two, two_each),
+        (_, three, three_each),
+    ] = CONNECTIONS;
+    one * one_each + two * two_each + three * three_each
+};
 
 /// How long a request may take before it counts as never coming back.
 const PATIENCE: Duration = Duration::from_secs(10);

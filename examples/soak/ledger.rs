@@ -60,10 +60,10 @@ impl Ledger {
     }
 
     fn note(&self, span: &SpanData) {
-        let kind = value(&span.attributes, ATTRIBUTE).and_then(|value| match value {
-            Value::I64(kind) => usize::try_from(*kind).ok(),
-            _ => None,
-        });
+        let kind = match value(&span.attributes, ATTRIBUTE) {
+            Some(Value::I64(kind)) => usize::try_from(*kind).ok(),
+            Some(_) | None => None,
+        };
         let outcome = outcome(span);
         let instead = match kind.filter(|kind| *kind < KINDS) {
             Some(kind) => {

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
+use opentelemetry_sdk::metrics::data::{
+    AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics, ScopeMetrics, SumDataPoint,
+};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 
@@ -52,17 +54,17 @@ impl PushMetricExporter for Last {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let mut measured = Measured::default();
         let scopes = metrics.scope_metrics();
-        for metric in scopes.flat_map(|scope| scope.metrics()) {
+        for metric in scopes.flat_map(ScopeMetrics::metrics) {
             match (metric.name(), metric.data()) {
                 (
                     "http.server.request.duration" | "rpc.server.call.duration",
                     AggregatedMetrics::F64(MetricData::Histogram(data)),
                 ) => {
-                    let counts = data.data_points().map(|point| point.count());
+                    let counts = data.data_points().map(HistogramDataPoint::count);
                     measured.requests += counts.sum::<u64>();
                 }
                 ("http.server.active_requests", AggregatedMetrics::I64(MetricData::Sum(data))) => {
-                    let active = data.data_points().map(|point| point.value());
+                    let active = data.data_points().map(SumDataPoint::value);
                     measured.active += active.sum::<i64>();
                 }
                 _ => {}

@@ -35,9 +35,9 @@ impl Memory {
     }
 }
 
-/// Has the allocator keep what is freed, so that resident memory is the most that was ever needed. What it
-/// gives back by default depends on where the last block that is not free happens to lie, and so resident
-/// memory varies by a fifth from one moment to another with nothing behind it.
+/// Has the allocator keep what is freed, in one arena, so that resident memory is the most that was ever
+/// needed. By default it has an arena a thread and gives back what lies behind the last block that is not
+/// free: then resident memory varies by a fifth from one moment to another, with nothing behind it.
 pub(crate) fn keep_all() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn whatever_is_wrong_is_said() {
-        let cases: [(fn(&mut Figures), &str); 9] = [
+        type Breaks = fn(&mut Figures);
+        let cases: [(Breaks, &str); 9] = [
             (|it| it.starts -= 1, "spans have started"),
             (|it| it.ends -= 1, "spans have ended"),
             (|it| it.measured.requests += 1, "requests were measured"),
@@ -230,11 +231,15 @@ mod tests {
                 "whole over HTTP/1.1: 1 of 2 are DEPARTED",
             ),
             (
-                |it| drop(it.otherwise.insert("what".to_owned(), 3)),
+                |it| {
+                    it.otherwise.insert("what".to_owned(), 3);
+                },
                 "what, 3 times",
             ),
             (
-                |it| drop(it.surprises.insert("what".to_owned(), 3)),
+                |it| {
+                    it.surprises.insert("what".to_owned(), 3);
+                },
                 "what, 3 times",
             ),
             (

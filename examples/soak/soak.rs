@@ -33,12 +33,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// If the server cannot be started, or a request cannot be made.
 pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
     let (provider, ledger) = Ledger::new();
-    let measures = Measures::new();
+    let metrics = Measures::new();
     let hanging = Hanging::new();
     let load = Arc::new(Load::new(hanging.clone()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
-    let layer = app::layer(&provider, &measures.provider);
+    let layer = app::layer(&provider, &metrics.provider);
     let server = tokio::spawn(app::serve(listener, layer, hanging));
 
     let progress = Progress::start(&load, requests);
@@ -58,7 +58,7 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
     }
     let took = start.elapsed();
     drop(progress);
-    let measured = measures.read().map_err(io::Error::other)?;
+    let measured = metrics.read().map_err(io::Error::other)?;
     server.abort();
     Ok(Figures {
         made: load.made(),

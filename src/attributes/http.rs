@@ -7,7 +7,7 @@ use http::header::USER_AGENT;
 use http::{StatusCode, Uri, Version, request};
 use opentelemetry::{KeyValue, StringValue};
 
-use super::{Attributes, Ends, Facts, StartKey, net};
+use super::{Attributes, Connection, Facts, StartKey, net};
 use crate::config::Config;
 use crate::forwarded::Hop;
 use crate::outcome::Head;
@@ -23,7 +23,7 @@ pub(super) fn at_start(
     config: &Config,
     facts: &Facts,
     hop: &Hop<'_>,
-    connection: &Ends,
+    connection: &Connection,
     attributes: &mut Attributes,
 ) -> Cow<'static, str> {
     attributes.set(StartKey::Method, facts.method_or_other());

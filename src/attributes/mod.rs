@@ -24,7 +24,7 @@ pub(crate) use end::{
     AtEnd, body_size, late_route, of_no_call, of_outcome, of_response, of_response_headers,
     of_trailers, of_unknown_call, terminal_event,
 };
-use net::Ends;
+use net::Connection;
 #[cfg(feature = "metrics")]
 pub(crate) use rpc::{SYSTEM as GRPC, status_code as grpc_code};
 pub(crate) use start::Written;
@@ -37,13 +37,21 @@ const USUAL: usize = 7 + 4;
 /// Room for the attributes of the start and of the end, so that the vector the tracer gets does not
 /// grow, and a stream that is open for hours holds no more than it needs. Where a request is aborted,
 /// or an event stream has a first chunk, it may grow once, at the end.
-fn capacity(parts: &request::Parts, config: &Config, facts: &Facts, connection: &Ends) -> usize {
+fn capacity(
+    parts: &request::Parts,
+    config: &Config,
+    facts: &Facts,
+    hop: &Hop<'_>,
+    connection: &Connection,
+) -> usize {
     let asked_for = config.request_headers.http.len() + config.response_headers.http.len();
-    let Ends { peer, local } = connection;
+    let Connection { peer, local } = connection;
     USUAL
         + usize::from(parts.uri.query().is_some())
         + usize::from(facts.route.is_some())
-        + 3 * usize::from(peer.is_some())
+        + 2 * usize::from(peer.is_some())
+        + usize::from(peer.is_some() || hop.client.is_some())
+        + usize::from(config.client_port)
         + 2 * usize::from(local.is_some())
         + 2 * usize::from(config.body_sizes)
         + asked_for
@@ -128,10 +136,10 @@ pub(crate) fn at_start(
             }
         }
     }
-    let connection = Ends::of(parts, config);
+    let connection = Connection::of(parts, config);
     let id_header = config.request_id_header.as_ref();
     let id = id_header.and_then(|name| parts.headers.get(name));
-    let room = capacity(parts, config, facts, &connection);
+    let room = capacity(parts, config, facts, hop, &connection);
     let room = room + given.len() + usize::from(id.is_some());
     attributes.list.reserve_exact(room);
     let captured = &config.request_headers;

@@ -13,12 +13,12 @@ use crate::forwarded::Hop;
 use crate::text::cut;
 
 /// Both ends of the connection, as far as they are known.
-pub(super) struct Ends {
+pub(super) struct Connection {
     pub(super) peer: Option<SocketAddr>,
     pub(super) local: Option<SocketAddr>,
 }
 
-impl Ends {
+impl Connection {
     pub(super) fn of(parts: &request::Parts, config: &Config) -> Self {
         Self {
             peer: peer(parts, config),
@@ -33,7 +33,7 @@ pub(super) fn server(parts: &request::Parts, hop: &Hop<'_>, attributes: &mut Att
     let forwarded = hop.host.as_deref().and_then(host_and_port);
     let of_request = || match parts.uri.authority() {
         Some(authority) => host_and_port(authority.as_str()),
-        None => host_and_port(std::str::from_utf8(parts.headers.get(HOST)?.as_bytes()).ok()?),
+        None => host_and_port(parts.headers.get(HOST)?.to_str().ok()?),
     };
     if let Some((address, port)) = forwarded.or_else(of_request) {
         attributes.set(StartKey::ServerAddress, cut(address).to_owned());
@@ -60,8 +60,8 @@ pub(super) fn client(
 }
 
 /// Who has the two ends of the connection.
-pub(super) fn connection(connection: &Ends, attributes: &mut Attributes) {
-    let Ends { peer, local } = connection;
+pub(super) fn connection(connection: &Connection, attributes: &mut Attributes) {
+    let Connection { peer, local } = connection;
     for (address, address_key, port_key) in [
         (peer, StartKey::PeerAddress, StartKey::PeerPort),
         (local, StartKey::LocalAddress, StartKey::LocalPort),
@@ -155,6 +155,7 @@ mod tests {
             ("no host", "/", None, None, None),
             ("an empty host", "/", Some(""), None, None),
             ("a port without host", "/", Some(":80"), None, None),
+            ("no ASCII before the host", "/", Some("ä@a"), None, None),
             ("no host at all", "/", Some("a b"), None, None),
         ] {
             let mut request = Request::get(uri);

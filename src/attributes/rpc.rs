@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request;
 use opentelemetry::StringValue;
 
-use super::{Attributes, Ends, Facts, StartKey, net};
+use super::{Attributes, Connection, Facts, StartKey, net};
 use crate::config::Config;
 use crate::forwarded::Hop;
 use crate::grpc::GrpcCode;
@@ -19,7 +19,7 @@ use crate::text::cut;
 pub(super) fn at_start(
     parts: &request::Parts,
     facts: &Facts,
-    connection: &Ends,
+    connection: &Connection,
     attributes: &mut Attributes,
 ) -> Cow<'static, str> {
     attributes.set(StartKey::RpcSystem, SYSTEM);

@@ -71,6 +71,28 @@ fn a_later_version_may_go_on() {
 }
 
 #[test]
+fn a_later_version_that_goes_on_in_bytes_beyond_ascii_is_none() {
+    let value = format!("01{}-\u{e9}", &VALID[2..]);
+    let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
+    let headers = HeaderMap::from_iter([(HeaderName::from_static("traceparent"), value)]);
+    for (path, propagation) in [
+        (
+            "read here",
+            Propagation::given(TraceContextPropagator::new()),
+        ),
+        (
+            "read by another",
+            Propagation::Given(Arc::new(TraceContextPropagator::new())),
+        ),
+    ] {
+        let extracted = propagation.extract(&headers, &Context::new(), Rate::ALL);
+        let parent = extracted.map(|extracted| extracted.context);
+        let is_taken = parent.is_some_and(|parent| parent.span().span_context().is_valid());
+        assert!(!is_taken, "{path}");
+    }
+}
+
+#[test]
 fn a_malformed_traceparent_starts_a_new_trace() {
     let (trace, span) = (TRACE, "00f067aa0ba902b7");
     for (rule, value) in [

@@ -22,7 +22,6 @@ use crate::metrics::Metered;
 use crate::outcome::{self, End, Head, Stage, Verdict};
 use crate::slot::Slot;
 use crate::sse::{self, ErrorEvent, EventStream, Found};
-
 use crate::text::{cut, text};
 use crate::timeline::{self, Elapsed};
 
@@ -32,7 +31,8 @@ pub(crate) use open::Opened;
 ///
 /// It is in a box from its start to its end: on its way from the service to the body it is moved a
 /// dozen times. It is settled by [`finish`](Self::finish), which takes it, or else by its `Drop`: then the
-/// request has been given up.
+/// request has been given up. Should settling unwind, in spite of all, `Drop` settles once more, and whatever
+/// was done is not done again: a slot is ended once.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "facts that have nothing to do with each other"
@@ -109,14 +109,18 @@ impl RequestSpan {
 
     /// The inner service gave an error instead of a response.
     pub(crate) fn service_error<E: Display>(mut self: Box<Self>, error: &E) {
-        self.rare().error_type_name = Some(std::any::type_name::<E>());
+        if self.listens {
+            self.rare().error_type_name = Some(std::any::type_name::<E>());
+        }
         let message = self.message(error);
         self.finish(&End::ServiceError { message });
     }
 
     /// The body gave an error instead of a frame.
     pub(crate) fn body_error<E: Display>(mut self: Box<Self>, error: &E) {
-        self.rare().error_type_name = Some(std::any::type_name::<E>());
+        if self.listens {
+            self.rare().error_type_name = Some(std::any::type_name::<E>());
+        }
         let message = self.message(error);
         self.finish(&End::BodyError { message });
     }
@@ -139,7 +143,7 @@ impl RequestSpan {
                     rare.timeout = None;
                 }
             }
-            if grpc_status.is_some() {
+            if grpc_status.is_some() && self.listens {
                 self.rare().grpc_status = grpc_status;
             }
         }
@@ -202,6 +206,9 @@ impl RequestSpan {
     fn ask_operator(&self, parts: &response::Parts) {
         if let Some(given) = self.config.response_attributes.get() {
             let given = contain(|| given(parts)).unwrap_or_default();
+            if given.is_empty() {
+                return;
+            }
             self.slot.tell(|told| {
                 for attribute in given {
                     told.attribute(attribute);

@@ -13,7 +13,7 @@ use crate::contain::contain;
 use crate::grpc::{GrpcCode, GrpcStatus, Protocol};
 use crate::outcome::{Aborted, End, Outcome};
 use crate::semconv as key;
-use crate::slot::Told;
+use crate::slot::{Event, Told};
 use crate::summary::{Summary, is_refused};
 use crate::timeline::Elapsed;
 
@@ -54,7 +54,7 @@ impl RequestSpan {
             }
         }
         self.slot.end(at, &mut |span, late| {
-            // The span is written to once: what is told of it may be taken out, and need not be moved.
+            // It is called once at most, and may take from the summary.
             if let Some(summary) = &mut summary {
                 self.write(span, summary, late);
             }
@@ -112,7 +112,7 @@ impl RequestSpan {
     }
 
     /// Writes what was told and what is known at the end. A panic on the way leaves the rest
-    /// unwritten, the terminal event in any case.
+    /// unwritten, and the terminal event, which is the last, in any case.
     fn write(
         &self,
         span: &mut dyn ObjectSafeSpan,
@@ -248,32 +248,44 @@ fn is_unimplemented(end: &End) -> bool {
 fn write_events_and_links(
     span: &mut dyn ObjectSafeSpan,
     told: Option<&mut Told>,
-    mut first_response: Option<SystemTime>,
+    first_response: Option<SystemTime>,
 ) {
-    let mut events = Vec::new();
-    let mut links = Vec::new();
-    if let Some(told) = told {
-        (events, links) = (
-            std::mem::take(&mut told.events),
-            std::mem::take(&mut told.links),
-        );
-    }
-    let write_first = |span: &mut dyn ObjectSafeSpan, at| {
-        let name = key::EVENT_FIRST_RESPONSE_FROM_CORE.into();
-        span.add_event_with_timestamp(name, at, Vec::new());
-    };
-    for event in events {
-        if let Some(at) = first_response.take_if(|at| *at < event.at) {
-            write_first(span, at);
-        }
-        span.add_event_with_timestamp(event.name, event.at, event.attributes);
-    }
+    let (mut events, links) = told
+        .map(|told| {
+            (
+                std::mem::take(&mut told.events),
+                std::mem::take(&mut told.links),
+            )
+        })
+        .unwrap_or_default();
     if let Some(at) = first_response {
-        write_first(span, at);
+        let place = place_by_time(&events, at);
+        let name = key::EVENT_FIRST_RESPONSE_FROM_CORE.into();
+        let attributes = Vec::new();
+        let event = Event {
+            name,
+            at,
+            attributes,
+        };
+        events.insert(place, event);
+    }
+    for event in events {
+        span.add_event_with_timestamp(event.name, event.at, event.attributes);
     }
     for (span_context, attributes) in links {
         contain(|| span.add_link(span_context, attributes));
     }
+}
+
+/// Where an event of the layer's own belongs among those that were told, which are in the order of telling: a
+/// handler may give an event a time of its own. Behind all that are not later, but not behind one of the
+/// layer's own that is.
+fn place_by_time(events: &[Event], at: SystemTime) -> usize {
+    let behind = events.iter().rposition(|event| event.at <= at);
+    let is_own_and_later = |event: &Event| event.name.starts_with(key::OWN_PREFIX) && event.at > at;
+    let before = events.iter().position(is_own_and_later);
+    let behind = behind.map_or(0, |place| place + 1);
+    before.map_or(behind, |before| before.min(behind))
 }
 
 /// The status, once, and the terminal event, last.
@@ -294,5 +306,46 @@ fn write_outcome(
     if has_lifecycle {
         let (name, attributes) = attributes::terminal_event(outcome);
         span.add_event_with_timestamp(name.into(), at, attributes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_event_of_the_layers_own_has_its_place_by_time() {
+        let handoff = key::EVENT_HANDOFF_TO_CORE;
+        for (rule, told, expected) in [
+            ("nothing was told", &[][..], 0),
+            ("before what is later", &[("late", 7)], 0),
+            (
+                "behind what is earlier, or at the same time",
+                &[("a", 3), ("b", 5), ("c", 6)],
+                2,
+            ),
+            (
+                "a time of the handler's own comes before a handoff",
+                &[("eta", 9), (handoff, 4)],
+                2,
+            ),
+            ("a handoff is told late", &[("a", 3), (handoff, 6)], 1),
+            (
+                "an earlier time is told behind a late handoff",
+                &[(handoff, 6), ("a", 1)],
+                0,
+            ),
+        ] {
+            let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            let event = |(name, seconds): &(&'static str, u64)| Event {
+                name: (*name).into(),
+                at: time(*seconds),
+                attributes: Vec::new(),
+            };
+            let told: Vec<_> = told.iter().map(event).collect();
+            assert_eq!(place_by_time(&told, time(5)), expected, "{rule}");
+        }
     }
 }

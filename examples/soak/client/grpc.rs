@@ -93,8 +93,9 @@ async fn watch(
 /// CANCELLED is what a client is told of a stream that was reset, and how many messages there were
 /// before depends on what was flushed in time.
 fn failed(messages: usize, status: &Status) -> Seen {
-    match status.code() {
-        Code::Cancelled => Seen::Broken,
-        code => Seen::Answered(messages, code),
+    if status.code() == Code::Cancelled {
+        Seen::Broken
+    } else {
+        Seen::Answered(messages, status.code())
     }
 }

@@ -12,9 +12,10 @@ use crate::paths::Behaviour;
 
 /// The request. HTTP/2 has the authority in its target, HTTP/1.1 in a header.
 pub(super) fn request(asked: Asked, origin: &str) -> Request<Empty<Bytes>> {
-    let method = match asked.path().client {
-        Behaviour::AsksForHead => Method::HEAD,
-        _ => Method::GET,
+    let method = if asked.path().client == Behaviour::AsksForHead {
+        Method::HEAD
+    } else {
+        Method::GET
     };
     Request::builder()
         .method(method)

@@ -45,14 +45,14 @@ pub(crate) enum Connection {
     /// Each client of HTTP/1.1 has its own.
     Http1(SocketAddr),
     Http2(http2::Client),
-    Grpc(grpc::Client),
+    Grpc(Box<grpc::Client>),
 }
 
 /// A client that makes one request at a time.
 pub(crate) enum Client {
     Http1(http1::Client),
     Http2(http2::Client),
-    Grpc(grpc::Client),
+    Grpc(Box<grpc::Client>),
 }
 
 impl Connection {
@@ -63,7 +63,7 @@ impl Connection {
         Ok(match protocol {
             Protocol::Http1 => Self::Http1(address),
             Protocol::Http2 => Self::Http2(http2::Client::connect(address).await?),
-            Protocol::Grpc => Self::Grpc(grpc::connect(address)?),
+            Protocol::Grpc => Self::Grpc(Box::new(grpc::connect(address)?)),
         })
     }
 

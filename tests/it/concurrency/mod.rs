@@ -8,10 +8,11 @@
 //! A short form runs with the other tests. The long form, for as many requests as one likes:
 //!
 //! ```sh
-//! CONCURRENT_REQUESTS=200000 cargo test --release --test it -- concurrency
+//! CONCURRENT_REQUESTS=200000 cargo test --test it -- concurrency
 //! ```
 
 mod lanes;
+mod moves;
 mod paths;
 mod reckoning;
 mod said;

@@ -62,7 +62,7 @@ fn numbers<'a>(all: impl Iterator<Item = &'a Vec<KeyValue>>, speaker: usize) -> 
     let number = |attributes: &Vec<KeyValue>, key: &str| {
         let mut all = attributes.iter();
         let found = all.find(|attribute| attribute.key.as_str() == key);
-        found.and_then(|attribute| int(&attribute.value))
+        found.map(|attribute| int(&attribute.value))
     };
     let speaker = i64::try_from(speaker).ok();
     let by_speaker = all.filter(|attributes| number(attributes, "speaker") == speaker);
@@ -71,9 +71,9 @@ fn numbers<'a>(all: impl Iterator<Item = &'a Vec<KeyValue>>, speaker: usize) -> 
         .collect()
 }
 
-fn int(value: &Value) -> Option<i64> {
+fn int(value: &Value) -> i64 {
     match value {
-        Value::I64(int) => Some(*int),
+        Value::I64(int) => *int,
         other => panic!("{other:?} is no number"),
     }
 }
@@ -103,9 +103,7 @@ fn events_by_context(request: &Request, span: &mut SpanData) {
 fn dropped(span: &SpanData) -> i64 {
     let mut all = span.attributes.iter();
     let found = all.find(|attribute| attribute.key.as_str() == "api.dropped_events");
-    found
-        .and_then(|attribute| int(&attribute.value))
-        .unwrap_or(0)
+    found.map_or(0, |attribute| int(&attribute.value))
 }
 
 fn events(request: &Request, seen: &Seen) {
@@ -137,7 +135,7 @@ fn links(request: &Request, seen: &Seen) {
 }
 
 fn attributes(request: &Request, seen: &Seen, path: &Path) {
-    let number = |key: &str| seen.value(key).as_ref().and_then(int);
+    let number = |key: &str| seen.value(key).as_ref().map(int);
     for speaker in 0..SPEAKERS {
         let one = number(&format!("test.one_{speaker}"));
         assert_eq!(one, number(&format!("test.other_{speaker}")));
@@ -158,7 +156,7 @@ fn attributes(request: &Request, seen: &Seen, path: &Path) {
     if !path.is_call {
         let route = seen.attribute("http.route");
         let numbers = route.as_ref().map(|route| {
-            let mut numbers = route.split('/').skip(2).map(|number| number.parse());
+            let mut numbers = route.split('/').skip(2).map(str::parse);
             let mut next = || numbers.next().and_then(Result::ok).expect("a number");
             (next(), next())
         });

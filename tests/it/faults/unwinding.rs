@@ -11,6 +11,7 @@ use crate::support::body::Boom;
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Panic};
 use crate::support::foreign::{Foreign, Method};
+use crate::support::future::HandFuture;
 use crate::support::recorder::Recorder;
 use crate::support::{answering, get, panic_of, poll, poll_frame, read, ready, response};
 
@@ -141,6 +142,54 @@ fn a_destructor_of_the_future_panics_and_the_span_ends_as_panicked() {
     assert_eq!(panic_of(|| drop(future)), "the future is dropped");
     assert_eq!(at.ends(), 1);
     assert_eq!(at.only().outcome(), "ABORTED(panic)");
+}
+
+#[test]
+fn a_destructor_of_a_finished_future_panics_and_so_does_its_last_poll() {
+    for (case, is_traced) in [("traced", true), ("filtered", false)] {
+        let at = Recorder::new();
+        let layer = at.layer().filter(move |_| is_traced);
+        let mut service = layer.layer(service_fn(|_: Request<()>| {
+            let body = ScriptedBody::new([Data(3)]);
+            HandFuture::ready(response(200, body)).on_drop(|| panic!("the future is dropped"))
+        }));
+        let mut future = Box::pin(service.call(get()));
+        let panicked = panic_of(|| drop(poll(future.as_mut())));
+        assert_eq!(panicked, "the future is dropped", "{case}");
+        assert_eq!(
+            at.ends(),
+            usize::from(is_traced),
+            "{case}: before it is dropped"
+        );
+        drop(future);
+        assert_eq!(at.ends(), usize::from(is_traced), "{case}");
+        if is_traced {
+            assert_eq!(at.only().outcome(), "ABORTED(panic)");
+        }
+    }
+}
+
+#[test]
+fn a_future_that_has_given_its_response_panics_when_it_is_polled_again() {
+    for (case, is_traced) in [("traced", true), ("filtered", false)] {
+        let at = Recorder::new();
+        let layer = at.layer().filter(move |_| is_traced);
+        let mut service = answering(&layer, |_| response(200, ScriptedBody::new([Data(3)])));
+        let mut future = Box::pin(service.call(get()));
+        let mut body = ready(future.as_mut()).expect("a response").into_body();
+        let panicked = panic_of(|| drop(poll(future.as_mut())));
+        assert!(
+            panicked.contains("`ResponseFuture` is not polled"),
+            "{case}: {panicked}"
+        );
+        // The response has nothing to do with it any more.
+        read(&mut body).expect("bytes");
+        drop(future);
+        assert_eq!(at.ends(), usize::from(is_traced), "{case}");
+        if is_traced {
+            assert_eq!(at.only().outcome(), "DEPARTED");
+        }
+    }
 }
 
 #[test]

@@ -181,6 +181,36 @@ fn more_keys_than_are_kept_and_the_layers_are_there() {
 }
 
 #[test]
+fn attributes_are_on_the_span_in_the_order_in_which_they_were_told() {
+    let span = said(|handle| {
+        for key in ["test.z", "test.m", "test.a"] {
+            handle.set_attribute(KeyValue::new(key, 1));
+        }
+        handle.set_attribute(KeyValue::new("test.m", 2));
+    });
+    let told = span
+        .0
+        .attributes
+        .iter()
+        .map(|attribute| attribute.key.as_str());
+    let told: Vec<_> = told.filter(|key| key.starts_with("test.")).collect();
+    assert_eq!(told, ["test.z", "test.m", "test.a"]);
+}
+
+#[test]
+fn of_too_many_the_sdk_drops_those_that_were_told_last_and_not_by_their_names() {
+    let span = said(|handle| {
+        handle.set_attribute(KeyValue::new("user.id", "7"));
+        for n in 0..127 {
+            handle.set_attribute(KeyValue::new(format!("test.k{n:03}"), n));
+        }
+    });
+    assert_eq!(span.attribute("user.id").as_deref(), Some("7"));
+    assert_eq!(span.attribute("test.k000").as_deref(), Some("0"));
+    assert_eq!(span.attribute("test.k126"), None);
+}
+
+#[test]
 fn nobody_listens_any_more_and_an_iterator_is_not_run() {
     let mut handle = SpanHandle::default();
     let is_run = |handle: &SpanHandle| {

@@ -75,14 +75,14 @@ fn hyper_utils_graceful_shutdown_lets_open_streams_depart_and_the_limit_cuts_the
         alone().block_on(async {
             tokio::time::pause();
             let (handlers, tell) = Handlers::new();
-            let served = handlers.served(&tally);
+            let handling = handlers.served(&tally);
             let graceful = GracefulShutdown::new();
             let mut clients: Vec<DuplexStream> = Vec::new();
             let mut tasks = Vec::new();
             for _ in 0..2 * EACH {
                 let (mut client, server) = duplex(1 << 16);
                 let builder = auto::Builder::new(TokioExecutor::new());
-                let service = TowerToHyperService::new(served.clone());
+                let service = TowerToHyperService::new(handling.clone());
                 let connection =
                     builder.serve_connection_with_upgrades(TokioIo::new(server), service);
                 tasks.push(tokio::spawn(graceful.watch(connection.into_owned())));
@@ -189,4 +189,32 @@ fn what_comes_after_the_shutdown_has_begun_has_no_span() {
     });
     let version = Version::HTTP_11;
     tally.check(&format!("{version:?}"), 1, "DEPARTED");
+}
+
+/// Before it closes a connection of HTTP/2, hyper waits until the client has answered a PING, and has no
+/// limit for that: a server needs one of its own. The span does not wait.
+#[test]
+fn a_client_that_answers_no_ping_holds_up_the_server_and_no_span() {
+    let tally = Tally::default();
+    alone().block_on(async {
+        tokio::time::pause();
+        let (handlers, tell) = Handlers::new();
+        let (mut client, server) = duplex(1 << 16);
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let service = TowerToHyperService::new(handlers.served(&tally));
+        let connection = builder.serve_connection(TokioIo::new(server), service);
+        let graceful = GracefulShutdown::new();
+        tokio::spawn(graceful.watch(connection.into_owned()));
+        let request = raw::request(Version::HTTP_2);
+        client.write_all(&request).await.expect("the server reads");
+        settle().await;
+        tell.send(true).expect("it waits");
+        let mut shutdown = std::pin::pin!(graceful.shutdown());
+        let over = timeout(LIMIT, &mut shutdown).await;
+        assert!(over.is_err(), "it waits for the client");
+        tally.check("the client is there", 1, "DEPARTED");
+        drop(client);
+        let over = timeout(LIMIT, shutdown).await;
+        assert!(over.is_ok(), "the client is gone");
+    });
 }

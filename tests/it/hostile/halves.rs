@@ -131,7 +131,7 @@ async fn half_closed(case: &Case) {
     }
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).await.expect("a pipe");
-    let bytes = answer.iter().filter(|byte| **byte == b'x').count();
+    let bytes = answer.split(|byte| *byte == b'x').count() - 1;
     assert_eq!(bytes, case.bytes, "{rule}");
     let outcomes: Vec<_> = at
         .spans()

@@ -62,7 +62,7 @@ fn carry(version: Version, way: Way, layer: Option<&ApiSpanLayer>) -> Allocation
     measure(|| {
         runtime.block_on(async {
             let (client, server) = duplex(64 << 10);
-            let served = serve(version, server, service);
+            let serving = serve(version, server, service);
             let sent = if way == Up { frames() } else { Body::empty() };
             let request = Request::post("http://a/").header("host", "a").body(sent);
             let request = request.expect("a request");
@@ -85,7 +85,7 @@ fn carry(version: Version, way: Way, layer: Option<&ApiSpanLayer>) -> Allocation
             } else {
                 assert_eq!(drain(body).await.to_string(), SIZE);
             }
-            served
+            serving
                 .await
                 .expect("no panic")
                 .expect("a connection that ends well");

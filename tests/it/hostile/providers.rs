@@ -14,7 +14,7 @@ use super::raw::{GET, LAST_GET};
 use super::{LEFT, PROTOCOLS, alone, raw, serve, service, settle};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Silent};
-use crate::support::meters::Meters;
+use crate::support::meters::{Meters, Series};
 use crate::support::recorder::Recorder;
 
 #[test]
@@ -72,10 +72,7 @@ fn streams_that_are_open_when_their_provider_is_shut_down_end_and_keep_nothing()
         // The SDK tells its processors nothing after its shutdown; the metrics know of all ends.
         assert_eq!(meters.active(), 0, "{version:?}");
         let durations = meters.of("http.server.request.duration");
-        assert_eq!(
-            durations.iter().map(|series| series.count()).sum::<u64>(),
-            2
-        );
+        assert_eq!(durations.iter().map(Series::count).sum::<u64>(), 2);
         let error_type = |value: &str| {
             let mut all = durations.iter();
             all.any(|series| series.attribute("error.type").as_deref() == Some(value))

@@ -24,7 +24,7 @@ pub(super) fn headers(stream: u32) -> Vec<u8> {
     frame(0x1, 0x5, stream, &fields)
 }
 
-/// RST_STREAM.
+/// `RST_STREAM`.
 pub(super) fn reset(stream: u32, code: u32) -> Vec<u8> {
     frame(0x3, 0, stream, &code.to_be_bytes())
 }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use bytes::{Buf as _, Bytes as Data};
 use futures_util::stream;
@@ -10,6 +11,7 @@ use http::{HeaderName, HeaderValue, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use opentelemetry::Value;
+use opentelemetry::trace::TraceContextExt as _;
 use tower::Service;
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 
@@ -42,6 +44,43 @@ fn served(
     }
     drop(body);
     at.only()
+}
+
+#[test]
+fn a_time_of_the_handlers_own_does_not_bring_the_layers_events_out_of_their_order() {
+    for ahead in [Duration::from_millis(5), Duration::from_secs(3_600)] {
+        let at = Recorder::new();
+        let frames = [
+            Bytes(b""),
+            Bytes(b": hello\n\n"),
+            Bytes(b"data: [DONE]\n\n"),
+        ];
+        let span = served(&llm(&at), &at, event_stream(frames), |handle, poll| {
+            if poll == 0 {
+                let context = handle.context();
+                let eta = SystemTime::now() + ahead;
+                context
+                    .span()
+                    .add_event_with_timestamp("eta", eta, Vec::new());
+                handle.handoff_to_core();
+            }
+        });
+        let events = span.events();
+        let own: Vec<_> = events
+            .iter()
+            .filter(|name| name.starts_with("api."))
+            .collect();
+        assert_eq!(
+            own,
+            [
+                "api.ARRIVED",
+                "api.HANDOFF_TO_CORE",
+                "api.FIRST_RESPONSE_FROM_CORE",
+                "api.DEPARTED"
+            ],
+            "{ahead:?}"
+        );
+    }
 }
 
 #[test]

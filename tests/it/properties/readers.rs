@@ -13,7 +13,8 @@ use tower_api_span::ResponseBody;
 use tower_layer::Layer as _;
 
 use super::config;
-use super::script::{Answer, answers};
+use super::script::Answer;
+use super::scripts::answers;
 use crate::support::body::ScriptedBody;
 use crate::support::recorder::Recorder;
 use crate::support::{get, poll_frame, ready};
@@ -25,7 +26,7 @@ enum Server {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(6_000))]
 
     #[test]
     fn whole_is_never_given_up_and_what_is_not_whole_never_departs(

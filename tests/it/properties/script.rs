@@ -2,17 +2,16 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::{Method, Request, Response};
-use proptest::collection::vec;
-use proptest::option;
-use proptest::prelude::*;
-use proptest::sample::select;
 
 use crate::support::body::{Says, ScriptedBody, Step};
 
 /// Everything that happens to one request.
 #[derive(Clone)]
 pub struct Script {
+    /// The layer is the preset for language models.
+    pub is_llm: bool,
     pub method: Method,
     pub protocol: &'static str,
     /// `grpc-timeout`: one that has passed before anything can happen, or one that never does.
@@ -38,12 +37,14 @@ pub enum Inner {
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
-    pub content_length: Option<&'static str>,
+    pub content_length: Option<String>,
     pub transfer_encoding: bool,
-    /// The response is in the protocol of gRPC, by its content type.
-    pub is_grpc: bool,
+    pub content_type: Option<&'static str>,
+    pub content_encoding: Option<&'static str>,
     pub grpc_status: Option<&'static str>,
     pub steps: Vec<Step>,
+    /// What slices among them are of.
+    pub text: Bytes,
     pub says: Says,
     pub size: Option<u64>,
 }
@@ -87,16 +88,23 @@ pub enum Call {
     Inject,
 }
 
-/// Keys of the layer's and others.
-const KEYS: [&str; 7] = [
-    "test.mine",
-    "test.mine.too",
-    "url.path",
-    "http.route",
-    "error.type",
-    "api.outcome",
-    "http.response.status_code",
-];
+impl Call {
+    /// It is said to the span in the context, and not to the handle.
+    pub fn is_of_context(self) -> bool {
+        match self {
+            Self::SetAttributeOfContext(_)
+            | Self::EndSpanOfContext
+            | Self::SetStatusOfContext(_)
+            | Self::AddEventOfContext => true,
+            Self::SetAttribute(_)
+            | Self::SetRoute
+            | Self::AddEvent
+            | Self::Abort(..)
+            | Self::AllowDisconnect
+            | Self::Inject => false,
+        }
+    }
+}
 
 impl Script {
     pub fn request(&self) -> Request<()> {
@@ -116,8 +124,23 @@ impl Script {
 }
 
 impl Answer {
+    /// The response is in the protocol of gRPC, by its content type.
+    pub fn is_grpc(&self) -> bool {
+        self.content_type
+            .is_some_and(|content_type| content_type.starts_with("application/grpc"))
+    }
+
+    /// The response is an event stream in the clear.
+    pub fn is_readable_stream(&self) -> bool {
+        let content_type = self.content_type.unwrap_or_default().to_lowercase();
+        content_type.split(';').next() == Some("text/event-stream")
+            && self.content_encoding != Some("gzip")
+    }
+
     pub fn body(&self) -> ScriptedBody {
-        let body = ScriptedBody::new(self.steps.clone()).saying(self.says);
+        let body = ScriptedBody::new(self.steps.clone())
+            .reading(self.text.clone())
+            .saying(self.says);
         match self.size {
             Some(size) => body.sized(size),
             None => body,
@@ -126,17 +149,20 @@ impl Answer {
 
     pub fn response(&self, body: ScriptedBody) -> Response<ScriptedBody> {
         let mut response = Response::builder().status(self.status);
-        if let Some(length) = self.content_length {
+        if let Some(length) = &self.content_length {
             response = response.header("content-length", length);
         }
         if self.transfer_encoding {
             response = response.header("transfer-encoding", "chunked");
         }
-        if self.is_grpc {
-            response = response.header("content-type", "application/grpc+proto");
-        }
-        if let Some(status) = self.grpc_status {
-            response = response.header("grpc-status", status);
+        for (name, value) in [
+            ("content-type", self.content_type),
+            ("content-encoding", self.content_encoding),
+            ("grpc-status", self.grpc_status),
+        ] {
+            if let Some(value) = value {
+                response = response.header(name, value);
+            }
         }
         response.body(body).expect("a response")
     }
@@ -151,25 +177,29 @@ impl fmt::Debug for Script {
             Some(timeout) => writeln!(f, ", grpc-timeout {timeout}")?,
             None => writeln!(f)?,
         }
+        if self.is_llm {
+            writeln!(f, "  layer      for language models")?;
+        }
         write!(f, "  service    pending {} times, then ", self.pending)?;
         match &self.service {
             Inner::Answers(answer) => {
                 writeln!(f, "{}", answer.status)?;
                 for (name, value) in [
-                    ("content-length", answer.content_length),
+                    ("content-length", answer.content_length.as_deref()),
                     (
                         "transfer-encoding",
                         answer.transfer_encoding.then_some("chunked"),
                     ),
-                    (
-                        "content-type",
-                        answer.is_grpc.then_some("application/grpc+proto"),
-                    ),
+                    ("content-type", answer.content_type),
+                    ("content-encoding", answer.content_encoding),
                     ("grpc-status", answer.grpc_status),
                 ] {
                     if let Some(value) = value {
                         writeln!(f, "             {name}: {value}")?;
                     }
+                }
+                if !answer.text.is_empty() {
+                    writeln!(f, "  text       {:?}", answer.text)?;
                 }
                 writeln!(
                     f,
@@ -187,171 +217,4 @@ impl fmt::Debug for Script {
         }
         Ok(())
     }
-}
-
-pub fn scripts() -> impl Strategy<Value = Script> {
-    let request = (
-        select(vec![
-            Method::GET,
-            Method::POST,
-            Method::POST,
-            Method::HEAD,
-            Method::CONNECT,
-        ]),
-        select(vec![
-            "application/json",
-            "application/json",
-            "application/grpc",
-            "application/grpc-web+proto",
-        ]),
-        option::weighted(0.3, select(vec!["1n", "99999999H"])),
-    );
-    let service = prop_oneof![
-        1 => Just(Inner::PanicsInCall),
-        1 => Just(Inner::PanicsInPoll),
-        1 => Just(Inner::Errs),
-        17 => answers().prop_map(Inner::Answers),
-    ];
-    (
-        request,
-        0..2_usize,
-        service,
-        vec(acts(), 0..12),
-        option::weighted(0.2, calls()),
-    )
-        .prop_map(
-            |((method, protocol, timeout), pending, service, acts, destructor)| Script {
-                method,
-                protocol,
-                timeout,
-                pending,
-                service,
-                acts,
-                destructor,
-            },
-        )
-}
-
-pub fn answers() -> impl Strategy<Value = Answer> {
-    let status = select(vec![
-        200, 200, 200, 204, 205, 304, 101, 302, 400, 404, 422, 500, 503, 999,
-    ]);
-    let grpc_status = option::weighted(0.2, select(vec!["0", "3", "5", "13", "junk"]));
-    let size = prop_oneof![
-        4 => Just(None),
-        2 => Just(Some(Size::Right)),
-        1 => (0..20_u64).prop_map(|size| Some(Size::Wrong(size))),
-    ];
-    let says = prop_oneof![
-        2 => Just(Says::Truth),
-        3 => Just(Says::Always(false)),
-        1 => Just(Says::Always(true)),
-    ];
-    let length = option::weighted(
-        0.4,
-        select(vec!["right", "short", "long", "0", "junk", "+5"]),
-    );
-    (
-        status,
-        length,
-        prop::bool::weighted(0.05),
-        prop::bool::weighted(0.8),
-        grpc_status,
-        vec(steps(), 0..6),
-        says,
-        size,
-    )
-        .prop_map(
-            |(status, length, transfer_encoding, is_grpc, grpc_status, steps, says, size)| {
-                let bytes: usize = steps.iter().map(bytes).sum();
-                Answer {
-                    status,
-                    content_length: length.map(|length| match length {
-                        "right" => digits(bytes),
-                        "short" => digits(bytes.saturating_sub(1)),
-                        "long" => digits(bytes + 1),
-                        other => other,
-                    }),
-                    transfer_encoding,
-                    is_grpc,
-                    grpc_status,
-                    steps,
-                    says,
-                    size: size.map(|size| match size {
-                        Size::Right => bytes as u64,
-                        Size::Wrong(size) => size,
-                    }),
-                }
-            },
-        )
-}
-
-#[derive(Clone, Debug)]
-enum Size {
-    Right,
-    Wrong(u64),
-}
-
-fn bytes(step: &Step) -> usize {
-    match step {
-        Step::Data(bytes) => *bytes,
-        _ => 0,
-    }
-}
-
-fn steps() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        2 => Just(Step::Pending),
-        6 => (0..5_usize).prop_map(Step::Data),
-        1 => select(vec![
-            Step::Trailers(&[("x", "y")]),
-            Step::Trailers(&[("grpc-status", "0")]),
-            Step::Trailers(&[("grpc-status", "14"), ("grpc-message", "gone")]),
-        ]),
-        1 => Just(Step::Error),
-        1 => Just(Step::Panic),
-        1 => Just(Step::End),
-    ]
-}
-
-fn acts() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        10 => Just(Act::Poll),
-        2 => calls().prop_map(Act::PollSaying),
-        2 => Just(Act::Ask),
-        3 => calls().prop_map(|call| Act::Say(call, Thread::This)),
-        1 => calls().prop_map(|call| Act::Say(call, Thread::Another)),
-        1 => Just(Act::Drop),
-        1 => Just(Act::DropUnwinding),
-    ]
-}
-
-fn calls() -> impl Strategy<Value = Call> {
-    prop_oneof![
-        select(&KEYS[..]).prop_map(Call::SetAttribute),
-        select(&KEYS[..]).prop_map(Call::SetAttributeOfContext),
-        Just(Call::SetRoute),
-        Just(Call::AddEvent),
-        select(vec![
-            Call::Abort("generation_error", "out of memory"),
-            Call::Abort("validation_error", ""),
-            Call::Abort("client_disconnect", "so they say"),
-            // With a message: a 5xx without one has its status as `error.type`, in every span.
-            Call::Abort("", "for no reason"),
-        ]),
-        Just(Call::AllowDisconnect),
-        Just(Call::EndSpanOfContext),
-        any::<bool>().prop_map(Call::SetStatusOfContext),
-        Just(Call::AddEventOfContext),
-        Just(Call::Inject),
-    ]
-}
-
-/// Small numbers as static strings.
-fn digits(number: usize) -> &'static str {
-    const DIGITS: [&str; 32] = [
-        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
-        "17", "18", "19", "20", "21", "22", "23", "24", "25", "26", "27", "28", "29", "30", "31",
-    ];
-    DIGITS[number]
 }

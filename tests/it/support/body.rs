@@ -20,6 +20,8 @@ pub enum Step {
     Data(usize),
     /// Data of these bytes.
     Bytes(&'static [u8]),
+    /// Data from the body's text, from the one place to the other.
+    Slice(usize, usize),
     /// Data, and then the same again.
     Forever(usize),
     Trailers(&'static [(&'static str, &'static str)]),
@@ -57,6 +59,7 @@ pub struct ScriptedBody {
     steps: VecDeque<Step>,
     says: Says,
     size: Option<u64>,
+    text: Bytes,
     on_poll: Option<Box<dyn FnMut() + Send + Sync>>,
     on_drop: Option<Box<dyn FnMut() + Send + Sync>>,
 }
@@ -67,6 +70,7 @@ impl ScriptedBody {
             steps: steps.into_iter().collect(),
             says: Says::Always(false),
             size: None,
+            text: Bytes::new(),
             on_poll: None,
             on_drop: None,
         }
@@ -85,6 +89,12 @@ impl ScriptedBody {
 
     pub fn sized(mut self, size: u64) -> Self {
         self.size = Some(size);
+        self
+    }
+
+    /// The same, whose slices are of this text.
+    pub fn reading(mut self, text: Bytes) -> Self {
+        self.text = text;
         self
     }
 
@@ -134,6 +144,13 @@ impl Body for ScriptedBody {
                     *size = size.saturating_sub(bytes.len() as u64);
                 }
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(bytes)))))
+            }
+            Some(Step::Slice(from, to)) => {
+                let bytes = self.text.slice(from..to);
+                if let Some(size) = &mut self.size {
+                    *size = size.saturating_sub(bytes.len() as u64);
+                }
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Some(Step::Trailers(trailers)) => {
                 Poll::Ready(Some(Ok(Frame::trailers(header_map(trailers)))))

@@ -44,6 +44,7 @@ mod crate_files {
     pub(crate) mod headers;
     pub(crate) mod hook;
     pub(crate) mod inside;
+    pub(crate) mod keyed;
     pub(crate) mod layer;
     pub(crate) mod lifecycle;
     pub(crate) mod logs;

@@ -1,0 +1,213 @@
+//! Who stands outside of the layer and sees what the server sees; and the service inside.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context as TaskContext, Poll, ready};
+use std::thread;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use opentelemetry::trace::{SpanId, TraceContextExt as _};
+use tower::{Service, service_fn};
+
+use super::super::actor::inner;
+use super::super::model::{Model, Saw};
+use super::super::play::seen_of;
+use super::super::script::Inner;
+use super::{Member, NUMBER};
+use crate::support::body::{Boom, ScriptedBody};
+use crate::support::handle_of;
+
+/// What is known of one request.
+pub(super) struct Witnessed {
+    pub(super) model: Model,
+    pub(super) span: SpanId,
+}
+
+/// What is known of all.
+#[derive(Clone, Default)]
+pub(super) struct Seen(Arc<Mutex<BTreeMap<usize, Witnessed>>>);
+
+impl Seen {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Witnessed>> {
+        self.0.lock().expect("not poisoned")
+    }
+
+    fn tell(&self, nr: usize, f: impl FnOnce(&mut Model)) {
+        // One that was given up before its call is unknown.
+        if let Some(witnessed) = self.lock().get_mut(&nr) {
+            f(&mut witnessed.model);
+        }
+    }
+}
+
+fn number_of(request: &Request<Incoming>) -> usize {
+    let number = request.headers()[NUMBER].to_str().expect("digits");
+    number.parse().expect("a number")
+}
+
+/// Answers each request by its script.
+pub(super) fn served(
+    members: &Arc<Vec<Member>>,
+    seen: &Seen,
+) -> impl Service<Request<Incoming>, Response = Response<ScriptedBody>, Error = Boom, Future: Send>
++ Clone
++ use<> {
+    let (members, seen) = (Arc::clone(members), seen.clone());
+    service_fn(move |request: Request<Incoming>| {
+        let nr = number_of(&request);
+        let script = Arc::clone(&members[nr].script);
+        let context = handle_of(&request).context();
+        let witnessed = Witnessed {
+            model: Model::new(&script),
+            span: context.span().span_context().span_id(),
+        };
+        let before = seen.lock().insert(nr, witnessed);
+        assert!(before.is_none(), "a request is served once");
+        if matches!(script.service, Inner::PanicsInCall) {
+            resume_unwind(Box::new("in call"));
+        }
+        inner(script, None)
+    })
+}
+
+/// Stands outside of the layer and sees what the server sees.
+#[derive(Clone)]
+pub(super) struct Witness<S> {
+    pub(super) inner: S,
+    pub(super) seen: Seen,
+}
+
+/// A future or a body, which tells the model when it is dropped.
+pub(super) struct Watched<T> {
+    inner: Option<T>,
+    nr: usize,
+    seen: Seen,
+}
+
+impl<T> Watched<T> {
+    fn get(&self) -> &T {
+        self.inner.as_ref().expect("not dropped")
+    }
+
+    /// What a poll gives; that it unwinds, the model is told.
+    fn enter<R>(&mut self, f: impl FnOnce(Pin<&mut T>) -> R, tell: fn(&mut Model)) -> R
+    where
+        T: Unpin,
+    {
+        let inner = Pin::new(self.inner.as_mut().expect("not dropped"));
+        match catch_unwind(AssertUnwindSafe(|| f(inner))) {
+            Ok(polled) => polled,
+            Err(payload) => {
+                self.seen.tell(self.nr, tell);
+                resume_unwind(payload)
+            }
+        }
+    }
+}
+
+impl<T> Drop for Watched<T> {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take() {
+            drop(inner);
+            self.seen
+                .tell(self.nr, |model| model.dropped(thread::panicking()));
+        }
+    }
+}
+
+impl<S, B> Service<Request<Incoming>> for Witness<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Boom>,
+    B: Body<Data = Bytes, Error = Boom> + Unpin,
+{
+    type Response = Response<Watched<B>>;
+    type Error = Boom;
+    type Future = Watched<Pin<Box<S::Future>>>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Boom>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        let nr = number_of(&request);
+        let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
+        let inner = called.unwrap_or_else(|payload| {
+            let panicked = |model: &mut Model| model.polled_future(&Saw::Panic, false);
+            self.seen.tell(nr, panicked);
+            resume_unwind(payload)
+        });
+        Watched {
+            inner: Some(Box::pin(inner)),
+            nr,
+            seen: self.seen.clone(),
+        }
+    }
+}
+
+impl<F, B> Future for Watched<Pin<Box<F>>>
+where
+    F: Future<Output = Result<Response<B>, Boom>>,
+    B: Body<Data = Bytes, Error = Boom> + Unpin,
+{
+    type Output = Result<Response<Watched<B>>, Boom>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let polled = self.enter(
+            |future| future.get_mut().as_mut().poll(cx),
+            |model| model.polled_future(&Saw::Panic, false),
+        );
+        let (nr, seen) = (self.nr, self.seen.clone());
+        Poll::Ready(match ready!(polled) {
+            Ok(response) => {
+                let at_end = response.body().is_end_stream();
+                seen.tell(nr, |model| model.polled_future(&Saw::Head, at_end));
+                self.inner = None;
+                Ok(response.map(|body| Watched {
+                    inner: Some(body),
+                    nr,
+                    seen,
+                }))
+            }
+            Err(error) => {
+                seen.tell(nr, |model| model.polled_future(&Saw::ServiceError, false));
+                self.inner = None;
+                Err(error)
+            }
+        })
+    }
+}
+
+impl<B> Body for Watched<B>
+where
+    B: Body<Data = Bytes, Error = Boom> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Boom;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Boom>>> {
+        let polled = self.enter(
+            |body| body.poll_frame(cx),
+            |model| model.polled_body(&Saw::Panic, false),
+        );
+        let (saw, at_end) = (seen_of(&polled), self.get().is_end_stream());
+        self.seen
+            .tell(self.nr, |model| model.polled_body(&saw, at_end));
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.get().is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.get().size_hint()
+    }
+}

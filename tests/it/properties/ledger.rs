@@ -1,0 +1,231 @@
+//! A provider of meters that writes down each measurement, and one of loggers; and what must be in
+//! there of a request, by the model.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry::logs::{AnyValue, Severity};
+use opentelemetry::metrics::{
+    Histogram, HistogramBuilder, InstrumentBuilder, InstrumentProvider, Meter, MeterProvider,
+    SyncInstrument, UpDownCounter,
+};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
+
+use super::model::{Ended, Model};
+use crate::support::body::Boom;
+
+/// One measurement of a duration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    metric: String,
+    pub value: f64,
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What was measured.
+#[derive(Clone, Default)]
+pub struct Ledger {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    /// How many requests are active, by series.
+    active: Arc<Mutex<BTreeMap<Vec<String>, i64>>>,
+}
+
+struct Instrument(String, Ledger);
+
+impl Ledger {
+    pub fn entries(&self) -> Vec<Entry> {
+        self.entries.lock().expect("not poisoned").clone()
+    }
+
+    /// How many requests are active, by method and scheme; none where there are none any more.
+    pub fn active(&self) -> BTreeMap<Vec<String>, i64> {
+        let mut active = self.active.lock().expect("not poisoned").clone();
+        active.retain(|_, requests| *requests != 0);
+        active
+    }
+
+    fn instrument(&self, name: &str) -> Arc<Instrument> {
+        Arc::new(Instrument(name.to_owned(), self.clone()))
+    }
+}
+
+impl MeterProvider for Ledger {
+    fn meter_with_scope(&self, _: InstrumentationScope) -> Meter {
+        Meter::new(Arc::new(self.clone()))
+    }
+}
+
+impl InstrumentProvider for Ledger {
+    fn i64_up_down_counter(
+        &self,
+        builder: InstrumentBuilder<'_, UpDownCounter<i64>>,
+    ) -> UpDownCounter<i64> {
+        UpDownCounter::new(self.instrument(&builder.name))
+    }
+
+    fn f64_histogram(&self, builder: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
+        Histogram::new(self.instrument(&builder.name))
+    }
+}
+
+impl SyncInstrument<f64> for Instrument {
+    fn measure(&self, value: f64, attributes: &[KeyValue]) {
+        let Self(name, ledger) = self;
+        let count = attributes.len();
+        let attributes: BTreeMap<_, _> = attributes
+            .iter()
+            .map(|one| (one.key.to_string(), one.value.to_string()))
+            .collect();
+        assert_eq!(attributes.len(), count, "a key is there twice");
+        ledger.entries.lock().expect("not poisoned").push(Entry {
+            metric: name.clone(),
+            value,
+            attributes,
+        });
+    }
+}
+
+impl SyncInstrument<i64> for Instrument {
+    fn measure(&self, more: i64, attributes: &[KeyValue]) {
+        let Self(name, ledger) = self;
+        assert_eq!(name, "http.server.active_requests");
+        let mut series: Vec<_> = attributes.iter().map(|one| one.value.to_string()).collect();
+        series.sort();
+        let mut active = ledger.active.lock().expect("not poisoned");
+        *active.entry(series).or_default() += more;
+    }
+}
+
+/// The series of active requests that those are in which the models say not to have ended.
+pub fn active<'a>(models: impl Iterator<Item = &'a Model>) -> BTreeMap<Vec<String>, i64> {
+    let mut active = BTreeMap::new();
+    for model in models.filter(|model| model.ended().is_none()) {
+        let series = vec![model.script.method.to_string(), "http".to_owned()];
+        *active.entry(series).or_default() += 1;
+    }
+    active
+}
+
+/// The measurement of a request that has taken so many seconds.
+pub fn entry(model: &Model, seconds: f64) -> Entry {
+    let ended = model.ended().expect("an end");
+    let mut attributes = BTreeMap::new();
+    let mut set = |key: &str, value: Option<String>| {
+        if let Some(value) = value {
+            attributes.insert(key.to_owned(), value);
+        }
+    };
+    if ended.is_grpc {
+        let method = if ended.is_known_method {
+            "pkg.Service/Method"
+        } else {
+            "_OTHER"
+        };
+        set("rpc.system.name", Some("grpc".to_owned()));
+        set("rpc.method", Some(method.to_owned()));
+        set("rpc.status_code", ended.grpc_code.map(str::to_owned));
+    } else {
+        let status = ended.status.map(|status| status.to_string());
+        let route = ended.route.then(|| "/late/{route}".to_owned());
+        set("http.request.method", Some(model.script.method.to_string()));
+        set("url.scheme", Some("http".to_owned()));
+        set("network.protocol.version", Some("1.1".to_owned()));
+        set("http.response.status_code", status);
+        set("http.route", route);
+    }
+    set("error.type", ended.error_type.clone());
+    Entry {
+        metric: if ended.is_grpc {
+            "rpc.server.call.duration".to_owned()
+        } else {
+            "http.server.request.duration".to_owned()
+        },
+        value: seconds,
+        attributes,
+    }
+}
+
+/// One log event: its name, whether it is an error, and its attributes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogEvent(&'static str, Severity, BTreeMap<String, String>);
+
+/// A logger provider whose records can be read.
+#[derive(Clone)]
+pub struct Logs {
+    pub provider: SdkLoggerProvider,
+    exporter: InMemoryLogExporter,
+}
+
+impl Logs {
+    pub fn new() -> Self {
+        let exporter = InMemoryLogExporter::default();
+        let provider = SdkLoggerProvider::builder()
+            .with_simple_exporter(exporter.clone())
+            .build();
+        Self { provider, exporter }
+    }
+
+    /// All in their order, by the id of their span, which is empty if there is none.
+    pub fn by_span(&self) -> BTreeMap<String, Vec<LogEvent>> {
+        let mut all = BTreeMap::<_, Vec<_>>::new();
+        for log in self.exporter.get_emitted_logs().expect("logs") {
+            let record = &log.record;
+            let span = record.trace_context().map(|context| context.span_id);
+            let attributes = record.attributes_iter().map(|(key, value)| match value {
+                AnyValue::String(text) => (key.to_string(), text.as_str().to_owned()),
+                other => (key.to_string(), format!("{other:?}")),
+            });
+            let event = LogEvent(
+                record.event_name().expect("a name"),
+                record.severity_number().expect("a severity"),
+                attributes.collect(),
+            );
+            let span = span.map(|span| span.to_string()).unwrap_or_default();
+            all.entry(span).or_default().push(event);
+        }
+        all
+    }
+}
+
+/// The log events of a request, in their order.
+pub fn log_events(ended: &Ended, has_lifecycle: bool) -> Vec<LogEvent> {
+    let mut events = Vec::new();
+    if has_lifecycle {
+        let info = |name, attributes| LogEvent(name, Severity::Info, attributes);
+        events.push(info("api.ARRIVED", BTreeMap::new()));
+        if ended.first_response {
+            events.push(info("api.FIRST_RESPONSE_FROM_CORE", BTreeMap::new()));
+        }
+        let reason = ended.outcome.strip_prefix("ABORTED(");
+        events.push(match reason.and_then(|rest| rest.strip_suffix(')')) {
+            None => info("api.DEPARTED", BTreeMap::new()),
+            Some(reason) => {
+                let mut attributes = BTreeMap::from([("reason".to_owned(), reason.to_owned())]);
+                attributes.extend(ended.error.clone().map(|error| ("error".to_owned(), error)));
+                info("api.ABORTED", attributes)
+            }
+        });
+    }
+    events.extend(ended.exception.as_ref().map(|exception| {
+        let kind = exception.kind.clone();
+        let kind = kind.unwrap_or_else(|| std::any::type_name::<Boom>().to_owned());
+        let mut attributes = BTreeMap::from([("exception.type".to_owned(), kind)]);
+        let message = exception.message.clone();
+        attributes.extend(message.map(|message| ("exception.message".to_owned(), message)));
+        LogEvent(
+            if ended.is_grpc {
+                "rpc.server.call.exception"
+            } else {
+                "http.server.request.exception"
+            },
+            if exception.is_error {
+                Severity::Error
+            } else {
+                Severity::Debug
+            },
+            attributes,
+        )
+    }));
+    events
+}

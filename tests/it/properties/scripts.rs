@@ -1,0 +1,213 @@
+//! Which scripts there are: requests, answers, and what is done with them.
+
+use bytes::Bytes;
+use http::Method;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::events::event_streams;
+use super::script::{Act, Answer, Call, Inner, Script, Thread};
+use crate::support::body::{Says, Step};
+
+/// Keys of the layer's and others.
+const KEYS: [&str; 7] = [
+    "test.mine",
+    "test.mine.too",
+    "url.path",
+    "http.route",
+    "error.type",
+    "api.outcome",
+    "http.response.status_code",
+];
+
+pub fn scripts() -> impl Strategy<Value = Script> {
+    let request = (
+        select(vec![
+            Method::GET,
+            Method::POST,
+            Method::POST,
+            Method::HEAD,
+            Method::CONNECT,
+        ]),
+        select(vec![
+            "application/json",
+            "application/json",
+            "application/grpc",
+            "application/grpc-web+proto",
+        ]),
+        option::weighted(0.3, select(vec!["1n", "99999999H"])),
+    );
+    let service = prop_oneof![
+        1 => Just(Inner::PanicsInCall),
+        1 => Just(Inner::PanicsInPoll),
+        1 => Just(Inner::Errs),
+        17 => answers().prop_map(Inner::Answers),
+    ];
+    (
+        prop::bool::weighted(0.3),
+        request,
+        0..2_usize,
+        service,
+        vec(acts(), 0..12),
+        option::weighted(0.2, calls()),
+    )
+        .prop_map(
+            |(is_llm, (method, protocol, timeout), pending, service, acts, destructor)| Script {
+                is_llm,
+                method,
+                protocol,
+                timeout,
+                pending,
+                service,
+                acts,
+                destructor,
+            },
+        )
+}
+
+pub fn answers() -> impl Strategy<Value = Answer> {
+    let status = select(vec![
+        200, 200, 200, 204, 205, 304, 101, 302, 400, 404, 422, 500, 503, 999,
+    ]);
+    let grpc_status = option::weighted(0.2, select(vec!["0", "3", "5", "13", "junk"]));
+    let size = prop_oneof![
+        4 => Just(None),
+        2 => Just(Some(Size::Right)),
+        1 => (0..20_u64).prop_map(|size| Some(Size::Wrong(size))),
+    ];
+    let says = prop_oneof![
+        2 => Just(Says::Truth),
+        3 => Just(Says::Always(false)),
+        1 => Just(Says::Always(true)),
+    ];
+    let length = option::weighted(
+        0.4,
+        select(vec!["right", "short", "long", "0", "junk", "+5"]),
+    );
+    let content = prop_oneof![
+        1 => vec(steps(), 0..6).prop_map(|steps| (None, None, (Bytes::new(), steps))),
+        4 => vec(steps(), 0..6).prop_map(|steps| (Some("application/grpc+proto"), None, (Bytes::new(), steps))),
+        3 => (event_stream_types(), encodings(), event_streams(), steps(), any::<usize>())
+            .prop_map(|(content_type, encoding, (text, mut pieces), step, at)| {
+                // Whatever else a body may give, somewhere in between; no data, which would make
+                // other lines of those that are known.
+                let step = if bytes(&step) > 0 { Step::Data(0) } else { step };
+                pieces.insert(at % (pieces.len() + 1), step);
+                (Some(content_type), encoding, (text, pieces))
+            }),
+    ];
+    (
+        status,
+        length,
+        prop::bool::weighted(0.05),
+        grpc_status,
+        content,
+        says,
+        size,
+    )
+        .prop_map(
+            |(status, length, transfer_encoding, grpc_status, content, says, size)| {
+                let (content_type, content_encoding, (text, steps)) = content;
+                let bytes: usize = steps.iter().map(bytes).sum();
+                Answer {
+                    status,
+                    content_length: length.map(|length| match length {
+                        "right" => bytes.to_string(),
+                        "short" => bytes.saturating_sub(1).to_string(),
+                        "long" => (bytes + 1).to_string(),
+                        other => other.to_owned(),
+                    }),
+                    transfer_encoding,
+                    content_type,
+                    content_encoding,
+                    grpc_status,
+                    steps,
+                    text,
+                    says,
+                    size: size.map(|size| match size {
+                        Size::Right => bytes as u64,
+                        Size::Wrong(size) => size,
+                    }),
+                }
+            },
+        )
+}
+
+/// Content types of event streams, and of what only looks like one.
+fn event_stream_types() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "text/event-stream",
+        "text/event-stream",
+        "text/event-stream; charset=utf-8",
+        "Text/Event-Stream;charset=utf-8",
+        "text/event-streams",
+    ])
+}
+
+fn encodings() -> impl Strategy<Value = Option<&'static str>> {
+    option::weighted(0.1, select(vec!["identity", "gzip"]))
+}
+
+#[derive(Clone, Debug)]
+enum Size {
+    Right,
+    Wrong(u64),
+}
+
+fn bytes(step: &Step) -> usize {
+    match step {
+        Step::Data(bytes) => *bytes,
+        Step::Slice(from, to) => to - from,
+        _ => 0,
+    }
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => Just(Step::Pending),
+        6 => (0..5_usize).prop_map(Step::Data),
+        1 => select(vec![
+            Step::Trailers(&[("x", "y")]),
+            Step::Trailers(&[("grpc-status", "0")]),
+            Step::Trailers(&[("grpc-status", "14"), ("grpc-message", "gone")]),
+        ]),
+        1 => Just(Step::Error),
+        1 => Just(Step::Panic),
+        1 => Just(Step::End),
+    ]
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        10 => Just(Act::Poll),
+        2 => calls().prop_map(Act::PollSaying),
+        2 => Just(Act::Ask),
+        3 => calls().prop_map(|call| Act::Say(call, Thread::This)),
+        1 => calls().prop_map(|call| Act::Say(call, Thread::Another)),
+        1 => Just(Act::Drop),
+        1 => Just(Act::DropUnwinding),
+    ]
+}
+
+fn calls() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        select(&KEYS[..]).prop_map(Call::SetAttribute),
+        select(&KEYS[..]).prop_map(Call::SetAttributeOfContext),
+        Just(Call::SetRoute),
+        Just(Call::AddEvent),
+        select(vec![
+            Call::Abort("generation_error", "out of memory"),
+            Call::Abort("validation_error", ""),
+            Call::Abort("client_disconnect", "so they say"),
+            // With a message: a 5xx without one has its status as `error.type`, in every span.
+            Call::Abort("", "for no reason"),
+        ]),
+        Just(Call::AllowDisconnect),
+        Just(Call::EndSpanOfContext),
+        any::<bool>().prop_map(Call::SetStatusOfContext),
+        Just(Call::AddEventOfContext),
+        Just(Call::Inject),
+    ]
+}

@@ -1,0 +1,71 @@
+//! Metrics and log events of many requests at once: what is active is what is open, each request is
+//! measured once and as long as its span, and told of as its outcome says.
+
+use opentelemetry::trace::SpanContext;
+use proptest::prelude::*;
+use tower_api_span::LifecycleEvents;
+use tower_layer::Layer as _;
+
+use super::actor::actor;
+use super::config;
+use super::core::layer;
+use super::crowd::{Spans, crowds};
+use super::ledger::{Entry, Ledger, Logs, active, entry, log_events};
+use super::model::Model;
+use crate::support::recorder::Recorder;
+
+proptest! {
+    #![proptest_config(config(1_500))]
+
+    #[test]
+    fn metrics_balance_and_log_events_are_the_outcomes(
+        crowd in crowds(),
+        has_lifecycle in any::<bool>(),
+    ) {
+        let (at, ledger, logs) = (Recorder::new(), Ledger::default(), Logs::new());
+        let lifecycle = if has_lifecycle {
+            LifecycleEvents::Both
+        } else {
+            LifecycleEvents::OnSpan
+        };
+        let layer = layer(&at, crowd.is_llm)
+            .meter_provider(&ledger)
+            .active_requests(true)
+            .logger_provider(&logs.provider)
+            .lifecycle_events(lifecycle);
+        let models = |script: &_| vec![Model::new(script)];
+        let plays = crowd.play(layer.layer(actor()), models, |plays| {
+            let models = plays.iter().map(|play| &play.models[0]);
+            assert_eq!(ledger.active(), active(models.clone()), "active requests");
+            let ended = models.filter(|model| model.ended().is_some()).count();
+            assert_eq!(ledger.entries().len(), ended, "durations");
+        });
+
+        let (spans, logged) = (Spans::of(&at), logs.by_span());
+        let mut expected = Vec::new();
+        let mut told = 0;
+        for (_, play) in &plays {
+            let inside: SpanContext = play.handler.current().expect("a call").span;
+            let span = spans.find(inside.span_id());
+            let [model] = &play.models[..] else {
+                panic!("one model");
+            };
+            expected.push(entry(model, span.duration().as_secs_f64()));
+            let events = log_events(model.ended().expect("an end"), has_lifecycle);
+            told += events.len();
+            let logged = logged.get(&inside.span_id().to_string());
+            assert_eq!(logged.cloned().unwrap_or_default(), events, "log events");
+        }
+        assert_eq!(logged.values().flatten().count(), told, "all log events");
+        assert_eq!(sorted(ledger.entries()), sorted(expected), "durations");
+    }
+}
+
+/// In an order of their own: requests end in another one than they begin.
+pub fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.sort_by(|one, other| {
+        let by_value = one.value.total_cmp(&other.value);
+        by_value.then_with(|| one.attributes.cmp(&other.attributes))
+    });
+    entries
+}
