@@ -121,7 +121,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::too_many_lines, reason = "a table")]
     fn the_caller_is_told_what_is_asked_for_and_no_more() {
         let none = TraceHeaders::default();
         let both = TraceHeaders {
