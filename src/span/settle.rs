@@ -129,7 +129,10 @@ impl RequestSpan {
                     .retain(|event| !event.name.starts_with(key::OWN_PREFIX));
             }
         }
-        write_events_and_links(span, told.as_deref_mut(), first_response);
+        // Of most requests there is neither.
+        if told.is_some() || first_response.is_some() {
+            write_events_and_links(span, told.as_deref_mut(), first_response);
+        }
 
         let is_said_again = told
             .as_ref()
