@@ -1,6 +1,8 @@
 //! Attributes that a handler tells, each key once. Pure.
 
 use opentelemetry::KeyValue;
+#[cfg(feature = "metrics")]
+use opentelemetry::Value;
 
 use crate::slot::is_empty;
 
@@ -24,8 +26,7 @@ impl Keyed {
         if key.is_empty() || is_empty(&attribute.value) {
             return true;
         }
-        let known = |place: &u8| self.list[usize::from(*place)].key.as_str().cmp(key);
-        match self.by_key.binary_search_by(known) {
+        match self.find(key) {
             Ok(at) => self.list[usize::from(self.by_key[at])] = attribute,
             Err(at) => match u8::try_from(self.list.len()) {
                 Ok(next) if next < MAX => {
@@ -42,8 +43,17 @@ impl Keyed {
         self.list.is_empty()
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, KeyValue> {
-        self.list.iter()
+    /// The value of this key, if it was told.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn value(&self, key: &str) -> Option<&Value> {
+        let at = self.find(key).ok()?;
+        Some(&self.list[usize::from(self.by_key[at])].value)
+    }
+
+    /// Where the place of this key is, or would be.
+    fn find(&self, key: &str) -> Result<usize, usize> {
+        let known = |place: &u8| self.list[usize::from(*place)].key.as_str().cmp(key);
+        self.by_key.binary_search_by(known)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use opentelemetry::{KeyValue, StringValue, Value};
+use opentelemetry::{StringValue, Value};
 
 use super::attributes::List;
 use crate::methods::OTHER;
@@ -66,9 +66,7 @@ impl Operation {
 }
 
 fn value<'a>(summary: &'a Summary<'_>, key: &str) -> Option<&'a Value> {
-    let mut told = summary.told.as_ref()?.attributes.iter();
-    told.find(|attribute: &&KeyValue| attribute.key.as_str() == key)
-        .map(|attribute| &attribute.value)
+    summary.told.as_ref()?.attributes.value(key)
 }
 
 fn text(summary: &Summary<'_>, key: &str) -> Option<StringValue> {
