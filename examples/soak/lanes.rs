@@ -31,7 +31,7 @@ const LANES: usize = {
 };
 
 /// How long a request may take before it counts as never coming back.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How many surprises are enough to stop for.
 const SURPRISES: u64 = 100;
 

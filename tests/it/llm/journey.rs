@@ -61,7 +61,7 @@ fn a_time_of_the_handlers_own_does_not_bring_the_layers_events_out_of_their_orde
         let response = ready(service.call(get())).expect("a response");
         read(&mut response.into_body()).expect("frames");
         // Not looked over: its times fall, as the handler wants it.
-        let spans = at.spans();
+        let spans = at.exported();
         let names = spans[0].events.iter().map(|event| event.name.as_ref());
         assert_eq!(
             names.collect::<Vec<_>>(),

@@ -143,7 +143,7 @@ pub fn without_deadlock<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'stati
         let _ = done.send(());
         output
     });
-    match wait.recv_timeout(Duration::from_secs(30)) {
+    match wait.recv_timeout(Duration::from_secs(120)) {
         // Gone without a word: it panicked, and joining says so.
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
         Err(RecvTimeoutError::Timeout) => panic!("a deadlock"),

@@ -107,7 +107,7 @@ async fn play(connection: &Connection) {
         // How the connection ends is not for this test.
         let _ = server.await;
     });
-    let reads = tokio::time::timeout(Duration::from_secs(20), converse(connection, client))
+    let reads = tokio::time::timeout(Duration::from_secs(120), converse(connection, client))
         .await
         .expect("the client comes to its end");
     server.await.expect("the server does not panic");
