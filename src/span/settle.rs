@@ -334,6 +334,11 @@ mod tests {
                 &[("eta", 9), (handoff, 4)],
                 2,
             ),
+            (
+                "a handoff of the same time comes before",
+                &[(handoff, 5)],
+                1,
+            ),
             ("a handoff is told late", &[("a", 3), (handoff, 6)], 1),
             (
                 "an earlier time is told behind a late handoff",
