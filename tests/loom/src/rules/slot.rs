@@ -133,10 +133,7 @@ fn told_and_ended() -> String {
     let at_the_end = at_the_end.unwrap_or_default();
     let late = late.unwrap_or_default();
     let found = ["one", "two", "three"].map(|key| {
-        let has = |told: &Told| {
-            let mut all = told.attributes.iter();
-            all.any(|attribute| attribute.key.as_str() == key)
-        };
+        let has = |told: &Told| told.attributes.value(key).is_some();
         match (has(&at_the_end), has(&late)) {
             (true, false) => Found::AtTheEnd,
             (false, true) => Found::Late,
