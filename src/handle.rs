@@ -12,8 +12,9 @@ use crate::gen_ai::GenAi;
 use crate::outcome::Verdict;
 use crate::propagation::Propagation;
 use crate::semconv as key;
-use crate::slot::{Slot, Told};
+use crate::slot::Slot;
 use crate::text::{cut, text};
+use crate::told::Told;
 
 /// The span of a request, as its handler sees it.
 ///

@@ -1,10 +1,6 @@
 //! Attributes that a handler tells, each key once. Pure.
 
-use opentelemetry::KeyValue;
-#[cfg(feature = "metrics")]
-use opentelemetry::Value;
-
-use crate::slot::is_empty;
+use opentelemetry::{KeyValue, Value};
 
 /// How many are kept; as many as the SDK does by default.
 const MAX: u8 = 128;
@@ -64,6 +60,11 @@ impl IntoIterator for Keyed {
     fn into_iter(self) -> Self::IntoIter {
         self.list.into_iter()
     }
+}
+
+/// Whether a value says nothing.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    matches!(value, Value::String(text) if text.as_str().is_empty())
 }
 
 #[cfg(test)]

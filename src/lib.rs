@@ -272,6 +272,7 @@ mod sse;
 mod summary;
 mod text;
 mod timeline;
+mod told;
 mod trace_headers;
 mod tracer;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::attributes::Facts;
 use crate::outcome::{End, Head, Outcome};
-use crate::slot::Told;
+use crate::told::Told;
 
 /// A request that is over.
 #[derive(Debug)]

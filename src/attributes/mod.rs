@@ -16,8 +16,8 @@ use crate::config::Config;
 use crate::contain::contain;
 use crate::forwarded::Hop;
 use crate::grpc::Protocol;
+use crate::keyed::is_empty;
 use crate::methods::OTHER;
-use crate::slot::is_empty;
 use crate::text::cut_lossy;
 
 pub(crate) use end::{

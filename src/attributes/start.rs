@@ -3,8 +3,8 @@
 use opentelemetry::{Key, KeyValue, Value};
 
 use super::end::is_of_end;
+use crate::keyed::is_empty;
 use crate::semconv as key;
-use crate::slot::is_empty;
 
 /// Attributes being collected, each key once.
 #[derive(Debug, Default)]

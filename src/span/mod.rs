@@ -1,23 +1,22 @@
 //! The open span of one request: what it learns of the response, and its one end.
 
 mod open;
+mod rare;
 mod settle;
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use bytes::Buf;
 use http::{HeaderMap, response};
-use opentelemetry::KeyValue;
 
 use crate::attributes::{self, Facts, Written};
 use crate::config::Config;
 use crate::contain::contain;
 use crate::delivery::{Delivery, declared_length, has_no_body};
 use crate::grpc::{self, GrpcStatus, Protocol};
-use crate::grpc_web::{self, WebTrailers};
+use crate::grpc_web;
 use crate::metrics::Metered;
 use crate::outcome::{self, End, Head, Stage, Verdict};
 use crate::slot::Slot;
@@ -26,6 +25,7 @@ use crate::text::{cut, text};
 use crate::timeline::{self, Elapsed};
 
 pub(crate) use open::Opened;
+use rare::Rare;
 
 /// An open span.
 ///
@@ -64,23 +64,6 @@ pub(crate) struct RequestSpan {
     stream: Option<Box<EventStream>>,
     rare: Option<Box<Rare>>,
     is_settled: bool,
-}
-
-/// What few requests have: in a box of its own, so that an open stream holds no room for it.
-#[derive(Debug, Default)]
-struct Rare {
-    /// How long a gRPC caller waits.
-    timeout: Option<Duration>,
-    /// gRPC: the status in the head, until trailers know better.
-    grpc_status: Option<GrpcStatus>,
-    /// The reader of a gRPC-Web body whose status is not known yet.
-    web_trailers: Option<WebTrailers>,
-    /// The request's Content-Length, if somebody wants to know.
-    request_length: Option<u64>,
-    /// What the settings want to know of the response's head and trailers.
-    captured: Vec<KeyValue>,
-    /// The type of the error that was the end.
-    error_type_name: Option<&'static str>,
 }
 
 impl RequestSpan {
@@ -357,29 +340,6 @@ impl RequestSpan {
     /// The time since the start.
     fn elapsed(&self) -> Elapsed {
         Elapsed::of(self.slot.timeline().since_start(timeline::now()))
-    }
-
-    fn rare(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
-    }
-
-    fn timeout(&self) -> Option<Duration> {
-        self.rare.as_ref()?.timeout
-    }
-
-    fn has_grpc_status(&self) -> bool {
-        let rare = self.rare.as_ref();
-        rare.is_some_and(|rare| rare.grpc_status.is_some())
-    }
-
-    fn take_grpc_status(&mut self) -> Option<GrpcStatus> {
-        self.rare.as_mut()?.grpc_status.take()
-    }
-
-    fn capture(&mut self, captured: Vec<KeyValue>) {
-        if !captured.is_empty() {
-            self.rare().captured.extend(captured);
-        }
     }
 
     fn message(&self, error: &dyn Display) -> Option<String> {

@@ -7,11 +7,11 @@ use http::{HeaderMap, request};
 use opentelemetry::Context;
 use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 
-use super::{Rare, RequestSpan};
+use super::RequestSpan;
+use super::rare::Rare;
 use crate::attributes::{self, AtStart, Facts, Written};
 use crate::config::Config;
 use crate::contain::contain;
-use crate::delivery::declared_length;
 use crate::forwarded::{self, Hop};
 use crate::grpc::{self, Protocol};
 use crate::handle::SpanHandle;
@@ -23,10 +23,6 @@ use crate::semconv as key;
 use crate::slot::Slot;
 use crate::timeline::Timeline;
 use crate::tracer::{FoundTracer, Started, Watch, no_span};
-
-/// A request that says to be longer, 1 TiB, is not believed: no more than a few would have to say so,
-/// and the sum of all sizes would be none.
-const MAX_LENGTH: u64 = 1 << 40;
 
 /// What opening a request's span has come to.
 pub(crate) struct Opened {
@@ -228,7 +224,7 @@ impl RequestSpan {
             is_event_stream: false,
             is_stream: false,
             stream: None,
-            rare: rare(config, parts, protocol),
+            rare: Rare::of(config, parts, protocol),
             is_settled: false,
         })
     }
@@ -292,24 +288,6 @@ impl Others {
             span,
         }
     }
-}
-
-/// What is known from the start and is rare.
-fn rare(config: &Config, parts: &request::Parts, protocol: Protocol) -> Option<Box<Rare>> {
-    let (timeout, request_length) = match protocol {
-        Protocol::Http if config.body_sizes => (None, declared_length(&parts.headers, None)),
-        Protocol::Http => return None,
-        Protocol::Grpc | Protocol::GrpcWeb => (grpc::timeout(&parts.headers), None),
-    };
-    let request_length = request_length.filter(|length| *length <= MAX_LENGTH);
-    let is_there = timeout.is_some() || request_length.is_some();
-    is_there.then(|| {
-        Box::new(Rare {
-            timeout,
-            request_length,
-            ..Rare::default()
-        })
-    })
 }
 
 /// What is spoken: nothing but HTTP where the operator says that there are no gRPC methods.

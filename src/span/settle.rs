@@ -13,9 +13,9 @@ use crate::contain::contain;
 use crate::grpc::{GrpcCode, GrpcStatus, Protocol};
 use crate::outcome::{Aborted, End, Outcome};
 use crate::semconv as key;
-use crate::slot::{Event, Told};
 use crate::summary::{Summary, is_refused};
 use crate::timeline::Elapsed;
+use crate::told::{Event, Told};
 
 impl RequestSpan {
     /// Settles the request: an end becomes an outcome, whoever listens is told, and the span is ended.

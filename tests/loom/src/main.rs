@@ -64,6 +64,7 @@ mod crate_files {
     pub(crate) mod summary;
     pub(crate) mod text;
     pub(crate) mod timeline;
+    pub(crate) mod told;
     pub(crate) mod trace_headers;
     pub(crate) mod tracer;
 }

@@ -4,10 +4,11 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, Status};
 
 use crate::explore::{Moment, Rule, spawn};
-use crate::slot::{Slot, SpanSlot, ThinSpan, Told};
+use crate::slot::{Slot, SpanSlot, ThinSpan};
 use crate::standard::sync::Arc;
 use crate::standard::time::SystemTime;
 use crate::timeline::Timeline;
+use crate::told::Told;
 use crate::watched::{Watched, own_context};
 
 pub const RULES: &[Rule] = &[
