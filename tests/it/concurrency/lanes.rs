@@ -11,7 +11,7 @@ use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, CountedBody};
 use tower_layer::Layer as _;
 
 use super::paths::{Last, PATHS};
-use super::reckoning::Books;
+use super::reckoning::{Books, Came};
 use super::said::{self, Dice, Verdicts};
 use super::speakers::{FRAME, speak};
 use super::{LANES, ROUND, SPEAKERS};
@@ -105,9 +105,9 @@ impl Round {
         }
     }
 
-    /// Serves requests in all lanes, and holds what was said against all that tells of it. Returns
-    /// path and outcome of each.
-    pub fn run(&self, seed: usize) -> Vec<(&'static str, String)> {
+    /// Serves requests in all lanes, and holds what was said against all that tells of it. Returns what
+    /// has come of each.
+    pub fn run(&self, seed: usize) -> Vec<Came> {
         let inner = CountRequestBodyLayer::new().layer(service_fn(answer));
         let service = self.layer.layer(inner.clone());
         let saw = PATHS.iter().enumerate().map(|(path, one)| {

@@ -26,6 +26,8 @@ use tower_api_span::{ApiSpanLayer, LifecycleEvents};
 use crate::support::recorder::w3c;
 use lanes::Round;
 use paths::PATHS;
+use said::Verdicts;
+use speakers::REASONS;
 
 /// Requests that are served one after the other, at the same time as those of other lanes.
 const LANES: usize = 2;
@@ -42,6 +44,7 @@ fn requests() -> usize {
 #[test]
 fn whatever_is_said_meanwhile_each_request_ends_once_and_all_that_tell_of_it_agree() {
     let mut outcomes = BTreeMap::<(&str, String), usize>::new();
+    let (mut by_speaker, mut by_path, mut heard, mut raced) = (0, 0, 0, 0);
     for round in 0..requests().div_ceil(ROUND) {
         let layer = if round % 2 == 0 {
             ApiSpanLayer::llm()
@@ -53,11 +56,27 @@ fn whatever_is_said_meanwhile_each_request_ends_once_and_all_that_tell_of_it_agr
             .active_requests(true)
             .body_sizes(true)
             .lifecycle_events(LifecycleEvents::Both);
-        for outcome in Round::new(layer).run(round) {
-            *outcomes.entry(outcome).or_default() += 1;
+        for came in Round::new(layer).run(round) {
+            heard += usize::from(came.was_heard);
+            raced += usize::from(came.has_raced);
+            if came.verdicts == Verdicts::Racing {
+                let is_speakers = REASONS.iter().any(|reason| came.outcome.contains(reason));
+                by_speaker += usize::from(is_speakers);
+                by_path += usize::from(!is_speakers);
+            }
+            *outcomes.entry((came.path, came.outcome)).or_default() += 1;
         }
     }
-    // Or else the races were none.
+    // Or else nobody has spoken in time, or nobody at the end, and the rules were held against nothing.
+    for (what, count) in [
+        ("heard before the last move", heard),
+        ("spoken to during it", raced),
+        ("decided by a speaker", by_speaker),
+        ("decided by the end, though speakers gave verdicts", by_path),
+    ] {
+        println!("{count} were {what}");
+        assert!(count > 0, "none was {what}");
+    }
     for path in PATHS {
         let came_to = outcomes.keys().filter(|(name, _)| *name == path.name);
         let came_to = came_to.count();

@@ -9,7 +9,7 @@ use opentelemetry_sdk::logs::{InMemoryLogExporter, InMemoryLogExporterBuilder, S
 use tower_api_span::ApiSpanLayer;
 
 use super::paths::PATHS;
-use super::said::Request;
+use super::said::{Request, Verdicts};
 use super::spans;
 use crate::support::meters::{Meters, Series};
 use crate::support::recorder::{Recorder, Seen};
@@ -23,6 +23,17 @@ pub struct Books {
     meters: Meters,
     loggers: SdkLoggerProvider,
     logs: InMemoryLogExporter,
+}
+
+/// What has come of a request, and how it was spoken to.
+pub struct Came {
+    pub path: &'static str,
+    pub outcome: String,
+    pub verdicts: Verdicts,
+    /// Something was said before its last move began.
+    pub was_heard: bool,
+    /// Something was begun that was not said by then: it has raced with the end.
+    pub has_raced: bool,
 }
 
 /// What tells requests apart, there and there: whether it is a call, and its `error.type`.
@@ -52,8 +63,8 @@ impl Books {
     }
 
     /// Holds all that tells of these requests against what was said to them, and one against the other.
-    /// Returns path and outcome of each.
-    pub fn reckon(&self, requests: &[Arc<Request>]) -> Vec<(&'static str, String)> {
+    /// Returns what has come of each.
+    pub fn reckon(&self, requests: &[Arc<Request>]) -> Vec<Came> {
         assert_eq!(self.recorder.starts(), requests.len());
         assert_eq!(self.recorder.ends(), requests.len());
         let exported = self.recorder.exported().into_iter();
@@ -72,7 +83,13 @@ impl Books {
             *kinds.entry(kind).or_default() += 1;
             let logged = terminals.remove(&id).expect("a log event for each");
             assert_eq!(logged, terminal(&seen), "{}", path.name);
-            (path.name, seen.outcome())
+            Came {
+                path: path.name,
+                outcome: seen.outcome(),
+                verdicts: request.verdicts,
+                was_heard: request.all().any(|count| count.in_time() > 0),
+                has_raced: request.all().any(|count| count.begun() > count.in_time()),
+            }
         });
         let outcomes = outcomes.collect();
         assert!(spans.is_empty() && terminals.is_empty());

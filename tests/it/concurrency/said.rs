@@ -109,6 +109,11 @@ impl Request {
         &self.counts[speaker][thing as usize]
     }
 
+    /// Those of all speakers and things.
+    pub fn all(&self) -> impl Iterator<Item = &Count> {
+        self.counts.iter().flatten()
+    }
+
     /// Those of all speakers.
     pub fn counts(&self, thing: Thing) -> impl Iterator<Item = &Count> {
         self.counts

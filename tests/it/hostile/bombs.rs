@@ -142,10 +142,18 @@ fn the_same_over_http2() {
                 request = request.header(format!("x-{nth}"), "v".repeat(value));
             }
             let request = request.body(()).expect("a request");
-            let (response, _) = send.send_request(request, true).ok()?;
-            let response = response.await.ok()?;
-            settle().await;
-            Some(response.status().as_u16())
+            let stream = send.send_request(request, true);
+            let (response, _) = stream.expect("the client sends it");
+            match response.await {
+                Ok(response) => {
+                    settle().await;
+                    Some(response.status().as_u16())
+                }
+                Err(error) => {
+                    assert!(error.is_remote(), "{case}: the server ends it: {error:?}");
+                    None
+                }
+            }
         });
         assert_eq!(got, status, "{case}");
         if status == Some(200) {

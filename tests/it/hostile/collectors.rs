@@ -86,6 +86,22 @@ impl SpanExporter for Hanging {
     }
 }
 
+/// An exporter that tells of each of its exports whether it went well.
+#[derive(Debug)]
+struct Telling<E> {
+    exporter: E,
+    went_well: Sender<bool>,
+}
+
+impl<E: SpanExporter> SpanExporter for Telling<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let result = self.exporter.export(batch).await;
+        // Nobody may listen any more.
+        let _ = self.went_well.send(result.is_ok());
+        result
+    }
+}
+
 impl LogExporter for Hanging {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         self.hang(batch.iter().count());
@@ -208,34 +224,47 @@ fn requests_are_served_while_the_collectors_of_metrics_and_logs_hang() {
     requests(Some(&layer), 3_000);
     logs.has_begun();
     assert_eq!((tally.starts(), tally.ends()), (3_001, 3_001));
-    metrics.open(|| drop(meters.shutdown()));
-    logs.open(|| drop(loggers.shutdown()));
+    let more = metrics.open(|| drop(meters.shutdown()));
+    assert!(more > 0, "they are exported once more at the end");
+    let more = logs.open(|| drop(loggers.shutdown()));
+    assert!(
+        more > 0,
+        "what the queue held is exported once the gate is open"
+    );
 }
 
 /// Where nothing listens, and where somebody does and never answers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_served_while_the_endpoint_of_otlp_is_closed_or_silent() {
-    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let addresses = [&silent, &closed].map(|it| it.local_addr().expect("an address"));
-    drop(closed);
-    for address in addresses {
+    for is_silent in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let silent = is_silent.then_some(listener);
         let exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
             .with_endpoint(format!("http://{address}"))
             .with_timeout(Duration::from_millis(100))
             .build()
             .expect("an exporter");
-        let (tally, provider) = counted(batch(exporter));
+        let (went_well, exports) = channel();
+        let (tally, provider) = counted(batch(Telling {
+            exporter,
+            went_well,
+        }));
         let layer = layer(&provider);
         let served = tokio::task::spawn_blocking(move || requests(Some(&layer), REQUESTS));
         served.await.expect("no panic");
         tally.check("no collector", REQUESTS, "DEPARTED");
-        // It blocks, and says that not all were taken.
-        let shutdown = move || provider.shutdown_with_timeout(Duration::from_secs(1));
-        let _ = tokio::task::spawn_blocking(shutdown)
-            .await
-            .expect("no panic");
+        if let Some(silent) = silent {
+            let came = tokio::time::timeout(Duration::from_secs(60), silent.accept()).await;
+            came.expect("the exporter comes").expect("a connection");
+        }
+        // It blocks; and whether something was still to be exported is chance.
+        let shutdown = tokio::task::spawn_blocking(move || drop(provider.shutdown()));
+        shutdown.await.expect("no panic");
+        let exports: Vec<_> = exports.try_iter().collect();
+        assert!(!exports.is_empty(), "somebody tried");
+        assert!(!exports.contains(&true), "nobody took");
     }
 }
 

@@ -235,7 +235,7 @@ fn a_server_without_that_limit_serves_the_attack_and_all_spans_end() {
         let connection = http2::Builder::new(TokioExecutor::new())
             .max_pending_accept_reset_streams(STREAMS)
             .serve_connection(TokioIo::new(server), TowerToHyperService::new(service));
-        tokio::spawn(connection);
+        let connection = tokio::spawn(connection);
         tokio::spawn(async move {
             let mut bytes = [0; 4_096];
             while read.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
@@ -248,7 +248,13 @@ fn a_server_without_that_limit_serves_the_attack_and_all_spans_end() {
         write.write_all(&attack).await.expect("the server reads");
         settle().await;
         let spans = tally.starts();
-        assert!(spans > 0);
         tally.check("rapid reset, served", spans, LEFT);
+        assert!(!connection.is_finished(), "the connection lives");
+        let next = 2 * u32::try_from(STREAMS).expect("few") + 1;
+        write
+            .write_all(&headers(next))
+            .await
+            .expect("the server reads");
+        until("one more is called", || tally.starts() == spans + 1).await;
     });
 }

@@ -34,8 +34,12 @@ pub(super) fn expected(arrival: &Arrival, made_up: &Ids) -> Came {
         Layer::Traces | Layer::Unsampled => true,
         // Who is not sampled is the sampler's business.
         Layer::SampledOut => parent.is_there() && !parent.is_sampled,
-        // By chance, where a trace begins.
-        Layer::HalfSampled if !parent.is_there() => made_up.is_sampled,
+        // By chance, where a trace begins; who is left out is so by an id, as all of its trace will be.
+        Layer::HalfSampled if !parent.is_there() => {
+            let is_kept = made_up.is_sampled || !made_up.is_there();
+            assert!(is_kept || made_up.trace >> 63 & 1 == 1, "{made_up:?}");
+            made_up.is_sampled
+        }
         Layer::HalfSampled => !parent.is_sampled || parent.trace != OTHER_HALF,
         Layer::Filtered | Layer::NoTracer => false,
     };
