@@ -28,7 +28,8 @@
 //! of `core`, `streams` or `unseen` a minute; of `connections`, `crowd`, `told` or `stacked` three; all
 //! of them (`properties`) a quarter of an hour.
 //!
-//! What was once found is in `*.regressions` beside the files and is tried first.
+//! What is found is written to `*.regressions` beside the file and tried first from then on. It stays as a
+//! script in `found`, which means the same when more is made up.
 
 mod actor;
 mod callers;
@@ -36,6 +37,7 @@ mod connections;
 mod core;
 mod crowd;
 mod events;
+mod found;
 mod ledger;
 mod model;
 mod play;
