@@ -218,10 +218,14 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
     }
 
     fn count_request_bytes(&self, bytes: u64) {
-        // The request has one body, which one thread polls at a time.
-        let counted = self.request_bytes().unwrap_or(0).saturating_add(bytes);
-        self.request_bytes
-            .store(counted.min(UNCOUNTED - 1), Ordering::Relaxed);
+        // A request may have been copied, and its copies be read on two threads.
+        let add = |counted| {
+            let counted = if counted == UNCOUNTED { 0 } else { counted };
+            Some(u64::saturating_add(counted, bytes).min(UNCOUNTED - 1))
+        };
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        // It is never refused.
+        let _ = self.request_bytes.fetch_update(set, fetch, add);
     }
 
     fn request_bytes(&self) -> Option<u64> {

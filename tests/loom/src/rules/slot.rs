@@ -52,6 +52,11 @@ pub const RULES: &[Rule] = &[
         model: counted_bytes,
         comes_to: &["None", "Some(0)", "Some(3)", "Some(7)"],
     },
+    Rule {
+        name: "bytes of two copies of a request's body are counted together",
+        model: counted_by_two,
+        comes_to: &["all"],
+    },
 ];
 
 fn slot(watched: &Watched) -> Arc<dyn Slot> {
@@ -257,4 +262,17 @@ fn counted_bytes() -> String {
     let are_all = counts.join().expect("the thread has run");
     assert!(!are_all || counted == Some(7), "{counted:?}");
     format!("{counted:?}")
+}
+
+fn counted_by_two() -> String {
+    let slot = slot(&Watched::default());
+    let threads = [3, 4].map(|bytes| {
+        let slot = Arc::clone(&slot);
+        spawn(move || slot.count_request_bytes(bytes))
+    });
+    for thread in threads {
+        thread.join().expect("the thread has run");
+    }
+    assert_eq!(slot.request_bytes(), Some(7));
+    "all".to_owned()
 }
