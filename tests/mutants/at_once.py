@@ -11,6 +11,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 
 from switches import SWITCH, Source, to_blame
 
@@ -36,6 +38,13 @@ def cargo(*arguments, cwd=TREE):
     without_debug = {"CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
     told = dict(os.environ, **without_debug, CARGO_TARGET_DIR=str(TARGET))
     return subprocess.run(["cargo", *arguments], cwd=cwd, env=told, stdout=subprocess.PIPE)
+
+
+def of_no_mutant():
+    """The patterns of the configuration that leave nothing out, since the source is another now."""
+    listed = cargo("mutants", "--list", "--no-config", "--all-features", cwd=ROOT).stdout.decode()
+    patterns = tomllib.loads(CONFIG.read_text())["exclude_re"]
+    return [pattern for pattern in patterns if not re.search(pattern, listed, re.MULTILINE)]
 
 
 def write_tree(mutants):
@@ -147,10 +156,12 @@ def main():
     parser.add_argument("--file", action="append", default=[], help="only this one's mutants")
     parser.add_argument("--quick", action="store_true", help="without the slow tests")
     arguments = parser.parse_args()
+    TREE.mkdir(parents=True, exist_ok=True)
+    if patterns := of_no_mutant():
+        sys.exit(f"{CONFIG} leaves out what is not there, take it out: {patterns}")
     files = [f"--file={name}" for name in arguments.file]
     listed = cargo("mutants", "--list", "--json", f"--config={CONFIG}", *files, cwd=ROOT).stdout
     mutants = [one | {"number": number} for number, one in enumerate(json.loads(listed), 1)]
-    TREE.mkdir(parents=True, exist_ok=True)
     out = write_tree(mutants)
     quick, slow = steps()
     plan = with_room(quick if arguments.quick else quick + slow)
