@@ -279,25 +279,25 @@ impl RequestSpan {
 
     /// The body is over, with these trailers if it had any.
     pub(crate) fn over(mut self: Box<Self>, trailers: Option<&HeaderMap>) {
+        let mut in_trailers = None;
         if let Some(trailers) = trailers {
             // Trailers are the last thing handed on, whatever was owed before.
             self.whole_at = None;
-            if self.head.protocol != Protocol::Http
-                && let Some(grpc_status) = GrpcStatus::from_headers(trailers)
-            {
-                self.rare().grpc_status = Some(grpc_status);
+            if self.head.protocol != Protocol::Http {
+                in_trailers = GrpcStatus::from_headers(trailers);
             }
             if self.facts.protocol != Protocol::Http && self.records {
                 let captured = attributes::of_trailers(trailers, &self.config);
                 self.capture(captured);
             }
         }
-        let end = self.end_of_body();
+        let end = self.end_of_body(in_trailers);
         self.finish(&end);
     }
 
-    /// How a body that is over has ended. What an event stream ends in counts as its last line.
-    fn end_of_body(&mut self) -> End {
+    /// How a body that is over has ended. What an event stream ends in counts as its last line; what
+    /// trailers say counts more than the head.
+    fn end_of_body(&mut self, in_trailers: Option<GrpcStatus>) -> End {
         let found = self.stream.take().map(|mut stream| {
             let found = stream.finish(self.config.stream_terminator.as_deref());
             self.take_errors(&found);
@@ -313,7 +313,7 @@ impl RequestSpan {
                 }
             }
             _ => End::Complete {
-                grpc_status: self.take_grpc_status(),
+                grpc_status: in_trailers.or_else(|| self.take_grpc_status()),
             },
         }
     }
@@ -324,7 +324,7 @@ impl RequestSpan {
             return End::Panicked;
         }
         let stage = match &self.delivery {
-            Some(delivery) if delivery.owes_nothing() => return self.end_of_body(),
+            Some(delivery) if delivery.owes_nothing() => return self.end_of_body(None),
             Some(delivery) if delivery.was_polled() => Stage::Midway,
             Some(_) => Stage::Unread,
             None => Stage::BeforeHead,

@@ -20,7 +20,7 @@ const MAX_LENGTH: u64 = 1 << 40;
 pub(super) struct Rare {
     /// How long a gRPC caller waits.
     pub(super) timeout: Option<Duration>,
-    /// gRPC: the status in the head, until trailers know better.
+    /// gRPC: the status in the head, or among the trailers that are in the body.
     pub(super) grpc_status: Option<GrpcStatus>,
     /// The reader of a gRPC-Web body whose status is not known yet.
     pub(super) web_trailers: Option<WebTrailers>,

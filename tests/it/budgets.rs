@@ -14,9 +14,9 @@ use allocation_counter::measure;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry::trace::{SpanBuilder, SpanKind, Tracer as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
@@ -123,6 +123,63 @@ fn allocations_of_a_request() {
     assert_eq!(ends.0.load(Ordering::SeqCst), 8);
 }
 
+/// The allocations of one call through `layer`, beyond those of the bare service.
+fn of_a_call(layer: &ApiSpanLayer, timeout: Option<&'static str>) -> u64 {
+    let call = || {
+        let call = Request::post("http://example.com/pkg.Service/Method");
+        let mut call = call.header("content-type", "application/grpc");
+        if let Some(timeout) = timeout {
+            call = call.header("grpc-timeout", timeout);
+        }
+        call.body(()).expect("a request")
+    };
+    let inner = || {
+        service_fn(|_: Request<()>| {
+            let data = Frame::data(Bytes::from_static(&[0; 5]));
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", HeaderValue::from_static("0"));
+            let frames = [data, Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+            let response = Response::builder().header("content-type", "application/grpc");
+            std::future::ready(response.body(StreamBody::new(stream::iter(frames))))
+        })
+    };
+    let (mut bare, mut layered) = (inner(), layer.layer(inner()));
+    // The first of a thread makes what the thread keeps.
+    drop(ready(layered.call(call())));
+    let one = call();
+    let layered = measure(|| {
+        let body = ready(layered.call(one)).expect("a response").into_body();
+        let all = ready(BodyExt::collect(body)).expect("frames");
+        assert!(all.trailers().is_some());
+    });
+    let one = call();
+    let bare = measure(|| {
+        let body = ready(bare.call(one)).expect("a response").into_body();
+        let all = ready(BodyExt::collect(body)).expect("frames");
+        assert!(all.trailers().is_some());
+    });
+    layered.count_total - bare.count_total
+}
+
+#[test]
+fn allocations_of_a_call() {
+    let provider = |sampler: Sampler| SdkTracerProvider::builder().with_sampler(sampler).build();
+    let layer = || ApiSpanLayer::new().propagator(TraceContextPropagator::new());
+    let off = layer().tracer_provider(&NoopTracerProvider::new());
+    let out = layer().tracer_provider(&provider(Sampler::AlwaysOff));
+    let on = layer().tracer_provider(&provider(Sampler::AlwaysOn));
+    for (rule, layer, timeout, expected) in [
+        ("off", &off, None, 0),
+        ("sampled out", &out, None, 13),
+        ("recording", &on, None, 13),
+        ("recording, with a timeout", &on, Some("1S"), 14),
+    ] {
+        let allocations = of_a_call(layer, timeout);
+        println!("{rule}: {allocations} allocations");
+        assert_eq!(allocations, expected, "{rule}");
+    }
+}
+
 #[test]
 fn an_error_of_which_nobody_hears_costs_nothing() {
     let provider = SdkTracerProvider::builder()
@@ -139,6 +196,82 @@ fn an_error_of_which_nobody_hears_costs_nothing() {
         measure(|| drop(ready(service.call(one)))).count_total
     };
     assert_eq!(of(true), of(false));
+}
+
+/// Keeps how many attributes the last span had, and room for how many.
+#[derive(Clone, Debug, Default)]
+struct Room(Arc<Mutex<(usize, usize)>>);
+
+impl SpanProcessor for Room {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, span: SpanData) {
+        let attributes = span.attributes;
+        *self.0.lock().expect("no panic") = (attributes.len(), attributes.capacity());
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_span_has_just_the_room_its_attributes_need() {
+    let room = Room::default();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(room.clone())
+        .build();
+    let address = || Some(([192, 0, 2, 1], 8_080).into());
+    let plain = ApiSpanLayer::new().tracer_provider(&provider);
+    let peer = plain.clone().peer_address_fn(move |_| address());
+    let local = plain.clone().local_address_fn(move |_| address());
+    let route = plain.clone().route_fn(|_| Some("/v1/{what}"));
+    let sizes = plain.clone().body_sizes(true);
+    let asked = plain
+        .clone()
+        .capture_request_headers([http::header::ACCEPT, http::header::FORWARDED])
+        .capture_response_headers([http::header::CONTENT_TYPE]);
+    let all = plain
+        .clone()
+        .peer_address_fn(move |_| address())
+        .client_port(true)
+        .local_address_fn(move |_| address())
+        .route_fn(|_| Some("/v1/{what}"))
+        .body_sizes(true)
+        .capture_request_headers([http::header::ACCEPT, http::header::FORWARDED])
+        .capture_response_headers([http::header::CONTENT_TYPE]);
+    for (rule, layer, has_query) in [
+        ("plain", &plain, false),
+        ("a query", &plain, true),
+        ("a peer", &peer, false),
+        ("a local address", &local, false),
+        ("a route", &route, false),
+        ("sizes", &sizes, false),
+        ("headers", &asked, false),
+        ("all", &all, true),
+    ] {
+        let query = if has_query { "?q=1" } else { "" };
+        let request = Request::get(format!("http://example.com:81/v1/models{query}"))
+            .header("user-agent", "curl/8.14.1")
+            .header("content-length", "5")
+            .header("accept", "text/html")
+            .header("forwarded", "for=203.0.113.9")
+            .body(());
+        let mut service = layer.layer(service_fn(|_: Request<()>| {
+            let response = Response::builder().header("content-type", "text/plain");
+            let response = response.body(Full::new(Bytes::from_static(b"hello")));
+            std::future::ready(response)
+        }));
+        let response = ready(service.call(request.expect("a request")));
+        let body = response.expect("a response").into_body();
+        ready(body.collect()).expect("bytes");
+        let (used, room) = *room.0.lock().expect("no panic");
+        assert_eq!(used, room, "{rule}: attributes, and room for them");
+    }
 }
 
 /// How many bytes an open stream may hold beyond the tracer's span.

@@ -12,9 +12,13 @@ pub(super) fn preface() -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     let window_of_a_stream = [0, 4, 0, 0, 8, 0];
     bytes.extend(frame(0x4, 0, 0, &window_of_a_stream));
-    let rest_of_window: u32 = 0x7fff_ffff - 0xffff;
-    bytes.extend(frame(0x8, 0, 0, &rest_of_window.to_be_bytes()));
+    bytes.extend(window(0, 0x7fff_ffff - 0xffff));
     bytes
+}
+
+/// `WINDOW_UPDATE`: so many bytes more may be sent, on a stream or, as stream 0, on all together.
+pub(super) fn window(stream: u32, bytes: u32) -> Vec<u8> {
+    frame(0x8, 0, stream, &bytes.to_be_bytes())
 }
 
 /// A request without a body: the head and the end of the stream.
