@@ -3,7 +3,7 @@
 cargo-mutants builds anew for each mutant, which takes hours. Here all that it lists are written into
 one copy of the source, and the tests are told by the environment which one is switched on. What does
 not compile is taken out: cargo-mutants calls it unviable. The few that cannot be switched on when
-the tests run, in constants and of functions that return `impl Trait`, are left to cargo-mutants.
+the tests run, in constants and of functions that return `impl Trait`, have a build each, at the end.
 """
 
 import argparse
@@ -45,6 +45,13 @@ def of_no_mutant():
     return [pattern for pattern in patterns if not re.search(pattern, listed, re.MULTILINE)]
 
 
+def write(name, text):
+    if name == "src/lib.rs":
+        lints = b"#![allow(warnings, arithmetic_overflow, unconditional_panic)]"
+        text = text.replace(b"#![forbid(unsafe_code)]", lints, 1) + SWITCH
+    (TREE / name).write_bytes(text)
+
+
 def write_tree(mutants):
     """Writes the copy, anew until it compiles. Returns what becomes of those that are not in it."""
     shutil.rmtree(TREE, ignore_errors=True)
@@ -57,10 +64,7 @@ def write_tree(mutants):
             rest = [one for one in mutants if one["file"] == name and one["number"] not in out]
             text, unfit = Source((ROOT / name).read_bytes()).with_mutants(rest)
             out |= unfit
-            if name == "src/lib.rs":
-                lints = b"#![allow(warnings, arithmetic_overflow, unconditional_panic)]"
-                text = text.replace(b"#![forbid(unsafe_code)]", lints, 1) + SWITCH
-            (TREE / name).write_bytes(text)
+            write(name, text)
         json_errors = "--message-format=json"
         check = cargo("check", "--quiet", "--locked", "--lib", "--all-features", json_errors)
         if check.returncode == 0:
@@ -84,13 +88,17 @@ def blamed(messages):
                 yield from to_blame(text, place["byte_start"], place["byte_end"], is_exhaustive)
 
 
+def build():
+    tests = ["--lib", "--test=it", "--test=globals", "--test=global_meters"]
+    return cargo("test", "--locked", "--all-features", *tests, "--no-run", "--message-format=json")
+
+
 def steps():
     """What is run for each mutant, in this order, until a test fails: commands and seconds."""
-    tests = ["--lib", "--test=it", "--test=globals", "--test=global_meters"]
-    build = cargo("test", "--locked", "--all-features", *tests, "--no-run", "--message-format=json")
-    if build.returncode:
+    build_of_all = build()
+    if build_of_all.returncode:
         sys.exit("The tests do not compile with the mutants in the library")
-    made = map(json.loads, build.stdout.splitlines())
+    made = map(json.loads, build_of_all.stdout.splitlines())
     made = {one["target"]["name"]: one["executable"] for one in made if one.get("executable")}
     but_slow = [f"--skip={name}" for name in SLOW]
     quick = [([made["tower_api_span"]], 30), ([made["it"], *but_slow], 60)]
@@ -136,6 +144,16 @@ def first_failure(number, plan):
     return next(filter(None, (failure(number, *step) for step in plan)), None)
 
 
+def first_failure_alone(mutant, plan):
+    """The same for one that is written in place of what it changes. `unviable` if it does not compile."""
+    name = mutant["file"]
+    with_switches = (TREE / name).read_bytes()
+    write(name, Source((ROOT / name).read_bytes()).changed_by(mutant))
+    by = "unviable" if build().returncode else first_failure(0, plan)
+    (TREE / name).write_bytes(with_switches)
+    return by
+
+
 def with_room(plan):
     """The plan on this machine, after it has gone well without any mutant: a step that is slow here has
     five times what it took, so that slow is not taken for without end."""
@@ -164,16 +182,20 @@ def main():
     plan = with_room(quick if arguments.quick else quick + slow)
     counts, to_look_at = collections.defaultdict(collections.Counter), []
     with RESULTS.open("w") as results:
-        for mutant in mutants:
-            began, number, by = time.monotonic(), mutant["number"], None
-            if number not in out:
+        for mutant in sorted(mutants, key=lambda mutant: out.get(mutant["number"]) == "left"):
+            began, number = time.monotonic(), mutant["number"]
+            by = out.get(number)
+            if by == "left":
+                by = first_failure_alone(mutant, plan)
+            elif not by:
                 by = first_failure(number, plan)
-            outcome = by if by == "timeout" else "caught" if by else out.get(number, "missed")
+            untold = ("timeout", "unviable", "absent")
+            outcome = by if by in untold else "caught" if by else "missed"
             seconds = round(time.monotonic() - began, 1)
             result = {"name": mutant["name"], "outcome": outcome, "by": by, "seconds": seconds}
             print(json.dumps(result), file=results, flush=True)
             counts[mutant["file"]][outcome] += 1
-            if outcome in ("missed", "left", "timeout"):
+            if outcome in ("missed", "timeout"):
                 to_look_at.append(f"{outcome}: {mutant['name']}")
     counts["all"] = sum(counts.values(), collections.Counter())
     for name, outcomes in counts.items():

@@ -23,8 +23,8 @@ pub(crate) fn mutant(number: u32) -> bool { *MUTANT == Some(number) }
 class Unfit(Exception):
     """A mutant that cannot be switched on when the tests run: what becomes of it.
 
-    `left` to cargo-mutants; `unviable`: it would not compile; `absent`: what it changes is not there
-    with all features.
+    `left` to a build of its own; `unviable`: it would not compile; `absent`: what it changes is not
+    there with all features.
     """
 
 
@@ -60,6 +60,11 @@ class Source:
             return text
 
         return render(0, len(self.text)), unfit
+
+    def changed_by(self, mutant):
+        """The text with this one in place of what it changes, for good."""
+        start, end = (self.offset(mutant["span"][side]) for side in ("start", "end"))
+        return self.text[:start] + mutant["replacement"].encode() + self.text[end:]
 
     def site(self, mutant):
         """Which bytes are replaced, and by what: a function of the switch and what is there now."""
