@@ -7,7 +7,9 @@
 //! CONCURRENT_REQUESTS=1000000 cargo test --test global_threads
 //! ```
 
-use std::borrow::Cow;
+#[path = "globals/counted_span.rs"]
+mod counted_span;
+
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -17,16 +19,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use http::{Request, Response};
 use opentelemetry::metrics::noop::NoopMeterProvider;
 use opentelemetry::trace::noop::NoopTracerProvider;
-use opentelemetry::trace::{
-    Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId,
-    TraceState, Tracer, TracerProvider,
-};
-use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
+use opentelemetry::trace::{SpanBuilder, SpanId, TraceContextExt as _, Tracer, TracerProvider};
+use opentelemetry::{Context, InstrumentationScope, global};
 use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics, ScopeMetrics,
 };
@@ -34,6 +33,8 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use tower::{Service, service_fn};
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 use tower_layer::Layer as _;
+
+use counted_span::CountedSpan;
 
 const THREADS: usize = 6;
 /// Requests of each thread, for a layer that has found nothing yet.
@@ -125,12 +126,6 @@ struct Numbered {
     ends: Arc<AtomicUsize>,
 }
 
-#[derive(Debug)]
-struct NumberedSpan {
-    span_context: SpanContext,
-    ends: Arc<AtomicUsize>,
-}
-
 thread_local! {
     /// How often this thread has asked a provider for a span.
     static ASKED: Cell<usize> = const { Cell::new(0) };
@@ -170,59 +165,14 @@ impl TracerProvider for Numbered {
 }
 
 impl Tracer for Numbered {
-    type Span = NumberedSpan;
+    type Span = CountedSpan;
 
-    fn build_with_context(&self, _: SpanBuilder, parent: &Context) -> NumberedSpan {
+    fn build_with_context(&self, _: SpanBuilder, parent: &Context) -> CountedSpan {
         self.starts.fetch_add(1, SeqCst);
         ASKED.set(ASKED.get() + 1);
         let is_root = !parent.span().span_context().is_valid();
-        let span_context = if is_root && !self.samples.load(SeqCst) {
-            SpanContext::NONE
-        } else {
-            SpanContext::new(
-                TraceId::from(7),
-                self.id(),
-                TraceFlags::SAMPLED,
-                false,
-                TraceState::NONE,
-            )
-        };
-        NumberedSpan {
-            span_context,
-            ends: Arc::clone(&self.ends),
-        }
-    }
-}
-
-impl Span for NumberedSpan {
-    fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>)
-    where
-        T: Into<Cow<'static, str>>,
-    {
-    }
-
-    fn span_context(&self) -> &SpanContext {
-        &self.span_context
-    }
-
-    fn is_recording(&self) -> bool {
-        self.span_context.is_valid()
-    }
-
-    fn set_attribute(&mut self, _: KeyValue) {}
-
-    fn set_status(&mut self, _: Status) {}
-
-    fn update_name<T>(&mut self, _: T)
-    where
-        T: Into<Cow<'static, str>>,
-    {
-    }
-
-    fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {}
-
-    fn end_with_timestamp(&mut self, _: SystemTime) {
-        self.ends.fetch_add(1, SeqCst);
+        let is_sampled = !is_root || self.samples.load(SeqCst);
+        CountedSpan::new(is_sampled.then(|| self.id()), &self.ends)
     }
 }
 

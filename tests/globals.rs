@@ -1,25 +1,28 @@
 //! The process-wide provider and propagator, which may be set after the layer was built. They are
 //! those of the whole process, so this is a binary of its own, with one test.
 
-use std::borrow::Cow;
+#[path = "globals/counted_span.rs"]
+mod counted_span;
+
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::SystemTime;
 
 use http::{Request, Response};
 use opentelemetry::trace::{
-    Span, SpanBuilder, SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId,
-    TraceState, Tracer, TracerProvider,
+    SpanBuilder, SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
+    Tracer, TracerProvider,
 };
-use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
+use opentelemetry::{Context, InstrumentationScope, global};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider};
 use tower::{Service, service_fn};
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 use tower_layer::Layer as _;
+
+use counted_span::CountedSpan;
 
 const CALLER: &str = "00f067aa0ba902b7";
 
@@ -70,12 +73,6 @@ struct Unsampling {
     ends: Arc<AtomicUsize>,
 }
 
-#[derive(Debug)]
-struct UnsamplingSpan {
-    span_context: SpanContext,
-    ends: Arc<AtomicUsize>,
-}
-
 impl TracerProvider for Unsampling {
     type Tracer = Self;
 
@@ -86,58 +83,16 @@ impl TracerProvider for Unsampling {
 }
 
 impl Tracer for Unsampling {
-    type Span = UnsamplingSpan;
+    type Span = CountedSpan;
 
-    fn build_with_context(&self, _: SpanBuilder, parent: &Context) -> UnsamplingSpan {
+    fn build_with_context(&self, _: SpanBuilder, parent: &Context) -> CountedSpan {
         let span = self.builds.fetch_add(1, Ordering::SeqCst) + 1;
         let is_root = !parent.span().span_context().is_valid();
-        let span_context = if is_root && !self.samples.load(Ordering::SeqCst) {
-            SpanContext::NONE
-        } else {
-            SpanContext::new(
-                TraceId::from(0xf0),
-                SpanId::from(0xf0 + span as u64),
-                TraceFlags::SAMPLED,
-                false,
-                TraceState::NONE,
-            )
-        };
-        UnsamplingSpan {
-            span_context,
-            ends: Arc::clone(&self.ends),
-        }
-    }
-}
-
-impl Span for UnsamplingSpan {
-    fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>)
-    where
-        T: Into<Cow<'static, str>>,
-    {
-    }
-
-    fn span_context(&self) -> &SpanContext {
-        &self.span_context
-    }
-
-    fn is_recording(&self) -> bool {
-        self.span_context.is_valid()
-    }
-
-    fn set_attribute(&mut self, _: KeyValue) {}
-
-    fn set_status(&mut self, _: Status) {}
-
-    fn update_name<T>(&mut self, _: T)
-    where
-        T: Into<Cow<'static, str>>,
-    {
-    }
-
-    fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {}
-
-    fn end_with_timestamp(&mut self, _: SystemTime) {
-        self.ends.fetch_add(1, Ordering::SeqCst);
+        let is_sampled = !is_root || self.samples.load(Ordering::SeqCst);
+        CountedSpan::new(
+            is_sampled.then(|| SpanId::from(0xf0 + span as u64)),
+            &self.ends,
+        )
     }
 }
 
