@@ -1,7 +1,7 @@
 //! How much of a message has been handed on, and how much it still owes. Pure.
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Version};
 
 /// Bytes of one response body: what was declared and what was handed on.
 #[derive(Debug)]
@@ -81,14 +81,20 @@ pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
 /// The length a message declares: its Content-Length, else the body's exact size hint, which
 /// servers turn into one.
 ///
-/// A Content-Length beside a Transfer-Encoding does not count (RFC 9112, section 6.3), and one that
-/// is no number, or is there twice with two values, declares nothing.
-pub(crate) fn declared_length(headers: &HeaderMap, exact_size_hint: Option<u64>) -> Option<u64> {
+/// A Content-Length beside a Transfer-Encoding does not count (RFC 9112, section 6.3); that is of
+/// HTTP/1.1 alone, and a server that speaks another version leaves it out. A Content-Length that is no
+/// number, or is there twice with two values, declares nothing.
+pub(crate) fn declared_length(
+    headers: &HeaderMap,
+    version: Version,
+    exact_size_hint: Option<u64>,
+) -> Option<u64> {
+    let is_coded = version == Version::HTTP_11 && headers.contains_key(TRANSFER_ENCODING);
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = values.next() else {
-        return exact_size_hint.filter(|_| !headers.contains_key(TRANSFER_ENCODING));
+        return exact_size_hint.filter(|_| !is_coded);
     };
-    if headers.contains_key(TRANSFER_ENCODING) || values.any(|other| other != first) {
+    if is_coded || values.any(|other| other != first) {
         return None;
     }
     let digits = first.to_str().ok()?;
@@ -134,6 +140,17 @@ mod tests {
             hint: Option<u64>,
             expected: Option<u64>,
         }
+        let coded = |version, length, hint| {
+            let mut headers = HeaderMap::new();
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            headers.extend(length.map(|length| (CONTENT_LENGTH, HeaderValue::from_static(length))));
+            declared_length(&headers, version, hint)
+        };
+        for version in [Version::HTTP_10, Version::HTTP_2, Version::HTTP_3] {
+            assert_eq!(coded(version, Some("15"), None), Some(15), "{version:?}");
+            assert_eq!(coded(version, None, Some(15)), Some(15), "{version:?}");
+        }
+        assert_eq!(coded(Version::HTTP_11, None, Some(15)), None);
         for case in [
             TestCase {
                 rule: "Content-Length",
@@ -207,7 +224,7 @@ mod tests {
                 headers.append(*name, HeaderValue::from_static(value));
             }
             assert_eq!(
-                declared_length(&headers, case.hint),
+                declared_length(&headers, Version::HTTP_11, case.hint),
                 case.expected,
                 "{}",
                 case.rule

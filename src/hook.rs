@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::contain::contain;
+
 /// Perhaps a function. What it is called with decides its type, a `dyn Fn`; whoever calls it contains
-/// its panics.
+/// its panics. What it holds may panic where it is dropped.
 pub(crate) struct Hook<F: ?Sized>(Option<Arc<F>>);
 
 impl<F: ?Sized> Hook<F> {
@@ -18,6 +20,13 @@ impl<F: ?Sized> Hook<F> {
 
     pub(crate) fn is_set(&self) -> bool {
         self.0.is_some()
+    }
+}
+
+impl<F: ?Sized> Drop for Hook<F> {
+    fn drop(&mut self) {
+        // A request may be the last to have the settings.
+        contain(|| drop(self.0.take()));
     }
 }
 

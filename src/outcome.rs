@@ -290,7 +290,7 @@ const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 /// | `generator_exit` | a body that still owed something was dropped without being polled | `generator_exit` |
 /// | `validation_error` | 400, 413, 414, 415, 422, 431; `INVALID_ARGUMENT`, `OUT_OF_RANGE`, `FAILED_PRECONDITION` | none |
 /// | `client_error` | any other 4xx; gRPC codes that are not the server's fault | none |
-/// | `exception` | service error, body error; 5xx, and 1xx but 101, which is no response; `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`; no `grpc-status` | `exception`; the number; the code's name; `missing_grpc_status` |
+/// | `exception` | service error, body error; 5xx, and 1xx but 101, which is no response, if its body is read to the end; `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`; no `grpc-status` | `exception`; the number; the code's name; `missing_grpc_status` |
 /// | `length_mismatch` | fewer or more bytes than declared | `length_mismatch` |
 /// | `deadline_exceeded` | gRPC: dropped after the caller's `grpc-timeout` | `DEADLINE_EXCEEDED` |
 /// | `panic` | the inner service or its body panicked | `panic` |

@@ -21,7 +21,8 @@ use crate::slot::Slot;
 ///
 /// It stands inside an [`ApiSpanLayer`](crate::ApiSpanLayer) and changes the type of the request's
 /// body, which is why it is a layer of its own. Without it a request has the size that its
-/// Content-Length says, whether or not it was read.
+/// Content-Length says, whether or not it was read. Of copies of a request, as a retry inside makes them, the one
+/// that was read furthest counts.
 ///
 /// ```
 /// use axum::{Router, routing::post};
@@ -88,15 +89,20 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (parts, inner) = request.into_parts();
-        // Of two such layers the outer one counts.
+        let (mut parts, inner) = request.into_parts();
         let slot = SpanHandle::from_extensions(&parts.extensions).slot();
-        let slot = slot.filter(|slot| slot.request_bytes().is_none());
+        let counted = parts.extensions.get::<Counted>();
+        let slot = slot.filter(|slot| counted.is_none_or(|Counted(by)| !Arc::ptr_eq(slot, by)));
         if let Some(slot) = &slot {
             // Of a body that nobody reads, nothing has passed.
             slot.count_request_bytes(0);
+            parts.extensions.insert(Counted(Arc::clone(slot)));
         }
-        let body = CountedBody { inner, slot };
+        let body = CountedBody {
+            inner,
+            slot,
+            bytes: 0,
+        };
         self.inner.call(Request::from_parts(parts, body))
     }
 }
@@ -120,7 +126,13 @@ pub struct CountedBody<B> {
     #[pin]
     inner: B,
     slot: Option<Arc<dyn Slot>>,
+    /// As many have been read.
+    bytes: u64,
 }
+
+/// In the extensions of a request that is counted for this span: of two such layers the outer one counts.
+#[derive(Clone)]
+struct Counted(Arc<dyn Slot>);
 
 impl<B: Body> Body for CountedBody<B> {
     type Data = B::Data;
@@ -137,7 +149,9 @@ impl<B: Body> Body for CountedBody<B> {
             && let Some(data) = frame.data_ref()
         {
             let bytes = contain(|| data.remaining()).unwrap_or(0);
-            slot.count_request_bytes(u64::try_from(bytes).unwrap_or(u64::MAX));
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            *this.bytes = this.bytes.saturating_add(bytes);
+            slot.count_request_bytes(*this.bytes);
         }
         Poll::Ready(frame)
     }

@@ -49,12 +49,9 @@ pub(crate) struct SpanSlot<S> {
     watched: bool,
     timeline: Timeline,
     open: Mutex<Option<Open<S>>>,
-    /// Bytes of the request's body that have passed; [`UNCOUNTED`] while nobody counts them.
+    /// One more than the bytes of the request's body that have passed; 0 while nobody counts them.
     request_bytes: AtomicU64,
 }
-
-/// Nobody has counted.
-const UNCOUNTED: u64 = u64::MAX;
 
 impl<S: Span> SpanSlot<S> {
     /// The span says itself what its ids are and whether it records; it is not asked again.
@@ -75,7 +72,7 @@ impl<S: Span> SpanSlot<S> {
                 told: None,
                 is_closed: false,
             })),
-            request_bytes: AtomicU64::new(UNCOUNTED),
+            request_bytes: AtomicU64::new(0),
         }
     }
 
@@ -109,7 +106,8 @@ pub(crate) trait Slot: Send + Sync {
     /// To be called through `tell`.
     fn tell_mut(&self, f: &mut dyn FnMut(&mut Told, Instant));
 
-    /// Counts bytes of the request's body. Beside the lock, and no reason for the span to end later.
+    /// Takes note that so many bytes of the request's body have passed; of copies of a request that are
+    /// read, the most. Beside the lock, and no reason for the span to end later.
     fn count_request_bytes(&self, bytes: u64);
 
     /// Bytes of the request's body that were counted, if somebody does count them.
@@ -218,19 +216,12 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
     }
 
     fn count_request_bytes(&self, bytes: u64) {
-        // A request may have been copied, and its copies be read on two threads.
-        let add = |counted| {
-            let counted = if counted == UNCOUNTED { 0 } else { counted };
-            Some(u64::saturating_add(counted, bytes).min(UNCOUNTED - 1))
-        };
-        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
-        // It is never refused.
-        let _ = self.request_bytes.fetch_update(set, fetch, add);
+        let counted = bytes.saturating_add(1);
+        self.request_bytes.fetch_max(counted, Ordering::Relaxed);
     }
 
     fn request_bytes(&self) -> Option<u64> {
-        let counted = self.request_bytes.load(Ordering::Relaxed);
-        (counted != UNCOUNTED).then_some(counted)
+        self.request_bytes.load(Ordering::Relaxed).checked_sub(1)
     }
 
     fn close(&self) -> Option<Box<Told>> {

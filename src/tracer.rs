@@ -84,6 +84,15 @@ impl TracerSource {
     }
 }
 
+impl Drop for TracerSource {
+    fn drop(&mut self) {
+        // A request may be the last to have the settings, and with the tracer it drops the provider.
+        if let Self::Given(tracer) = self {
+            contain(|| drop(tracer.take()));
+        }
+    }
+}
+
 impl fmt::Debug for TracerSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -22,7 +22,9 @@ impl ApiSpanLayer {
     }
 
     /// The data of the event that ends an event stream; by default none. The span ends before the
-    /// frame that completes this event's line is handed on, and what follows does not matter to it.
+    /// frame that completes this event's line is handed on, and what follows does not matter to it, not
+    /// even a second line of data: it is for streams in which nothing else can be such a line, as
+    /// in those of JSON.
     ///
     /// Read in responses of `text/event-stream` without a content encoding, in frames whose `Buf` is
     /// contiguous. An empty one, or one longer than 1,000 bytes, is none.

@@ -89,6 +89,9 @@ impl ApiSpanLayer {
     /// Where spans come from; by default the global provider. With a given one, no lock is shared
     /// between requests.
     ///
+    /// Keep the provider until all responses have ended, and shut it down yourself: who drops the last of it
+    /// waits for its exporters, and that would be a request.
+    ///
     /// ```
     /// use opentelemetry_sdk::trace::SdkTracerProvider;
     /// use tower_api_span::ApiSpanLayer;

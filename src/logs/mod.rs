@@ -25,6 +25,13 @@ use crate::summary::Summary;
 #[derive(Clone, Default)]
 pub(crate) struct Loggers(Option<Arc<dyn Emit>>);
 
+impl Drop for Loggers {
+    fn drop(&mut self) {
+        // A request may be the last to have the settings.
+        contain(|| drop(self.0.take()));
+    }
+}
+
 impl Loggers {
     pub(crate) fn given<P>(provider: &P) -> Self
     where

@@ -151,7 +151,9 @@ impl RequestSpan {
         // A gRPC message owes its trailers, whatever its length.
         let declared = match self.head.protocol {
             Protocol::Grpc => None,
-            Protocol::Http | Protocol::GrpcWeb => declared_length(&parts.headers, exact_size_hint),
+            Protocol::Http | Protocol::GrpcWeb => {
+                declared_length(&parts.headers, self.facts.version, exact_size_hint)
+            }
         };
         let delivery = self.delivery.insert(Delivery::new(declared));
         if ended {

@@ -40,7 +40,9 @@ impl Rare {
         protocol: Protocol,
     ) -> Option<Box<Self>> {
         let (timeout, request_length) = match protocol {
-            Protocol::Http if config.body_sizes => (None, declared_length(&parts.headers, None)),
+            Protocol::Http if config.body_sizes => {
+                (None, declared_length(&parts.headers, parts.version, None))
+            }
             Protocol::Http => return None,
             Protocol::Grpc | Protocol::GrpcWeb => (grpc::timeout(&parts.headers), None),
         };

@@ -1,20 +1,26 @@
 //! Code that only telemetry calls panics: hooks, propagators, a handler's iterators and messages.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Poll;
+use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt as _;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
+use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower::{Service, service_fn};
+use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer as _;
 
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Error};
 use crate::support::client::Exchange;
-use crate::support::recorder::Recorder;
+use crate::support::recorder::{Recorder, w3c};
 use crate::support::{
     answering, called, defused, explode, get, handle_of, poll_frame, read, ready, response,
     without_deadlock,
@@ -244,4 +250,107 @@ fn the_message_of_a_verdict_panics_and_the_verdict_stands() {
         (span.outcome().as_str(), span.error()),
         ("ABORTED(quota)", None)
     );
+}
+
+/// Clients may make a hook panic, as often as they like; what `panic!` throws is a text.
+#[test]
+fn a_hook_that_panics_leaves_nothing_behind() {
+    let provider = SdkTracerProvider::builder().build();
+    for throw in [
+        || resume_unwind(Box::new("written down")),
+        || resume_unwind(Box::new(format!("made up: {}", 1))),
+    ] as [fn() -> Option<String>; 2]
+    {
+        let layer = ApiSpanLayer::new().tracer_provider(&provider);
+        let layer = layer.span_name_fn(move |_| throw());
+        let mut service = answering(&layer, |_| response(200, ScriptedBody::full(3)));
+        let mut serve = || {
+            let response = ready(service.call(get())).expect("a response");
+            read(&mut response.into_body()).expect("bytes");
+        };
+        // The first of a thread makes what the thread keeps.
+        serve();
+        let measured = allocation_counter::measure(|| (0..10).for_each(|_| serve()));
+        assert_eq!(measured.bytes_current, 0);
+    }
+}
+
+/// Panics where it is dropped.
+#[derive(Debug)]
+struct Explodes;
+
+impl Drop for Explodes {
+    fn drop(&mut self) {
+        panic!("what the settings hold is dropped");
+    }
+}
+
+impl SpanProcessor for Explodes {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, _: SpanData) {}
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+impl LogProcessor for Explodes {
+    fn emit(&self, _: &mut SdkLogRecord, _: &InstrumentationScope) {}
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// What the operator has given may have destructors, and a request may be the last to have it: given
+/// up, ended by its head, read, unread, and with a handler that panics.
+#[test]
+fn what_the_settings_hold_panics_where_it_is_dropped_with_the_last_request() {
+    let function = |layer: ApiSpanLayer| {
+        let held = Explodes;
+        layer.filter(move |_| {
+            let _held = &held;
+            true
+        })
+    };
+    let tracer = |layer: ApiSpanLayer| {
+        let provider = SdkTracerProvider::builder().with_span_processor(Explodes);
+        layer.tracer_provider(&provider.build())
+    };
+    let logger = |layer: ApiSpanLayer| {
+        let provider = SdkLoggerProvider::builder().with_log_processor(Explodes);
+        layer.logger_provider(&provider.build())
+    };
+    for given in [function, tracer, logger] as [fn(ApiSpanLayer) -> ApiSpanLayer; 3] {
+        for end in ["dropped", "head", "read", "unread", "panics"] {
+            let layer = given(ApiSpanLayer::new().propagator(w3c()));
+            let mut service = layer.layer(service_fn(move |_: Request<()>| async move {
+                assert_ne!(end, "panics", "on purpose");
+                let status = if end == "head" { 204 } else { 200 };
+                Ok::<_, std::convert::Infallible>(response(status, ScriptedBody::full(3)))
+            }));
+            let mut future = Some(service.call(get()));
+            drop((service, layer));
+            let served = catch_unwind(AssertUnwindSafe(|| {
+                let future = future.take().expect("a future");
+                if end == "dropped" {
+                    return;
+                }
+                let mut body = ready(future).expect("a response").into_body();
+                if end == "read" {
+                    read(&mut body).expect("bytes");
+                }
+            }));
+            assert_eq!(served.is_err(), end == "panics", "{end}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! allocated can be counted.
 
 mod bombs;
+mod codings;
 mod collectors;
 mod expectations;
 mod floods;

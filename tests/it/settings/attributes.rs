@@ -15,7 +15,7 @@ use http_body_util::BodyExt as _;
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::Sampler;
 use serde_json::{Value as Json, json};
-use tower::{Service as _, ServiceBuilder, service_fn};
+use tower::{Layer as _, Service as _, ServiceBuilder, service_fn};
 use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, CountedBody, SpanHandle};
 
 use super::{Asked, CHECK, LOCALHOST, Wire, ask_http2, call, http2, run, run_tonic, serve};
@@ -490,6 +490,49 @@ fn a_counted_body_says_of_itself_what_the_body_says() {
     let request = Request::post("/").body(body).expect("a request");
     drop(ready(service.call(request)));
     assert_eq!(sizes(&at.only()), [Some(7), Some(0)]);
+}
+
+/// A retry inside of the layer, and around the one that counts.
+#[test]
+fn of_copies_of_a_request_the_one_that_was_read_furthest_is_counted() {
+    for read_of_copies in [[0_usize, 2], [2, 0], [2, 1], [2, 2]] {
+        let at = Recorder::new();
+        // What is made of the body inside does not count for the same span.
+        let inside = CountRequestBodyLayer::new().layer(service_fn(
+            async |request: Request<CountedBody<ScriptedBody>>| {
+                read(&mut request.into_body()).expect("bytes");
+                Ok::<_, Infallible>(response(204, ScriptedBody::full(0)))
+            },
+        ));
+        let counting = CountRequestBodyLayer::new().layer(service_fn(
+            move |request: Request<CountedBody<ScriptedBody>>| {
+                let frames: usize = *request.extensions().get().expect("a number");
+                let (parts, mut body) = request.into_parts();
+                for _ in 0..frames {
+                    let _frame = poll_frame(&mut body);
+                }
+                let mut inside = inside.clone();
+                inside.call(Request::from_parts(parts, ScriptedBody::full(100)))
+            },
+        ));
+        let layer = at.layer().body_sizes(true);
+        let mut service = layer.layer(service_fn(move |request: Request<()>| {
+            let mut counting = counting.clone();
+            async move {
+                let mut answer = None;
+                for frames in read_of_copies {
+                    let mut copy = request
+                        .clone()
+                        .map(|()| ScriptedBody::new([Data(3), Data(4)]));
+                    copy.extensions_mut().insert(frames);
+                    answer = Some(counting.call(copy).await);
+                }
+                answer.expect("two of them")
+            }
+        }));
+        drop(ready(service.call(get())));
+        assert_eq!(sizes(&at.only()), [Some(7), Some(0)], "{read_of_copies:?}");
+    }
 }
 
 #[test]
