@@ -129,8 +129,20 @@ pub(crate) trait Slot: Send + Sync {
 pub(crate) type Write<'a> = dyn FnMut(&mut dyn ObjectSafeSpan, Option<Box<Told>>) + 'a;
 
 impl dyn Slot {
-    /// Hands what was told to `f`, once, unless the span has ended or nobody listens.
+    /// Hands what was told to `f`, once, unless the span has ended or nobody listens. The span ends no
+    /// earlier than that.
     pub(crate) fn tell(&self, f: impl FnOnce(&mut Told)) {
+        let mut f = Some(f);
+        self.tell_mut(&mut |told, now| {
+            told.last = Some(now);
+            if let Some(f) = f.take() {
+                f(told);
+            }
+        });
+    }
+
+    /// The same of what the layer has found itself: it is no reason for the span to end later.
+    pub(crate) fn note(&self, f: impl FnOnce(&mut Told)) {
         let mut f = Some(f);
         self.tell_mut(&mut |told, _| {
             if let Some(f) = f.take() {
@@ -144,6 +156,7 @@ impl dyn Slot {
     /// another thread has added first.
     pub(crate) fn add_own_event(&self, name: &'static str) {
         self.tell_mut(&mut |told, now| {
+            told.last = Some(now);
             if !told.is_late && told.events.iter().all(|event| event.name != name) {
                 told.events.push(Event {
                     name: name.into(),
@@ -167,6 +180,7 @@ impl dyn Slot {
         }
         let mut event = Some((name, attributes));
         self.tell_mut(&mut |told, now| {
+            told.last = Some(now);
             if let Some((name, attributes)) = event.take() {
                 let now = self.timeline().at(now);
                 told.event(Event {
@@ -209,9 +223,7 @@ impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
             && let Some(open) = &mut *self.open()
         {
             let now = timeline::now();
-            let told = open.told();
-            told.last = Some(now);
-            f(told, now);
+            f(open.told(), now);
         }
     }
 

@@ -265,7 +265,7 @@ impl RequestSpan {
     fn take_errors(&self, found: &Found) {
         if let Some(ErrorEvent { message }) = &found.error {
             let message = message.as_deref().map(|message| cut(message).to_owned());
-            self.slot.tell(|told| {
+            self.slot.note(|told| {
                 told.verdict
                     .get_or_insert(Verdict::new(outcome::GENERATION_ERROR, message));
             });

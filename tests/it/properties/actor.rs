@@ -1,6 +1,7 @@
 //! The service inside of the layer, which does what a script says, and its handler, which speaks and
 //! looks around.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -129,6 +130,15 @@ pub fn say(handle: &SpanHandle, call: Call) {
 /// Who is called, and what they are to do: goes along with a request.
 #[derive(Clone)]
 pub struct Role(pub Arc<Script>, pub Handler);
+
+/// The texts that scripts panic with.
+const PANICS: [&str; 3] = ["in call", "in poll", "the body panics"];
+
+/// Whether this was thrown by a script, and not by the layer itself.
+pub fn is_scripted(payload: &(dyn Any + Send)) -> bool {
+    let text = payload.downcast_ref::<&str>();
+    text.is_some_and(|text| PANICS.contains(text))
+}
 
 /// The innermost service of all plays.
 pub fn actor() -> impl Service<

@@ -40,6 +40,10 @@ pub fn play(script: Script) -> Seen {
     assert_eq!((at.starts(), at.ends()), (1, 1));
     let span = at.only();
     check(&span, &play.models[0]);
+    // What the body's destructor says belongs to the span, and may be later.
+    if let Some(before) = play.whole_before.filter(|_| script.destructor.is_none()) {
+        assert!(span.0.end_time <= before, "as late as the last frame");
+    }
     span
 }
 

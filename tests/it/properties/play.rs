@@ -5,15 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame};
 use tower::Service;
 
-use super::actor::{Handler, Role, inner, say};
+use super::actor::{Handler, Role, inner, is_scripted, say};
 use super::model::{Model, Saw};
-use super::script::{Act, Call, Script, Thread};
+use super::script::{Act, Call, Inner, Script, Thread};
 use crate::support::body::{Boom, ScriptedBody};
 use crate::support::{poll, poll_frame};
 
@@ -48,7 +49,10 @@ where
             Self::Body(body) => (seen_of(&poll_frame(body.as_mut())), None),
             Self::Gone => unreachable!("nothing is left to poll"),
         }));
-        seen.unwrap_or((Saw::Panic, None))
+        seen.unwrap_or_else(|payload| {
+            assert!(is_scripted(&*payload), "the layer panics in a poll");
+            (Saw::Panic, None)
+        })
     }
 
     fn ask(&self) -> Option<Asked> {
@@ -67,12 +71,13 @@ where
 
     fn drop(&mut self, unwinding: bool) {
         let dropped = std::mem::replace(self, Self::Gone);
-        let _ = catch_unwind(AssertUnwindSafe(move || {
+        let dropped = catch_unwind(AssertUnwindSafe(move || {
             let _dropped = dropped;
             if unwinding {
                 resume_unwind(Box::new("elsewhere"));
             }
         }));
+        assert_eq!(dropped.is_err(), unwinding, "a panic while dropping");
     }
 }
 
@@ -112,6 +117,8 @@ pub struct Play<B> {
     /// The body has given `None`.
     exhausted: bool,
     polls: usize,
+    /// A time before the drop by which it was known that all had been handed on: none of the ends is later.
+    pub whole_before: Option<SystemTime>,
 }
 
 impl<B> Play<B>
@@ -133,14 +140,19 @@ where
         let role = Role(Arc::clone(script), handler.clone());
         request.extensions_mut().insert(role);
         let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
-        let (reader, bare) = if let Ok(future) = called {
-            let bare: BoxFuture<_> = Box::pin(inner(Arc::clone(script), None));
-            (Reader::Future(Box::pin(future)), Reader::Future(bare))
-        } else {
-            for model in &mut models {
-                model.polled_future(&Saw::Panic, false);
+        let (reader, bare) = match called {
+            Ok(future) => {
+                let bare: BoxFuture<_> = Box::pin(inner(Arc::clone(script), None));
+                (Reader::Future(Box::pin(future)), Reader::Future(bare))
             }
-            (Reader::Gone, Reader::Gone)
+            Err(payload) => {
+                assert!(is_scripted(&*payload), "the layer panics in its call");
+                assert!(matches!(script.service, Inner::PanicsInCall));
+                for model in &mut models {
+                    model.polled_future(&Saw::Panic, false);
+                }
+                (Reader::Gone, Reader::Gone)
+            }
         };
         Self {
             script: Arc::clone(script),
@@ -151,6 +163,7 @@ where
             done: false,
             exhausted: false,
             polls: 0,
+            whole_before: None,
         }
     }
 
@@ -244,9 +257,12 @@ where
         if let Some(call) = self.script.destructor.filter(|_| self.reader.is_body()) {
             self.say(call);
         }
+        let (before, open) = (SystemTime::now(), self.ended() < self.models.len());
         self.reader.drop(unwinding);
         for model in &mut self.models {
             model.dropped(unwinding);
         }
+        let is_complete = |model: &Model| model.ended().is_some_and(|ended| ended.is_complete);
+        self.whole_before = (open && self.models.iter().all(is_complete)).then_some(before);
     }
 }

@@ -22,6 +22,12 @@ const KEYS: [&str; 7] = [
     "http.response.status_code",
 ];
 
+/// Those that some row of the table of reasons is about, and one that is none.
+const GRPC_CODES: [&str; 20] = [
+    "0", "0", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
+    "16", "junk",
+];
+
 pub fn scripts() -> impl Strategy<Value = Script> {
     let request = (
         select(vec![
@@ -69,9 +75,10 @@ pub fn scripts() -> impl Strategy<Value = Script> {
 
 pub fn answers() -> impl Strategy<Value = Answer> {
     let status = select(vec![
-        200, 200, 200, 204, 205, 304, 101, 302, 400, 404, 422, 500, 503, 999,
+        200, 200, 200, 200, 200, 204, 205, 304, 101, 302, 400, 401, 404, 408, 413, 414, 415, 422,
+        429, 431, 499, 500, 503, 999,
     ]);
-    let grpc_status = option::weighted(0.2, select(vec!["0", "3", "5", "13", "junk"]));
+    let grpc_status = option::weighted(0.2, select(GRPC_CODES.to_vec()));
     let size = prop_oneof![
         4 => Just(None),
         2 => Just(Some(Size::Right)),
@@ -171,6 +178,11 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => select(vec![
             Step::Trailers(&[("x", "y")]),
             Step::Trailers(&[("grpc-status", "0")]),
+            Step::Trailers(&[("grpc-status", "0")]),
+            Step::Trailers(&[("grpc-status", "1")]),
+            Step::Trailers(&[("grpc-status", "4"), ("grpc-message", "late")]),
+            Step::Trailers(&[("grpc-status", "9"), ("grpc-message", "not now")]),
+            Step::Trailers(&[("grpc-status", "16")]),
             Step::Trailers(&[("grpc-status", "14"), ("grpc-message", "gone")]),
         ]),
         1 => Just(Step::Error),

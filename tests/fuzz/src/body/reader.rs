@@ -77,12 +77,13 @@ where
 
     pub fn drop(&mut self, is_unwinding: bool) {
         let dropped = std::mem::replace(self, Self::Gone);
-        let _ = catch_unwind(AssertUnwindSafe(move || {
+        let dropped = catch_unwind(AssertUnwindSafe(move || {
             let _dropped = dropped;
             if is_unwinding {
                 resume_unwind(Box::new("elsewhere"));
             }
         }));
+        assert_eq!(dropped.is_err(), is_unwinding, "a panic while dropping");
     }
 }
 

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use opentelemetry::trace::{SpanId, TraceContextExt as _};
 use tower::{Service, service_fn};
 
-use super::super::actor::inner;
+use super::super::actor::{inner, is_scripted};
 use super::super::model::{Model, Saw};
 use super::super::play::seen_of;
 use super::super::script::Inner;
@@ -63,7 +63,7 @@ pub(super) fn served(
         let script = Arc::clone(&members[nr].script);
         let context = handle_of(&request).context();
         let witnessed = Witnessed {
-            model: Model::new(&script),
+            model: Model::new(&script).over_http2(),
             span: context.span().span_context().span_id(),
         };
         let before = seen.lock().insert(nr, witnessed);
@@ -103,6 +103,7 @@ impl<T> Watched<T> {
         match catch_unwind(AssertUnwindSafe(|| f(inner))) {
             Ok(polled) => polled,
             Err(payload) => {
+                assert!(is_scripted(&*payload), "the layer panics");
                 self.seen.tell(self.nr, tell);
                 resume_unwind(payload)
             }
@@ -137,6 +138,7 @@ where
         let nr = number_of(&request);
         let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         let inner = called.unwrap_or_else(|payload| {
+            assert!(is_scripted(&*payload), "the layer panics");
             let panicked = |model: &mut Model| model.polled_future(&Saw::Panic, false);
             self.seen.tell(nr, panicked);
             resume_unwind(payload)

@@ -44,6 +44,7 @@ impl Model {
             },
             error_type,
             error,
+            is_complete: matches!(cause, Cause::Complete),
             is_grpc,
             grpc_code,
             status: self.answer().map(|answer| answer.status),
@@ -52,7 +53,10 @@ impl Model {
             route: self.route,
             first_response: self.first_response,
             is_known_method: match (cause, grpc_code) {
-                (Cause::Complete, code) => code == Some("OK") || has_message && code.is_some(),
+                (Cause::Complete, Some(code)) => {
+                    code == "OK" || has_message && code != "UNIMPLEMENTED"
+                }
+                (Cause::Complete, None) => false,
                 (Cause::Mismatch(_), _) => false,
                 (Cause::Error | Cause::Dropped(_) | Cause::Panic, _) => has_message,
             },
@@ -104,8 +108,9 @@ impl Model {
             let message = Some(message.clone());
             return match code.as_str() {
                 "0" => (None, None, None),
-                "3" => (Some("validation_error"), None, message),
-                "5" => (Some("client_error"), None, message),
+                "1" => (Some("client_disconnect"), None, message),
+                "3" | "9" | "11" => (Some("validation_error"), None, message),
+                "5" | "6" | "7" | "8" | "10" | "16" => (Some("client_error"), None, message),
                 code => (Some("exception"), Some(name(code).to_owned()), message),
             };
         }
@@ -115,8 +120,8 @@ impl Model {
                 Some("missing_grpc_status".to_owned()),
                 None,
             ),
-            400 | 422 => (Some("validation_error"), None, None),
-            404 => (Some("client_error"), None, None),
+            400 | 413 | 414 | 415 | 422 | 431 => (Some("validation_error"), None, None),
+            401..500 => (Some("client_error"), None, None),
             status @ 500.. => (Some("exception"), Some(status.to_string()), None),
             _ => (None, None, None),
         }
@@ -126,10 +131,21 @@ impl Model {
 fn name(code: &str) -> &'static str {
     match code {
         "0" => "OK",
+        "1" => "CANCELLED",
         "3" => "INVALID_ARGUMENT",
+        "4" => "DEADLINE_EXCEEDED",
         "5" => "NOT_FOUND",
+        "6" => "ALREADY_EXISTS",
+        "7" => "PERMISSION_DENIED",
+        "8" => "RESOURCE_EXHAUSTED",
+        "9" => "FAILED_PRECONDITION",
+        "10" => "ABORTED",
+        "11" => "OUT_OF_RANGE",
+        "12" => "UNIMPLEMENTED",
         "13" => "INTERNAL",
         "14" => "UNAVAILABLE",
+        "15" => "DATA_LOSS",
+        "16" => "UNAUTHENTICATED",
         _ => "UNKNOWN",
     }
 }

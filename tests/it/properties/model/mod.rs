@@ -29,6 +29,8 @@ pub struct Ended {
     pub outcome: String,
     pub error_type: Option<String>,
     pub error: Option<String>,
+    /// All was handed on that there was.
+    pub is_complete: bool,
     /// Whether the end is one of gRPC: it says what the status is, and HTTP only what is odd.
     pub is_grpc: bool,
     pub grpc_code: Option<&'static str>,
@@ -67,6 +69,8 @@ pub struct Model {
     pub script: Arc<Script>,
     /// There is a span in the handler's context, which hears what is said to that.
     has_span: bool,
+    /// There is no Transfer-Encoding, and the server takes it out.
+    is_http2: bool,
     has_head: bool,
     ended: Option<Ended>,
     declared: Option<u64>,
@@ -89,6 +93,7 @@ impl Model {
     pub fn new(script: &Arc<Script>) -> Self {
         Self {
             has_span: true,
+            is_http2: false,
             has_head: false,
             ended: None,
             declared: None,
@@ -111,6 +116,12 @@ impl Model {
     /// The same of a request that has no span, and is known to metrics and logs alone.
     pub fn without_span(mut self) -> Self {
         self.has_span = false;
+        self
+    }
+
+    /// The same of a request over HTTP/2.
+    pub fn over_http2(mut self) -> Self {
+        self.is_http2 = true;
         self
     }
 
@@ -161,7 +172,7 @@ impl Model {
                 self.is_grpc =
                     script.is_grpc() && (answer.is_grpc() || answer.grpc_status.is_some());
                 let length = answer.content_length.as_deref();
-                self.declared = match (length, answer.transfer_encoding) {
+                self.declared = match (length, answer.transfer_encoding && !self.is_http2) {
                     // A gRPC message owes its trailers, whatever its length.
                     _ if self.is_grpc && script.protocol == "application/grpc" => None,
                     (_, true) | (Some("junk" | "+5"), _) => None,
