@@ -73,20 +73,27 @@ fn serve(layer: &ApiSpanLayer) -> Served {
 }
 
 /// Serves in many threads with clones of one layer, while `meanwhile` runs in this one. It is given
-/// how many requests have been served.
+/// how many requests have been served. Where nothing is to be served `before` it, threads wait for it after
+/// some requests: there it is in time, however slow this one is.
 fn serve_at_once(
+    before: usize,
     layer: &ApiSpanLayer,
     meanwhile: impl FnOnce(&AtomicUsize),
     request: impl Fn(&ApiSpanLayer) + Sync,
 ) {
     let (served, start) = (AtomicUsize::new(0), Barrier::new(THREADS + 1));
+    let is_done = AtomicBool::new(before > 0);
     thread::scope(|scope| {
         for _ in 0..THREADS {
             let layer = layer.clone();
             let (served, start, request) = (&served, &start, &request);
+            let is_done = &is_done;
             scope.spawn(move || {
                 start.wait();
-                for _ in 0..REQUESTS {
+                for nr in 0..REQUESTS {
+                    while nr == REQUESTS / 3 && !is_done.load(SeqCst) {
+                        thread::yield_now();
+                    }
                     request(&layer);
                     served.fetch_add(1, SeqCst);
                 }
@@ -94,6 +101,7 @@ fn serve_at_once(
         }
         start.wait();
         meanwhile(&served);
+        is_done.store(true, SeqCst);
     });
 }
 
@@ -206,6 +214,7 @@ fn once_a_request_had_a_span_all_have_one_of_the_same_provider(before: usize) ->
     let (spans, in_time) = (AtomicUsize::new(0), AtomicBool::new(false));
     let layer = ApiSpanLayer::new();
     serve_at_once(
+        before,
         &layer,
         |served| {
             wait(served, before);
@@ -244,6 +253,7 @@ fn once_a_provider_was_asked_it_is_asked_by_all(before: usize) -> bool {
     let (asked, in_time) = (AtomicBool::new(false), AtomicBool::new(false));
     let layer = ApiSpanLayer::new();
     serve_at_once(
+        before,
         &layer,
         |served| {
             wait(served, before);
@@ -279,6 +289,7 @@ fn once_a_request_was_measured_all_are(before: usize) -> bool {
     let measured = AtomicUsize::new(0);
     let layer = ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new());
     serve_at_once(
+        before,
         &layer,
         |served| {
             wait(served, before);

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::trace::{Event, Status};
 use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 
 use crate::asked::{ATTRIBUTE, KINDS};
-use crate::paths::{PATHS, Protocol};
+use crate::paths::{End, PATHS, Path, Protocol};
 
 /// Counts spans, and keeps none.
 #[derive(Clone, Debug)]
@@ -68,7 +69,7 @@ impl Ledger {
         let instead = match kind.filter(|kind| *kind < KINDS) {
             Some(kind) => {
                 let path = &PATHS[kind / Protocol::ALL.len()];
-                if outcome == path.outcome {
+                if outcome == end_of(path) {
                     self.0.as_intended[kind].fetch_add(1, Ordering::Relaxed);
                     return;
                 }
@@ -86,8 +87,21 @@ impl Ledger {
     }
 }
 
-/// `DEPARTED` or `ABORTED(reason)`, if attributes and events agree on it.
+/// What the span of a path must say.
+fn end_of(path: &Path) -> String {
+    let End { outcome, is_error } = path.end;
+    let is_error = if is_error { ", an error" } else { "" };
+    let first_responses = u8::from(path.has_first_response());
+    format!("{outcome}{is_error}, first responses: {first_responses}")
+}
+
+/// `DEPARTED` or `ABORTED(reason)`, and whether that is an error, if attributes, events and status agree on it.
 fn outcome(span: &SpanData) -> String {
+    let is_error = match (&span.status, value(&span.attributes, "error.type")) {
+        (Status::Error { .. }, Some(_)) => ", an error",
+        (Status::Unset, None) => "",
+        (status, error_type) => return format!("{status:?}, but error.type {error_type:?}"),
+    };
     let text = |attributes, key| value(attributes, key).map(Value::as_str);
     let last = span.events.iter().next_back();
     let said = text(&span.attributes, "api.outcome").unwrap_or_default();
@@ -96,10 +110,13 @@ fn outcome(span: &SpanData) -> String {
     if told != Some((&*format!("api.{said}"), reason.clone())) {
         return format!("{said}, {reason:?}, but its last event {told:?}");
     }
-    match reason {
-        Some(reason) => format!("{said}({reason})"),
-        None => said.into_owned(),
-    }
+    let first = |event: &&Event| event.name == "api.FIRST_RESPONSE_FROM_CORE";
+    let first_responses = span.events.iter().filter(first).count();
+    let said = match reason {
+        Some(reason) => format!("{said}({reason}){is_error}"),
+        None => format!("{said}{is_error}"),
+    };
+    format!("{said}, first responses: {first_responses}")
 }
 
 fn value<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a Value> {

@@ -36,7 +36,32 @@ pub(crate) struct Path {
     /// What the client must see.
     pub(crate) seen: Seen,
     /// What the span must say.
+    pub(crate) end: End,
+}
+
+/// How a span has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    /// `DEPARTED` or `ABORTED(reason)`.
     pub(crate) outcome: &'static str,
+    /// Its status is Error, and there is an `error.type`; else there is neither.
+    pub(crate) is_error: bool,
+}
+
+impl End {
+    const fn fine(outcome: &'static str) -> Self {
+        Self {
+            outcome,
+            is_error: false,
+        }
+    }
+
+    const fn error(outcome: &'static str) -> Self {
+        Self {
+            outcome,
+            is_error: true,
+        }
+    }
 }
 
 /// What the server does.
@@ -130,16 +155,19 @@ pub(crate) const DONE: &str = "data: [DONE]\n\n";
 pub(crate) const FAILED: &str = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n";
 pub(crate) const MESSAGES: usize = 3;
 
-const DEPARTED: &str = "DEPARTED";
-const CLIENT_DISCONNECT: &str = "ABORTED(client_disconnect)";
-const CLIENT_ERROR: &str = "ABORTED(client_error)";
-const DEADLINE_EXCEEDED: &str = "ABORTED(deadline_exceeded)";
-const EXCEPTION: &str = "ABORTED(exception)";
-const GENERATION_ERROR: &str = "ABORTED(generation_error)";
-const GENERATOR_EXIT: &str = "ABORTED(generator_exit)";
-const LENGTH_MISMATCH: &str = "ABORTED(length_mismatch)";
-const PANIC: &str = "ABORTED(panic)";
-const VALIDATION_ERROR: &str = "ABORTED(validation_error)";
+const DEPARTED: End = End::fine("DEPARTED");
+const CLIENT_DISCONNECT: End = End::error("ABORTED(client_disconnect)");
+/// It said that it leaves, as calls may; or the handler has said that clients may leave.
+const CLIENT_LEAVES: End = End::fine("ABORTED(client_disconnect)");
+const CLIENT_ERROR: End = End::fine("ABORTED(client_error)");
+const CONTENT_FILTER: End = End::error("ABORTED(content_filter)");
+const DEADLINE_EXCEEDED: End = End::error("ABORTED(deadline_exceeded)");
+const EXCEPTION: End = End::error("ABORTED(exception)");
+const GENERATION_ERROR: End = End::error("ABORTED(generation_error)");
+const GENERATOR_EXIT: End = End::error("ABORTED(generator_exit)");
+const LENGTH_MISMATCH: End = End::error("ABORTED(length_mismatch)");
+const PANIC: End = End::error("ABORTED(panic)");
+const VALIDATION_ERROR: End = End::fine("ABORTED(validation_error)");
 
 /// All of them; those over HTTP are told in HTTP/1.1 and in HTTP/2.
 #[rustfmt::skip]
@@ -154,7 +182,7 @@ pub(crate) const PATHS: &[Path] = &[
     http("handler error: 503",         Answer::Whole(503),    Stays, Whole(503, WHOLE.len()), EXCEPTION),
     http("service error",              Answer::ServiceFails,  Stays, Broken,                  EXCEPTION),
     http("handler panic",              Answer::Panics,        Stays, Broken,                  PANIC),
-    http("verdict, whole",             Answer::ToldWhole,     Stays, Whole(200, WHOLE.len()), "ABORTED(content_filter)"),
+    http("verdict, whole",             Answer::ToldWhole,     Stays, Whole(200, WHOLE.len()), CONTENT_FILTER),
     http("verdict, stream",            Answer::ToldStream,    Stays, Whole(200, STREAM),      GENERATION_ERROR),
     http("stream",                     Answer::Stream,        Stays, Whole(200, STREAM),      DEPARTED),
     http("events, [DONE]",             Answer::Events(DONE),  Stays, Whole(200, EVENT.len() + DONE.len()), DEPARTED),
@@ -167,7 +195,7 @@ pub(crate) const PATHS: &[Path] = &[
     http("client leaves before head",  Answer::Hangs,         LeavesBeforeHead, Left,         CLIENT_DISCONNECT),
     http("client leaves silent body",  Answer::Silent,        LeavesAfter(FRAME.len()), Left, CLIENT_DISCONNECT),
     http("client leaves busy body",    Answer::Endless,       LeavesAfter(FRAME.len()), Left, CLIENT_DISCONNECT),
-    http("client may leave",           Answer::MayLeave,      LeavesAfter(FRAME.len()), Left, CLIENT_DISCONNECT),
+    http("client may leave",           Answer::MayLeave,      LeavesAfter(FRAME.len()), Left, CLIENT_LEAVES),
     grpc("unary",                      Method::Check, Reply::Succeeds, Stays, Answered(1, Code::Ok),        DEPARTED),
     grpc("messages",                   Method::Watch, Reply::Succeeds, Stays, Answered(MESSAGES, Code::Ok), DEPARTED),
     grpc("NOT_FOUND",                  Method::Check, Reply::Fails(Code::NotFound),    Stays, Answered(0, Code::NotFound),    CLIENT_ERROR),
@@ -177,26 +205,20 @@ pub(crate) const PATHS: &[Path] = &[
     grpc("call: verdict",              Method::Check, Reply::Told,     Stays, Answered(1, Code::Ok),        GENERATION_ERROR),
     grpc("call: panic",                Method::Check, Reply::Panics,   Stays, Broken, PANIC),
     grpc("call: panic after messages", Method::Watch, Reply::Panics,   Stays, Broken, PANIC),
-    grpc("call: cancelled before head", Method::Check, Reply::Hangs,   LeavesBeforeHead, Left,              CLIENT_DISCONNECT),
-    grpc("call: cancelled midway",     Method::Watch, Reply::Hangs,    LeavesAfter(MESSAGES), Left,         CLIENT_DISCONNECT),
+    grpc("call: cancelled before head", Method::Check, Reply::Hangs,   LeavesBeforeHead, Left,              CLIENT_LEAVES),
+    grpc("call: cancelled midway",     Method::Watch, Reply::Hangs,    LeavesAfter(MESSAGES), Left,         CLIENT_LEAVES),
     // The server answers in the call's stead, with a status that the layer does not see.
     grpc("call: deadline",             Method::Check, Reply::Hangs,    HasDeadline, Broken, DEADLINE_EXCEEDED),
 ];
 
-const fn http(
-    name: &'static str,
-    answer: Answer,
-    client: Behaviour,
-    seen: Seen,
-    outcome: &'static str,
-) -> Path {
+const fn http(name: &'static str, answer: Answer, client: Behaviour, seen: Seen, end: End) -> Path {
     let does = Does::Http(answer);
     Path {
         name,
         does,
         client,
         seen,
-        outcome,
+        end,
     }
 }
 
@@ -206,7 +228,7 @@ const fn grpc(
     reply: Reply,
     client: Behaviour,
     seen: Seen,
-    outcome: &'static str,
+    end: End,
 ) -> Path {
     let does = Does::Grpc(method, reply);
     Path {
@@ -214,11 +236,41 @@ const fn grpc(
         does,
         client,
         seen,
-        outcome,
+        end,
     }
 }
 
 impl Path {
+    /// Whether the server sends data in an answer that is none of an error, so that there is a first response.
+    pub(crate) fn has_first_response(&self) -> bool {
+        match self.does {
+            Does::Http(Answer::Whole(status)) => status < 400 && self.client != AsksForHead,
+            Does::Http(
+                Answer::Stream
+                | Answer::Declared
+                | Answer::TooShort
+                | Answer::Events(_)
+                | Answer::Silent
+                | Answer::Endless
+                | Answer::BodyFails
+                | Answer::BodyPanics
+                | Answer::ToldWhole
+                | Answer::ToldStream
+                | Answer::MayLeave,
+            )
+            | Does::Grpc(Method::Watch, _)
+            | Does::Grpc(Method::Check, Reply::Succeeds | Reply::Told) => true,
+            Does::Http(
+                Answer::Empty(_)
+                | Answer::Hangs
+                | Answer::Panics
+                | Answer::ServiceFails
+                | Answer::Discarded,
+            )
+            | Does::Grpc(Method::Check, Reply::Fails(_) | Reply::Panics | Reply::Hangs) => false,
+        }
+    }
+
     pub(crate) fn is_of(&self, protocol: Protocol) -> bool {
         matches!(self.does, Does::Grpc(..)) == (protocol == Protocol::Grpc)
     }

@@ -59,7 +59,7 @@ impl Figures {
         }
         writeln!(to, " {:>11}", "as intended")?;
         for (nth, path) in PATHS.iter().enumerate() {
-            write!(to, "{:27} {:27}", path.name, path.outcome)?;
+            write!(to, "{:27} {:27}", path.name, path.end.outcome)?;
             let mut as_intended = 0;
             for protocol in Protocol::ALL {
                 let kind = number(nth, protocol);
@@ -153,7 +153,7 @@ impl Figures {
                     let (name, over) = (path.name, protocol.name());
                     faults.push(format!(
                         "{name} over {over}: {as_intended} of {made} are {}",
-                        path.outcome
+                        path.end.outcome
                     ));
                 }
             }
