@@ -137,7 +137,16 @@ def failure(number, command, seconds):
             break
     status = process.wait()
     clock.cancel()
+    if failed and not is_well(command[0], failed):
+        sys.exit(f"Without any mutant: {failed}, but not each time; before that: {number}")
     return failed or ("timeout" if late.is_set() else f"exit {status}" if status else None)
+
+
+def is_well(program, test):
+    """Whether a test that has failed goes well without a mutant."""
+    told = dict(os.environ, MUTANT="0", PROPTEST_CASES="16")
+    command = [program, "--exact", test]
+    return subprocess.run(command, cwd=TREE, env=told, capture_output=True).returncode == 0
 
 
 def first_failure(number, plan):
@@ -177,6 +186,9 @@ def main():
     files = [f"--file={name}" for name in arguments.file]
     listed = cargo("mutants", "--list", "--json", f"--config={CONFIG}", *files, cwd=ROOT).stdout
     mutants = [one | {"number": number} for number, one in enumerate(json.loads(listed), 1)]
+    for name in arguments.file or ["src"]:
+        if not any(mutant["file"].startswith(name) for mutant in mutants):
+            sys.exit(f"There are no mutants in {name}: say the path of a file as git does")
     out = write_tree(mutants)
     quick, slow = steps()
     plan = with_room(quick if arguments.quick else quick + slow)

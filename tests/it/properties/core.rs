@@ -1,8 +1,10 @@
 //! One request: how its span ends and what it says, and when.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use proptest::sample::select;
 use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer as _;
 
@@ -10,7 +12,7 @@ use super::actor::actor;
 use super::config;
 use super::model::Model;
 use super::play::Play;
-use super::script::{Act, Script};
+use super::script::{Act, Call, Script};
 use super::scripts::scripts;
 use crate::support::conventions::BY_HANDLERS;
 use crate::support::recorder::{Recorder, Seen, w3c};
@@ -19,17 +21,44 @@ proptest! {
     #![proptest_config(config(10_000))]
 
     #[test]
-    fn any_script_ends_as_the_model_says_and_looks_like_the_bare_service(script in scripts()) {
-        play(script);
+    fn any_script_ends_as_the_model_says_and_looks_like_the_bare_service(
+        script in scripts(),
+        policy in select(&[Policy::Default, Policy::Default, Policy::Tolerant, Policy::Panics][..]),
+    ) {
+        play_under(policy, script);
     }
+}
+
+/// What the operator has said of ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Policy {
+    Default,
+    /// That a client leaves is no error.
+    Tolerant,
+    /// A classification that panics: the span ends all the same, and says nothing of an outcome.
+    Panics,
 }
 
 /// Plays a script, checks each step, and returns the span.
 pub fn play(script: Script) -> Seen {
+    play_under(Policy::Default, script)
+}
+
+fn play_under(policy: Policy, script: Script) -> Seen {
     let script = Arc::new(script);
     let at = Recorder::new();
-    let mut service = layer(&at, script.is_llm).layer(actor());
-    let models = vec![Model::new(&script)];
+    let layer = layer(&at, script.is_llm);
+    let layer = match policy {
+        Policy::Default => layer,
+        Policy::Tolerant => layer.disconnect_is_error(false),
+        Policy::Panics => layer.classify(|_, _, _| resume_unwind(Box::new("classification"))),
+    };
+    let mut service = layer.layer(actor());
+    let mut model = Model::new(&script);
+    if policy == Policy::Tolerant {
+        model.say(Call::AllowDisconnect);
+    }
+    let models = vec![model];
     let mut play = Play::open(&mut service, &script, models, script.request());
     for act in script.acts.iter().chain([&Act::Drop]) {
         play.act(act);
@@ -39,7 +68,11 @@ pub fn play(script: Script) -> Seen {
     play.look_back();
     assert_eq!((at.starts(), at.ends()), (1, 1));
     let span = at.only();
-    check(&span, &play.models[0]);
+    if policy == Policy::Panics {
+        assert_eq!((span.outcome().as_str(), span.is_error()), ("none", false));
+    } else {
+        check(&span, &play.models[0]);
+    }
     // What the body's destructor says belongs to the span, and may be later.
     if let Some(before) = play.whole_before.filter(|_| script.destructor.is_none()) {
         assert!(span.0.end_time <= before, "as late as the last frame");

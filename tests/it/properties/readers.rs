@@ -3,6 +3,7 @@
 //! An HTTP/1 server stops reading where the declared length is reached and drops the body; an
 //! HTTP/2 server reads on to the end. Both skip what `is_end_stream` tells them to.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
@@ -45,7 +46,9 @@ fn serve(answer: Answer, server: Server, client_leaves_after: Option<usize>) {
         async move { Ok::<_, std::convert::Infallible>(answer.response(answer.body())) }
     }));
     let response = ready(service.call(get())).expect("a response");
-    let is_whole = catch_unwind(AssertUnwindSafe(move || {
+    // How many spans had ended before the last poll.
+    let before_poll = Cell::new(0);
+    let is_whole = catch_unwind(AssertUnwindSafe(|| {
         let (parts, mut body) = response.into_parts();
         let has_no_body = [101, 204, 304].contains(&parts.status.as_u16());
         let coded = parts.headers.contains_key("transfer-encoding");
@@ -61,7 +64,8 @@ fn serve(answer: Answer, server: Server, client_leaves_after: Option<usize>) {
             },
         );
         let length = length.filter(|_| !coded);
-        let read = read_as(server, &mut body, length, client_leaves_after);
+        let polled = || before_poll.set(at.ends());
+        let read = read_as(server, &mut body, length, client_leaves_after, polled);
         has_no_body || read
     }))
     // A panic on the way is neither whole nor given up.
@@ -82,7 +86,11 @@ fn serve(answer: Answer, server: Server, client_leaves_after: Option<usize>) {
             );
         }
         Some(false) => assert_ne!(outcome, "DEPARTED", "not handed on whole"),
-        None => {}
+        // Unless the body had said that it is over, and was polled all the same.
+        None => assert!(
+            outcome == "ABORTED(panic)" || before_poll.get() == 1,
+            "the body panics, but {outcome}"
+        ),
     }
 }
 
@@ -92,6 +100,7 @@ fn read_as(
     body: &mut ResponseBody<ScriptedBody>,
     length: Option<u64>,
     client_leaves_after: Option<usize>,
+    polled: impl Fn(),
 ) -> bool {
     let mut bytes = 0;
     let is_all = |bytes: u64| length.is_none_or(|length| length == bytes);
@@ -107,6 +116,7 @@ fn read_as(
             // All of it may have been there already, and only its end not yet seen.
             return length == Some(bytes);
         }
+        polled();
         match poll_frame(body) {
             Poll::Pending => {}
             Poll::Ready(None) => return is_all(bytes),

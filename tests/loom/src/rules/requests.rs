@@ -67,6 +67,11 @@ pub const RULES: &[Rule] = &[
         comes_to: &["None", "Some(\"1\")", "Some(\"2\")"],
     },
     Rule {
+        name: "of two who hand off, while the body ends, one event tells",
+        model: handoffs,
+        comes_to: &["0", "1"],
+    },
+    Rule {
         name: "events are in the order of their times, whoever adds them",
         model: events,
         comes_to: &["1 of 3", "2 of 3", "3 of 3"],
@@ -168,6 +173,24 @@ fn attributes() -> String {
     let value = watched.attribute("test.one");
     assert_eq!(value, watched.attribute("test.other"));
     format!("{value:?}")
+}
+
+fn handoffs() -> String {
+    let watched = Watched::default();
+    let (mut body, handle) = answered(&watched, &[Step::Data]);
+    let tellers = [handle.clone(), handle].map(|handle| spawn(move || handle.handoff_to_core()));
+    while poll(&mut body) {}
+    for teller in tellers {
+        teller.join().expect("the thread has run");
+    }
+    assert_eq!(watched.outcome(), "DEPARTED");
+    let events = watched.events();
+    let handoffs = events
+        .iter()
+        .filter(|event| *event == "api.HANDOFF_TO_CORE");
+    let handoffs = handoffs.count();
+    assert!(handoffs <= 1, "{events:?}");
+    handoffs.to_string()
 }
 
 fn events() -> String {
