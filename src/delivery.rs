@@ -140,7 +140,7 @@ mod tests {
             hint: Option<u64>,
             expected: Option<u64>,
         }
-        let coded = |version, length, hint| {
+        let coded = |version, length: Option<&'static str>, hint| {
             let mut headers = HeaderMap::new();
             headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
             headers.extend(length.map(|length| (CONTENT_LENGTH, HeaderValue::from_static(length))));

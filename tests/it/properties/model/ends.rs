@@ -56,8 +56,7 @@ impl Model {
                 (Cause::Complete, Some(code)) => {
                     code == "OK" || has_message && code != "UNIMPLEMENTED"
                 }
-                (Cause::Complete, None) => false,
-                (Cause::Mismatch(_), _) => false,
+                (Cause::Complete, None) | (Cause::Mismatch(_), _) => false,
                 (Cause::Error | Cause::Dropped(_) | Cause::Panic, _) => has_message,
             },
             exception,
