@@ -137,7 +137,8 @@ def failure(number, command, seconds):
             break
     status = process.wait()
     clock.cancel()
-    if failed and not is_well(command[0], failed):
+    # One that is written in place is there without its number, too.
+    if failed and number and not is_well(command[0], failed):
         sys.exit(f"Without any mutant: {failed}, but not each time; before that: {number}")
     return failed or ("timeout" if late.is_set() else f"exit {status}" if status else None)
 
