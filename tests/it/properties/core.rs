@@ -74,8 +74,8 @@ fn play_under(policy: Policy, script: Script) -> Seen {
         check(&span, &play.models[0]);
     }
     // What the body's destructor says belongs to the span, and may be later.
-    if let Some(before) = play.whole_before.filter(|_| script.destructor.is_none()) {
-        assert!(span.0.end_time <= before, "as late as the last frame");
+    if let Some(within) = play.whole_within.filter(|_| script.destructor.is_none()) {
+        assert!(span.duration() <= within, "as late as the last frame");
     }
     span
 }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::SystemTime;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -117,8 +117,10 @@ pub struct Play<B> {
     /// The body has given `None`.
     exhausted: bool,
     polls: usize,
-    /// A time before the drop by which it was known that all had been handed on: none of the ends is later.
-    pub whole_before: Option<SystemTime>,
+    began: Instant,
+    /// How long it took until shortly before the drop, if all had been handed on by then: no span is longer. (By
+    /// this clock, since the wall clock's time of a start may be late.)
+    pub whole_within: Option<Duration>,
 }
 
 impl<B> Play<B>
@@ -139,6 +141,7 @@ where
         let handler = Handler::default();
         let role = Role(Arc::clone(script), handler.clone());
         request.extensions_mut().insert(role);
+        let began = Instant::now();
         let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
         let (reader, bare) = match called {
             Ok(future) => {
@@ -163,7 +166,8 @@ where
             done: false,
             exhausted: false,
             polls: 0,
-            whole_before: None,
+            began,
+            whole_within: None,
         }
     }
 
@@ -257,12 +261,14 @@ where
         if let Some(call) = self.script.destructor.filter(|_| self.reader.is_body()) {
             self.say(call);
         }
-        let (before, open) = (SystemTime::now(), self.ended() < self.models.len());
+        let (within, open) = (self.began.elapsed(), self.ended() < self.models.len());
+        // Longer than from the beginning to the layer's own.
+        while open && self.began.elapsed() < within + Duration::from_micros(20) {}
         self.reader.drop(unwinding);
         for model in &mut self.models {
             model.dropped(unwinding);
         }
         let is_complete = |model: &Model| model.ended().is_some_and(|ended| ended.is_complete);
-        self.whole_before = (open && self.models.iter().all(is_complete)).then_some(before);
+        self.whole_within = (open && self.models.iter().all(is_complete)).then_some(within);
     }
 }
