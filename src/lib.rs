@@ -235,60 +235,34 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
-mod attributes;
-mod authority;
-mod body;
-mod config;
-mod contain;
-mod delivery;
-mod forwarded;
-mod future;
-mod gen_ai;
-mod grpc;
-mod grpc_web;
+mod catch_panic;
+mod exchange;
 mod handle;
-mod headers;
-mod hook;
-mod inside;
-mod keyed;
 mod layer;
-mod lifecycle;
-#[cfg_attr(not(feature = "logs"), path = "logs/off.rs")]
-mod logs;
-mod methods;
-#[cfg_attr(not(feature = "metrics"), path = "metrics/off.rs")]
-mod metrics;
+mod middleware;
 mod outcome;
 mod propagation;
-mod query;
-mod request_body;
-mod sampling;
-mod schedule;
+mod protocol;
+mod provider;
+mod recording;
 mod semconv;
-mod service;
-mod slot;
-mod span;
-mod sse;
-mod summary;
+mod settings;
+mod telemetry;
 mod text;
-mod timeline;
-mod told;
-mod trace_headers;
-mod tracer;
 
-pub use body::ResponseBody;
-pub use forwarded::ProxyHeaders;
-pub use future::ResponseFuture;
-pub use gen_ai::GenAi;
-pub use grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use handle::SpanHandle;
+pub use handle::gen_ai::GenAi;
 pub use layer::ApiSpanLayer;
-pub use lifecycle::LifecycleEvents;
-#[cfg(feature = "metrics")]
-pub use metrics::StreamDurations;
+pub use middleware::body::ResponseBody;
+pub use middleware::future::ResponseFuture;
+pub use middleware::request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
+pub use middleware::service::ApiSpan;
+pub use outcome::lifecycle::LifecycleEvents;
 pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
-pub use request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
-pub use service::ApiSpan;
+pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
+pub use protocol::http::forwarded::ProxyHeaders;
+#[cfg(feature = "metrics")]
+pub use telemetry::metrics::StreamDurations;
 
 /// The README's example is a test like any other.
 #[cfg(all(doctest, feature = "axum"))]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
-use crate::contain::contain;
+use crate::catch_panic::catch_panic;
 use crate::semconv::MAX_STRING;
 
 /// `value` as text of at most [`MAX_STRING`] bytes; `None` if that is empty or `value` panics.
@@ -11,7 +11,7 @@ use crate::semconv::MAX_STRING;
 /// Formatting stops at the limit, so that an error which prints a whole document costs no more
 /// than its beginning.
 pub(crate) fn text(value: &dyn Display) -> Option<String> {
-    contain(|| {
+    catch_panic(|| {
         let mut out = Bounded(String::new());
         // Either failure, the limit's or the value's own, leaves what was written before it.
         let _ = write!(out, "{value}");

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use http::request;
 
 use super::ApiSpanLayer;
-use crate::forwarded::ProxyHeaders;
-use crate::hook::Hook;
+use crate::protocol::http::forwarded::ProxyHeaders;
+use crate::settings::callback::Callback;
 use crate::text::cut_cow;
 
 impl ApiSpanLayer {
@@ -78,7 +78,7 @@ impl ApiSpanLayer {
         self,
         peer: impl Fn(&request::Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.peer_address_fn = Hook::new(Arc::new(peer)))
+        self.with(|config| config.peer_address_fn = Callback::new(Arc::new(peer)))
     }
 
     /// This end of a request's connection: `network.local.address` and `network.local.port`; by
@@ -97,7 +97,7 @@ impl ApiSpanLayer {
         self,
         local: impl Fn(&request::Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.local_address_fn = Hook::new(Arc::new(local)))
+        self.with(|config| config.local_address_fn = Callback::new(Arc::new(local)))
     }
 
     /// Whether `client.port` is told beside `client.address`, where it is known; by default false.

@@ -6,11 +6,11 @@ use http::{HeaderName, request, response};
 use opentelemetry::KeyValue;
 
 use super::ApiSpanLayer;
-use crate::config::Captured;
-use crate::headers::{CapturedHeaders, SensitiveHeaders};
-use crate::hook::Hook;
-use crate::query::SensitiveParameters;
+use crate::protocol::http::captured::{CapturedHeaders, SensitiveHeaders};
+use crate::protocol::http::query::SensitiveParameters;
 use crate::semconv as key;
+use crate::settings::Captured;
+use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
     /// Headers of the request that become attributes `http.request.header.<name>`, gRPC:
@@ -132,7 +132,7 @@ impl ApiSpanLayer {
         attributes: impl Fn(&request::Parts) -> A + Send + Sync + 'static,
     ) -> Self {
         let attributes = move |parts: &request::Parts| attributes(parts).into_iter().collect();
-        self.with(|config| config.request_attributes = Hook::new(Arc::new(attributes)))
+        self.with(|config| config.request_attributes = Callback::new(Arc::new(attributes)))
     }
 
     /// Attributes of your own, from the head of the response; by default none. They are as if the
@@ -153,6 +153,6 @@ impl ApiSpanLayer {
         attributes: impl Fn(&response::Parts) -> A + Send + Sync + 'static,
     ) -> Self {
         let attributes = move |parts: &response::Parts| attributes(parts).into_iter().collect();
-        self.with(|config| config.response_attributes = Hook::new(Arc::new(attributes)))
+        self.with(|config| config.response_attributes = Callback::new(Arc::new(attributes)))
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::request;
 
 use super::ApiSpanLayer;
-use crate::hook::Hook;
-use crate::sampling::Rate;
+use crate::propagation::sampling::Rate;
+use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
     /// Which requests are traced; by default all. For one that is not, the caller's context still
@@ -23,7 +23,7 @@ impl ApiSpanLayer {
         self,
         is_traced: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.filter = Hook::new(Arc::new(is_traced)))
+        self.with(|config| config.filter = Callback::new(Arc::new(is_traced)))
     }
 
     /// Which share of traces is sampled, from 0 to 1; by default 1. Decided before any span work, by
@@ -74,7 +74,7 @@ impl ApiSpanLayer {
         self,
         is_public: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.public_endpoint_fn = Hook::new(Arc::new(is_public)))
+        self.with(|config| config.public_endpoint_fn = Callback::new(Arc::new(is_public)))
     }
 
     /// Whether the response has header `traceresponse` (W3C), by which a caller finds the request's

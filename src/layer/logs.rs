@@ -3,7 +3,7 @@
 use opentelemetry::logs::LoggerProvider;
 
 use super::ApiSpanLayer;
-use crate::logs::Loggers;
+use crate::telemetry::logs::Loggers;
 
 impl ApiSpanLayer {
     /// Where log events go (feature `logs`); by default nowhere, for there is no global provider.

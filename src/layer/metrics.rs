@@ -3,7 +3,7 @@
 use opentelemetry::metrics::MeterProvider;
 
 use super::ApiSpanLayer;
-use crate::metrics::{ContentTypes, StreamDurations};
+use crate::telemetry::metrics::{ContentTypes, StreamDurations};
 
 impl ApiSpanLayer {
     /// Where metrics go (feature `metrics`); by default the global provider, looked for as that of

@@ -17,13 +17,13 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Tracer, TracerProvider};
 use tower_layer::Layer;
 
-use crate::config::Config;
-use crate::hook::Hook;
-use crate::lifecycle::LifecycleEvents;
+use crate::middleware::service::ApiSpan;
+use crate::outcome::lifecycle::LifecycleEvents;
 use crate::outcome::{End, Head, Outcome, Verdict};
 use crate::propagation::Propagation;
-use crate::service::ApiSpan;
-use crate::tracer::TracerSource;
+use crate::provider::tracer::TracerSource;
+use crate::settings::Settings;
+use crate::settings::callback::Callback;
 
 /// Opens one OpenTelemetry SERVER span for each request and ends it exactly once, at the true end
 /// of the response.
@@ -44,7 +44,7 @@ use crate::tracer::TracerSource;
 #[derive(Clone, Debug, Default)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct ApiSpanLayer {
-    config: Arc<Config>,
+    config: Arc<Settings>,
 }
 
 impl ApiSpanLayer {
@@ -147,7 +147,7 @@ impl ApiSpanLayer {
         self,
         classify: impl Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.classify = Hook::new(Arc::new(classify)))
+        self.with(|config| config.classify = Callback::new(Arc::new(classify)))
     }
 
     /// Whether a client that leaves is an error (`client_disconnect`, `generator_exit`); by default
@@ -175,7 +175,7 @@ impl ApiSpanLayer {
         self.with(|config| config.lifecycle_events = where_to)
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(&mut self.config));
         self
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::request;
 
 use super::ApiSpanLayer;
-use crate::hook::Hook;
-use crate::methods::{HttpMethods, RpcMethods};
+use crate::protocol::http::methods::{HttpMethods, RpcMethods};
+use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
     /// The name of all spans, in place of `{method} {route}` and its like; by default none. An empty
@@ -37,7 +37,7 @@ impl ApiSpanLayer {
         name: impl Fn(&request::Parts) -> Option<N> + Send + Sync + 'static,
     ) -> Self {
         let name = move |parts: &request::Parts| name(parts).map(Into::into);
-        self.with(|config| config.span_name_fn = Hook::new(Arc::new(name)))
+        self.with(|config| config.span_name_fn = Callback::new(Arc::new(name)))
     }
 
     /// The route of a request, a template of its path of low cardinality such as `/users/{id}`:
@@ -57,7 +57,7 @@ impl ApiSpanLayer {
         route: impl Fn(&request::Parts) -> Option<R> + Send + Sync + 'static,
     ) -> Self {
         let route = move |parts: &request::Parts| route(parts).map(Into::into);
-        self.with(|config| config.route_fn = Hook::new(Arc::new(route)))
+        self.with(|config| config.route_fn = Callback::new(Arc::new(route)))
     }
 
     /// The HTTP methods that are known, these and no others; they are case-sensitive. Any other is
@@ -88,7 +88,7 @@ impl ApiSpanLayer {
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()
-    ///     .known_rpc_methods(["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"]);
+    ///     .known_rpc_methods(["grpc.health.v1.Health/Check", "grpc.health.v1.Health/StartOptions"]);
     /// # let _ = layer;
     /// ```
     pub fn known_rpc_methods<M: Into<String>>(self, methods: impl IntoIterator<Item = M>) -> Self {

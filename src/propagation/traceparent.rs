@@ -2,7 +2,7 @@
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceId};
 
-use crate::sampling::Rate;
+use crate::propagation::sampling::Rate;
 
 /// Length of a `traceparent` of version 00.
 pub(super) const LENGTH: usize = 55;

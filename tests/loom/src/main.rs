@@ -2,7 +2,7 @@
 //! values that their atomics may show.
 //!
 //! `cargo run --locked --manifest-path tests/loom/Cargo.toml` checks all rules; words after `--` choose
-//! those whose names contain one of them.
+//! those whose names catch_panic one of them.
 //!
 //! Nothing of the crate is written for this. Its files say `std`, and here that is `lib.rs`: the
 //! standard library with loom's locks and atomics in place of its own. A lock that a file of the
@@ -29,60 +29,36 @@ mod watched;
 /// The crate, as it is.
 #[path = "../../../src"]
 mod crate_files {
-    pub(crate) mod attributes;
-    pub(crate) mod authority;
-    pub(crate) mod body;
-    pub(crate) mod config;
-    pub(crate) mod contain;
-    pub(crate) mod delivery;
-    pub(crate) mod forwarded;
-    pub(crate) mod future;
-    pub(crate) mod gen_ai;
-    pub(crate) mod grpc;
-    pub(crate) mod grpc_web;
+    pub(crate) mod catch_panic;
+    pub(crate) mod exchange;
     pub(crate) mod handle;
-    pub(crate) mod headers;
-    pub(crate) mod hook;
-    pub(crate) mod inside;
-    pub(crate) mod keyed;
     pub(crate) mod layer;
-    pub(crate) mod lifecycle;
-    pub(crate) mod logs;
-    pub(crate) mod methods;
-    pub(crate) mod metrics;
+    pub(crate) mod middleware;
     pub(crate) mod outcome;
     pub(crate) mod propagation;
-    pub(crate) mod query;
-    pub(crate) mod request_body;
-    pub(crate) mod sampling;
-    pub(crate) mod schedule;
+    pub(crate) mod protocol;
+    pub(crate) mod provider;
+    pub(crate) mod recording;
     pub(crate) mod semconv;
-    pub(crate) mod service;
-    pub(crate) mod slot;
-    pub(crate) mod span;
-    pub(crate) mod sse;
-    pub(crate) mod summary;
+    pub(crate) mod settings;
+    pub(crate) mod telemetry;
     pub(crate) mod text;
-    pub(crate) mod timeline;
-    pub(crate) mod told;
-    pub(crate) mod trace_headers;
-    pub(crate) mod tracer;
 }
 #[allow(clippy::wildcard_imports, reason = "its root is here")]
 pub(crate) use crate_files::*;
 
-pub use body::ResponseBody;
-pub use forwarded::ProxyHeaders;
-pub use future::ResponseFuture;
-pub use gen_ai::GenAi;
-pub use grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use handle::SpanHandle;
+pub use handle::gen_ai::GenAi;
 pub use layer::ApiSpanLayer;
-pub use lifecycle::LifecycleEvents;
-pub use metrics::StreamDurations;
+pub use middleware::body::ResponseBody;
+pub use middleware::future::ResponseFuture;
+pub use middleware::request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
+pub use middleware::service::ApiSpan;
+pub use outcome::lifecycle::LifecycleEvents;
 pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
-pub use request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
-pub use service::ApiSpan;
+pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
+pub use protocol::http::forwarded::ProxyHeaders;
+pub use telemetry::metrics::StreamDurations;
 
 fn main() {
     let words: Vec<_> = std::env::args().skip(1).collect();

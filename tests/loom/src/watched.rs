@@ -12,7 +12,7 @@ use opentelemetry::{Context, InstrumentationScope, KeyValue};
 
 /// What a span was told, in order.
 #[derive(Clone, Debug)]
-pub enum Told {
+pub enum SpanBuffer {
     Event(Cow<'static, str>, SystemTime, Vec<KeyValue>),
     Attribute(KeyValue),
     Status(Status),
@@ -22,7 +22,7 @@ pub enum Told {
 
 /// A provider of one span, as its own tracer.
 #[derive(Clone, Debug, Default)]
-pub struct Watched(Arc<Mutex<Vec<Told>>>);
+pub struct Watched(Arc<Mutex<Vec<SpanBuffer>>>);
 
 /// That span.
 #[derive(Debug)]
@@ -40,11 +40,11 @@ impl Watched {
         }
     }
 
-    fn told(&self) -> MutexGuard<'_, Vec<Told>> {
+    fn told(&self) -> MutexGuard<'_, Vec<SpanBuffer>> {
         self.0.lock().expect("not poisoned")
     }
 
-    fn push(&self, told: Told) {
+    fn push(&self, told: SpanBuffer) {
         self.told().push(told);
     }
 
@@ -52,7 +52,7 @@ impl Watched {
     pub fn ends(&self) -> usize {
         let told = self.told();
         told.iter()
-            .filter(|told| matches!(told, Told::End(_)))
+            .filter(|told| matches!(told, SpanBuffer::End(_)))
             .count()
     }
 
@@ -60,7 +60,7 @@ impl Watched {
     pub fn attribute(&self, key: &str) -> Option<String> {
         let told = self.told();
         let mut values = told.iter().filter_map(|told| match told {
-            Told::Attribute(attribute) if attribute.key.as_str() == key => {
+            SpanBuffer::Attribute(attribute) if attribute.key.as_str() == key => {
                 Some(attribute.value.to_string())
             }
             _ => None,
@@ -74,7 +74,7 @@ impl Watched {
     pub fn events(&self) -> Vec<String> {
         let told = self.told();
         let events = told.iter().filter_map(|told| match told {
-            Told::Event(name, ..) => Some(name.to_string()),
+            SpanBuffer::Event(name, ..) => Some(name.to_string()),
             _ => None,
         });
         events.collect()
@@ -85,11 +85,11 @@ impl Watched {
     pub fn outcome(&self) -> String {
         let told = self.told().clone();
         assert_eq!(self.ends(), 1, "{told:#?}");
-        let Some((Told::End(end), rest)) = told.split_last() else {
+        let Some((SpanBuffer::End(end), rest)) = told.split_last() else {
             panic!("told after its end: {told:#?}");
         };
         let events = rest.iter().filter_map(|told| match told {
-            Told::Event(name, at, attributes) => Some((name, at, attributes)),
+            SpanBuffer::Event(name, at, attributes) => Some((name, at, attributes)),
             _ => None,
         });
         let events: Vec<_> = events.collect();
@@ -106,7 +106,7 @@ impl Watched {
         };
         let statuses: Vec<_> = rest
             .iter()
-            .filter(|told| matches!(told, Told::Status(_)))
+            .filter(|told| matches!(told, SpanBuffer::Status(_)))
             .collect();
         let outcome = self.attribute("api.outcome").expect("an outcome");
         let reason = self.attribute("api.abort.reason");
@@ -115,7 +115,7 @@ impl Watched {
         let error_type = self.attribute("error.type");
         match (error_type, statuses.as_slice()) {
             (None, []) => {}
-            (Some(_), [Told::Status(Status::Error { description })]) => {
+            (Some(_), [SpanBuffer::Status(Status::Error { description })]) => {
                 let message = of_event("error").unwrap_or_default();
                 assert_eq!(**description, message, "{told:#?}");
             }
@@ -154,10 +154,14 @@ impl Tracer for Watched {
 
     fn build_with_context(&self, builder: SpanBuilder, _: &Context) -> WatchedSpan {
         for event in builder.events.into_iter().flatten() {
-            self.push(Told::Event(event.name, event.timestamp, event.attributes));
+            self.push(SpanBuffer::Event(
+                event.name,
+                event.timestamp,
+                event.attributes,
+            ));
         }
         for attribute in builder.attributes.into_iter().flatten() {
-            self.push(Told::Attribute(attribute));
+            self.push(SpanBuffer::Attribute(attribute));
         }
         self.span()
     }
@@ -168,7 +172,8 @@ impl Span for WatchedSpan {
     where
         T: Into<Cow<'static, str>>,
     {
-        self.told.push(Told::Event(name.into(), at, attributes));
+        self.told
+            .push(SpanBuffer::Event(name.into(), at, attributes));
     }
 
     fn span_context(&self) -> &SpanContext {
@@ -180,23 +185,23 @@ impl Span for WatchedSpan {
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        self.told.push(Told::Attribute(attribute));
+        self.told.push(SpanBuffer::Attribute(attribute));
     }
 
     fn set_status(&mut self, status: Status) {
-        self.told.push(Told::Status(status));
+        self.told.push(SpanBuffer::Status(status));
     }
 
     fn update_name<T>(&mut self, name: T)
     where
         T: Into<Cow<'static, str>>,
     {
-        self.told.push(Told::Name(name.into()));
+        self.told.push(SpanBuffer::Name(name.into()));
     }
 
     fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {}
 
     fn end_with_timestamp(&mut self, at: SystemTime) {
-        self.told.push(Told::End(at));
+        self.told.push(SpanBuffer::End(at));
     }
 }

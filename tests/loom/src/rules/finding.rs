@@ -13,8 +13,8 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
 
 use crate::explore::{Moment, Rule, spawn};
-use crate::timeline::Timeline;
-use crate::tracer::{FoundTracer, Started, TracerSource, Watch};
+use crate::provider::tracer::{FoundTracer, StartOptions, Started, TracerSource};
+use crate::recording::clock::Clock;
 use crate::watched::own_context;
 
 pub const RULES: &[Rule] = &[
@@ -170,8 +170,8 @@ impl World {
 }
 
 fn start(tracer: &FoundTracer<'_>, name: impl Into<Cow<'static, str>>) -> Option<Started> {
-    let watch = Watch {
-        timeline: Timeline::start(),
+    let watch = StartOptions {
+        timeline: Clock::start(),
         by_others: false,
     };
     tracer.start(SpanBuilder::from_name(name), &Context::new(), watch)

@@ -7,7 +7,7 @@ use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::{InstrumentationScope, global};
 
 use crate::explore::{Moment, Rule, spawn};
-use crate::metrics::Meters;
+use crate::telemetry::metrics::Meters;
 
 pub const RULES: &[Rule] = &[Rule {
     name: "a meter provider that is set late: once a request was measured, all are",

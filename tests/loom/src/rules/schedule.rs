@@ -1,7 +1,7 @@
 //! When to look for a global provider.
 
 use crate::explore::{Rule, spawn};
-use crate::schedule::Schedule;
+use crate::provider::schedule::Schedule;
 use crate::standard::sync::Arc;
 
 pub const RULES: &[Rule] = &[

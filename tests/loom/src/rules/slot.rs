@@ -4,11 +4,11 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span as _, Status};
 
 use crate::explore::{Moment, Rule, spawn};
-use crate::slot::{Slot, SpanSlot, ThinSpan};
+use crate::recording::buffer::SpanBuffer;
+use crate::recording::clock::Clock;
+use crate::recording::shared_span::{Slot, SpanSlot, ThinSpan};
 use crate::standard::sync::Arc;
 use crate::standard::time::SystemTime;
-use crate::timeline::Timeline;
-use crate::told::Told;
 use crate::watched::{Watched, own_context};
 
 pub const RULES: &[Rule] = &[
@@ -70,7 +70,7 @@ fn slot_of(watched: &Watched, is_recording: bool) -> Arc<dyn Slot> {
         context,
         is_recording,
         false,
-        Timeline::start(),
+        Clock::start(),
     ))
 }
 
@@ -139,7 +139,7 @@ fn told_and_ended() -> String {
     let at_the_end = at_the_end.unwrap_or_default();
     let late = late.unwrap_or_default();
     let found = ["one", "two", "three"].map(|key| {
-        let has = |told: &Told| told.attributes.value(key).is_some();
+        let has = |told: &SpanBuffer| told.attributes.value(key).is_some();
         match (has(&at_the_end), has(&late)) {
             (true, false) => Found::AtTheEnd,
             (false, true) => Found::Late,
@@ -236,7 +236,7 @@ fn ended_by_a_context() -> String {
     ending.is_now();
     let mut told = slot.close();
     slot.end(SystemTime::now(), &mut |_, late| {
-        told = Told::with_late(told.take(), late, SystemTime::now());
+        told = SpanBuffer::with_late(told.take(), late, SystemTime::now());
     });
     let is_in_time = teller.join().expect("the thread has run");
     assert_eq!(watched.ends(), 1);

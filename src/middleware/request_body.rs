@@ -1,0 +1,174 @@
+//! The request body: counts the bytes that are read of it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use bytes::Buf;
+use http::Request;
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::catch_panic::catch_panic;
+use crate::handle::SpanHandle;
+use crate::recording::shared_span::Slot;
+
+/// Counts the bytes of request bodies as they are read, for
+/// [`body_sizes`](crate::ApiSpanLayer::body_sizes).
+///
+/// It stands inside an [`ApiSpanLayer`](crate::ApiSpanLayer) and changes the type of the request's
+/// body, which is why it is a layer of its own. Without it a request has the size that its
+/// Content-Length says, whether or not it was read. Of copies of a request, as a retry inside makes them, the one
+/// that was read furthest counts.
+///
+/// ```
+/// use axum::{Router, routing::post};
+/// use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer};
+///
+/// let app: Router = Router::new()
+///     .route("/upload", post(async |body: axum::body::Bytes| body.len().to_string()))
+///     .layer(CountRequestBodyLayer::new())
+///     .layer(ApiSpanLayer::new().body_sizes(true));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "a layer does nothing until it wraps a service"]
+pub struct CountRequestBodyLayer(());
+
+impl CountRequestBodyLayer {
+    /// The layer; it has no settings.
+    ///
+    /// ```
+    /// let layer = tower_api_span::CountRequestBodyLayer::new();
+    /// # let _ = layer;
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<S> Layer<S> for CountRequestBodyLayer {
+    type Service = CountRequestBody<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CountRequestBody { inner }
+    }
+}
+
+/// A service whose request bodies are counted, made by [`CountRequestBodyLayer`].
+///
+/// ```
+/// use http::{Request, Response};
+/// use tower::{Layer, service_fn};
+/// use tower_api_span::{CountRequestBodyLayer, CountedBody};
+///
+/// let service = CountRequestBodyLayer::new().layer(service_fn(
+///     async |_: Request<CountedBody<String>>| {
+///         Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+///     },
+/// ));
+/// # let _ = service;
+/// ```
+#[derive(Clone, Debug)]
+pub struct CountRequestBody<S> {
+    inner: S,
+}
+
+impl<S, B> Service<Request<B>> for CountRequestBody<S>
+where
+    S: Service<Request<CountedBody<B>>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (mut parts, inner) = request.into_parts();
+        let slot = SpanHandle::from_extensions(&parts.extensions).slot();
+        let counted = parts.extensions.get::<Counted>();
+        let slot = slot.filter(|slot| counted.is_none_or(|Counted(by)| !Arc::ptr_eq(slot, by)));
+        if let Some(slot) = &slot {
+            // Of a body that nobody reads, nothing has passed.
+            slot.count_request_bytes(0);
+            parts.extensions.insert(Counted(Arc::clone(slot)));
+        }
+        let body = CountedBody {
+            inner,
+            slot,
+            bytes: 0,
+        };
+        self.inner.call(Request::from_parts(parts, body))
+    }
+}
+
+/// A request body whose bytes are counted, made by [`CountRequestBody`].
+///
+/// Frames, trailers, errors, `size_hint` and `is_end_stream` are those of the wrapped body.
+///
+/// ```
+/// use tower_api_span::CountedBody;
+///
+/// async fn handler(request: http::Request<CountedBody<String>>) {
+///     use http_body_util::BodyExt;
+///
+///     let _bytes = request.into_body().collect().await;
+/// }
+/// # drop(handler);
+/// ```
+#[pin_project]
+pub struct CountedBody<B> {
+    #[pin]
+    inner: B,
+    slot: Option<Arc<dyn Slot>>,
+    /// As many have been read.
+    bytes: u64,
+}
+
+/// In the extensions of a request that is counted for this span: of two such layers the outer one counts.
+#[derive(Clone)]
+struct Counted(Arc<dyn Slot>);
+
+impl<B: Body> Body for CountedBody<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.project();
+        let frame = ready!(this.inner.poll_frame(cx));
+        if let Some(slot) = this.slot
+            && let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            let bytes = catch_panic(|| data.remaining()).unwrap_or(0);
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            *this.bytes = this.bytes.saturating_add(bytes);
+            slot.count_request_bytes(*this.bytes);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for CountedBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CountedBody")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

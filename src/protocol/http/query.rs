@@ -1,0 +1,185 @@
+//! The query of a request, without its secrets. Pure.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::protocol::http::captured::REDACTED;
+use crate::text::{cut, hex};
+
+/// The parameters whose values are secrets by the conventions; names are case-sensitive.
+const SENSITIVE: [&str; 7] = [
+    "AWSAccessKeyId",
+    "Signature",
+    "X-Amz-Credential",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Goog-Signature",
+    "sig",
+];
+
+/// The parameters whose values are not told.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum SensitiveParameters {
+    #[default]
+    Standard,
+    /// These and no others.
+    Given(Arc<[String]>),
+}
+
+impl SensitiveParameters {
+    pub(crate) fn given(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::Given(names.into_iter().map(Into::into).collect())
+    }
+
+    /// The query as it may be told: cut, and with the values of sensitive parameters replaced.
+    /// Borrowed if nothing changes.
+    pub(crate) fn redacted<'a>(&self, query: &'a str) -> Cow<'a, str> {
+        let query = cut(query);
+        if !query.split('&').any(|parameter| self.has(parameter)) {
+            return Cow::Borrowed(query);
+        }
+        let mut redacted = String::with_capacity(query.len());
+        for (index, parameter) in query.split('&').enumerate() {
+            if index > 0 {
+                redacted.push('&');
+            }
+            match parameter.split_once('=') {
+                Some((name, _)) if self.has(parameter) => {
+                    redacted.push_str(name);
+                    redacted.push('=');
+                    redacted.push_str(REDACTED);
+                }
+                _ => redacted.push_str(parameter),
+            }
+        }
+        // What stands for a value may be longer than it was.
+        redacted.truncate(cut(&redacted).len());
+        Cow::Owned(redacted)
+    }
+
+    /// Whether the value of this `name=value` is not to be told.
+    fn has(&self, parameter: &str) -> bool {
+        let Some((name, _)) = parameter.split_once('=') else {
+            return false;
+        };
+        match self {
+            Self::Standard => SENSITIVE.iter().any(|known| is_name(name, known)),
+            Self::Given(names) => names.iter().any(|known| is_name(name, known)),
+        }
+    }
+}
+
+/// Whether a name in a query is this one, as a server reads it: percent-decoded, `+` for a space.
+fn is_name(encoded: &str, name: &str) -> bool {
+    if encoded == name {
+        return true;
+    }
+    let mut encoded = encoded.as_bytes();
+    let mut name = name.as_bytes();
+    loop {
+        let byte = match encoded {
+            [] => return name.is_empty(),
+            [b'%', high, low, ..] => match hex([*high, *low]) {
+                Some(byte) => {
+                    encoded = &encoded[2..];
+                    byte
+                }
+                None => b'%',
+            },
+            [b'+', ..] => b' ',
+            [byte, ..] => *byte,
+        };
+        encoded = &encoded[1..];
+        match name {
+            [expected, rest @ ..] if *expected == byte => name = rest,
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_sensitive_parameters_are_redacted() {
+        for (rule, query, expected) in [
+            ("the only one", "sig=abc", "sig=REDACTED"),
+            ("among others", "a=1&sig=abc&b=2", "a=1&sig=REDACTED&b=2"),
+            ("twice", "sig=a&sig=b", "sig=REDACTED&sig=REDACTED"),
+            ("a value with an equals sign", "sig=a=b", "sig=REDACTED"),
+            ("an empty value", "sig=", "sig=REDACTED"),
+            ("no value", "sig", "sig"),
+            ("a name that contains one is kept", "design=x", "design=x"),
+            ("a name that begins with one is kept", "sigs=x", "sigs=x"),
+            ("the beginning of one is kept", "si=x", "si=x"),
+            ("names are case-sensitive", "SIG=x", "SIG=x"),
+            ("stray separators stay", "&&sig=a&&", "&&sig=REDACTED&&"),
+            ("a name in percent", "%73ig=x", "%73ig=REDACTED"),
+            ("a name all in percent", "%73%69%67=x", "%73%69%67=REDACTED"),
+            (
+                "percent in capitals",
+                "X%2DAmz%2dSignature=x",
+                "X%2DAmz%2dSignature=REDACTED",
+            ),
+            ("percent that is none", "%zzsig=x&%7=y", "%zzsig=x&%7=y"),
+            ("nothing", "", ""),
+        ] {
+            let redacted = SensitiveParameters::default().redacted(query);
+            assert_eq!(redacted, expected, "{rule}");
+        }
+        for name in SENSITIVE {
+            let redacted = SensitiveParameters::default();
+            let redacted = redacted.redacted(&format!("{name}=x")).into_owned();
+            assert_eq!(redacted, format!("{name}=REDACTED"));
+        }
+    }
+
+    #[test]
+    fn a_list_takes_the_place_of_the_standard_one() {
+        for (rule, names, query, expected) in [
+            (
+                "one",
+                &["token"][..],
+                "token=a&sig=b",
+                "token=REDACTED&sig=b",
+            ),
+            ("none", &[], "sig=b", "sig=b"),
+            (
+                "a name with a space",
+                &["my key"],
+                "my+key=a&my%20key=b",
+                "my+key=REDACTED&my%20key=REDACTED",
+            ),
+            (
+                "a name that is no ASCII",
+                &["ключ"],
+                "%D0%BA%D0%BB%D1%8E%D1%87=a",
+                "%D0%BA%D0%BB%D1%8E%D1%87=REDACTED",
+            ),
+        ] {
+            let parameters = SensitiveParameters::given(names.iter().copied());
+            assert_eq!(parameters.redacted(query), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_query_without_secrets_is_borrowed() {
+        let parameters = SensitiveParameters::default();
+        assert!(matches!(parameters.redacted("a=1&b=2"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_query_is_cut_before_and_after() {
+        let parameters = SensitiveParameters::default();
+        let long = "a".repeat(5_000);
+        assert_eq!(parameters.redacted(&long).len(), 1_024);
+        let many = "sig=&".repeat(1_000);
+        let redacted = parameters.redacted(&many);
+        assert_eq!(redacted.len(), 1_024);
+        assert!(redacted.starts_with("sig=REDACTED&sig=REDACTED&"));
+        // A secret whose end is cut off is a secret still.
+        let secret = format!("{}&sig={}", "a".repeat(1_000), "s".repeat(100));
+        assert!(!parameters.redacted(&secret).contains("=s"));
+    }
+}
