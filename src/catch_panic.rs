@@ -1,29 +1,28 @@
-//! Keeps a panic of telemetry, or of code that only telemetry calls, away from the request.
+//! Keeps panics of telemetry, and of callbacks that only telemetry calls, away from the request.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What `f` returns, or `None` if it panics.
+/// Returns what `f` returns, or `None` if it panics.
 ///
-/// A payload that is not a text is forgotten, not dropped: its destructor is a stranger's too and may
-/// panic again. Works while the thread is unwinding already. With `panic = "abort"` nothing can be
-/// contained.
+/// Works while the thread is unwinding already. With `panic = "abort"` nothing can be caught.
 pub(crate) fn catch_panic<T>(f: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Some(value),
         Err(payload) => {
-            forget(payload);
+            discard(payload);
             None
         }
     }
 }
 
-// Of "C", since such a function does not unwind: who calls `catch_panic` need not be ready for that, which would
-// cost each request some forty instructions.
+/// Drops a payload that is text, and leaks any other, whose destructor may panic.
+///
+/// Text is what `panic!` makes. Leaking it too would let a client that makes a callback panic take
+/// memory with each request.
 #[cold]
-#[expect(improper_ctypes_definitions, reason = "nobody else calls it")]
-extern "C" fn forget(payload: Box<dyn Any + Send>) {
-    // What `panic!` gives: a client that makes a hook panic would else take memory for good.
+#[inline(never)]
+fn discard(payload: Box<dyn Any + Send>) {
     if !payload.is::<&'static str>() && !payload.is::<String>() {
         std::mem::forget(payload);
     }
@@ -33,31 +32,34 @@ extern "C" fn forget(payload: Box<dyn Any + Send>) {
 mod tests {
     use super::*;
 
-    struct Explodes;
-    impl Drop for Explodes {
+    struct PanicsInDrop;
+    impl Drop for PanicsInDrop {
         fn drop(&mut self) {
             panic!("dropped");
         }
     }
 
     #[test]
-    fn a_panic_whose_payload_panics_when_dropped_is_contained() {
-        assert_eq!(catch_panic(|| std::panic::panic_any(Explodes)), None::<()>);
+    fn a_payload_that_panics_when_dropped_is_caught() {
+        assert_eq!(
+            catch_panic(|| std::panic::panic_any(PanicsInDrop)),
+            None::<()>
+        );
     }
 
     #[test]
-    fn a_panic_is_contained_while_unwinding() {
-        struct Contains<'a>(&'a mut bool);
-        impl Drop for Contains<'_> {
+    fn a_panic_is_caught_while_unwinding() {
+        struct Catches<'a>(&'a mut bool);
+        impl Drop for Catches<'_> {
             fn drop(&mut self) {
                 *self.0 = catch_panic(|| panic!("inner")).is_none();
             }
         }
-        let mut contained = false;
+        let mut is_caught = false;
         let unwound = catch_panic(|| {
-            let _contains = Contains(&mut contained);
+            let _catches = Catches(&mut is_caught);
             panic!("outer");
         });
-        assert!(unwound.is_none() && contained);
+        assert!(unwound.is_none() && is_caught);
     }
 }

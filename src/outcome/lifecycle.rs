@@ -1,9 +1,14 @@
-//! Where the events of a request's life are told.
+//! The events of a request's life: where they are emitted, and the last one.
 
-/// Where the layer tells the events of a request's life: `api.ARRIVED`, `api.HANDOFF_TO_CORE`,
+use opentelemetry::KeyValue;
+
+use crate::outcome::aborted::{Aborted, Outcome};
+use crate::semconv as key;
+
+/// Where the layer emits the events of a request's life: `api.ARRIVED`, `api.HANDOFF_TO_CORE`,
 /// `api.FIRST_RESPONSE_FROM_CORE`, and `api.DEPARTED` or `api.ABORTED`.
 ///
-/// Events that a handler adds stay on the span.
+/// Events that the handler adds stay on the span.
 ///
 /// ```
 /// use tower_api_span::LifecycleEvents;
@@ -16,20 +21,32 @@ pub enum LifecycleEvents {
     /// As events of the span.
     #[default]
     OnSpan,
-    /// As log events of the same names, times and attributes, with the span's context: needs feature
-    /// `logs` and a logger provider, else they are told nowhere.
+    /// As log events with the same names, times and attributes, and with the span's context. Needs
+    /// [`logger_provider`](crate::ApiSpanLayer::logger_provider), else they are emitted nowhere.
     AsLogs,
-    /// Both.
+    /// As both.
     Both,
 }
 
 impl LifecycleEvents {
-    pub(crate) fn are_on_spans(self) -> bool {
+    pub(crate) fn is_on_span(self) -> bool {
         self != Self::AsLogs
     }
 
-    #[cfg(feature = "logs")]
-    pub(crate) fn are_logged(self) -> bool {
+    pub(crate) fn is_logged(self) -> bool {
         self != Self::OnSpan
     }
+}
+
+/// Returns name and attributes of the last event of a request.
+pub(crate) fn terminal_event(outcome: Outcome) -> (&'static str, Vec<KeyValue>) {
+    let Outcome::Aborted(Aborted {
+        reason, message, ..
+    }) = outcome
+    else {
+        return (key::EVENT_DEPARTED, Vec::new());
+    };
+    let mut attributes = vec![KeyValue::new(key::EVENT_REASON, reason)];
+    attributes.extend(message.map(|message| KeyValue::new(key::EVENT_ERROR, message)));
+    (key::EVENT_ABORTED, attributes)
 }

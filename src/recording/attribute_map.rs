@@ -1,23 +1,23 @@
-//! Attributes that a handler tells, each key once. Pure.
+//! Attributes that the handler sets: a map that keeps the order of insertion.
 
 use opentelemetry::{KeyValue, Value};
 
-/// How many are kept; as many as the SDK does by default.
+/// How many attributes are kept: the SDK's default limit for a span.
 const MAX: u8 = 128;
 
-/// Attributes in the order in which their keys were first told: of too many, tracers drop the last.
+/// Attributes in the order in which their keys were first set. A tracer with a limit drops the last.
 #[derive(Debug, Default)]
 pub(crate) struct AttributeMap {
     list: Vec<KeyValue>,
-    /// Places in the list in the order of their keys, so that a key is found by halves: a handler that
-    /// tells many would else compare each with all.
+    /// Indices into `list`, sorted by key for binary search.
     by_key: Vec<u8>,
 }
 
 impl AttributeMap {
-    /// Keeps an attribute; the last value of a key wins. What is empty says nothing. False if it is one too
-    /// many.
-    pub(crate) fn tell(&mut self, attribute: KeyValue) -> bool {
+    /// Inserts an attribute; the last value of a key wins. Returns false if the map is full.
+    ///
+    /// An empty key or an empty string is ignored.
+    pub(crate) fn insert(&mut self, attribute: KeyValue) -> bool {
         let key = attribute.key.as_str();
         if key.is_empty() || is_empty(&attribute.value) {
             return true;
@@ -39,17 +39,16 @@ impl AttributeMap {
         self.list.is_empty()
     }
 
-    /// The value of this key, if it was told.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn value(&self, key: &str) -> Option<&Value> {
+    /// Returns the value of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         let at = self.find(key).ok()?;
         Some(&self.list[usize::from(self.by_key[at])].value)
     }
 
-    /// Where the place of this key is, or would be.
+    /// Returns the place of a key in `by_key`, or where it would be inserted.
     fn find(&self, key: &str) -> Result<usize, usize> {
-        let known = |place: &u8| self.list[usize::from(*place)].key.as_str().cmp(key);
-        self.by_key.binary_search_by(known)
+        let compare = |index: &u8| self.list[usize::from(*index)].key.as_str().cmp(key);
+        self.by_key.binary_search_by(compare)
     }
 }
 
@@ -62,7 +61,7 @@ impl IntoIterator for AttributeMap {
     }
 }
 
-/// Whether a value says nothing.
+/// Whether a value is an empty string, which no span gets.
 pub(crate) fn is_empty(value: &Value) -> bool {
     matches!(value, Value::String(text) if text.as_str().is_empty())
 }
@@ -71,41 +70,41 @@ pub(crate) fn is_empty(value: &Value) -> bool {
 mod tests {
     use super::*;
 
-    fn told(keys: impl IntoIterator<Item = (String, i64)>) -> (Vec<String>, usize) {
-        let mut keyed = AttributeMap::default();
-        let attributes = keys
+    fn insert_all(attributes: impl IntoIterator<Item = (String, i64)>) -> (Vec<String>, usize) {
+        let mut map = AttributeMap::default();
+        let attributes = attributes
             .into_iter()
             .map(|(key, value)| KeyValue::new(key, value));
-        let refused = attributes.filter(|attribute| !keyed.tell(attribute.clone()));
+        let refused = attributes.filter(|attribute| !map.insert(attribute.clone()));
         let refused = refused.count();
-        let list = keyed.into_iter();
+        let list = map.into_iter();
         let list = list.map(|attribute| format!("{}={}", attribute.key, attribute.value));
         (list.collect(), refused)
     }
 
     #[test]
-    fn attributes_stay_in_the_order_of_telling_and_the_last_value_wins() {
-        let keys = [("z", 1), ("m", 2), ("a", 3), ("m", 4), ("z", 5), ("q", 6)];
-        let keys = keys.map(|(key, value)| (key.to_owned(), value));
-        let (list, refused) = told(keys);
+    fn attributes_keep_their_order_and_the_last_value_wins() {
+        let attributes = [("z", 1), ("m", 2), ("a", 3), ("m", 4), ("z", 5), ("q", 6)];
+        let attributes = attributes.map(|(key, value)| (key.to_owned(), value));
+        let (list, refused) = insert_all(attributes);
         assert_eq!(list, ["z=5", "m=4", "a=3", "q=6"]);
         assert_eq!(refused, 0);
     }
 
     #[test]
-    fn the_first_128_keys_are_kept_whatever_they_are_called() {
-        let keys = (0..130).map(|number| (format!("k{:03}", 999 - number), number));
+    fn the_first_128_keys_are_kept() {
+        let attributes = (0..130).map(|number| (format!("k{:03}", 999 - number), number));
         let again = [("k999".to_owned(), -1)];
-        let (list, refused) = told(keys.chain(again));
+        let (list, refused) = insert_all(attributes.chain(again));
         assert_eq!((list.len(), refused), (128, 2));
         assert_eq!(list[0], "k999=-1");
         assert_eq!(list[127], "k872=127");
     }
 
     #[test]
-    fn what_is_empty_says_nothing() {
-        let mut keyed = AttributeMap::default();
-        assert!(keyed.tell(KeyValue::new("", 1)) && keyed.tell(KeyValue::new("a", "")));
-        assert!(keyed.is_empty());
+    fn empty_keys_and_empty_strings_are_ignored() {
+        let mut map = AttributeMap::default();
+        assert!(map.insert(KeyValue::new("", 1)) && map.insert(KeyValue::new("a", "")));
+        assert!(map.is_empty());
     }
 }

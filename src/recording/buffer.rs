@@ -1,4 +1,4 @@
-//! What was told about a request while its span was open. Pure.
+//! What was recorded for a request while its span was open.
 
 use std::borrow::Cow;
 use std::time::{Instant, SystemTime};
@@ -10,38 +10,37 @@ use crate::outcome::Verdict;
 use crate::recording::attribute_map::AttributeMap;
 use crate::semconv::OWN_PREFIX;
 
-/// How many events a request may add to its span, beside the layer's own. The SDK keeps 128 by
-/// default and drops the last ones first: one more, and the terminal event would be gone.
+/// How many events the handler may add. The SDK keeps 128 by default and drops the last ones, among
+/// which is the terminal event.
 const MAX_EVENTS: usize = 120;
 
-/// How many links a handler may keep; as many as the SDK does by default.
+/// How many links the handler may add: the SDK's default limit.
 const MAX_LINKS: usize = 128;
 
-/// What was told about a request while its span was open: kept here, and written when it settles.
-/// So nothing of the tracer's is called while the slot is locked.
+/// Data recorded until the span ends, and written to the span then. So the tracer is never called
+/// while the lock is held.
 #[derive(Debug, Default)]
 pub(crate) struct SpanBuffer {
-    /// The handler's verdict. The first counts.
+    /// The first verdict, of the handler or of an error event in the stream.
     pub(crate) verdict: Option<Verdict>,
-    /// A status of Error that was set on the span. The first counts, and only without a verdict.
-    pub(crate) error: Option<Verdict>,
-    pub(crate) disconnect_allowed: bool,
-    /// The handler has said that the response is a stream.
+    /// The first status of Error that was set on the span. It counts where there is no verdict.
+    pub(crate) status_error: Option<Verdict>,
+    pub(crate) is_disconnect_allowed: bool,
+    /// The handler declared the response a stream.
     pub(crate) is_stream: bool,
     pub(crate) route: Option<String>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) attributes: AttributeMap,
     pub(crate) events: Vec<Event>,
     pub(crate) links: Vec<(SpanContext, Vec<KeyValue>)>,
-    /// The outcome is decided: what makes the request's life is told.
+    /// The outcome is decided already: no lifecycle event is accepted.
     pub(crate) is_late: bool,
-    /// How many attributes and events did not fit.
     pub(crate) dropped: Dropped,
-    /// When the last thing was recorded: the span does not end before.
-    pub(crate) last: Option<Instant>,
+    /// When the handler last recorded something: the span does not end before.
+    pub(crate) last_recorded: Option<Instant>,
 }
 
-/// How many things did not fit.
+/// How many attributes and events were too many.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Dropped {
     pub(crate) attributes: i64,
@@ -57,62 +56,71 @@ pub(crate) struct Event {
 }
 
 impl SpanBuffer {
-    /// Keeps an attribute; the last value of a key wins. What is empty says nothing.
-    pub(crate) fn attribute(&mut self, attribute: KeyValue) {
-        if !self.attributes.tell(attribute) {
+    /// Returns an empty buffer for data recorded after the outcome was decided.
+    pub(crate) fn late() -> Self {
+        Self {
+            is_late: true,
+            ..Self::default()
+        }
+    }
+
+    /// Sets an attribute; the last value of a key wins.
+    pub(crate) fn set_attribute(&mut self, attribute: KeyValue) {
+        if !self.attributes.insert(attribute) {
             self.dropped.attributes += 1;
         }
     }
 
-    /// Keeps an event, if there is room.
-    pub(crate) fn event(&mut self, event: Event) {
-        if self.events.len() < MAX_EVENTS || self.events_of_handler() < MAX_EVENTS {
+    /// Adds an event, if there is room.
+    pub(crate) fn add_event(&mut self, event: Event) {
+        // Counting the handler's events costs a pass, which few requests need.
+        if self.events.len() < MAX_EVENTS || self.handler_events() < MAX_EVENTS {
             self.events.push(event);
         } else {
             self.dropped.events += 1;
         }
     }
 
-    /// What was told, in time and late.
-    pub(crate) fn with_late(
-        told: Option<Box<Self>>,
+    /// Adds a link, if there is room.
+    pub(crate) fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
+        if self.links.len() < MAX_LINKS {
+            self.links.push((span_context, attributes));
+        }
+    }
+
+    /// Joins what was recorded before and after the outcome was decided. Events recorded late get
+    /// `end` as their time at the latest.
+    pub(crate) fn merge(
+        in_time: Option<Box<Self>>,
         late: Option<Box<Self>>,
-        at: SystemTime,
+        end: SystemTime,
     ) -> Option<Box<Self>> {
         let Some(late) = late else {
-            return told;
+            return in_time;
         };
-        let mut told = told.unwrap_or_default();
-        told.absorb(*late, at);
-        Some(told)
+        let mut buffer = in_time.unwrap_or_default();
+        buffer.add_late(*late, end);
+        Some(buffer)
     }
 
-    /// The layer's own take no room from these.
-    fn events_of_handler(&self) -> usize {
-        let names = self.events.iter().map(|event| &event.name);
-        names.filter(|name| !name.starts_with(OWN_PREFIX)).count()
-    }
-
-    /// Adds what was told late: nothing that decides the outcome, and no event after the end.
-    fn absorb(&mut self, late: Self, at: SystemTime) {
+    fn add_late(&mut self, late: Self, end: SystemTime) {
         for mut event in late.events {
-            event.at = event.at.min(at);
-            self.event(event);
+            event.at = event.at.min(end);
+            self.add_event(event);
         }
         for attribute in late.attributes {
-            self.attribute(attribute);
+            self.set_attribute(attribute);
         }
         for (span_context, attributes) in late.links {
-            self.link(span_context, attributes);
+            self.add_link(span_context, attributes);
         }
         self.dropped.attributes += late.dropped.attributes;
         self.dropped.events += late.dropped.events;
     }
 
-    /// Keeps a link, if there is room.
-    pub(crate) fn link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        if self.links.len() < MAX_LINKS {
-            self.links.push((span_context, attributes));
-        }
+    /// Returns how many events are the handler's, and not lifecycle events.
+    fn handler_events(&self) -> usize {
+        let names = self.events.iter().map(|event| &event.name);
+        names.filter(|name| !name.starts_with(OWN_PREFIX)).count()
     }
 }

@@ -1,12 +1,12 @@
 //! The clock of one request: the wall-clock time of its start plus monotonic time since.
 //!
-//! A span whose times were all read from the wall clock could end before it began. Here the wall
-//! clock is read once; every later moment is an [`Instant`], turned back with [`Clock::at`].
+//! A span whose times were all read from the wall clock could end before it began. So the wall clock
+//! is read once; every later moment is an [`Instant`], converted with [`Clock::at`].
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Start of a request, on both clocks.
+/// The start of a request, on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     wall: SystemTime,
@@ -14,10 +14,10 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A request that starts now.
+    /// Starts the clock of a request now.
     pub(crate) fn start() -> Self {
-        // In this order: the request's times are then never behind the wall clock, and what others
-        // add with its time, as the API's own `add_event` does, is not after the end.
+        // In this order, so that the request's times are never behind the wall clock. Then an event
+        // with a wall-clock time, as the API's `add_event` makes it, is not after the end.
         let start = now();
         Self {
             wall: SystemTime::now(),
@@ -25,32 +25,32 @@ impl Clock {
         }
     }
 
-    /// When the request started.
+    /// Returns when the request started.
     pub(crate) fn started(&self) -> SystemTime {
         self.wall
     }
 
-    /// Time from the start to `moment`.
+    /// Returns the time from the start to `moment`.
     pub(crate) fn since_start(&self, moment: Instant) -> Duration {
         moment.saturating_duration_since(self.start)
     }
 
-    /// The wall-clock time of `moment`, by this request's clock.
+    /// Returns the wall-clock time of `moment`, by this request's clock.
     pub(crate) fn at(&self, moment: Instant) -> SystemTime {
         self.wall + self.since_start(moment)
     }
 }
 
-/// A time since the start of a request, in nanoseconds: half as large as a `Duration`, of which a stream
-/// that is open for hours would hold some.
+/// A time since the start of a request, in nanoseconds. Optional ones are a third as large as an
+/// `Option<Duration>`, and an open stream holds three.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elapsed(NonZeroU64);
 
 impl Elapsed {
-    /// This time; five hundred years are the longest.
-    pub(crate) fn of(time: Duration) -> Self {
+    /// Converts a duration. The longest is about 584 years.
+    pub(crate) fn new(time: Duration) -> Self {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        // One more than it is, so that none of it is zero.
+        // One more than it is, so that zero stands for `None`.
         Self(NonZeroU64::MIN.saturating_add(nanoseconds))
     }
 
@@ -59,7 +59,7 @@ impl Elapsed {
     }
 }
 
-/// The one place that reads the monotonic clock.
+/// Reads the monotonic clock. Nothing else does.
 #[cfg(not(test))]
 pub(crate) fn now() -> Instant {
     Instant::now()
@@ -68,7 +68,7 @@ pub(crate) fn now() -> Instant {
 #[cfg(test)]
 pub(crate) use mock::now;
 
-/// A clock that stands still until a test moves it.
+/// A clock that stands still until a test advances it.
 #[cfg(test)]
 pub(crate) mod mock {
     use std::cell::Cell;
@@ -82,7 +82,7 @@ pub(crate) mod mock {
         *EPOCH.get_or_init(Instant::now) + ELAPSED.get()
     }
 
-    /// Moves this thread's clock on.
+    /// Advances the clock of this thread.
     pub(crate) fn advance(by: Duration) {
         ELAPSED.set(ELAPSED.get() + by);
     }
@@ -93,36 +93,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_the_start_plus_what_has_passed() {
-        let timeline = Clock::start();
+    fn a_moment_is_the_start_plus_the_elapsed_time() {
+        let clock = Clock::start();
         mock::advance(Duration::from_millis(1_500));
         let moment = now();
-        assert_eq!(timeline.since_start(moment), Duration::from_millis(1_500));
+        assert_eq!(clock.since_start(moment), Duration::from_millis(1_500));
         assert_eq!(
-            timeline.at(moment),
-            timeline.started() + Duration::from_millis(1_500)
+            clock.at(moment),
+            clock.started() + Duration::from_millis(1_500)
         );
     }
 
     #[test]
-    fn an_elapsed_time_is_what_it_was_made_of() {
+    fn an_elapsed_time_converts_back_to_its_duration() {
         for time in [
             Duration::ZERO,
             Duration::from_nanos(1),
             Duration::from_millis(1_500),
             Duration::from_nanos(u64::MAX - 1),
         ] {
-            assert_eq!(Elapsed::of(time).duration(), time);
+            assert_eq!(Elapsed::new(time).duration(), time);
         }
-        let longest = Elapsed::of(Duration::MAX).duration();
+        let longest = Elapsed::new(Duration::MAX).duration();
         assert_eq!(longest, Duration::from_nanos(u64::MAX - 1));
     }
 
     #[test]
-    fn a_moment_before_the_start_is_the_start() {
+    fn a_moment_before_the_start_counts_as_the_start() {
         let before = now();
         mock::advance(Duration::from_secs(1));
-        let timeline = Clock::start();
-        assert_eq!(timeline.at(before), timeline.started());
+        let clock = Clock::start();
+        assert_eq!(clock.at(before), clock.started());
     }
 }

@@ -1,65 +1,61 @@
-//! What a request has come to: made once, when it settles, and read by whoever tells of it, so that no
-//! two of them can disagree.
+//! What a request has come to: made once, when it ends, and read by span, metrics and logs alike, so
+//! that no two of them can disagree.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
+
+use opentelemetry::KeyValue;
 
 use crate::outcome::{End, Head, Outcome};
 use crate::recording::buffer::SpanBuffer;
-use crate::telemetry::span::RequestInfo;
+use crate::recording::request_info::RequestInfo;
 
-/// A request that is over.
+/// A request that has ended.
 #[derive(Debug)]
-#[cfg_attr(
-    not(all(feature = "metrics", feature = "logs")),
-    allow(dead_code, reason = "metrics and logs read more of it than spans do")
-)]
 pub(crate) struct Completion<'a> {
-    pub(crate) facts: &'a RequestInfo,
-    pub(crate) head: &'a Head,
+    pub(crate) request: &'a RequestInfo,
+    pub(crate) head: Head,
     pub(crate) end: &'a End,
     /// `None` if the user's classification panicked.
     pub(crate) outcome: Option<Outcome>,
-    /// What was told, if anything was.
-    pub(crate) told: Option<Box<SpanBuffer>>,
-    /// When it was over, by the request's own clock.
+    /// Whether the handler's verdict, or an error event in the stream, decided the outcome.
+    pub(crate) is_outcome_from_verdict: bool,
+    /// What was recorded before the outcome was decided.
+    pub(crate) buffer: Option<Box<SpanBuffer>>,
+    /// When it ended, by the request's own clock.
     pub(crate) at: SystemTime,
     /// From the arrival until then.
     pub(crate) duration: Duration,
     pub(crate) time_to_head: Option<Duration>,
     pub(crate) time_to_first_byte: Option<Duration>,
-    /// When the engine's first answer was handed on, if the settings make that an event.
+    /// When the first byte was returned to the server, if that is an event and the status is below 400.
     pub(crate) first_response: Option<SystemTime>,
-    /// Bytes of the request's body, where they are known and wanted.
+    /// Bytes of the request's body, if they are known and asked for.
     pub(crate) request_bytes: Option<u64>,
-    /// Bytes of the response's body that were handed on, if there was a head and they are wanted.
+    /// Bytes of the response's body that were returned to the server, if there was a head and they are
+    /// asked for.
     pub(crate) response_bytes: Option<u64>,
-    /// The response is a stream of events by its content type.
+    /// The response is an event stream by its content type.
     pub(crate) is_event_stream: bool,
-    /// The response is a stream, by its content type or by the handler's word.
+    /// The response is a stream, by its content type or because the handler declared it.
     pub(crate) is_stream: bool,
     /// The type of the service's or the body's error, if that was the end.
     pub(crate) error_type_name: Option<&'static str>,
-    /// It was the handler who has decided the outcome.
-    pub(crate) is_by_verdict: bool,
+    /// Headers and trailers of the response that the settings capture.
+    pub(crate) captured: Vec<KeyValue>,
 }
 
 impl Completion<'_> {
-    /// The type of the error, if it is one.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn error_type(&self) -> Option<&std::borrow::Cow<'static, str>> {
+    /// Returns `error.type`, if the outcome is an error.
+    pub(crate) fn error_type(&self) -> Option<&Cow<'static, str>> {
         match self.outcome.as_ref()? {
             Outcome::Departed => None,
             Outcome::Aborted(aborted) => aborted.error_type.as_ref(),
         }
     }
 
-    /// The response is an error by its status: its body then is not the engine's.
+    /// Whether the status is 400 or above: then the body is no answer of the engine.
     pub(crate) fn is_refused(&self) -> bool {
-        is_refused(self.head)
+        self.head.is_error_status()
     }
-}
-
-/// Whether a response is an error by its status.
-pub(crate) fn is_refused(head: &Head) -> bool {
-    head.status.is_some_and(|status| status.as_u16() >= 400)
 }

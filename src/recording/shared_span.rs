@@ -1,354 +1,294 @@
-//! Where an open span lives: behind a lock of ours, outside every `Context`.
+//! The span of one request, behind a lock of ours and outside every `Context`.
 //!
-//! If the span lived only in a `Context`, a panic under that API's mutex would poison it, and
-//! ending the span would silently be skipped; and a processor that reads the current span while it
-//! ends would wait for itself. So a `Context` holds a [`ThinSpan`] over the slot, and settling
-//! takes the span *out* of the slot before it writes and ends it.
+//! If the span lived only in a `Context`, a panic under that API's mutex would poison it, and ending
+//! the span would silently be skipped. A processor that reads the current span while the span ends
+//! would wait for itself. So a `Context` holds a [`ContextSpan`](super::context_span::ContextSpan)
+//! over the shared span, and the span is taken *out* before it is written to and ended.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use opentelemetry::KeyValue;
 use opentelemetry::global::ObjectSafeSpan;
-use opentelemetry::trace::{Span, SpanContext, Status};
+use opentelemetry::trace::{Span, SpanContext};
 
 use crate::catch_panic::catch_panic;
-use crate::outcome::Verdict;
 use crate::recording::buffer::{Event, SpanBuffer};
 use crate::recording::clock::{self, Clock};
 use crate::semconv::OWN_PREFIX;
 
-/// A span of some tracer, and what was told about it.
-struct Open<S> {
-    span: S,
-    /// Of most requests nothing is told, and a stream that is open for hours holds no room for it.
-    told: Option<Box<SpanBuffer>>,
-    /// The outcome is decided: what is told from now on is late.
-    is_closed: bool,
-}
-
-impl<S> Open<S> {
-    fn told(&mut self) -> &mut SpanBuffer {
-        let is_late = self.is_closed;
-        self.told.get_or_insert_with(|| {
-            Box::new(SpanBuffer {
-                is_late,
-                ..SpanBuffer::default()
-            })
-        })
-    }
-}
-
-/// The slot of a span of type `S`.
-pub(crate) struct SpanSlot<S> {
+/// The span of a request, and what is recorded for it until it ends.
+///
+/// Shared by the layer, the handler's handle and the contexts of child spans. Nothing here panics.
+/// No code of the tracer, its processors or the user runs under a lock.
+pub(crate) struct SharedSpan<S: ?Sized = dyn EndSpan> {
     span_context: SpanContext,
-    recording: bool,
-    /// Somebody else wants to know what is told: metrics or logs.
-    watched: bool,
-    timeline: Clock,
-    open: Mutex<Option<Open<S>>>,
-    /// One more than the bytes of the request's body that have passed; 0 while nobody counts them.
+    /// Whether the span records: what it answered when it started.
+    is_recording: bool,
+    /// Whether metrics or logs read what is recorded.
+    has_other_readers: bool,
+    clock: Clock,
+    /// One more than the bytes of the request's body that were read; 0 while nothing counts them.
     request_bytes: AtomicU64,
+    recorded: Mutex<Recorded>,
+    /// Last, so that its type can be erased without another allocation.
+    span: S,
 }
 
-impl<S: Span> SpanSlot<S> {
-    /// The span says itself what its ids are and whether it records; it is not asked again.
+/// What is recorded for the span, and whether more is accepted.
+struct Recorded {
+    /// Boxed, since most requests record nothing and a long stream should not hold the room for it.
+    buffer: Option<Box<SpanBuffer>>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Open,
+    /// The outcome is decided. What is recorded now is late, and cannot change it.
+    Closed,
+    Ended,
+}
+
+impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
+    /// Wraps a span that has started. Its ids and whether it records are not asked for again.
     pub(crate) fn new(
         span: S,
         span_context: SpanContext,
-        recording: bool,
-        watched: bool,
-        timeline: Clock,
+        is_recording: bool,
+        has_other_readers: bool,
+        clock: Clock,
     ) -> Self {
         Self {
             span_context,
-            recording,
-            watched,
-            timeline,
-            open: Mutex::new(Some(Open {
-                span,
-                told: None,
-                is_closed: false,
-            })),
+            is_recording,
+            has_other_readers,
+            clock,
             request_bytes: AtomicU64::new(0),
+            recorded: Mutex::new(Recorded::NOTHING),
+            span: Mutex::new(Some(span)),
         }
     }
+}
 
-    /// A poisoned lock is as good as any: no panic can leave the slot half written.
-    fn open(&self) -> MutexGuard<'_, Option<Open<S>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+impl SharedSpan<NoSpan> {
+    /// Makes the place where metrics and logs find what is recorded for a request without a span.
+    /// Log events carry `span_context`.
+    pub(crate) fn without_span(span_context: SpanContext, clock: Clock) -> Self {
+        Self {
+            span_context,
+            is_recording: false,
+            has_other_readers: true,
+            clock,
+            request_bytes: AtomicU64::new(0),
+            recorded: Mutex::new(Recorded::NOTHING),
+            span: NoSpan,
+        }
     }
 }
 
-/// A slot of any span.
-///
-/// Nothing here panics, and nothing of the tracer's, its processors' or a user's runs under the lock.
-pub(crate) trait Slot: Send + Sync {
-    fn span_context(&self) -> &SpanContext;
+impl SharedSpan {
+    pub(crate) fn span_context(&self) -> &SpanContext {
+        &self.span_context
+    }
 
-    fn timeline(&self) -> &Clock;
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
 
-    /// Whether the span records; the answer of its start, whether or not it is still open.
-    fn records(&self) -> bool;
+    /// Whether the span records. The answer does not change when the span ends.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.is_recording
+    }
 
-    /// Whether the span records, or somebody else wants to know what is told.
-    fn listens(&self) -> bool;
+    /// Whether anything reads what is recorded: a recording span, metrics or logs. The answer does
+    /// not change when the span ends.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.is_recording || self.has_other_readers
+    }
 
-    /// Whether the span is open and records.
-    fn is_recording(&self) -> bool;
+    /// Whether the span records and has not ended.
+    pub(crate) fn is_open_and_recording(&self) -> bool {
+        self.is_recording && self.lock().state != State::Ended
+    }
 
-    /// Whether the request is not over, and somebody listens.
-    fn is_listening(&self) -> bool;
+    /// Whether what is recorded now will be read.
+    pub(crate) fn accepts_records(&self) -> bool {
+        self.is_observed() && self.lock().state != State::Ended
+    }
 
-    /// Hands what was told and the time of now to `f`, unless the span has ended or nobody listens.
-    /// To be called through `tell`.
-    fn tell_mut(&self, f: &mut dyn FnMut(&mut SpanBuffer, Instant));
-
-    /// Takes note that so many bytes of the request's body have passed; of copies of a request that are
-    /// read, the most. Beside the lock, and no reason for the span to end later.
-    fn count_request_bytes(&self, bytes: u64);
-
-    /// Bytes of the request's body that were counted, if somebody does count them.
-    fn request_bytes(&self) -> Option<u64>;
-
-    /// Takes what was told, if anything was: with that the outcome is decided. The span stays open, and
-    /// what is told from now on is late.
-    fn close(&self) -> Option<Box<SpanBuffer>>;
-
-    /// Takes the span out, lets `write` write to it, with what was told late, ends it at `at` and drops
-    /// it. Each step is contained. Only the first call does anything.
-    fn end(&self, at: SystemTime, write: &mut Write<'_>);
-
-    /// The same for a span that does not record: nothing is written, and no clock is needed.
-    fn end_unrecorded(&self);
-}
-
-/// Writes to a span that is taken out of its slot, with what was told late.
-pub(crate) type Write<'a> = dyn FnMut(&mut dyn ObjectSafeSpan, Option<Box<SpanBuffer>>) + 'a;
-
-impl dyn Slot {
-    /// Hands what was told to `f`, once, unless the span has ended or nobody listens. The span ends no
-    /// earlier than that.
-    pub(crate) fn tell(&self, f: impl FnOnce(&mut SpanBuffer)) {
-        let mut f = Some(f);
-        self.tell_mut(&mut |told, now| {
-            told.last = Some(now);
-            if let Some(f) = f.take() {
-                f(told);
-            }
+    /// Calls `f` with the buffer. The span ends no earlier than now.
+    ///
+    /// `f` is not called after the span's end, or if nothing is observed.
+    pub(crate) fn record(&self, f: impl FnOnce(&mut SpanBuffer)) {
+        self.with_buffer(|buffer, now| {
+            buffer.last_recorded = Some(now);
+            f(buffer);
         });
     }
 
-    /// The same of what the layer has found itself: it is no reason for the span to end later.
-    pub(crate) fn note(&self, f: impl FnOnce(&mut SpanBuffer)) {
-        let mut f = Some(f);
-        self.tell_mut(&mut |told, _| {
-            if let Some(f) = f.take() {
-                f(told);
-            }
-        });
+    /// Does the same for what the layer itself has found, which does not delay the span's end.
+    pub(crate) fn record_internal(&self, f: impl FnOnce(&mut SpanBuffer)) {
+        self.with_buffer(|buffer, _| f(buffer));
     }
 
-    /// Adds an event of the layer's own with the time of now, once: whatever a handler adds, there is
-    /// room for it. The time is read under the lock, so that it is not behind that of an event which
-    /// another thread has added first.
-    pub(crate) fn add_own_event(&self, name: &'static str) {
-        self.tell_mut(&mut |told, now| {
-            told.last = Some(now);
-            if !told.is_late && told.events.iter().all(|event| event.name != name) {
-                told.events.push(Event {
+    /// Adds a lifecycle event with the current time, once, whatever number of events the handler adds.
+    pub(crate) fn add_lifecycle_event(&self, name: &'static str) {
+        self.with_buffer(|buffer, now| {
+            buffer.last_recorded = Some(now);
+            if !buffer.is_late && buffer.events.iter().all(|event| event.name != name) {
+                buffer.events.push(Event {
                     name: name.into(),
-                    at: self.timeline().at(now),
+                    at: self.clock.at(now),
                     attributes: Vec::new(),
                 });
             }
         });
     }
 
-    /// Adds an event with the time of now, by the request's own clock, or with the given one unless
-    /// that is now too. Names that are empty or the layer's own are not added.
+    /// Adds an event. `time` gets the current time by the request's clock, and returns the event's.
+    ///
+    /// An empty name, or one that begins with `api.`, adds no event.
     pub(crate) fn add_event(
         &self,
         name: Cow<'static, str>,
-        at: Option<SystemTime>,
         attributes: Vec<KeyValue>,
+        time: impl FnOnce(SystemTime) -> SystemTime,
     ) {
         if name.is_empty() || name.starts_with(OWN_PREFIX) {
             return;
         }
-        let mut event = Some((name, attributes));
-        self.tell_mut(&mut |told, now| {
-            told.last = Some(now);
-            if let Some((name, attributes)) = event.take() {
-                let now = self.timeline().at(now);
-                told.event(Event {
-                    name,
-                    at: at.filter(|at| !is_near(*at, now)).unwrap_or(now),
-                    attributes,
-                });
-            }
+        self.with_buffer(|buffer, now| {
+            buffer.last_recorded = Some(now);
+            buffer.add_event(Event {
+                name,
+                at: time(self.clock.at(now)),
+                attributes,
+            });
         });
     }
-}
 
-impl<S: Span + Send + Sync> Slot for SpanSlot<S> {
-    fn span_context(&self) -> &SpanContext {
-        &self.span_context
-    }
-
-    fn timeline(&self) -> &Clock {
-        &self.timeline
-    }
-
-    fn records(&self) -> bool {
-        self.recording
-    }
-
-    fn listens(&self) -> bool {
-        self.recording || self.watched
-    }
-
-    fn is_recording(&self) -> bool {
-        self.recording && self.open().is_some()
-    }
-
-    fn is_listening(&self) -> bool {
-        self.listens() && self.open().is_some()
-    }
-
-    fn tell_mut(&self, f: &mut dyn FnMut(&mut SpanBuffer, Instant)) {
-        if self.listens()
-            && let Some(open) = &mut *self.open()
-        {
-            let now = clock::now();
-            f(open.told(), now);
+    fn with_buffer(&self, f: impl FnOnce(&mut SpanBuffer, Instant)) {
+        if !self.is_observed() {
+            return;
         }
+        let mut recorded = self.lock();
+        let Recorded { buffer, state } = &mut *recorded;
+        let buffer = match state {
+            State::Open => buffer.get_or_insert_default(),
+            State::Closed => buffer.get_or_insert_with(|| Box::new(SpanBuffer::late())),
+            State::Ended => return,
+        };
+        // Read under the lock, so that times of events that two threads add are in order.
+        f(buffer, clock::now());
     }
 
-    fn count_request_bytes(&self, bytes: u64) {
-        let counted = bytes.saturating_add(1);
+    /// Records that the request's body was read up to `total` bytes. Of copies of a request the one
+    /// that was read furthest counts. Takes no lock and does not delay the span's end.
+    pub(crate) fn record_request_bytes(&self, total: u64) {
+        let counted = total.saturating_add(1);
         self.request_bytes.fetch_max(counted, Ordering::Relaxed);
     }
 
-    fn request_bytes(&self) -> Option<u64> {
+    /// Returns the bytes of the request's body that were read, if they are counted.
+    pub(crate) fn request_bytes(&self) -> Option<u64> {
         self.request_bytes.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    fn close(&self) -> Option<Box<SpanBuffer>> {
-        let mut open = self.open();
-        let open = open.as_mut()?;
-        open.is_closed = true;
-        open.told.take()
+    /// Takes what was recorded. With that the outcome is decided: the span stays open, and what is
+    /// recorded from now on is late.
+    pub(crate) fn close(&self) -> Option<Box<SpanBuffer>> {
+        let mut recorded = self.lock();
+        if recorded.state == State::Ended {
+            return None;
+        }
+        recorded.state = State::Closed;
+        recorded.buffer.take()
     }
 
-    fn end(&self, at: SystemTime, write: &mut Write<'_>) {
-        if !self.recording {
+    /// Takes the span out, lets `write` write to it with what was recorded late, and ends it at `at`.
+    /// Each step is caught if it panics. Only the first call has an effect. `write` is called if the
+    /// span records.
+    pub(crate) fn end(&self, at: SystemTime, write: &mut Write<'_>) {
+        if !self.is_recording {
             return self.end_unrecorded();
         }
-        // In a statement of its own, so that the lock is free again before anything is called.
-        let mut open = self.open().take();
-        if let Some(Open { span, told, .. }) = &mut open {
-            catch_panic(|| write(span, told.take()));
+        let mut late = self.end_records();
+        self.span.end(at, &mut |span| write(span, late.take()));
+    }
+
+    /// Does the same for a span that does not record: nothing is written, and no clock is needed.
+    pub(crate) fn end_unrecorded(&self) {
+        self.end_records();
+        self.span.end_unrecorded();
+    }
+
+    fn end_records(&self) -> Option<Box<SpanBuffer>> {
+        let mut recorded = self.lock();
+        recorded.state = State::Ended;
+        recorded.buffer.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Recorded> {
+        // A poisoned lock is as good as any: no panic can leave the fields half written.
+        self.recorded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recorded {
+    const NOTHING: Self = Self {
+        buffer: None,
+        state: State::Open,
+    };
+}
+
+/// Writes to a span that was taken out, with what was recorded late.
+pub(crate) type Write<'a> = dyn FnMut(&mut dyn ObjectSafeSpan, Option<Box<SpanBuffer>>) + 'a;
+
+/// Ends a span of any type.
+pub(crate) trait EndSpan: Send + Sync {
+    /// Takes the span out, lets `write` write to it, and ends it at `at`. Does nothing the second time.
+    fn end(&self, at: SystemTime, write: &mut dyn FnMut(&mut dyn ObjectSafeSpan));
+
+    /// Ends a span that does not record.
+    fn end_unrecorded(&self);
+}
+
+impl<S: Span + Send + Sync> EndSpan for Mutex<Option<S>> {
+    fn end(&self, at: SystemTime, write: &mut dyn FnMut(&mut dyn ObjectSafeSpan)) {
+        let mut span = take(self);
+        if let Some(span) = &mut span {
+            catch_panic(|| write(span));
             catch_panic(|| span.end_with_timestamp(at));
         }
-        // A span that has not ended because `end` panicked still ends when it is dropped; in place, since
-        // to move a span is dear.
-        catch_panic(|| open = None);
+        // If `end_with_timestamp` panicked, dropping the span still exports it. Dropped in place, since
+        // moving a span is expensive.
+        catch_panic(|| span = None);
     }
 
     fn end_unrecorded(&self) {
-        let mut open = self.open().take();
-        if let Some(Open { span, .. }) = &mut open {
+        let mut span = take(self);
+        if let Some(span) = &mut span {
             catch_panic(|| span.end());
         }
-        catch_panic(|| open = None);
+        catch_panic(|| span = None);
     }
 }
 
-/// The span that a `Context` holds: it reads and changes the one in the slot, and cannot end it.
-pub(crate) struct ThinSpan(pub(crate) std::sync::Arc<dyn Slot>);
-
-impl std::fmt::Debug for ThinSpan {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("ThinSpan")
-            .field(self.0.span_context())
-            .finish()
-    }
+/// Takes the span out. The lock is free again when this returns.
+fn take<S>(span: &Mutex<Option<S>>) -> Option<S> {
+    span.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-impl Span for ThinSpan {
-    fn add_event_with_timestamp<T>(&mut self, name: T, at: SystemTime, with: Vec<KeyValue>)
-    where
-        T: Into<Cow<'static, str>>,
-    {
-        self.0.add_event(name.into(), Some(at), with);
-    }
+/// In place of the span, for a request that only metrics or logs observe.
+pub(crate) struct NoSpan;
 
-    fn span_context(&self) -> &SpanContext {
-        self.0.span_context()
-    }
+impl EndSpan for NoSpan {
+    fn end(&self, _: SystemTime, _: &mut dyn FnMut(&mut dyn ObjectSafeSpan)) {}
 
-    fn is_recording(&self) -> bool {
-        self.0.is_recording()
-    }
-
-    fn set_attribute(&mut self, attribute: KeyValue) {
-        self.0.tell(|told| told.attribute(attribute));
-    }
-
-    /// An error is a verdict, if the handler gives none itself. `Ok` is nothing: whether the
-    /// response is well is for its end to say.
-    fn set_status(&mut self, status: Status) {
-        if let Status::Error { description } = status {
-            self.0.tell(|told| {
-                told.error
-                    .get_or_insert_with(|| Verdict::of_status(&description));
-            });
-        }
-    }
-
-    fn update_name<T>(&mut self, new_name: T)
-    where
-        T: Into<Cow<'static, str>>,
-    {
-        let new_name = new_name.into();
-        if new_name.is_empty() {
-            return;
-        }
-        self.0.tell(|told| told.name = Some(new_name));
-    }
-
-    fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        self.0.tell(|told| told.link(span_context, attributes));
-    }
-
-    /// Nothing: the end of the response ends the span, not who happens to hold its context.
-    fn end_with_timestamp(&mut self, _: SystemTime) {}
-}
-
-/// Whether a time is now, read from the wall clock by the API: of two events that follow each other
-/// the times must not fall because one was read from another clock.
-fn is_near(at: SystemTime, now: SystemTime) -> bool {
-    let distance = match at.duration_since(now) {
-        Ok(after) => after,
-        Err(before) => before.duration(),
-    };
-    distance < Duration::from_millis(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_now_if_it_is_less_than_a_millisecond_away() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-        for (micros, expected) in [(0, true), (999, true), (1_000, false), (2_000, false)] {
-            let away = Duration::from_micros(micros);
-            assert_eq!(is_near(now + away, now), expected, "{micros} after");
-            assert_eq!(is_near(now - away, now), expected, "{micros} before");
-        }
-    }
+    fn end_unrecorded(&self) {}
 }

@@ -1,0 +1,41 @@
+//! The current context: read, and set while the inner service runs.
+
+use opentelemetry::Context;
+
+use crate::catch_panic::catch_panic;
+
+/// Returns the current context, or an empty one where the thread-local storage is gone.
+pub(crate) fn current() -> Context {
+    catch_panic(Context::current).unwrap_or_default()
+}
+
+/// Calls `f` with `context` current.
+///
+/// Attaching panics where the thread's stack of contexts is in use, or gone with the thread. `f` is
+/// called all the same.
+pub(crate) fn with_current<R>(context: &Context, f: impl FnOnce() -> R) -> R {
+    let _attached = catch_panic(|| context.clone().attach());
+    f()
+}
+
+/// The context in which the inner service, its future and its body run.
+///
+/// That of the request's span or, without one, the caller's. Empty if neither is there: then what is
+/// current around the layer stays current.
+#[derive(Clone, Default)]
+pub(crate) struct InnerContext(Option<Context>);
+
+impl InnerContext {
+    pub(crate) fn new(context: Option<Context>) -> Self {
+        Self(context)
+    }
+
+    /// Calls `f` with this context current.
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _attached = self
+            .0
+            .as_ref()
+            .and_then(|context| catch_panic(|| context.clone().attach()));
+        f()
+    }
+}

@@ -1,0 +1,94 @@
+//! What is known of a request from its start.
+
+use std::borrow::Cow;
+
+use http::{Method, Version};
+use opentelemetry::StringValue;
+
+use crate::protocol::http::methods::OTHER;
+
+/// A request, as span, metrics and logs describe it. Built by
+/// [`read_request`](crate::telemetry::span::request::read_request).
+#[derive(Debug)]
+pub(crate) struct RequestInfo {
+    /// As it came.
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    pub(crate) conventions: Conventions,
+    /// The HTTP method, if it is a known one.
+    pub(crate) known_method: Option<Cow<'static, str>>,
+    /// The HTTP route. Also read for a gRPC call, which may be answered in plain HTTP.
+    pub(crate) route: Option<StringValue>,
+    pub(crate) scheme: Cow<'static, str>,
+    /// Whether the scheme comes from the operator or a trusted proxy, and not from the client.
+    pub(crate) is_scheme_trusted: bool,
+    /// `service/method` of a gRPC call, if it is a known one.
+    pub(crate) rpc_method: Option<StringValue>,
+    /// Whether the operator has listed the gRPC methods there are.
+    pub(crate) are_rpc_methods_listed: bool,
+}
+
+/// The semantic conventions that describe a request, whatever answers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conventions {
+    Http,
+    Rpc,
+}
+
+impl RequestInfo {
+    /// Returns the method as attributes have it: `_OTHER` for an unknown one.
+    pub(crate) fn method_or_other(&self) -> Cow<'static, str> {
+        self.known_method.clone().unwrap_or(Cow::Borrowed(OTHER))
+    }
+
+    /// Returns the version of HTTP as attributes have it.
+    pub(crate) fn http_version(&self) -> Option<&'static str> {
+        match self.version {
+            Version::HTTP_09 => Some("0.9"),
+            Version::HTTP_10 => Some("1.0"),
+            Version::HTTP_11 => Some("1.1"),
+            Version::HTTP_2 => Some("2"),
+            Version::HTTP_3 => Some("3"),
+            _ => None,
+        }
+    }
+
+    /// Returns the HTTP span name: `{method} {route}`, or `{method}` without a route. An unknown method
+    /// is `HTTP`.
+    pub(crate) fn http_name(&self, route: Option<&str>) -> Cow<'static, str> {
+        let method = self.known_method.clone().unwrap_or(Cow::Borrowed("HTTP"));
+        match route {
+            Some(route) => Cow::Owned([&method, route].join(" ")),
+            None => method,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_written_as_in_the_conventions() {
+        for (version, expected) in [
+            (Version::HTTP_09, "0.9"),
+            (Version::HTTP_10, "1.0"),
+            (Version::HTTP_11, "1.1"),
+            (Version::HTTP_2, "2"),
+            (Version::HTTP_3, "3"),
+        ] {
+            let info = RequestInfo {
+                method: Method::GET,
+                version,
+                conventions: Conventions::Http,
+                known_method: None,
+                route: None,
+                scheme: Cow::Borrowed("http"),
+                is_scheme_trusted: false,
+                rpc_method: None,
+                are_rpc_methods_listed: false,
+            };
+            assert_eq!(info.http_version(), Some(expected));
+        }
+    }
+}

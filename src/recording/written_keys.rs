@@ -1,0 +1,142 @@
+//! Which keys a span has: no key is written twice.
+//!
+//! The tracer appends an attribute whose key is there already. So each attribute, of the layer, the
+//! operator or the handler, claims its key before it is written.
+
+use opentelemetry::Key;
+
+use crate::semconv as key;
+
+/// The keys that were written to a span, or are kept free for the layer.
+#[derive(Debug, Default)]
+pub(crate) struct WrittenKeys {
+    /// A bit for each of the layer's own keys.
+    own: u64,
+    other: Vec<Key>,
+}
+
+impl WrittenKeys {
+    /// Claims one of the layer's keys for the layer. Returns false if it is taken.
+    pub(crate) fn claim_own(&mut self, key: OwnKey) -> bool {
+        let is_free = self.own & key.bit() == 0;
+        self.own |= key.bit();
+        is_free
+    }
+
+    /// Claims a key for the operator or the handler. Returns false if it is taken, empty, or the
+    /// layer's alone.
+    pub(crate) fn claim(&mut self, key: &Key) -> bool {
+        let name = key.as_str();
+        if name.is_empty() || is_reserved(name) {
+            return false;
+        }
+        if let Some(own) = OwnKey::from_name(name) {
+            return self.claim_own(own);
+        }
+        let is_free = !self.other.contains(key);
+        if is_free {
+            self.other.push(key.clone());
+        }
+        is_free
+    }
+}
+
+/// Whether a key is the layer's alone. An `error.type` on a span that is no error, say, would
+/// contradict the outcome.
+fn is_reserved(name: &str) -> bool {
+    name.starts_with(key::OWN_PREFIX)
+        || matches!(
+            name,
+            key::HTTP_RESPONSE_STATUS_CODE | key::RPC_STATUS_CODE | key::ERROR_TYPE
+        )
+}
+
+/// Declares the layer's own keys, once each.
+macro_rules! own_keys {
+    ($($key:ident = $name:path,)*) => {
+        /// A key that the layer writes.
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) enum OwnKey { $($key),* }
+
+        impl OwnKey {
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $(Self::$key => $name),* }
+            }
+
+            fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$key),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+impl OwnKey {
+    const fn bit(self) -> u64 {
+        1 << self as u64
+    }
+}
+
+own_keys! {
+    AbortReason = key::API_ABORT_REASON,
+    ClientAddress = key::CLIENT_ADDRESS,
+    ClientPort = key::CLIENT_PORT,
+    DroppedAttributes = key::API_DROPPED_ATTRIBUTES,
+    DroppedEvents = key::API_DROPPED_EVENTS,
+    ErrorType = key::ERROR_TYPE,
+    FirstChunk = key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
+    LocalAddress = key::NETWORK_LOCAL_ADDRESS,
+    LocalPort = key::NETWORK_LOCAL_PORT,
+    Method = key::HTTP_REQUEST_METHOD,
+    MethodOriginal = key::HTTP_REQUEST_METHOD_ORIGINAL,
+    Outcome = key::API_OUTCOME,
+    Path = key::URL_PATH,
+    PeerAddress = key::NETWORK_PEER_ADDRESS,
+    PeerPort = key::NETWORK_PEER_PORT,
+    ProtocolVersion = key::NETWORK_PROTOCOL_VERSION,
+    Query = key::URL_QUERY,
+    RequestBodySize = key::HTTP_REQUEST_BODY_SIZE,
+    RequestId = key::GEN_AI_REQUEST_ID,
+    ResponseBodySize = key::HTTP_RESPONSE_BODY_SIZE,
+    Route = key::HTTP_ROUTE,
+    RpcMethod = key::RPC_METHOD,
+    RpcMethodOriginal = key::RPC_METHOD_ORIGINAL,
+    RpcStatusCode = key::RPC_STATUS_CODE,
+    RpcSystem = key::RPC_SYSTEM_NAME,
+    Scheme = key::URL_SCHEME,
+    ServerAddress = key::SERVER_ADDRESS,
+    ServerPort = key::SERVER_PORT,
+    StatusCode = key::HTTP_RESPONSE_STATUS_CODE,
+    Stream = key::API_STREAM,
+    TimeToFirstByte = key::API_TIME_TO_FIRST_BYTE,
+    TimeToHead = key::API_TIME_TO_HEAD,
+    UserAgent = key::USER_AGENT_ORIGINAL,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_claimed_once_by_whoever_comes_first() {
+        let mut keys = WrittenKeys::default();
+        assert!(keys.claim_own(OwnKey::Path));
+        assert!(!keys.claim(&Key::from("url.path")), "the layer has it");
+        assert!(keys.claim(&Key::from("url.query")));
+        assert!(!keys.claim_own(OwnKey::Query), "the operator has it");
+        assert!(keys.claim(&Key::from("tenant")));
+        assert!(!keys.claim(&Key::from("tenant")), "the operator has it");
+    }
+
+    #[test]
+    fn reserved_and_empty_keys_are_claimed_by_nothing_but_the_layer() {
+        let mut keys = WrittenKeys::default();
+        for name in ["", "api.outcome", "api.x", "error.type", "rpc.status_code"] {
+            assert!(!keys.claim(&Key::from(name)), "{name}");
+        }
+        assert!(!keys.claim(&Key::from("http.response.status_code")));
+        assert!(keys.claim_own(OwnKey::ErrorType) && keys.claim_own(OwnKey::Outcome));
+    }
+}
