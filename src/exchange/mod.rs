@@ -22,7 +22,7 @@ use crate::recording::shared_span::Slot;
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metered;
 use crate::telemetry::span::{self, RequestInfo, StartKeys};
-use crate::text::{cut, text};
+use crate::text::{format_bounded, truncate};
 
 use cold::ColdState;
 pub(crate) use start::Opened;
@@ -264,7 +264,9 @@ impl RequestSpan {
     /// An error event is a verdict, if the handler has given none.
     fn take_errors(&self, found: &Found) {
         if let Some(ErrorEvent { message }) = &found.error {
-            let message = message.as_deref().map(|message| cut(message).to_owned());
+            let message = message
+                .as_deref()
+                .map(|message| truncate(message).to_owned());
             self.slot.note(|told| {
                 told.verdict
                     .get_or_insert(Verdict::new(outcome::GENERATION_ERROR, message));
@@ -345,7 +347,11 @@ impl RequestSpan {
     }
 
     fn message(&self, error: &dyn Display) -> Option<String> {
-        if self.listens { text(error) } else { None }
+        if self.listens {
+            format_bounded(error)
+        } else {
+            None
+        }
     }
 }
 

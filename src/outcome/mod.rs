@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use http::{Method, StatusCode};
 
 use crate::protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
-use crate::text::cut;
+use crate::text::truncate;
 
 /// What is known of a response before its end.
 ///
@@ -159,7 +159,7 @@ impl Verdict {
 
     /// The verdict of a handler that set the span's status to Error by its context.
     pub(crate) fn of_status(description: &str) -> Self {
-        let message = cut(description);
+        let message = truncate(description);
         Self::new(EXCEPTION, (!message.is_empty()).then(|| message.to_owned()))
     }
 }
@@ -202,12 +202,12 @@ impl Outcome {
             if let Some(error_type) = &mut aborted.error_type {
                 if error_type.is_empty() {
                     *error_type = Cow::Borrowed("_OTHER");
-                } else if cut(error_type).len() < error_type.len() {
-                    *error_type = Cow::Owned(cut(error_type).to_owned());
+                } else if truncate(error_type).len() < error_type.len() {
+                    *error_type = Cow::Owned(truncate(error_type).to_owned());
                 }
             }
             if let Some(message) = &mut aborted.message {
-                message.truncate(cut(message).len());
+                message.truncate(truncate(message).len());
             }
             aborted.message.take_if(|message| message.is_empty());
         }

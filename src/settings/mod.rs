@@ -186,5 +186,5 @@ fn text_of(
     parts: &request::Parts,
 ) -> Option<Cow<'static, str>> {
     let text = catch_panic(|| function(parts)).flatten()?;
-    Some(crate::text::cut_cow(text)).filter(|text| !text.is_empty())
+    Some(crate::text::truncate_cow(text)).filter(|text| !text.is_empty())
 }

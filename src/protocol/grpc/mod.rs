@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::text::{cut_lossy, hex};
+use crate::text::{decode_hex_byte, truncate_lossy};
 
 /// What is spoken on top of HTTP, by the request's content type.
 ///
@@ -231,11 +231,11 @@ fn percent_decoded(encoded: &[u8]) -> String {
         let escaped = tail
             .first_chunk()
             .filter(|_| *byte == b'%')
-            .and_then(|digits| hex(*digits));
+            .and_then(|digits| decode_hex_byte(*digits));
         decoded.push(escaped.unwrap_or(*byte));
         rest = if escaped.is_some() { &tail[2..] } else { tail };
     }
-    cut_lossy(&decoded)
+    truncate_lossy(&decoded)
 }
 
 #[cfg(test)]

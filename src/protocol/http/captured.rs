@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
-use crate::text::cut_lossy;
+use crate::text::truncate_lossy;
 
 /// In place of what must not be told.
 pub(crate) const REDACTED: &str = "REDACTED";
@@ -88,7 +88,7 @@ impl CapturedHeaders {
                     if sensitive.has(name, value) {
                         StringValue::from(REDACTED)
                     } else {
-                        StringValue::from(cut_lossy(value.as_bytes()))
+                        StringValue::from(truncate_lossy(value.as_bytes()))
                     }
                 })
                 .collect();

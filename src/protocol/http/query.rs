@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::protocol::http::captured::REDACTED;
-use crate::text::{cut, hex};
+use crate::text::{decode_hex_byte, truncate};
 
 /// The parameters whose values are secrets by the conventions; names are case-sensitive.
 const SENSITIVE: [&str; 7] = [
@@ -34,7 +34,7 @@ impl SensitiveParameters {
     /// The query as it may be told: cut, and with the values of sensitive parameters replaced.
     /// Borrowed if nothing changes.
     pub(crate) fn redacted<'a>(&self, query: &'a str) -> Cow<'a, str> {
-        let query = cut(query);
+        let query = truncate(query);
         if !query.split('&').any(|parameter| self.has(parameter)) {
             return Cow::Borrowed(query);
         }
@@ -53,7 +53,7 @@ impl SensitiveParameters {
             }
         }
         // What stands for a value may be longer than it was.
-        redacted.truncate(cut(&redacted).len());
+        redacted.truncate(truncate(&redacted).len());
         Cow::Owned(redacted)
     }
 
@@ -79,7 +79,7 @@ fn is_name(encoded: &str, name: &str) -> bool {
     loop {
         let byte = match encoded {
             [] => return name.is_empty(),
-            [b'%', high, low, ..] => match hex([*high, *low]) {
+            [b'%', high, low, ..] => match decode_hex_byte([*high, *low]) {
                 Some(byte) => {
                     encoded = &encoded[2..];
                     byte

@@ -10,7 +10,7 @@ use crate::catch_panic::catch_panic;
 use crate::protocol::http::authority::host_and_port;
 use crate::protocol::http::forwarded::Hop;
 use crate::settings::Settings;
-use crate::text::cut;
+use crate::text::truncate;
 
 /// Both ends of the connection, as far as they are known.
 pub(super) struct Connection {
@@ -36,7 +36,7 @@ pub(super) fn server(parts: &request::Parts, hop: &Hop<'_>, attributes: &mut Att
         None => host_and_port(parts.headers.get(HOST)?.to_str().ok()?),
     };
     if let Some((address, port)) = forwarded.or_else(of_request) {
-        attributes.set(StartKey::ServerAddress, cut(address).to_owned());
+        attributes.set(StartKey::ServerAddress, truncate(address).to_owned());
         if let Some(port) = port {
             attributes.set(StartKey::ServerPort, i64::from(port));
         }

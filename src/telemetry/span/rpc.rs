@@ -12,7 +12,7 @@ use crate::protocol::grpc::GrpcCode;
 use crate::protocol::http::forwarded::Hop;
 use crate::protocol::http::methods::OTHER;
 use crate::settings::Settings;
-use crate::text::cut;
+use crate::text::truncate;
 
 /// Sets the attributes and returns the name: `service/method`, or `grpc` where the path is none that
 /// is known.
@@ -29,7 +29,7 @@ pub(super) fn at_start(
     let Some(method) = &facts.rpc_method else {
         let path = parts.uri.path();
         let original = path.strip_prefix('/').filter(|rest| !rest.is_empty());
-        let original = cut(original.unwrap_or(path)).to_owned();
+        let original = truncate(original.unwrap_or(path)).to_owned();
         attributes.set(StartKey::RpcMethod, OTHER);
         attributes.set(StartKey::RpcMethodOriginal, original);
         return Cow::Borrowed(SYSTEM);
@@ -42,7 +42,7 @@ pub(super) fn at_start(
 pub(super) fn method(parts: &request::Parts, config: &Settings) -> Option<StringValue> {
     let method = config.rpc_methods.known(parts.uri.path())?;
     // Shared, since spans and metrics both tell it.
-    Some(StringValue::from(Arc::<str>::from(cut(method))))
+    Some(StringValue::from(Arc::<str>::from(truncate(method))))
 }
 
 /// What `rpc.system.name` says, and the name of a call whose method is not known.
