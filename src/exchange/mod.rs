@@ -181,7 +181,7 @@ impl RequestSpan {
 
     /// Tells the caller of the trace, in the head that is about to be handed on, if the settings say so.
     pub(crate) fn tell_caller(&self, headers: &mut HeaderMap) {
-        if self.is_span && self.config.trace_headers.are_wanted() {
+        if self.is_span && self.config.trace_headers.is_enabled() {
             let span_context = self.slot.span_context();
             self.config.trace_headers.write(span_context, headers);
         }

@@ -63,7 +63,7 @@ impl CapturedHeaders {
         Self(captured.into())
     }
 
-    pub(crate) fn are_none(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 

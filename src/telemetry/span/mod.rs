@@ -153,7 +153,7 @@ pub(crate) fn at_start(
             &captured.rpc,
         ),
     };
-    if !captured.are_none() {
+    if !captured.is_empty() {
         for attribute in captured.read(&parts.headers, &config.sensitive_headers) {
             if attributes.give(&attribute.key) {
                 attributes.list.push(attribute);
