@@ -30,7 +30,7 @@ const SENSITIVE: [&str; 8] = [
 pub(crate) struct SensitiveHeaders(Arc<[HeaderName]>);
 
 impl SensitiveHeaders {
-    pub(crate) fn given(names: impl IntoIterator<Item = HeaderName>) -> Self {
+    pub(crate) fn from_names(names: impl IntoIterator<Item = HeaderName>) -> Self {
         Self(names.into_iter().collect())
     }
 
@@ -42,7 +42,7 @@ impl SensitiveHeaders {
 
 impl Default for SensitiveHeaders {
     fn default() -> Self {
-        Self::given(SENSITIVE.map(HeaderName::from_static))
+        Self::from_names(SENSITIVE.map(HeaderName::from_static))
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn who_says_what_is_sensitive_says_it_all() {
-        let given = SensitiveHeaders::given([name("x-tenant")]);
+        let given = SensitiveHeaders::from_names([name("x-tenant")]);
         assert_eq!(
             read(
                 &["x-tenant", "cookie"],
@@ -195,7 +195,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(name("x-mine"), value)]);
         let captured = CapturedHeaders::new("h", &[name("x-mine")]);
         let read: Vec<_> = captured
-            .read(&headers, &SensitiveHeaders::given([]))
+            .read(&headers, &SensitiveHeaders::from_names([]))
             .collect();
         assert_eq!(read[0].value.to_string(), "[\"REDACTED\"]");
     }

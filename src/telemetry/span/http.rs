@@ -34,7 +34,7 @@ pub(super) fn at_start(
     let uri = uri(parts);
     attributes.set(StartKey::Path, truncate(uri.path()).to_owned());
     if let Some(query) = uri.query() {
-        let query = config.sensitive_parameters.redacted(query);
+        let query = config.sensitive_parameters.redact(query);
         attributes.set(StartKey::Query, query.into_owned());
     }
     attributes.set(StartKey::Scheme, facts.scheme.clone());

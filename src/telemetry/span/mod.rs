@@ -87,7 +87,7 @@ impl RequestInfo {
         let scheme = scheme.or_else(|| config.scheme.clone());
         Self {
             protocol,
-            method: config.http_methods.known(&parts.method),
+            method: config.http_methods.find(&parts.method),
             // Of a gRPC call, too: it may be answered in plain HTTP.
             route: http::route(parts, config),
             is_scheme_known: scheme.is_some(),

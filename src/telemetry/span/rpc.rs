@@ -40,7 +40,7 @@ pub(super) fn at_start(
 
 /// `service/method` of a call, if it is known.
 pub(super) fn method(parts: &request::Parts, config: &Settings) -> Option<StringValue> {
-    let method = config.rpc_methods.known(parts.uri.path())?;
+    let method = config.rpc_methods.find(parts.uri.path())?;
     // Shared, since spans and metrics both tell it.
     Some(StringValue::from(Arc::<str>::from(truncate(method))))
 }
@@ -129,7 +129,8 @@ mod tests {
             let request = Request::post(path).header("content-type", "application/grpc");
             let request = request.body(()).expect("a request");
             let (span_name, attributes) = started_with(request, |config| {
-                config.rpc_methods = crate::protocol::http::methods::RpcMethods::given(["a.A/One"]);
+                config.rpc_methods =
+                    crate::protocol::http::methods::RpcMethods::from_names(["a.A/One"]);
             });
             assert_eq!(span_name, name);
             assert_eq!(attributes[..attributes.len() - 1], *expected);
