@@ -302,5 +302,5 @@ fn protocol(config: &Settings, parts: &request::Parts) -> Protocol {
 /// What the trusted proxies say.
 fn hop<'a>(config: &Settings, parts: &'a request::Parts) -> Hop<'a> {
     let headers = &parts.headers;
-    forwarded::hop(headers, config.trusted_proxies, config.proxy_headers)
+    forwarded::read_trusted_hop(headers, config.trusted_proxies, config.proxy_headers)
 }
