@@ -160,7 +160,7 @@ impl RequestSpan {
             self.over(None);
             return None;
         }
-        if delivery.owes_nothing() && self.listens {
+        if delivery.has_delivered_all() && self.listens {
             self.whole_at = Some(self.elapsed());
         }
         if self.listens && sse::is_event_stream(&parts.headers) {
@@ -205,7 +205,7 @@ impl RequestSpan {
     /// The body is about to be polled.
     pub(crate) fn polled(&mut self) {
         if let Some(delivery) = &mut self.delivery {
-            delivery.polled();
+            delivery.mark_polled();
         }
     }
 
@@ -217,8 +217,8 @@ impl RequestSpan {
             return false;
         };
         let bytes = data.remaining();
-        let first = delivery.data(u64::try_from(bytes).unwrap_or(u64::MAX));
-        let owes_nothing = delivery.owes_nothing();
+        let first = delivery.record_data(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let owes_nothing = delivery.has_delivered_all();
         if self.listens && (first || owes_nothing) {
             let now = self.elapsed();
             if first {
@@ -328,7 +328,7 @@ impl RequestSpan {
             return End::Panicked;
         }
         let stage = match &self.delivery {
-            Some(delivery) if delivery.owes_nothing() => return self.end_of_body(None),
+            Some(delivery) if delivery.has_delivered_all() => return self.end_of_body(None),
             Some(delivery) if delivery.was_polled() => Stage::Midway,
             Some(_) => Stage::Unread,
             None => Stage::BeforeHead,

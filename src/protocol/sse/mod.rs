@@ -14,7 +14,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use memchr::memchr2;
 
-use crate::protocol::http::progress::is_plain;
+use crate::protocol::http::progress::is_unencoded;
 
 /// How much of a line is kept if it is cut, and of an error event's data is read for its message.
 pub(crate) const MAX_PREFIX: usize = 1_024;
@@ -29,7 +29,7 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
         .and_then(|value| value.as_bytes().split_at_checked(EVENT_STREAM.len()));
     content_type.is_some_and(|(start, rest)| {
         start.eq_ignore_ascii_case(EVENT_STREAM) && matches!(rest, [] | [b';' | b' ', ..])
-    }) && is_plain(headers)
+    }) && is_unencoded(headers)
 }
 
 /// What was found in a piece of an event stream.

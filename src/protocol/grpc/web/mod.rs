@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use crate::protocol::grpc::GrpcStatus;
-use crate::protocol::http::progress::is_plain;
+use crate::protocol::http::progress::is_unencoded;
 
 /// How long a block of trailers may be; a longer one is not read.
 const MAX_TRAILERS: usize = 8 * 1_024;
@@ -32,7 +32,7 @@ pub(crate) fn trailers_of(headers: &HeaderMap) -> Option<WebTrailers> {
     let rest = as_text.map_or(rest, |(_, rest)| rest);
     let is_grpc_web =
         start.eq_ignore_ascii_case(GRPC_WEB) && matches!(rest, [] | [b'+' | b';' | b' ', ..]);
-    (is_grpc_web && is_plain(headers)).then(|| WebTrailers::new(as_text.is_some()))
+    (is_grpc_web && is_unencoded(headers)).then(|| WebTrailers::new(as_text.is_some()))
 }
 
 /// A reader of one gRPC-Web body.
