@@ -16,7 +16,7 @@ use crate::outcome::{self, End, Head, Stage, Verdict};
 use crate::protocol::grpc::web;
 use crate::protocol::grpc::{self, GrpcStatus, Protocol};
 use crate::protocol::http::progress::{Progress, declared_length, has_no_body};
-use crate::protocol::sse::{self, ErrorEvent, EventStream, Found};
+use crate::protocol::sse::{self, ErrorEvent, EventStreamReader, Findings};
 use crate::recording::clock::{self, Elapsed};
 use crate::recording::shared_span::Slot;
 use crate::settings::Settings;
@@ -61,7 +61,7 @@ pub(crate) struct RequestSpan {
     is_event_stream: bool,
     is_stream: bool,
     /// The reader of an event stream in which something is looked for.
-    stream: Option<Box<EventStream>>,
+    stream: Option<Box<EventStreamReader>>,
     rare: Option<Box<ColdState>>,
     is_settled: bool,
 }
@@ -120,7 +120,7 @@ impl RequestSpan {
         if self.head.protocol != Protocol::Http {
             let grpc_status = GrpcStatus::from_headers(&parts.headers);
             // Whoever answers in another language knows nothing of gRPC.
-            if grpc_status.is_none() && !grpc::is_answer(&parts.headers) {
+            if grpc_status.is_none() && !grpc::is_grpc_response(&parts.headers) {
                 self.head.protocol = Protocol::Http;
                 if let Some(rare) = &mut self.rare {
                     rare.timeout = None;
@@ -166,12 +166,12 @@ impl RequestSpan {
         if self.listens && sse::is_event_stream(&parts.headers) {
             self.is_event_stream = true;
             if self.config.reads_streams() {
-                self.stream = Some(Box::new(EventStream::new(self.config.stream_errors)));
+                self.stream = Some(Box::new(EventStreamReader::new(self.config.stream_errors)));
             }
         }
         // Whoever speaks gRPC and has said the status in the head has nothing to add.
         if self.head.protocol != Protocol::Http && self.listens && !self.has_grpc_status() {
-            let web_trailers = web::trailers_of(&parts.headers);
+            let web_trailers = web::reader_for(&parts.headers);
             if web_trailers.is_some() {
                 self.rare().web_trailers = web_trailers;
             }
@@ -262,7 +262,7 @@ impl RequestSpan {
     }
 
     /// An error event is a verdict, if the handler has given none.
-    fn take_errors(&self, found: &Found) {
+    fn take_errors(&self, found: &Findings) {
         if let Some(ErrorEvent { message }) = &found.error {
             let message = message
                 .as_deref()

@@ -293,7 +293,7 @@ impl OtherSignals {
 /// What is spoken: nothing but HTTP where the operator says that there are no gRPC methods.
 fn protocol(config: &Settings, parts: &request::Parts) -> Protocol {
     if config.rpc_methods.has_any() {
-        grpc::protocol_of_request(&parts.method, &parts.headers)
+        grpc::detect_protocol(&parts.method, &parts.headers)
     } else {
         Protocol::Http
     }
