@@ -115,6 +115,3 @@ pub(crate) const EVENT_HTTP_EXCEPTION: &str = "http.server.request.exception";
 /// Log event of gRPC: the call has ended with an exception.
 #[cfg(feature = "logs")]
 pub(crate) const EVENT_RPC_EXCEPTION: &str = "rpc.server.call.exception";
-
-/// Longest string, in bytes, that is taken from a request, an error or a handler's message.
-pub(crate) const MAX_STRING: usize = 1_024;

@@ -1,58 +1,63 @@
-//! Text of bounded length, from strangers.
+//! Text of bounded length, from untrusted sources: requests, errors, handlers.
+//!
+//! Imports nothing of the crate but `catch_panic`.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use crate::catch_panic::catch_panic;
-use crate::semconv::MAX_STRING;
 
-/// `value` as text of at most [`MAX_STRING`] bytes; `None` if that is empty or `value` panics.
+/// The longest string, in bytes, that is taken from a request, an error or a handler's message.
+pub(crate) const MAX_BYTES: usize = 1_024;
+
+/// Formats `value`, truncated to [`MAX_BYTES`]. Returns `None` if the text is empty or `value`
+/// panics.
 ///
-/// Formatting stops at the limit, so that an error which prints a whole document costs no more
-/// than its beginning.
-pub(crate) fn text(value: &dyn Display) -> Option<String> {
+/// Formatting stops at the limit, so an error that prints a whole document costs no more than its
+/// beginning.
+pub(crate) fn format_bounded(value: &dyn Display) -> Option<String> {
     catch_panic(|| {
         let mut out = Bounded(String::new());
-        // Either failure, the limit's or the value's own, leaves what was written before it.
+        // `write!` fails at the limit, or if `value` fails. Either way the text so far is kept.
         let _ = write!(out, "{value}");
         out.0
     })
     .filter(|text| !text.is_empty())
 }
 
-/// `text` up to [`MAX_STRING`] bytes, cut between characters.
-pub(crate) fn cut(text: &str) -> &str {
-    &text[..boundary(text, MAX_STRING)]
+/// Truncates `text` to [`MAX_BYTES`], at a character boundary.
+pub(crate) fn truncate(text: &str) -> &str {
+    &text[..floor_boundary(text, MAX_BYTES)]
 }
 
-/// The same of text that may be owned.
-pub(crate) fn cut_cow(text: Cow<'static, str>) -> Cow<'static, str> {
+/// Truncates borrowed or owned text as [`truncate`] does. Allocates nothing.
+pub(crate) fn truncate_cow(text: Cow<'static, str>) -> Cow<'static, str> {
     match text {
-        Cow::Borrowed(text) => Cow::Borrowed(cut(text)),
+        Cow::Borrowed(text) => Cow::Borrowed(truncate(text)),
         Cow::Owned(mut text) => {
-            text.truncate(boundary(&text, MAX_STRING));
+            text.truncate(floor_boundary(&text, MAX_BYTES));
             Cow::Owned(text)
         }
     }
 }
 
-/// Bytes from a stranger as text of at most [`MAX_STRING`] bytes; what is no UTF-8 is replaced.
-pub(crate) fn cut_lossy(bytes: &[u8]) -> String {
-    // Nearly all are UTF-8, and to check the whole is cheaper than to decode it.
+/// Decodes untrusted bytes as UTF-8, replaces what is invalid, and truncates to [`MAX_BYTES`].
+pub(crate) fn truncate_lossy(bytes: &[u8]) -> String {
+    // Nearly all values are valid UTF-8, and validating them whole is cheaper than decoding.
     match std::str::from_utf8(bytes) {
-        Ok(text) => cut(text).to_owned(),
-        Err(_) => cut(&String::from_utf8_lossy(bytes)).to_owned(),
+        Ok(text) => truncate(text).to_owned(),
+        Err(_) => truncate(&String::from_utf8_lossy(bytes)).to_owned(),
     }
 }
 
-/// The byte that two hexadecimal digits stand for.
-pub(crate) fn hex([high, low]: [u8; 2]) -> Option<u8> {
+/// Decodes two hexadecimal digits, in either case.
+pub(crate) fn decode_hex_byte([high, low]: [u8; 2]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
-/// The last boundary between characters of `text` that is not beyond `limit` bytes.
-fn boundary(text: &str, limit: usize) -> usize {
+/// Returns the last character boundary of `text` at or before `limit` bytes.
+fn floor_boundary(text: &str, limit: usize) -> usize {
     if text.len() <= limit {
         return text.len();
     }
@@ -62,13 +67,13 @@ fn boundary(text: &str, limit: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// A string that takes no more than [`MAX_STRING`] bytes.
+/// A string that refuses to grow beyond [`MAX_BYTES`].
 struct Bounded(String);
 
 impl Write for Bounded {
     fn write_str(&mut self, more: &str) -> fmt::Result {
-        let room = MAX_STRING - self.0.len();
-        let fits = boundary(more, room);
+        let room = MAX_BYTES - self.0.len();
+        let fits = floor_boundary(more, room);
         self.0.push_str(&more[..fits]);
         if fits == more.len() {
             Ok(())
@@ -83,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_stops_at_the_limit_between_characters() {
+    fn formatting_stops_at_the_limit_at_a_character_boundary() {
         struct Endless<'a>(&'a std::cell::Cell<usize>);
         impl Display for Endless<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,32 +99,32 @@ mod tests {
             }
         }
         let written = std::cell::Cell::new(0);
-        let cut = text(&Endless(&written)).expect("text");
-        assert!(cut.len() <= MAX_STRING && cut.len() > MAX_STRING - 2);
+        let cut = format_bounded(&Endless(&written)).expect("text");
+        assert!(cut.len() <= MAX_BYTES && cut.len() > MAX_BYTES - 2);
         assert!(cut.starts_with("äöüäöü"));
-        assert!(written.get() < MAX_STRING);
+        assert!(written.get() < MAX_BYTES);
     }
 
     #[test]
-    fn text_that_is_empty_or_panics_is_none() {
+    fn empty_or_panicking_value_formats_to_no_text() {
         struct Panics;
         impl Display for Panics {
             fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
                 panic!("no text");
             }
         }
-        assert_eq!(text(&""), None);
-        assert_eq!(text(&Panics), None);
-        assert_eq!(text(&"boom").as_deref(), Some("boom"));
+        assert_eq!(format_bounded(&""), None);
+        assert_eq!(format_bounded(&Panics), None);
+        assert_eq!(format_bounded(&"boom").as_deref(), Some("boom"));
     }
 
     #[test]
-    fn bytes_are_text_and_what_is_no_utf_8_is_replaced() {
-        assert_eq!(cut_lossy("ä".as_bytes()), "ä");
-        assert_eq!(cut_lossy(b"a\xffb"), "a\u{fffd}b");
-        for long in [vec![b'a'; MAX_STRING + 1], vec![0xff; MAX_STRING]] {
-            let cut = cut_lossy(&long);
-            assert!(cut.len() <= MAX_STRING && cut.len() > MAX_STRING - 3);
+    fn invalid_utf_8_is_replaced_and_long_bytes_are_truncated() {
+        assert_eq!(truncate_lossy("ä".as_bytes()), "ä");
+        assert_eq!(truncate_lossy(b"a\xffb"), "a\u{fffd}b");
+        for long in [vec![b'a'; MAX_BYTES + 1], vec![0xff; MAX_BYTES]] {
+            let cut = truncate_lossy(&long);
+            assert!(cut.len() <= MAX_BYTES && cut.len() > MAX_BYTES - 3);
         }
     }
 }

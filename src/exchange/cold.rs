@@ -6,7 +6,7 @@ use http::request;
 use opentelemetry::KeyValue;
 
 use super::RequestSpan;
-use crate::protocol::grpc::web::WebTrailers;
+use crate::protocol::grpc::web::TrailersReader;
 use crate::protocol::grpc::{self, GrpcStatus, Protocol};
 use crate::protocol::http::progress::declared_length;
 use crate::settings::Settings;
@@ -23,7 +23,7 @@ pub(super) struct ColdState {
     /// gRPC: the status in the head, or among the trailers that are in the body.
     pub(super) grpc_status: Option<GrpcStatus>,
     /// The reader of a gRPC-Web body whose status is not known yet.
-    pub(super) web_trailers: Option<WebTrailers>,
+    pub(super) web_trailers: Option<TrailersReader>,
     /// The request's Content-Length, if somebody wants to know.
     pub(super) request_length: Option<u64>,
     /// What the settings want to know of the response's head and trailers.
@@ -44,7 +44,7 @@ impl ColdState {
                 (None, declared_length(&parts.headers, parts.version, None))
             }
             Protocol::Http => return None,
-            Protocol::Grpc | Protocol::GrpcWeb => (grpc::timeout(&parts.headers), None),
+            Protocol::Grpc | Protocol::GrpcWeb => (grpc::parse_timeout(&parts.headers), None),
         };
         let request_length = request_length.filter(|length| *length <= MAX_LENGTH);
         let is_there = timeout.is_some() || request_length.is_some();

@@ -219,7 +219,7 @@ impl RequestSpan {
         if is_call && self.head.protocol == Protocol::Http {
             let of_no_call = span::of_no_call(&self.head, &self.facts, list);
             better = Some(of_no_call);
-        } else if is_call && !self.config.rpc_methods.are_given() && self.is_unknown_call(end) {
+        } else if is_call && !self.config.rpc_methods.has_list() && self.is_unknown_call(end) {
             better = Some(span::of_unknown_call());
         }
         if let Some(route) = route

@@ -16,13 +16,13 @@ use crate::outcome::{self, End, Head, Stage, Verdict};
 use crate::protocol::grpc::web;
 use crate::protocol::grpc::{self, GrpcStatus, Protocol};
 use crate::protocol::http::progress::{Progress, declared_length, has_no_body};
-use crate::protocol::sse::{self, ErrorEvent, EventStream, Found};
+use crate::protocol::sse::{self, ErrorEvent, EventStreamReader, Findings};
 use crate::recording::clock::{self, Elapsed};
 use crate::recording::shared_span::Slot;
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metered;
 use crate::telemetry::span::{self, RequestInfo, StartKeys};
-use crate::text::{cut, text};
+use crate::text::{format_bounded, truncate};
 
 use cold::ColdState;
 pub(crate) use start::Opened;
@@ -61,7 +61,7 @@ pub(crate) struct RequestSpan {
     is_event_stream: bool,
     is_stream: bool,
     /// The reader of an event stream in which something is looked for.
-    stream: Option<Box<EventStream>>,
+    stream: Option<Box<EventStreamReader>>,
     rare: Option<Box<ColdState>>,
     is_settled: bool,
 }
@@ -120,7 +120,7 @@ impl RequestSpan {
         if self.head.protocol != Protocol::Http {
             let grpc_status = GrpcStatus::from_headers(&parts.headers);
             // Whoever answers in another language knows nothing of gRPC.
-            if grpc_status.is_none() && !grpc::is_answer(&parts.headers) {
+            if grpc_status.is_none() && !grpc::is_grpc_response(&parts.headers) {
                 self.head.protocol = Protocol::Http;
                 if let Some(rare) = &mut self.rare {
                     rare.timeout = None;
@@ -160,18 +160,18 @@ impl RequestSpan {
             self.over(None);
             return None;
         }
-        if delivery.owes_nothing() && self.listens {
+        if delivery.has_delivered_all() && self.listens {
             self.whole_at = Some(self.elapsed());
         }
         if self.listens && sse::is_event_stream(&parts.headers) {
             self.is_event_stream = true;
             if self.config.reads_streams() {
-                self.stream = Some(Box::new(EventStream::new(self.config.stream_errors)));
+                self.stream = Some(Box::new(EventStreamReader::new(self.config.stream_errors)));
             }
         }
         // Whoever speaks gRPC and has said the status in the head has nothing to add.
         if self.head.protocol != Protocol::Http && self.listens && !self.has_grpc_status() {
-            let web_trailers = web::trailers_of(&parts.headers);
+            let web_trailers = web::reader_for(&parts.headers);
             if web_trailers.is_some() {
                 self.rare().web_trailers = web_trailers;
             }
@@ -181,7 +181,7 @@ impl RequestSpan {
 
     /// Tells the caller of the trace, in the head that is about to be handed on, if the settings say so.
     pub(crate) fn tell_caller(&self, headers: &mut HeaderMap) {
-        if self.is_span && self.config.trace_headers.are_wanted() {
+        if self.is_span && self.config.trace_headers.is_enabled() {
             let span_context = self.slot.span_context();
             self.config.trace_headers.write(span_context, headers);
         }
@@ -205,7 +205,7 @@ impl RequestSpan {
     /// The body is about to be polled.
     pub(crate) fn polled(&mut self) {
         if let Some(delivery) = &mut self.delivery {
-            delivery.polled();
+            delivery.mark_polled();
         }
     }
 
@@ -217,8 +217,8 @@ impl RequestSpan {
             return false;
         };
         let bytes = data.remaining();
-        let first = delivery.data(u64::try_from(bytes).unwrap_or(u64::MAX));
-        let owes_nothing = delivery.owes_nothing();
+        let first = delivery.record_data(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let owes_nothing = delivery.has_delivered_all();
         if self.listens && (first || owes_nothing) {
             let now = self.elapsed();
             if first {
@@ -262,9 +262,11 @@ impl RequestSpan {
     }
 
     /// An error event is a verdict, if the handler has given none.
-    fn take_errors(&self, found: &Found) {
+    fn take_errors(&self, found: &Findings) {
         if let Some(ErrorEvent { message }) = &found.error {
-            let message = message.as_deref().map(|message| cut(message).to_owned());
+            let message = message
+                .as_deref()
+                .map(|message| truncate(message).to_owned());
             self.slot.note(|told| {
                 told.verdict
                     .get_or_insert(Verdict::new(outcome::GENERATION_ERROR, message));
@@ -326,7 +328,7 @@ impl RequestSpan {
             return End::Panicked;
         }
         let stage = match &self.delivery {
-            Some(delivery) if delivery.owes_nothing() => return self.end_of_body(None),
+            Some(delivery) if delivery.has_delivered_all() => return self.end_of_body(None),
             Some(delivery) if delivery.was_polled() => Stage::Midway,
             Some(_) => Stage::Unread,
             None => Stage::BeforeHead,
@@ -345,7 +347,11 @@ impl RequestSpan {
     }
 
     fn message(&self, error: &dyn Display) -> Option<String> {
-        if self.listens { text(error) } else { None }
+        if self.listens {
+            format_bounded(error)
+        } else {
+            None
+        }
     }
 }
 

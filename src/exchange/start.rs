@@ -107,7 +107,7 @@ impl RequestSpan {
         } = Caller::of(config, parts, &current, rate, is_public);
         let take_out_stranger = |headers: &mut HeaderMap| {
             if is_public && config.propagate_to_inner {
-                config.propagation.take_out(headers);
+                config.propagation.strip(headers);
             }
         };
         let Some(tracer) = tracer else {
@@ -115,14 +115,14 @@ impl RequestSpan {
             return others.open(config, parts, caller, current, None);
         };
         let baggage = if is_public {
-            Baggage::Own
+            Baggage::FromContext
         } else {
-            Baggage::Callers
+            Baggage::FromCaller
         };
         let parent = caller.as_ref().unwrap_or(&current);
         if is_sampled_out || !rate.keeps_all() {
             // The parent may be of another format than W3C's, or there may be none.
-            let without_flag = rate.sampled_out(parent);
+            let without_flag = rate.sample_out(parent);
             if is_sampled_out || without_flag.is_some() {
                 caller = without_flag.or(caller);
                 if let Some(context) = caller.as_ref().filter(|_| config.propagate_to_inner) {
@@ -292,8 +292,8 @@ impl OtherSignals {
 
 /// What is spoken: nothing but HTTP where the operator says that there are no gRPC methods.
 fn protocol(config: &Settings, parts: &request::Parts) -> Protocol {
-    if config.rpc_methods.are_there() {
-        grpc::protocol_of_request(&parts.method, &parts.headers)
+    if config.rpc_methods.has_any() {
+        grpc::detect_protocol(&parts.method, &parts.headers)
     } else {
         Protocol::Http
     }
@@ -302,5 +302,5 @@ fn protocol(config: &Settings, parts: &request::Parts) -> Protocol {
 /// What the trusted proxies say.
 fn hop<'a>(config: &Settings, parts: &'a request::Parts) -> Hop<'a> {
     let headers = &parts.headers;
-    forwarded::hop(headers, config.trusted_proxies, config.proxy_headers)
+    forwarded::read_trusted_hop(headers, config.trusted_proxies, config.proxy_headers)
 }

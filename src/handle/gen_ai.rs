@@ -7,7 +7,7 @@ use opentelemetry::{Array, KeyValue, StringValue, Value};
 use crate::catch_panic::catch_panic;
 use crate::handle::SpanHandle;
 use crate::semconv as key;
-use crate::text::text;
+use crate::text::format_bounded;
 
 /// How many finish reasons are kept.
 const MAX_REASONS: usize = 128;
@@ -109,7 +109,7 @@ impl GenAi<'_> {
             // The caller's iterator: it may panic, and it may never end.
             let reasons = catch_panic(|| {
                 let reasons = reasons.into_iter().take(MAX_REASONS);
-                let reasons = reasons.filter_map(|reason| text(&reason));
+                let reasons = reasons.filter_map(|reason| format_bounded(&reason));
                 reasons.map(StringValue::from).collect::<Vec<_>>()
             });
             let reasons = reasons.unwrap_or_default();
@@ -143,7 +143,7 @@ impl GenAi<'_> {
 
     fn text(&self, key: &'static str, value: &dyn Display) -> &Self {
         if self.0.is_listening()
-            && let Some(text) = text(value)
+            && let Some(text) = format_bounded(value)
         {
             self.set(key, text);
         }

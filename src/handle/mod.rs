@@ -16,7 +16,7 @@ use crate::propagation::Propagation;
 use crate::recording::buffer::SpanBuffer;
 use crate::recording::shared_span::Slot;
 use crate::semconv as key;
-use crate::text::{cut, text};
+use crate::text::{format_bounded, truncate};
 
 /// The span of a request, as its handler sees it.
 ///
@@ -144,7 +144,7 @@ impl SpanHandle {
     /// ```
     pub fn set_route(&self, route: &str) {
         if !route.is_empty() {
-            self.tell(|told| told.route = Some(cut(route).to_owned()));
+            self.tell(|told| told.route = Some(truncate(route).to_owned()));
         }
     }
 
@@ -183,7 +183,7 @@ impl SpanHandle {
         if !self.is_listening() {
             return;
         }
-        let verdict = Verdict::new(reason, text(&message));
+        let verdict = Verdict::new(reason, format_bounded(&message));
         self.tell(|told| {
             told.verdict.get_or_insert(verdict);
         });

@@ -9,7 +9,7 @@ use http::request;
 use super::ApiSpanLayer;
 use crate::protocol::http::forwarded::ProxyHeaders;
 use crate::settings::callback::Callback;
-use crate::text::cut_cow;
+use crate::text::truncate_cow;
 
 impl ApiSpanLayer {
     /// How many proxies in front of this server are trusted to say for whom they speak, in `Forwarded`
@@ -52,7 +52,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn scheme(self, scheme: impl Into<Cow<'static, str>>) -> Self {
-        let scheme = Some(cut_cow(scheme.into())).filter(|scheme| !scheme.is_empty());
+        let scheme = Some(truncate_cow(scheme.into())).filter(|scheme| !scheme.is_empty());
         self.with(|config| config.scheme = scheme)
     }
 

@@ -71,7 +71,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn sensitive_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        let names = SensitiveHeaders::given(names);
+        let names = SensitiveHeaders::from_names(names);
         self.with(|config| config.sensitive_headers = names)
     }
 
@@ -89,7 +89,7 @@ impl ApiSpanLayer {
         self,
         names: impl IntoIterator<Item = P>,
     ) -> Self {
-        let names = SensitiveParameters::given(names);
+        let names = SensitiveParameters::from_names(names);
         self.with(|config| config.sensitive_parameters = names)
     }
 

@@ -72,7 +72,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn known_http_methods<M: Into<String>>(self, methods: impl IntoIterator<Item = M>) -> Self {
-        self.with(|config| config.http_methods = HttpMethods::given(methods))
+        self.with(|config| config.http_methods = HttpMethods::from_names(methods))
     }
 
     /// The gRPC methods that are known, `service/method`, these and no others. Any other is `_OTHER`,
@@ -92,6 +92,6 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn known_rpc_methods<M: Into<String>>(self, methods: impl IntoIterator<Item = M>) -> Self {
-        self.with(|config| config.rpc_methods = RpcMethods::given(methods))
+        self.with(|config| config.rpc_methods = RpcMethods::from_names(methods))
     }
 }

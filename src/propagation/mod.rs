@@ -90,9 +90,9 @@ impl Propagation {
     pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap, baggage: Baggage) {
         let mut written = self.written(context);
         match baggage {
-            Baggage::Callers if headers.contains_key(BAGGAGE) => drop(written.remove(BAGGAGE)),
-            Baggage::Callers => {}
-            Baggage::Own => self.take_out(headers),
+            Baggage::FromCaller if headers.contains_key(BAGGAGE) => drop(written.remove(BAGGAGE)),
+            Baggage::FromCaller => {}
+            Baggage::FromContext => self.strip(headers),
         }
         if written.is_empty() {
             return;
@@ -109,7 +109,7 @@ impl Propagation {
     }
 
     /// Takes out of `headers` what says a context, W3C's in any case.
-    pub(crate) fn take_out(&self, headers: &mut HeaderMap) {
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         catch_panic(|| {
             self.with(|propagator| {
                 for field in propagator.fields() {
@@ -159,9 +159,9 @@ impl Propagation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Baggage {
     /// The caller's, as it came.
-    Callers,
+    FromCaller,
     /// That of the context, and not a stranger's.
-    Own,
+    FromContext,
 }
 
 impl fmt::Debug for Propagation {

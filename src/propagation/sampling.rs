@@ -48,7 +48,7 @@ impl Rate {
     /// The context to hand on if a request whose parent is in `parent` is sampled out: its sampled
     /// flag is cleared, so that nobody inside records either. `None` if it is kept, or if its parent
     /// is not sampled, which is for the sampler to honour.
-    pub(crate) fn sampled_out(self, parent: &Context) -> Option<Context> {
+    pub(crate) fn sample_out(self, parent: &Context) -> Option<Context> {
         let span = parent.span();
         let caller = span.span_context();
         let handed_on = if !caller.is_valid() {

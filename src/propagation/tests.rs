@@ -381,7 +381,7 @@ fn headers_are_replaced_whole_and_nothing_empty_is_written() {
         ("baggage", "of=another"),
         ("accept", "*/*"),
     ]);
-    w3c().replace(&context, &mut to, Baggage::Callers);
+    w3c().replace(&context, &mut to, Baggage::FromCaller);
     let expected = [
         ("accept", "*/*"),
         ("traceparent", VALID),
@@ -426,11 +426,11 @@ fn what_can_not_be_written_leaves_the_headers_as_they_are() {
     Propagation::Given(Arc::new(BaggagePropagator::new())).replace(
         &context,
         &mut to,
-        Baggage::Callers,
+        Baggage::FromCaller,
     );
     assert_eq!(to, came);
     // The global one is not set: W3C is written, and the baggage stays as it came.
-    Propagation::Global.replace(&context, &mut to, Baggage::Callers);
+    Propagation::Global.replace(&context, &mut to, Baggage::FromCaller);
     assert_eq!(
         to,
         headers(&[("traceparent", VALID), ("baggage", "t=YQ==;p=%C3%A9")])
@@ -448,7 +448,7 @@ fn baggage_stays_as_it_came_and_is_written_where_none_came() {
         (&[], "mine=2"),
     ] {
         let mut to = headers(came);
-        w3c().replace(&context, &mut to, Baggage::Callers);
+        w3c().replace(&context, &mut to, Baggage::FromCaller);
         let told: Vec<_> = to.get_all("baggage").iter().collect();
         assert_eq!(told, [expected]);
     }
@@ -459,11 +459,11 @@ fn a_strangers_baggage_is_taken_out_of_rewritten_headers() {
     let from = headers(&[("traceparent", VALID)]);
     let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
     let mut to = headers(&[("baggage", "evil=1"), ("traceparent", "theirs")]);
-    w3c().replace(&context, &mut to, Baggage::Own);
+    w3c().replace(&context, &mut to, Baggage::FromContext);
     assert_eq!(to, from);
     let own = context.with_baggage([opentelemetry::KeyValue::new("mine", "2")]);
     let mut to = headers(&[("baggage", "evil=1")]);
-    w3c().replace(&own, &mut to, Baggage::Own);
+    w3c().replace(&own, &mut to, Baggage::FromContext);
     assert_eq!(to["baggage"], "mine=2");
 }
 

@@ -99,7 +99,9 @@ impl Default for Settings {
             span_name: None,
             span_name_fn: Callback::default(),
             route_fn: Callback::default(),
-            http_methods: HttpMethods::listed(std::env::var(KNOWN_METHODS).ok().as_deref()),
+            http_methods: HttpMethods::from_comma_separated(
+                std::env::var(KNOWN_METHODS).ok().as_deref(),
+            ),
             rpc_methods: RpcMethods::All,
             trusted_proxies: 0,
             proxy_headers: ProxyHeaders::Either,
@@ -186,5 +188,5 @@ fn text_of(
     parts: &request::Parts,
 ) -> Option<Cow<'static, str>> {
     let text = catch_panic(|| function(parts)).flatten()?;
-    Some(crate::text::cut_cow(text)).filter(|text| !text.is_empty())
+    Some(crate::text::truncate_cow(text)).filter(|text| !text.is_empty())
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::semconv::MAX_STRING;
+use crate::text::MAX_BYTES;
 
 const DROPPED_MIDWAY: End = End::Dropped {
     stage: Stage::Midway,
@@ -244,8 +244,8 @@ fn what_a_users_classification_says_is_cut_and_never_empty() {
         error_type: Option<String>,
         message: Option<String>,
     }
-    let long = "é".repeat(MAX_STRING);
-    let cut = "é".repeat(MAX_STRING / 2);
+    let long = "é".repeat(MAX_BYTES);
+    let cut = "é".repeat(MAX_BYTES / 2);
     for case in [
         TestCase {
             rule: "what is short stays",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 
-use crate::text::{cut_lossy, hex};
+use crate::text::{decode_hex_byte, truncate_lossy};
 
 /// What is spoken on top of HTTP, by the request's content type.
 ///
@@ -175,7 +175,7 @@ impl fmt::Display for GrpcCode {
 
 /// The protocol of a request. gRPC is spoken in POST alone: with any other method a content type is
 /// only a claim, which must not decide how an HTTP request is seen.
-pub(crate) fn protocol_of_request(method: &Method, headers: &HeaderMap) -> Protocol {
+pub(crate) fn detect_protocol(method: &Method, headers: &HeaderMap) -> Protocol {
     if method == Method::POST {
         by_content_type(headers)
     } else {
@@ -184,7 +184,7 @@ pub(crate) fn protocol_of_request(method: &Method, headers: &HeaderMap) -> Proto
 }
 
 /// Whether the head of a response is one of gRPC's.
-pub(crate) fn is_answer(headers: &HeaderMap) -> bool {
+pub(crate) fn is_grpc_response(headers: &HeaderMap) -> bool {
     by_content_type(headers) != Protocol::Http
 }
 
@@ -205,7 +205,7 @@ fn by_content_type(headers: &HeaderMap) -> Protocol {
 }
 
 /// How long the caller waits, by `grpc-timeout`: up to eight digits and a unit.
-pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn parse_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
     if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -231,11 +231,11 @@ fn percent_decoded(encoded: &[u8]) -> String {
         let escaped = tail
             .first_chunk()
             .filter(|_| *byte == b'%')
-            .and_then(|digits| hex(*digits));
+            .and_then(|digits| decode_hex_byte(*digits));
         decoded.push(escaped.unwrap_or(*byte));
         rest = if escaped.is_some() { &tail[2..] } else { tail };
     }
-    cut_lossy(&decoded)
+    truncate_lossy(&decoded)
 }
 
 #[cfg(test)]
@@ -279,7 +279,7 @@ mod tests {
             (Method::GET, Protocol::Http),
             (Method::HEAD, Protocol::Http),
         ] {
-            assert_eq!(protocol_of_request(&method, &headers), expected, "{method}");
+            assert_eq!(detect_protocol(&method, &headers), expected, "{method}");
         }
     }
 
@@ -305,7 +305,7 @@ mod tests {
                 http::HeaderName::from_static("grpc-timeout"),
                 HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
             )]);
-            assert_eq!(timeout(&headers), expected, "{value}");
+            assert_eq!(parse_timeout(&headers), expected, "{value}");
         }
     }
 

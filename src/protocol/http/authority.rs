@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 /// Address and port in `host`, `host:port`, `[ipv6]` or `[ipv6]:port`; an IPv6 address comes without
 /// its brackets. `None` if it is none of these. A port that is empty or too large is none, and what
 /// stands before an `@` is nobody's business.
-pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
+pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let end = authority.bytes().position(|byte| !is_of_name(byte));
     let (host, rest) = authority.split_at(end.unwrap_or(authority.len()));
     if !host.is_empty()
@@ -14,7 +14,7 @@ pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
         return Some((host, port));
     }
     if let Some((_, authority)) = authority.rsplit_once('@') {
-        return host_and_port(authority);
+        return parse_authority(authority);
     }
     let (address, rest) = authority.strip_prefix('[')?.split_once(']')?;
     address.parse::<Ipv6Addr>().ok()?;
@@ -133,7 +133,7 @@ mod tests {
             ("a list", "a.example, b.example", None),
             ("no ASCII", "exämple.com", None),
         ] {
-            assert_eq!(host_and_port(authority), expected, "{rule}");
+            assert_eq!(parse_authority(authority), expected, "{rule}");
         }
     }
 }

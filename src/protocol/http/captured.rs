@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
-use crate::text::cut_lossy;
+use crate::text::truncate_lossy;
 
 /// In place of what must not be told.
 pub(crate) const REDACTED: &str = "REDACTED";
@@ -30,7 +30,7 @@ const SENSITIVE: [&str; 8] = [
 pub(crate) struct SensitiveHeaders(Arc<[HeaderName]>);
 
 impl SensitiveHeaders {
-    pub(crate) fn given(names: impl IntoIterator<Item = HeaderName>) -> Self {
+    pub(crate) fn from_names(names: impl IntoIterator<Item = HeaderName>) -> Self {
         Self(names.into_iter().collect())
     }
 
@@ -42,7 +42,7 @@ impl SensitiveHeaders {
 
 impl Default for SensitiveHeaders {
     fn default() -> Self {
-        Self::given(SENSITIVE.map(HeaderName::from_static))
+        Self::from_names(SENSITIVE.map(HeaderName::from_static))
     }
 }
 
@@ -63,7 +63,7 @@ impl CapturedHeaders {
         Self(captured.into())
     }
 
-    pub(crate) fn are_none(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -88,7 +88,7 @@ impl CapturedHeaders {
                     if sensitive.has(name, value) {
                         StringValue::from(REDACTED)
                     } else {
-                        StringValue::from(cut_lossy(value.as_bytes()))
+                        StringValue::from(truncate_lossy(value.as_bytes()))
                     }
                 })
                 .collect();
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn who_says_what_is_sensitive_says_it_all() {
-        let given = SensitiveHeaders::given([name("x-tenant")]);
+        let given = SensitiveHeaders::from_names([name("x-tenant")]);
         assert_eq!(
             read(
                 &["x-tenant", "cookie"],
@@ -195,7 +195,7 @@ mod tests {
         let headers = HeaderMap::from_iter([(name("x-mine"), value)]);
         let captured = CapturedHeaders::new("h", &[name("x-mine")]);
         let read: Vec<_> = captured
-            .read(&headers, &SensitiveHeaders::given([]))
+            .read(&headers, &SensitiveHeaders::from_names([]))
             .collect();
         assert_eq!(read[0].value.to_string(), "[\"REDACTED\"]");
     }

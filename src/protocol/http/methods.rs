@@ -19,19 +19,19 @@ pub(crate) enum HttpMethods {
     #[default]
     Standard,
     /// These and no others.
-    Given(Arc<[String]>),
+    Listed(Arc<[String]>),
 }
 
 impl HttpMethods {
     /// These and no others; what is no method is left out.
-    pub(crate) fn given(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(crate) fn from_names(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let methods = methods.into_iter().map(Into::into);
-        Self::Given(methods.filter(|method| is_token(method)).collect())
+        Self::Listed(methods.filter(|method| is_token(method)).collect())
     }
 
     /// The methods in a list separated by commas, as the environment has it; the standard ones
     /// where there is none in it.
-    pub(crate) fn listed(list: Option<&str>) -> Self {
+    pub(crate) fn from_comma_separated(list: Option<&str>) -> Self {
         let methods: Vec<_> = list
             .into_iter()
             .flat_map(|list| list.split(',').map(str::trim))
@@ -40,17 +40,17 @@ impl HttpMethods {
         if methods.is_empty() {
             Self::Standard
         } else {
-            Self::given(methods)
+            Self::from_names(methods)
         }
     }
 
     /// The method as it is told, if it is known. Borrowed, unless it is none of the standard ones.
-    pub(crate) fn known(&self, method: &Method) -> Option<Cow<'static, str>> {
+    pub(crate) fn find(&self, method: &Method) -> Option<Cow<'static, str>> {
         let method = method.as_str();
         let standard = STANDARD.iter().find(|standard| **standard == method);
         match self {
             Self::Standard => standard.map(|method| Cow::Borrowed(*method)),
-            Self::Given(known) => known.iter().find(|known| *known == method).map(|known| {
+            Self::Listed(known) => known.iter().find(|known| *known == method).map(|known| {
                 standard.map_or_else(
                     || Cow::Owned(known.clone()),
                     |method| Cow::Borrowed(*method),
@@ -67,12 +67,12 @@ pub(crate) enum RpcMethods {
     #[default]
     All,
     /// These and no others, sorted.
-    Given(Arc<[String]>),
+    Listed(Arc<[String]>),
 }
 
 impl RpcMethods {
     /// These and no others, with or without the slash that the path begins with.
-    pub(crate) fn given(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub(crate) fn from_names(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut methods: Vec<String> = methods
             .into_iter()
             .map(|method| {
@@ -84,15 +84,15 @@ impl RpcMethods {
             })
             .collect();
         methods.sort_unstable();
-        Self::Given(methods.into())
+        Self::Listed(methods.into())
     }
 
     /// `service/method` in the path of a call, if it is known.
-    pub(crate) fn known<'a>(&self, path: &'a str) -> Option<&'a str> {
+    pub(crate) fn find<'a>(&self, path: &'a str) -> Option<&'a str> {
         let method = method(path)?;
         match self {
             Self::All => Some(method),
-            Self::Given(known) => known
+            Self::Listed(known) => known
                 .binary_search_by(|known| known.as_str().cmp(method))
                 .is_ok()
                 .then_some(method),
@@ -100,16 +100,16 @@ impl RpcMethods {
     }
 
     /// Whether there are any.
-    pub(crate) fn are_there(&self) -> bool {
+    pub(crate) fn has_any(&self) -> bool {
         match self {
             Self::All => true,
-            Self::Given(methods) => !methods.is_empty(),
+            Self::Listed(methods) => !methods.is_empty(),
         }
     }
 
     /// Whether somebody has said which methods there are.
-    pub(crate) fn are_given(&self) -> bool {
-        matches!(self, Self::Given(_))
+    pub(crate) fn has_list(&self) -> bool {
+        matches!(self, Self::Listed(_))
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     fn known(methods: &HttpMethods, method: &str) -> bool {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         methods
-            .known(&method)
+            .find(&method)
             .is_some_and(|known| known == method.as_str())
     }
 
@@ -169,7 +169,7 @@ mod tests {
                 &["POST"],
             ),
         ] {
-            let methods = HttpMethods::listed(list);
+            let methods = HttpMethods::from_comma_separated(list);
             for method in are_known {
                 assert!(known(&methods, method), "{rule}: {method}");
             }
@@ -177,13 +177,16 @@ mod tests {
                 assert!(!known(&methods, method), "{rule}: {method}");
             }
         }
-        assert!(!known(&HttpMethods::given([""; 0]), "GET"), "none at all");
+        assert!(
+            !known(&HttpMethods::from_names([""; 0]), "GET"),
+            "none at all"
+        );
     }
 
     #[test]
     fn a_standard_method_is_borrowed_wherever_it_was_listed() {
-        for methods in [HttpMethods::default(), HttpMethods::given(["GET"])] {
-            let known = methods.known(&Method::GET);
+        for methods in [HttpMethods::default(), HttpMethods::from_names(["GET"])] {
+            let known = methods.find(&Method::GET);
             assert!(matches!(known, Some(Cow::Borrowed("GET"))), "{known:?}");
         }
     }
@@ -191,8 +194,8 @@ mod tests {
     #[test]
     fn a_call_is_known_by_the_list_if_there_is_one() {
         let all = RpcMethods::default();
-        let given = RpcMethods::given(["b.B/Two", "/a.A/One"]);
-        let none = RpcMethods::given([""; 0]);
+        let given = RpcMethods::from_names(["b.B/Two", "/a.A/One"]);
+        let none = RpcMethods::from_names([""; 0]);
         for (path, by_all, by_given) in [
             ("/a.A/One", true, true),
             ("/b.B/Two", true, true),
@@ -206,9 +209,9 @@ mod tests {
             ("/", false, false),
             ("", false, false),
         ] {
-            assert_eq!(all.known(path).is_some(), by_all, "{path}");
-            assert_eq!(given.known(path).is_some(), by_given, "{path}");
-            assert_eq!(none.known(path), None, "{path}");
+            assert_eq!(all.find(path).is_some(), by_all, "{path}");
+            assert_eq!(given.find(path).is_some(), by_given, "{path}");
+            assert_eq!(none.find(path), None, "{path}");
         }
     }
 }

@@ -22,7 +22,7 @@ impl Progress {
     }
 
     /// Takes note that the body was polled.
-    pub(crate) fn polled(&mut self) {
+    pub(crate) fn mark_polled(&mut self) {
         self.polled = true;
     }
 
@@ -32,7 +32,7 @@ impl Progress {
     }
 
     /// Takes note of a data frame; true if it is the first one that is not empty.
-    pub(crate) fn data(&mut self, bytes: u64) -> bool {
+    pub(crate) fn record_data(&mut self, bytes: u64) -> bool {
         let first = self.delivered == 0 && bytes > 0;
         self.delivered = self.delivered.saturating_add(bytes);
         first
@@ -40,7 +40,7 @@ impl Progress {
 
     /// Whether all that was declared has been handed on. A body of unknown length owes until it is
     /// over.
-    pub(crate) fn owes_nothing(&self) -> bool {
+    pub(crate) fn has_delivered_all(&self) -> bool {
         self.declared
             .is_some_and(|declared| self.delivered >= declared)
     }
@@ -72,7 +72,7 @@ pub(crate) fn has_no_body(method: &Method, status: StatusCode) -> bool {
 }
 
 /// Whether the bytes of a message's body are those that its content type tells of.
-pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
+pub(crate) fn is_unencoded(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_ENCODING)
         .is_none_or(|encoding| encoding == "identity")
@@ -235,24 +235,27 @@ mod tests {
     #[test]
     fn a_body_owes_until_what_it_declared_is_delivered() {
         let mut delivery = Progress::new(Some(4));
-        assert!(!delivery.owes_nothing());
-        assert!(!delivery.data(0), "an empty frame is not the first byte");
-        assert!(delivery.data(3));
+        assert!(!delivery.has_delivered_all());
+        assert!(
+            !delivery.record_data(0),
+            "an empty frame is not the first byte"
+        );
+        assert!(delivery.record_data(3));
         assert_eq!(delivery.mismatch(), Some((4, 3)));
-        assert!(!delivery.data(1));
-        assert!(delivery.owes_nothing());
+        assert!(!delivery.record_data(1));
+        assert!(delivery.has_delivered_all());
         assert_eq!(delivery.mismatch(), None);
-        delivery.data(1);
-        assert!(delivery.owes_nothing());
+        delivery.record_data(1);
+        assert!(delivery.has_delivered_all());
         assert_eq!(delivery.mismatch(), Some((4, 5)));
     }
 
     #[test]
     fn a_body_of_unknown_length_always_owes_and_never_mismatches() {
         let mut delivery = Progress::new(None);
-        delivery.data(u64::MAX);
-        delivery.data(1);
-        assert!(!delivery.owes_nothing());
+        delivery.record_data(u64::MAX);
+        delivery.record_data(1);
+        assert!(!delivery.has_delivered_all());
         assert_eq!(delivery.mismatch(), None);
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::protocol::http::captured::REDACTED;
-use crate::text::{cut, hex};
+use crate::text::{decode_hex_byte, truncate};
 
 /// The parameters whose values are secrets by the conventions; names are case-sensitive.
 const SENSITIVE: [&str; 7] = [
@@ -23,18 +23,18 @@ pub(crate) enum SensitiveParameters {
     #[default]
     Standard,
     /// These and no others.
-    Given(Arc<[String]>),
+    Listed(Arc<[String]>),
 }
 
 impl SensitiveParameters {
-    pub(crate) fn given(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self::Given(names.into_iter().map(Into::into).collect())
+    pub(crate) fn from_names(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::Listed(names.into_iter().map(Into::into).collect())
     }
 
     /// The query as it may be told: cut, and with the values of sensitive parameters replaced.
     /// Borrowed if nothing changes.
-    pub(crate) fn redacted<'a>(&self, query: &'a str) -> Cow<'a, str> {
-        let query = cut(query);
+    pub(crate) fn redact<'a>(&self, query: &'a str) -> Cow<'a, str> {
+        let query = truncate(query);
         if !query.split('&').any(|parameter| self.has(parameter)) {
             return Cow::Borrowed(query);
         }
@@ -53,7 +53,7 @@ impl SensitiveParameters {
             }
         }
         // What stands for a value may be longer than it was.
-        redacted.truncate(cut(&redacted).len());
+        redacted.truncate(truncate(&redacted).len());
         Cow::Owned(redacted)
     }
 
@@ -64,7 +64,7 @@ impl SensitiveParameters {
         };
         match self {
             Self::Standard => SENSITIVE.iter().any(|known| is_name(name, known)),
-            Self::Given(names) => names.iter().any(|known| is_name(name, known)),
+            Self::Listed(names) => names.iter().any(|known| is_name(name, known)),
         }
     }
 }
@@ -79,7 +79,7 @@ fn is_name(encoded: &str, name: &str) -> bool {
     loop {
         let byte = match encoded {
             [] => return name.is_empty(),
-            [b'%', high, low, ..] => match hex([*high, *low]) {
+            [b'%', high, low, ..] => match decode_hex_byte([*high, *low]) {
                 Some(byte) => {
                     encoded = &encoded[2..];
                     byte
@@ -125,12 +125,12 @@ mod tests {
             ("percent that is none", "%zzsig=x&%7=y", "%zzsig=x&%7=y"),
             ("nothing", "", ""),
         ] {
-            let redacted = SensitiveParameters::default().redacted(query);
+            let redacted = SensitiveParameters::default().redact(query);
             assert_eq!(redacted, expected, "{rule}");
         }
         for name in SENSITIVE {
             let redacted = SensitiveParameters::default();
-            let redacted = redacted.redacted(&format!("{name}=x")).into_owned();
+            let redacted = redacted.redact(&format!("{name}=x")).into_owned();
             assert_eq!(redacted, format!("{name}=REDACTED"));
         }
     }
@@ -158,28 +158,28 @@ mod tests {
                 "%D0%BA%D0%BB%D1%8E%D1%87=REDACTED",
             ),
         ] {
-            let parameters = SensitiveParameters::given(names.iter().copied());
-            assert_eq!(parameters.redacted(query), expected, "{rule}");
+            let parameters = SensitiveParameters::from_names(names.iter().copied());
+            assert_eq!(parameters.redact(query), expected, "{rule}");
         }
     }
 
     #[test]
     fn a_query_without_secrets_is_borrowed() {
         let parameters = SensitiveParameters::default();
-        assert!(matches!(parameters.redacted("a=1&b=2"), Cow::Borrowed(_)));
+        assert!(matches!(parameters.redact("a=1&b=2"), Cow::Borrowed(_)));
     }
 
     #[test]
     fn a_query_is_cut_before_and_after() {
         let parameters = SensitiveParameters::default();
         let long = "a".repeat(5_000);
-        assert_eq!(parameters.redacted(&long).len(), 1_024);
+        assert_eq!(parameters.redact(&long).len(), 1_024);
         let many = "sig=&".repeat(1_000);
-        let redacted = parameters.redacted(&many);
+        let redacted = parameters.redact(&many);
         assert_eq!(redacted.len(), 1_024);
         assert!(redacted.starts_with("sig=REDACTED&sig=REDACTED&"));
         // A secret whose end is cut off is a secret still.
         let secret = format!("{}&sig={}", "a".repeat(1_000), "s".repeat(100));
-        assert!(!parameters.redacted(&secret).contains("=s"));
+        assert!(!parameters.redact(&secret).contains("=s"));
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct TraceHeaders {
 
 impl TraceHeaders {
     /// Whether there is anything to write.
-    pub(crate) fn are_wanted(self) -> bool {
+    pub(crate) fn is_enabled(self) -> bool {
         self.traceresponse || self.server_timing
     }
 

@@ -14,7 +14,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use memchr::memchr2;
 
-use crate::protocol::http::progress::is_plain;
+use crate::protocol::http::progress::is_unencoded;
 
 /// How much of a line is kept if it is cut, and of an error event's data is read for its message.
 pub(crate) const MAX_PREFIX: usize = 1_024;
@@ -29,12 +29,12 @@ pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
         .and_then(|value| value.as_bytes().split_at_checked(EVENT_STREAM.len()));
     content_type.is_some_and(|(start, rest)| {
         start.eq_ignore_ascii_case(EVENT_STREAM) && matches!(rest, [] | [b';' | b' ', ..])
-    }) && is_plain(headers)
+    }) && is_unencoded(headers)
 }
 
 /// What was found in a piece of an event stream.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct Findings {
     /// The first error event.
     pub(crate) error: Option<ErrorEvent>,
     /// The terminator's line has ended.
@@ -51,7 +51,7 @@ pub(crate) struct ErrorEvent {
 /// A reader of one event stream.
 #[expect(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 #[derive(Debug)]
-pub(crate) struct EventStream {
+pub(crate) struct EventStreamReader {
     /// The beginning of the line that the last piece ended in, at most [`MAX_PREFIX`] bytes.
     cut: Vec<u8>,
     /// Nothing of the stream's first line has been looked at yet.
@@ -67,7 +67,7 @@ pub(crate) struct EventStream {
     reads_errors: bool,
 }
 
-impl EventStream {
+impl EventStreamReader {
     /// A stream of which nothing has been read. Error events are found if `reads_errors`.
     pub(crate) fn new(reads_errors: bool) -> Self {
         Self {
@@ -83,8 +83,8 @@ impl EventStream {
 
     /// Reads the next piece of the stream. `terminator` is what an event's data is if it is the last
     /// one; nothing is looked for behind it.
-    pub(crate) fn read(&mut self, piece: &[u8], terminator: Option<&str>) -> Found {
-        let mut found = Found::default();
+    pub(crate) fn read(&mut self, piece: &[u8], terminator: Option<&str>) -> Findings {
+        let mut found = Findings::default();
         let mut rest = piece;
         if self.after_cr && !rest.is_empty() {
             self.after_cr = false;
@@ -117,8 +117,8 @@ impl EventStream {
     }
 
     /// The body is over: a last line needs no end.
-    pub(crate) fn finish(&mut self, terminator: Option<&str>) -> Found {
-        let mut found = Found::default();
+    pub(crate) fn finish(&mut self, terminator: Option<&str>) -> Findings {
+        let mut found = Findings::default();
         let last = std::mem::take(&mut self.cut);
         if !last.is_empty() {
             self.line(&last, terminator, &mut found);
@@ -140,7 +140,7 @@ impl EventStream {
         self.cut.extend_from_slice(&more[..room.min(more.len())]);
     }
 
-    fn line(&mut self, line: &[u8], terminator: Option<&str>, found: &mut Found) {
+    fn line(&mut self, line: &[u8], terminator: Option<&str>, found: &mut Findings) {
         // No more of a line that came whole than of one that was cut: the same is found.
         let line = &line[..line.len().min(MAX_PREFIX + 1)];
         let line = if std::mem::take(&mut self.at_start) {
@@ -157,7 +157,7 @@ impl EventStream {
         }
     }
 
-    fn data(&mut self, data: &[u8], terminator: Option<&str>, found: &mut Found) {
+    fn data(&mut self, data: &[u8], terminator: Option<&str>, found: &mut Findings) {
         // The first line of an event's data, or it only looks alike: a text with a line break in it
         // comes as several.
         if std::mem::replace(&mut self.has_data, true) {
@@ -173,7 +173,7 @@ impl EventStream {
     }
 
     /// An event has ended; one that says `event: error` and has no data is an error all the same.
-    fn end_of_event(&mut self, found: &mut Found) {
+    fn end_of_event(&mut self, found: &mut Findings) {
         let is_error = std::mem::take(&mut self.is_error);
         if is_error && self.reads_errors && !self.has_error {
             self.has_error = true;

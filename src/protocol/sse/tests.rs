@@ -6,7 +6,7 @@ const DONE: Option<&str> = Some("[DONE]");
 
 /// Reads a stream in pieces: what was found, and after how many bytes the terminator was.
 fn read(pieces: &[&[u8]]) -> (Option<ErrorEvent>, Option<usize>) {
-    let mut stream = EventStream::new(true);
+    let mut stream = EventStreamReader::new(true);
     let (mut error, mut bytes) = (None, 0);
     for piece in pieces {
         let found = stream.read(piece, DONE);
@@ -261,7 +261,7 @@ fn a_line_that_is_too_long_is_neither_kept_nor_taken_for_the_terminator() {
     for (extra, found) in [(0, true), (1, false)] {
         let terminator = "x".repeat(MAX_PREFIX - "data: ".len());
         let line = format!("data: {terminator}{}\n", "x".repeat(extra));
-        let mut stream = EventStream::new(true);
+        let mut stream = EventStreamReader::new(true);
         let is_found = line
             .as_bytes()
             .chunks(5)
@@ -321,7 +321,7 @@ fn an_event_stream_is_one_by_its_headers() {
 
 #[test]
 fn errors_are_read_only_if_asked_for() {
-    let mut stream = EventStream::new(false);
+    let mut stream = EventStreamReader::new(false);
     let found = stream.read(b"event: error\ndata: {\"error\":1}\n\ndata: [DONE]\n", DONE);
     assert_eq!((found.error, found.terminator), (None, true));
 }

@@ -79,7 +79,7 @@ impl List {
         self.push(key::RPC_SYSTEM_NAME, crate::telemetry::span::GRPC);
         // Only the operator and the server know which methods there are: the one by a list, the other
         // by an answer that does not deny it. Whatever else a client calls would be a series.
-        let is_known = config.rpc_methods.are_given() || is_answered(summary);
+        let is_known = config.rpc_methods.has_list() || is_answered(summary);
         let method = summary.facts.rpc_method.clone().filter(|_| is_known);
         self.push(key::RPC_METHOD, method.unwrap_or(StringValue::from(OTHER)));
         if let Some(code) = code {

@@ -24,7 +24,7 @@ pub(crate) fn of_response_headers(
         Protocol::Http => &captured.http,
         Protocol::Grpc | Protocol::GrpcWeb => &captured.rpc,
     };
-    if captured.are_none() {
+    if captured.is_empty() {
         return Vec::new();
     }
     captured.read(headers, &config.sensitive_headers).collect()

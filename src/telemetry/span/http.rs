@@ -14,7 +14,7 @@ use crate::semconv::{
     HTTP_REQUEST_METHOD, HTTP_REQUEST_METHOD_ORIGINAL, HTTP_RESPONSE_STATUS_CODE,
 };
 use crate::settings::Settings;
-use crate::text::{cut, cut_lossy};
+use crate::text::{truncate, truncate_lossy};
 
 /// Sets the attributes and returns the name: `{method} {route}`, or `{method}` where no route is
 /// known. Never the path, whose values are as many as clients can think of.
@@ -28,13 +28,13 @@ pub(super) fn at_start(
 ) -> Cow<'static, str> {
     attributes.set(StartKey::Method, facts.method_or_other());
     if facts.method.is_none() {
-        let original = cut(parts.method.as_str()).to_owned();
+        let original = truncate(parts.method.as_str()).to_owned();
         attributes.set(StartKey::MethodOriginal, original);
     }
     let uri = uri(parts);
-    attributes.set(StartKey::Path, cut(uri.path()).to_owned());
+    attributes.set(StartKey::Path, truncate(uri.path()).to_owned());
     if let Some(query) = uri.query() {
-        let query = config.sensitive_parameters.redacted(query);
+        let query = config.sensitive_parameters.redact(query);
         attributes.set(StartKey::Query, query.into_owned());
     }
     attributes.set(StartKey::Scheme, facts.scheme.clone());
@@ -45,7 +45,7 @@ pub(super) fn at_start(
         attributes.set(StartKey::ProtocolVersion, version);
     }
     if let Some(agent) = parts.headers.get(USER_AGENT) {
-        attributes.set(StartKey::UserAgent, cut_lossy(agent.as_bytes()));
+        attributes.set(StartKey::UserAgent, truncate_lossy(agent.as_bytes()));
     }
     if let Some(route) = &facts.route {
         attributes.set(StartKey::Route, route.clone());
@@ -67,7 +67,7 @@ pub(super) fn name(facts: &RequestInfo, route: Option<&str>) -> Cow<'static, str
 /// POST, the original beside it.
 pub(super) fn method(head: &Head, facts: &RequestInfo) -> impl Iterator<Item = KeyValue> {
     let original = facts.method.is_none().then(|| {
-        let original = cut(head.method.as_str()).to_owned();
+        let original = truncate(head.method.as_str()).to_owned();
         KeyValue::new(HTTP_REQUEST_METHOD_ORIGINAL, original)
     });
     let method = KeyValue::new(HTTP_REQUEST_METHOD, facts.method_or_other());
@@ -119,7 +119,7 @@ pub(super) fn route(parts: &request::Parts, config: &Settings) -> Option<StringV
         Some(Cow::Borrowed(route)) => Some(StringValue::from(route)),
         Some(Cow::Owned(route)) => Some(shared(&route)),
         None => of_framework(parts)
-            .map(cut)
+            .map(truncate)
             .filter(|route| !route.is_empty())
             .map(shared),
     }

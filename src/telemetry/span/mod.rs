@@ -18,7 +18,7 @@ use crate::protocol::http::forwarded::Hop;
 use crate::protocol::http::methods::OTHER;
 use crate::recording::attribute_map::is_empty;
 use crate::settings::Settings;
-use crate::text::cut_lossy;
+use crate::text::truncate_lossy;
 
 pub(crate) use end::{
     EndAttributes, body_size, late_route, of_no_call, of_outcome, of_response, of_response_headers,
@@ -87,7 +87,7 @@ impl RequestInfo {
         let scheme = scheme.or_else(|| config.scheme.clone());
         Self {
             protocol,
-            method: config.http_methods.known(&parts.method),
+            method: config.http_methods.find(&parts.method),
             // Of a gRPC call, too: it may be answered in plain HTTP.
             route: http::route(parts, config),
             is_scheme_known: scheme.is_some(),
@@ -153,7 +153,7 @@ pub(crate) fn at_start(
             &captured.rpc,
         ),
     };
-    if !captured.are_none() {
+    if !captured.is_empty() {
         for attribute in captured.read(&parts.headers, &config.sensitive_headers) {
             if attributes.give(&attribute.key) {
                 attributes.list.push(attribute);
@@ -161,7 +161,7 @@ pub(crate) fn at_start(
         }
     }
     if let Some(id) = id {
-        attributes.set(StartKey::RequestId, cut_lossy(id.as_bytes()));
+        attributes.set(StartKey::RequestId, truncate_lossy(id.as_bytes()));
     }
     // After the layer's own: of too many, tracers drop the last.
     attributes.list.extend(given);

@@ -7,10 +7,10 @@ use http::request;
 
 use super::{Attributes, StartKey};
 use crate::catch_panic::catch_panic;
-use crate::protocol::http::authority::host_and_port;
+use crate::protocol::http::authority::parse_authority;
 use crate::protocol::http::forwarded::Hop;
 use crate::settings::Settings;
-use crate::text::cut;
+use crate::text::truncate;
 
 /// Both ends of the connection, as far as they are known.
 pub(super) struct Connection {
@@ -30,13 +30,13 @@ impl Connection {
 /// The host that the client wanted, and its port if it said one: what a trusted proxy says, else
 /// `:authority` or an absolute target, else the Host header. A port that was not sent is not guessed.
 pub(super) fn server(parts: &request::Parts, hop: &Hop<'_>, attributes: &mut Attributes) {
-    let forwarded = hop.host.as_deref().and_then(host_and_port);
+    let forwarded = hop.host.as_deref().and_then(parse_authority);
     let of_request = || match parts.uri.authority() {
-        Some(authority) => host_and_port(authority.as_str()),
-        None => host_and_port(parts.headers.get(HOST)?.to_str().ok()?),
+        Some(authority) => parse_authority(authority.as_str()),
+        None => parse_authority(parts.headers.get(HOST)?.to_str().ok()?),
     };
     if let Some((address, port)) = forwarded.or_else(of_request) {
-        attributes.set(StartKey::ServerAddress, cut(address).to_owned());
+        attributes.set(StartKey::ServerAddress, truncate(address).to_owned());
         if let Some(port) = port {
             attributes.set(StartKey::ServerPort, i64::from(port));
         }

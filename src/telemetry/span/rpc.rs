@@ -12,7 +12,7 @@ use crate::protocol::grpc::GrpcCode;
 use crate::protocol::http::forwarded::Hop;
 use crate::protocol::http::methods::OTHER;
 use crate::settings::Settings;
-use crate::text::cut;
+use crate::text::truncate;
 
 /// Sets the attributes and returns the name: `service/method`, or `grpc` where the path is none that
 /// is known.
@@ -29,7 +29,7 @@ pub(super) fn at_start(
     let Some(method) = &facts.rpc_method else {
         let path = parts.uri.path();
         let original = path.strip_prefix('/').filter(|rest| !rest.is_empty());
-        let original = cut(original.unwrap_or(path)).to_owned();
+        let original = truncate(original.unwrap_or(path)).to_owned();
         attributes.set(StartKey::RpcMethod, OTHER);
         attributes.set(StartKey::RpcMethodOriginal, original);
         return Cow::Borrowed(SYSTEM);
@@ -40,9 +40,9 @@ pub(super) fn at_start(
 
 /// `service/method` of a call, if it is known.
 pub(super) fn method(parts: &request::Parts, config: &Settings) -> Option<StringValue> {
-    let method = config.rpc_methods.known(parts.uri.path())?;
+    let method = config.rpc_methods.find(parts.uri.path())?;
     // Shared, since spans and metrics both tell it.
-    Some(StringValue::from(Arc::<str>::from(cut(method))))
+    Some(StringValue::from(Arc::<str>::from(truncate(method))))
 }
 
 /// What `rpc.system.name` says, and the name of a call whose method is not known.
@@ -129,7 +129,8 @@ mod tests {
             let request = Request::post(path).header("content-type", "application/grpc");
             let request = request.body(()).expect("a request");
             let (span_name, attributes) = started_with(request, |config| {
-                config.rpc_methods = crate::protocol::http::methods::RpcMethods::given(["a.A/One"]);
+                config.rpc_methods =
+                    crate::protocol::http::methods::RpcMethods::from_names(["a.A/One"]);
             });
             assert_eq!(span_name, name);
             assert_eq!(attributes[..attributes.len() - 1], *expected);

@@ -22,7 +22,7 @@ pub(crate) fn started_with(
     let mut config = Settings::default();
     set(&mut config);
     let (parts, ()) = request.into_parts();
-    let protocol = crate::protocol::grpc::protocol_of_request(&parts.method, &parts.headers);
+    let protocol = crate::protocol::grpc::detect_protocol(&parts.method, &parts.headers);
     let start = started_by(&parts, protocol, &config);
     let mut attributes: Vec<_> = start
         .attributes

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use http::Uri;
 
-use crate::text::cut;
+use crate::text::truncate;
 
 /// The scheme of a request where nobody knows better. HTTP/1 does not send one; without TLS of our
 /// own it is `http`.
@@ -12,7 +12,7 @@ pub(super) fn scheme(uri: &Uri) -> Cow<'static, str> {
     match uri.scheme_str() {
         Some("https") => Cow::Borrowed("https"),
         None | Some("" | "http") => Cow::Borrowed("http"),
-        Some(other) => Cow::Owned(cut(other).to_owned()),
+        Some(other) => Cow::Owned(truncate(other).to_owned()),
     }
 }
 

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use crate::protocol::grpc::GrpcStatus;
-use crate::protocol::http::progress::is_plain;
+use crate::protocol::http::progress::is_unencoded;
 
 /// How long a block of trailers may be; a longer one is not read.
 const MAX_TRAILERS: usize = 8 * 1_024;
@@ -21,7 +21,7 @@ const MAX_TRAILERS: usize = 8 * 1_024;
 const HEADER: usize = 5;
 
 /// A reader for a response with these headers, if it is one of gRPC-Web that can be read.
-pub(crate) fn trailers_of(headers: &HeaderMap) -> Option<WebTrailers> {
+pub(crate) fn reader_for(headers: &HeaderMap) -> Option<TrailersReader> {
     const GRPC_WEB: &[u8] = b"application/grpc-web";
     const TEXT: &[u8] = b"-text";
     let content_type = headers.get(CONTENT_TYPE)?.as_bytes();
@@ -32,18 +32,18 @@ pub(crate) fn trailers_of(headers: &HeaderMap) -> Option<WebTrailers> {
     let rest = as_text.map_or(rest, |(_, rest)| rest);
     let is_grpc_web =
         start.eq_ignore_ascii_case(GRPC_WEB) && matches!(rest, [] | [b'+' | b';' | b' ', ..]);
-    (is_grpc_web && is_plain(headers)).then(|| WebTrailers::new(as_text.is_some()))
+    (is_grpc_web && is_unencoded(headers)).then(|| TrailersReader::new(as_text.is_some()))
 }
 
 /// A reader of one gRPC-Web body.
 #[derive(Debug)]
-pub(crate) struct WebTrailers {
+pub(crate) struct TrailersReader {
     frames: Frames,
     /// Text: the group of characters that the last piece ended in.
     group: Option<Group>,
 }
 
-impl WebTrailers {
+impl TrailersReader {
     /// A body of which nothing has been read, in base64 if it `is_text`.
     pub(crate) fn new(is_text: bool) -> Self {
         Self {

@@ -10,7 +10,7 @@ use crate::protocol::grpc::GrpcCode;
 
 /// Reads a body in pieces: the status, and after how many bytes it was there.
 fn read(is_text: bool, pieces: &[&[u8]]) -> Option<(GrpcStatus, usize)> {
-    let mut trailers = WebTrailers::new(is_text);
+    let mut trailers = TrailersReader::new(is_text);
     let (mut found, mut bytes) = (None, 0);
     for piece in pieces {
         bytes += piece.len();
@@ -251,7 +251,7 @@ fn trailers_are_read_up_to_the_limit() {
 #[test]
 fn a_message_is_skipped_whatever_its_length() {
     // 4 GiB less one byte, in pieces of 1 MiB: quick, or it is not skipped.
-    let mut trailers = WebTrailers::new(false);
+    let mut trailers = TrailersReader::new(false);
     assert_eq!(trailers.read(b"\0\xff\xff\xff\xff"), None);
     let piece = vec![0x80; 1 << 20];
     for _ in 0..(1 << 12) - 1 {
@@ -289,7 +289,7 @@ fn a_grpc_web_body_is_one_by_its_headers() {
                 headers.insert(name, HeaderValue::from_static(value));
             }
         }
-        let is_text = trailers_of(&headers).map(|trailers| trailers.group.is_some());
+        let is_text = reader_for(&headers).map(|trailers| trailers.group.is_some());
         assert_eq!(is_text, expected, "{content_type:?} {encoding:?}");
     }
 }

@@ -55,7 +55,11 @@ pub(crate) struct Hop<'a> {
 
 /// What the outermost of `trusted` proxies says: the element of each list that is the `trusted`-th
 /// from the right or, where there are fewer, the leftmost. Nothing if no proxy is trusted.
-pub(crate) fn hop(headers: &HeaderMap, trusted: usize, which: ProxyHeaders) -> Hop<'_> {
+pub(crate) fn read_trusted_hop(
+    headers: &HeaderMap,
+    trusted: usize,
+    which: ProxyHeaders,
+) -> Hop<'_> {
     if trusted == 0 {
         return Hop::default();
     }

@@ -25,7 +25,11 @@ fn check(which: ProxyHeaders, cases: &[Case]) {
         for (name, value) in *lines {
             append(&mut headers, name, value);
         }
-        assert_eq!(shown(&hop(&headers, *trusted, which)), *expected, "{rule}");
+        assert_eq!(
+            shown(&read_trusted_hop(&headers, *trusted, which)),
+            *expected,
+            "{rule}"
+        );
     }
 }
 
@@ -70,7 +74,7 @@ fn which_element_of_forwarded_counts() {
         let mut headers = HeaderMap::new();
         let list = b"for=192.0.2.1, for=192.0.2.2;proto=https, for=192.0.2.3";
         append(&mut headers, "F", list);
-        let hop = hop(&headers, trusted, Forwarded);
+        let hop = read_trusted_hop(&headers, trusted, Forwarded);
         assert_eq!(shown(&hop), expected, "{trusted} trusted");
     }
     check(
@@ -575,10 +579,18 @@ fn the_schemes_that_are_believed() {
     ] {
         let mut headers = HeaderMap::new();
         append(&mut headers, "F", format!("proto={said}").as_bytes());
-        assert_eq!(shown(&hop(&headers, 1, Forwarded)), expected, "{said}");
+        assert_eq!(
+            shown(&read_trusted_hop(&headers, 1, Forwarded)),
+            expected,
+            "{said}"
+        );
         let mut headers = HeaderMap::new();
         append(&mut headers, "Proto", said.as_bytes());
-        assert_eq!(shown(&hop(&headers, 1, XForwarded)), expected, "{said}");
+        assert_eq!(
+            shown(&read_trusted_hop(&headers, 1, XForwarded)),
+            expected,
+            "{said}"
+        );
     }
 }
 
@@ -885,7 +897,9 @@ fn only_what_is_escaped_is_copied() {
     for (host, is_copied) in [("a", false), ("\"a,b\"", false), ("\"a\\b\"", true)] {
         let mut headers = HeaderMap::new();
         append(&mut headers, "F", format!("host={host}").as_bytes());
-        let host = hop(&headers, 1, Forwarded).host.expect("a host");
+        let host = read_trusted_hop(&headers, 1, Forwarded)
+            .host
+            .expect("a host");
         assert_eq!(matches!(host, Cow::Owned(_)), is_copied, "{host}");
     }
 }
@@ -1021,7 +1035,7 @@ proptest! {
         }
         let which = if is_either { Either } else { Forwarded };
         for (trusted, said) in (1..).zip(right.iter().rev()) {
-            prop_assert_eq!(hop(&headers, trusted, which), said.hop());
+            prop_assert_eq!(read_trusted_hop(&headers, trusted, which), said.hop());
         }
     }
 
@@ -1034,7 +1048,7 @@ proptest! {
         let mut headers = HeaderMap::new();
         append(&mut headers, "For", &[&left, ",".as_bytes(), list.as_bytes()].concat());
         for (trusted, client) in (1..).zip(right.iter().rev()) {
-            prop_assert_eq!(hop(&headers, trusted, XForwarded).client, Some(*client));
+            prop_assert_eq!(read_trusted_hop(&headers, trusted, XForwarded).client, Some(*client));
         }
     }
 
@@ -1048,7 +1062,7 @@ proptest! {
             append(&mut headers, name, value);
         }
         for which in [Either, Forwarded, XForwarded] {
-            let hop = hop(&headers, trusted, which);
+            let hop = read_trusted_hop(&headers, trusted, which);
             prop_assert!(hop.host.is_none_or(|host| !host.is_empty()));
         }
     }
