@@ -261,8 +261,7 @@ pub use outcome::lifecycle::LifecycleEvents;
 pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
 pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use protocol::http::forwarded::ProxyHeaders;
-#[cfg(feature = "metrics")]
-pub use telemetry::metrics::StreamDurations;
+pub use settings::streams::StreamDurations;
 
 /// The README's example is a test like any other.
 #[cfg(all(doctest, feature = "axum"))]

@@ -24,9 +24,9 @@ pub(crate) fn scope() -> InstrumentationScope {
 pub(crate) const CLIENT_ADDRESS: &str = "client.address";
 pub(crate) const CLIENT_PORT: &str = "client.port";
 pub(crate) const ERROR_TYPE: &str = "error.type";
-#[cfg(feature = "logs")]
+
 pub(crate) const EXCEPTION_MESSAGE: &str = "exception.message";
-#[cfg(feature = "logs")]
+
 pub(crate) const EXCEPTION_TYPE: &str = "exception.type";
 pub(crate) const HTTP_REQUEST_BODY_SIZE: &str = "http.request.body.size";
 /// Followed by a dot and the name of a header.
@@ -110,8 +110,8 @@ pub(crate) const EVENT_REASON: &str = "reason";
 pub(crate) const EVENT_ERROR: &str = "error";
 
 /// Log event of HTTP: the request has ended with an exception.
-#[cfg(feature = "logs")]
+
 pub(crate) const EVENT_HTTP_EXCEPTION: &str = "http.server.request.exception";
 /// Log event of gRPC: the call has ended with an exception.
-#[cfg(feature = "logs")]
+
 pub(crate) const EVENT_RPC_EXCEPTION: &str = "rpc.server.call.exception";

@@ -1,359 +1,152 @@
-//! What is written at the end: what was told, what is known, and the outcome.
+//! The end of an exchange: its outcome is decided, recorded everywhere, and the span is ended.
 
-use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry::global::ObjectSafeSpan;
-use opentelemetry::trace::Status;
+use http::HeaderMap;
 
-use super::RequestSpan;
 use crate::catch_panic::catch_panic;
-use crate::outcome::{Aborted, End, Outcome};
-use crate::protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
-use crate::recording::buffer::{Event, SpanBuffer};
+use crate::exchange::state::{Ending, Exchange, Phase};
+use crate::outcome::{End, Outcome, Verdict};
+use crate::recording::buffer::SpanBuffer;
 use crate::recording::clock::Elapsed;
-use crate::recording::completion::{Completion, is_refused};
-use crate::semconv as key;
-use crate::telemetry::span::{self, EndAttributes};
+use crate::recording::completion::Completion;
+use crate::recording::request_info::Conventions;
+use crate::telemetry::span::end::write_end;
 
-impl RequestSpan {
-    /// Settles the request: an end becomes an outcome, whoever listens is told, and the span is ended.
-    /// Whatever fails on the way, it is ended.
-    pub(super) fn settle(&mut self, end: &End) {
-        let told = self.slot.close();
-        if !self.listens {
-            self.slot.end_unrecorded();
+impl Exchange {
+    /// Decides the outcome, records it, and ends the span. If anything on the way panics, the span is ended
+    /// all the same.
+    pub(super) fn settle(mut self: Box<Self>, ending: &Ending) {
+        if catch_panic(|| self.record_end(ending)).is_none() {
+            self.span.end_unrecorded();
+        }
+    }
+
+    fn record_end(&mut self, ending: &Ending) {
+        let buffer = self.span.close();
+        if !self.span.is_observed() {
+            self.span.end_unrecorded();
             return;
         }
-        let metered = self.metered.take();
-        if let Some(metered) = &metered {
-            metered.leave(&self.facts);
+        let measurement = self.measurement.take();
+        if let Some(measurement) = &measurement {
+            measurement.leave_active(&self.request);
         }
-        let whole_at = match end {
-            End::Complete { .. } => self.whole_at,
-            End::LengthMismatch { .. }
-            | End::ServiceError { .. }
-            | End::BodyError { .. }
-            | End::Dropped { .. }
-            | End::Panicked => None,
+        let duration = self.duration(ending, buffer.as_deref());
+        let at = self.span.clock().started() + duration;
+        let captured = self
+            .cold
+            .as_mut()
+            .map(|cold| std::mem::take(&mut cold.captured));
+        let mut at_start = self.at_start.take();
+        let completion = catch_panic(|| {
+            self.complete(buffer, &ending.end, duration, captured.unwrap_or_default())
+        });
+        let Some(mut completion) = completion else {
+            self.span.end(at, &mut |_, _| {});
+            return;
         };
-        let timeline = self.slot.timeline();
-        let over = whole_at.unwrap_or_else(|| self.elapsed()).duration();
-        let last = told.as_ref().and_then(|told| told.last);
-        let duration = last.map_or(over, |last| timeline.since_start(last).max(over));
-        let at = timeline.started() + duration;
-        let mut summary = catch_panic(|| self.summary(told, end, at, duration));
-        if let Some(summary) = &summary {
-            if let Some(metered) = metered {
-                catch_panic(|| metered.finish(summary, &self.config));
-            }
-            // While the span is open and in its slot, so that who reads the current one finds it.
-            if self.config.loggers.is_set() {
-                catch_panic(|| self.config.loggers.emit(summary, &self.slot, &self.config));
-            }
+        let settings = &self.shared.settings;
+        if let Some(measurement) = measurement {
+            catch_panic(|| measurement.record(&completion, settings));
         }
-        self.slot.end(at, &mut |span, late| {
-            // It is called once at most, and may take from the summary.
-            if let Some(summary) = &mut summary {
-                self.write(span, summary, late);
+        // While the span is open and can be found in the context.
+        let loggers = &self.shared.providers.loggers;
+        if loggers.is_set() {
+            catch_panic(|| loggers.emit(&completion, &self.span, settings.lifecycle_events));
+        }
+        self.span.end(at, &mut |span, late| {
+            if let Some(at_start) = &mut at_start {
+                write_end(span, &mut completion, late, at_start, settings);
             }
         });
     }
 
-    fn summary<'a>(
+    /// Returns the time from the arrival to the end. It includes what the handler recorded last.
+    fn duration(&self, ending: &Ending, buffer: Option<&SpanBuffer>) -> Duration {
+        let end = ending.at.unwrap_or_else(|| self.elapsed()).duration();
+        let last_recorded = buffer.and_then(|buffer| buffer.last_recorded);
+        last_recorded.map_or(end, |last| self.span.clock().since_start(last).max(end))
+    }
+
+    fn complete<'a>(
         &'a self,
-        mut told: Option<Box<SpanBuffer>>,
+        mut buffer: Option<Box<SpanBuffer>>,
         end: &'a End,
-        at: SystemTime,
         duration: Duration,
+        captured: Vec<opentelemetry::KeyValue>,
     ) -> Completion<'a> {
-        let verdict = told
+        let settings = &self.shared.settings;
+        let verdict = buffer
             .as_mut()
-            .and_then(|told| told.verdict.take().or(told.error.take()));
-        let is_told = |what: fn(&SpanBuffer) -> bool| told.as_deref().is_some_and(what);
-        let tolerated = !self.config.disconnect_is_error || is_told(|told| told.disconnect_allowed);
-        let outcome = self.config.classify(&self.head, end, verdict.as_ref());
-        let outcome = outcome.map(|outcome| match (outcome, end, &verdict) {
-            (outcome, End::Dropped { .. }, None) if tolerated => outcome.tolerated(),
-            (outcome, ..) => outcome,
-        });
-        let is_sized = self.config.body_sizes && self.facts.protocol == Protocol::Http;
-        let response_bytes = match (&self.delivery, self.head.status) {
-            (Some(delivery), _) => Some(delivery.delivered()),
-            // There was a head and can be no body.
-            (None, status) => status.map(|_| 0),
+            .and_then(|buffer| buffer.verdict.take().or(buffer.status_error.take()));
+        let head = self.head();
+        let outcome = self.decide(end, verdict.as_ref(), buffer.as_deref());
+        let streaming = match &self.phase {
+            Phase::AwaitingHead { .. } => None,
+            Phase::Streaming(streaming) => Some(streaming),
         };
-        let time_to_first_byte = self.time_to_first_byte.map(Elapsed::duration);
+        let time_to_first_byte = streaming.and_then(|streaming| streaming.time_to_first_byte);
+        let time_to_first_byte = time_to_first_byte.map(Elapsed::duration);
+        let clock = self.span.clock();
+        let has_sizes = settings.body_sizes && self.request.conventions == Conventions::Http;
         Completion {
-            facts: &self.facts,
-            head: &self.head,
+            request: &self.request,
             end,
             outcome,
-            at,
+            is_outcome_from_verdict: verdict.is_some() && !matches!(end, End::Panicked),
+            at: clock.started() + duration,
             duration,
-            time_to_head: self.time_to_head.map(Elapsed::duration),
+            time_to_head: streaming
+                .and_then(|streaming| streaming.time_to_head)
+                .map(Elapsed::duration),
             time_to_first_byte,
             first_response: time_to_first_byte
-                .filter(|_| self.config.journey_events && !is_refused(&self.head))
-                .map(|time| self.slot.timeline().started() + time),
+                .filter(|_| settings.journey_events && !head.is_error_status())
+                .map(|time| clock.started() + time),
+            head,
             request_bytes: self
-                .slot
+                .span
                 .request_bytes()
-                .or_else(|| self.rare.as_ref()?.request_length)
-                .filter(|_| is_sized),
-            response_bytes: response_bytes.filter(|_| is_sized),
-            is_event_stream: self.is_event_stream,
-            is_stream: self.is_stream || is_told(|told| told.is_stream),
-            error_type_name: self.rare.as_ref().and_then(|rare| rare.error_type_name),
-            is_by_verdict: verdict.is_some() && !matches!(end, End::Panicked),
-            told,
+                .or_else(|| self.cold.as_ref()?.request_length)
+                .filter(|_| has_sizes),
+            response_bytes: streaming
+                .map(|streaming| streaming.body.delivered())
+                .filter(|_| has_sizes),
+            is_event_stream: streaming.is_some_and(|streaming| streaming.is_event_stream),
+            is_stream: streaming.is_some_and(|streaming| streaming.is_stream)
+                || buffer.as_ref().is_some_and(|buffer| buffer.is_stream),
+            error_type_name: self.cold.as_ref().and_then(|cold| cold.error_type_name),
+            captured,
+            buffer,
         }
     }
 
-    /// Writes what was told and what is known at the end. A panic on the way leaves the rest
-    /// unwritten, and the terminal event, which is the last, in any case.
-    fn write(
+    /// Decides the outcome. Returns `None` if the user's classification panics.
+    fn decide(
         &self,
-        span: &mut dyn ObjectSafeSpan,
-        summary: &mut Completion<'_>,
-        late: Option<Box<SpanBuffer>>,
-    ) {
-        let mut told = SpanBuffer::with_late(summary.told.take(), late, summary.at);
-        let has_lifecycle = self.config.lifecycle_events.are_on_spans();
-        let mut first_response = summary.first_response;
-        if !has_lifecycle {
-            first_response = None;
-            if let Some(told) = &mut told {
-                told.events
-                    .retain(|event| !event.name.starts_with(key::OWN_PREFIX));
-            }
-        }
-        // Of most requests there is neither.
-        if told.is_some() || first_response.is_some() {
-            write_events_and_links(span, told.as_deref_mut(), first_response);
-        }
-
-        let is_said_again = told
-            .as_ref()
-            .is_some_and(|told| !told.attributes.is_empty());
-        let mut list = EndAttributes::new(span, &self.written, is_said_again);
-        span::of_response(&self.head, summary.end, &mut list);
-        let is_first_chunk = summary.is_event_stream && self.config.journey_events;
-        for (key, time) in [
-            (key::API_TIME_TO_HEAD, summary.time_to_head),
-            (key::API_TIME_TO_FIRST_BYTE, summary.time_to_first_byte),
-            (
-                key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
-                summary
-                    .time_to_first_byte
-                    .filter(|_| is_first_chunk && !summary.is_refused()),
-            ),
-        ] {
-            if let Some(time) = time {
-                list.set(KeyValue::new(key, time.as_secs_f64()));
-            }
-        }
-        if let Some(SpanBuffer { dropped, .. }) = told.as_deref() {
-            for (key, dropped) in [
-                (key::API_DROPPED_ATTRIBUTES, dropped.attributes),
-                (key::API_DROPPED_EVENTS, dropped.events),
-            ] {
-                if dropped > 0 {
-                    list.set(KeyValue::new(key, dropped));
-                }
-            }
-        }
-        if let Some(outcome) = &summary.outcome {
-            span::of_outcome(outcome, &mut list);
-        }
-        for (key, bytes) in [
-            (key::HTTP_REQUEST_BODY_SIZE, summary.request_bytes),
-            (key::HTTP_RESPONSE_BODY_SIZE, summary.response_bytes),
-        ] {
-            if let Some(bytes) = bytes {
-                list.set(span::body_size(key, bytes));
-            }
-        }
-        if summary.is_stream && self.config.meters.mark_streams() {
-            list.set(KeyValue::new(key::API_STREAM, true));
-        }
-        let (name, route, attributes) = told
-            .map(|told| (told.name, told.route, told.attributes))
-            .unwrap_or_default();
-        let name = self.late_name(name, route, summary.end, &mut list);
-        if let Some(rare) = &self.rare {
-            for attribute in &rare.captured {
-                list.set(attribute.clone());
-            }
-        }
-        for attribute in attributes {
-            list.set_told(attribute);
-        }
-        if let Some(name) = name {
-            span.update_name(name);
-        }
-        if let Some(outcome) = summary.outcome.take() {
-            write_outcome(span, outcome, summary.at, has_lifecycle);
-        }
-    }
-
-    /// Whether nobody but the client has said that there is such a method: no server has answered, or
-    /// it has denied it.
-    fn is_unknown_call(&self, end: &End) -> bool {
-        self.head.status.is_none() || is_unimplemented(end)
-    }
-
-    /// The name, if the end knows a better one than the start: the handler's, or that of a route that
-    /// was learnt later. And of what the client called a gRPC method, but the server knows to be none,
-    /// no name is made.
-    fn late_name(
-        &self,
-        told: Option<Cow<'static, str>>,
-        route: Option<String>,
         end: &End,
-        list: &mut EndAttributes<'_>,
-    ) -> Option<Cow<'static, str>> {
-        let is_call = self.facts.protocol != Protocol::Http;
-        let mut better = None;
-        if is_call && self.head.protocol == Protocol::Http {
-            let of_no_call = span::of_no_call(&self.head, &self.facts, list);
-            better = Some(of_no_call);
-        } else if is_call && !self.config.rpc_methods.has_list() && self.is_unknown_call(end) {
-            better = Some(span::of_unknown_call());
-        }
-        if let Some(route) = route
-            && self.head.protocol == Protocol::Http
-            && self.facts.route.is_none()
-        {
-            let (name, attribute) = span::late_route(&self.facts, route);
-            list.set(attribute);
-            better = Some(name);
-        }
-        told.or_else(|| better.filter(|_| !self.is_named))
-    }
-}
-
-/// Whether a gRPC server has said that it has no such method.
-fn is_unimplemented(end: &End) -> bool {
-    matches!(
-        end,
-        End::Complete {
-            grpc_status: Some(GrpcStatus {
-                code: GrpcCode::UNIMPLEMENTED,
-                ..
-            })
-        }
-    )
-}
-
-/// What was told and is no attribute, and the engine's first answer among it by its time.
-fn write_events_and_links(
-    span: &mut dyn ObjectSafeSpan,
-    told: Option<&mut SpanBuffer>,
-    first_response: Option<SystemTime>,
-) {
-    let (mut events, links) = told
-        .map(|told| {
-            (
-                std::mem::take(&mut told.events),
-                std::mem::take(&mut told.links),
-            )
+        verdict: Option<&Verdict>,
+        buffer: Option<&SpanBuffer>,
+    ) -> Option<Outcome> {
+        let settings = &self.shared.settings;
+        let outcome = settings.classify(&self.head(), end, verdict)?;
+        let is_disconnect_allowed = !settings.disconnect_is_error
+            || buffer.is_some_and(|buffer| buffer.is_disconnect_allowed);
+        Some(match (end, verdict) {
+            (End::Dropped { .. }, None) if is_disconnect_allowed => {
+                outcome.without_disconnect_error()
+            }
+            _ => outcome,
         })
-        .unwrap_or_default();
-    if let Some(at) = first_response {
-        let place = place_by_time(&events, at);
-        let name = key::EVENT_FIRST_RESPONSE_FROM_CORE.into();
-        let attributes = Vec::new();
-        let event = Event {
-            name,
-            at,
-            attributes,
-        };
-        events.insert(place, event);
     }
-    for event in events {
-        span.add_event_with_timestamp(event.name, event.at, event.attributes);
-    }
-    for (span_context, attributes) in links {
-        catch_panic(|| span.add_link(span_context, attributes));
-    }
-}
 
-/// Where an event of the layer's own belongs among those that were told, which are in the order of telling: a
-/// handler may give an event a time of its own. Behind all that are not later, but not behind one of the
-/// layer's own that is.
-fn place_by_time(events: &[Event], at: SystemTime) -> usize {
-    let behind = events.iter().rposition(|event| event.at <= at);
-    let is_own_and_later = |event: &Event| event.name.starts_with(key::OWN_PREFIX) && event.at > at;
-    let before = events.iter().position(is_own_and_later);
-    let behind = behind.map_or(0, |place| place + 1);
-    before.map_or(behind, |before| before.min(behind))
-}
-
-/// The status, once, and the terminal event, last.
-fn write_outcome(
-    span: &mut dyn ObjectSafeSpan,
-    outcome: Outcome,
-    at: SystemTime,
-    has_lifecycle: bool,
-) {
-    if let Outcome::Aborted(Aborted {
-        error_type: Some(_),
-        message,
-        ..
-    }) = &outcome
-    {
-        span.set_status(Status::error(message.clone().unwrap_or_default()));
-    }
-    if has_lifecycle {
-        let (name, attributes) = span::terminal_event(outcome);
-        span.add_event_with_timestamp(name.into(), at, attributes);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn an_event_of_the_layers_own_has_its_place_by_time() {
-        let handoff = key::EVENT_HANDOFF_TO_CORE;
-        for (rule, told, expected) in [
-            ("nothing was told", &[][..], 0),
-            ("before what is later", &[("late", 7)], 0),
-            (
-                "behind what is earlier, or at the same time",
-                &[("a", 3), ("b", 5), ("c", 6)],
-                2,
-            ),
-            (
-                "a time of the handler's own comes before a handoff",
-                &[("eta", 9), (handoff, 4)],
-                2,
-            ),
-            (
-                "a handoff of the same time comes before",
-                &[(handoff, 5)],
-                1,
-            ),
-            ("a handoff is told late", &[("a", 3), (handoff, 6)], 1),
-            (
-                "an earlier time is told behind a late handoff",
-                &[(handoff, 6), ("a", 1)],
-                0,
-            ),
-        ] {
-            let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-            let event = |(name, seconds): &(&'static str, u64)| Event {
-                name: (*name).into(),
-                at: time(*seconds),
-                attributes: Vec::new(),
-            };
-            let told: Vec<_> = told.iter().map(event).collect();
-            assert_eq!(place_by_time(&told, time(5)), expected, "{rule}");
+    /// Adds the headers that return trace ids to the caller, if the settings ask for them and the request has
+    /// a span.
+    pub(super) fn write_trace_headers(&self, headers: &mut HeaderMap) {
+        let trace_headers = self.shared.settings.trace_headers;
+        if self.at_start.is_some() && trace_headers.is_enabled() {
+            trace_headers.write(self.span.span_context(), headers);
         }
     }
 }

@@ -1,5 +1,4 @@
-//! From a request to its open span: whether there is one, under which parent, and what it knows from
-//! the start.
+//! The start of an exchange: whether the request is observed, under which parent, and what is known of it.
 
 use std::sync::Arc;
 
@@ -7,63 +6,111 @@ use http::{HeaderMap, request};
 use opentelemetry::Context;
 use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 
-use super::RequestSpan;
-use super::cold::ColdState;
 use crate::catch_panic::catch_panic;
+use crate::exchange::cold::ColdState;
+use crate::exchange::guard::ExchangeGuard;
+use crate::exchange::shared::Shared;
+use crate::exchange::state::{Exchange, Phase};
 use crate::handle::SpanHandle;
-use crate::outcome::Head;
+use crate::propagation::current::{InnerContext, current};
 use crate::propagation::sampling::Rate;
 use crate::propagation::{Baggage, Extracted};
-use crate::protocol::grpc::{self, Protocol};
-use crate::protocol::http::forwarded::{self, Hop};
-use crate::provider::tracer::{FoundTracer, StartOptions, Started, no_span};
+use crate::protocol::grpc::{Protocol, detect_protocol};
+use crate::protocol::http::forwarded::read_trusted_hop;
+use crate::provider::tracer::{FoundTracer, StartOptions, StartedSpan};
 use crate::recording::clock::Clock;
-use crate::recording::shared_span::Slot;
-use crate::semconv as key;
+use crate::recording::request_info::RequestInfo;
+use crate::recording::shared_span::SharedSpan;
+use crate::semconv::EVENT_ARRIVED;
 use crate::settings::Settings;
-use crate::telemetry::metrics::Meter;
-use crate::telemetry::span::{self, RequestInfo, StartAttributes, StartKeys};
+use crate::telemetry::metrics::{Instruments, Measurement};
+use crate::telemetry::span::end::AtStart;
+use crate::telemetry::span::request::read_request;
+use crate::telemetry::span::start::{SpanStart, describe_start};
 
-/// What opening a request's span has come to.
-pub(crate) struct Opened {
-    /// To be current inside, if anything but what is current already: the span's, or without a span
-    /// the caller's.
-    pub(crate) context: Option<Context>,
-    pub(crate) span: Option<Box<RequestSpan>>,
-}
-
-impl Opened {
-    /// No span; the caller's context flows on, if there is one.
-    fn without_span(context: Option<Context>) -> Self {
-        Self {
-            context,
-            span: None,
+/// Starts the exchange of a request. Returns the context in which the inner service runs, and the guard that
+/// ends the exchange. Whatever fails in here, the request goes on.
+///
+/// The request's extensions get a handle, if the request is observed.
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    parts: &mut request::Parts,
+) -> (InnerContext, ExchangeGuard) {
+    let settings = &shared.settings;
+    let current = current();
+    let is_traced = !current.is_telemetry_suppressed() && settings.should_trace(parts);
+    let signals = OtherSignals::find(shared, is_traced);
+    let tracer = find_tracer(shared, is_traced);
+    let is_public = settings.is_public(parts);
+    // Without a tracer there is nothing to sample, and the caller's flag stays.
+    let rate = tracer.as_ref().map_or(Rate::ALL, |_| settings.rate);
+    let mut caller = Caller::read(settings, &parts.headers, &current, rate, is_public);
+    if tracer.is_some() {
+        caller.sample(&current, rate);
+    }
+    let tracer = tracer.filter(|_| !caller.is_sampled_out);
+    let (arrival, span) = describe(settings, parts, &mut caller, &current, tracer, &signals);
+    let headers = &mut parts.headers;
+    rewrite_headers(settings, headers, &caller, span.as_ref(), is_public);
+    match (arrival, span) {
+        (Some(arrival), Some(span)) => observe_span(shared, parts, &signals, arrival, span),
+        (Some(arrival), None) if signals.is_any_enabled() => {
+            observe_without_span(shared, parts, &signals, arrival, caller.context, current)
         }
+        _ => (InnerContext::new(caller.context), ExchangeGuard::default()),
     }
 }
 
-/// What is made of the context that came with a request.
+/// Returns the tracer for this request, if there is one.
+fn find_tracer(shared: &Shared, is_traced: bool) -> Option<FoundTracer<'_>> {
+    let tracers = &shared.providers.tracers;
+    let tracer = is_traced.then(|| tracers.tracer()).flatten();
+    // A request that is sampled out never tries its tracer, so that is done here.
+    tracer.filter(|tracer| shared.settings.rate.keeps_all() || tracer.is_real())
+}
+
+/// The signals that observe a request beside its span.
+struct OtherSignals {
+    instruments: Option<Arc<Instruments>>,
+    has_logger: bool,
+}
+
+impl OtherSignals {
+    fn find(shared: &Shared, is_traced: bool) -> Self {
+        let providers = &shared.providers;
+        Self {
+            instruments: is_traced.then(|| providers.meters.find()).flatten(),
+            has_logger: is_traced && providers.loggers.is_set(),
+        }
+    }
+
+    fn is_any_enabled(&self) -> bool {
+        self.instruments.is_some() || self.has_logger
+    }
+}
+
+/// What the context of a request's caller comes to.
 #[derive(Default)]
 struct Caller {
-    /// What flows on in place of what is current, if anything did come.
+    /// In place of the current context, if one came.
     context: Option<Context>,
-    /// The caller's sampled flag was taken away, because of the rate.
+    /// Whether the rate drops the request. Then `context` is without the sampled flag.
     is_sampled_out: bool,
-    /// Of a stranger no more is kept than who it was.
+    /// A caller that is not trusted: only a link to it is kept.
     link: Option<SpanContext>,
 }
 
 impl Caller {
-    fn of(
-        config: &Settings,
-        parts: &request::Parts,
+    fn read(
+        settings: &Settings,
+        headers: &HeaderMap,
         current: &Context,
         rate: Rate,
         is_public: bool,
     ) -> Self {
-        // A stranger's sampling decides nothing here.
+        // The sampled flag of a caller that is not trusted decides nothing.
         let rate = if is_public { Rate::ALL } else { rate };
-        let extracted = config.propagation.extract(&parts.headers, current, rate);
+        let extracted = settings.propagation.extract(headers, current, rate);
         let Some(Extracted {
             context,
             is_sampled_out,
@@ -86,221 +133,213 @@ impl Caller {
             ..Self::default()
         }
     }
+
+    /// Applies the rate. The propagator has applied it to a W3C caller; any other parent is looked at here,
+    /// and so is a request without one.
+    fn sample(&mut self, current: &Context, rate: Rate) {
+        if rate.keeps_all() {
+            return;
+        }
+        let parent = self.context.as_ref().unwrap_or(current);
+        if let Some(unsampled) = rate.sample_out(parent) {
+            self.context = Some(unsampled);
+            self.is_sampled_out = true;
+        }
+    }
 }
 
-impl RequestSpan {
-    /// Starts the span of a request and puts its handle into the request's extensions; without a span
-    /// the same for metrics and logs, if there are any. Whatever fails in here, the request goes on.
-    pub(crate) fn open(config: &Arc<Settings>, parts: &mut request::Parts) -> Opened {
-        let current = catch_panic(Context::current).unwrap_or_default();
-        let is_watched = !current.is_telemetry_suppressed() && config.lets_through(parts);
-        let others = OtherSignals::of(config, is_watched);
-        let tracer = is_watched.then(|| config.tracer.tracer()).flatten();
-        let tracer = tracer.filter(|tracer| config.rate.keeps_all() || tracer.is_real());
-        // Without a tracer there is nothing to sample, and the caller's word stands.
-        let rate = tracer.as_ref().map_or(Rate::ALL, |_| config.rate);
-        let is_public = config.is_public(parts);
-        let Caller {
-            context: mut caller,
-            is_sampled_out,
-            link,
-        } = Caller::of(config, parts, &current, rate, is_public);
-        let take_out_stranger = |headers: &mut HeaderMap| {
-            if is_public && config.propagate_to_inner {
-                config.propagation.strip(headers);
-            }
-        };
-        let Some(tracer) = tracer else {
-            take_out_stranger(&mut parts.headers);
-            return others.open(config, parts, caller, current, None);
-        };
-        let baggage = if is_public {
-            Baggage::FromContext
+/// What is known of a request when it arrives.
+struct Arrival {
+    clock: Clock,
+    claimed: Protocol,
+    request: RequestInfo,
+}
+
+/// A span that has started, and what its end needs to know of that.
+struct OpenSpan {
+    started: StartedSpan,
+    at_start: AtStart,
+}
+
+/// Reads what is known of the request, and starts its span. Each is contained: if the tracer panics, metrics
+/// and logs still have the arrival.
+fn describe(
+    settings: &Settings,
+    parts: &request::Parts,
+    caller: &mut Caller,
+    current: &Context,
+    tracer: Option<FoundTracer<'_>>,
+    signals: &OtherSignals,
+) -> (Option<Arrival>, Option<OpenSpan>) {
+    if tracer.is_none() && !signals.is_any_enabled() {
+        return (None, None);
+    }
+    let hop = read_trusted_hop(
+        &parts.headers,
+        settings.trusted_proxies,
+        settings.proxy_headers,
+    );
+    let arrival = catch_panic(|| {
+        // No gRPC method at all: then nothing is gRPC.
+        let claimed = if settings.rpc_methods.has_any() {
+            detect_protocol(&parts.method, &parts.headers)
         } else {
-            Baggage::FromCaller
+            Protocol::Http
         };
-        let parent = caller.as_ref().unwrap_or(&current);
-        if is_sampled_out || !rate.keeps_all() {
-            // The parent may be of another format than W3C's, or there may be none.
-            let without_flag = rate.sample_out(parent);
-            if is_sampled_out || without_flag.is_some() {
-                caller = without_flag.or(caller);
-                if let Some(context) = caller.as_ref().filter(|_| config.propagate_to_inner) {
-                    let headers = &mut parts.headers;
-                    config.propagation.replace(context, headers, baggage);
-                }
-                return others.open(config, parts, caller, current, None);
-            }
+        Arrival {
+            clock: Clock::start(),
+            claimed,
+            request: read_request(parts, claimed, settings, &hop),
         }
-        let mut facts = None;
-        let started =
-            catch_panic(|| Self::start(config, parts, parent, link, &tracer, &others, &mut facts));
-        let Some((span, context)) = started.flatten() else {
-            take_out_stranger(&mut parts.headers);
-            return others.open(config, parts, caller, current, facts);
+    });
+    let span = arrival.as_ref().zip(tracer).and_then(|(arrival, tracer)| {
+        let link = caller.link.take();
+        let parent = caller.context.as_ref().unwrap_or(current);
+        let options = StartOptions {
+            clock: arrival.clock,
+            has_other_readers: signals.is_any_enabled(),
         };
-        if config.propagate_to_inner {
-            let headers = &mut parts.headers;
-            config.propagation.replace(&context, headers, baggage);
-        }
-        Opened {
-            context: Some(context),
-            span: Some(span),
-        }
-    }
-
-    fn start(
-        config: &Arc<Settings>,
-        parts: &mut request::Parts,
-        parent: &Context,
-        link: Option<SpanContext>,
-        tracer: &FoundTracer<'_>,
-        others: &OtherSignals,
-        found: &mut Option<RequestInfo>,
-    ) -> Option<(Box<Self>, Context)> {
-        let watch = StartOptions {
-            timeline: Clock::start(),
-            by_others: others.are_there(),
-        };
-        let hop = hop(config, parts);
-        let protocol = protocol(config, parts);
-        // They stay there if there is no span, so that nobody is asked twice.
-        let facts = found.insert(RequestInfo::of(parts, protocol, config, &hop));
-        let StartAttributes {
-            name,
-            is_named,
-            attributes,
-            written,
-        } = span::at_start(parts, config, facts, &hop);
-        drop(hop);
-        let started_at = watch.timeline.started();
-        let mut builder = SpanBuilder::from_name(name)
-            .with_kind(SpanKind::Server)
-            .with_start_time(started_at);
-        // Not `with_attributes`, which would collect them anew and without the spare room.
-        builder.attributes = Some(attributes);
-        if config.lifecycle_events.are_on_spans() {
-            let mut events = Vec::with_capacity(2);
-            events.push(Event::new(key::EVENT_ARRIVED, started_at, Vec::new(), 0));
-            builder.events = Some(events);
-        }
-        builder.links = link.map(|caller| vec![Link::with_context(caller)]);
-        let Started { slot, context } = tracer.start(builder, parent, watch)?;
-        let facts = found.take()?;
-        let mut span = Self::new(config, parts, facts, slot, others);
-        span.written = written;
-        span.is_named = is_named;
-        span.give_handle(parts, context.clone());
-        Some((span, context))
-    }
-
-    /// A request that is watched from now on.
-    fn new(
-        config: &Arc<Settings>,
-        parts: &request::Parts,
-        facts: RequestInfo,
-        slot: Arc<dyn Slot>,
-        others: &OtherSignals,
-    ) -> Box<Self> {
-        let protocol = facts.protocol;
-        Box::new(Self {
-            listens: slot.listens(),
-            records: slot.records(),
-            slot,
-            config: Arc::clone(config),
-            is_span: true,
-            written: StartKeys::default(),
-            is_named: false,
-            metered: others
-                .meter
-                .as_ref()
-                .map(|meter| meter.start(&facts, config)),
-            facts,
-            head: Head::new(parts.method.clone(), None).with_protocol(protocol),
-            delivery: None,
-            time_to_head: None,
-            time_to_first_byte: None,
-            whole_at: None,
-            is_event_stream: false,
-            is_stream: false,
-            stream: None,
-            rare: ColdState::of(config, parts, protocol),
-            is_settled: false,
+        catch_panic(|| {
+            let start = describe_start(parts, settings, &arrival.request, &hop);
+            start_span(settings, start, link, &tracer, parent, options)
         })
-    }
-
-    fn give_handle(&self, parts: &mut request::Parts, context: Context) {
-        parts.extensions.insert(SpanHandle::new(
-            Arc::clone(&self.slot),
-            context,
-            self.config.propagation.clone(),
-        ));
-    }
+        .flatten()
+    });
+    (arrival, span)
 }
 
-/// Who wants to know of a request beside its span.
-struct OtherSignals {
-    meter: Option<Meter>,
-    are_logged: bool,
+/// Starts the span. Returns `None` if the tracer makes none for this request.
+fn start_span(
+    settings: &Settings,
+    start: SpanStart,
+    link: Option<SpanContext>,
+    tracer: &FoundTracer<'_>,
+    parent: &Context,
+    options: StartOptions,
+) -> Option<OpenSpan> {
+    let SpanStart {
+        name,
+        is_named,
+        attributes,
+        keys,
+    } = start;
+    let started_at = options.clock.started();
+    let mut builder = SpanBuilder::from_name(name)
+        .with_kind(SpanKind::Server)
+        .with_start_time(started_at);
+    // `with_attributes` would collect them anew, without the room for those of the end.
+    builder.attributes = Some(attributes);
+    if settings.lifecycle_events.is_on_span() {
+        let mut events = Vec::with_capacity(2);
+        events.push(Event::new(EVENT_ARRIVED, started_at, Vec::new(), 0));
+        builder.events = Some(events);
+    }
+    builder.links = link.map(|caller| vec![Link::with_context(caller)]);
+    let started = tracer.start(builder, parent, options)?;
+    Some(OpenSpan {
+        started,
+        at_start: AtStart { keys, is_named },
+    })
 }
 
-impl OtherSignals {
-    fn of(config: &Settings, is_watched: bool) -> Self {
-        Self {
-            meter: is_watched.then(|| config.meters.find()).flatten(),
-            are_logged: is_watched && config.loggers.is_set(),
-        }
+/// Puts the context of the span, or of a request that is sampled out, into the request's headers, if the
+/// settings ask for it. Without either, the headers of a caller that is not trusted are removed.
+fn rewrite_headers(
+    settings: &Settings,
+    headers: &mut HeaderMap,
+    caller: &Caller,
+    span: Option<&OpenSpan>,
+    is_public: bool,
+) {
+    if !settings.propagate_to_inner {
+        return;
     }
-
-    fn are_there(&self) -> bool {
-        self.meter.is_some() || self.are_logged
-    }
-
-    /// Opens a request without a span; the caller's context flows on.
-    fn open(
-        &self,
-        config: &Arc<Settings>,
-        parts: &mut request::Parts,
-        caller: Option<Context>,
-        current: Context,
-        facts: Option<RequestInfo>,
-    ) -> Opened {
-        if !self.are_there() {
-            return Opened::without_span(caller);
-        }
-        let context = caller.clone().unwrap_or(current);
-        let span = catch_panic(|| {
-            let timeline = Clock::start();
-            let protocol = protocol(config, parts);
-            let facts = facts
-                .unwrap_or_else(|| RequestInfo::of(parts, protocol, config, &hop(config, parts)));
-            let slot = no_span(timeline, &context);
-            let mut span = RequestSpan::new(config, parts, facts, slot, self);
-            span.is_span = false;
-            // That of a layer outside has a span to speak to.
-            if parts.extensions.get::<SpanHandle>().is_none() {
-                span.give_handle(parts, context);
-            }
-            span
-        });
-        Opened {
-            context: caller,
-            span,
-        }
-    }
-}
-
-/// What is spoken: nothing but HTTP where the operator says that there are no gRPC methods.
-fn protocol(config: &Settings, parts: &request::Parts) -> Protocol {
-    if config.rpc_methods.has_any() {
-        grpc::detect_protocol(&parts.method, &parts.headers)
+    let context = match span {
+        Some(span) => Some(&span.started.context),
+        None => caller.context.as_ref().filter(|_| caller.is_sampled_out),
+    };
+    let baggage = if is_public {
+        Baggage::FromContext
     } else {
-        Protocol::Http
+        Baggage::FromCaller
+    };
+    match context {
+        Some(context) => settings.propagation.replace(context, headers, baggage),
+        None if is_public => settings.propagation.strip(headers),
+        None => {}
     }
 }
 
-/// What the trusted proxies say.
-fn hop<'a>(config: &Settings, parts: &'a request::Parts) -> Hop<'a> {
-    let headers = &parts.headers;
-    forwarded::read_trusted_hop(headers, config.trusted_proxies, config.proxy_headers)
+fn observe_span(
+    shared: &Arc<Shared>,
+    parts: &mut request::Parts,
+    signals: &OtherSignals,
+    arrival: Arrival,
+    span: OpenSpan,
+) -> (InnerContext, ExchangeGuard) {
+    let OpenSpan { started, at_start } = span;
+    let StartedSpan { span, context } = started;
+    insert_handle(shared, parts, &span, context.clone());
+    let exchange = Exchange::new(shared, parts, signals, arrival, span, Some(at_start));
+    (InnerContext::new(Some(context)), exchange)
+}
+
+/// Observes a request without a span, for metrics and logs. The caller's context flows on.
+fn observe_without_span(
+    shared: &Arc<Shared>,
+    parts: &mut request::Parts,
+    signals: &OtherSignals,
+    arrival: Arrival,
+    caller: Option<Context>,
+    current: Context,
+) -> (InnerContext, ExchangeGuard) {
+    let context = caller.clone().unwrap_or(current);
+    let parent = context.span().span_context().clone();
+    let span: Arc<SharedSpan> = Arc::new(SharedSpan::without_span(parent, arrival.clock));
+    // The handle of a layer outside has a span to record to.
+    if parts.extensions.get::<SpanHandle>().is_none() {
+        insert_handle(shared, parts, &span, context);
+    }
+    let exchange = Exchange::new(shared, parts, signals, arrival, span, None);
+    (InnerContext::new(caller), exchange)
+}
+
+fn insert_handle(
+    shared: &Shared,
+    parts: &mut request::Parts,
+    span: &Arc<SharedSpan>,
+    context: Context,
+) {
+    let propagation = shared.settings.propagation.clone();
+    let handle = SpanHandle::new(Arc::clone(span), context, propagation);
+    parts.extensions.insert(handle);
+}
+
+impl Exchange {
+    fn new(
+        shared: &Arc<Shared>,
+        parts: &request::Parts,
+        signals: &OtherSignals,
+        arrival: Arrival,
+        span: Arc<SharedSpan>,
+        at_start: Option<AtStart>,
+    ) -> ExchangeGuard {
+        let Arrival {
+            claimed, request, ..
+        } = arrival;
+        let settings = &shared.settings;
+        let measurement = signals
+            .instruments
+            .as_ref()
+            .map(|instruments| Measurement::start(instruments, &request, &settings.metrics));
+        ExchangeGuard::new(Box::new(Self {
+            cold: ColdState::read(settings, parts, claimed),
+            phase: Phase::AwaitingHead { claimed },
+            span,
+            shared: Arc::clone(shared),
+            request,
+            at_start,
+            measurement,
+        }))
+    }
 }

@@ -105,7 +105,7 @@ impl GenAi<'_> {
     /// span.gen_ai().finish_reasons(["stop", "length"]);
     /// ```
     pub fn finish_reasons(&self, reasons: impl IntoIterator<Item: Display>) -> &Self {
-        if self.0.is_listening() {
+        if self.0.accepts_records() {
             // The caller's iterator: it may panic, and it may never end.
             let reasons = catch_panic(|| {
                 let reasons = reasons.into_iter().take(MAX_REASONS);
@@ -142,7 +142,7 @@ impl GenAi<'_> {
     }
 
     fn text(&self, key: &'static str, value: &dyn Display) -> &Self {
-        if self.0.is_listening()
+        if self.0.accepts_records()
             && let Some(text) = format_bounded(value)
         {
             self.set(key, text);

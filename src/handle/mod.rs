@@ -13,8 +13,9 @@ use crate::catch_panic::catch_panic;
 use crate::handle::gen_ai::GenAi;
 use crate::outcome::Verdict;
 use crate::propagation::Propagation;
+use crate::propagation::current::current;
 use crate::recording::buffer::SpanBuffer;
-use crate::recording::shared_span::Slot;
+use crate::recording::shared_span::SharedSpan;
 use crate::semconv as key;
 use crate::text::{format_bounded, truncate};
 
@@ -55,15 +56,15 @@ pub struct SpanHandle(Option<Request>);
 
 #[derive(Clone)]
 struct Request {
-    slot: Arc<dyn Slot>,
+    span: Arc<SharedSpan>,
     context: Context,
     propagation: Propagation,
 }
 
 impl SpanHandle {
-    pub(crate) fn new(slot: Arc<dyn Slot>, context: Context, propagation: Propagation) -> Self {
+    pub(crate) fn new(span: Arc<SharedSpan>, context: Context, propagation: Propagation) -> Self {
         Self(Some(Request {
-            slot,
+            span,
             context,
             propagation,
         }))
@@ -91,7 +92,7 @@ impl SpanHandle {
     pub fn is_recording(&self) -> bool {
         self.0
             .as_ref()
-            .is_some_and(|request| request.slot.is_recording())
+            .is_some_and(|request| request.span.is_open_and_recording())
     }
 
     /// Sets an attribute of the span.
@@ -120,14 +121,14 @@ impl SpanHandle {
     /// span.set_attributes([KeyValue::new("tenant", "blue"), KeyValue::new("retries", 2)]);
     /// ```
     pub fn set_attributes(&self, attributes: impl IntoIterator<Item = KeyValue>) {
-        if !self.is_listening() {
+        if !self.accepts_records() {
             return;
         }
         // The caller's iterator runs before the lock is taken: it may use this very handle.
         let attributes = catch_panic(|| attributes.into_iter().collect::<Vec<_>>());
-        self.tell(|told| {
+        self.record(|buffer| {
             for attribute in attributes.unwrap_or_default() {
-                told.attribute(attribute);
+                buffer.set_attribute(attribute);
             }
         });
     }
@@ -144,7 +145,7 @@ impl SpanHandle {
     /// ```
     pub fn set_route(&self, route: &str) {
         if !route.is_empty() {
-            self.tell(|told| told.route = Some(truncate(route).to_owned()));
+            self.record(|buffer| buffer.route = Some(truncate(route).to_owned()));
         }
     }
 
@@ -162,7 +163,7 @@ impl SpanHandle {
         if let Some(request) = &self.0
             && let Some(name) = catch_panic(|| name.into())
         {
-            request.slot.add_event(name, None, attributes);
+            request.span.add_event(name, attributes, |now| now);
         }
     }
 
@@ -180,12 +181,12 @@ impl SpanHandle {
     /// span.abort("quota", format_args!("{} tokens left", 0));
     /// ```
     pub fn abort(&self, reason: &'static str, message: impl fmt::Display) {
-        if !self.is_listening() {
+        if !self.accepts_records() {
             return;
         }
         let verdict = Verdict::new(reason, format_bounded(&message));
-        self.tell(|told| {
-            told.verdict.get_or_insert(verdict);
+        self.record(|buffer| {
+            buffer.verdict.get_or_insert(verdict);
         });
     }
 
@@ -198,7 +199,7 @@ impl SpanHandle {
     /// span.allow_disconnect();
     /// ```
     pub fn allow_disconnect(&self) {
-        self.tell(|told| told.disconnect_allowed = true);
+        self.record(|buffer| buffer.is_disconnect_allowed = true);
     }
 
     /// Says that this response is a stream, whatever its content type: how long it takes says nothing
@@ -209,7 +210,7 @@ impl SpanHandle {
     /// span.declare_stream();
     /// ```
     pub fn declare_stream(&self) {
-        self.tell(|told| told.is_stream = true);
+        self.record(|buffer| buffer.is_stream = true);
     }
 
     /// Says that the request has been handed to the engine: event `api.HANDOFF_TO_CORE`, with the
@@ -221,7 +222,7 @@ impl SpanHandle {
     /// ```
     pub fn handoff_to_core(&self) {
         if let Some(request) = &self.0 {
-            request.slot.add_own_event(key::EVENT_HANDOFF_TO_CORE);
+            request.span.add_lifecycle_event(key::EVENT_HANDOFF_TO_CORE);
         }
     }
 
@@ -278,32 +279,27 @@ impl SpanHandle {
     }
 
     /// Whether anybody listens: the span, metrics or logs.
-    pub(crate) fn is_listening(&self) -> bool {
+    pub(crate) fn accepts_records(&self) -> bool {
         self.0
             .as_ref()
-            .is_some_and(|request| request.slot.is_listening())
+            .is_some_and(|request| request.span.accepts_records())
     }
 
     /// The slot behind this handle, for who watches the request's body.
-    pub(crate) fn slot(&self) -> Option<Arc<dyn Slot>> {
-        self.0.as_ref().map(|request| Arc::clone(&request.slot))
+    pub(crate) fn shared_span(&self) -> Option<Arc<SharedSpan>> {
+        self.0.as_ref().map(|request| Arc::clone(&request.span))
     }
 
-    fn tell(&self, f: impl FnOnce(&mut SpanBuffer)) {
+    fn record(&self, f: impl FnOnce(&mut SpanBuffer)) {
         if let Some(request) = &self.0 {
-            request.slot.tell(f);
+            request.span.record(f);
         }
     }
 }
 
-/// The current context; an empty one where the thread has none any more.
-fn current() -> Context {
-    catch_panic(Context::current).unwrap_or_default()
-}
-
 impl fmt::Debug for SpanHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let span_context = self.0.as_ref().map(|request| request.slot.span_context());
+        let span_context = self.0.as_ref().map(|request| request.span.span_context());
         f.debug_tuple("SpanHandle").field(&span_context).finish()
     }
 }

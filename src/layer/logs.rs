@@ -27,6 +27,6 @@ impl ApiSpanLayer {
         P: LoggerProvider,
         P::Logger: Send + Sync + 'static,
     {
-        self.with(|config| config.loggers = Loggers::given(provider))
+        self.with_providers(|providers| providers.loggers = Loggers::given(provider))
     }
 }

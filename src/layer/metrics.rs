@@ -3,7 +3,8 @@
 use opentelemetry::metrics::MeterProvider;
 
 use super::ApiSpanLayer;
-use crate::telemetry::metrics::{ContentTypes, StreamDurations};
+use crate::settings::streams::{ContentTypes, StreamDurations};
+use crate::telemetry::metrics::Meters;
 
 impl ApiSpanLayer {
     /// Where metrics go (feature `metrics`); by default the global provider, looked for as that of
@@ -21,7 +22,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn meter_provider(self, provider: &dyn MeterProvider) -> Self {
-        self.with(|config| config.meters.give(provider))
+        self.with_providers(|providers| providers.meters = Meters::given(provider))
     }
 
     /// Whether `http.server.active_requests` is measured: requests, of gRPC as well, whose responses
@@ -32,7 +33,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn active_requests(self, are_measured: bool) -> Self {
-        self.with(|config| config.meters.settings.active_requests = are_measured)
+        self.with(|config| config.metrics.active_requests = are_measured)
     }
 
     /// Whether `api.server.time_to_head` and `api.server.time_to_first_byte` are measured (histograms,
@@ -43,7 +44,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn response_times(self, are_measured: bool) -> Self {
-        self.with(|config| config.meters.settings.response_times = are_measured)
+        self.with(|config| config.metrics.response_times = are_measured)
     }
 
     /// What becomes of the durations of streams; by default they are [included](StreamDurations).
@@ -55,7 +56,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn stream_durations(self, durations: StreamDurations) -> Self {
-        self.with(|config| config.meters.settings.streams = durations)
+        self.with(|config| config.stream_durations = durations)
     }
 
     /// The content types of responses that are streams, these and no others, whatever their
@@ -70,7 +71,7 @@ impl ApiSpanLayer {
     /// ```
     pub fn stream_content_types<T: Into<String>>(self, types: impl IntoIterator<Item = T>) -> Self {
         let types = ContentTypes::given(types);
-        self.with(|config| config.meters.settings.stream_types = types)
+        self.with(|config| config.stream_content_types = types)
     }
 
     /// Whether `gen_ai.server.*` is measured, of requests of which the handler has told the
@@ -81,6 +82,6 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn gen_ai_metrics(self, are_measured: bool) -> Self {
-        self.with(|config| config.meters.settings.gen_ai = are_measured)
+        self.with(|config| config.metrics.gen_ai = are_measured)
     }
 }

@@ -4,9 +4,7 @@ mod addresses;
 mod attributes;
 mod callers;
 mod llm;
-#[cfg(feature = "logs")]
 mod logs;
-#[cfg(feature = "metrics")]
 mod metrics;
 mod names;
 
@@ -17,6 +15,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{Tracer, TracerProvider};
 use tower_layer::Layer;
 
+use crate::exchange::shared::{Providers, Shared};
 use crate::middleware::service::ApiSpan;
 use crate::outcome::lifecycle::LifecycleEvents;
 use crate::outcome::{End, Head, Outcome, Verdict};
@@ -44,7 +43,7 @@ use crate::settings::callback::Callback;
 #[derive(Clone, Debug, Default)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct ApiSpanLayer {
-    config: Arc<Settings>,
+    shared: Arc<Shared>,
 }
 
 impl ApiSpanLayer {
@@ -76,9 +75,8 @@ impl ApiSpanLayer {
     /// ```
     pub fn llm() -> Self {
         let layer = Self::new();
-        #[cfg(feature = "metrics")]
-        let layer = layer.gen_ai_metrics(true);
         layer
+            .gen_ai_metrics(true)
             .span_name("llm_request")
             .request_id_header(HeaderName::from_static("x-request-id"))
             .stream_terminator("[DONE]")
@@ -106,7 +104,7 @@ impl ApiSpanLayer {
         P::Tracer: Send + Sync + 'static,
         <P::Tracer as Tracer>::Span: Send + Sync + 'static,
     {
-        self.with(|config| config.tracer = TracerSource::given(provider))
+        self.with_providers(|providers| providers.tracers = TracerSource::given(provider))
     }
 
     /// What reads the caller's context from the request's headers, and writes it for
@@ -176,7 +174,12 @@ impl ApiSpanLayer {
     }
 
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(Arc::make_mut(&mut self.config));
+        change(&mut Arc::make_mut(&mut self.shared).settings);
+        self
+    }
+
+    fn with_providers(mut self, change: impl FnOnce(&mut Providers)) -> Self {
+        change(&mut Arc::make_mut(&mut self.shared).providers);
         self
     }
 }
@@ -185,6 +188,6 @@ impl<S> Layer<S> for ApiSpanLayer {
     type Service = ApiSpan<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ApiSpan::with_config(inner, Arc::clone(&self.config))
+        ApiSpan::with_shared(inner, Arc::clone(&self.shared))
     }
 }

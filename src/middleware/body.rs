@@ -1,47 +1,46 @@
-//! The response body: passes frames on and notices the end.
+//! The response body: passes frames on and reports each to the exchange.
 
 use std::fmt::{self, Display};
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use http_body::{Body, Frame, SizeHint};
-use opentelemetry::Context;
 use pin_project::pin_project;
 
-use crate::catch_panic::catch_panic;
-use crate::exchange::RequestSpan;
+use crate::exchange::guard::ExchangeGuard;
 use crate::middleware::in_context::InContext;
+use crate::propagation::current::InnerContext;
 
-/// The body of a response made by [`ApiSpan`](crate::ApiSpan).
+/// The body of a response of [`ApiSpan`](crate::ApiSpan).
 ///
-/// Frames, trailers, errors, panics, `size_hint` and `is_end_stream` are those of the wrapped body.
-/// The one exception, with or without a span: once it has returned `None`, the wrapped body is not
-/// polled again, because middleware does so and some bodies panic.
+/// Frames, trailers, errors, panics, `size_hint` and `is_end_stream` are those of the inner body. The one
+/// exception, with or without a span: after it has returned `None`, the inner body is not polled again.
+/// Middleware does so, and some bodies panic.
 ///
-/// The span ends before the frame, `None` or error that makes the end certain is returned, or else
-/// when this body is dropped.
+/// The span ends before the frame, `None` or error that makes the end certain is returned, or else when this
+/// body is dropped.
 ///
 /// ```
 /// use tower_api_span::ResponseBody;
 ///
-/// // Where the wrapped body has a default, as middleware that makes responses asks for.
+/// // Where the inner body has a default, which middleware that makes responses asks for.
 /// let _body = ResponseBody::<String>::default();
 /// ```
 #[pin_project]
 pub struct ResponseBody<B> {
-    // Before the span, so that the wrapped body's destructor runs while the span is open.
+    // Before the guard, so that the inner body's destructor runs while the span is open.
     #[pin]
     inner: InContext<B>,
-    span: Option<Box<RequestSpan>>,
-    exhausted: bool,
+    exchange: ExchangeGuard,
+    is_exhausted: bool,
 }
 
 impl<B> ResponseBody<B> {
-    pub(crate) fn new(inner: B, context: Option<Context>, span: Option<Box<RequestSpan>>) -> Self {
+    pub(crate) fn new(inner: B, context: InnerContext, exchange: ExchangeGuard) -> Self {
         Self {
             inner: InContext::new(inner, context),
-            span,
-            exhausted: false,
+            exchange,
+            is_exhausted: false,
         }
     }
 }
@@ -59,26 +58,23 @@ where
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        if *this.exhausted {
+        if *this.is_exhausted {
             return Poll::Ready(None);
         }
-        let Some(span) = this.span else {
-            // Nobody looks on.
+        if !this.exchange.is_open() {
             let polled = this.inner.as_mut().enter(|body| body.poll_frame(cx));
-            *this.exhausted = matches!(polled, Poll::Ready(None));
+            *this.is_exhausted = matches!(polled, Poll::Ready(None));
             return polled;
-        };
-        span.polled();
-        let polled = RequestSpan::watch(this.span, || {
-            this.inner.as_mut().enter(|body| body.poll_frame(cx))
-        });
+        }
+        this.exchange.mark_body_polled();
+        let polled = this
+            .exchange
+            .run(|| this.inner.as_mut().enter(|body| body.poll_frame(cx)));
+        // The result is returned in place: moving a frame is expensive.
         if let Poll::Ready(frame) = &polled {
-            *this.exhausted = frame.is_none();
-            if this.span.is_some() {
-                // A `Buf` or an `is_end_stream` that panics here panics again where the server
-                // asks, if it does.
-                catch_panic(|| notice(this.span, frame.as_ref(), this.inner.get_ref()));
-            }
+            *this.is_exhausted = frame.is_none();
+            let body = this.inner.get_ref();
+            this.exchange.receive_frame(frame.as_ref(), body);
         }
         polled
     }
@@ -92,49 +88,13 @@ where
     }
 }
 
-/// Tells the span what is about to be handed on, and ends it if that makes the end certain.
-fn notice<B>(
-    span: &mut Option<Box<RequestSpan>>,
-    frame: Option<&Result<Frame<B::Data>, B::Error>>,
-    body: &B,
-) where
-    B: Body,
-    B::Error: Display,
-{
-    let frame = match frame {
-        Some(Ok(frame)) => frame,
-        Some(Err(error)) => {
-            if let Some(span) = span.take() {
-                span.body_error(error);
-            }
-            return;
-        }
-        None => {
-            if let Some(span) = span.take() {
-                span.over(None);
-            }
-            return;
-        }
-    };
-    if let Some(data) = frame.data_ref()
-        && span.as_mut().is_some_and(|span| span.data(data))
-    {
-        if let Some(span) = span.take() {
-            span.terminated();
-        }
-        return;
-    }
-    // Nobody polls on after trailers, so what follows them can't be waited for.
-    if (frame.is_trailers() || body.is_end_stream())
-        && let Some(span) = span.take()
-    {
-        span.over(frame.trailers_ref());
-    }
-}
-
 impl<B: Default> Default for ResponseBody<B> {
     fn default() -> Self {
-        Self::new(B::default(), None, None)
+        Self::new(
+            B::default(),
+            InnerContext::default(),
+            ExchangeGuard::default(),
+        )
     }
 }
 
@@ -142,7 +102,7 @@ impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody")
             .field("inner", &self.inner)
-            .field("span", &self.span)
+            .field("exchange", &self.exchange)
             .finish_non_exhaustive()
     }
 }

@@ -1,39 +1,29 @@
-//! What is wrapped, polled *and dropped* with the request's context current.
+//! A future or body of the inner service, polled *and dropped* with the request's context current.
 
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll, ready};
 
-use opentelemetry::Context;
 use pin_project::{pin_project, pinned_drop};
 
-use crate::catch_panic::catch_panic;
-
-/// Calls `f` with `context` current, if there is one.
-///
-/// Where the thread's stack of contexts is in use, or gone with the thread, attaching panics; `f` is
-/// called all the same.
-pub(crate) fn attached<R>(context: Option<&Context>, f: impl FnOnce() -> R) -> R {
-    let _attached = context.and_then(|context| catch_panic(|| context.clone().attach()));
-    f()
-}
+use crate::propagation::current::InnerContext;
 
 /// A future or body of the inner service.
 ///
-/// A stream's destructor is part of the request: the engine's abort is made there, and its span is
-/// a child like any other. So the context is current while the value is dropped, also when the span
-/// has ended long before.
+/// A stream's destructor is part of the request: an engine aborts its generation there, and the span of that
+/// is a child like any other. So the context is current while the value is dropped, also after the request's
+/// span has ended.
 #[pin_project(PinnedDrop)]
 pub(crate) struct InContext<T> {
-    /// `None` once a future has finished, and while `drop` runs: a pinned value can be dropped early in no
-    /// other safe way.
+    /// `None` once a future has finished, and while `drop` runs: without `unsafe` a pinned value can be dropped
+    /// early in no other way.
     #[pin]
     inner: Option<T>,
-    context: Option<Context>,
+    context: InnerContext,
 }
 
 impl<T> InContext<T> {
-    pub(crate) fn new(inner: T, context: Option<Context>) -> Self {
+    pub(crate) fn new(inner: T, context: InnerContext) -> Self {
         Self {
             inner: Some(inner),
             context,
@@ -44,19 +34,19 @@ impl<T> InContext<T> {
         self.inner.as_ref().expect(PRESENT)
     }
 
-    /// The context, of a future that has finished and needs it no more.
-    pub(crate) fn take_context(self: Pin<&mut Self>) -> Option<Context> {
-        self.project().context.take()
+    /// Takes the context of a future that has finished.
+    pub(crate) fn take_context(self: Pin<&mut Self>) -> InnerContext {
+        std::mem::take(self.project().context)
     }
 
-    /// Polls the wrapped future with the context current. Once it has given its output it is dropped, as
-    /// whoever awaits it would do next: in the same context, which need not be attached again for that.
+    /// Polls the wrapped future with the context current, and drops it when it has finished. Whatever awaits it
+    /// would drop it next, and then the context would have to be attached again.
     pub(crate) fn poll_once(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<T::Output>
     where
         T: Future,
     {
         let mut this = self.project();
-        attached(this.context.as_ref(), || {
+        this.context.enter(|| {
             let inner = this.inner.as_mut().as_pin_mut().expect(UNFINISHED);
             let output = ready!(inner.poll(cx));
             this.inner.set(None);
@@ -64,23 +54,23 @@ impl<T> InContext<T> {
         })
     }
 
-    /// Calls `f` with the wrapped value and the context current.
+    /// Calls `f` with the wrapped value, and the context current.
     pub(crate) fn enter<R>(self: Pin<&mut Self>, f: impl FnOnce(Pin<&mut T>) -> R) -> R {
         let this = self.project();
         let inner = this.inner.as_pin_mut().expect(PRESENT);
-        attached(this.context.as_ref(), || f(inner))
+        this.context.enter(|| f(inner))
     }
 }
 
 const PRESENT: &str = "the value is there until the wrapper is dropped";
-const UNFINISHED: &str = "`ResponseFuture` is not polled after it has given its response";
+const UNFINISHED: &str = "`ResponseFuture` is not polled after it has returned its response";
 
 #[pinned_drop]
 impl<T> PinnedDrop for InContext<T> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         if this.inner.is_some() {
-            attached(this.context.as_ref(), || this.inner.set(None));
+            this.context.enter(|| this.inner.set(None));
         }
     }
 }

@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use crate::catch_panic::catch_panic;
 use crate::handle::SpanHandle;
-use crate::recording::shared_span::Slot;
+use crate::recording::shared_span::SharedSpan;
 
 /// Counts the bytes of request bodies as they are read, for
 /// [`body_sizes`](crate::ApiSpanLayer::body_sizes).
@@ -90,17 +90,17 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, inner) = request.into_parts();
-        let slot = SpanHandle::from_extensions(&parts.extensions).slot();
+        let span = SpanHandle::from_extensions(&parts.extensions).shared_span();
         let counted = parts.extensions.get::<Counted>();
-        let slot = slot.filter(|slot| counted.is_none_or(|Counted(by)| !Arc::ptr_eq(slot, by)));
-        if let Some(slot) = &slot {
-            // Of a body that nobody reads, nothing has passed.
-            slot.count_request_bytes(0);
-            parts.extensions.insert(Counted(Arc::clone(slot)));
+        let span = span.filter(|span| counted.is_none_or(|Counted(by)| !Arc::ptr_eq(span, by)));
+        if let Some(span) = &span {
+            // A body that is never read has passed no bytes.
+            span.record_request_bytes(0);
+            parts.extensions.insert(Counted(Arc::clone(span)));
         }
         let body = CountedBody {
             inner,
-            slot,
+            span,
             bytes: 0,
         };
         self.inner.call(Request::from_parts(parts, body))
@@ -125,14 +125,15 @@ where
 pub struct CountedBody<B> {
     #[pin]
     inner: B,
-    slot: Option<Arc<dyn Slot>>,
-    /// As many have been read.
+    span: Option<Arc<SharedSpan>>,
+    /// How many were read.
     bytes: u64,
 }
 
-/// In the extensions of a request that is counted for this span: of two such layers the outer one counts.
+/// In the extensions of a request whose body is counted for this span. Of two such layers the outer one
+/// counts.
 #[derive(Clone)]
-struct Counted(Arc<dyn Slot>);
+struct Counted(Arc<SharedSpan>);
 
 impl<B: Body> Body for CountedBody<B> {
     type Data = B::Data;
@@ -144,14 +145,14 @@ impl<B: Body> Body for CountedBody<B> {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let this = self.project();
         let frame = ready!(this.inner.poll_frame(cx));
-        if let Some(slot) = this.slot
+        if let Some(span) = this.span
             && let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
             let bytes = catch_panic(|| data.remaining()).unwrap_or(0);
             let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
             *this.bytes = this.bytes.saturating_add(bytes);
-            slot.count_request_bytes(*this.bytes);
+            span.record_request_bytes(*this.bytes);
         }
         Poll::Ready(frame)
     }

@@ -1,4 +1,4 @@
-//! The service: one call is a span started and handed on.
+//! The service: starts an exchange for each call.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -8,13 +8,12 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::exchange::{Opened, RequestSpan};
+use crate::exchange::shared::Shared;
+use crate::exchange::start::start;
 use crate::middleware::body::ResponseBody;
 use crate::middleware::future::ResponseFuture;
-use crate::middleware::in_context::attached;
-use crate::settings::Settings;
 
-/// A service whose requests have a span each, made by [`ApiSpanLayer`](crate::ApiSpanLayer).
+/// A service that opens a span for each request, made by [`ApiSpanLayer`](crate::ApiSpanLayer).
 ///
 /// ```
 /// use tower_api_span::ApiSpan;
@@ -27,21 +26,21 @@ use crate::settings::Settings;
 #[derive(Clone, Debug)]
 pub struct ApiSpan<S> {
     inner: S,
-    config: Arc<Settings>,
+    shared: Arc<Shared>,
 }
 
 impl<S> ApiSpan<S> {
     /// Wraps `inner` with the defaults of [`ApiSpanLayer::new`](crate::ApiSpanLayer::new).
     #[must_use]
     pub fn new(inner: S) -> Self {
-        Self::with_config(inner, Arc::default())
+        Self::with_shared(inner, Arc::default())
     }
 
-    pub(crate) fn with_config(inner: S, config: Arc<Settings>) -> Self {
-        Self { inner, config }
+    pub(crate) fn with_shared(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
     }
 
-    /// The wrapped service.
+    /// Returns the inner service.
     ///
     /// ```
     /// assert_eq!(*tower_api_span::ApiSpan::new(7).get_ref(), 7);
@@ -50,7 +49,7 @@ impl<S> ApiSpan<S> {
         &self.inner
     }
 
-    /// The wrapped service.
+    /// Returns the inner service, mutably.
     ///
     /// ```
     /// let mut service = tower_api_span::ApiSpan::new(7);
@@ -61,7 +60,7 @@ impl<S> ApiSpan<S> {
         &mut self.inner
     }
 
-    /// The wrapped service.
+    /// Unwraps the inner service.
     ///
     /// ```
     /// assert_eq!(tower_api_span::ApiSpan::new(7).into_inner(), 7);
@@ -89,11 +88,9 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        let Opened { context, mut span } = RequestSpan::open(&self.config, &mut parts);
+        let (context, mut exchange) = start(&self.shared, &mut parts);
         let request = Request::from_parts(parts, body);
-        let future = RequestSpan::watch(&mut span, || {
-            attached(context.as_ref(), || self.inner.call(request))
-        });
-        ResponseFuture::new(future, context, span)
+        let future = exchange.run(|| context.enter(|| self.inner.call(request)));
+        ResponseFuture::new(future, context, exchange)
     }
 }

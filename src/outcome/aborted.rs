@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::outcome::reason;
-use crate::text::cut;
+use crate::text::truncate;
 
 /// What a request has come to.
 ///
@@ -44,12 +44,12 @@ impl Outcome {
             if let Some(error_type) = &mut aborted.error_type {
                 if error_type.is_empty() {
                     *error_type = Cow::Borrowed("_OTHER");
-                } else if cut(error_type).len() < error_type.len() {
-                    *error_type = Cow::Owned(cut(error_type).to_owned());
+                } else if truncate(error_type).len() < error_type.len() {
+                    *error_type = Cow::Owned(truncate(error_type).to_owned());
                 }
             }
             if let Some(message) = &mut aborted.message {
-                message.truncate(cut(message).len());
+                message.truncate(truncate(message).len());
             }
             aborted.message.take_if(|message| message.is_empty());
         }

@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 
 use crate::outcome::reason;
 use crate::protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
-use crate::text::cut;
+use crate::text::truncate;
 
 /// What is known of an exchange apart from its end.
 ///
@@ -115,11 +115,23 @@ pub enum End {
 }
 
 impl End {
+    /// Returns the gRPC code that the server sent.
+    pub(crate) fn sent_grpc_code(&self) -> Option<GrpcCode> {
+        match self {
+            Self::Complete { grpc_status } => grpc_status.as_ref().map(|status| status.code),
+            Self::LengthMismatch { .. }
+            | Self::ServiceError { .. }
+            | Self::BodyError { .. }
+            | Self::Dropped { .. }
+            | Self::Panicked => None,
+        }
+    }
+
     /// Returns the gRPC code of a call that ended so: the one that was sent, or gRPC's name for a call
     /// that stopped without one.
     pub(crate) fn grpc_code(&self) -> Option<GrpcCode> {
         match self {
-            Self::Complete { grpc_status } => grpc_status.as_ref().map(|status| status.code),
+            Self::Complete { .. } => self.sent_grpc_code(),
             Self::Dropped {
                 past_deadline: true,
                 ..
@@ -181,7 +193,7 @@ impl Verdict {
 
     /// Makes the verdict of a handler that set the span's status to Error through its context.
     pub(crate) fn from_status(description: &str) -> Self {
-        let message = cut(description);
+        let message = truncate(description);
         let message = (!message.is_empty()).then(|| message.to_owned());
         Self::new(reason::EXCEPTION, message)
     }

@@ -8,6 +8,7 @@
 //! * several lines of `tracestate` or `baggage` are joined with commas, where the propagator would
 //!   see the first alone.
 
+pub(crate) mod current;
 pub(crate) mod sampling;
 mod traceparent;
 

@@ -1,6 +1,9 @@
-//! Where tracers come from, given or global, and when the global one is looked for again.
+//! Where tracers, meters and loggers come from: the provider that was given, or the global one.
 //!
-//! The only folder that names a `Tracer`.
+//! Nothing else names a `Tracer`, and nothing else decides whether a provider is the API's no-op.
 
-pub(crate) mod schedule;
+pub(crate) mod logger;
+pub(crate) mod lookup;
+pub(crate) mod meter;
+mod noop;
 pub(crate) mod tracer;

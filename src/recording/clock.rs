@@ -54,6 +54,11 @@ impl Elapsed {
         Self(NonZeroU64::MIN.saturating_add(nanoseconds))
     }
 
+    /// Returns the time since the start of a request.
+    pub(crate) fn since_start(clock: &Clock) -> Self {
+        Self::new(clock.since_start(now()))
+    }
+
     pub(crate) fn duration(self) -> Duration {
         Duration::from_nanos(self.0.get() - 1)
     }

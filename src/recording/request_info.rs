@@ -7,6 +7,9 @@ use opentelemetry::StringValue;
 
 use crate::protocol::http::methods::OTHER;
 
+/// The value of `rpc.system.name`, and the name of a call to an unknown method.
+pub(crate) const RPC_SYSTEM_GRPC: &str = "grpc";
+
 /// A request, as span, metrics and logs describe it. Built by
 /// [`read_request`](crate::telemetry::span::request::read_request).
 #[derive(Debug)]

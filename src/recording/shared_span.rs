@@ -233,9 +233,7 @@ impl SharedSpan {
 
     fn lock(&self) -> MutexGuard<'_, Recorded> {
         // A poisoned lock is as good as any: no panic can leave the fields half written.
-        self.recorded
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

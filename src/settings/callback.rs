@@ -1,31 +1,36 @@
-//! A function of the user's among the settings.
+//! An optional function of the user's.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::catch_panic::catch_panic;
 
-/// Perhaps a function. What it is called with decides its type, a `dyn Fn`; whoever calls it contains
-/// its panics. What it holds may panic where it is dropped.
+/// A callback that may be set; `F` is a `dyn Fn`. What it captures may panic when dropped.
 pub(crate) struct Callback<F: ?Sized>(Option<Arc<F>>);
+
+/// A callback panicked.
+#[derive(Debug)]
+pub(crate) struct Panicked;
 
 impl<F: ?Sized> Callback<F> {
     pub(crate) fn new(function: Arc<F>) -> Self {
         Self(Some(function))
     }
 
-    pub(crate) fn get(&self) -> Option<&F> {
-        self.0.as_deref()
-    }
-
     pub(crate) fn is_set(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Calls the callback through `call` and catches its panic. Returns `None` if it is not set.
+    pub(crate) fn call<T>(&self, call: impl FnOnce(&F) -> T) -> Option<Result<T, Panicked>> {
+        let function = self.0.as_deref()?;
+        Some(catch_panic(|| call(function)).ok_or(Panicked))
     }
 }
 
 impl<F: ?Sized> Drop for Callback<F> {
     fn drop(&mut self) {
-        // A request may be the last to have the settings.
+        // A request may be the last to hold the settings.
         catch_panic(|| drop(self.0.take()));
     }
 }

@@ -1,6 +1,10 @@
-//! Every setting and its default; no behaviour beyond asking them.
+//! Every setting and its default: plain data, and callbacks that may be set.
+//!
+//! Settings know no tracer, meter or logger. Where those come from is kept beside them, in
+//! [`exchange::shared`](crate::exchange::shared).
 
 pub(crate) mod callback;
+pub(crate) mod streams;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -8,7 +12,6 @@ use std::net::SocketAddr;
 use http::{HeaderName, request, response};
 use opentelemetry::KeyValue;
 
-use crate::catch_panic::catch_panic;
 use crate::outcome::lifecycle::LifecycleEvents;
 use crate::outcome::{End, Head, Outcome, Verdict, classify};
 use crate::propagation::Propagation;
@@ -18,41 +21,39 @@ use crate::protocol::http::forwarded::ProxyHeaders;
 use crate::protocol::http::methods::{HttpMethods, RpcMethods};
 use crate::protocol::http::query::SensitiveParameters;
 use crate::protocol::http::trace_headers::TraceHeaders;
-use crate::provider::tracer::TracerSource;
 use crate::settings::callback::Callback;
-use crate::telemetry::logs::Loggers;
-use crate::telemetry::metrics::Meters;
+use crate::settings::streams::{ContentTypes, StreamDurations};
+use crate::text::truncate_cow;
 
-/// What is asked of a request.
-pub(crate) type OfRequest<T> = dyn Fn(&request::Parts) -> T + Send + Sync;
-/// What is asked of the head of a response.
-pub(crate) type OfResponse<T> = dyn Fn(&response::Parts) -> T + Send + Sync;
+/// A callback that reads a request.
+pub(crate) type RequestFn<T> = dyn Fn(&request::Parts) -> T + Send + Sync;
+/// A callback that reads the head of a response.
+pub(crate) type ResponseFn<T> = dyn Fn(&response::Parts) -> T + Send + Sync;
 pub(crate) type Classify = dyn Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync;
 
 /// The settings of a layer, shared by all services it makes.
 #[expect(clippy::struct_excessive_bools, reason = "settings are what they are")]
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) tracer: TracerSource,
     pub(crate) propagation: Propagation,
-    pub(crate) filter: Callback<OfRequest<bool>>,
+    pub(crate) filter: Callback<RequestFn<bool>>,
     pub(crate) rate: Rate,
     pub(crate) public_endpoint: bool,
-    pub(crate) public_endpoint_fn: Callback<OfRequest<bool>>,
+    pub(crate) public_endpoint_fn: Callback<RequestFn<bool>>,
     pub(crate) propagate_to_inner: bool,
     pub(crate) trace_headers: TraceHeaders,
 
     pub(crate) span_name: Option<Cow<'static, str>>,
-    pub(crate) span_name_fn: Callback<OfRequest<Option<Cow<'static, str>>>>,
-    pub(crate) route_fn: Callback<OfRequest<Option<Cow<'static, str>>>>,
+    pub(crate) span_name_fn: Callback<RequestFn<Option<Cow<'static, str>>>>,
+    pub(crate) route_fn: Callback<RequestFn<Option<Cow<'static, str>>>>,
     pub(crate) http_methods: HttpMethods,
     pub(crate) rpc_methods: RpcMethods,
 
     pub(crate) trusted_proxies: usize,
     pub(crate) proxy_headers: ProxyHeaders,
     pub(crate) scheme: Option<Cow<'static, str>>,
-    pub(crate) peer_address_fn: Callback<OfRequest<Option<SocketAddr>>>,
-    pub(crate) local_address_fn: Callback<OfRequest<Option<SocketAddr>>>,
+    pub(crate) peer_address_fn: Callback<RequestFn<Option<SocketAddr>>>,
+    pub(crate) local_address_fn: Callback<RequestFn<Option<SocketAddr>>>,
     pub(crate) client_port: bool,
 
     pub(crate) sensitive_parameters: SensitiveParameters,
@@ -61,14 +62,15 @@ pub(crate) struct Settings {
     pub(crate) response_headers: Captured,
     pub(crate) body_sizes: bool,
     pub(crate) request_id_header: Option<HeaderName>,
-    pub(crate) request_attributes: Callback<OfRequest<Vec<KeyValue>>>,
-    pub(crate) response_attributes: Callback<OfResponse<Vec<KeyValue>>>,
+    pub(crate) request_attributes: Callback<RequestFn<Vec<KeyValue>>>,
+    pub(crate) response_attributes: Callback<ResponseFn<Vec<KeyValue>>>,
 
     pub(crate) classify: Callback<Classify>,
     pub(crate) disconnect_is_error: bool,
 
-    pub(crate) meters: Meters,
-    pub(crate) loggers: Loggers,
+    pub(crate) metrics: MetricSettings,
+    pub(crate) stream_durations: StreamDurations,
+    pub(crate) stream_content_types: ContentTypes,
     pub(crate) lifecycle_events: LifecycleEvents,
 
     pub(crate) stream_terminator: Option<Cow<'static, str>>,
@@ -76,19 +78,26 @@ pub(crate) struct Settings {
     pub(crate) journey_events: bool,
 }
 
+/// Which metrics there are beside the durations of requests and the sizes of bodies.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MetricSettings {
+    pub(crate) active_requests: bool,
+    pub(crate) response_times: bool,
+    pub(crate) gen_ai: bool,
+}
+
 /// The same headers under the keys of HTTP and of gRPC.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Captured {
     pub(crate) http: CapturedHeaders,
     pub(crate) rpc: CapturedHeaders,
-    /// gRPC sends metadata after the response, too.
+    /// gRPC also sends metadata after the response.
     pub(crate) rpc_trailers: CapturedHeaders,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            tracer: TracerSource::global(),
             propagation: Propagation::Global,
             filter: Callback::default(),
             rate: Rate::ALL,
@@ -119,8 +128,9 @@ impl Default for Settings {
             response_attributes: Callback::default(),
             classify: Callback::default(),
             disconnect_is_error: true,
-            meters: Meters::default(),
-            loggers: Loggers::default(),
+            metrics: MetricSettings::default(),
+            stream_durations: StreamDurations::default(),
+            stream_content_types: ContentTypes::default(),
             lifecycle_events: LifecycleEvents::default(),
             stream_terminator: None,
             stream_errors: false,
@@ -129,64 +139,62 @@ impl Default for Settings {
     }
 }
 
-/// The variable that the conventions have for the list of known methods.
+/// The conventions' environment variable for the list of known methods.
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 impl Settings {
-    /// Whether this request is traced. A filter that panics has not said no.
-    pub(crate) fn lets_through(&self, parts: &request::Parts) -> bool {
-        match self.filter.get() {
-            Some(filter) => catch_panic(|| filter(parts)).unwrap_or(true),
-            None => true,
-        }
+    /// Whether this request is traced. It is if the filter panics.
+    pub(crate) fn should_trace(&self, parts: &request::Parts) -> bool {
+        let answer = self.filter.call(|filter| filter(parts));
+        answer.is_none_or(|answer| answer.unwrap_or(true))
     }
 
-    /// Whether the caller of this request is a stranger. A function that panics has not said that it
-    /// is a friend.
+    /// Whether this request starts a new trace. It does if the callback panics.
     pub(crate) fn is_public(&self, parts: &request::Parts) -> bool {
-        self.public_endpoint
-            || self
-                .public_endpoint_fn
-                .get()
-                .is_some_and(|is_public| catch_panic(|| is_public(parts)).unwrap_or(true))
+        let answer = || self.public_endpoint_fn.call(|is_public| is_public(parts));
+        self.public_endpoint || answer().is_some_and(|answer| answer.unwrap_or(true))
     }
 
     /// Whether event streams are read as they pass.
-    pub(crate) fn reads_streams(&self) -> bool {
+    pub(crate) fn reads_event_streams(&self) -> bool {
         self.stream_terminator.is_some() || self.stream_errors
     }
 
-    /// The name that the settings give this span, in place of the conventions'.
+    /// Returns the name that the settings give this span, in place of the conventions'.
     pub(crate) fn name(&self, parts: &request::Parts) -> Option<Cow<'static, str>> {
-        let by_function = self.span_name_fn.get();
-        let by_function = by_function.and_then(|function| text_of(function, parts));
-        by_function.or_else(|| self.span_name.clone())
+        let name = call_for_text(&self.span_name_fn, parts);
+        name.or_else(|| self.span_name.clone())
     }
 
-    /// The route that the settings give this request, in place of the framework's.
+    /// Returns the route that the settings give this request, in place of the framework's.
     pub(crate) fn route(&self, parts: &request::Parts) -> Option<Cow<'static, str>> {
-        text_of(self.route_fn.get()?, parts)
+        call_for_text(&self.route_fn, parts)
     }
 
-    /// What an end means; `None` if the user's classification panics.
+    /// Decides what an end means. Returns `None` if the user's classification panics.
     pub(crate) fn classify(
         &self,
         head: &Head,
         end: &End,
         verdict: Option<&Verdict>,
     ) -> Option<Outcome> {
-        match self.classify.get() {
-            Some(user) => catch_panic(|| user(head, end, verdict)).map(Outcome::bounded),
+        match self.classify.call(|classify| classify(head, end, verdict)) {
+            Some(outcome) => outcome.ok().map(Outcome::bounded),
             None => Some(classify(head, end, verdict)),
         }
     }
+
+    /// Whether streams have attribute `api.stream`.
+    pub(crate) fn marks_streams(&self) -> bool {
+        self.stream_durations == StreamDurations::Marked
+    }
 }
 
-/// What a function of the user's says; nothing if that is empty, or if it panics.
-fn text_of(
-    function: &OfRequest<Option<Cow<'static, str>>>,
+/// Returns the callback's text, unless it is empty or the callback panics.
+fn call_for_text(
+    callback: &Callback<RequestFn<Option<Cow<'static, str>>>>,
     parts: &request::Parts,
 ) -> Option<Cow<'static, str>> {
-    let text = catch_panic(|| function(parts)).flatten()?;
-    Some(crate::text::truncate_cow(text)).filter(|text| !text.is_empty())
+    let text = callback.call(|function| function(parts))?.ok()??;
+    Some(truncate_cow(text)).filter(|text| !text.is_empty())
 }

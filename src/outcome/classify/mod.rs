@@ -120,9 +120,9 @@ fn classify_http_status(status: StatusCode) -> Option<Aborted> {
         401..=499 => Some(Aborted::new(reason::CLIENT_ERROR)),
         // An informational status is no final response, and servers send 500 in its place. 600 to 999
         // are not defined. Both are the server's fault.
-        ..200 | 500.. => Some(
-            Aborted::new(reason::EXCEPTION).with_error_type(status.as_str().to_owned()),
-        ),
+        ..200 | 500.. => {
+            Some(Aborted::new(reason::EXCEPTION).with_error_type(status.as_str().to_owned()))
+        }
     }
 }
 

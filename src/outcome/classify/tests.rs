@@ -1,3 +1,5 @@
+use http::Method;
+
 use super::*;
 use crate::text::MAX_BYTES;
 
@@ -26,7 +28,7 @@ fn written(outcome: &Outcome) -> String {
 }
 
 #[test]
-fn an_http_status_decides_where_nothing_else_does() {
+fn an_http_status_decides_a_complete_response() {
     for (status, expected) in [
         (100, "exception/100"),
         (101, "DEPARTED"),
@@ -65,7 +67,7 @@ fn an_http_status_decides_where_nothing_else_does() {
 }
 
 #[test]
-fn a_grpc_code_decides_where_nothing_else_does() {
+fn a_grpc_code_decides_a_complete_call() {
     let head = Head::new(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
     for (code, expected) in [
         (0, "DEPARTED"),
@@ -115,7 +117,7 @@ fn an_answer_without_grpc_status() {
 }
 
 #[test]
-fn how_it_stopped_decides_before_the_status() {
+fn an_incomplete_end_decides_before_the_status() {
     let fails = Some("boom".to_owned());
     let drop = |stage, past_deadline| End::Dropped {
         stage,
@@ -183,7 +185,7 @@ fn how_it_stopped_decides_before_the_status() {
 }
 
 #[test]
-fn the_verdict_decides_before_all_but_a_panic() {
+fn a_verdict_decides_before_all_but_a_panic() {
     let head = Head::new(Method::GET, Some(StatusCode::INTERNAL_SERVER_ERROR));
     let failed = End::BodyError { message: None };
     for (end, reason, expected) in [
@@ -209,7 +211,7 @@ fn the_verdict_decides_before_all_but_a_panic() {
 }
 
 #[test]
-fn the_message_is_the_verdicts_the_errors_or_the_grpc_status() {
+fn the_message_is_that_of_the_verdict_the_error_or_the_grpc_status() {
     let head = Head::new(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
     let message = |text: &str| Some(text.to_owned());
     let failed = End::BodyError {
@@ -236,7 +238,7 @@ fn the_message_is_the_verdicts_the_errors_or_the_grpc_status() {
 }
 
 #[test]
-fn what_a_users_classification_says_is_cut_and_never_empty() {
+fn a_users_classification_is_truncated_and_never_empty() {
     struct TestCase {
         rule: &'static str,
         given: Aborted,

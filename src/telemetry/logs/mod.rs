@@ -1,33 +1,32 @@
-//! Log events of requests, from the same summary as their spans.
+//! Log events of requests.
 
-use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry::logs::{
-    AnyValue, LogRecord, Logger, LoggerProvider, NoopLoggerProvider, Severity,
-};
+use opentelemetry::logs::{LoggerProvider, Severity};
 use opentelemetry::trace::TraceContextExt;
-use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use opentelemetry::{Context, KeyValue};
 
 use crate::catch_panic::catch_panic;
-use crate::middleware::in_context::attached;
+use crate::outcome::lifecycle::{LifecycleEvents, terminal_event};
+use crate::outcome::reason::is_disconnect;
 use crate::outcome::{Aborted, End, Outcome};
+use crate::propagation::current::with_current;
 use crate::protocol::grpc::Protocol;
+use crate::provider::logger::{EmitEvent, LogEvent, logger_from};
 use crate::recording::completion::Completion;
-use crate::recording::shared_span::{Slot, ThinSpan};
+use crate::recording::context_span::ContextSpan;
+use crate::recording::shared_span::SharedSpan;
 use crate::semconv as key;
-use crate::settings::Settings;
-use crate::telemetry::span;
 
-/// Where log events go, if anywhere.
+/// Where log events are emitted, if anywhere.
 #[derive(Clone, Default)]
-pub(crate) struct Loggers(Option<Arc<dyn Emit>>);
+pub(crate) struct Loggers(Option<Arc<dyn EmitEvent>>);
 
 impl Drop for Loggers {
     fn drop(&mut self) {
-        // A request may be the last to have the settings.
+        // A request may be the last to hold the settings.
         catch_panic(|| drop(self.0.take()));
     }
 }
@@ -38,40 +37,42 @@ impl Loggers {
         P: LoggerProvider,
         P::Logger: Send + Sync + 'static,
     {
-        type Noop = <NoopLoggerProvider as LoggerProvider>::Logger;
-        if TypeId::of::<P::Logger>() == TypeId::of::<Noop>() {
-            return Self(None);
-        }
-        Self(Some(Arc::new(provider.logger_with_scope(key::scope()))))
+        Self(logger_from(provider))
     }
 
     pub(crate) fn is_set(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Emits what is to be said of a request that is over, with its span's context, and current.
-    pub(crate) fn emit(&self, summary: &Completion<'_>, slot: &Arc<dyn Slot>, config: &Settings) {
+    /// Emits the log events of a request that has ended, with its span's context current.
+    pub(crate) fn emit(
+        &self,
+        completion: &Completion<'_>,
+        span: &Arc<SharedSpan>,
+        lifecycle_events: LifecycleEvents,
+    ) {
         let Some(logger) = &self.0 else {
             return;
         };
         let mut events = Vec::new();
-        if config.lifecycle_events.are_logged() {
-            events.extend(lifecycle(summary, slot.timeline().started()));
+        if lifecycle_events.is_logged() {
+            events.extend(lifecycle(completion, span.clock().started()));
         }
-        events.extend(exception(summary));
+        events.extend(exception(completion));
         if events.is_empty() {
             return;
         }
-        // Without a span it has no trace, and not that of what happens to be current here.
-        let context = if slot.span_context().is_valid() {
-            Context::current().with_span(ThinSpan(Arc::clone(slot)))
+        // Without a span the events have no trace, rather than that of a span which happens to be
+        // current here.
+        let context = if span.span_context().is_valid() {
+            Context::current().with_span(ContextSpan(Arc::clone(span)))
         } else {
             Context::new()
         };
-        attached(Some(&context), || {
+        with_current(&context, || {
             for event in events {
-                // One that fails takes no other with it.
-                catch_panic(|| logger.emit_event(event, slot.as_ref()));
+                // One that panics affects no other.
+                catch_panic(|| logger.emit_event(event, span.span_context()));
             }
         });
     }
@@ -83,49 +84,8 @@ impl fmt::Debug for Loggers {
     }
 }
 
-/// A log event to be emitted.
-struct LogEvent {
-    name: &'static str,
-    severity: Severity,
-    at: SystemTime,
-    attributes: Vec<KeyValue>,
-}
-
-/// A logger whose type is forgotten.
-trait Emit: Send + Sync {
-    fn emit_event(&self, event: LogEvent, slot: &dyn Slot);
-}
-
-impl<L: Logger + Send + Sync> Emit for L {
-    fn emit_event(&self, event: LogEvent, slot: &dyn Slot) {
-        let LogEvent {
-            name,
-            severity,
-            at,
-            attributes,
-        } = event;
-        if !self.event_enabled(severity, key::SCOPE_NAME, Some(name)) {
-            return;
-        }
-        let mut record = self.create_log_record();
-        record.set_event_name(name);
-        record.set_severity_number(severity);
-        record.set_severity_text(severity.name());
-        record.set_timestamp(at);
-        record.set_observed_timestamp(SystemTime::now());
-        for KeyValue { key, value, .. } in attributes {
-            record.add_attribute(key, any(value));
-        }
-        let ids = slot.span_context();
-        if ids.is_valid() {
-            record.set_trace_context(ids.trace_id(), ids.span_id(), Some(ids.trace_flags()));
-        }
-        self.emit(record);
-    }
-}
-
-/// The events of the request's life, in their order.
-fn lifecycle(summary: &Completion<'_>, started: SystemTime) -> Vec<LogEvent> {
+/// Returns the lifecycle events, in the order of their times.
+fn lifecycle(completion: &Completion<'_>, started: SystemTime) -> Vec<LogEvent> {
     let info = |name, at, attributes| LogEvent {
         name,
         severity: Severity::Info,
@@ -133,118 +93,65 @@ fn lifecycle(summary: &Completion<'_>, started: SystemTime) -> Vec<LogEvent> {
         attributes,
     };
     let mut events = vec![info(key::EVENT_ARRIVED, started, Vec::new())];
-    let told = summary.told.iter().flat_map(|told| &told.events);
-    events.extend(told.filter_map(|event| {
+    let recorded = completion.buffer.iter().flat_map(|buffer| &buffer.events);
+    events.extend(recorded.filter_map(|event| {
         let name = key::EVENT_HANDOFF_TO_CORE;
         (event.name == name).then(|| info(name, event.at, event.attributes.clone()))
     }));
     let first = key::EVENT_FIRST_RESPONSE_FROM_CORE;
-    events.extend(summary.first_response.map(|at| info(first, at, Vec::new())));
-    // A handoff may be told when the engine has answered already.
+    events.extend(
+        completion
+            .first_response
+            .map(|at| info(first, at, Vec::new())),
+    );
+    // The handler may record its handoff after the engine has answered.
     events.sort_by_key(|event| event.at);
-    if let Some(outcome) = &summary.outcome {
-        let (name, attributes) = span::terminal_event(outcome.clone());
-        events.push(info(name, summary.at, attributes));
+    if let Some(outcome) = &completion.outcome {
+        let (name, attributes) = terminal_event(outcome.clone());
+        events.push(info(name, completion.at, attributes));
     }
     events
 }
 
-/// The exception that the request has ended with, if it has: an error that is no mere status. That a
-/// client has left is no more than noted.
-fn exception(summary: &Completion<'_>) -> Option<LogEvent> {
-    let Outcome::Aborted(aborted) = summary.outcome.as_ref()? else {
+/// Returns the exception that the request ended with, if it did: an error that is more than a status. A
+/// client that left is reported with severity DEBUG.
+fn exception(completion: &Completion<'_>) -> Option<LogEvent> {
+    let Outcome::Aborted(aborted) = completion.outcome.as_ref()? else {
         return None;
     };
+    let severity = exception_severity(completion, aborted)?;
     let Aborted {
-        reason,
-        error_type,
-        message,
+        reason, message, ..
     } = aborted;
-    let is_left = matches!(summary.end, End::Dropped { .. }) && is_of_leaving(reason);
-    let by_verdict = summary.is_by_verdict;
-    let severity = match summary.end {
-        _ if is_left => Severity::Debug,
-        _ if error_type.is_none() => return None,
-        // A status tells itself.
-        End::Complete { .. } if !by_verdict => return None,
+    let type_name = completion
+        .error_type_name
+        .filter(|_| !completion.is_outcome_from_verdict)
+        .unwrap_or(reason);
+    let mut attributes = vec![KeyValue::new(key::EXCEPTION_TYPE, type_name)];
+    let message = message.clone();
+    attributes.extend(message.map(|message| KeyValue::new(key::EXCEPTION_MESSAGE, message)));
+    Some(LogEvent {
+        name: match completion.head.protocol {
+            Protocol::Http => key::EVENT_HTTP_EXCEPTION,
+            Protocol::Grpc | Protocol::GrpcWeb => key::EVENT_RPC_EXCEPTION,
+        },
+        severity,
+        at: completion.at,
+        attributes,
+    })
+}
+
+fn exception_severity(completion: &Completion<'_>, aborted: &Aborted) -> Option<Severity> {
+    match completion.end {
+        End::Dropped { .. } if is_disconnect(aborted.reason) => Some(Severity::Debug),
+        _ if aborted.error_type.is_none() => None,
+        // A status is in the span already.
+        End::Complete { .. } if !completion.is_outcome_from_verdict => None,
         End::Complete { .. }
         | End::LengthMismatch { .. }
         | End::ServiceError { .. }
         | End::BodyError { .. }
         | End::Dropped { .. }
-        | End::Panicked => Severity::Error,
-    };
-    let kind = summary.error_type_name.filter(|_| !by_verdict);
-    let mut attributes = vec![KeyValue::new(key::EXCEPTION_TYPE, kind.unwrap_or(reason))];
-    let message = message.clone();
-    attributes.extend(message.map(|message| KeyValue::new(key::EXCEPTION_MESSAGE, message)));
-    Some(LogEvent {
-        // As the metrics have it: what was answered in another language was no call.
-        name: match summary.head.protocol {
-            Protocol::Http => key::EVENT_HTTP_EXCEPTION,
-            Protocol::Grpc | Protocol::GrpcWeb => key::EVENT_RPC_EXCEPTION,
-        },
-        severity,
-        at: summary.at,
-        attributes,
-    })
-}
-
-/// Whether a reason says that somebody has left before the end.
-fn is_of_leaving(reason: &str) -> bool {
-    [
-        crate::outcome::CLIENT_DISCONNECT,
-        crate::outcome::GENERATOR_EXIT,
-    ]
-    .contains(&reason)
-}
-
-/// A value of a span's attribute as one of a log's.
-fn any(value: Value) -> AnyValue {
-    match value {
-        Value::Bool(value) => AnyValue::Boolean(value),
-        Value::I64(value) => AnyValue::Int(value),
-        Value::F64(value) => AnyValue::Double(value),
-        Value::String(value) => AnyValue::String(value),
-        Value::Array(Array::Bool(values)) => values.into_iter().collect(),
-        Value::Array(Array::I64(values)) => values.into_iter().collect(),
-        Value::Array(Array::F64(values)) => values.into_iter().collect(),
-        Value::Array(Array::String(values)) => values.into_iter().collect(),
-        // What the API may think of next.
-        other @ (Value::Array(_) | _) => AnyValue::String(StringValue::from(other.to_string())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_of_the_same_type_in_a_log() {
-        let list = |values: Vec<AnyValue>| AnyValue::ListAny(Box::new(values));
-        for (of_a_span, of_a_log) in [
-            (Value::Bool(true), AnyValue::Boolean(true)),
-            (Value::I64(-7), AnyValue::Int(-7)),
-            (Value::F64(0.5), AnyValue::Double(0.5)),
-            (Value::from("a"), AnyValue::from("a")),
-            (
-                Value::Array(vec![true, false].into()),
-                list(vec![true.into(), false.into()]),
-            ),
-            (
-                Value::Array(vec![1, 2].into()),
-                list(vec![1.into(), 2.into()]),
-            ),
-            (
-                Value::Array(vec![0.5, 2.0].into()),
-                list(vec![0.5.into(), 2.0.into()]),
-            ),
-            (
-                Value::Array(vec![StringValue::from("a")].into()),
-                list(vec!["a".into()]),
-            ),
-        ] {
-            assert_eq!(any(of_a_span), of_a_log);
-        }
+        | End::Panicked => Some(Severity::Error),
     }
 }

@@ -1,28 +1,27 @@
-//! Attributes of metrics: few, and of few values, whatever clients send.
+//! Attributes of metrics: few, and with few values, whatever clients send.
 
 use std::borrow::Cow;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use super::StreamDurations;
 use crate::outcome::End;
 use crate::protocol::grpc::{GrpcCode, Protocol};
 use crate::protocol::http::methods::OTHER;
 use crate::recording::completion::Completion;
+use crate::recording::request_info::{RPC_SYSTEM_GRPC, RequestInfo};
 use crate::semconv as key;
 use crate::settings::Settings;
-use crate::telemetry::span::RequestInfo;
 
-/// How many there may be at most.
+/// The most attributes that a measurement has.
 const CAPACITY: usize = 8;
 
-/// A list of attributes that is nowhere but on the stack.
-pub(super) struct List {
+/// A list of attributes on the stack.
+pub(super) struct AttributeList {
     attributes: [KeyValue; CAPACITY],
     length: usize,
 }
 
-impl List {
+impl AttributeList {
     pub(super) fn new() -> Self {
         Self {
             attributes: std::array::from_fn(|_| KeyValue::new("", false)),
@@ -41,60 +40,62 @@ impl List {
         &self.attributes[..self.length]
     }
 
-    /// What a request was, and what it has come to.
-    pub(super) fn of(summary: &Completion<'_>, config: &Settings) -> Self {
+    /// Describes a request and what it has come to.
+    pub(super) fn describe(completion: &Completion<'_>, settings: &Settings) -> Self {
         let mut list = Self::new();
-        match summary.head.protocol {
-            Protocol::Http => list.of_http(summary),
-            Protocol::Grpc | Protocol::GrpcWeb => list.of_rpc(summary, config),
+        match completion.head.protocol {
+            Protocol::Http => list.push_http(completion),
+            Protocol::Grpc | Protocol::GrpcWeb => list.push_rpc(completion),
         }
-        if let Some(error_type) = summary.error_type() {
+        if let Some(error_type) = completion.error_type() {
             list.push(key::ERROR_TYPE, error_type.clone());
         }
-        let settings = &config.meters.settings;
-        if summary.is_stream && settings.streams == StreamDurations::Marked {
+        if completion.is_stream && settings.marks_streams() {
             list.push(key::API_STREAM, true);
         }
         list
     }
 
-    fn of_http(&mut self, summary: &Completion<'_>) {
-        let facts = summary.facts;
-        self.push(key::HTTP_REQUEST_METHOD, facts.method_or_other());
-        self.push(key::URL_SCHEME, scheme(facts));
-        if let Some(status) = summary.head.status {
+    fn push_http(&mut self, completion: &Completion<'_>) {
+        let request = completion.request;
+        self.push(key::HTTP_REQUEST_METHOD, request.method_or_other());
+        self.push(key::URL_SCHEME, bounded_scheme(request));
+        if let Some(status) = completion.head.status {
             self.push(key::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()));
         }
-        let late = || Some(StringValue::from(summary.told.as_ref()?.route.clone()?));
-        if let Some(route) = facts.route.clone().or_else(late) {
+        let late_route = || {
+            let route = completion.buffer.as_ref()?.route.clone()?;
+            Some(StringValue::from(route))
+        };
+        if let Some(route) = request.route.clone().or_else(late_route) {
             self.push(key::HTTP_ROUTE, route);
         }
-        if let Some(version) = facts.version() {
+        if let Some(version) = request.http_version() {
             self.push(key::NETWORK_PROTOCOL_VERSION, version);
         }
     }
 
-    fn of_rpc(&mut self, summary: &Completion<'_>, config: &Settings) {
-        let code = crate::telemetry::span::grpc_code(summary.end);
-        self.push(key::RPC_SYSTEM_NAME, crate::telemetry::span::GRPC);
-        // Only the operator and the server know which methods there are: the one by a list, the other
-        // by an answer that does not deny it. Whatever else a client calls would be a series.
-        let is_known = config.rpc_methods.has_list() || is_answered(summary);
-        let method = summary.facts.rpc_method.clone().filter(|_| is_known);
+    fn push_rpc(&mut self, completion: &Completion<'_>) {
+        let request = completion.request;
+        self.push(key::RPC_SYSTEM_NAME, RPC_SYSTEM_GRPC);
+        // Any other method would be a series that a client makes.
+        let is_known = request.are_rpc_methods_listed || is_method_confirmed(completion);
+        let method = request.rpc_method.clone().filter(|_| is_known);
         self.push(key::RPC_METHOD, method.unwrap_or(StringValue::from(OTHER)));
-        if let Some(code) = code {
+        if let Some(code) = completion.end.grpc_code() {
             self.push(key::RPC_STATUS_CODE, code.name());
         }
     }
 }
 
-/// Whether the server has answered as only one does that has the method: with success, or with a
-/// message. Whatever stands before it, logins, quotas, checks, refuses a method that is not there with
-/// the same codes as one that is. (In gRPC-Web a status is data, too.)
-fn is_answered(summary: &Completion<'_>) -> bool {
+/// Whether the server has answered as it can only for a method that it has: with OK, or with a message.
+///
+/// Logins, quotas and checks in front of it refuse unknown methods with the same codes as known ones. In
+/// gRPC-Web a status is data, too, so data is no message there.
+fn is_method_confirmed(completion: &Completion<'_>) -> bool {
     let has_message =
-        summary.head.protocol == Protocol::Grpc && summary.time_to_first_byte.is_some();
-    match summary.end {
+        completion.head.protocol == Protocol::Grpc && completion.time_to_first_byte.is_some();
+    match completion.end {
         End::Complete {
             grpc_status: Some(status),
         } => status.code == GrpcCode::OK || has_message && status.code != GrpcCode::UNIMPLEMENTED,
@@ -105,19 +106,19 @@ fn is_answered(summary: &Completion<'_>) -> bool {
     }
 }
 
-/// What is known of a request from its start.
-pub(super) fn of_start(facts: &RequestInfo) -> [KeyValue; 2] {
+/// Describes an active request, of which only the start is known.
+pub(super) fn describe_active(request: &RequestInfo) -> [KeyValue; 2] {
     [
-        KeyValue::new(key::HTTP_REQUEST_METHOD, facts.method_or_other()),
-        KeyValue::new(key::URL_SCHEME, scheme(facts)),
+        KeyValue::new(key::HTTP_REQUEST_METHOD, request.method_or_other()),
+        KeyValue::new(key::URL_SCHEME, bounded_scheme(request)),
     ]
 }
 
-/// The scheme, where the operator or a trusted proxy knows it. Else it is the client's word, over HTTP/2
-/// any that it likes: one of two.
-fn scheme(facts: &RequestInfo) -> Cow<'static, str> {
-    match &*facts.scheme {
-        _ if facts.is_scheme_known => facts.scheme.clone(),
+/// Returns the scheme of the operator or a trusted proxy. A client's, of which HTTP/2 allows any, becomes
+/// `https` or `http`.
+fn bounded_scheme(request: &RequestInfo) -> Cow<'static, str> {
+    match &*request.scheme {
+        _ if request.is_scheme_trusted => request.scheme.clone(),
         "https" => Cow::Borrowed("https"),
         _ => Cow::Borrowed("http"),
     }

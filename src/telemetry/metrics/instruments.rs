@@ -40,7 +40,7 @@ const PER_TOKEN: [f64; 13] = [
 ];
 
 /// All instruments of a layer. One that is not used is not exported.
-pub(super) struct Instruments {
+pub(crate) struct Instruments {
     pub(super) http_duration: Histogram<f64>,
     pub(super) rpc_duration: Histogram<f64>,
     pub(super) active_requests: UpDownCounter<i64>,

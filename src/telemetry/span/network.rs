@@ -1,15 +1,15 @@
-//! `server.*`, `client.*` and `network.*`: who spoke to whom.
+//! `server.*`, `client.*` and `network.*` at the start of a span.
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::HOST;
 use http::request;
 
-use super::{Attributes, StartKey};
-use crate::catch_panic::catch_panic;
 use crate::protocol::http::authority::parse_authority;
 use crate::protocol::http::forwarded::Hop;
+use crate::recording::written_keys::OwnKey;
 use crate::settings::Settings;
+use crate::telemetry::span::start::StartAttributes;
 use crate::text::truncate;
 
 /// Both ends of the connection, as far as they are known.
@@ -19,81 +19,85 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn of(parts: &request::Parts, config: &Settings) -> Self {
+    pub(super) fn read(parts: &request::Parts, settings: &Settings) -> Self {
         Self {
-            peer: peer(parts, config),
-            local: local(parts, config),
+            peer: peer(parts, settings),
+            local: local(parts, settings),
         }
     }
 }
 
-/// The host that the client wanted, and its port if it said one: what a trusted proxy says, else
-/// `:authority` or an absolute target, else the Host header. A port that was not sent is not guessed.
-pub(super) fn server(parts: &request::Parts, hop: &Hop<'_>, attributes: &mut Attributes) {
+/// Sets the host that the client asked for, and its port if it was sent: from a trusted proxy, else from
+/// `:authority` or an absolute target, else from the Host header.
+pub(super) fn describe_server(
+    parts: &request::Parts,
+    hop: &Hop<'_>,
+    attributes: &mut StartAttributes,
+) {
     let forwarded = hop.host.as_deref().and_then(parse_authority);
-    let of_request = || match parts.uri.authority() {
+    let requested = || match parts.uri.authority() {
         Some(authority) => parse_authority(authority.as_str()),
         None => parse_authority(parts.headers.get(HOST)?.to_str().ok()?),
     };
-    if let Some((address, port)) = forwarded.or_else(of_request) {
-        attributes.set(StartKey::ServerAddress, truncate(address).to_owned());
+    if let Some((address, port)) = forwarded.or_else(requested) {
+        attributes.set(OwnKey::ServerAddress, truncate(address).to_owned());
         if let Some(port) = port {
-            attributes.set(StartKey::ServerPort, i64::from(port));
+            attributes.set(OwnKey::ServerPort, i64::from(port));
         }
     }
 }
 
-/// The client behind all trusted proxies, else the peer.
-pub(super) fn client(
+/// Sets the client behind all trusted proxies, else the peer.
+pub(super) fn describe_client(
     peer: Option<SocketAddr>,
     hop: &Hop<'_>,
     with_port: bool,
-    attributes: &mut Attributes,
+    attributes: &mut StartAttributes,
 ) {
     let peer = peer.map(|peer| (peer.ip(), Some(peer.port())));
     if let Some((address, port)) = hop.client.or(peer) {
-        attributes.set(StartKey::ClientAddress, text(address));
+        attributes.set(OwnKey::ClientAddress, format_address(address));
         if let Some(port) = port.filter(|_| with_port) {
-            attributes.set(StartKey::ClientPort, i64::from(port));
+            attributes.set(OwnKey::ClientPort, i64::from(port));
         }
     }
 }
 
-/// Who has the two ends of the connection.
-pub(super) fn connection(connection: &Connection, attributes: &mut Attributes) {
+/// Sets the addresses of both ends of the connection.
+pub(super) fn describe_connection(connection: &Connection, attributes: &mut StartAttributes) {
     let Connection { peer, local } = connection;
     for (address, address_key, port_key) in [
-        (peer, StartKey::PeerAddress, StartKey::PeerPort),
-        (local, StartKey::LocalAddress, StartKey::LocalPort),
+        (peer, OwnKey::PeerAddress, OwnKey::PeerPort),
+        (local, OwnKey::LocalAddress, OwnKey::LocalPort),
     ] {
         if let Some(address) = address {
-            attributes.set(address_key, text(address.ip()));
+            attributes.set(address_key, format_address(address.ip()));
             attributes.set(port_key, i64::from(address.port()));
         }
     }
 }
 
-/// An IPv4 address is told as one, also where a socket for both kinds has it as IPv6.
-fn text(address: IpAddr) -> String {
+/// Formats an address. A dual-stack socket has IPv4 addresses mapped to IPv6; those are mapped back.
+fn format_address(address: IpAddr) -> String {
     address.to_canonical().to_string()
 }
 
-/// Who is at the other end of the connection: by the setting, else by the framework.
-fn peer(parts: &request::Parts, config: &Settings) -> Option<SocketAddr> {
-    match config.peer_address_fn.get() {
-        Some(peer) => catch_panic(|| peer(parts)).flatten(),
-        None => of_framework(parts),
+/// Returns the address of the peer: from the settings, else from the framework.
+fn peer(parts: &request::Parts, settings: &Settings) -> Option<SocketAddr> {
+    match settings.peer_address_fn.call(|peer| peer(parts)) {
+        Some(peer) => peer.ok().flatten(),
+        None => framework_peer(parts),
     }
 }
 
-/// This end of the connection, by the setting.
-fn local(parts: &request::Parts, config: &Settings) -> Option<SocketAddr> {
-    let local = config.local_address_fn.get()?;
-    catch_panic(|| local(parts)).flatten()
+/// Returns the address of this end of the connection, from the settings.
+fn local(parts: &request::Parts, settings: &Settings) -> Option<SocketAddr> {
+    let local = settings.local_address_fn.call(|local| local(parts))?;
+    local.ok().flatten()
 }
 
 #[cfg(feature = "connect-info")]
-fn of_framework(parts: &request::Parts) -> Option<SocketAddr> {
+fn framework_peer(parts: &request::Parts) -> Option<SocketAddr> {
     use axum::extract::ConnectInfo;
     use axum::extract::connect_info::MockConnectInfo;
 
@@ -105,7 +109,7 @@ fn of_framework(parts: &request::Parts) -> Option<SocketAddr> {
 }
 
 #[cfg(not(feature = "connect-info"))]
-fn of_framework(_: &request::Parts) -> Option<SocketAddr> {
+fn framework_peer(_: &request::Parts) -> Option<SocketAddr> {
     None
 }
 
@@ -113,15 +117,15 @@ fn of_framework(_: &request::Parts) -> Option<SocketAddr> {
 mod tests {
     use http::Request;
 
-    use super::super::tests::{started, started_with};
     use super::*;
+    use crate::telemetry::span::tests::{started, started_with};
 
     fn value<'a>(attributes: &'a [String], key: &str) -> Option<&'a str> {
         attributes.iter().find_map(|text| text.strip_prefix(key))
     }
 
     #[test]
-    fn the_host_the_client_wanted() {
+    fn the_server_is_the_host_that_the_client_asked_for() {
         for (rule, uri, host, address, port) in [
             (
                 "Host",
@@ -155,8 +159,8 @@ mod tests {
             ("no host", "/", None, None, None),
             ("an empty host", "/", Some(""), None, None),
             ("a port without host", "/", Some(":80"), None, None),
-            ("no ASCII before the host", "/", Some("ä@a"), None, None),
-            ("no host at all", "/", Some("a b"), None, None),
+            ("user info beyond ASCII", "/", Some("ä@a"), None, None),
+            ("a space in the host", "/", Some("a b"), None, None),
         ] {
             let mut request = Request::get(uri);
             if let Some(host) = host {
@@ -169,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_told_where_they_are_known() {
+    fn addresses_are_set_where_they_are_known() {
         let request = || Request::get("/").body(()).expect("a request");
         let (_, attributes) = started(request());
         assert!(
@@ -184,12 +188,12 @@ mod tests {
             ("[::ffff:192.0.2.1]:1234", "192.0.2.1"),
         ] {
             let address: SocketAddr = address.parse().expect("an address");
-            let (_, attributes) = started_with(request(), |config| {
-                config.peer_address_fn =
+            let (_, attributes) = started_with(request(), |settings| {
+                settings.peer_address_fn =
                     crate::settings::callback::Callback::new(std::sync::Arc::new(move |_| {
                         Some(address)
                     }));
-                config.local_address_fn =
+                settings.local_address_fn =
                     crate::settings::callback::Callback::new(std::sync::Arc::new(move |_| {
                         Some(address)
                     }));
@@ -200,12 +204,12 @@ mod tests {
             assert_eq!(value(&attributes, "network.peer.port="), Some("1234"));
             assert_eq!(value(&attributes, "network.local.address="), Some(expected));
             assert_eq!(value(&attributes, "network.local.port="), Some("1234"));
-            let (_, attributes) = started_with(request(), |config| {
-                config.peer_address_fn =
+            let (_, attributes) = started_with(request(), |settings| {
+                settings.peer_address_fn =
                     crate::settings::callback::Callback::new(std::sync::Arc::new(move |_| {
                         Some(address)
                     }));
-                config.client_port = true;
+                settings.client_port = true;
             });
             assert_eq!(value(&attributes, "client.port="), Some("1234"));
             assert_eq!(value(&attributes, "network.local.address="), None);

@@ -2,28 +2,32 @@ use std::sync::Arc;
 
 use ::http::{HeaderName, Request};
 
-use super::start::MAX_GIVEN;
-use super::*;
-use crate::protocol::http::captured::CapturedHeaders;
-use crate::semconv as key;
-use crate::settings::Captured;
-use crate::settings::callback::Callback;
+use ::http::request;
+use opentelemetry::KeyValue;
 
-/// The start of a request, its attributes as `key=value` in the order of their keys.
+use crate::protocol::grpc::{Protocol, detect_protocol};
+use crate::protocol::http::captured::CapturedHeaders;
+use crate::protocol::http::forwarded::Hop;
+use crate::settings::callback::Callback;
+use crate::settings::{Captured, Settings};
+use crate::telemetry::span::request::read_request;
+use crate::telemetry::span::start::{MAX_FROM_OPERATOR, SpanStart, describe_start};
+
+/// Returns name and attributes of a request's span at its start, as `key=value`, sorted.
 pub(crate) fn started(request: Request<()>) -> (String, Vec<String>) {
     started_with(request, |_| {})
 }
 
-/// The same with settings.
+/// Does the same with settings.
 pub(crate) fn started_with(
     request: Request<()>,
     set: impl FnOnce(&mut Settings),
 ) -> (String, Vec<String>) {
-    let mut config = Settings::default();
-    set(&mut config);
+    let mut settings = Settings::default();
+    set(&mut settings);
     let (parts, ()) = request.into_parts();
-    let protocol = crate::protocol::grpc::detect_protocol(&parts.method, &parts.headers);
-    let start = started_by(&parts, protocol, &config);
+    let protocol = detect_protocol(&parts.method, &parts.headers);
+    let start = started_by(&parts, protocol, &settings);
     let mut attributes: Vec<_> = start
         .attributes
         .iter()
@@ -33,38 +37,33 @@ pub(crate) fn started_with(
     (start.name.into_owned(), attributes)
 }
 
-fn started_by(parts: &request::Parts, protocol: Protocol, config: &Settings) -> StartAttributes {
+fn started_by(parts: &request::Parts, protocol: Protocol, settings: &Settings) -> SpanStart {
     let hop = Hop::default();
-    let facts = RequestInfo::of(parts, protocol, config, &hop);
-    at_start(parts, config, &facts, &hop)
+    let request = read_request(parts, protocol, settings, &hop);
+    describe_start(parts, settings, &request, &hop)
 }
 
 #[test]
-fn what_was_written_is_known_and_nothing_else() {
+fn the_keys_at_the_start_are_taken_and_no_others() {
     let (parts, ()) = Request::get("/p").body(()).expect("a request").into_parts();
-    let config = Settings {
+    let settings = Settings {
         request_attributes: Callback::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
         ..Settings::default()
     };
-    let start = started_by(&parts, Protocol::Http, &config);
+    let mut start = started_by(&parts, Protocol::Http, &settings);
     for attribute in &start.attributes {
-        assert!(
-            start.written.has(attribute.key.as_str()),
-            "{}",
-            attribute.key
-        );
+        assert!(!start.keys.claim(&attribute.key), "{}", attribute.key);
     }
-    assert!(start.written.has("given"));
-    for absent in [key::URL_QUERY, key::HTTP_ROUTE, key::RPC_METHOD, "mine", ""] {
-        assert!(!start.written.has(absent), "{absent}");
+    for free in ["url.query", "http.route", "rpc.method", "mine"] {
+        assert!(start.keys.claim(&free.into()), "{free}");
     }
 }
 
 #[test]
-fn what_the_operator_gives_stands_in_place_of_the_layers() {
+fn an_operators_attribute_takes_the_place_of_the_layers() {
     let request = || Request::get("/users/ann").body(()).expect("a request");
-    let (_, attributes) = started_with(request(), |config| {
-        config.request_attributes = Callback::new(Arc::new(|_| {
+    let (_, attributes) = started_with(request(), |settings| {
+        settings.request_attributes = Callback::new(Arc::new(|_| {
             vec![
                 KeyValue::new("url.path", "/users/…"),
                 KeyValue::new("url.path", "/twice"),
@@ -88,30 +87,30 @@ fn what_the_operator_gives_stands_in_place_of_the_layers() {
 }
 
 #[test]
-fn an_operator_who_gives_no_end_of_attributes_gives_64_and_after_the_layers() {
+fn an_operators_attributes_are_limited_to_64_and_follow_the_layers() {
     let request = Request::get("/").body(()).expect("a request");
-    let (_, attributes) = started_with(request, |config| {
-        config.request_attributes = Callback::new(Arc::new(|_| {
+    let (_, attributes) = started_with(request, |settings| {
+        settings.request_attributes = Callback::new(Arc::new(|_| {
             let many = 0..1_000;
             many.map(|n| KeyValue::new(format!("given.{n}"), n))
                 .collect()
         }));
     });
     let given = attributes.iter().filter(|text| text.starts_with("given."));
-    assert_eq!(given.count(), MAX_GIVEN);
+    assert_eq!(given.count(), MAX_FROM_OPERATOR);
     assert!(attributes.contains(&"http.request.method=GET".to_owned()));
     let (parts, ()) = Request::get("/").body(()).expect("a request").into_parts();
-    let config = Settings {
+    let settings = Settings {
         request_attributes: Callback::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
         ..Settings::default()
     };
-    let start = started_by(&parts, Protocol::Http, &config);
+    let start = started_by(&parts, Protocol::Http, &settings);
     let last = start.attributes.last().expect("an attribute");
     assert_eq!(last.key.as_str(), "given");
 }
 
 #[test]
-fn the_attributes_of_start_and_end_fit_without_growing_and_little_room_is_spare() {
+fn the_attributes_of_start_and_end_fit_exactly() {
     let (parts, ()) = Request::builder()
         .uri("http://h:1/p?q")
         .header("user-agent", "u")
@@ -139,17 +138,17 @@ fn the_attributes_of_start_and_end_fit_without_growing_and_little_room_is_spare(
         body_sizes: true,
         ..Settings::default()
     };
-    // Of the end: status, two times and outcome; then also two sizes and three headers.
-    for (rule, config, at_start, at_end) in [
-        ("as it is", Settings::default(), 8, 4),
+    // At the end: status, two times and outcome; with all settings also two sizes and three headers.
+    for (rule, settings, at_start, at_end) in [
+        ("default settings", Settings::default(), 8, 4),
         (
-            "with all that settings add",
+            "settings that add attributes",
             with_all,
             8 + 1 + 3 + 2 + 1 + 1 + 1,
             4 + 2 + 3,
         ),
     ] {
-        let start = started_by(&parts, Protocol::Http, &config);
+        let start = started_by(&parts, Protocol::Http, &settings);
         assert_eq!(start.attributes.len(), at_start, "{rule}");
         let room = start.attributes.capacity();
         assert_eq!(room, at_start + at_end, "{rule}");

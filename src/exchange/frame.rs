@@ -1,0 +1,192 @@
+//! The frames of the response body: what each delivers, and which one ends the body.
+
+use std::fmt::Display;
+
+use bytes::Buf;
+use http::HeaderMap;
+use http_body::{Body, Frame};
+
+use crate::exchange::state::{Ending, Exchange, Phase, Streaming};
+use crate::outcome::reason::GENERATION_ERROR;
+use crate::outcome::{End, Verdict};
+use crate::protocol::grpc::{GrpcStatus, Protocol};
+use crate::protocol::sse::{ErrorEvent, Findings};
+use crate::recording::clock::Elapsed;
+use crate::telemetry::span::response::capture_trailers;
+use crate::text::{format_bounded, truncate};
+
+/// What has ended a body.
+pub(super) enum BodyEnd<'a, E> {
+    /// The body is over: it returned `None`, or says that no frame follows.
+    Over,
+    /// Trailers, after which servers do not poll again.
+    Trailers(&'a HeaderMap),
+    /// The stream's terminator, or the trailers in a gRPC-Web body. What follows does not matter.
+    Terminator,
+    Error(&'a E),
+}
+
+/// Returns what has ended the body, if this frame or its absence has. `is_terminator` is whether the frame's
+/// data completes the message.
+pub(super) fn body_end<'a, B: Body>(
+    frame: Option<&'a Result<Frame<B::Data>, B::Error>>,
+    body: &B,
+    is_terminator: bool,
+) -> Option<BodyEnd<'a, B::Error>> {
+    match frame {
+        None => Some(BodyEnd::Over),
+        Some(Err(error)) => Some(BodyEnd::Error(error)),
+        Some(Ok(_)) if is_terminator => Some(BodyEnd::Terminator),
+        Some(Ok(frame)) => match frame.trailers_ref() {
+            Some(trailers) => Some(BodyEnd::Trailers(trailers)),
+            None => body.is_end_stream().then_some(BodyEnd::Over),
+        },
+    }
+}
+
+impl Exchange {
+    pub(super) fn mark_body_polled(&mut self) {
+        if let Phase::Streaming(streaming) = &mut self.phase {
+            streaming.body.mark_polled();
+        }
+    }
+
+    /// Records a data frame that is about to be returned to the server. Returns whether it completes the
+    /// stream's terminator, or the trailers in a gRPC-Web body.
+    pub(super) fn record_data(&mut self, data: &impl Buf) -> bool {
+        let Phase::Streaming(streaming) = &mut self.phase else {
+            return false;
+        };
+        let bytes = data.remaining();
+        let span = &self.span;
+        let first_byte =
+            streaming
+                .body
+                .record_data(u64::try_from(bytes).unwrap_or(u64::MAX), || {
+                    let is_observed = span.is_observed();
+                    is_observed.then(|| Elapsed::since_start(span.clock()))
+                });
+        if first_byte.is_some() {
+            streaming.time_to_first_byte = first_byte;
+        }
+        self.read_events(data, bytes) || self.read_web_trailers(data, bytes)
+    }
+
+    /// Reads what passes of an event stream. Returns whether its terminator is in there.
+    fn read_events(&mut self, data: &impl Buf, bytes: usize) -> bool {
+        let Phase::Streaming(Streaming { events, .. }) = &mut self.phase else {
+            return false;
+        };
+        let Some(reader) = events else {
+            return false;
+        };
+        let Some(piece) = contiguous(data, bytes) else {
+            *events = None;
+            return false;
+        };
+        let terminator = self.shared.settings.stream_terminator.as_deref();
+        let findings = reader.read(piece, terminator);
+        self.record_findings(&findings);
+        findings.terminator
+    }
+
+    /// Reads what passes of a gRPC-Web body. Returns whether its trailers are complete and have a status.
+    fn read_web_trailers(&mut self, data: &impl Buf, bytes: usize) -> bool {
+        let Some(cold) = &mut self.cold else {
+            return false;
+        };
+        let Some(reader) = &mut cold.web_trailers else {
+            return false;
+        };
+        let Some(piece) = contiguous(data, bytes) else {
+            cold.web_trailers = None;
+            return false;
+        };
+        cold.grpc_status = reader.read(piece);
+        cold.grpc_status.is_some()
+    }
+
+    /// Takes an error event for a verdict. It is kept where the handler's is, since the first of both
+    /// counts.
+    fn record_findings(&self, findings: &Findings) {
+        if let Some(ErrorEvent { message }) = &findings.error {
+            let message = message.as_deref().map(|text| truncate(text).to_owned());
+            self.span.record_internal(|buffer| {
+                buffer
+                    .verdict
+                    .get_or_insert(Verdict::new(GENERATION_ERROR, message));
+            });
+        }
+    }
+
+    /// Returns how the exchange ends by what has ended its body.
+    pub(super) fn ending_by<E: Display>(&mut self, body_end: &BodyEnd<'_, E>) -> Ending {
+        match body_end {
+            BodyEnd::Over => self.ending_of_body(None),
+            BodyEnd::Trailers(trailers) => self.ending_in_trailers(trailers),
+            BodyEnd::Terminator => Ending::now(End::Complete {
+                grpc_status: self.take_grpc_status(),
+            }),
+            BodyEnd::Error(error) => Ending::now(End::BodyError {
+                message: self.record_error(*error),
+            }),
+        }
+    }
+
+    /// Trailers are the last thing returned, so the end is now, whatever was delivered before.
+    fn ending_in_trailers(&mut self, trailers: &HeaderMap) -> Ending {
+        let answered = self.head_protocol();
+        let grpc_status = match answered {
+            Protocol::Http => None,
+            Protocol::Grpc | Protocol::GrpcWeb => GrpcStatus::from_headers(trailers),
+        };
+        if self.span.is_recording() {
+            let settings = &self.shared.settings;
+            let captured = capture_trailers(trailers, self.request.conventions, settings);
+            self.add_captured(captured);
+        }
+        let ending = self.ending_of_body(grpc_status);
+        Ending::now(ending.end)
+    }
+
+    /// Returns how a body that is over has ended. `in_trailers` is the gRPC status that came last; else the
+    /// one in the head counts.
+    pub(super) fn ending_of_body(&mut self, in_trailers: Option<GrpcStatus>) -> Ending {
+        let is_terminated = self.finish_events();
+        let grpc_status = in_trailers.or_else(|| self.take_grpc_status());
+        match &self.phase {
+            Phase::Streaming(streaming) => streaming.body.ending(is_terminated, grpc_status),
+            Phase::AwaitingHead { .. } => Ending::now(End::Complete { grpc_status }),
+        }
+    }
+
+    /// Reads the last line of an event stream, which needs no line end. Returns whether that is the
+    /// terminator.
+    fn finish_events(&mut self) -> bool {
+        let Phase::Streaming(Streaming { events, .. }) = &mut self.phase else {
+            return false;
+        };
+        let Some(mut reader) = events.take() else {
+            return false;
+        };
+        let findings = reader.finish(self.shared.settings.stream_terminator.as_deref());
+        self.record_findings(&findings);
+        findings.terminator
+    }
+
+    /// Records the type of the service's or the body's error. Returns its message, if that is read.
+    pub(super) fn record_error<E: Display>(&mut self, error: &E) -> Option<String> {
+        if !self.span.is_observed() {
+            return None;
+        }
+        self.cold().error_type_name = Some(std::any::type_name::<E>());
+        format_bounded(error)
+    }
+}
+
+/// Returns the bytes of a data frame, if they are contiguous. Reading others would take a copy, and without
+/// them nothing that follows can be read.
+fn contiguous(data: &impl Buf, bytes: usize) -> Option<&[u8]> {
+    let piece = data.chunk();
+    (piece.len() == bytes).then_some(piece)
+}

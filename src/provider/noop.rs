@@ -1,0 +1,96 @@
+//! Whether a provider is the API's no-op, with which nothing is recorded.
+//!
+//! Where the type is known, it decides. A global provider's type is erased; there the provider's
+//! behaviour decides. A look-alike that behaves otherwise is not taken for the no-op.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use opentelemetry::Context;
+use opentelemetry::logs::{LoggerProvider, NoopLoggerProvider};
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::trace::noop::NoopTracer;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+
+/// Whether a tracer of this type is the no-op.
+pub(super) fn is_noop_tracer<T: 'static>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<NoopTracer>()
+}
+
+/// Whether a logger of this type is the no-op.
+pub(super) fn is_noop_logger<L: 'static>() -> bool {
+    TypeId::of::<L>() == TypeId::of::<<NoopLoggerProvider as LoggerProvider>::Logger>()
+}
+
+/// Whether a meter provider, of which `meter` comes, is the no-op.
+///
+/// The no-op has no state. Another provider without state may delegate, so it is tried: the no-op
+/// discards callbacks of observable instruments, which a meter that records must keep. No provider
+/// with state, as the SDK's, gets that trial instrument.
+pub(super) fn is_noop_meter_provider(provider: &dyn MeterProvider, meter: &Meter) -> bool {
+    size_of_val(provider) == 0 && discards_callbacks(meter)
+}
+
+fn discards_callbacks(meter: &Meter) -> bool {
+    let token = Arc::new(());
+    let held = Arc::clone(&token);
+    let _instrument = meter
+        .u64_observable_counter("api.server.probe")
+        .with_callback(move |_| {
+            let _held = &held;
+        })
+        .build();
+    Arc::strong_count(&token) == 1
+}
+
+/// Whether a tracer whose type is erased is the no-op.
+///
+/// The no-op returns its parent's span context. `start` starts a span under a parent, and returns the
+/// answer of a tracer that made no span. The parent here is unsampled and telemetry suppressed, so that
+/// no tracer exports a span for it.
+pub(super) fn returns_parent(start: impl FnOnce(&Context) -> Option<SpanContext>) -> bool {
+    let probe = SpanContext::new(
+        TraceId::from(1),
+        SpanId::from(1),
+        TraceFlags::NOT_SAMPLED,
+        true,
+        TraceState::NONE,
+    );
+    let span_id = probe.span_id();
+    let parent = Context::new()
+        .with_remote_span_context(probe)
+        .with_telemetry_suppressed();
+    start(&parent).is_some_and(|answer| answer.span_id() == span_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::InstrumentationScope;
+    use opentelemetry::metrics::noop::NoopMeterProvider;
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
+
+    use super::*;
+
+    /// Has no state of its own and delegates to a provider that records.
+    struct Delegates;
+
+    impl MeterProvider for Delegates {
+        fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
+            use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader};
+            let exporter = InMemoryMetricExporter::default();
+            let reader = PeriodicReader::builder(exporter).build();
+            let provider = SdkMeterProvider::builder().with_reader(reader).build();
+            provider.meter_with_scope(scope)
+        }
+    }
+
+    #[test]
+    fn only_the_no_op_meter_provider_is_taken_for_one() {
+        let is_noop = |provider: &dyn MeterProvider| {
+            is_noop_meter_provider(provider, &provider.meter("test"))
+        };
+        assert!(is_noop(&NoopMeterProvider::new()));
+        assert!(!is_noop(&SdkMeterProvider::default()));
+        assert!(!is_noop(&Delegates), "without state, but it records");
+    }
+}

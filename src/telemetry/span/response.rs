@@ -1,0 +1,41 @@
+//! Headers and trailers of a response that the settings capture.
+
+use http::HeaderMap;
+use opentelemetry::KeyValue;
+
+use crate::recording::request_info::Conventions;
+use crate::settings::Settings;
+
+/// Returns the captured headers, under the keys of the conventions that describe the request.
+pub(crate) fn capture_headers(
+    headers: &HeaderMap,
+    conventions: Conventions,
+    settings: &Settings,
+) -> Vec<KeyValue> {
+    let captured = match conventions {
+        Conventions::Http => &settings.response_headers.http,
+        Conventions::Rpc => &settings.response_headers.rpc,
+    };
+    if captured.is_empty() {
+        return Vec::new();
+    }
+    captured
+        .read(headers, &settings.sensitive_headers)
+        .collect()
+}
+
+/// Returns the captured trailers. Only gRPC has names for them.
+pub(crate) fn capture_trailers(
+    trailers: &HeaderMap,
+    conventions: Conventions,
+    settings: &Settings,
+) -> Vec<KeyValue> {
+    match conventions {
+        Conventions::Http => Vec::new(),
+        Conventions::Rpc => settings
+            .response_headers
+            .rpc_trailers
+            .read(trailers, &settings.sensitive_headers)
+            .collect(),
+    }
+}
