@@ -5,9 +5,9 @@ pub(crate) mod web;
 use std::fmt;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::protocol::http::content_type::ContentType;
 use crate::text::{decode_hex_byte, truncate_lossy};
 
 /// What is spoken on top of HTTP, by the request's content type.
@@ -189,17 +189,10 @@ pub(crate) fn is_grpc_response(headers: &HeaderMap) -> bool {
 }
 
 fn by_content_type(headers: &HeaderMap) -> Protocol {
-    const GRPC: &[u8] = b"application/grpc";
-    let Some((start, rest)) = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().split_at_checked(GRPC.len()))
-    else {
-        return Protocol::Http;
-    };
-    match rest {
-        _ if !start.eq_ignore_ascii_case(GRPC) => Protocol::Http,
-        [] | [b'+' | b';' | b' ', ..] => Protocol::Grpc,
-        [b'-', ..] => Protocol::GrpcWeb,
+    let content_type = ContentType::from_headers(headers);
+    match content_type.and_then(|it| it.strip_prefix("application/grpc")) {
+        Some([] | [b'+', ..]) => Protocol::Grpc,
+        Some([b'-', ..]) => Protocol::GrpcWeb,
         _ => Protocol::Http,
     }
 }

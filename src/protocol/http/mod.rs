@@ -3,6 +3,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod captured;
+pub(crate) mod content_type;
 pub(crate) mod forwarded;
 pub(crate) mod methods;
 pub(crate) mod progress;

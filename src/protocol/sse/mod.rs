@@ -11,9 +11,9 @@
 //! after the colon and at most one space (WHATWG HTML, section 9.2.6). Pure.
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 use memchr::memchr2;
 
+use crate::protocol::http::content_type::ContentType;
 use crate::protocol::http::progress::is_unencoded;
 
 /// How much of a line is kept if it is cut, and of an error event's data is read for its message.
@@ -23,13 +23,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Whether a response with these headers is an event stream that can be read.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    const EVENT_STREAM: &[u8] = b"text/event-stream";
-    let content_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.as_bytes().split_at_checked(EVENT_STREAM.len()));
-    content_type.is_some_and(|(start, rest)| {
-        start.eq_ignore_ascii_case(EVENT_STREAM) && matches!(rest, [] | [b';' | b' ', ..])
-    }) && is_unencoded(headers)
+    ContentType::from_headers(headers).is_some_and(|it| it.is("text/event-stream"))
+        && is_unencoded(headers)
 }
 
 /// What was found in a piece of an event stream.

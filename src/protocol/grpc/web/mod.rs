@@ -9,9 +9,9 @@
 //! [`MAX_TRAILERS`] bytes. What is no such body is left alone for good. Pure.
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 
 use crate::protocol::grpc::GrpcStatus;
+use crate::protocol::http::content_type::ContentType;
 use crate::protocol::http::progress::is_unencoded;
 
 /// How long a block of trailers may be; a longer one is not read.
@@ -22,17 +22,14 @@ const HEADER: usize = 5;
 
 /// A reader for a response with these headers, if it is one of gRPC-Web that can be read.
 pub(crate) fn reader_for(headers: &HeaderMap) -> Option<TrailersReader> {
-    const GRPC_WEB: &[u8] = b"application/grpc-web";
-    const TEXT: &[u8] = b"-text";
-    let content_type = headers.get(CONTENT_TYPE)?.as_bytes();
-    let (start, rest) = content_type.split_at_checked(GRPC_WEB.len())?;
-    let as_text = rest
-        .split_at_checked(TEXT.len())
-        .filter(|(text, _)| text.eq_ignore_ascii_case(TEXT));
-    let rest = as_text.map_or(rest, |(_, rest)| rest);
-    let is_grpc_web =
-        start.eq_ignore_ascii_case(GRPC_WEB) && matches!(rest, [] | [b'+' | b';' | b' ', ..]);
-    (is_grpc_web && is_unencoded(headers)).then(|| TrailersReader::new(as_text.is_some()))
+    let content_type = ContentType::from_headers(headers)?;
+    let has_type = |name| {
+        let rest = content_type.strip_prefix(name);
+        matches!(rest, Some([] | [b'+', ..]))
+    };
+    let is_text = has_type("application/grpc-web-text");
+    let is_grpc_web = is_text || has_type("application/grpc-web");
+    (is_grpc_web && is_unencoded(headers)).then(|| TrailersReader::new(is_text))
 }
 
 /// A reader of one gRPC-Web body.

@@ -1,5 +1,5 @@
 use http::HeaderValue;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
