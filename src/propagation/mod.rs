@@ -9,7 +9,7 @@
 //!   see the first alone.
 
 pub(crate) mod sampling;
-mod traceparent;
+pub(crate) mod traceparent;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,7 +25,7 @@ use opentelemetry_http::HeaderInjector;
 use crate::catch_panic::catch_panic;
 use crate::propagation::sampling::Rate;
 
-use traceparent::{LENGTH, Traceparent, unsampled};
+use traceparent::{LENGTH, Traceparent, format_traceparent, unsampled};
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
@@ -183,11 +183,8 @@ fn inject_w3c(span_context: &SpanContext, headers: &mut HeaderMap) {
     if !span_context.is_valid() {
         return;
     }
-    let (trace_id, span_id) = (span_context.trace_id(), span_context.span_id());
-    let flags = span_context.trace_flags() & TraceFlags::SAMPLED;
-    let traceparent = format!("00-{trace_id}-{span_id}-{:02x}", flags.to_u8());
     let mut injector = NoEmpty(HeaderInjector(headers));
-    injector.set(TRACEPARENT, traceparent);
+    injector.set(TRACEPARENT, format_traceparent(span_context));
     injector.set(TRACESTATE, span_context.trace_state().header());
 }
 

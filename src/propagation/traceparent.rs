@@ -1,11 +1,23 @@
 //! `traceparent`, by W3C Trace Context (level 2, section 3.2). Pure.
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceId};
+use std::fmt::Write as _;
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId};
 
 use crate::propagation::sampling::Rate;
 
 /// Length of a `traceparent` of version 00.
 pub(super) const LENGTH: usize = 55;
+
+/// Formats the ids in version 00, with the sampled flag and no other.
+pub(crate) fn format_traceparent(span_context: &SpanContext) -> String {
+    let (trace_id, span_id) = (span_context.trace_id(), span_context.span_id());
+    let flags = span_context.trace_flags() & TraceFlags::SAMPLED;
+    let mut traceparent = String::with_capacity(LENGTH);
+    // Writing to a string does not fail.
+    let _ = write!(traceparent, "00-{trace_id}-{span_id}-{:02x}", flags.to_u8());
+    traceparent
+}
 
 /// A well-formed `traceparent` without its sampled flag, if it has it and the rate does not keep its
 /// trace.

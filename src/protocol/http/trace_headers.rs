@@ -1,10 +1,10 @@
 //! The trace of a request, told to its caller in the response's head. Pure.
 
-use std::fmt::Write as _;
-
 use http::header::ACCESS_CONTROL_EXPOSE_HEADERS;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::trace::{SpanContext, TraceFlags};
+use opentelemetry::trace::SpanContext;
+
+use crate::propagation::traceparent::format_traceparent;
 
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -29,7 +29,7 @@ impl TraceHeaders {
         if !span_context.is_valid() {
             return;
         }
-        let ids = ids(span_context);
+        let ids = format_traceparent(span_context);
         if self.traceresponse
             && !headers.contains_key(TRACERESPONSE)
             && let Ok(value) = HeaderValue::from_str(&ids)
@@ -60,16 +60,6 @@ impl TraceHeaders {
     }
 }
 
-/// The ids as W3C has them, version 00.
-fn ids(span_context: &SpanContext) -> String {
-    let (trace_id, span_id) = (span_context.trace_id(), span_context.span_id());
-    let flags = span_context.trace_flags() & TraceFlags::SAMPLED;
-    let mut ids = String::with_capacity(55);
-    // Writing to a string does not fail.
-    let _ = write!(ids, "00-{trace_id}-{span_id}-{:02x}", flags.to_u8());
-    ids
-}
-
 /// Whether a header that is a list has an item of this name, whatever its parameters.
 fn has_item(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
     let values = headers.get_all(name).iter();
@@ -96,7 +86,7 @@ fn has_item(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::{SpanId, TraceId, TraceState};
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
 
     use super::*;
 
