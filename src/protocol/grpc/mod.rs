@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method};
 
+use crate::protocol::digits::{decode_hex_byte, parse_decimal};
 use crate::protocol::http::content_type::ContentType;
-use crate::text::{decode_hex_byte, truncate_lossy};
+use crate::text::truncate_lossy;
 
 /// What is spoken on top of HTTP, by the request's content type.
 ///
@@ -66,11 +67,13 @@ impl GrpcStatus {
     /// The status that these values of `grpc-status` and `grpc-message` tell. A code that is no
     /// number is `UNKNOWN`, as the gRPC specification has it.
     pub(crate) fn from_values(status: &[u8], message: Option<&[u8]>) -> Self {
-        let code = std::str::from_utf8(status).ok().and_then(|text| {
-            let number = text.parse::<u8>().ok()?;
-            // As clients read it: no sign, no zeros before it.
-            (number.to_string() == text).then_some(number)
-        });
+        let code = match status {
+            // Clients reject leading zeros.
+            [b'0', _, ..] => None,
+            _ => std::str::from_utf8(status)
+                .ok()
+                .and_then(parse_decimal::<u8>),
+        };
         let message = message
             .map(percent_decoded)
             .filter(|message| !message.is_empty());
@@ -201,10 +204,10 @@ fn by_content_type(headers: &HeaderMap) -> Protocol {
 pub(crate) fn parse_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
-    if !(1..=8).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+    if digits.len() > 8 {
         return None;
     }
-    let count = digits.parse::<u64>().ok()?;
+    let count = parse_decimal::<u64>(digits)?;
     Some(match unit {
         "H" => Duration::from_secs(count * 3_600),
         "M" => Duration::from_secs(count * 60),

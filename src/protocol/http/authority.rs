@@ -2,6 +2,8 @@
 
 use std::net::Ipv6Addr;
 
+use crate::protocol::digits::is_decimal;
+
 /// Address and port in `host`, `host:port`, `[ipv6]` or `[ipv6]:port`; an IPv6 address comes without
 /// its brackets. `None` if it is none of these. A port that is empty or too large is none, and what
 /// stands before an `@` is nobody's business.
@@ -32,15 +34,7 @@ fn port(rest: &str) -> Option<Option<u16>> {
         return Some(None);
     }
     let digits = rest.strip_prefix(':')?;
-    let mut number = 0_u32;
-    for digit in digits.bytes() {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        // Whatever is too large stays so.
-        number = (number * 10 + u32::from(digit - b'0')).min(1 << 16);
-    }
-    Some(u16::try_from(number).ok().filter(|_| !digits.is_empty()))
+    is_decimal(digits).then(|| digits.parse().ok())
 }
 
 /// Whether a byte may stand in a registered name (RFC 3986, section 3.2.2).

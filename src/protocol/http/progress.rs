@@ -3,6 +3,8 @@
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 
+use crate::protocol::digits::parse_decimal;
+
 /// Bytes of one response body: what was declared and what was handed on.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -97,13 +99,7 @@ pub(crate) fn declared_length(
     if is_coded || values.any(|other| other != first) {
         return None;
     }
-    let digits = first.to_str().ok()?;
-    // `parse` alone would take a sign.
-    if digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        digits.parse().ok()
-    } else {
-        None
-    }
+    parse_decimal(first.to_str().ok()?)
 }
 
 #[cfg(test)]

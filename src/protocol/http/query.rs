@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::protocol::digits::decode_hex_byte;
 use crate::protocol::http::captured::REDACTED;
-use crate::text::{decode_hex_byte, truncate};
+use crate::text::truncate;
 
 /// The parameters whose values are secrets by the conventions; names are case-sensitive.
 const SENSITIVE: [&str; 7] = [

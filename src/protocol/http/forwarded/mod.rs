@@ -11,6 +11,8 @@ use http::HeaderMap;
 use http::header::FORWARDED;
 use memchr::{memrchr, memrchr_iter, memrchr2};
 
+use crate::protocol::digits::parse_decimal;
+
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
@@ -338,9 +340,8 @@ fn address(text: &str) -> Option<(IpAddr, Option<&str>)> {
 
 /// A port of one to five digits.
 fn number(port: &str) -> Option<u16> {
-    // `parse` alone would take a sign, and any number of zeros.
-    let is_number = port.len() <= 5 && port.bytes().all(|digit| digit.is_ascii_digit());
-    is_number.then(|| port.parse().ok())?
+    // The limit keeps out any number of leading zeros.
+    (port.len() <= 5).then(|| parse_decimal(port))?
 }
 
 #[cfg(test)]
