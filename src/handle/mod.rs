@@ -1,4 +1,7 @@
-//! What a handler may say to the span of its request.
+//! The handle by which a handler records on the span of its request. Imports nothing of the layer or
+//! the exchange.
+
+pub(crate) mod gen_ai;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,10 +10,7 @@ use std::sync::Arc;
 use http::{Extensions, HeaderMap};
 use opentelemetry::{Context, KeyValue};
 
-pub(crate) mod gen_ai;
-
 use crate::catch_panic::catch_panic;
-use crate::handle::gen_ai::GenAi;
 use crate::outcome::Verdict;
 use crate::propagation::Propagation;
 use crate::recording::buffer::SpanBuffer;
@@ -18,11 +18,11 @@ use crate::recording::shared_span::Slot;
 use crate::semconv as key;
 use crate::text::{format_bounded, truncate};
 
-/// The span of a request, as its handler sees it.
+/// A handle to the span of a request, for its handler.
 ///
-/// Getting one never fails: where there is no span, because tracing is off or the request was
-/// filtered out, the handle is inert, and so it is once the span has ended. A handle neither ends
-/// the span nor keeps it open, may be cloned, sent to other threads and kept as long as one likes.
+/// Getting one never fails. Without a span, because tracing is off or the request was filtered out, the
+/// handle is inert; after the span's end, too. A handle neither ends the span nor keeps it open. It may
+/// be cloned, sent to other threads and kept.
 ///
 /// ```
 /// use opentelemetry::KeyValue;
@@ -69,8 +69,7 @@ impl SpanHandle {
         }))
     }
 
-    /// The handle that the layer has put into a request's extensions; an inert one if there is
-    /// none.
+    /// Returns the handle from a request's extensions, where the layer inserts it, else an inert one.
     ///
     /// ```
     /// let span = tower_api_span::SpanHandle::from_extensions(&http::Extensions::new());
@@ -81,8 +80,8 @@ impl SpanHandle {
         extensions.get().cloned().unwrap_or_default()
     }
 
-    /// Whether what is told here will be seen on a span: it is open and records. Routes, verdicts and
-    /// what language models need are heard by metrics and logs as well, where there are any.
+    /// Whether the span is open and records. Without a recording span, metrics and logs still use
+    /// routes, verdicts and the attributes of language models.
     ///
     /// ```
     /// assert!(!tower_api_span::SpanHandle::default().is_recording());
@@ -96,10 +95,10 @@ impl SpanHandle {
 
     /// Sets an attribute of the span.
     ///
-    /// The last value of a key wins; the first 128 keys are kept, and how
-    /// many were too many is in `api.dropped_attributes`. What the layer has written at the
-    /// start keeps its value, and `http.response.status_code`, `rpc.status_code`, `error.type` and
-    /// `api.*` are the layer's alone: an error is told with [`abort`](Self::abort).
+    /// The last value of a key wins. The first 128 keys are kept; `api.dropped_attributes` counts the
+    /// others. The layer's start attributes keep their values. `http.response.status_code`,
+    /// `rpc.status_code`, `error.type` and `api.*` are reserved: report an error with
+    /// [`abort`](Self::abort).
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -111,7 +110,7 @@ impl SpanHandle {
 
     /// Sets attributes of the span, as [`set_attribute`](Self::set_attribute) does.
     ///
-    /// An iterator that panics has set none.
+    /// If the iterator panics, none is set.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -123,20 +122,20 @@ impl SpanHandle {
         if !self.is_listening() {
             return;
         }
-        // The caller's iterator runs before the lock is taken: it may use this very handle.
+        // The iterator runs before the lock is taken, because it may use this handle.
         let attributes = catch_panic(|| attributes.into_iter().collect::<Vec<_>>());
-        self.tell(|told| {
+        self.record(|buffer| {
             for attribute in attributes.unwrap_or_default() {
-                told.attribute(attribute);
+                buffer.attribute(attribute);
             }
         });
     }
 
-    /// Tells the route: the template of the path, of low cardinality, such as `/users/{id}`.
+    /// Sets the route: a template of the path, of low cardinality, such as `/users/{id}`.
     ///
-    /// Sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the
-    /// start. An empty one is none; the last one wins; it is cut at 1,024 bytes. Samplers do not see it, they have
-    /// decided. A gRPC call has a name of its own and no route.
+    /// It sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the
+    /// start. An empty route is ignored, and the last one wins. Truncated to 1,024 bytes. Samplers do not
+    /// see it, because they decide at the start. A gRPC call has its own name and no route.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -144,15 +143,15 @@ impl SpanHandle {
     /// ```
     pub fn set_route(&self, route: &str) {
         if !route.is_empty() {
-            self.tell(|told| told.route = Some(truncate(route).to_owned()));
+            self.record(|buffer| buffer.route = Some(truncate(route).to_owned()));
         }
     }
 
-    /// Adds an event to the span, with the time of now.
+    /// Adds an event to the span, with the current time.
     ///
-    /// The first 120 of a request are kept, so that the terminal event always fits into the 128
-    /// that the SDK keeps by default; with a smaller limit of its own it may be lost. How many were
-    /// too many is in `api.dropped_events`. A name that is empty or begins with `api.` adds none.
+    /// The first 120 of a request are kept, so that the terminal event fits into the SDK's default limit
+    /// of 128. With a smaller limit in the SDK the terminal event may be lost. `api.dropped_events`
+    /// counts the others. An event whose name is empty or begins with `api.` is ignored.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -166,13 +165,12 @@ impl SpanHandle {
         }
     }
 
-    /// Says that this response is not well, whatever it looks like on the wire: its outcome will be
-    /// `ABORTED(reason)`. The first verdict counts; only a panic outweighs it. The response itself
-    /// is not touched.
+    /// Marks the response as aborted, however it looks on the wire: its outcome is `ABORTED(reason)`. The
+    /// first verdict counts, and only a panic overrides it. The response itself is unchanged.
     ///
-    /// `reason` is of low cardinality and becomes `api.abort.reason` and `error.type`, with status
-    /// Error; `validation_error` and `client_error` are the caller's fault and leave the status
-    /// Unset. `message` is cut at 1,024 bytes; an empty one is none.
+    /// `reason` has low cardinality and becomes `api.abort.reason` and `error.type`, with status Error.
+    /// `validation_error` and `client_error` are the caller's errors and leave the status Unset. An empty
+    /// `message` is ignored. Truncated to 1,024 bytes.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -184,36 +182,35 @@ impl SpanHandle {
             return;
         }
         let verdict = Verdict::new(reason, format_bounded(&message));
-        self.tell(|told| {
-            told.verdict.get_or_insert(verdict);
+        self.record(|buffer| {
+            buffer.verdict.get_or_insert(verdict);
         });
     }
 
-    /// Says that the client is meant to leave when it likes, as from an endless feed: dropping the
-    /// response is no error then. The outcome still says `ABORTED(client_disconnect)`, with status
-    /// Unset.
+    /// Allows the client to disconnect at any time, as from an endless feed. A dropped response is then
+    /// not an error: the outcome is still `ABORTED(client_disconnect)`, but with status Unset.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
     /// span.allow_disconnect();
     /// ```
     pub fn allow_disconnect(&self) {
-        self.tell(|told| told.disconnect_allowed = true);
+        self.record(|buffer| buffer.disconnect_allowed = true);
     }
 
-    /// Says that this response is a stream, whatever its content type: how long it takes says nothing
-    /// of latency. It is for metrics, see `ApiSpanLayer::stream_durations` with feature `metrics`.
+    /// Declares the response a stream, whatever its content type, so that its duration need not count as
+    /// latency. Metrics use it: see `ApiSpanLayer::stream_durations` with feature `metrics`.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
     /// span.declare_stream();
     /// ```
     pub fn declare_stream(&self) {
-        self.tell(|told| told.is_stream = true);
+        self.record(|buffer| buffer.is_stream = true);
     }
 
-    /// Says that the request has been handed to the engine: event `api.HANDOFF_TO_CORE`, with the
-    /// time of now, once.
+    /// Records that the request was passed to the engine: event `api.HANDOFF_TO_CORE`, with the current
+    /// time, once.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -225,30 +222,18 @@ impl SpanHandle {
         }
     }
 
-    /// What only the handler of an LLM API knows, under the names of the `GenAI` conventions, which are
-    /// unstable, and so is this view.
+    /// Returns the request's context, as the parent of other spans. It stays usable in spawned tasks and
+    /// after the span's end. An inert handle returns the current context.
     ///
-    /// ```
-    /// # let span = tower_api_span::SpanHandle::default();
-    /// span.gen_ai().request_model("llama-4").max_tokens(256);
-    /// ```
-    #[must_use]
-    pub fn gen_ai(&self) -> GenAi<'_> {
-        GenAi(self)
-    }
-
-    /// The request's context, to make children in: also for tasks that the handler spawns, also
-    /// after the span's end. That of an inert handle is the current one.
-    ///
-    /// The span in it may be told things as well: attributes and events as here, a name, links; an
-    /// Error status is a verdict with reason `exception` unless [`abort`](Self::abort) is called;
-    /// `Ok` and ending it do nothing.
+    /// The span in the context takes attributes and events as this handle does, and a name and links. An
+    /// Error status is a verdict with reason `exception`, unless [`abort`](Self::abort) is called. Setting
+    /// `Ok` and ending the span have no effect.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
     /// use opentelemetry::trace::FutureExt;
     ///
-    /// let task = async { /* children made here hang under the request's span */ };
+    /// let task = async { /* spans started here are children of the request's span */ };
     /// let task = task.with_context(span.context());
     /// # drop(task);
     /// ```
@@ -256,14 +241,13 @@ impl SpanHandle {
     pub fn context(&self) -> Context {
         match &self.0 {
             Some(request) => request.context.clone(),
-            None => current(),
+            None => current_context(),
         }
     }
 
-    /// Writes the request's context into the headers of a request to somebody else, with the
-    /// layer's propagator: the given one, else the global one or, where that writes nothing because
-    /// none is set, W3C's. An inert handle does not know of a given one: it writes the current context
-    /// as if there were none.
+    /// Injects the request's context into the headers of an outgoing request, with the layer's
+    /// propagator, else the global one. If no global propagator is set, it writes W3C's headers. An inert
+    /// handle injects the current context, with the global propagator.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -273,31 +257,31 @@ impl SpanHandle {
     pub fn inject(&self, headers: &mut HeaderMap) {
         match &self.0 {
             Some(request) => request.propagation.inject(&request.context, headers),
-            None => Propagation::Global.inject(&current(), headers),
+            None => Propagation::Global.inject(&current_context(), headers),
         }
     }
 
-    /// Whether anybody listens: the span, metrics or logs.
+    /// Whether the request is open, and a recording span, metrics or logs use what it records.
     pub(crate) fn is_listening(&self) -> bool {
         self.0
             .as_ref()
             .is_some_and(|request| request.slot.is_listening())
     }
 
-    /// The slot behind this handle, for who watches the request's body.
+    /// Returns the slot of the span, for counting the request's body.
     pub(crate) fn slot(&self) -> Option<Arc<dyn Slot>> {
         self.0.as_ref().map(|request| Arc::clone(&request.slot))
     }
 
-    fn tell(&self, f: impl FnOnce(&mut SpanBuffer)) {
+    fn record(&self, f: impl FnOnce(&mut SpanBuffer)) {
         if let Some(request) = &self.0 {
             request.slot.tell(f);
         }
     }
 }
 
-/// The current context; an empty one where the thread has none any more.
-fn current() -> Context {
+/// Returns the current context, or an empty one while the thread is being destroyed.
+fn current_context() -> Context {
     catch_panic(Context::current).unwrap_or_default()
 }
 
