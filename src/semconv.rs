@@ -1,19 +1,19 @@
-//! Keys, scope name and schema URL: every string that ends up in a span, in one place.
+//! Attribute keys, event names, scope name and schema URL. Imports nothing of the crate.
 //!
-//! Names are those of the OpenTelemetry semantic conventions 1.45.0, the release in which the
-//! `rpc.*` names used here became stable. The crate `opentelemetry-semantic-conventions` 0.33 is
-//! generated from an older release and lacks them. What begins with `api.` is this crate's own.
+//! Names follow the OpenTelemetry semantic conventions 1.45.0, the release in which the `rpc.*` names
+//! used here became stable. The crate `opentelemetry-semantic-conventions` 0.33 is generated from an
+//! older release and lacks them. Names with the prefix `api.` are this crate's own.
 
 use opentelemetry::InstrumentationScope;
 
-/// Name of the instrumentation scope.
+/// The name of the instrumentation scope.
 pub(crate) const SCOPE_NAME: &str = env!("CARGO_PKG_NAME");
-/// Version of the instrumentation scope.
+/// The version of the instrumentation scope.
 pub(crate) const SCOPE_VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The conventions' release that the keys below are taken from.
+/// The schema of the conventions' release.
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
 
-/// The scope of everything that this crate tells.
+/// Returns the instrumentation scope of spans, metrics and logs.
 pub(crate) fn scope() -> InstrumentationScope {
     InstrumentationScope::builder(SCOPE_NAME)
         .with_version(SCOPE_VERSION)
@@ -24,9 +24,7 @@ pub(crate) fn scope() -> InstrumentationScope {
 pub(crate) const CLIENT_ADDRESS: &str = "client.address";
 pub(crate) const CLIENT_PORT: &str = "client.port";
 pub(crate) const ERROR_TYPE: &str = "error.type";
-
 pub(crate) const EXCEPTION_MESSAGE: &str = "exception.message";
-
 pub(crate) const EXCEPTION_TYPE: &str = "exception.type";
 pub(crate) const HTTP_REQUEST_BODY_SIZE: &str = "http.request.body.size";
 /// Followed by a dot and the name of a header.
@@ -45,11 +43,11 @@ pub(crate) const NETWORK_PEER_PORT: &str = "network.peer.port";
 pub(crate) const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
 pub(crate) const RPC_METHOD: &str = "rpc.method";
 pub(crate) const RPC_METHOD_ORIGINAL: &str = "rpc.method_original";
-/// Followed by a dot and the name of a piece of metadata.
+/// Followed by a dot and the name of a metadata entry.
 pub(crate) const RPC_REQUEST_HEADER: &str = "rpc.request.header";
-/// Followed by a dot and the name of a piece of metadata sent before the response.
+/// Followed by a dot and the name of a metadata entry sent before the response.
 pub(crate) const RPC_RESPONSE_HEADER: &str = "rpc.response.header";
-/// Followed by a dot and the name of a piece of metadata sent after the response.
+/// Followed by a dot and the name of a metadata entry sent after the response.
 pub(crate) const RPC_RESPONSE_TRAILER: &str = "rpc.response.trailer";
 pub(crate) const RPC_STATUS_CODE: &str = "rpc.status_code";
 pub(crate) const RPC_SYSTEM_NAME: &str = "rpc.system.name";
@@ -67,51 +65,50 @@ pub(crate) const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
 pub(crate) const GEN_AI_REQUEST_TEMPERATURE: &str = "gen_ai.request.temperature";
 pub(crate) const GEN_AI_RESPONSE_FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
 pub(crate) const GEN_AI_RESPONSE_MODEL: &str = "gen_ai.response.model";
-/// Seconds (f64). The conventions measure it at the client, from its request to its first chunk; here
-/// it is from the arrival to the first non-empty frame that was handed on.
+/// Seconds (f64) from the arrival to the first non-empty frame that was returned to the server. The
+/// conventions measure it at the client, from its request to its first chunk.
 pub(crate) const GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
 pub(crate) const GEN_AI_USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 pub(crate) const GEN_AI_USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
-/// The request's id, by a header: no convention's name, but the one that LLM servers use.
+/// The request's id, from a header. Not a name of the conventions, but the one that LLM servers use.
 pub(crate) const GEN_AI_REQUEST_ID: &str = "gen_ai.request.id";
 
 /// `"DEPARTED"` or `"ABORTED"`.
 pub(crate) const API_OUTCOME: &str = "api.outcome";
-/// Why the response is `ABORTED`: the reason of the terminal event.
+/// The reason of the terminal event `api.ABORTED`.
 pub(crate) const API_ABORT_REASON: &str = "api.abort.reason";
 /// Seconds (f64) from the arrival to the head of the response.
 pub(crate) const API_TIME_TO_HEAD: &str = "api.time_to_head";
 /// Seconds (f64) from the arrival to the first non-empty data frame.
 pub(crate) const API_TIME_TO_FIRST_BYTE: &str = "api.time_to_first_byte";
 
-/// True (boolean) of a response that is a stream, if the settings mark them.
+/// Boolean, true: the response is a stream, and the settings mark streams.
 pub(crate) const API_STREAM: &str = "api.stream";
 
-/// How many attributes of the handler's were too many (int).
+/// The number (int) of the handler's attributes that were dropped.
 pub(crate) const API_DROPPED_ATTRIBUTES: &str = "api.dropped_attributes";
-/// How many events of the handler's were too many (int).
+/// The number (int) of the handler's events that were dropped.
 pub(crate) const API_DROPPED_EVENTS: &str = "api.dropped_events";
-/// What begins so is this crate's own, and not for handlers to write.
+/// The prefix of this crate's own names, which handlers cannot write.
 pub(crate) const OWN_PREFIX: &str = "api.";
 
-/// First event of every span.
+/// The first event of every span.
 pub(crate) const EVENT_ARRIVED: &str = "api.ARRIVED";
-/// The handler has handed the request to the engine.
+/// The handler passed the request to the engine.
 pub(crate) const EVENT_HANDOFF_TO_CORE: &str = "api.HANDOFF_TO_CORE";
-/// The first non-empty data frame is being handed on.
+/// The first non-empty data frame is about to be returned to the server.
 pub(crate) const EVENT_FIRST_RESPONSE_FROM_CORE: &str = "api.FIRST_RESPONSE_FROM_CORE";
-/// Terminal event: the message was handed on whole, and nobody said that it was not well.
+/// Terminal event: the message was delivered whole, and neither status nor handler aborts it.
 pub(crate) const EVENT_DEPARTED: &str = "api.DEPARTED";
-/// Terminal event: anything else. Carries [`EVENT_REASON`] and perhaps [`EVENT_ERROR`].
+/// Terminal event: anything else. Carries [`EVENT_REASON`] and, if there is a message,
+/// [`EVENT_ERROR`].
 pub(crate) const EVENT_ABORTED: &str = "api.ABORTED";
 /// Attribute of [`EVENT_ABORTED`]: the reason.
 pub(crate) const EVENT_REASON: &str = "reason";
-/// Attribute of [`EVENT_ABORTED`]: the message, where there is one.
+/// Attribute of [`EVENT_ABORTED`]: the message, if there is one.
 pub(crate) const EVENT_ERROR: &str = "error";
 
-/// Log event of HTTP: the request has ended with an exception.
-
+/// Log event of HTTP: the request ended with an exception.
 pub(crate) const EVENT_HTTP_EXCEPTION: &str = "http.server.request.exception";
-/// Log event of gRPC: the call has ended with an exception.
-
+/// Log event of gRPC: the call ended with an exception.
 pub(crate) const EVENT_RPC_EXCEPTION: &str = "rpc.server.call.exception";

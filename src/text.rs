@@ -50,12 +50,6 @@ pub(crate) fn truncate_lossy(bytes: &[u8]) -> String {
     }
 }
 
-/// Decodes two hexadecimal digits, in either case.
-pub(crate) fn decode_hex_byte([high, low]: [u8; 2]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
-}
-
 /// Returns the last character boundary of `text` at or before `limit` bytes.
 fn floor_boundary(text: &str, limit: usize) -> usize {
     if text.len() <= limit {

@@ -1,4 +1,4 @@
-//! What only the handler of an LLM API knows, under the names of the `GenAI` conventions.
+//! The attributes of generative AI, which only the handler can set, as a view of the handle.
 
 use std::fmt::Display;
 
@@ -9,17 +9,18 @@ use crate::handle::SpanHandle;
 use crate::semconv as key;
 use crate::text::format_bounded;
 
-/// How many finish reasons are kept.
+/// The number of finish reasons that are kept.
 const MAX_REASONS: usize = 128;
 
-/// A view on a [`SpanHandle`] with the attributes of generative AI, each of which returns the view to go on with.
+/// A view of a [`SpanHandle`] that sets the attributes of generative AI. Each method returns the view.
 ///
-/// **Unstable**, as the conventions are: names follow `semantic-conventions-genai` (all in
-/// development; this text is of 1.42.0), and may change with a minor release of this crate. They are
-/// the client's names there, set here on the server's span: whoever adds up `gen_ai.usage.*` over
-/// clients and servers counts every token twice.
+/// **Unstable**, as the conventions are. Names follow `semantic-conventions-genai` (1.42.0, all in
+/// development), and may change with a minor release of this crate.
 ///
-/// Text is cut at 1,024 bytes; empty text sets nothing.
+/// The conventions set these attributes on the client's span; here they are on the server's. A sum of
+/// `gen_ai.usage.*` over clients and servers counts every token twice.
+///
+/// Text is truncated to 1,024 bytes. Empty text is ignored.
 ///
 /// ```
 /// # let span = tower_api_span::SpanHandle::default();
@@ -32,52 +33,66 @@ const MAX_REASONS: usize = 128;
 ///     .output_tokens(80);
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct GenAi<'a>(pub(crate) &'a SpanHandle);
+pub struct GenAi<'a>(&'a SpanHandle);
 
-#[expect(clippy::must_use_candidate, reason = "returned only to go on with")]
+impl SpanHandle {
+    /// Returns a view that sets the attributes of generative AI. They are unstable, as the `GenAI`
+    /// conventions are.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.gen_ai().request_model("llama-4").max_tokens(256);
+    /// ```
+    #[must_use]
+    pub fn gen_ai(&self) -> GenAi<'_> {
+        GenAi(self)
+    }
+}
+
+#[expect(clippy::must_use_candidate, reason = "returned for chaining")]
 impl GenAi<'_> {
-    /// `gen_ai.operation.name`, string: what the model is asked to do, as `chat`, `text_completion` or
-    /// `embeddings`. Without it a request has no metrics of language models.
+    /// Sets `gen_ai.operation.name` (string), such as `chat`, `text_completion` or `embeddings`. Without
+    /// it a request has no metrics of language models.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
     /// span.gen_ai().operation_name("chat");
     /// ```
     pub fn operation_name(&self, name: impl Display) -> &Self {
-        self.text(key::GEN_AI_OPERATION_NAME, &name)
+        self.set_text(key::GEN_AI_OPERATION_NAME, &name)
     }
 
-    /// `gen_ai.provider.name`, string: whose model it is.
+    /// Sets `gen_ai.provider.name` (string): the provider of the model.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
     /// span.gen_ai().provider_name("mistral_ai");
     /// ```
     pub fn provider_name(&self, name: impl Display) -> &Self {
-        self.text(key::GEN_AI_PROVIDER_NAME, &name)
+        self.set_text(key::GEN_AI_PROVIDER_NAME, &name)
     }
 
-    /// `gen_ai.request.model`, string: the model that was asked for.
+    /// Sets `gen_ai.request.model` (string): the requested model.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
     /// span.gen_ai().request_model("llama-4");
     /// ```
     pub fn request_model(&self, model: impl Display) -> &Self {
-        self.text(key::GEN_AI_REQUEST_MODEL, &model)
+        self.set_text(key::GEN_AI_REQUEST_MODEL, &model)
     }
 
-    /// `gen_ai.response.model`, string: the model that answered.
+    /// Sets `gen_ai.response.model` (string): the model that answered.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
     /// span.gen_ai().response_model("llama-4-8b-q4");
     /// ```
     pub fn response_model(&self, model: impl Display) -> &Self {
-        self.text(key::GEN_AI_RESPONSE_MODEL, &model)
+        self.set_text(key::GEN_AI_RESPONSE_MODEL, &model)
     }
 
-    /// `gen_ai.request.max_tokens`, int: the most tokens that may be generated.
+    /// Sets `gen_ai.request.max_tokens` (int): the limit of generated tokens.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -87,7 +102,7 @@ impl GenAi<'_> {
         self.set(key::GEN_AI_REQUEST_MAX_TOKENS, i64::from(tokens))
     }
 
-    /// `gen_ai.request.temperature`, double.
+    /// Sets `gen_ai.request.temperature` (double).
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -97,8 +112,8 @@ impl GenAi<'_> {
         self.set(key::GEN_AI_REQUEST_TEMPERATURE, temperature)
     }
 
-    /// `gen_ai.response.finish_reasons`, string[]: why each choice stopped, as `stop` or `length`. The
-    /// first 128 are kept; an iterator that panics has given none.
+    /// Sets `gen_ai.response.finish_reasons` (string[]): why each choice stopped, such as `stop` or
+    /// `length`. The first 128 are kept. If the iterator panics, none is set.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -106,7 +121,7 @@ impl GenAi<'_> {
     /// ```
     pub fn finish_reasons(&self, reasons: impl IntoIterator<Item: Display>) -> &Self {
         if self.0.accepts_records() {
-            // The caller's iterator: it may panic, and it may never end.
+            // The handler's iterator may panic, or never end.
             let reasons = catch_panic(|| {
                 let reasons = reasons.into_iter().take(MAX_REASONS);
                 let reasons = reasons.filter_map(|reason| format_bounded(&reason));
@@ -121,7 +136,7 @@ impl GenAi<'_> {
         self
     }
 
-    /// `gen_ai.usage.input_tokens`, int: tokens of the prompt.
+    /// Sets `gen_ai.usage.input_tokens` (int): the tokens of the prompt.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -131,7 +146,7 @@ impl GenAi<'_> {
         self.set(key::GEN_AI_USAGE_INPUT_TOKENS, i64::from(tokens))
     }
 
-    /// `gen_ai.usage.output_tokens`, int: tokens that were generated.
+    /// Sets `gen_ai.usage.output_tokens` (int): the generated tokens.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -141,7 +156,7 @@ impl GenAi<'_> {
         self.set(key::GEN_AI_USAGE_OUTPUT_TOKENS, i64::from(tokens))
     }
 
-    fn text(&self, key: &'static str, value: &dyn Display) -> &Self {
+    fn set_text(&self, key: &'static str, value: &dyn Display) -> &Self {
         if self.0.accepts_records()
             && let Some(text) = format_bounded(value)
         {

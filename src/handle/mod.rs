@@ -1,4 +1,7 @@
-//! What a handler may say to the span of its request.
+//! The handle by which a handler records on the span of its request. Imports nothing of the layer or
+//! the exchange.
+
+pub(crate) mod gen_ai;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,10 +10,7 @@ use std::sync::Arc;
 use http::{Extensions, HeaderMap};
 use opentelemetry::{Context, KeyValue};
 
-pub(crate) mod gen_ai;
-
 use crate::catch_panic::catch_panic;
-use crate::handle::gen_ai::GenAi;
 use crate::outcome::Verdict;
 use crate::propagation::Propagation;
 use crate::propagation::current::current;
@@ -19,11 +19,11 @@ use crate::recording::shared_span::SharedSpan;
 use crate::semconv as key;
 use crate::text::{format_bounded, truncate};
 
-/// The span of a request, as its handler sees it.
+/// A handle to the span of a request, for its handler.
 ///
-/// Getting one never fails: where there is no span, because tracing is off or the request was
-/// filtered out, the handle is inert, and so it is once the span has ended. A handle neither ends
-/// the span nor keeps it open, may be cloned, sent to other threads and kept as long as one likes.
+/// Getting one never fails. Without a span, because tracing is off or the request was filtered out, the
+/// handle is inert; after the span's end, too. A handle neither ends the span nor keeps it open. It may
+/// be cloned, sent to other threads and kept.
 ///
 /// ```
 /// use opentelemetry::KeyValue;
@@ -70,8 +70,7 @@ impl SpanHandle {
         }))
     }
 
-    /// The handle that the layer has put into a request's extensions; an inert one if there is
-    /// none.
+    /// Returns the handle from a request's extensions, where the layer inserts it, else an inert one.
     ///
     /// ```
     /// let span = tower_api_span::SpanHandle::from_extensions(&http::Extensions::new());
@@ -82,8 +81,8 @@ impl SpanHandle {
         extensions.get().cloned().unwrap_or_default()
     }
 
-    /// Whether what is told here will be seen on a span: it is open and records. Routes, verdicts and
-    /// what language models need are heard by metrics and logs as well, where there are any.
+    /// Whether the span is open and records. Without a recording span, metrics and logs still use
+    /// routes, verdicts and the attributes of language models.
     ///
     /// ```
     /// assert!(!tower_api_span::SpanHandle::default().is_recording());
@@ -97,10 +96,10 @@ impl SpanHandle {
 
     /// Sets an attribute of the span.
     ///
-    /// The last value of a key wins; the first 128 keys are kept, and how
-    /// many were too many is in `api.dropped_attributes`. What the layer has written at the
-    /// start keeps its value, and `http.response.status_code`, `rpc.status_code`, `error.type` and
-    /// `api.*` are the layer's alone: an error is told with [`abort`](Self::abort).
+    /// The last value of a key wins. The first 128 keys are kept; `api.dropped_attributes` counts the
+    /// others. The layer's start attributes keep their values. `http.response.status_code`,
+    /// `rpc.status_code`, `error.type` and `api.*` are reserved: report an error with
+    /// [`abort`](Self::abort).
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -112,7 +111,7 @@ impl SpanHandle {
 
     /// Sets attributes of the span, as [`set_attribute`](Self::set_attribute) does.
     ///
-    /// An iterator that panics has set none.
+    /// If the iterator panics, none is set.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -124,7 +123,7 @@ impl SpanHandle {
         if !self.accepts_records() {
             return;
         }
-        // The caller's iterator runs before the lock is taken: it may use this very handle.
+        // The iterator runs before the lock is taken, because it may use this handle.
         let attributes = catch_panic(|| attributes.into_iter().collect::<Vec<_>>());
         self.record(|buffer| {
             for attribute in attributes.unwrap_or_default() {
@@ -133,11 +132,11 @@ impl SpanHandle {
         });
     }
 
-    /// Tells the route: the template of the path, of low cardinality, such as `/users/{id}`.
+    /// Sets the route: a template of the path, of low cardinality, such as `/users/{id}`.
     ///
-    /// Sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the
-    /// start. An empty one is none; the last one wins; it is cut at 1,024 bytes. Samplers do not see it, they have
-    /// decided. A gRPC call has a name of its own and no route.
+    /// It sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the
+    /// start. An empty route is ignored, and the last one wins. Truncated to 1,024 bytes. Samplers do not
+    /// see it, because they decide at the start. A gRPC call has its own name and no route.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -149,11 +148,11 @@ impl SpanHandle {
         }
     }
 
-    /// Adds an event to the span, with the time of now.
+    /// Adds an event to the span, with the current time.
     ///
-    /// The first 120 of a request are kept, so that the terminal event always fits into the 128
-    /// that the SDK keeps by default; with a smaller limit of its own it may be lost. How many were
-    /// too many is in `api.dropped_events`. A name that is empty or begins with `api.` adds none.
+    /// The first 120 of a request are kept, so that the terminal event fits into the SDK's default limit
+    /// of 128. With a smaller limit in the SDK the terminal event may be lost. `api.dropped_events`
+    /// counts the others. An event whose name is empty or begins with `api.` is ignored.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -167,13 +166,12 @@ impl SpanHandle {
         }
     }
 
-    /// Says that this response is not well, whatever it looks like on the wire: its outcome will be
-    /// `ABORTED(reason)`. The first verdict counts; only a panic outweighs it. The response itself
-    /// is not touched.
+    /// Marks the response as aborted, however it looks on the wire: its outcome is `ABORTED(reason)`. The
+    /// first verdict counts, and only a panic overrides it. The response itself is unchanged.
     ///
-    /// `reason` is of low cardinality and becomes `api.abort.reason` and `error.type`, with status
-    /// Error; `validation_error` and `client_error` are the caller's fault and leave the status
-    /// Unset. `message` is cut at 1,024 bytes; an empty one is none.
+    /// `reason` has low cardinality and becomes `api.abort.reason` and `error.type`, with status Error.
+    /// `validation_error` and `client_error` are the caller's errors and leave the status Unset. An empty
+    /// `message` is ignored. Truncated to 1,024 bytes.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -190,9 +188,8 @@ impl SpanHandle {
         });
     }
 
-    /// Says that the client is meant to leave when it likes, as from an endless feed: dropping the
-    /// response is no error then. The outcome still says `ABORTED(client_disconnect)`, with status
-    /// Unset.
+    /// Allows the client to disconnect at any time, as from an endless feed. A dropped response is then
+    /// not an error: the outcome is still `ABORTED(client_disconnect)`, but with status Unset.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -202,8 +199,8 @@ impl SpanHandle {
         self.record(|buffer| buffer.is_disconnect_allowed = true);
     }
 
-    /// Says that this response is a stream, whatever its content type: how long it takes says nothing
-    /// of latency. It is for metrics, see `ApiSpanLayer::stream_durations` with feature `metrics`.
+    /// Declares the response a stream, whatever its content type, so that its duration need not count as
+    /// latency. Metrics use it: see `ApiSpanLayer::stream_durations` with feature `metrics`.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -213,8 +210,8 @@ impl SpanHandle {
         self.record(|buffer| buffer.is_stream = true);
     }
 
-    /// Says that the request has been handed to the engine: event `api.HANDOFF_TO_CORE`, with the
-    /// time of now, once.
+    /// Records that the request was passed to the engine: event `api.HANDOFF_TO_CORE`, with the current
+    /// time, once.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -226,30 +223,18 @@ impl SpanHandle {
         }
     }
 
-    /// What only the handler of an LLM API knows, under the names of the `GenAI` conventions, which are
-    /// unstable, and so is this view.
+    /// Returns the request's context, as the parent of other spans. It stays usable in spawned tasks and
+    /// after the span's end. An inert handle returns the current context.
     ///
-    /// ```
-    /// # let span = tower_api_span::SpanHandle::default();
-    /// span.gen_ai().request_model("llama-4").max_tokens(256);
-    /// ```
-    #[must_use]
-    pub fn gen_ai(&self) -> GenAi<'_> {
-        GenAi(self)
-    }
-
-    /// The request's context, to make children in: also for tasks that the handler spawns, also
-    /// after the span's end. That of an inert handle is the current one.
-    ///
-    /// The span in it may be told things as well: attributes and events as here, a name, links; an
-    /// Error status is a verdict with reason `exception` unless [`abort`](Self::abort) is called;
-    /// `Ok` and ending it do nothing.
+    /// The span in the context takes attributes and events as this handle does, and a name and links. An
+    /// Error status is a verdict with reason `exception`, unless [`abort`](Self::abort) is called. Setting
+    /// `Ok` and ending the span have no effect.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
     /// use opentelemetry::trace::FutureExt;
     ///
-    /// let task = async { /* children made here hang under the request's span */ };
+    /// let task = async { /* spans started here are children of the request's span */ };
     /// let task = task.with_context(span.context());
     /// # drop(task);
     /// ```
@@ -261,10 +246,9 @@ impl SpanHandle {
         }
     }
 
-    /// Writes the request's context into the headers of a request to somebody else, with the
-    /// layer's propagator: the given one, else the global one or, where that writes nothing because
-    /// none is set, W3C's. An inert handle does not know of a given one: it writes the current context
-    /// as if there were none.
+    /// Injects the request's context into the headers of an outgoing request, with the layer's
+    /// propagator, else the global one. If no global propagator is set, it writes W3C's headers. An inert
+    /// handle injects the current context, with the global propagator.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -278,14 +262,14 @@ impl SpanHandle {
         }
     }
 
-    /// Whether anybody listens: the span, metrics or logs.
+    /// Whether the request is open, and a recording span, metrics or logs use what it records.
     pub(crate) fn accepts_records(&self) -> bool {
         self.0
             .as_ref()
             .is_some_and(|request| request.span.accepts_records())
     }
 
-    /// The slot behind this handle, for who watches the request's body.
+    /// Returns the shared span, for counting the request's body.
     pub(crate) fn shared_span(&self) -> Option<Arc<SharedSpan>> {
         self.0.as_ref().map(|request| Arc::clone(&request.span))
     }

@@ -1,4 +1,4 @@
-//! Settings: who is at the other end, and what is in between.
+//! Setters: the addresses of both ends of the connection, and trusted proxies in between.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -12,14 +12,15 @@ use crate::settings::callback::Callback;
 use crate::text::truncate_cow;
 
 impl ApiSpanLayer {
-    /// How many proxies in front of this server are trusted to say for whom they speak, in `Forwarded`
-    /// (RFC 7239) or `X-Forwarded-For`, `-Proto` and `-Host`; by default 0, and those headers say
-    /// nothing.
+    /// Sets the number of trusted proxies in front of this server. Their `Forwarded` (RFC 7239) or
+    /// `X-Forwarded-For`, `-Proto` and `-Host` set `client.address`, `url.scheme` and `server.address`.
     ///
-    /// Each proxy adds on the right. So of `n` the n-th from the right counts, or the leftmost of
-    /// fewer, for `client.address`, `url.scheme` and `server.address`; what stands left of it may be
-    /// anybody's invention. Too large a number believes inventions. An address that is none leaves the
-    /// peer's. HTTP only: gRPC's conventions have no client behind proxies.
+    /// Default: 0, and these headers are ignored.
+    ///
+    /// Each proxy appends on the right. So with `n` proxies the n-th element from the right is read, or
+    /// the leftmost if there are fewer. Clients may have written the elements left of it: if the number
+    /// is too high, clients can forge addresses. An invalid address falls back to the peer's. HTTP only:
+    /// gRPC's conventions have no client behind proxies.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().trusted_proxies(1);
@@ -29,9 +30,12 @@ impl ApiSpanLayer {
         self.with(|config| config.trusted_proxies = hops)
     }
 
-    /// Which of the headers the [trusted proxies](Self::trusted_proxies) write; by default
-    /// [`ProxyHeaders::Either`]. A proxy passes on what it does not write, as the client has sent it:
-    /// say which, and the others are not looked at.
+    /// Sets which headers the [trusted proxies](Self::trusted_proxies) write.
+    ///
+    /// Default: [`ProxyHeaders::Either`].
+    ///
+    /// A proxy passes on the headers that it does not write, as the client sent them. So name the
+    /// family: the other one is then ignored.
     ///
     /// ```
     /// use tower_api_span::{ApiSpanLayer, ProxyHeaders};
@@ -43,9 +47,10 @@ impl ApiSpanLayer {
         self.with(|config| config.proxy_headers = which)
     }
 
-    /// The scheme that this server is reached by, `https` where its TLS ends before the layer; by
-    /// default what the request says, else `http`, for HTTP/1 does not say it. A trusted proxy knows
-    /// better. An empty one is none; it is cut at 1,024 bytes.
+    /// Sets the scheme that clients use, such as `https` where TLS ends before the layer.
+    ///
+    /// Default: the request's scheme, else `http`, because HTTP/1 requests carry none. A trusted proxy's
+    /// scheme takes precedence. An empty scheme restores the default. Truncated to 1,024 bytes.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().scheme("https");
@@ -56,18 +61,20 @@ impl ApiSpanLayer {
         self.with(|config| config.scheme = scheme)
     }
 
-    /// Who is at the other end of a request's connection: `network.peer.*` and, without trusted
-    /// proxies, `client.address`. By default axum's `ConnectInfo<SocketAddr>` with feature
-    /// `connect-info`, else unknown. A panic is unknown.
+    /// Sets the peer address of a request's connection: `network.peer.*` and, without trusted proxies,
+    /// `client.address`.
+    ///
+    /// Default: axum's `ConnectInfo<SocketAddr>` with feature `connect-info`, else unknown. If the
+    /// callback panics, the address is unknown.
     ///
     /// ```
     /// use std::net::SocketAddr;
     /// use tower_api_span::ApiSpanLayer;
     ///
-    /// // hyper: put there by whoever accepts the connections.
+    /// // hyper: inserted by the code that accepts the connections.
     /// let layer = ApiSpanLayer::new()
     ///     .peer_address_fn(|request| request.extensions.get::<SocketAddr>().copied());
-    /// // tonic: put there by its server.
+    /// // tonic: inserted by its server.
     /// let layer = ApiSpanLayer::new().peer_address_fn(|request| {
     ///     use tonic::transport::server::TcpConnectInfo;
     ///     request.extensions.get::<TcpConnectInfo>()?.remote_addr()
@@ -81,8 +88,10 @@ impl ApiSpanLayer {
         self.with(|config| config.peer_address_fn = Callback::new(Arc::new(peer)))
     }
 
-    /// This end of a request's connection: `network.local.address` and `network.local.port`; by
-    /// default unknown. A panic is unknown.
+    /// Sets the local address of a request's connection: `network.local.address` and
+    /// `network.local.port`.
+    ///
+    /// Default: unknown. If the callback panics, the address is unknown.
     ///
     /// ```
     /// use tonic::transport::server::TcpConnectInfo;
@@ -100,13 +109,15 @@ impl ApiSpanLayer {
         self.with(|config| config.local_address_fn = Callback::new(Arc::new(local)))
     }
 
-    /// Whether `client.port` is told beside `client.address`, where it is known; by default false.
+    /// Sets whether `client.port` is recorded with `client.address`, if it is known.
+    ///
+    /// Default: false.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().client_port(true);
     /// # let _ = layer;
     /// ```
-    pub fn client_port(self, is_told: bool) -> Self {
-        self.with(|config| config.client_port = is_told)
+    pub fn client_port(self, is_recorded: bool) -> Self {
+        self.with(|config| config.client_port = is_recorded)
     }
 }

@@ -1,4 +1,4 @@
-//! Settings: attributes that are told beside the ordinary ones, and what is kept out of them.
+//! Setters: additional attributes, and what is redacted.
 
 use std::sync::Arc;
 
@@ -13,11 +13,13 @@ use crate::settings::Captured;
 use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
-    /// Headers of the request that become attributes `http.request.header.<name>`, gRPC:
-    /// `rpc.request.header.<name>`, lists of strings; by default none. Samplers see them.
+    /// Sets the request headers that are recorded as `http.request.header.<name>` or, for gRPC, as
+    /// `rpc.request.header.<name>`: lists of strings. Samplers see them.
     ///
-    /// Values are cut at 1,024 bytes, of one header 32 are told, an empty one is not. One that is
-    /// [sensitive](Self::sensitive_headers) is `REDACTED`.
+    /// Default: none.
+    ///
+    /// Up to 32 values of a header are recorded, and no empty one. Each is truncated to 1,024 bytes. A
+    /// [sensitive](Self::sensitive_headers) value is `REDACTED`.
     ///
     /// ```
     /// use http::header::{ACCEPT, CONTENT_TYPE};
@@ -36,10 +38,14 @@ impl ApiSpanLayer {
         })
     }
 
-    /// Headers of the response that become attributes `http.response.header.<name>`, gRPC:
-    /// `rpc.response.header.<name>`, and of its trailers `rpc.response.trailer.<name>`, lists of
-    /// strings; by default none. They are told as those of the request are. Trailers that gRPC-Web has in
-    /// its body are not among them.
+    /// Sets the response headers that are recorded as `http.response.header.<name>` or, for gRPC, as
+    /// `rpc.response.header.<name>` and from trailers as `rpc.response.trailer.<name>`: lists of
+    /// strings.
+    ///
+    /// Default: none.
+    ///
+    /// Values are limited and redacted as [those of requests](Self::capture_request_headers). Trailers
+    /// that gRPC-Web carries in its body are not recorded.
     ///
     /// ```
     /// use http::header::CONTENT_TYPE;
@@ -58,10 +64,11 @@ impl ApiSpanLayer {
         })
     }
 
-    /// Headers whose values are `REDACTED` where they are captured, these and no others; so are values
-    /// that are marked as [sensitive](http::HeaderValue::set_sensitive). By default `Authorization`,
-    /// `Proxy-Authorization`, `Cookie`, `Set-Cookie`, `Api-Key`, `X-Api-Key`, `X-Auth-Token` and
-    /// `X-Goog-Api-Key`.
+    /// Replaces the list of headers whose captured values are `REDACTED`.
+    ///
+    /// Default: `Authorization`, `Proxy-Authorization`, `Cookie`, `Set-Cookie`, `Api-Key`, `X-Api-Key`,
+    /// `X-Auth-Token` and `X-Goog-Api-Key`. Values that are marked as
+    /// [sensitive](http::HeaderValue::set_sensitive) are always redacted.
     ///
     /// ```
     /// use http::HeaderName;
@@ -75,11 +82,12 @@ impl ApiSpanLayer {
         self.with(|config| config.sensitive_headers = names)
     }
 
-    /// Parameters whose values are `REDACTED` in `url.query`, these and no others. Names are
-    /// case-sensitive and compared decoded, so that `%73ig` is `sig`.
+    /// Replaces the list of parameters whose values in `url.query` are `REDACTED`.
     ///
-    /// By default those of the conventions (1.45.0): `AWSAccessKeyId`, `Signature`,
+    /// Default: those of the conventions (1.45.0), which are `AWSAccessKeyId`, `Signature`,
     /// `X-Amz-Credential`, `X-Amz-Security-Token`, `X-Amz-Signature`, `X-Goog-Signature` and `sig`.
+    ///
+    /// Names are case-sensitive and compared decoded, so `%73ig` is `sig`.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().sensitive_query_parameters(["sig", "api_key"]);
@@ -93,30 +101,34 @@ impl ApiSpanLayer {
         self.with(|config| config.sensitive_parameters = names)
     }
 
-    /// Whether `http.request.body.size` and `http.response.body.size` are told (int, bytes); by default
-    /// false, and not for gRPC, whose conventions have none.
+    /// Sets whether `http.request.body.size` and `http.response.body.size` are recorded (int, bytes).
     ///
-    /// Of the response it is what was handed on when the span ended, frame by frame, as compressed as
-    /// it passes here; 0 if it could have no body. Of the request it is what
-    /// [`CountRequestBodyLayer`](crate::CountRequestBodyLayer) has counted, else the Content-Length, of which
-    /// nobody knows here how much was read; one above 1 TiB is not believed.
+    /// Default: false. Never recorded for gRPC, whose conventions lack them.
+    ///
+    /// The response's size is the sum of the frames that were returned to the server when the span
+    /// ended, as compressed at this layer. It is 0 if the response could have no body. The request's size
+    /// is the count of [`CountRequestBodyLayer`](crate::CountRequestBodyLayer), else the Content-Length,
+    /// however much of it was read. A Content-Length above 1 TiB is ignored.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().body_sizes(true);
     /// # let _ = layer;
     /// ```
-    pub fn body_sizes(self, are_told: bool) -> Self {
-        self.with(|config| config.body_sizes = are_told)
+    pub fn body_sizes(self, are_recorded: bool) -> Self {
+        self.with(|config| config.body_sizes = are_recorded)
     }
 
-    /// Attributes of your own, from the request; by default none. Samplers see them.
+    /// Sets attributes from the request. Samplers see them.
     ///
-    /// They stand in place of what the layer would say under the same keys at the start, which is how
-    /// to scrub a path that has secrets in it; an empty string says nothing, and the layer does not
-    /// either. Of a key given twice the first counts, and the first 64 keys, captured headers among
-    /// them, are kept. What is [the layer's alone](crate::SpanHandle::set_attribute) is left out;
-    /// strings are not cut. After a panic there are none. Names and metrics do not read them:
-    /// [`span_name_fn`](Self::span_name_fn) and [`route_fn`](Self::route_fn) are for that.
+    /// Default: none. If the callback panics, there are none.
+    ///
+    /// They replace the layer's start attributes with the same keys, for example to scrub secrets from
+    /// a path. An empty string removes the attribute. If a key is returned twice, its first value counts.
+    /// The first 64 keys are kept, captured headers included. [Reserved
+    /// keys](crate::SpanHandle::set_attribute) are dropped. Strings are not truncated.
+    ///
+    /// Names and metrics do not use these attributes: see [`span_name_fn`](Self::span_name_fn) and
+    /// [`route_fn`](Self::route_fn).
     ///
     /// ```
     /// use opentelemetry::KeyValue;
@@ -135,10 +147,13 @@ impl ApiSpanLayer {
         self.with(|config| config.request_attributes = Callback::new(Arc::new(attributes)))
     }
 
-    /// Attributes of your own, from the head of the response; by default none. They are as if the
-    /// handler had set them last with [`SpanHandle::set_attributes`](crate::SpanHandle::set_attributes).
-    /// It is not asked where nobody listens, neither a span that records nor metrics nor logs. After a
-    /// panic there are none.
+    /// Sets attributes from the head of the response.
+    ///
+    /// Default: none. If the callback panics, there are none.
+    ///
+    /// They count as set last by the handler, with
+    /// [`SpanHandle::set_attributes`](crate::SpanHandle::set_attributes). The callback is not called
+    /// without a recording span, metrics or logs.
     ///
     /// ```
     /// use opentelemetry::KeyValue;

@@ -1,4 +1,4 @@
-//! Settings: which requests are traced, and what is believed of their callers.
+//! Setters: which requests are traced, which callers are trusted, and what they get back.
 
 use std::sync::Arc;
 
@@ -9,9 +9,12 @@ use crate::propagation::sampling::Rate;
 use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
-    /// Which requests are traced; by default all. For one that is not, the caller's context still
-    /// flows on, and the handle is inert (or that of another layer outside this one). A filter that
-    /// panics has not said no: the request is traced.
+    /// Sets which requests are traced.
+    ///
+    /// Default: all. If the callback panics, the request is traced.
+    ///
+    /// The caller's context propagates also through a request that is not traced. Its handle is inert,
+    /// or that of another layer outside this one.
     ///
     /// ```
     /// use tower_api_span::ApiSpanLayer;
@@ -21,20 +24,24 @@ impl ApiSpanLayer {
     /// ```
     pub fn filter(
         self,
-        is_traced: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
+        should_trace: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.filter = Callback::new(Arc::new(is_traced)))
+        self.with(|config| config.filter = Callback::new(Arc::new(should_trace)))
     }
 
-    /// Which share of traces is sampled, from 0 to 1; by default 1. Decided before any span work, by
-    /// the trace id, as the SDK's `TraceIdRatioBased` does. A request that is sampled out hands on a
-    /// context whose sampled flag is cleared, so that the spans inside and behind it are dropped too;
-    /// its handle is inert. A caller that is not sampled stays so, whatever the rate.
+    /// Sets the share of traces that is sampled, from 0 to 1.
     ///
-    /// Without a caller it is decided by chance, for the trace id is not known before there is a span.
-    /// So set a rate where traces begin: another one behind it would decide anew, by the trace id.
-    /// To who is behind, [`propagate_to_inner`](Self::propagate_to_inner) and the inert handle's
-    /// [`inject`](crate::SpanHandle::inject) say that the trace is not sampled.
+    /// Default: 1.
+    ///
+    /// The trace id decides, before any span work, as in the SDK's `TraceIdRatioBased`. A request that
+    /// is sampled out has an inert handle. It propagates a context whose sampled flag is cleared, so
+    /// that spans inside and behind it are dropped, too. A caller that is not sampled stays so at any
+    /// rate.
+    ///
+    /// Without a caller a random number decides, because the trace id is not known before the span
+    /// starts. So set a rate where traces begin: a rate behind it would decide anew, by the trace id.
+    /// [`propagate_to_inner`](Self::propagate_to_inner) and the inert handle's
+    /// [`inject`](crate::SpanHandle::inject) pass on that the trace is not sampled.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().sample_rate(0.1);
@@ -44,14 +51,17 @@ impl ApiSpanLayer {
         self.with(|config| config.rate = Rate::new(rate))
     }
 
-    /// Every caller is a stranger: what comes from the public internet may set no trace of ours, nor
-    /// have it sampled or not; by default false. Each request starts a trace of its own, the caller's
-    /// span is a link of it, and the caller's baggage is dropped, also where there is no span. What is
-    /// current around the layer stays the parent.
+    /// Sets whether no caller is trusted, as on the public internet.
     ///
-    /// The request's headers are as they came, so that what reads them anew inside believes the caller
-    /// all the same: [`propagate_to_inner`](Self::propagate_to_inner) takes the stranger out of them,
-    /// with the baggage, whether or not there is a span.
+    /// Default: false.
+    ///
+    /// An untrusted caller decides neither the trace nor its sampling. Each request starts a new trace
+    /// and links the caller's span. The caller's baggage is dropped, with or without a span. A span that
+    /// is current around the layer stays the parent.
+    ///
+    /// The request's headers are unchanged, so code inside that reads them again trusts the caller.
+    /// With [`propagate_to_inner`](Self::propagate_to_inner) the caller's context and baggage are
+    /// removed from them, with or without a span.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().public_endpoint(true);
@@ -61,9 +71,9 @@ impl ApiSpanLayer {
         self.with(|config| config.public_endpoint = is_public)
     }
 
-    /// Which callers are strangers, beside all of them with
-    /// [`public_endpoint`](Self::public_endpoint); by default none. A function that panics has not
-    /// said that somebody is a friend.
+    /// Sets which callers are not trusted, in addition to [`public_endpoint`](Self::public_endpoint).
+    ///
+    /// Default: none. If the callback panics, the caller is not trusted.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()
@@ -77,9 +87,30 @@ impl ApiSpanLayer {
         self.with(|config| config.public_endpoint_fn = Callback::new(Arc::new(is_public)))
     }
 
-    /// Whether the response has header `traceresponse` (W3C), by which a caller finds the request's
-    /// trace; by default false. One that the handler has set stays. There is none without a span: off,
-    /// filtered out, or sampled out by [`sample_rate`](Self::sample_rate).
+    /// Sets whether the inner service's request carries the span's context in its headers, in place of
+    /// the caller's.
+    ///
+    /// Default: false. If true, a reverse proxy makes the spans of the services behind it children of
+    /// its own, without code.
+    ///
+    /// Baggage is unchanged. Without a span all headers are unchanged, with two exceptions. Headers of
+    /// [untrusted callers](Self::public_endpoint) are removed. Those of a request that
+    /// [`sample_rate`](Self::sample_rate) has sampled out are marked as not sampled.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().propagate_to_inner(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn propagate_to_inner(self, propagates: bool) -> Self {
+        self.with(|config| config.propagate_to_inner = propagates)
+    }
+
+    /// Sets whether the response has header `traceresponse` (W3C), by which a caller finds the request's
+    /// trace.
+    ///
+    /// Default: false. A value that the handler has set is kept. Without a span there is no header:
+    /// tracing is off, or the request is filtered out, or sampled out by
+    /// [`sample_rate`](Self::sample_rate).
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().traceresponse(true);
@@ -89,10 +120,11 @@ impl ApiSpanLayer {
         self.with(|config| config.trace_headers.traceresponse = is_written)
     }
 
-    /// Whether the response has header `Server-Timing` with `traceparent;desc="…"`, by which scripts in
-    /// browsers find the request's trace; by default false. What the handler has measured stays, and so
-    /// does a `traceparent` of its own. When there is none is as with
-    /// [`traceresponse`](Self::traceresponse).
+    /// Sets whether the response has header `Server-Timing` with `traceparent;desc="…"`, by which browser
+    /// scripts find the request's trace.
+    ///
+    /// Default: false. The handler's metrics in the header are kept, and so is a `traceparent` of its
+    /// own. Without a span there is no header, as with [`traceresponse`](Self::traceresponse).
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().server_timing(true);
@@ -102,10 +134,13 @@ impl ApiSpanLayer {
         self.with(|config| config.trace_headers.server_timing = is_written)
     }
 
-    /// Whether these two are named in `Access-Control-Expose-Headers`, so that scripts of other origins
-    /// may read `traceresponse`; by default false. (For `Server-Timing` browsers want
-    /// `Timing-Allow-Origin` as well, which is for the application to say.) A `CorsLayer` outside that
-    /// exposes headers itself writes that list anew: then both are to be named there.
+    /// Sets whether these two headers are listed in `Access-Control-Expose-Headers`, so that scripts of
+    /// other origins may read `traceresponse`.
+    ///
+    /// Default: false.
+    ///
+    /// For `Server-Timing` browsers also require `Timing-Allow-Origin`, which the application sets. A
+    /// `CorsLayer` outside this layer that exposes headers overwrites the list: name both headers there.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().traceresponse(true).expose_trace_headers(true);
@@ -113,19 +148,5 @@ impl ApiSpanLayer {
     /// ```
     pub fn expose_trace_headers(self, are_exposed: bool) -> Self {
         self.with(|config| config.trace_headers.exposed = are_exposed)
-    }
-
-    /// Whether the request that the inner service gets carries the span's context in its headers, in
-    /// place of the caller's; by default false. With it, a reverse proxy makes the spans of what is
-    /// behind it children of its own, with no code. Baggage stays as it came, and so do all headers
-    /// without a span (but for strangers': [`public_endpoint`](Self::public_endpoint)); of a request that [`sample_rate`](Self::sample_rate) has sampled out they say
-    /// so.
-    ///
-    /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new().propagate_to_inner(true);
-    /// # let _ = layer;
-    /// ```
-    pub fn propagate_to_inner(self, is_rewritten: bool) -> Self {
-        self.with(|config| config.propagate_to_inner = is_rewritten)
     }
 }

@@ -1,4 +1,4 @@
-//! Settings for APIs in front of a language model.
+//! Setters for APIs in front of a language model.
 
 use std::borrow::Cow;
 
@@ -7,8 +7,10 @@ use http::HeaderName;
 use super::ApiSpanLayer;
 
 impl ApiSpanLayer {
-    /// The request header whose value becomes attribute `gen_ai.request.id`, cut at 1,024 bytes; by
-    /// default none. A request without it gets no id.
+    /// Sets the request header that is recorded as attribute `gen_ai.request.id`.
+    ///
+    /// Default: none; with [`llm`](Self::llm) `x-request-id`. Truncated to 1,024 bytes. A request
+    /// without the header gets no id.
     ///
     /// ```
     /// use http::HeaderName;
@@ -21,13 +23,17 @@ impl ApiSpanLayer {
         self.with(|config| config.request_id_header = Some(name))
     }
 
-    /// The data of the event that ends an event stream; by default none. The span ends before the
-    /// frame that completes this event's line is handed on, and what follows does not matter to it, not
-    /// even a second line of data: it is for streams in which nothing else can be such a line, as
-    /// in those of JSON.
+    /// Sets the data of the event that terminates an event stream.
     ///
-    /// Read in responses of `text/event-stream` without a content encoding, in frames whose `Buf` is
-    /// contiguous. An empty one, or one longer than 1,000 bytes, is none.
+    /// Default: none; with [`llm`](Self::llm) `[DONE]`. Empty data, or more than 1,000 bytes,
+    /// turns it off.
+    ///
+    /// The span ends before the frame that completes this event's line is returned to the server.
+    /// Nothing that follows affects it, not even a second line of data. So use it for streams in which
+    /// no other event can have such a line, such as streams of JSON.
+    ///
+    /// It is looked for in responses of `text/event-stream` without a content encoding, in frames whose
+    /// `Buf` is contiguous.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().stream_terminator("[DONE]");
@@ -38,9 +44,12 @@ impl ApiSpanLayer {
         self.with(|config| config.stream_terminator = data)
     }
 
-    /// Whether an error event in an event stream is a verdict `generation_error`, with its message;
-    /// by default false. It is one of type `error`, or one whose data is a JSON object with first key
-    /// `"error"`. Read where [`stream_terminator`](Self::stream_terminator) is.
+    /// Sets whether an error event in an event stream is a verdict `generation_error`, with its message.
+    ///
+    /// Default: false; with [`llm`](Self::llm) true.
+    ///
+    /// An error event is of type `error`, or its data is a JSON object with first key `"error"`. It is
+    /// looked for in the same responses as [`stream_terminator`](Self::stream_terminator).
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().stream_errors(true);
@@ -50,9 +59,13 @@ impl ApiSpanLayer {
         self.with(|config| config.stream_errors = are_verdicts)
     }
 
-    /// Whether the first non-empty data frame of a response below 400 is event `api.FIRST_RESPONSE_FROM_CORE` and, in an
-    /// event stream, attribute `gen_ai.response.time_to_first_chunk` (double, seconds, from the
-    /// arrival: the conventions measure it at the client); by default false.
+    /// Sets whether the first non-empty data frame of a response below 400 adds event
+    /// `api.FIRST_RESPONSE_FROM_CORE`. In an event stream it also sets attribute
+    /// `gen_ai.response.time_to_first_chunk` (double, seconds from the arrival).
+    ///
+    /// Default: false; with [`llm`](Self::llm) true.
+    ///
+    /// The conventions measure that attribute at the client.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().journey_events(true);

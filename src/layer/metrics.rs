@@ -1,53 +1,38 @@
-//! Settings: metrics.
-
-use opentelemetry::metrics::MeterProvider;
+//! Setters: which metrics are recorded, and how streams count in them.
 
 use super::ApiSpanLayer;
 use crate::settings::streams::{ContentTypes, StreamDurations};
-use crate::telemetry::metrics::Meters;
 
 impl ApiSpanLayer {
-    /// Where metrics go (feature `metrics`); by default the global provider, looked for as that of
-    /// [tracers](Self::new) is. `NoopMeterProvider` is for none. Metrics are measured whether or not
-    /// there is a span, and not of requests that are [filtered](Self::filter) out.
+    /// Sets whether `http.server.active_requests` is recorded: the requests, gRPC included, whose
+    /// responses have not ended.
     ///
-    /// A provider that has no state at all is taken for a no-op.
-    ///
-    /// ```
-    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
-    /// use tower_api_span::ApiSpanLayer;
-    ///
-    /// let provider = SdkMeterProvider::default();
-    /// let layer = ApiSpanLayer::new().meter_provider(&provider);
-    /// # let _ = layer;
-    /// ```
-    pub fn meter_provider(self, provider: &dyn MeterProvider) -> Self {
-        self.with_providers(|providers| providers.meters = Meters::given(provider))
-    }
-
-    /// Whether `http.server.active_requests` is measured: requests, of gRPC as well, whose responses
-    /// have not ended; by default false (the conventions have it as opt-in).
+    /// Default: false, because the conventions make it opt-in.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().active_requests(true);
     /// # let _ = layer;
     /// ```
-    pub fn active_requests(self, are_measured: bool) -> Self {
-        self.with(|config| config.metrics.active_requests = are_measured)
+    pub fn active_requests(self, are_recorded: bool) -> Self {
+        self.with(|config| config.metrics.active_requests = are_recorded)
     }
 
-    /// Whether `api.server.time_to_head` and `api.server.time_to_first_byte` are measured (histograms,
-    /// seconds from the arrival): latency, where a duration is as long as a stream; by default false.
+    /// Sets whether `api.server.time_to_head` and `api.server.time_to_first_byte` are recorded:
+    /// histograms, in seconds from the arrival. They show latency where a duration includes a stream.
+    ///
+    /// Default: false.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().response_times(true);
     /// # let _ = layer;
     /// ```
-    pub fn response_times(self, are_measured: bool) -> Self {
-        self.with(|config| config.metrics.response_times = are_measured)
+    pub fn response_times(self, are_recorded: bool) -> Self {
+        self.with(|config| config.metrics.response_times = are_recorded)
     }
 
-    /// What becomes of the durations of streams; by default they are [included](StreamDurations).
+    /// Sets how the durations of streams are recorded.
+    ///
+    /// Default: [`StreamDurations::Included`].
     ///
     /// ```
     /// use tower_api_span::{ApiSpanLayer, StreamDurations};
@@ -59,11 +44,13 @@ impl ApiSpanLayer {
         self.with(|config| config.stream_durations = durations)
     }
 
-    /// The content types of responses that are streams, these and no others, whatever their
-    /// parameters; and so are those of which the handler says it with
-    /// [`SpanHandle::declare_stream`](crate::SpanHandle::declare_stream). By default
-    /// `application/jsonl`, `application/stream+json`, `application/x-ndjson`,
+    /// Replaces the list of content types whose responses are streams, with any parameters.
+    ///
+    /// Default: `application/jsonl`, `application/stream+json`, `application/x-ndjson`,
     /// `multipart/x-mixed-replace` and `text/event-stream`.
+    ///
+    /// A response is also a stream if the handler declares it with
+    /// [`SpanHandle::declare_stream`](crate::SpanHandle::declare_stream).
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().stream_content_types(["text/event-stream"]);
@@ -74,14 +61,16 @@ impl ApiSpanLayer {
         self.with(|config| config.stream_content_types = types)
     }
 
-    /// Whether `gen_ai.server.*` is measured, of requests of which the handler has told the
-    /// [operation](crate::GenAi::operation_name); by default false, with [`llm`](Self::llm) true.
+    /// Sets whether `gen_ai.server.*` is recorded, for requests whose handler has set the
+    /// [operation](crate::GenAi::operation_name).
+    ///
+    /// Default: false; with [`llm`](Self::llm) true.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().gen_ai_metrics(true);
     /// # let _ = layer;
     /// ```
-    pub fn gen_ai_metrics(self, are_measured: bool) -> Self {
-        self.with(|config| config.metrics.gen_ai = are_measured)
+    pub fn gen_ai_metrics(self, are_recorded: bool) -> Self {
+        self.with(|config| config.metrics.gen_ai = are_recorded)
     }
 }

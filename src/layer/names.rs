@@ -1,4 +1,4 @@
-//! Settings: names, routes, and the methods that are known.
+//! Setters: span names, routes and known methods.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use crate::protocol::http::methods::{HttpMethods, RpcMethods};
 use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
-    /// The name of all spans, in place of `{method} {route}` and its like; by default none. An empty
-    /// one is none.
+    /// Sets the name of all spans.
+    ///
+    /// Default: the conventions' names, such as `{method} {route}`. An empty name restores the default.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().span_name("checkout");
@@ -22,9 +23,11 @@ impl ApiSpanLayer {
         self.with(|config| config.span_name = name)
     }
 
-    /// The name of a request's span, of low cardinality: for the requests of which the function says
-    /// one, in place of [`span_name`](Self::span_name) and of the conventions'; by default none. It is
-    /// cut at 1,024 bytes; an empty one is none, and so is a panic. Samplers see it.
+    /// Sets the name of a request's span, of low cardinality. Samplers see it.
+    ///
+    /// Default: [`span_name`](Self::span_name), else the conventions' name. It also applies where the
+    /// callback returns `None` or an empty name. If the callback panics, it counts as `None`.
+    /// Truncated to 1,024 bytes.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().span_name_fn(|request| {
@@ -40,11 +43,14 @@ impl ApiSpanLayer {
         self.with(|config| config.span_name_fn = Callback::new(Arc::new(name)))
     }
 
-    /// The route of a request, a template of its path of low cardinality such as `/users/{id}`:
-    /// attribute `http.route`, and in the name. By default axum's `MatchedPath` with feature `axum`,
-    /// which stays for the requests of which the function says none. It is cut at 1,024 bytes; an empty
-    /// one is none, and so is a panic. Samplers see it, as they do not see what
-    /// [`SpanHandle::set_route`](crate::SpanHandle::set_route) says later, which has no effect then.
+    /// Sets the route of a request: a template of its path, of low cardinality, such as `/users/{id}`.
+    /// It is attribute `http.route`, and part of the span's name. Samplers see it.
+    ///
+    /// Default: axum's `MatchedPath` with feature `axum`, else none. It also applies where the callback
+    /// returns `None` or an empty route. If the callback panics, it counts as `None`. Truncated to 1,024
+    /// bytes.
+    ///
+    /// With a route from here, [`SpanHandle::set_route`](crate::SpanHandle::set_route) has no effect.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().route_fn(|request| {
@@ -60,12 +66,14 @@ impl ApiSpanLayer {
         self.with(|config| config.route_fn = Callback::new(Arc::new(route)))
     }
 
-    /// The HTTP methods that are known, these and no others; they are case-sensitive. Any other is
-    /// `_OTHER`, `HTTP` in the name, and itself in `http.request.method_original`.
+    /// Replaces the list of known HTTP methods, which are case-sensitive.
     ///
-    /// By default those of the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`
-    /// (separated by commas, read when the layer is made), else GET, HEAD, POST, PUT, DELETE, CONNECT,
-    /// OPTIONS, TRACE, PATCH and QUERY.
+    /// Default: the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` (comma-separated,
+    /// read when the layer is created), else GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE,
+    /// PATCH and QUERY.
+    ///
+    /// Any other method is `_OTHER`, `HTTP` in the span's name, and itself in
+    /// `http.request.method_original`.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().known_http_methods(["GET", "PROPFIND"]);
@@ -75,20 +83,22 @@ impl ApiSpanLayer {
         self.with(|config| config.http_methods = HttpMethods::from_names(methods))
     }
 
-    /// The gRPC methods that are known, `service/method`, these and no others. Any other is `_OTHER`,
-    /// `grpc` in the name, and itself in `rpc.method_original`.
+    /// Sets the known gRPC methods, as `service/method`.
     ///
-    /// By default every path of that form is one, which is for the client to choose: the name is `grpc`
-    /// after all where no gRPC server has answered (the client has left before, or it was an error or
-    /// a panic), or where it has answered `UNIMPLEMENTED`. With a list names are the method's whatever
-    /// happens. An empty list is for servers that have no gRPC: all requests are HTTP's.
+    /// Default: any `/service/method` path counts as known, so clients choose the name. The name is then
+    /// `grpc` where no gRPC server has answered (a disconnect, an error or a panic came before), or
+    /// where it has answered `UNIMPLEMENTED`.
     ///
-    /// Metrics are stricter: without a list, a call is of method `_OTHER` unless the server has answered
-    /// with OK or a message. Whatever else it answers may come from before the method is looked up.
+    /// With a list, the span has the method's name however the call ends. Any other method is `_OTHER`,
+    /// `grpc` in the span's name, and itself in `rpc.method_original`. An empty list turns gRPC off: all
+    /// requests are described as HTTP.
+    ///
+    /// Metrics are stricter: without a list, the method of a call is `_OTHER` unless the server has
+    /// answered with OK or a message. Any other answer may come from before the method lookup.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()
-    ///     .known_rpc_methods(["grpc.health.v1.Health/Check", "grpc.health.v1.Health/StartOptions"]);
+    ///     .known_rpc_methods(["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"]);
     /// # let _ = layer;
     /// ```
     pub fn known_rpc_methods<M: Into<String>>(self, methods: impl IntoIterator<Item = M>) -> Self {

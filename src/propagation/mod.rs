@@ -1,24 +1,26 @@
-//! Request headers to the caller's context.
+//! Extracts the caller's context from request headers, and injects a context into headers.
 //!
-//! The propagator is the given one, else the global one, and parses what it likes; the extractor
-//! it reads through is strict where the stock W3C propagator of opentelemetry 0.33 is not:
+//! The propagator is the configured one, else the global one. It reads through an extractor that is
+//! stricter than the W3C propagator of `opentelemetry_sdk` 0.33:
 //!
-//! * a `traceparent` that is malformed by W3C Trace Context (level 2, section 3.2), or there more
-//!   than once, is hidden together with its `tracestate`, so that a new trace starts;
+//! * a `traceparent` that is malformed by W3C Trace Context (level 2, section 3.2), or repeated, is
+//!   hidden together with its `tracestate`, so that a new trace starts;
 //! * several lines of `tracestate` or `baggage` are joined with commas, where the propagator would
-//!   see the first alone.
+//!   read the first alone.
+//!
+//! Imports nothing of the crate but `catch_panic`.
 
 pub(crate) mod current;
 pub(crate) mod sampling;
-mod traceparent;
+mod strict_headers;
+pub(crate) mod traceparent;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use http::HeaderMap;
+use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 use opentelemetry::{Context, global};
 use opentelemetry_http::HeaderInjector;
@@ -26,21 +28,17 @@ use opentelemetry_http::HeaderInjector;
 use crate::catch_panic::catch_panic;
 use crate::propagation::sampling::Rate;
 
-use traceparent::{LENGTH, Traceparent, unsampled};
+use strict_headers::{StrictHeaders, joined_tracestate, single_traceparent};
+use traceparent::{Traceparent, format_traceparent};
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 const BAGGAGE: &str = "baggage";
 
-// Made once: to look for a header by its text takes it apart each time.
-static TRACEPARENT_NAME: HeaderName = HeaderName::from_static(TRACEPARENT);
-static TRACESTATE_NAME: HeaderName = HeaderName::from_static(TRACESTATE);
-static BAGGAGE_NAME: HeaderName = HeaderName::from_static(BAGGAGE);
-
-/// Where the propagator comes from.
+/// The propagator of a layer.
 #[derive(Clone, Default)]
 pub(crate) enum Propagation {
-    /// The process-wide one, asked for anew by each request.
+    /// The process-wide one, looked up by each request.
     #[default]
     Global,
     /// The layer's own.
@@ -66,10 +64,10 @@ impl Propagation {
         }
     }
 
-    /// The context that came with a request, on top of `current`: baggage and suppression in
-    /// `current` flow on. `None` if no header of the propagator's came, or if it panics.
+    /// Extracts the caller's context on top of `current`, whose baggage and suppression are kept.
+    /// `None` if no header of the propagator is present, or if it panics.
     ///
-    /// A W3C parent that `rate` does not keep comes without its sampled flag.
+    /// A W3C parent that `rate` does not keep loses its sampled flag.
     pub(crate) fn extract(
         &self,
         headers: &HeaderMap,
@@ -86,16 +84,16 @@ impl Propagation {
             .flatten()
     }
 
-    /// Writes `context` into `headers` in place of what they say of another. If nothing can be
-    /// written, the headers stay as they are, unless they are a stranger's.
+    /// Replaces the caller's context in `headers` by `context`. If the propagator writes nothing, the
+    /// headers are unchanged, except with [`Baggage::FromContext`], which strips them.
     pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap, baggage: Baggage) {
-        let mut written = self.written(context);
+        let mut injected = self.inject_into_new(context);
         match baggage {
-            Baggage::FromCaller if headers.contains_key(BAGGAGE) => drop(written.remove(BAGGAGE)),
+            Baggage::FromCaller if headers.contains_key(BAGGAGE) => drop(injected.remove(BAGGAGE)),
             Baggage::FromCaller => {}
             Baggage::FromContext => self.strip(headers),
         }
-        if written.is_empty() {
+        if injected.is_empty() {
             return;
         }
         catch_panic(|| {
@@ -106,10 +104,10 @@ impl Propagation {
             });
         });
         headers.remove(TRACESTATE);
-        extend(headers, written);
+        extend(headers, injected);
     }
 
-    /// Takes out of `headers` what says a context, W3C's in any case.
+    /// Removes the propagator's headers, and W3C's in any case.
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         catch_panic(|| {
             self.with(|propagator| {
@@ -123,26 +121,26 @@ impl Propagation {
         }
     }
 
-    /// Writes `context` into `headers`.
+    /// Injects `context` into `headers`.
     pub(crate) fn inject(&self, context: &Context, headers: &mut HeaderMap) {
-        extend(headers, self.written(context));
+        extend(headers, self.inject_into_new(context));
     }
 
-    /// What says `context`, by the propagator or, where the global one writes nothing because none is
-    /// set, as W3C has it. Nothing if the propagator panics.
-    fn written(&self, context: &Context) -> HeaderMap {
-        let written = catch_panic(|| {
+    /// Injects `context` into new headers. Where the global propagator writes nothing, because none is
+    /// set, W3C's headers are written. Empty if the propagator panics.
+    fn inject_into_new(&self, context: &Context) -> HeaderMap {
+        let injected = catch_panic(|| {
             self.with(|propagator| {
-                let mut written = HeaderMap::new();
-                propagator.inject_context(context, &mut NoEmpty(HeaderInjector(&mut written)));
-                written
+                let mut injected = HeaderMap::new();
+                propagator.inject_context(context, &mut NonEmpty(HeaderInjector(&mut injected)));
+                injected
             })
         });
-        let mut written = written.unwrap_or_default();
-        if written.is_empty() && matches!(self, Self::Global) {
-            inject_w3c(context.span().span_context(), &mut written);
+        let mut injected = injected.unwrap_or_default();
+        if injected.is_empty() && matches!(self, Self::Global) {
+            inject_w3c(context.span().span_context(), &mut injected);
         }
-        written
+        injected
     }
 
     fn with<T>(&self, f: impl FnMut(&dyn TextMapPropagator) -> T) -> T {
@@ -156,12 +154,12 @@ impl Propagation {
     }
 }
 
-/// Whose baggage the rewritten headers carry.
+/// The source of the baggage in replaced headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Baggage {
-    /// The caller's, as it came.
+    /// The caller's, unchanged.
     FromCaller,
-    /// That of the context, and not a stranger's.
+    /// The context's. An untrusted caller's is removed.
     FromContext,
 }
 
@@ -174,7 +172,7 @@ impl fmt::Debug for Propagation {
     }
 }
 
-/// Adds headers, as long as there is room for them: a map of too many panics.
+/// Adds headers. A full map panics, and keeps what fits.
 fn extend(headers: &mut HeaderMap, more: HeaderMap) {
     catch_panic(|| headers.extend(more));
 }
@@ -184,18 +182,15 @@ fn inject_w3c(span_context: &SpanContext, headers: &mut HeaderMap) {
     if !span_context.is_valid() {
         return;
     }
-    let (trace_id, span_id) = (span_context.trace_id(), span_context.span_id());
-    let flags = span_context.trace_flags() & TraceFlags::SAMPLED;
-    let traceparent = format!("00-{trace_id}-{span_id}-{:02x}", flags.to_u8());
-    let mut injector = NoEmpty(HeaderInjector(headers));
-    injector.set(TRACEPARENT, traceparent);
+    let mut injector = NonEmpty(HeaderInjector(headers));
+    injector.set(TRACEPARENT, format_traceparent(span_context));
     injector.set(TRACESTATE, span_context.trace_state().header());
 }
 
-/// What came with a request.
+/// The context that came with a request.
 pub(crate) struct Extracted {
     pub(crate) context: Context,
-    /// The caller's sampled flag was taken away, because of the rate.
+    /// Whether the caller's sampled flag was cleared, because of the rate.
     pub(crate) is_sampled_out: bool,
 }
 
@@ -211,18 +206,18 @@ fn extract(
     let headers = StrictHeaders::new(headers, current.span().span_context(), rate);
     let extracted = propagator.extract_with_context(current, &headers);
     let context = with_nearest_span(extracted, current);
-    // Whether the propagator took the parent that lost its flag, and not one of another format.
+    // The propagator may have taken a parent of another format, which did not lose its flag.
     let parent = context.span().span_context().clone();
     Some(Extracted {
-        is_sampled_out: headers.unsampled.is_some() && parent.is_valid() && !parent.is_sampled(),
+        is_sampled_out: headers.is_unsampled() && parent.is_valid() && !parent.is_sampled(),
         context,
     })
 }
 
-/// The same as with the SDK's propagator, without it.
+/// Extracts what the SDK's propagator would, without calling it.
 fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) -> Option<Extracted> {
-    let traceparent = Traceparent::parse(once(headers, &TRACEPARENT_NAME)?.as_bytes())?;
-    if traceparent.is_of(current.span().span_context()) {
+    let traceparent = Traceparent::parse(single_traceparent(headers)?.as_bytes())?;
+    if traceparent.is_in_trace_of(current.span().span_context()) {
         return None;
     }
     let Traceparent {
@@ -234,7 +229,7 @@ fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) -> Option<Ext
     } else {
         TraceFlags::NOT_SAMPLED
     };
-    let state = joined(headers, &TRACESTATE_NAME);
+    let state = joined_tracestate(headers);
     let state = state.and_then(|state| TraceState::from_str(&state).ok());
     let caller = SpanContext::new(trace_id, span_id, flags, true, state.unwrap_or_default());
     Some(Extracted {
@@ -243,10 +238,10 @@ fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) -> Option<Ext
     })
 }
 
-/// Leaves out what is empty: the stock propagator writes a `tracestate` of nothing.
-struct NoEmpty<'a>(HeaderInjector<'a>);
+/// Leaves out empty values: the SDK's propagator writes an empty `tracestate`.
+struct NonEmpty<'a>(HeaderInjector<'a>);
 
-impl Injector for NoEmpty<'_> {
+impl Injector for NonEmpty<'_> {
     fn set(&mut self, key: &str, value: String) {
         if !value.is_empty() {
             self.0.set(key, value);
@@ -254,8 +249,8 @@ impl Injector for NoEmpty<'_> {
     }
 }
 
-/// Where the current span is in the caller's trace already, as with two layers stacked, it is nearer
-/// to this request than the caller is.
+/// Keeps the current span as the parent if it is in the caller's trace, as with two stacked layers: it
+/// is nearer to this request than the caller.
 fn with_nearest_span(extracted: Context, current: &Context) -> Context {
     let span = current.span();
     let (nearer, caller) = (span.span_context(), extracted.span().span_context().clone());
@@ -265,97 +260,6 @@ fn with_nearest_span(extracted: Context, current: &Context) -> Context {
     } else {
         extracted
     }
-}
-
-/// Headers as a propagator may see them.
-struct StrictHeaders<'a> {
-    headers: &'a HeaderMap,
-    /// The `traceparent`, if it is there once, well-formed, and not of the trace that the current
-    /// span is in already.
-    traceparent: Option<&'a str>,
-    /// The same in version 00 and without the sampled flag, if it is sampled and the rate does not
-    /// keep it.
-    unsampled: Option<[u8; LENGTH]>,
-    tracestate: Option<Cow<'a, str>>,
-    baggage: Option<Cow<'a, str>>,
-}
-
-impl<'a> StrictHeaders<'a> {
-    fn new(headers: &'a HeaderMap, current: &SpanContext, rate: Rate) -> Self {
-        // Hidden where `with_nearest_span` would undo it, so that the current span stays itself.
-        let traceparent = once(headers, &TRACEPARENT_NAME).filter(|value| {
-            Traceparent::parse(value.as_bytes())
-                .is_some_and(|traceparent| !traceparent.is_of(current))
-        });
-        let traceparent = traceparent.and_then(|value| value.to_str().ok());
-        Self {
-            headers,
-            traceparent,
-            unsampled: traceparent
-                .filter(|_| !rate.keeps_all())
-                .and_then(|traceparent| unsampled(traceparent.as_bytes(), rate)),
-            tracestate: traceparent.and_then(|_| joined(headers, &TRACESTATE_NAME)),
-            baggage: joined(headers, &BAGGAGE_NAME),
-        }
-    }
-}
-
-impl Extractor for StrictHeaders<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        if key.eq_ignore_ascii_case(TRACEPARENT) {
-            match &self.unsampled {
-                Some(unsampled) => std::str::from_utf8(unsampled).ok(),
-                None => self.traceparent,
-            }
-        } else if key.eq_ignore_ascii_case(TRACESTATE) {
-            self.tracestate.as_deref()
-        } else if key.eq_ignore_ascii_case(BAGGAGE) {
-            self.baggage.as_deref()
-        } else {
-            self.headers.get(key)?.to_str().ok()
-        }
-    }
-
-    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        if [TRACEPARENT, TRACESTATE, BAGGAGE]
-            .iter()
-            .any(|own| key.eq_ignore_ascii_case(own))
-        {
-            return self.get(key).map(|value| vec![value]);
-        }
-        let values = self.headers.get_all(key).iter();
-        let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
-        (!values.is_empty()).then_some(values)
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.headers
-            .keys()
-            .map(http::HeaderName::as_str)
-            .filter(|key| self.get(key).is_some())
-            .collect()
-    }
-}
-
-/// The value of a header that is there exactly once.
-fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Some(value),
-        _ => None,
-    }
-}
-
-/// The values of a header that is a list, as one.
-fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
-    // Mostly it is not there, and that is told sooner of one than of all.
-    headers.get(name)?;
-    let mut values = headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let first = Cow::Borrowed(values.next()?);
-    Some(values.fold(first, |joined, more| joined + "," + more))
 }
 
 #[cfg(test)]

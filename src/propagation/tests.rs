@@ -1,7 +1,9 @@
-use http::HeaderValue;
+//! Tests of extracting, replacing and injecting a context.
+
+use http::{HeaderName, HeaderValue};
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, TextMapCompositePropagator};
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
@@ -41,14 +43,14 @@ fn extracted(lines: &[(&'static str, &str)]) -> Option<SpanContext> {
 }
 
 #[test]
-fn a_well_formed_traceparent_is_the_parent() {
+fn well_formed_traceparent_is_the_parent() {
     let parent = extracted(&[("traceparent", VALID)]).expect("a parent");
     assert_eq!(parent.trace_id().to_string(), TRACE);
     assert!(parent.is_sampled() && parent.is_remote());
 }
 
 #[test]
-fn a_later_version_may_go_on() {
+fn later_version_may_continue_after_a_dash() {
     for (rule, value, taken) in [
         (
             "longer, after a dash",
@@ -71,17 +73,17 @@ fn a_later_version_may_go_on() {
 }
 
 #[test]
-fn a_later_version_that_goes_on_in_bytes_beyond_ascii_is_none() {
+fn later_version_that_continues_beyond_ascii_is_ignored() {
     let value = format!("01{}-\u{e9}", &VALID[2..]);
     let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
     let headers = HeaderMap::from_iter([(HeaderName::from_static("traceparent"), value)]);
     for (path, propagation) in [
         (
-            "read here",
+            "read by the layer",
             Propagation::given(TraceContextPropagator::new()),
         ),
         (
-            "read by another",
+            "read by the propagator",
             Propagation::Given(Arc::new(TraceContextPropagator::new())),
         ),
     ] {
@@ -93,14 +95,17 @@ fn a_later_version_that_goes_on_in_bytes_beyond_ascii_is_none() {
 }
 
 #[test]
-fn a_malformed_traceparent_starts_a_new_trace() {
+fn malformed_traceparent_starts_a_new_trace() {
     let (trace, span) = (TRACE, "00f067aa0ba902b7");
     for (rule, value) in [
         ("empty", String::new()),
-        ("no fields", "nonsense".to_owned()),
+        ("not a traceparent", "nonsense".to_owned()),
         ("version ff", format!("ff-{trace}-{span}-01")),
         ("version of one digit", format!("0-{trace}-{span}-01")),
-        ("version no number", format!("0x-{trace}-{span}-01")),
+        (
+            "version that is not hexadecimal",
+            format!("0x-{trace}-{span}-01"),
+        ),
         ("version with a sign", format!("+0-{trace}-{span}-01")),
         ("trace id of zeroes", format!("00-{:032}-{span}-01", 0)),
         (
@@ -119,9 +124,12 @@ fn a_malformed_traceparent_starts_a_new_trace() {
             format!("00-{trace}-{}-01", span.to_uppercase()),
         ),
         ("flags of one digit", format!("00-{trace}-{span}-1")),
-        ("flags no number", format!("00-{trace}-{span}-0x")),
+        (
+            "flags that are not hexadecimal",
+            format!("00-{trace}-{span}-0x"),
+        ),
         ("no flags", format!("00-{trace}-{span}")),
-        ("version 00 that goes on", format!("{VALID}-extra")),
+        ("version 00 that continues", format!("{VALID}-extra")),
         ("a trailing dash", format!("{VALID}-")),
         ("a space before", format!(" {VALID}")),
         ("a space after", format!("{VALID} ")),
@@ -137,7 +145,7 @@ fn a_malformed_traceparent_starts_a_new_trace() {
 }
 
 #[test]
-fn a_repeated_traceparent_starts_a_new_trace() {
+fn repeated_traceparent_starts_a_new_trace() {
     assert_eq!(
         extracted(&[("traceparent", VALID), ("traceparent", VALID)]),
         None
@@ -145,7 +153,7 @@ fn a_repeated_traceparent_starts_a_new_trace() {
 }
 
 #[test]
-fn several_lines_of_tracestate_are_one() {
+fn several_lines_of_tracestate_are_joined() {
     let parent = extracted(&[
         ("tracestate", "a=1"),
         ("traceparent", VALID),
@@ -156,7 +164,7 @@ fn several_lines_of_tracestate_are_one() {
 }
 
 #[test]
-fn several_lines_of_baggage_are_one_and_flow_on_without_a_parent() {
+fn several_lines_of_baggage_are_joined_also_without_a_parent() {
     let headers = headers(&[("baggage", "a=1"), ("baggage", "b=2")]);
     let context = w3c()
         .extract_all(&headers, &Context::new())
@@ -173,7 +181,7 @@ fn several_lines_of_baggage_are_one_and_flow_on_without_a_parent() {
 }
 
 #[test]
-fn what_is_in_the_current_context_flows_on() {
+fn values_of_the_current_context_are_kept() {
     #[derive(Debug, PartialEq)]
     struct Mine(u8);
     let current = Context::new()
@@ -187,7 +195,7 @@ fn what_is_in_the_current_context_flows_on() {
 }
 
 #[test]
-fn a_current_span_of_the_callers_trace_stays_the_parent() {
+fn current_span_in_the_callers_trace_stays_the_parent() {
     let span_context = |trace: &str| {
         SpanContext::new(
             TraceId::from_hex(trace).expect("a trace id"),
@@ -222,7 +230,7 @@ fn a_current_span_of_the_callers_trace_stays_the_parent() {
 }
 
 #[test]
-fn without_a_header_of_the_propagators_there_is_nothing_to_extract() {
+fn request_without_the_propagators_headers_extracts_nothing() {
     assert!(
         w3c()
             .extract_all(&HeaderMap::new(), &Context::new())
@@ -236,7 +244,7 @@ fn without_a_header_of_the_propagators_there_is_nothing_to_extract() {
 }
 
 #[test]
-fn a_propagator_that_panics_extracts_and_injects_nothing() {
+fn panicking_propagator_extracts_and_injects_nothing() {
     #[derive(Debug)]
     struct Panics;
     impl TextMapPropagator for Panics {
@@ -258,10 +266,10 @@ fn a_propagator_that_panics_extracts_and_injects_nothing() {
 }
 
 #[test]
-fn a_propagator_of_another_format_sees_its_headers_and_no_malformed_traceparent() {
+fn propagator_of_another_format_sees_its_headers_and_no_malformed_traceparent() {
     #[derive(Debug)]
-    struct Sees(std::sync::Mutex<Vec<String>>, Vec<String>);
-    impl TextMapPropagator for Sees {
+    struct Records(std::sync::Mutex<Vec<String>>, Vec<String>);
+    impl TextMapPropagator for Records {
         fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
         fn extract_with_context(&self, cx: &Context, extractor: &dyn Extractor) -> Context {
             assert_eq!(extractor.get("b3"), Some("0"));
@@ -274,16 +282,16 @@ fn a_propagator_of_another_format_sees_its_headers_and_no_malformed_traceparent(
             FieldIter::new(&self.1)
         }
     }
-    let sees = Arc::new(Sees(std::sync::Mutex::default(), vec!["b3".to_owned()]));
-    let context = Propagation::Given(sees.clone()).extract_all(
+    let records = Arc::new(Records(std::sync::Mutex::default(), vec!["b3".to_owned()]));
+    let context = Propagation::Given(records.clone()).extract_all(
         &headers(&[("b3", "0"), ("traceparent", "malformed")]),
         &Context::new(),
     );
     assert!(context.is_some());
-    assert_eq!(*sees.0.lock().expect("not poisoned"), ["b3"]);
+    assert_eq!(*records.0.lock().expect("not poisoned"), ["b3"]);
 }
 
-/// A propagator of one header, `trace-span`.
+/// A propagator that reads `trace-span` from header `b3`.
 #[derive(Debug)]
 struct OneHeader(Vec<String>);
 
@@ -313,7 +321,7 @@ impl TextMapPropagator for OneHeader {
 }
 
 #[test]
-fn a_propagator_of_another_format_sees_all_lines_and_the_nearest_span_is_the_parent() {
+fn propagator_of_another_format_sees_all_lines_and_the_nearest_span_is_the_parent() {
     let propagation = Propagation::Given(Arc::new(OneHeader(vec!["b3".to_owned()])));
     let b3 = format!("{TRACE}-00f067aa0ba902b7");
     let headers = headers(&[("b3", &b3), ("b3", "more"), ("tracestate", "a=1")]);
@@ -343,12 +351,12 @@ fn a_propagator_of_another_format_sees_all_lines_and_the_nearest_span_is_the_par
 }
 
 #[test]
-fn a_parent_that_the_rate_does_not_keep_comes_without_its_flag() {
+fn parent_that_the_rate_does_not_keep_loses_its_sampled_flag() {
     let unsampled = VALID.replace("-01", "-00");
     for (rule, value, rate, is_sampled_out, is_sampled) in [
         ("kept", VALID, 1.0, false, true),
         ("not kept", VALID, 0.0, true, false),
-        ("unsampled anyway", &unsampled, 0.0, false, false),
+        ("not sampled by the caller", &unsampled, 0.0, false, false),
         (
             "a later version",
             &format!("01{}-extra", &VALID[2..]),
@@ -371,7 +379,7 @@ fn a_parent_that_the_rate_does_not_keep_comes_without_its_flag() {
 }
 
 #[test]
-fn headers_are_replaced_whole_and_nothing_empty_is_written() {
+fn replaced_headers_leave_no_line_of_the_old_context_and_no_empty_value() {
     let from = headers(&[("traceparent", VALID)]);
     let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
     let mut to = headers(&[
@@ -393,7 +401,7 @@ fn headers_are_replaced_whole_and_nothing_empty_is_written() {
 }
 
 #[test]
-fn where_no_global_propagator_is_set_w3c_is_written() {
+fn unset_global_propagator_injects_w3c_headers() {
     for value in [VALID, &VALID.replace("-01", "-00")] {
         let from = headers(&[("traceparent", value), ("tracestate", "a=1")]);
         let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
@@ -407,7 +415,7 @@ fn where_no_global_propagator_is_set_w3c_is_written() {
 }
 
 #[test]
-fn a_parent_that_the_propagator_does_not_take_is_not_sampled_out_by() {
+fn parent_that_the_propagator_ignores_does_not_sample_out() {
     let baggage = Propagation::Given(Arc::new(BaggagePropagator::new()));
     let headers = headers(&[("traceparent", VALID), ("baggage", "a=1")]);
     let extracted = baggage
@@ -417,19 +425,19 @@ fn a_parent_that_the_propagator_does_not_take_is_not_sampled_out_by() {
 }
 
 #[test]
-fn what_can_not_be_written_leaves_the_headers_as_they_are() {
+fn propagator_that_writes_nothing_leaves_the_headers_unchanged() {
     let context = w3c()
         .extract_all(&headers(&[("traceparent", VALID)]), &Context::new())
         .expect("a parent");
-    let came = headers(&[("traceparent", "theirs"), ("baggage", "t=YQ==;p=%C3%A9")]);
-    let mut to = came.clone();
+    let original = headers(&[("traceparent", "theirs"), ("baggage", "t=YQ==;p=%C3%A9")]);
+    let mut to = original.clone();
     Propagation::Given(Arc::new(BaggagePropagator::new())).replace(
         &context,
         &mut to,
         Baggage::FromCaller,
     );
-    assert_eq!(to, came);
-    // The global one is not set: W3C is written, and the baggage stays as it came.
+    assert_eq!(to, original);
+    // The global propagator is not set: W3C's headers are written, and the baggage is unchanged.
     Propagation::Global.replace(&context, &mut to, Baggage::FromCaller);
     assert_eq!(
         to,
@@ -438,24 +446,24 @@ fn what_can_not_be_written_leaves_the_headers_as_they_are() {
 }
 
 #[test]
-fn baggage_stays_as_it_came_and_is_written_where_none_came() {
+fn callers_baggage_is_kept_unchanged_and_own_baggage_written_without_it() {
     let parent = w3c()
         .extract_all(&headers(&[("traceparent", VALID)]), &Context::new())
         .expect("a parent");
     let context = parent.with_baggage([opentelemetry::KeyValue::new("mine", "2")]);
-    for (came, expected) in [
+    for (received, expected) in [
         (&[("baggage", "t=YQ==;p=%C3%A9")][..], "t=YQ==;p=%C3%A9"),
         (&[], "mine=2"),
     ] {
-        let mut to = headers(came);
+        let mut to = headers(received);
         w3c().replace(&context, &mut to, Baggage::FromCaller);
-        let told: Vec<_> = to.get_all("baggage").iter().collect();
-        assert_eq!(told, [expected]);
+        let written: Vec<_> = to.get_all("baggage").iter().collect();
+        assert_eq!(written, [expected]);
     }
 }
 
 #[test]
-fn a_strangers_baggage_is_taken_out_of_rewritten_headers() {
+fn untrusted_baggage_is_removed_from_replaced_headers() {
     let from = headers(&[("traceparent", VALID)]);
     let context = w3c().extract_all(&from, &Context::new()).expect("a parent");
     let mut to = headers(&[("baggage", "evil=1"), ("traceparent", "theirs")]);

@@ -1,14 +1,26 @@
-//! `traceparent`, by W3C Trace Context (level 2, section 3.2). Pure.
+//! Parses and formats `traceparent` (W3C Trace Context, level 2, section 3.2). Pure.
 
-use opentelemetry::trace::{SpanContext, SpanId, TraceId};
+use std::fmt::Write as _;
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId};
 
 use crate::propagation::sampling::Rate;
 
-/// Length of a `traceparent` of version 00.
+/// The length of a `traceparent` of version 00.
 pub(super) const LENGTH: usize = 55;
 
-/// A well-formed `traceparent` without its sampled flag, if it has it and the rate does not keep its
-/// trace.
+/// Formats the ids in version 00, with the sampled flag and no other.
+pub(crate) fn format_traceparent(span_context: &SpanContext) -> String {
+    let (trace_id, span_id) = (span_context.trace_id(), span_context.span_id());
+    let flags = span_context.trace_flags() & TraceFlags::SAMPLED;
+    let mut traceparent = String::with_capacity(LENGTH);
+    // Writing to a string does not fail.
+    let _ = write!(traceparent, "00-{trace_id}-{span_id}-{:02x}", flags.to_u8());
+    traceparent
+}
+
+/// Clears the sampled flag of a well-formed `traceparent`, if the rate does not keep its trace. `None`
+/// if nothing changes.
 pub(super) fn unsampled(traceparent: &[u8], rate: Rate) -> Option<[u8; LENGTH]> {
     let Traceparent {
         trace_id,
@@ -24,7 +36,7 @@ pub(super) fn unsampled(traceparent: &[u8], rate: Rate) -> Option<[u8; LENGTH]> 
     Some(unsampled)
 }
 
-/// What a well-formed `traceparent` says.
+/// The fields of a well-formed `traceparent`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Traceparent {
     pub(super) trace_id: TraceId,
@@ -39,69 +51,66 @@ impl Traceparent {
             return None;
         }
         let mut digits = Digits::default();
-        let trace_id =
-            u128::from(digits.sixteen(head, 3)) << 64 | u128::from(digits.sixteen(head, 19));
-        let span_id = digits.sixteen(head, 36);
+        let trace_id = u128::from(digits.parse_sixteen(head, 3)) << 64
+            | u128::from(digits.parse_sixteen(head, 19));
+        let span_id = digits.parse_sixteen(head, 36);
         let ends = [head[0], head[1], head[53], head[54], b'0', b'0', b'0', b'0'];
-        let [version, flags, ..] = digits.eight(ends).to_be_bytes();
-        if digits.wrong != 0 {
+        let [version, flags, ..] = digits.parse_eight(ends).to_be_bytes();
+        if digits.errors != 0 {
             return None;
         }
-        let is_well = version != 0xff
+        let is_valid = version != 0xff
             && trace_id != 0
             && span_id != 0
-            // Version 00 ends here; a later one may go on after a dash.
+            // Version 00 ends here. A later one may continue after a dash.
             && (rest.is_empty() || (version != 0 && rest[0] == b'-' && rest.is_ascii()));
-        is_well.then(|| Self {
+        is_valid.then(|| Self {
             trace_id: TraceId::from(trace_id),
             span_id: SpanId::from(span_id),
             is_sampled: flags & 1 == 1,
         })
     }
 
-    /// Whether a span is in this trace.
-    pub(super) fn is_of(&self, span_context: &SpanContext) -> bool {
+    /// Whether `span_context` is valid and in the same trace.
+    pub(super) fn is_in_trace_of(&self, span_context: &SpanContext) -> bool {
         span_context.is_valid() && span_context.trace_id() == self.trace_id
     }
 }
 
-/// Reads hexadecimal digits in lower case, eight at once, a byte of a word each: every request with a
-/// caller has fifty-two of them. Whether one was wrong is asked at the end.
+/// A parser of lower-case hexadecimal digits, eight at once in the bytes of a word. A request with a
+/// caller has 52 of them. Errors are collected, and checked once at the end.
 #[derive(Default)]
 struct Digits {
-    /// Not zero if one was.
-    wrong: u64,
+    /// Not zero if a byte was not a digit.
+    errors: u64,
 }
 
 impl Digits {
-    /// The number that the sixteen digits from `at` on stand for.
-    fn sixteen(&mut self, head: &[u8; LENGTH], at: usize) -> u64 {
+    /// Parses sixteen digits from `at` on.
+    fn parse_sixteen(&mut self, head: &[u8; LENGTH], at: usize) -> u64 {
         let (mut high, mut low) = ([0; 8], [0; 8]);
         high.copy_from_slice(&head[at..at + 8]);
         low.copy_from_slice(&head[at + 8..at + 16]);
-        u64::from(self.eight(high)) << 32 | u64::from(self.eight(low))
+        u64::from(self.parse_eight(high)) << 32 | u64::from(self.parse_eight(low))
     }
 
-    /// The number that eight digits stand for.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "eight digits are a number of 32 bits"
-    )]
-    fn eight(&mut self, digits: [u8; 8]) -> u32 {
-        /// This byte, eight times.
+    /// Parses eight digits.
+    #[expect(clippy::cast_possible_truncation, reason = "eight digits are 32 bits")]
+    fn parse_eight(&mut self, digits: [u8; 8]) -> u32 {
+        /// Repeats a byte eight times.
         const fn each(byte: u8) -> u64 {
             u64::from_ne_bytes([byte; 8])
         }
         let digits = u64::from_be_bytes(digits);
-        // A digit's value is in its lower half, a letter's is nine less there, and only letters have
-        // this bit. From what is neither, no byte of the sum runs over into the next: it is 24 at most.
+        // The lower half of a digit is its value; that of a letter is nine less. Only letters have
+        // bit 6. For any other byte the sum is at most 24, and does not carry into the next byte.
         let is_letter = digits >> 6 & each(1);
         let values = (digits & each(0x0f)) + is_letter * 9;
-        // They are hexadecimal digits in lower case if the values are written so.
+        // All are lower-case digits if the values format back to the input.
         let is_ten_or_more = (values + each(6)) >> 4 & each(1);
-        let written = values + each(b'0') + is_ten_or_more * u64::from(b'a' - b'0' - 10);
-        self.wrong |= values & each(0xf0) | written ^ digits;
-        // Neighbours are joined, then pairs of them, then pairs of those.
+        let formatted = values + each(b'0') + is_ten_or_more * u64::from(b'a' - b'0' - 10);
+        self.errors |= values & each(0xf0) | formatted ^ digits;
+        // Joins neighbouring halves into bytes, bytes into pairs, and pairs into the number.
         let bytes = (values >> 4 | values) & 0x00ff_00ff_00ff_00ff;
         let pairs = (bytes >> 8 | bytes) & 0x0000_ffff_0000_ffff;
         (pairs >> 16 | pairs) as u32
@@ -113,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_digits_are_read_as_the_standard_library_reads_them() {
+    fn eight_digits_parse_as_in_the_standard_library() {
         for place in 0..8 {
             for byte in 0..=u8::MAX {
                 let mut digits = *b"0189aeff";
@@ -125,8 +134,8 @@ mod tests {
                     .and_then(|digits| u32::from_str_radix(digits, 16).ok());
                 assert_eq!(expected.is_some(), is_lower_hex);
                 let mut read = Digits::default();
-                let number = read.eight(digits);
-                let number = (read.wrong == 0).then_some(number);
+                let number = read.parse_eight(digits);
+                let number = (read.errors == 0).then_some(number);
                 assert_eq!(number, expected, "{byte:#x} at {place}");
             }
         }

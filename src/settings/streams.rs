@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+
+use crate::protocol::http::content_type::ContentType;
 
 /// What becomes of the durations of streams in `http.server.request.duration` and
 /// `rpc.server.call.duration`: they take as long as their clients like, and say nothing of latency.
@@ -42,13 +43,8 @@ impl ContentTypes {
 
     /// Whether the content type in these headers is one of them, whatever its parameters.
     pub(crate) fn has(&self, headers: &HeaderMap) -> bool {
-        let Some(content_type) = headers.get(CONTENT_TYPE) else {
-            return false;
-        };
-        let essence = content_type.as_bytes().split(|byte| *byte == b';').next();
-        let essence = essence.unwrap_or_default().trim_ascii();
-        let mut types = self.0.iter();
-        types.any(|one| essence.eq_ignore_ascii_case(one.as_bytes()))
+        let content_type = ContentType::from_headers(headers);
+        content_type.is_some_and(|it| self.0.iter().any(|one| it.is(one)))
     }
 }
 
@@ -67,6 +63,7 @@ impl Default for ContentTypes {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use http::header::CONTENT_TYPE;
 
     use super::*;
 

@@ -1,15 +1,16 @@
-//! Host and port, as a request names them. Pure.
+//! Parses the host and port of a request. Pure.
 
 use std::net::Ipv6Addr;
 
-/// Address and port in `host`, `host:port`, `[ipv6]` or `[ipv6]:port`; an IPv6 address comes without
-/// its brackets. `None` if it is none of these. A port that is empty or too large is none, and what
-/// stands before an `@` is nobody's business.
+use crate::protocol::digits::is_decimal;
+
+/// Parses `host`, `host:port`, `[ipv6]` or `[ipv6]:port`, and removes the brackets. `None` for any
+/// other form. An empty or oversized port is ignored, and so is the user info before an `@`.
 pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
-    let end = authority.bytes().position(|byte| !is_of_name(byte));
+    let end = authority.bytes().position(|byte| !is_name_byte(byte));
     let (host, rest) = authority.split_at(end.unwrap_or(authority.len()));
     if !host.is_empty()
-        && let Some(port) = port(rest)
+        && let Some(port) = parse_port(rest)
     {
         return Some((host, port));
     }
@@ -18,33 +19,25 @@ pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     }
     let (address, rest) = authority.strip_prefix('[')?.split_once(']')?;
     address.parse::<Ipv6Addr>().ok()?;
-    Some((address, port(rest)?))
+    Some((address, parse_port(rest)?))
 }
 
-/// The port in what follows a host. `None`: no port can stand here. `Some(None)`: none is given, or none that
-/// can be told.
+/// Parses what follows a host. `None`: it is not a port. `Some(None)`: the port is absent, empty or
+/// too large.
 #[expect(
     clippy::option_option,
-    reason = "no port is one thing, and what can't follow a host another"
+    reason = "an absent port and an invalid one differ"
 )]
-fn port(rest: &str) -> Option<Option<u16>> {
+fn parse_port(rest: &str) -> Option<Option<u16>> {
     if rest.is_empty() {
         return Some(None);
     }
     let digits = rest.strip_prefix(':')?;
-    let mut number = 0_u32;
-    for digit in digits.bytes() {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        // Whatever is too large stays so.
-        number = (number * 10 + u32::from(digit - b'0')).min(1 << 16);
-    }
-    Some(u16::try_from(number).ok().filter(|_| !digits.is_empty()))
+    is_decimal(digits).then(|| digits.parse().ok())
 }
 
-/// Whether a byte may stand in a registered name (RFC 3986, section 3.2.2).
-fn is_of_name(byte: u8) -> bool {
+/// Whether a byte is allowed in a registered name (RFC 3986, section 3.2.2).
+fn is_name_byte(byte: u8) -> bool {
     const ALL: [bool; 256] = {
         let mut all = [false; 256];
         let mut byte = 0_u8;
@@ -69,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_and_port_of_what_names_them() {
+    fn authority_is_split_into_host_and_port() {
         for (rule, authority, expected) in [
             ("a name", "example.com", Some(("example.com", None))),
             (
@@ -112,26 +105,26 @@ mod tests {
                 "example.com:65535",
                 Some(("example.com", Some(65_535))),
             ),
-            ("no digits", "example.com:http", None),
-            ("a sign", "example.com:+80", None),
+            ("a port of letters", "example.com:http", None),
+            ("a port with a sign", "example.com:+80", None),
             ("two ports", "example.com:80:80", None),
             ("IPv6 without brackets", "::1", None),
-            ("no IPv6 in brackets", "[example.com]", None),
-            ("an open bracket", "[::1", None),
-            ("behind the bracket", "[::1]80", None),
+            ("a name in brackets", "[example.com]", None),
+            ("an unclosed bracket", "[::1", None),
+            ("text after the bracket", "[::1]80", None),
             ("user info of digits", "me:80@a:1", Some(("a", Some(1)))),
             (
                 "user info before IPv6",
                 "me@[::1]:1",
                 Some(("::1", Some(1))),
             ),
-            ("nothing behind user info", "me@", None),
-            ("nothing", "", None),
+            ("user info alone", "me@", None),
+            ("empty", "", None),
             ("only a port", ":80", None),
             ("a space", "a b", None),
             ("a path", "a/b", None),
             ("a list", "a.example, b.example", None),
-            ("no ASCII", "exämple.com", None),
+            ("beyond ASCII", "exämple.com", None),
         ] {
             assert_eq!(parse_authority(authority), expected, "{rule}");
         }

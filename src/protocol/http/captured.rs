@@ -1,4 +1,4 @@
-//! Headers that the operator has asked for, as attributes. Pure.
+//! Configured headers as attributes, with secrets redacted. Pure.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
 use crate::text::truncate_lossy;
 
-/// In place of what must not be told.
+/// The value that replaces a secret.
 pub(crate) const REDACTED: &str = "REDACTED";
 
-/// How many values of one header are told.
+/// The number of values that are recorded of one header.
 const MAX_VALUES: usize = 32;
 
-/// Headers whose values are secrets, asked for or not.
+/// The headers that are redacted by default.
 const SENSITIVE: [&str; 8] = [
     "api-key",
     "authorization",
@@ -25,17 +25,18 @@ const SENSITIVE: [&str; 8] = [
     "x-goog-api-key",
 ];
 
-/// The headers whose values are not told.
+/// The headers whose values are redacted.
 #[derive(Clone, Debug)]
 pub(crate) struct SensitiveHeaders(Arc<[HeaderName]>);
 
 impl SensitiveHeaders {
+    /// Redacts the values of these headers alone.
     pub(crate) fn from_names(names: impl IntoIterator<Item = HeaderName>) -> Self {
         Self(names.into_iter().collect())
     }
 
-    /// Whether this value is not to be told: by its name, or because somebody has marked it.
-    fn has(&self, name: &HeaderName, value: &HeaderValue) -> bool {
+    /// Whether a value is redacted: by its name, or because it is marked as sensitive.
+    fn is_sensitive(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         value.is_sensitive() || self.0.contains(name)
     }
 }
@@ -46,12 +47,12 @@ impl Default for SensitiveHeaders {
     }
 }
 
-/// Headers to be told, each with its key, which is made once.
+/// The headers to record, each with its attribute key, which is built once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CapturedHeaders(Arc<[(HeaderName, Key)]>);
 
 impl CapturedHeaders {
-    /// These headers, under keys that begin with `prefix`. One that is named twice is told once.
+    /// Records these headers under keys that begin with `prefix`, each once.
     pub(crate) fn new<'a>(prefix: &str, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         let mut captured: Vec<(HeaderName, Key)> = Vec::new();
         for name in names {
@@ -71,8 +72,8 @@ impl CapturedHeaders {
         self.0.len()
     }
 
-    /// The attributes of those headers that are there: their values in the order they came in, none
-    /// of them empty.
+    /// Returns the attributes of the headers that are present. Values keep their order; empty ones are
+    /// left out.
     pub(crate) fn read<'a>(
         &'a self,
         headers: &'a HeaderMap,
@@ -85,7 +86,7 @@ impl CapturedHeaders {
                 .filter(|value| !value.is_empty())
                 .take(MAX_VALUES)
                 .map(|value| {
-                    if sensitive.has(name, value) {
+                    if sensitive.is_sensitive(name, value) {
                         StringValue::from(REDACTED)
                     } else {
                         StringValue::from(truncate_lossy(value.as_bytes()))
@@ -106,25 +107,25 @@ mod tests {
         HeaderName::try_from(name).expect("a name")
     }
 
-    fn read(asked: &[&str], headers: &[(&str, &str)], sensitive: &SensitiveHeaders) -> Vec<String> {
-        let asked: Vec<_> = asked.iter().map(|asked| name(asked)).collect();
-        let captured = CapturedHeaders::new("http.request.header", &asked);
-        let mut there = HeaderMap::new();
+    fn read(names: &[&str], headers: &[(&str, &str)], sensitive: &SensitiveHeaders) -> Vec<String> {
+        let names: Vec<_> = names.iter().map(|one| name(one)).collect();
+        let captured = CapturedHeaders::new("http.request.header", &names);
+        let mut map = HeaderMap::new();
         for (key, value) in headers {
             let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
-            there.append(name(key), value);
+            map.append(name(key), value);
         }
-        let read = captured.read(&there, sensitive);
+        let read = captured.read(&map, sensitive);
         read.map(|kv| format!("{}={}", kv.key, kv.value)).collect()
     }
 
     #[test]
-    fn headers_are_told_as_lists_of_their_values() {
+    fn captured_header_is_a_list_of_its_values() {
         let default = SensitiveHeaders::default();
-        for (rule, asked, headers, expected) in [
-            ("none asked for", &[][..], &[("a", "1")][..], &[][..]),
-            ("not there", &["a"], &[("b", "1")], &[]),
-            ("there", &["a"], &[("a", "1"), ("b", "2")], &["a=[\"1\"]"]),
+        for (rule, names, headers, expected) in [
+            ("no names", &[][..], &[("a", "1")][..], &[][..]),
+            ("absent", &["a"], &[("b", "1")], &[]),
+            ("present", &["a"], &[("a", "1"), ("b", "2")], &["a=[\"1\"]"]),
             (
                 "a name in capitals",
                 &["X-A"],
@@ -144,12 +145,7 @@ mod tests {
                 &["a=[\"2\"]"],
             ),
             ("only empty values", &["a"], &[("a", "")], &[]),
-            (
-                "asked for twice",
-                &["a", "A"],
-                &[("a", "1")],
-                &["a=[\"1\"]"],
-            ),
+            ("named twice", &["a", "A"], &[("a", "1")], &["a=[\"1\"]"]),
             (
                 "a secret",
                 &["authorization", "cookie"],
@@ -168,18 +164,18 @@ mod tests {
                 .iter()
                 .map(|expected| format!("http.request.header.{expected}"))
                 .collect();
-            assert_eq!(read(asked, headers, &default), expected, "{rule}");
+            assert_eq!(read(names, headers, &default), expected, "{rule}");
         }
     }
 
     #[test]
-    fn who_says_what_is_sensitive_says_it_all() {
-        let given = SensitiveHeaders::from_names([name("x-tenant")]);
+    fn listed_sensitive_headers_replace_the_default_ones() {
+        let sensitive = SensitiveHeaders::from_names([name("x-tenant")]);
         assert_eq!(
             read(
                 &["x-tenant", "cookie"],
                 &[("x-tenant", "blue"), ("cookie", "a=b")],
-                &given
+                &sensitive
             ),
             [
                 "http.request.header.x-tenant=[\"REDACTED\"]",
@@ -189,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_marked_as_sensitive_is_not_told() {
+    fn value_marked_as_sensitive_is_redacted() {
         let mut value = HeaderValue::from_static("secret");
         value.set_sensitive(true);
         let headers = HeaderMap::from_iter([(name("x-mine"), value)]);
@@ -201,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_cut_and_counted() {
+    fn values_are_truncated_and_their_number_limited() {
         let mut headers = HeaderMap::new();
         for _ in 0..100 {
             let value = HeaderValue::try_from("v".repeat(5_000)).expect("a value");

@@ -1,11 +1,11 @@
-//! The methods that are known: whatever else a client sends is `_OTHER`. Pure.
+//! The known methods of HTTP and gRPC. Any other method is `_OTHER`. Pure.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
 
-/// In place of a method that is not known.
+/// The value that replaces an unknown method.
 pub(crate) const OTHER: &str = "_OTHER";
 
 /// The methods of RFC 9110, RFC 5789 and RFC 10008. They are case-sensitive.
@@ -13,24 +13,24 @@ const STANDARD: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
 ];
 
-/// The HTTP methods that are known.
+/// The known HTTP methods.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum HttpMethods {
     #[default]
     Standard,
-    /// These and no others.
+    /// These alone.
     Listed(Arc<[String]>),
 }
 
 impl HttpMethods {
-    /// These and no others; what is no method is left out.
+    /// Knows these methods alone. Names that are not tokens are left out.
     pub(crate) fn from_names(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let methods = methods.into_iter().map(Into::into);
         Self::Listed(methods.filter(|method| is_token(method)).collect())
     }
 
-    /// The methods in a list separated by commas, as the environment has it; the standard ones
-    /// where there is none in it.
+    /// Reads a comma-separated list, as in the environment variable. Without a valid name in it, the
+    /// standard methods are known.
     pub(crate) fn from_comma_separated(list: Option<&str>) -> Self {
         let methods: Vec<_> = list
             .into_iter()
@@ -44,7 +44,7 @@ impl HttpMethods {
         }
     }
 
-    /// The method as it is told, if it is known. Borrowed, unless it is none of the standard ones.
+    /// Returns the method's name if it is known. Standard names are borrowed.
     pub(crate) fn find(&self, method: &Method) -> Option<Cow<'static, str>> {
         let method = method.as_str();
         let standard = STANDARD.iter().find(|standard| **standard == method);
@@ -60,18 +60,18 @@ impl HttpMethods {
     }
 }
 
-/// The gRPC methods that are known.
+/// The known gRPC methods.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum RpcMethods {
-    /// Every path of the form `/service/method` is one: only the server knows.
+    /// Every path of the form `/service/method`.
     #[default]
     All,
-    /// These and no others, sorted.
+    /// These alone, sorted for binary search.
     Listed(Arc<[String]>),
 }
 
 impl RpcMethods {
-    /// These and no others, with or without the slash that the path begins with.
+    /// Knows these methods alone, named with or without the leading slash of the path.
     pub(crate) fn from_names(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut methods: Vec<String> = methods
             .into_iter()
@@ -87,9 +87,9 @@ impl RpcMethods {
         Self::Listed(methods.into())
     }
 
-    /// `service/method` in the path of a call, if it is known.
+    /// Returns `service/method` from the path of a call, if it is known.
     pub(crate) fn find<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let method = method(path)?;
+        let method = parse_method(path)?;
         match self {
             Self::All => Some(method),
             Self::Listed(known) => known
@@ -99,7 +99,7 @@ impl RpcMethods {
         }
     }
 
-    /// Whether there are any.
+    /// Whether any method can be known. An empty list turns gRPC off.
     pub(crate) fn has_any(&self) -> bool {
         match self {
             Self::All => true,
@@ -107,20 +107,20 @@ impl RpcMethods {
         }
     }
 
-    /// Whether somebody has said which methods there are.
+    /// Whether the known methods were listed.
     pub(crate) fn has_list(&self) -> bool {
         matches!(self, Self::Listed(_))
     }
 }
 
-/// `service/method` in a path of that form.
-fn method(path: &str) -> Option<&str> {
+/// Returns `service/method` if the path has that form.
+fn parse_method(path: &str) -> Option<&str> {
     let path = path.strip_prefix('/')?;
     let (service, method) = path.split_once('/')?;
     (!service.is_empty() && !method.is_empty() && !method.contains('/')).then_some(path)
 }
 
-/// Whether this can be a method at all.
+/// Whether this is a valid HTTP method.
 fn is_token(method: &str) -> bool {
     Method::from_bytes(method.as_bytes()).is_ok()
 }
@@ -129,7 +129,7 @@ fn is_token(method: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn known(methods: &HttpMethods, method: &str) -> bool {
+    fn is_known(methods: &HttpMethods, method: &str) -> bool {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         methods
             .find(&method)
@@ -137,19 +137,19 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_methods_are_known_by_their_exact_names() {
+    fn standard_methods_are_known_by_exact_name() {
         let methods = HttpMethods::default();
         for method in STANDARD {
-            assert!(known(&methods, method), "{method}");
+            assert!(is_known(&methods, method), "{method}");
         }
         for method in ["get", "Get", "FOO", "PROPFIND", "_OTHER"] {
-            assert!(!known(&methods, method), "{method}");
+            assert!(!is_known(&methods, method), "{method}");
         }
     }
 
     #[test]
-    fn a_list_of_methods_takes_the_place_of_the_standard_ones() {
-        for (rule, list, are_known, are_not) in [
+    fn listed_methods_replace_the_standard_ones() {
+        for (rule, list, known, unknown) in [
             ("one", Some("PURGE"), &["PURGE"][..], &["GET"][..]),
             ("several", Some("GET,PURGE"), &["GET", "PURGE"], &["POST"]),
             (
@@ -160,31 +160,31 @@ mod tests {
             ),
             ("case", Some("get"), &["get"], &["GET"]),
             ("no list", None, &["GET", "QUERY"], &["PURGE"]),
-            ("an empty list is none", Some(""), &["GET"], &["PURGE"]),
-            ("nothing but commas", Some(" , ,"), &["GET"], &["PURGE"]),
+            ("an empty list", Some(""), &["GET"], &["PURGE"]),
+            ("commas alone", Some(" , ,"), &["GET"], &["PURGE"]),
             (
-                "no method at all is left out",
+                "an invalid name is left out",
                 Some("a b,GET"),
                 &["GET"],
                 &["POST"],
             ),
         ] {
             let methods = HttpMethods::from_comma_separated(list);
-            for method in are_known {
-                assert!(known(&methods, method), "{rule}: {method}");
+            for method in known {
+                assert!(is_known(&methods, method), "{rule}: {method}");
             }
-            for method in are_not {
-                assert!(!known(&methods, method), "{rule}: {method}");
+            for method in unknown {
+                assert!(!is_known(&methods, method), "{rule}: {method}");
             }
         }
         assert!(
-            !known(&HttpMethods::from_names([""; 0]), "GET"),
-            "none at all"
+            !is_known(&HttpMethods::from_names([""; 0]), "GET"),
+            "no name"
         );
     }
 
     #[test]
-    fn a_standard_method_is_borrowed_wherever_it_was_listed() {
+    fn standard_method_is_borrowed_also_if_it_was_listed() {
         for methods in [HttpMethods::default(), HttpMethods::from_names(["GET"])] {
             let known = methods.find(&Method::GET);
             assert!(matches!(known, Some(Cow::Borrowed("GET"))), "{known:?}");
@@ -192,11 +192,11 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_known_by_the_list_if_there_is_one() {
+    fn rpc_method_is_known_by_its_form_or_by_the_list() {
         let all = RpcMethods::default();
-        let given = RpcMethods::from_names(["b.B/Two", "/a.A/One"]);
+        let listed = RpcMethods::from_names(["b.B/Two", "/a.A/One"]);
         let none = RpcMethods::from_names([""; 0]);
-        for (path, by_all, by_given) in [
+        for (path, by_form, by_list) in [
             ("/a.A/One", true, true),
             ("/b.B/Two", true, true),
             ("/b.B/One", true, false),
@@ -209,8 +209,8 @@ mod tests {
             ("/", false, false),
             ("", false, false),
         ] {
-            assert_eq!(all.find(path).is_some(), by_all, "{path}");
-            assert_eq!(given.find(path).is_some(), by_given, "{path}");
+            assert_eq!(all.find(path).is_some(), by_form, "{path}");
+            assert_eq!(listed.find(path).is_some(), by_list, "{path}");
             assert_eq!(none.find(path), None, "{path}");
         }
     }

@@ -1,8 +1,9 @@
-//! HTTP: message lengths, methods, authorities, queries, captured headers, proxies' headers and the
-//! headers that return trace ids to the caller.
+//! HTTP: message lengths, content types, methods, authorities, queries, captured headers, proxy
+//! headers, and the response headers that carry the trace. Nothing of gRPC or event streams.
 
 pub(crate) mod authority;
 pub(crate) mod captured;
+pub(crate) mod content_type;
 pub(crate) mod forwarded;
 pub(crate) mod methods;
 pub(crate) mod progress;

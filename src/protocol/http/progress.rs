@@ -1,9 +1,11 @@
-//! How much of a message has been handed on, and how much it still owes. Pure.
+//! How much of a message was delivered, and how much it still owes. Pure.
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 
-/// Bytes of one response body: what was declared and what was handed on.
+use crate::protocol::digits::parse_decimal;
+
+/// The declared and the delivered bytes of one response body.
 #[derive(Debug)]
 pub(crate) struct Progress {
     declared: Option<u64>,
@@ -12,7 +14,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// A body of which nothing has been handed on.
+    /// Creates the progress of a body with this declared length. No byte is delivered yet.
     pub(crate) fn new(declared: Option<u64>) -> Self {
         Self {
             declared,
@@ -21,7 +23,7 @@ impl Progress {
         }
     }
 
-    /// Takes note that the body was polled.
+    /// Records that the body was polled.
     pub(crate) fn mark_polled(&mut self) {
         self.polled = true;
     }
@@ -31,26 +33,25 @@ impl Progress {
         self.polled
     }
 
-    /// Takes note of a data frame; true if it is the first one that is not empty.
+    /// Records a data frame. Returns whether it is the first that is not empty.
     pub(crate) fn record_data(&mut self, bytes: u64) -> bool {
         let first = self.delivered == 0 && bytes > 0;
         self.delivered = self.delivered.saturating_add(bytes);
         first
     }
 
-    /// Whether all that was declared has been handed on. A body of unknown length owes until it is
-    /// over.
+    /// Whether all declared bytes were delivered. Never true for a body of unknown length.
     pub(crate) fn has_delivered_all(&self) -> bool {
         self.declared
             .is_some_and(|declared| self.delivered >= declared)
     }
 
-    /// Bytes handed on.
+    /// Returns the delivered bytes.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered
     }
 
-    /// Once the body is over: the bytes declared and delivered, if they differ.
+    /// Returns the declared and the delivered bytes, if they differ. To be called when the body is over.
     pub(crate) fn mismatch(&self) -> Option<(u64, u64)> {
         self.declared
             .filter(|declared| *declared != self.delivered)
@@ -58,10 +59,10 @@ impl Progress {
     }
 }
 
-/// Whether a message with this head can have no body, whatever its body says.
+/// Whether a message with this head can have no body (RFC 9110, section 6.4.1).
 ///
-/// On HTTP/1 the server does not poll such a body, on HTTP/2 it may, even to an error; the message
-/// is complete with its head all the same (RFC 9110, section 6.4.1).
+/// An HTTP/1 server does not poll the body of such a message. An HTTP/2 server may, even to an error.
+/// In either case the message is complete with its head.
 pub(crate) fn has_no_body(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD
         || matches!(
@@ -71,39 +72,33 @@ pub(crate) fn has_no_body(method: &Method, status: StatusCode) -> bool {
         || (method == Method::CONNECT && status.is_success())
 }
 
-/// Whether the bytes of a message's body are those that its content type tells of.
+/// Whether a body has no content encoding.
 pub(crate) fn is_unencoded(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_ENCODING)
         .is_none_or(|encoding| encoding == "identity")
 }
 
-/// The length a message declares: its Content-Length, else the body's exact size hint, which
-/// servers turn into one.
+/// Returns the declared length: the Content-Length, else the body's exact size hint, which servers
+/// turn into a Content-Length.
 ///
-/// A Content-Length beside a Transfer-Encoding does not count (RFC 9112, section 6.3); that is of
-/// HTTP/1.1 alone, and a server that speaks another version leaves it out. A Content-Length that is no
-/// number, or is there twice with two values, declares nothing.
+/// In HTTP/1.1 a Transfer-Encoding overrides both (RFC 9112, section 6.3). Servers omit it in other
+/// versions. An invalid Content-Length, or two different ones, declare no length.
 pub(crate) fn declared_length(
     headers: &HeaderMap,
     version: Version,
     exact_size_hint: Option<u64>,
 ) -> Option<u64> {
-    let is_coded = version == Version::HTTP_11 && headers.contains_key(TRANSFER_ENCODING);
+    let is_transfer_encoded =
+        version == Version::HTTP_11 && headers.contains_key(TRANSFER_ENCODING);
     let mut values = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = values.next() else {
-        return exact_size_hint.filter(|_| !is_coded);
+        return exact_size_hint.filter(|_| !is_transfer_encoded);
     };
-    if is_coded || values.any(|other| other != first) {
+    if is_transfer_encoded || values.any(|other| other != first) {
         return None;
     }
-    let digits = first.to_str().ok()?;
-    // `parse` alone would take a sign.
-    if digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        digits.parse().ok()
-    } else {
-        None
-    }
+    parse_decimal(first.to_str().ok()?)
 }
 
 #[cfg(test)]
@@ -113,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_can_have_no_body_by_its_method_or_status() {
+    fn method_and_status_decide_whether_a_body_can_follow() {
         for (method, status, expected) in [
             (Method::HEAD, 200, true),
             (Method::HEAD, 404, true),
@@ -133,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_declared_length() {
+    fn declared_length_is_the_content_length_or_the_exact_size_hint() {
         struct TestCase {
             rule: &'static str,
             headers: &'static [(&'static str, &'static str)],
@@ -159,49 +154,49 @@ mod tests {
                 expected: Some(15),
             },
             TestCase {
-                rule: "Content-Length before the hint",
+                rule: "Content-Length and another size hint",
                 headers: &[("content-length", "15")],
                 hint: Some(20),
                 expected: Some(15),
             },
             TestCase {
-                rule: "the hint without Content-Length",
+                rule: "the size hint without Content-Length",
                 headers: &[],
                 hint: Some(20),
                 expected: Some(20),
             },
             TestCase {
-                rule: "neither",
+                rule: "neither Content-Length nor size hint",
                 headers: &[],
                 hint: None,
                 expected: None,
             },
             TestCase {
-                rule: "the same value twice is one value",
+                rule: "the same value twice",
                 headers: &[("content-length", "15"), ("content-length", "15")],
                 hint: None,
                 expected: Some(15),
             },
             TestCase {
-                rule: "two values are none",
+                rule: "two different values",
                 headers: &[("content-length", "15"), ("content-length", "16")],
                 hint: None,
                 expected: None,
             },
             TestCase {
-                rule: "no number",
+                rule: "letters",
                 headers: &[("content-length", "fifteen")],
                 hint: Some(15),
                 expected: None,
             },
             TestCase {
-                rule: "a sign is no digit",
+                rule: "a sign",
                 headers: &[("content-length", "+15")],
                 hint: None,
                 expected: None,
             },
             TestCase {
-                rule: "an empty value is no number",
+                rule: "an empty value",
                 headers: &[("content-length", "")],
                 hint: None,
                 expected: None,
@@ -213,7 +208,7 @@ mod tests {
                 expected: None,
             },
             TestCase {
-                rule: "Transfer-Encoding overrides",
+                rule: "Transfer-Encoding beside Content-Length",
                 headers: &[("content-length", "15"), ("transfer-encoding", "chunked")],
                 hint: Some(15),
                 expected: None,
@@ -233,29 +228,29 @@ mod tests {
     }
 
     #[test]
-    fn a_body_owes_until_what_it_declared_is_delivered() {
-        let mut delivery = Progress::new(Some(4));
-        assert!(!delivery.has_delivered_all());
+    fn body_owes_bytes_until_all_declared_ones_are_delivered() {
+        let mut progress = Progress::new(Some(4));
+        assert!(!progress.has_delivered_all());
         assert!(
-            !delivery.record_data(0),
+            !progress.record_data(0),
             "an empty frame is not the first byte"
         );
-        assert!(delivery.record_data(3));
-        assert_eq!(delivery.mismatch(), Some((4, 3)));
-        assert!(!delivery.record_data(1));
-        assert!(delivery.has_delivered_all());
-        assert_eq!(delivery.mismatch(), None);
-        delivery.record_data(1);
-        assert!(delivery.has_delivered_all());
-        assert_eq!(delivery.mismatch(), Some((4, 5)));
+        assert!(progress.record_data(3));
+        assert_eq!(progress.mismatch(), Some((4, 3)));
+        assert!(!progress.record_data(1));
+        assert!(progress.has_delivered_all());
+        assert_eq!(progress.mismatch(), None);
+        progress.record_data(1);
+        assert!(progress.has_delivered_all());
+        assert_eq!(progress.mismatch(), Some((4, 5)));
     }
 
     #[test]
-    fn a_body_of_unknown_length_always_owes_and_never_mismatches() {
-        let mut delivery = Progress::new(None);
-        delivery.record_data(u64::MAX);
-        delivery.record_data(1);
-        assert!(!delivery.has_delivered_all());
-        assert_eq!(delivery.mismatch(), None);
+    fn body_of_unknown_length_never_delivers_all_and_never_mismatches() {
+        let mut progress = Progress::new(None);
+        progress.record_data(u64::MAX);
+        progress.record_data(1);
+        assert!(!progress.has_delivered_all());
+        assert_eq!(progress.mismatch(), None);
     }
 }

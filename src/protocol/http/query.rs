@@ -1,12 +1,13 @@
-//! The query of a request, without its secrets. Pure.
+//! Redacts secrets in the query of a request. Pure.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::protocol::digits::decode_hex_byte;
 use crate::protocol::http::captured::REDACTED;
-use crate::text::{decode_hex_byte, truncate};
+use crate::text::truncate;
 
-/// The parameters whose values are secrets by the conventions; names are case-sensitive.
+/// The parameters that the conventions redact. Names are case-sensitive.
 const SENSITIVE: [&str; 7] = [
     "AWSAccessKeyId",
     "Signature",
@@ -17,25 +18,29 @@ const SENSITIVE: [&str; 7] = [
     "sig",
 ];
 
-/// The parameters whose values are not told.
+/// The parameters whose values are redacted.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum SensitiveParameters {
     #[default]
     Standard,
-    /// These and no others.
+    /// These alone.
     Listed(Arc<[String]>),
 }
 
 impl SensitiveParameters {
+    /// Redacts the values of these parameters alone.
     pub(crate) fn from_names(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::Listed(names.into_iter().map(Into::into).collect())
     }
 
-    /// The query as it may be told: cut, and with the values of sensitive parameters replaced.
-    /// Borrowed if nothing changes.
+    /// Replaces the values of sensitive parameters and truncates the query. Borrowed if unchanged or
+    /// only truncated.
     pub(crate) fn redact<'a>(&self, query: &'a str) -> Cow<'a, str> {
         let query = truncate(query);
-        if !query.split('&').any(|parameter| self.has(parameter)) {
+        if !query
+            .split('&')
+            .any(|parameter| self.is_sensitive(parameter))
+        {
             return Cow::Borrowed(query);
         }
         let mut redacted = String::with_capacity(query.len());
@@ -44,7 +49,7 @@ impl SensitiveParameters {
                 redacted.push('&');
             }
             match parameter.split_once('=') {
-                Some((name, _)) if self.has(parameter) => {
+                Some((name, _)) if self.is_sensitive(parameter) => {
                     redacted.push_str(name);
                     redacted.push('=');
                     redacted.push_str(REDACTED);
@@ -52,25 +57,25 @@ impl SensitiveParameters {
                 _ => redacted.push_str(parameter),
             }
         }
-        // What stands for a value may be longer than it was.
+        // The replacement may be longer than the value.
         redacted.truncate(truncate(&redacted).len());
         Cow::Owned(redacted)
     }
 
-    /// Whether the value of this `name=value` is not to be told.
-    fn has(&self, parameter: &str) -> bool {
+    /// Whether this parameter has a value, and a sensitive name.
+    fn is_sensitive(&self, parameter: &str) -> bool {
         let Some((name, _)) = parameter.split_once('=') else {
             return false;
         };
         match self {
-            Self::Standard => SENSITIVE.iter().any(|known| is_name(name, known)),
-            Self::Listed(names) => names.iter().any(|known| is_name(name, known)),
+            Self::Standard => SENSITIVE.iter().any(|known| decodes_to(name, known)),
+            Self::Listed(names) => names.iter().any(|known| decodes_to(name, known)),
         }
     }
 }
 
-/// Whether a name in a query is this one, as a server reads it: percent-decoded, `+` for a space.
-fn is_name(encoded: &str, name: &str) -> bool {
+/// Whether an encoded name is `name` as a server decodes it: percent-decoded, and `+` as a space.
+fn decodes_to(encoded: &str, name: &str) -> bool {
     if encoded == name {
         return true;
     }
@@ -115,15 +120,23 @@ mod tests {
             ("the beginning of one is kept", "si=x", "si=x"),
             ("names are case-sensitive", "SIG=x", "SIG=x"),
             ("stray separators stay", "&&sig=a&&", "&&sig=REDACTED&&"),
-            ("a name in percent", "%73ig=x", "%73ig=REDACTED"),
-            ("a name all in percent", "%73%69%67=x", "%73%69%67=REDACTED"),
+            ("a percent-encoded byte", "%73ig=x", "%73ig=REDACTED"),
             (
-                "percent in capitals",
+                "a percent-encoded name",
+                "%73%69%67=x",
+                "%73%69%67=REDACTED",
+            ),
+            (
+                "hexadecimal digits in either case",
                 "X%2DAmz%2dSignature=x",
                 "X%2DAmz%2dSignature=REDACTED",
             ),
-            ("percent that is none", "%zzsig=x&%7=y", "%zzsig=x&%7=y"),
-            ("nothing", "", ""),
+            (
+                "a percent sign without two digits",
+                "%zzsig=x&%7=y",
+                "%zzsig=x&%7=y",
+            ),
+            ("an empty query", "", ""),
         ] {
             let redacted = SensitiveParameters::default().redact(query);
             assert_eq!(redacted, expected, "{rule}");
@@ -136,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_takes_the_place_of_the_standard_one() {
+    fn listed_parameters_replace_the_standard_ones() {
         for (rule, names, query, expected) in [
             (
                 "one",
@@ -144,7 +157,7 @@ mod tests {
                 "token=a&sig=b",
                 "token=REDACTED&sig=b",
             ),
-            ("none", &[], "sig=b", "sig=b"),
+            ("no name", &[], "sig=b", "sig=b"),
             (
                 "a name with a space",
                 &["my key"],
@@ -152,7 +165,7 @@ mod tests {
                 "my+key=REDACTED&my%20key=REDACTED",
             ),
             (
-                "a name that is no ASCII",
+                "a name beyond ASCII",
                 &["ключ"],
                 "%D0%BA%D0%BB%D1%8E%D1%87=a",
                 "%D0%BA%D0%BB%D1%8E%D1%87=REDACTED",
@@ -164,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_query_without_secrets_is_borrowed() {
+    fn query_without_secrets_is_borrowed() {
         let parameters = SensitiveParameters::default();
         assert!(matches!(parameters.redact("a=1&b=2"), Cow::Borrowed(_)));
     }
 
     #[test]
-    fn a_query_is_cut_before_and_after() {
+    fn query_is_truncated_before_and_after_redaction() {
         let parameters = SensitiveParameters::default();
         let long = "a".repeat(5_000);
         assert_eq!(parameters.redact(&long).len(), 1_024);
@@ -178,7 +191,7 @@ mod tests {
         let redacted = parameters.redact(&many);
         assert_eq!(redacted.len(), 1_024);
         assert!(redacted.starts_with("sig=REDACTED&sig=REDACTED&"));
-        // A secret whose end is cut off is a secret still.
+        // A truncated secret is redacted, too.
         let secret = format!("{}&sig={}", "a".repeat(1_000), "s".repeat(100));
         assert!(!parameters.redact(&secret).contains("=s"));
     }

@@ -1,55 +1,55 @@
-//! The trace of a request, told to its caller in the response's head. Pure.
-
-use std::fmt::Write as _;
+//! Response headers that return the trace to the caller. Pure.
 
 use http::header::ACCESS_CONTROL_EXPOSE_HEADERS;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::trace::{SpanContext, TraceFlags};
+use opentelemetry::trace::SpanContext;
+
+use crate::propagation::traceparent::format_traceparent;
 
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// Which headers tell it.
+/// The headers that are written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TraceHeaders {
     pub(crate) traceresponse: bool,
     pub(crate) server_timing: bool,
-    /// Scripts of other origins may read them.
+    /// Whether they are listed in `Access-Control-Expose-Headers`.
     pub(crate) exposed: bool,
 }
 
 impl TraceHeaders {
-    /// Whether there is anything to write.
+    /// Whether any header is written.
     pub(crate) fn is_enabled(self) -> bool {
         self.traceresponse || self.server_timing
     }
 
-    /// Writes the headers, but for those that say it already.
+    /// Writes the headers, except those that the handler has set.
     pub(crate) fn write(self, span_context: &SpanContext, headers: &mut HeaderMap) {
         if !span_context.is_valid() {
             return;
         }
-        let ids = ids(span_context);
+        let traceparent = format_traceparent(span_context);
         if self.traceresponse
             && !headers.contains_key(TRACERESPONSE)
-            && let Ok(value) = HeaderValue::from_str(&ids)
+            && let Ok(value) = HeaderValue::from_str(&traceparent)
         {
-            // A map that is full takes no more, and is as good without.
+            // A full map drops the header.
             let _ = headers.try_insert(TRACERESPONSE, value);
             self.expose(&TRACERESPONSE, headers);
         }
         if self.server_timing
             && !has_item(headers, &SERVER_TIMING, "traceparent")
-            && let Ok(value) = HeaderValue::try_from(format!("traceparent;desc=\"{ids}\""))
+            && let Ok(value) = HeaderValue::try_from(format!("traceparent;desc=\"{traceparent}\""))
         {
-            // What the handler has measured stays.
+            // Appended, so that the handler's metrics stay.
             let _ = headers.try_append(SERVER_TIMING, value);
             self.expose(&SERVER_TIMING, headers);
         }
     }
 
     fn expose(self, name: &HeaderName, headers: &mut HeaderMap) {
-        // `*` is no more than a name where credentials are sent.
+        // `*` does not count: with credentials it is a literal name (Fetch, "CORS protocol").
         let is_exposed = has_item(headers, &ACCESS_CONTROL_EXPOSE_HEADERS, name.as_str());
         if self.exposed
             && !is_exposed
@@ -60,24 +60,14 @@ impl TraceHeaders {
     }
 }
 
-/// The ids as W3C has them, version 00.
-fn ids(span_context: &SpanContext) -> String {
-    let (trace_id, span_id) = (span_context.trace_id(), span_context.span_id());
-    let flags = span_context.trace_flags() & TraceFlags::SAMPLED;
-    let mut ids = String::with_capacity(55);
-    // Writing to a string does not fail.
-    let _ = write!(ids, "00-{trace_id}-{span_id}-{:02x}", flags.to_u8());
-    ids
-}
-
-/// Whether a header that is a list has an item of this name, whatever its parameters.
+/// Whether a comma-separated header has an item of this name, with any parameters.
 fn has_item(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
     let values = headers.get_all(name).iter();
     let mut texts = values.filter_map(|value| value.to_str().ok());
     texts.any(|text| {
         let mut is_quoted = false;
         let mut is_escaped = false;
-        // What is in quotes separates nothing.
+        // Commas in quotes do not separate.
         let mut items = text.split(|character| {
             match character {
                 _ if is_escaped => is_escaped = false,
@@ -96,18 +86,18 @@ fn has_item(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::trace::{SpanId, TraceId, TraceState};
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
 
     use super::*;
 
     const IDS: &str = "00-0000000000000000000000000000000a-000000000000000b-01";
 
-    fn written(headers: TraceHeaders, there: &[(&'static str, &'static str)]) -> Vec<String> {
+    fn write(headers: TraceHeaders, existing: &[(&'static str, &'static str)]) -> Vec<String> {
         let (trace_id, span_id) = (TraceId::from(10), SpanId::from(11));
         let flags = TraceFlags::SAMPLED;
         let span_context = SpanContext::new(trace_id, span_id, flags, false, TraceState::NONE);
         let mut all = HeaderMap::new();
-        for (name, value) in there {
+        for (name, value) in existing {
             all.append(*name, HeaderValue::from_static(value));
         }
         headers.write(&span_context, &mut all);
@@ -121,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_is_told_what_is_asked_for_and_no_more() {
+    fn enabled_headers_are_written_unless_the_handler_set_them() {
         let none = TraceHeaders::default();
         let both = TraceHeaders {
             traceresponse: true,
@@ -135,10 +125,10 @@ mod tests {
         let response = format!("traceresponse: {IDS}");
         let timing = format!("server-timing: traceparent;desc=\"{IDS}\"");
         let (response, timing) = (response.as_str(), timing.as_str());
-        for (rule, headers, there, expected) in [
-            ("nothing", none, &[][..], &[][..]),
+        for (rule, headers, existing, expected) in [
+            ("disabled", none, &[][..], &[][..]),
             (
-                "exposing nothing",
+                "exposed alone",
                 TraceHeaders {
                     exposed: true,
                     ..none
@@ -159,7 +149,7 @@ mod tests {
                 ],
             ),
             (
-                "the handler's traceresponse stays, and is not exposed by us",
+                "the handler's own headers stay, and are not exposed",
                 exposed,
                 &[
                     ("traceresponse", "mine"),
@@ -171,7 +161,7 @@ mod tests {
                 ],
             ),
             (
-                "the handler's times stay",
+                "the handler's Server-Timing stays",
                 both,
                 &[("server-timing", "db;dur=53, cache")],
                 &["server-timing: db;dur=53, cache", timing, response],
@@ -190,7 +180,7 @@ mod tests {
                 ],
             ),
             (
-                "a star does not do where credentials are sent",
+                "a star does not expose with credentials",
                 exposed,
                 &[("access-control-expose-headers", "*")],
                 &[
@@ -202,40 +192,40 @@ mod tests {
                 ],
             ),
         ] {
-            assert_eq!(written(headers, there), expected, "{rule}");
+            assert_eq!(write(headers, existing), expected, "{rule}");
         }
     }
 
     #[test]
-    fn an_item_stands_outside_quotes() {
+    fn item_within_quotes_does_not_count() {
         let timing_alone = TraceHeaders {
             server_timing: true,
             ..TraceHeaders::default()
         };
-        let ours = format!("server-timing: traceparent;desc=\"{IDS}\"");
-        for (rule, there, is_item) in [
+        let added = format!("server-timing: traceparent;desc=\"{IDS}\"");
+        for (rule, existing, has_item) in [
             ("in quotes", r#"db;desc="a, traceparent, b""#, false),
-            ("behind them", r#"db;desc="a", traceparent"#, true),
+            ("after quotes", r#"db;desc="a", traceparent"#, true),
             (
-                "an escaped quote ends none",
+                "an escaped quote does not close",
                 r#"db;desc="\", traceparent, b""#,
                 false,
             ),
             (
-                "without quotes nothing is escaped",
+                "a backslash outside quotes does not escape",
                 r"db\, traceparent;desc=mine",
                 true,
             ),
         ] {
-            let mut expected = vec![format!("server-timing: {there}")];
-            expected.extend((!is_item).then(|| ours.clone()));
-            let there = [("server-timing", there)];
-            assert_eq!(written(timing_alone, &there), expected, "{rule}");
+            let mut expected = vec![format!("server-timing: {existing}")];
+            expected.extend((!has_item).then(|| added.clone()));
+            let existing = [("server-timing", existing)];
+            assert_eq!(write(timing_alone, &existing), expected, "{rule}");
         }
     }
 
     #[test]
-    fn without_ids_nothing_is_told() {
+    fn invalid_span_context_writes_no_header() {
         let both = TraceHeaders {
             traceresponse: true,
             server_timing: true,

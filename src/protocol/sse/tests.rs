@@ -1,10 +1,13 @@
-use http::header::CONTENT_ENCODING;
+//! Tests of reading event streams: whole, and cut anywhere.
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
 use super::*;
 
 const DONE: Option<&str> = Some("[DONE]");
 
-/// Reads a stream in pieces: what was found, and after how many bytes the terminator was.
+/// Reads a stream in pieces. Returns the first error, and after how many bytes the terminator was
+/// found.
 fn read(pieces: &[&[u8]]) -> (Option<ErrorEvent>, Option<usize>) {
     let mut stream = EventStreamReader::new(true);
     let (mut error, mut bytes) = (None, 0);
@@ -21,11 +24,11 @@ fn read(pieces: &[&[u8]]) -> (Option<ErrorEvent>, Option<usize>) {
     (error.or(found.error), found.terminator.then_some(bytes))
 }
 
-/// Real streams: `OpenAI`'s chat and completions, with usage and comments; Anthropic's; servers
-/// that fail midway.
+/// Streams as `OpenAI`, Anthropic and failing servers send them: the name, the stream, the error and
+/// its message, and whether there is a terminator.
 #[expect(
     clippy::option_option,
-    reason = "a table: an error or none, with a message or without"
+    reason = "an optional error with an optional message"
 )]
 const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
     (
@@ -44,7 +47,7 @@ const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
     ),
     (
         "CRLF within an event",
-        "data: it says\r\ndata: [DONE]\r\n\r\n",
+        "data: one\r\ndata: [DONE]\r\n\r\n",
         None,
         false,
     ),
@@ -102,7 +105,7 @@ const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
         false,
     ),
     (
-        "an error that breaks off",
+        "an error event that breaks off",
         "event: error\n",
         Some(None),
         false,
@@ -132,25 +135,25 @@ const STREAMS: &[(&str, &str, Option<Option<&str>>, bool)] = &[
         false,
     ),
     (
-        "an escape that is not begun",
+        "an escape without its second character",
         "data: {\"error\":\"a\\\n\n",
         Some(Some("a")),
         false,
     ),
     (
-        "an escape that is cut",
+        "an escape that is cut off",
         "data: {\"error\":\"a\\u00\n\n",
         Some(Some("a")),
         false,
     ),
     (
-        "a message whose quote is escaped is not the message",
+        "a key that ends in an escaped name is not the message",
         "data: {\"error\":{\"of \\\"message\":\"no\",\"message\":\"yes\"}}\n\n",
         Some(Some("yes")),
         false,
     ),
     (
-        "a message that is quoted is not the message",
+        "a name within a string is not the message",
         "data: {\"error\":{\"detail\":\"\\\"message\\\": no\",\"message\":\"yes\"}}\n\n",
         Some(Some("yes")),
         false,
@@ -187,7 +190,7 @@ fn findings_are_the_same_wherever_the_stream_is_cut() {
 }
 
 #[test]
-fn the_terminator_counts_at_the_end_of_its_line() {
+fn terminator_is_found_at_the_end_of_its_line() {
     for (pieces, after) in [
         (&["data: [DONE]", "\n", "\n"][..], 13),
         (&["data: [DO", "NE]\r", "\n\r\n"], 13),
@@ -200,7 +203,7 @@ fn the_terminator_counts_at_the_end_of_its_line() {
 }
 
 #[test]
-fn what_only_looks_alike_is_not_found() {
+fn lookalikes_of_terminator_and_error_are_not_found() {
     for (why, stream) in [
         ("within a string", "data: {\"text\":\"data: [DONE]\"}\n\n"),
         (
@@ -209,7 +212,7 @@ fn what_only_looks_alike_is_not_found() {
         ),
         (
             "a second line of one event's data",
-            "data: it says\ndata: [DONE]\n\n",
+            "data: one\ndata: [DONE]\n\n",
         ),
         ("a comment", ": data: [DONE]\n\n"),
         (
@@ -217,47 +220,50 @@ fn what_only_looks_alike_is_not_found() {
             "xdata: [DONE]\ndatax: [DONE]\nid: [DONE]\n\n",
         ),
         (
-            "more than it",
+            "other data with the same beginning",
             "data: [DONE] \n\ndata:  [DONE]\n\ndata: [DONE]!\n\n",
         ),
         ("another case", "data: [done]\n\nDATA: [DONE]\n\n"),
         ("a field without a colon", "data\n\n[DONE]\n\n"),
         (
-            "a second line behind one without a colon",
+            "a second line of data after one without a colon",
             "data\ndata: [DONE]\n\n",
         ),
         (
-            "an error taken back without a colon",
+            "an event type reset by a field without a colon",
             "event: error\nevent\ndata: x\n\n",
         ),
         (
-            "another event",
+            "another event type",
             "event: errors\ndata: x\n\nevent: Error\ndata: x\n\n",
         ),
         (
-            "an error of an event before",
+            "an event type that is replaced",
             "event: error \nevent: ok\ndata: x\n\n",
         ),
         (
-            "not the first key",
+            "an error that is not the first key",
             "data: {\"id\":1,\"error\":{\"message\":\"x\"}}\n\n",
         ),
         (
-            "no error at all",
+            "an error that is null, empty or false",
             "data: {\"error\":null}\n\ndata: {\"error\": \"\"}\n\ndata: {\"error\":false}\n\n",
         ),
-        ("no object", "data: [\"error\"]\n\ndata: \"error\"\n\n"),
+        (
+            "data that is not an object",
+            "data: [\"error\"]\n\ndata: \"error\"\n\n",
+        ),
     ] {
         assert_eq!(read(&[stream.as_bytes()]), (None, None), "{why}");
     }
 }
 
 #[test]
-fn a_line_that_is_too_long_is_neither_kept_nor_taken_for_the_terminator() {
+fn line_beyond_the_limit_is_neither_kept_nor_taken_for_the_terminator() {
     let long = format!("data: [DONE]{}\n\n", "x".repeat(100_000));
     let pieces: Vec<&[u8]> = long.as_bytes().chunks(7).collect();
     assert_eq!(read(&pieces), (None, None));
-    // The longest terminator that fits, and one byte more.
+    // The longest terminator that fits, and a line of one byte more.
     for (extra, found) in [(0, true), (1, false)] {
         let terminator = "x".repeat(MAX_PREFIX - "data: ".len());
         let line = format!("data: {terminator}{}\n", "x".repeat(extra));
@@ -271,7 +277,7 @@ fn a_line_that_is_too_long_is_neither_kept_nor_taken_for_the_terminator() {
 }
 
 #[test]
-fn a_message_is_read_as_far_as_the_limit() {
+fn message_is_read_up_to_the_limit_wherever_the_stream_is_cut() {
     let message = "m".repeat(5_000);
     let stream = format!("data: {{\"error\":{{\"message\":\"{message}\"}}}}\n\n");
     let mut lengths = None;
@@ -282,7 +288,7 @@ fn a_message_is_read_as_far_as_the_limit() {
         assert_eq!(
             *lengths.get_or_insert(found.len()),
             found.len(),
-            "wherever it is cut"
+            "in pieces of {size}"
         );
         assert!(
             message.starts_with(&found) && found.len() > 900,
@@ -293,7 +299,7 @@ fn a_message_is_read_as_far_as_the_limit() {
 }
 
 #[test]
-fn an_event_stream_is_one_by_its_headers() {
+fn content_type_and_encoding_decide_what_is_an_event_stream() {
     for (content_type, encoding, expected) in [
         (Some("text/event-stream"), None, true),
         (Some("text/event-stream; charset=utf-8"), None, true),
@@ -320,7 +326,7 @@ fn an_event_stream_is_one_by_its_headers() {
 }
 
 #[test]
-fn errors_are_read_only_if_asked_for() {
+fn errors_are_not_found_unless_they_are_read() {
     let mut stream = EventStreamReader::new(false);
     let found = stream.read(b"event: error\ndata: {\"error\":1}\n\ndata: [DONE]\n", DONE);
     assert_eq!((found.error, found.terminator), (None, true));

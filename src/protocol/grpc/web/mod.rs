@@ -1,50 +1,52 @@
 //! Finds the status in the trailers of gRPC-Web, which are the last bytes of the body.
 //!
-//! A body is frames: a byte of flags, a length of four bytes, big-endian, and so many bytes. Data
-//! frames are skipped by counting, the last frame is a block of header lines. In `grpc-web-text` all
-//! that is in base64, in which each part may have been encoded, and padded, on its own (gRPC's
+//! A body is a sequence of frames: a byte of flags, a big-endian length of four bytes, and the
+//! content. Data frames are skipped by counting; the last frame is a block of header lines. In
+//! `grpc-web-text` the frames are in base64, and each may be encoded and padded on its own (gRPC's
 //! `PROTOCOL-WEB.md`).
 //!
-//! Bytes are looked at where they lie, and nothing but the block of trailers is kept, at most
-//! [`MAX_TRAILERS`] bytes. What is no such body is left alone for good. Pure.
+//! Bytes are read in place. Only the block of trailers is kept, at most [`MAX_TRAILERS`] bytes. After
+//! anything malformed the rest of the body is ignored. Pure.
+
+mod base64;
 
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 
 use crate::protocol::grpc::GrpcStatus;
+use crate::protocol::http::content_type::ContentType;
 use crate::protocol::http::progress::is_unencoded;
 
-/// How long a block of trailers may be; a longer one is not read.
+use base64::Group;
+
+/// The limit of a block of trailers, in bytes. A longer one is not read.
 const MAX_TRAILERS: usize = 8 * 1_024;
 
-/// A frame's flags and length.
+/// The length of a frame's header: flags and length.
 const HEADER: usize = 5;
 
-/// A reader for a response with these headers, if it is one of gRPC-Web that can be read.
+/// Creates a reader for a response with these headers. `None` unless it is gRPC-Web, without a content
+/// encoding.
 pub(crate) fn reader_for(headers: &HeaderMap) -> Option<TrailersReader> {
-    const GRPC_WEB: &[u8] = b"application/grpc-web";
-    const TEXT: &[u8] = b"-text";
-    let content_type = headers.get(CONTENT_TYPE)?.as_bytes();
-    let (start, rest) = content_type.split_at_checked(GRPC_WEB.len())?;
-    let as_text = rest
-        .split_at_checked(TEXT.len())
-        .filter(|(text, _)| text.eq_ignore_ascii_case(TEXT));
-    let rest = as_text.map_or(rest, |(_, rest)| rest);
-    let is_grpc_web =
-        start.eq_ignore_ascii_case(GRPC_WEB) && matches!(rest, [] | [b'+' | b';' | b' ', ..]);
-    (is_grpc_web && is_unencoded(headers)).then(|| TrailersReader::new(as_text.is_some()))
+    let content_type = ContentType::from_headers(headers)?;
+    let has_type = |name| {
+        let rest = content_type.strip_prefix(name);
+        matches!(rest, Some([] | [b'+', ..]))
+    };
+    let is_text = has_type("application/grpc-web-text");
+    let is_grpc_web = is_text || has_type("application/grpc-web");
+    (is_grpc_web && is_unencoded(headers)).then(|| TrailersReader::new(is_text))
 }
 
 /// A reader of one gRPC-Web body.
 #[derive(Debug)]
 pub(crate) struct TrailersReader {
     frames: Frames,
-    /// Text: the group of characters that the last piece ended in.
+    /// The base64 group that the last piece ended in. `None` for a binary body.
     group: Option<Group>,
 }
 
 impl TrailersReader {
-    /// A body of which nothing has been read, in base64 if it `is_text`.
+    /// Creates a reader of a body, which is in base64 if it `is_text`.
     pub(crate) fn new(is_text: bool) -> Self {
         Self {
             frames: Frames::START,
@@ -52,14 +54,14 @@ impl TrailersReader {
         }
     }
 
-    /// Reads the next piece of the body: the status, if this piece completes the trailers. There is
-    /// nothing to be found after that.
+    /// Reads the next piece of the body. Returns the status if this piece completes the trailers;
+    /// everything after that is ignored.
     pub(crate) fn read(&mut self, piece: &[u8]) -> Option<GrpcStatus> {
         let Some(group) = &mut self.group else {
             return self.frames.read(piece);
         };
         for character in piece {
-            if self.frames.are_over() {
+            if self.frames.is_over() {
                 return None;
             }
             let Ok(bytes) = group.push(*character) else {
@@ -76,26 +78,26 @@ impl TrailersReader {
     }
 }
 
-/// Where in its frames a body is.
+/// The position in the frames of a body.
 #[derive(Debug)]
 enum Frames {
-    /// In the header of a frame, of which so many bytes are there.
-    Header { header: [u8; HEADER], there: usize },
-    /// In a data frame, of which so many bytes are still to come.
+    /// In the header of a frame, with `filled` bytes read.
+    Header { header: [u8; HEADER], filled: usize },
+    /// In a data frame, with `left` bytes to skip.
     Data { left: usize },
-    /// In the trailers.
+    /// In the trailers, of `length` bytes.
     Trailers { block: Vec<u8>, length: usize },
-    /// Nothing is looked for any more.
+    /// The rest of the body is ignored.
     Over,
 }
 
 impl Frames {
     const START: Self = Self::Header {
         header: [0; HEADER],
-        there: 0,
+        filled: 0,
     };
 
-    fn are_over(&self) -> bool {
+    fn is_over(&self) -> bool {
         matches!(self, Self::Over)
     }
 
@@ -103,12 +105,12 @@ impl Frames {
         let mut rest = piece;
         while !rest.is_empty() {
             match self {
-                Self::Header { header, there } => {
-                    let more = take(&mut rest, HEADER - *there);
-                    header[*there..*there + more.len()].copy_from_slice(more);
-                    *there += more.len();
-                    if *there == HEADER {
-                        *self = Self::after(*header);
+                Self::Header { header, filled } => {
+                    let more = take(&mut rest, HEADER - *filled);
+                    header[*filled..*filled + more.len()].copy_from_slice(more);
+                    *filled += more.len();
+                    if *filled == HEADER {
+                        *self = Self::after_header(*header);
                     }
                 }
                 Self::Data { left } => {
@@ -120,7 +122,7 @@ impl Frames {
                 Self::Trailers { block, length } => {
                     block.extend_from_slice(take(&mut rest, *length - block.len()));
                     if block.len() == *length {
-                        let status = status(block);
+                        let status = read_status(block);
                         *self = Self::Over;
                         return status;
                     }
@@ -131,82 +133,41 @@ impl Frames {
         None
     }
 
-    /// What follows a frame's header.
-    fn after([flags, length @ ..]: [u8; HEADER]) -> Self {
+    /// Returns the position after a frame's header.
+    fn after_header([flags, length @ ..]: [u8; HEADER]) -> Self {
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         match (flags, length) {
             (0x00 | 0x01, 0) => Self::START,
-            // Compressed or not: it is skipped.
+            // Skipped, compressed or not.
             (0x00 | 0x01, left) => Self::Data { left },
             (0x80, 1..=MAX_TRAILERS) => Self::Trailers {
                 block: Vec::with_capacity(length),
                 length,
             },
-            // Compressed trailers, or too many, or none, or no gRPC-Web at all.
+            // Compressed, oversized or empty trailers, or not gRPC-Web.
             _ => Self::Over,
         }
     }
 }
 
-/// Takes up to `limit` bytes off the front.
+/// Takes up to `limit` bytes from the front of `rest`.
 fn take<'a>(rest: &mut &'a [u8], limit: usize) -> &'a [u8] {
     let (taken, left) = rest.split_at(limit.min(rest.len()));
     *rest = left;
     taken
 }
 
-/// The status in a block of trailers.
-fn status(block: &[u8]) -> Option<GrpcStatus> {
+/// Reads the status from a block of trailers.
+fn read_status(block: &[u8]) -> Option<GrpcStatus> {
     let value = |name: &[u8]| {
         block.split(|byte| *byte == b'\n').find_map(|line| {
             let colon = memchr::memchr(b':', line)?;
-            let is_it = line[..colon].eq_ignore_ascii_case(name);
-            is_it.then(|| line[colon + 1..].trim_ascii())
+            let is_named = line[..colon].eq_ignore_ascii_case(name);
+            is_named.then(|| line[colon + 1..].trim_ascii())
         })
     };
     let status = value(b"grpc-status")?;
     Some(GrpcStatus::from_values(status, value(b"grpc-message")))
-}
-
-/// The beginning of a group of four characters in base64, which stand for up to three bytes.
-#[derive(Debug, Default)]
-struct Group {
-    bits: u32,
-    characters: usize,
-    /// How many of the characters are padding.
-    padding: usize,
-}
-
-/// A character has no place in base64.
-#[derive(Debug)]
-struct NotBase64;
-
-impl Group {
-    /// Adds a character. If that completes the group: three bytes, and how many of them at the end
-    /// are padding.
-    fn push(&mut self, character: u8) -> Result<Option<([u8; 3], usize)>, NotBase64> {
-        let bits = match character {
-            b'=' if self.characters >= 2 => {
-                self.padding += 1;
-                0
-            }
-            _ if self.padding > 0 => return Err(NotBase64),
-            b'A'..=b'Z' => character - b'A',
-            b'a'..=b'z' => character - b'a' + 26,
-            b'0'..=b'9' => character - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return Err(NotBase64),
-        };
-        self.bits = self.bits << 6 | u32::from(bits);
-        self.characters += 1;
-        if self.characters < 4 {
-            return Ok(None);
-        }
-        let Self { bits, padding, .. } = std::mem::take(self);
-        let [_, bytes @ ..] = bits.to_be_bytes();
-        Ok(Some((bytes, padding)))
-    }
 }
 
 #[cfg(test)]

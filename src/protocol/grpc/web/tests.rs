@@ -1,5 +1,7 @@
+//! Tests of reading gRPC-Web bodies: whole, cut anywhere, and of any bytes.
+
 use http::HeaderValue;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -8,7 +10,7 @@ use proptest::test_runner::FileFailurePersistence;
 use super::*;
 use crate::protocol::grpc::GrpcCode;
 
-/// Reads a body in pieces: the status, and after how many bytes it was there.
+/// Reads a body in pieces. Returns the status, and after how many bytes it was found.
 fn read(is_text: bool, pieces: &[&[u8]]) -> Option<(GrpcStatus, usize)> {
     let mut trailers = TrailersReader::new(is_text);
     let (mut found, mut bytes) = (None, 0);
@@ -48,7 +50,7 @@ fn base64(bytes: &[u8]) -> Vec<u8> {
 
 const OK: &[u8] = b"grpc-status: 0\r\n";
 
-/// A body, as the parts that are encoded one by one in text, and the code and message in it.
+/// The name, the parts of the body, which text may encode one by one, and its code and message.
 type Case = (
     &'static str,
     Vec<Vec<u8>>,
@@ -76,7 +78,7 @@ fn bodies() -> Vec<Case> {
             ok(),
         ),
         (
-            "a message that is compressed",
+            "a compressed message",
             vec![frame(1, b"\x80\0\0\0\x10"), frame(0x80, OK)],
             ok(),
         ),
@@ -102,7 +104,7 @@ fn bodies() -> Vec<Case> {
             Some((GrpcCode::NOT_FOUND, Some("a: b"))),
         ),
         (
-            "names that only begin or end alike",
+            "other names with the same beginning or end",
             vec![frame(
                 0x80,
                 b"grpc-status-details-bin: 1\r\nx-grpc-status: 2\r\ngrpc-status\r\ngrpc-status: 3\r\n",
@@ -110,7 +112,7 @@ fn bodies() -> Vec<Case> {
             Some((GrpcCode::INVALID_ARGUMENT, None)),
         ),
         (
-            "a status that is none",
+            "a status that is not a number",
             vec![frame(0x80, b"grpc-status: \xff\r\ngrpc-message: \r\n")],
             Some((GrpcCode::UNKNOWN, None)),
         ),
@@ -120,7 +122,7 @@ fn bodies() -> Vec<Case> {
             Some((GrpcCode::PERMISSION_DENIED, None)),
         ),
         (
-            "what follows the trailers is not read",
+            "bytes after the trailers are ignored",
             vec![frame(0x80, OK), frame(0x80, b"grpc-status: 2"), vec![255]],
             ok(),
         ),
@@ -141,19 +143,19 @@ fn bodies() -> Vec<Case> {
             vec![frame(0x80, b""), frame(0x80, OK)],
             None,
         ),
-        ("trailers that are compressed", vec![frame(0x81, OK)], None),
+        ("compressed trailers", vec![frame(0x81, OK)], None),
         (
-            "flags that do not exist",
+            "unknown flags",
             vec![frame(2, b"message"), frame(0x80, OK)],
             None,
         ),
         (
-            "no frames",
+            "bytes that are not frames",
             vec![b"<html>".to_vec(), frame(0x80, OK)],
             None,
         ),
         (
-            "a length that is a lie",
+            "a length beyond the body",
             vec![b"\0\xff\xff\xff\xff".to_vec(), frame(0x80, OK)],
             None,
         ),
@@ -192,7 +194,7 @@ fn findings_are_the_same_wherever_the_body_is_cut() {
 }
 
 #[test]
-fn the_status_is_there_with_the_last_byte_of_the_trailers() {
+fn status_is_found_with_the_last_byte_of_the_trailers() {
     let binary = [frame(0, b"message"), frame(0x80, OK)].concat();
     let padded = [base64(&frame(0, b"message")), base64(&frame(0x80, OK))].concat();
     for (is_text, body) in [
@@ -208,12 +210,12 @@ fn the_status_is_there_with_the_last_byte_of_the_trailers() {
 }
 
 #[test]
-fn what_is_no_base64_is_given_up_for_good() {
+fn malformed_base64_ends_the_search_for_good() {
     let text = base64(&frame(0x80, OK));
     for (why, before) in [
         ("white space", "\n"),
         ("another alphabet", "AAA-"),
-        ("no alphabet", "\u{0}"),
+        ("a control character", "\u{0}"),
         ("too much padding", "A==="),
         ("padding first", "===="),
         ("padding within a group", "AA=A"),
@@ -227,12 +229,8 @@ fn what_is_no_base64_is_given_up_for_good() {
         read(true, &[b"AAAAAAA=", &text]).map(|found| found.0.code),
         Some(GrpcCode::OK)
     );
-    assert_eq!(read(false, &[&text]), None, "text that is not read as such");
-    assert_eq!(
-        read(true, &[&frame(0x80, OK)]),
-        None,
-        "bytes that are read as text"
-    );
+    assert_eq!(read(false, &[&text]), None, "text read as binary");
+    assert_eq!(read(true, &[&frame(0x80, OK)]), None, "binary read as text");
 }
 
 #[test]
@@ -249,8 +247,8 @@ fn trailers_are_read_up_to_the_limit() {
 }
 
 #[test]
-fn a_message_is_skipped_whatever_its_length() {
-    // 4 GiB less one byte, in pieces of 1 MiB: quick, or it is not skipped.
+fn message_of_4_gib_is_skipped() {
+    // 4 GiB less one byte, in pieces of 1 MiB. This test is slow if the bytes are read one by one.
     let mut trailers = TrailersReader::new(false);
     assert_eq!(trailers.read(b"\0\xff\xff\xff\xff"), None);
     let piece = vec![0x80; 1 << 20];
@@ -262,7 +260,7 @@ fn a_message_is_skipped_whatever_its_length() {
 }
 
 #[test]
-fn a_grpc_web_body_is_one_by_its_headers() {
+fn content_type_and_encoding_decide_what_is_read() {
     for (content_type, encoding, expected) in [
         (Some("application/grpc-web"), None, Some(false)),
         (Some("application/grpc-web+proto"), None, Some(false)),
@@ -294,7 +292,7 @@ fn a_grpc_web_body_is_one_by_its_headers() {
     }
 }
 
-/// Bytes that are frames more often than not.
+/// Bytes that are mostly frames.
 fn parts() -> impl Strategy<Value = Vec<u8>> {
     let content = prop_oneof![
         vec(any::<u8>(), 0..12),
@@ -314,7 +312,7 @@ proptest! {
     })]
 
     #[test]
-    fn any_bytes_cut_anywhere_tell_the_same_as_uncut(
+    fn any_bytes_cut_anywhere_give_the_same_status_as_uncut(
         parts in vec(parts(), 0..6),
         is_text in any::<bool>(),
         is_encoded in proptest::bool::weighted(0.8),

@@ -1,0 +1,103 @@
+//! Setters: the providers of tracers, meters and loggers, and the propagator.
+
+use opentelemetry::logs::LoggerProvider;
+use opentelemetry::metrics::MeterProvider;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::{Tracer, TracerProvider};
+
+use super::ApiSpanLayer;
+use crate::propagation::Propagation;
+use crate::provider::tracer::TracerSource;
+use crate::telemetry::logs::Loggers;
+use crate::telemetry::metrics::Meters;
+
+impl ApiSpanLayer {
+    /// Sets the tracer provider.
+    ///
+    /// Default: the global one. With a provider of its own, the layer shares no lock between requests.
+    ///
+    /// Keep the provider until all responses have ended, and shut it down yourself. Dropping the last
+    /// provider clone blocks until export ends; do not let that happen inside a request.
+    ///
+    /// ```
+    /// use opentelemetry_sdk::trace::SdkTracerProvider;
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// let provider = SdkTracerProvider::default();
+    /// let layer = ApiSpanLayer::new().tracer_provider(&provider);
+    /// # let _ = layer;
+    /// ```
+    pub fn tracer_provider<P>(self, provider: &P) -> Self
+    where
+        P: TracerProvider,
+        P::Tracer: Send + Sync + 'static,
+        <P::Tracer as Tracer>::Span: Send + Sync + 'static,
+    {
+        self.with_providers(|providers| providers.tracers = TracerSource::given(provider))
+    }
+
+    /// Sets the meter provider (feature `metrics`).
+    ///
+    /// Default: the global one, looked for as that of [tracers](Self::new) is. `NoopMeterProvider`
+    /// turns metrics off. A provider type without any state is taken for a no-op.
+    ///
+    /// Metrics are recorded with or without a span, but not for requests that are
+    /// [filtered](Self::filter) out.
+    ///
+    /// ```
+    /// use opentelemetry_sdk::metrics::SdkMeterProvider;
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// let provider = SdkMeterProvider::default();
+    /// let layer = ApiSpanLayer::new().meter_provider(&provider);
+    /// # let _ = layer;
+    /// ```
+    pub fn meter_provider(self, provider: &dyn MeterProvider) -> Self {
+        self.with_providers(|providers| providers.meters = Meters::given(provider))
+    }
+
+    /// Sets the logger provider, for log events (feature `logs`).
+    ///
+    /// Default: none, because there is no global logger provider.
+    ///
+    /// A request that ends with an error other than a status emits `http.server.request.exception` or
+    /// `rpc.server.call.exception`. Its attributes are `exception.type` (the error's Rust type, or the
+    /// reason) and `exception.message`. Its severity is ERROR, or DEBUG if the client disconnected. It
+    /// carries the span's context, and is emitted while the span is open and current.
+    /// [`lifecycle_events`](Self::lifecycle_events) may add other events.
+    ///
+    /// ```
+    /// use opentelemetry_sdk::logs::SdkLoggerProvider;
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// let provider = SdkLoggerProvider::builder().build();
+    /// let layer = ApiSpanLayer::new().logger_provider(&provider);
+    /// # let _ = layer;
+    /// ```
+    pub fn logger_provider<P>(self, provider: &P) -> Self
+    where
+        P: LoggerProvider,
+        P::Logger: Send + Sync + 'static,
+    {
+        self.with_providers(|providers| providers.loggers = Loggers::given(provider))
+    }
+
+    /// Sets the propagator: it extracts the caller's context from request headers, and injects the
+    /// request's context for [`SpanHandle::inject`](crate::SpanHandle::inject).
+    ///
+    /// Default: the global propagator, which extracts nothing until the application sets one.
+    ///
+    /// It extracts only if one of its [`fields`](TextMapPropagator::fields) is among the headers, and
+    /// never sees a `traceparent` that is malformed or repeated.
+    ///
+    /// ```
+    /// use opentelemetry_sdk::propagation::TraceContextPropagator;
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// let layer = ApiSpanLayer::new().propagator(TraceContextPropagator::new());
+    /// # let _ = layer;
+    /// ```
+    pub fn propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
+        self.with(|config| config.propagation = Propagation::given(propagator))
+    }
+}
