@@ -1,8 +1,7 @@
-//! Ten thousand requests of all kinds at once, over HTTP/1.1 and HTTP/2, with clients that leave.
+//! Ten thousand concurrent requests over HTTP/1.1 and HTTP/2, some from clients that disconnect.
 //!
-//! Every handler waits until all requests have arrived, so that "at once" is true. What a client
-//! does is decided at random before it starts, and only where the response cannot be over by itself
-//! does it leave; so each outcome is known.
+//! Every handler waits until all requests have arrived. Each request gets a random kind before it
+//! starts. A client disconnects only from a response that cannot end, so each outcome is known.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -32,26 +31,27 @@ use crate::support::meters::{Meters, Series};
 use crate::support::recorder::{Recorder, Seen, is_server};
 use crate::support::response;
 
-/// Half of them a connection each, over HTTP/1.1; the others as streams of HTTP/2.
+/// Half of the requests have an HTTP/1.1 connection each; the others are HTTP/2 streams.
 const REQUESTS: usize = 10_000;
+/// The number of HTTP/2 streams per connection.
 const STREAMS: usize = 100;
 
-/// What the handler does, what the client does, and what must come of it.
+/// A response, the moment at which the client disconnects, and the expected outcome.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     name: &'static str,
     status: u16,
     steps: &'static [Step],
-    leaves: Leaves,
+    disconnects: Disconnects,
     outcome: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Leaves {
+enum Disconnects {
     Never,
-    /// While the handler works, which it does for ever.
+    /// While the handler, which never responds, is pending.
     BeforeHead,
-    /// With the first frame.
+    /// After the first frame.
     Midway,
 }
 
@@ -73,9 +73,9 @@ const KINDS: &[Kind] = &[
         &[Data(9), Pending, Panic],
         "ABORTED(panic)",
     ),
-    leaving("hangs", &[], Leaves::BeforeHead),
-    leaving("silent", &[Data(9), Silent], Leaves::Midway),
-    leaving("busy", &[Forever(512)], Leaves::Midway),
+    disconnecting("hangs", &[], Disconnects::BeforeHead),
+    disconnecting("silent", &[Data(9), Silent], Disconnects::Midway),
+    disconnecting("busy", &[Forever(512)], Disconnects::Midway),
 ];
 
 const fn kind(
@@ -88,19 +88,23 @@ const fn kind(
         name,
         status,
         steps,
-        leaves: Leaves::Never,
+        disconnects: Disconnects::Never,
         outcome,
     }
 }
 
-const fn leaving(name: &'static str, steps: &'static [Step], leaves: Leaves) -> Kind {
+const fn disconnecting(
+    name: &'static str,
+    steps: &'static [Step],
+    disconnects: Disconnects,
+) -> Kind {
     Kind {
-        leaves,
+        disconnects,
         ..kind(name, 200, steps, "ABORTED(client_disconnect)")
     }
 }
 
-/// One request: what is sent with it, and told to its handler.
+/// One request: its id, which is its query, and its kind.
 #[derive(Debug)]
 struct Plan {
     id: usize,
@@ -108,15 +112,18 @@ struct Plan {
 }
 
 #[test]
-fn ten_thousand_requests_at_once_end_as_their_clients_did() {
+fn ten_thousand_concurrent_requests_end_with_the_outcome_of_their_kind() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime");
-    let (at, meters) = (Recorder::new(), Meters::new());
-    let layer = meters.on(at.layer()).active_requests(true).body_sizes(true);
-    let shared: Arc<str> = Arc::from("what a span holds while it is open");
+    let (recorder, meters) = (Recorder::new(), Meters::new());
+    let layer = meters
+        .on(recorder.layer())
+        .active_requests(true)
+        .body_sizes(true);
+    let shared: Arc<str> = Arc::from("an attribute value that each span shares");
 
     let mut random = proptest::test_runner::TestRng::deterministic_rng(
         proptest::test_runner::RngAlgorithm::ChaCha,
@@ -134,11 +141,11 @@ fn ten_thousand_requests_at_once_end_as_their_clients_did() {
     runtime
         .block_on(async { tokio::time::timeout(limit, served).await })
         .expect("all requests have ended");
-    // Nothing of any connection lives on.
+    // Drops all connections.
     drop(runtime);
 
-    assert_eq!((at.starts(), at.ends()), (REQUESTS, REQUESTS));
-    let spans = at.spans();
+    assert_eq!((recorder.starts(), recorder.ends()), (REQUESTS, REQUESTS));
+    let spans = recorder.spans();
     assert_eq!(spans.len(), REQUESTS);
     let (mut seconds, mut bytes) = (0.0, 0);
     for span in spans {
@@ -157,16 +164,16 @@ fn ten_thousand_requests_at_once_end_as_their_clients_did() {
     let count: u64 = durations.iter().map(Series::count).sum();
     assert_eq!(count, REQUESTS as u64);
     let measured: f64 = durations.iter().map(Series::sum).sum();
-    // Of ten thousand roundings, and of seconds that each waited for all others.
+    // Both sums have the rounding errors of ten thousand durations.
     assert!((measured - seconds).abs() < 1e-3, "{measured}, {seconds}");
     let sizes = meters.of("http.server.response.body.size");
     let measured: f64 = sizes.iter().map(Series::sum).sum();
     assert_eq!(measured.to_string(), bytes.to_string());
-    at.forget();
+    recorder.forget();
     assert_eq!(
         Arc::strong_count(&shared),
         1,
-        "no slot and no span lives on"
+        "no data of a request is left"
     );
 }
 
@@ -183,8 +190,8 @@ async fn run(layer: &ApiSpanLayer, shared: &Arc<str>, plans: Vec<Plan>) {
         let mut waiting = HashMap::new();
         let mut requests = Vec::new();
         for Plan { id, kind } in plans {
-            let (tells, arrived) = oneshot::channel();
-            waiting.insert(*id, (*kind, tells));
+            let (arrival, arrived) = oneshot::channel();
+            waiting.insert(*id, (*kind, arrival));
             requests.push((*id, *kind, arrived));
         }
         serve(layer, shared, &all_arrived, server, waiting);
@@ -219,7 +226,7 @@ fn serve(
         let handle = SpanHandle::from_extensions(request.extensions());
         let held = Value::String(StringValue::from(Arc::clone(&shared)));
         handle.set_attribute(KeyValue::new("test.held", held));
-        let (kind, tells) = waiting
+        let (kind, arrival) = waiting
             .lock()
             .expect("not poisoned")
             .remove(&id)
@@ -227,8 +234,8 @@ fn serve(
         let all_arrived = Arc::clone(&all_arrived);
         async move {
             all_arrived.wait().await;
-            if kind.leaves == Leaves::BeforeHead {
-                tells.send(()).expect("the client waits for this");
+            if kind.disconnects == Disconnects::BeforeHead {
+                arrival.send(()).expect("the client waits for this");
                 std::future::pending::<()>().await;
             }
             let body = ScriptedBody::new(kind.steps.iter().cloned());
@@ -236,7 +243,7 @@ fn serve(
         }
     }));
     tokio::spawn(async move {
-        // Clients that leave and bodies that fail end connections with errors, as they should.
+        // Connections end with an error if a client disconnects or a body fails.
         let _ = auto::Builder::new(TokioExecutor::new())
             .serve_connection(TokioIo::new(io), TowerToHyperService::new(service))
             .await;
@@ -248,7 +255,7 @@ async fn http1_client(io: DuplexStream, (id, kind, arrived): Sent) {
     let (mut sender, connection) = handshake.expect("a connection");
     let connection = tokio::spawn(connection);
     receive(sender.send_request(request(id)), kind, arrived).await;
-    // What makes the server see that a client left: its socket is gone.
+    // Closes the connection, so that the server notices the disconnect.
     connection.abort();
 }
 
@@ -265,7 +272,7 @@ async fn http2_client(io: DuplexStream, requests: Vec<Sent>) {
         });
     }
     streams.join_all().await;
-    // With the last stream, so that resets are still sent.
+    // Dropped after the last stream, so that the resets are still sent.
     drop(sender);
     let _ = connection.await;
 }
@@ -275,32 +282,32 @@ fn request(id: usize) -> Request<Empty<Bytes>> {
     Request::get(uri).body(Empty::new()).expect("a request")
 }
 
-/// Does what the client of this kind does, up to its leaving.
+/// Reads the response, or the part of it that the client of this kind reads.
 async fn receive(
     response: impl Future<Output = hyper::Result<Response<Incoming>>>,
     kind: Kind,
     arrived: oneshot::Receiver<()>,
 ) {
-    if kind.leaves == Leaves::BeforeHead {
+    if kind.disconnects == Disconnects::BeforeHead {
         tokio::select! {
-            response = response => panic!("{} has answered: {response:?}", kind.name),
+            response = response => panic!("{} has responded: {response:?}", kind.name),
             arrived = arrived => arrived.expect("the handler has begun"),
         }
         return;
     }
-    let is_whole = !kind.name.starts_with("body-");
+    let is_complete = !kind.name.starts_with("body-");
     let response = match response.await {
         Ok(response) => response,
-        // What breaks before its head has been flushed takes the head with it.
-        Err(_) if !is_whole => return,
+        // A body that fails before the head is flushed suppresses the head.
+        Err(_) if !is_complete => return,
         Err(error) => panic!("{}: {error}", kind.name),
     };
     assert_eq!(response.status().as_u16(), kind.status, "{}", kind.name);
     let mut body = response.into_body();
-    if kind.leaves == Leaves::Midway {
+    if kind.disconnects == Disconnects::Midway {
         let frame = body.frame().await.expect("a frame");
         assert!(frame.is_ok_and(|frame| frame.is_data()));
         return;
     }
-    assert_eq!(body.collect().await.is_ok(), is_whole, "{}", kind.name);
+    assert_eq!(body.collect().await.is_ok(), is_complete, "{}", kind.name);
 }

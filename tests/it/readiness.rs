@@ -1,4 +1,4 @@
-//! Back-pressure: what wraps a service is as ready as the service.
+//! Back-pressure: `poll_ready` of a wrapped service returns what the inner service returns.
 
 use std::future::Ready;
 use std::task::{Context, Poll, Waker};
@@ -11,20 +11,20 @@ use tower_layer::Layer as _;
 use crate::support::body::{Boom, ScriptedBody};
 use crate::support::recorder::Recorder;
 
-/// Not ready, then ready, then broken.
+/// A service that is pending, then ready, then fails.
 #[derive(Default)]
-struct Moody {
-    asked: usize,
+struct PendingReadyError {
+    polls: usize,
 }
 
-impl<B> Service<Request<B>> for Moody {
+impl<B> Service<Request<B>> for PendingReadyError {
     type Response = Response<ScriptedBody>;
     type Error = Boom;
     type Future = Ready<Result<Self::Response, Boom>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Boom>> {
-        self.asked += 1;
-        match self.asked {
+        self.polls += 1;
+        match self.polls {
             1 => Poll::Pending,
             2 => Poll::Ready(Ok(())),
             _ => Poll::Ready(Err(Boom)),
@@ -32,22 +32,35 @@ impl<B> Service<Request<B>> for Moody {
     }
 
     fn call(&mut self, _: Request<B>) -> Self::Future {
-        unreachable!("it is only asked whether it is ready")
+        unreachable!("the test only polls readiness")
     }
 }
 
-fn ask(mut service: impl Service<Request<()>, Error = Boom>) -> [Poll<Result<(), Boom>>; 3] {
+fn poll_three_times(
+    mut service: impl Service<Request<()>, Error = Boom>,
+) -> [Poll<Result<(), Boom>>; 3] {
     let mut cx = Context::from_waker(Waker::noop());
     [(); 3].map(|()| service.poll_ready(&mut cx))
 }
 
 #[test]
-fn a_service_is_as_ready_as_the_one_it_wraps() {
-    let bare = ask(Moody::default());
+fn poll_ready_returns_the_result_of_the_inner_service() {
+    let bare = poll_three_times(PendingReadyError::default());
     let layer = Recorder::new().layer();
-    let off = layer.clone().filter(|_| false);
+    let filtered = layer.clone().filter(|_| false);
     let counted = CountRequestBodyLayer::new();
-    assert_eq!(ask(layer.layer(Moody::default())), bare);
-    assert_eq!(ask(off.layer(Moody::default())), bare, "nothing is traced");
-    assert_eq!(ask(counted.layer(Moody::default())), bare, "counted");
+    assert_eq!(
+        poll_three_times(layer.layer(PendingReadyError::default())),
+        bare
+    );
+    assert_eq!(
+        poll_three_times(filtered.layer(PendingReadyError::default())),
+        bare,
+        "filtered out"
+    );
+    assert_eq!(
+        poll_three_times(counted.layer(PendingReadyError::default())),
+        bare,
+        "request body counted"
+    );
 }

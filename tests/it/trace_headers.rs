@@ -1,4 +1,4 @@
-//! The trace, told to the caller: what is on the wire is what was exported.
+//! The response headers `traceresponse` and `server-timing` carry the ids of the exported span.
 
 use std::convert::Infallible;
 
@@ -32,27 +32,27 @@ use crate::support::{CALLER, TRACE, called, handle_of};
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// A layer that tells all it can.
-fn telling(layer: ApiSpanLayer) -> ApiSpanLayer {
+/// Turns on all trace headers.
+fn with_trace_headers(layer: ApiSpanLayer) -> ApiSpanLayer {
     layer
         .traceresponse(true)
         .server_timing(true)
         .expose_trace_headers(true)
 }
 
-/// All values of a header, as text.
+/// Returns all values of a header as text.
 fn values(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let values = headers.get_all(name).iter();
     let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
     values.map(text).collect()
 }
 
-fn ids_of(span: &SpanContext) -> String {
+fn traceparent(span: &SpanContext) -> String {
     let flags = span.trace_flags().to_u8();
     format!("00-{}-{}-{flags:02x}", span.trace_id(), span.span_id())
 }
 
-fn says_nothing(headers: &HeaderMap) -> bool {
+fn has_no_trace_header(headers: &HeaderMap) -> bool {
     [TRACERESPONSE, SERVER_TIMING, ACCESS_CONTROL_EXPOSE_HEADERS]
         .iter()
         .all(|name| !headers.contains_key(name))
@@ -64,7 +64,7 @@ enum Version {
     Http2,
 }
 
-/// The head of the answer to a request, through hyper on both sides of a pipe.
+/// Sends a request with hyper through a pipe and returns the head of the response.
 async fn head<S, B>(version: Version, service: S, request: Request<()>) -> (StatusCode, HeaderMap)
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -77,7 +77,7 @@ where
     let (client, server) = duplex(64 * 1024);
     tokio::spawn(async move {
         let service = TowerToHyperService::new(service);
-        // How the connection ends is for the client to see.
+        // The client checks how the connection ends.
         let _ = auto::Builder::new(TokioExecutor::new())
             .serve_connection_with_upgrades(TokioIo::new(server), service)
             .await;
@@ -108,8 +108,8 @@ where
     (parts.status, parts.headers)
 }
 
-/// A service that answers with this status.
-fn of_status(
+/// A service that responds with this status.
+fn responding(
     status: u16,
 ) -> impl Service<
     Request<Incoming>,
@@ -121,7 +121,7 @@ fn of_status(
 + 'static {
     service_fn(move |_: Request<Incoming>| async move {
         let has_body = !matches!(status, 101 | 204 | 304);
-        let body = Full::from(if has_body { "an answer" } else { "" });
+        let body = Full::from(if has_body { "a body" } else { "" });
         let mut response = Response::new(body);
         *response.status_mut() = status.try_into().expect("a status");
         Ok(response)
@@ -134,7 +134,7 @@ fn request(method: Method, path: &str) -> Request<()> {
 }
 
 #[tokio::test]
-async fn every_kind_of_head_tells_the_ids_that_are_exported() {
+async fn every_kind_of_head_carries_the_ids_of_the_exported_span() {
     for version in [Version::Http1, Version::Http2] {
         for (method, status) in [
             (Method::GET, 200),
@@ -146,22 +146,22 @@ async fn every_kind_of_head_tells_the_ids_that_are_exported() {
             (Method::GET, 101),
         ] {
             if (version, status) == (Version::Http2, 101) {
-                // There is none in HTTP/2.
+                // HTTP/2 has no 101 (RFC 9113, section 8.6).
                 continue;
             }
-            let at = Recorder::new();
-            let layer = telling(at.layer()).capture_response_headers([
+            let recorder = Recorder::new();
+            let layer = with_trace_headers(recorder.layer()).capture_response_headers([
                 TRACERESPONSE,
                 SERVER_TIMING,
                 ACCESS_CONTROL_EXPOSE_HEADERS,
             ]);
-            let service = layer.layer(of_status(status));
+            let service = layer.layer(responding(status));
             let (got, headers) = head(version, service, request(method.clone(), "/")).await;
             assert_eq!(got, status);
-            at.all_ended().await;
-            let span = at.only();
+            recorder.all_ended().await;
+            let span = recorder.only();
             let case = format!("{version:?} {method} {status}");
-            let ids = ids_of(&span.0.span_context);
+            let ids = traceparent(&span.0.span_context);
             assert!(ids.ends_with("-01"), "{case}");
             let timing = format!("traceparent;desc=\"{ids}\"");
             let exposed = ["traceresponse", "server-timing"]
@@ -173,13 +173,13 @@ async fn every_kind_of_head_tells_the_ids_that_are_exported() {
                 (ACCESS_CONTROL_EXPOSE_HEADERS, exposed),
             ] {
                 assert_eq!(values(&headers, &name), expected, "{case}");
-                // What is taken down of the response is what the client gets.
+                // The captured response headers are those that the client gets.
                 let captured = span.value(&format!("http.response.header.{name}"));
                 let opentelemetry::Array::String(captured) = (match captured {
                     Some(opentelemetry::Value::Array(values)) => values,
                     other => panic!("{case}: {name} is {other:?}"),
                 }) else {
-                    panic!("{case}: {name} is no text");
+                    panic!("{case}: {name} is not a string array");
                 };
                 let captured: Vec<_> = captured.iter().map(ToString::to_string).collect();
                 assert_eq!(captured, expected, "{case}");
@@ -189,7 +189,7 @@ async fn every_kind_of_head_tells_the_ids_that_are_exported() {
 }
 
 #[tokio::test]
-async fn each_setting_is_of_its_own() {
+async fn each_setting_is_independent() {
     for (rule, layer, expected) in [
         (
             "neither",
@@ -197,51 +197,68 @@ async fn each_setting_is_of_its_own() {
             [0, 0, 0],
         ),
         (
-            "exposing nothing",
+            "only exposed",
             |layer| layer.expose_trace_headers(true),
             [0, 0, 0],
         ),
-        ("the one", |layer| layer.traceresponse(true), [1, 0, 0]),
-        ("the other", |layer| layer.server_timing(true), [0, 1, 0]),
         (
-            "the one, exposed",
+            "traceresponse",
+            |layer| layer.traceresponse(true),
+            [1, 0, 0],
+        ),
+        (
+            "server-timing",
+            |layer| layer.server_timing(true),
+            [0, 1, 0],
+        ),
+        (
+            "traceresponse, exposed",
             |layer| layer.traceresponse(true).expose_trace_headers(true),
             [1, 0, 1],
         ),
-        ("all", telling, [1, 1, 2]),
+        ("all", with_trace_headers, [1, 1, 2]),
         (
-            "all, and off again",
-            |layer| telling(layer).traceresponse(false).server_timing(false),
+            "all, then turned off",
+            |layer| {
+                with_trace_headers(layer)
+                    .traceresponse(false)
+                    .server_timing(false)
+            },
             [0, 0, 0],
         ),
     ] {
         for version in [Version::Http1, Version::Http2] {
-            let at = Recorder::new();
-            let service = layer(at.layer()).layer(of_status(200));
+            let recorder = Recorder::new();
+            let service = layer(recorder.layer()).layer(responding(200));
             let (_, headers) = head(version, service, request(Method::GET, "/")).await;
             let names = [TRACERESPONSE, SERVER_TIMING, ACCESS_CONTROL_EXPOSE_HEADERS];
             let got = names.map(|name| values(&headers, &name).len());
             assert_eq!(got, expected, "{version:?}, {rule}");
-            at.all_ended().await;
-            assert_eq!(at.only().outcome(), "DEPARTED");
+            recorder.all_ended().await;
+            assert_eq!(recorder.only().outcome(), "DEPARTED");
         }
     }
 }
 
 #[tokio::test]
-async fn an_unsampled_trace_is_told_as_such() {
-    let of_caller = Recorder::new();
-    let of_sampler = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
-    for (at, request) in [(of_caller, called("00")), (of_sampler, called("01"))] {
+async fn unsampled_span_is_reported_as_not_sampled() {
+    let unsampled_caller = Recorder::new();
+    let dropping_sampler = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
+    for (recorder, request) in [
+        (unsampled_caller, called("00")),
+        (dropping_sampler, called("01")),
+    ] {
         let (sender, mut inside) = tokio::sync::mpsc::unbounded_channel();
-        let service = telling(at.layer()).layer(service_fn(move |request: Request<Incoming>| {
-            let mut headers = HeaderMap::new();
-            handle_of(&request).inject(&mut headers);
-            sender.send(headers).expect("the test waits");
-            std::future::ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(
-                "it",
-            ))))
-        }));
+        let service = with_trace_headers(recorder.layer()).layer(service_fn(
+            move |request: Request<Incoming>| {
+                let mut headers = HeaderMap::new();
+                handle_of(&request).inject(&mut headers);
+                sender.send(headers).expect("the test waits");
+                std::future::ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(
+                    "it",
+                ))))
+            },
+        ));
         let (_, headers) = head(Version::Http1, service, request).await;
         let injected = inside.recv().await.expect("a request");
         let ids = values(&headers, &TRACERESPONSE);
@@ -254,33 +271,36 @@ async fn an_unsampled_trace_is_told_as_such() {
             ids[0].ends_with("-00") && !ids[0].contains(CALLER),
             "{ids:?}"
         );
-        assert_eq!(at.starts(), 0);
+        assert_eq!(recorder.starts(), 0);
     }
 }
 
 #[tokio::test]
-async fn where_there_is_no_span_nothing_is_told() {
-    let at = Recorder::new();
-    let gone = SdkTracerProvider::default();
-    gone.shutdown().expect("once");
+async fn request_without_a_span_gets_no_trace_header() {
+    let recorder = Recorder::new();
+    let shut_down = SdkTracerProvider::default();
+    shut_down.shutdown().expect("the first shutdown");
     let logger = opentelemetry_sdk::logs::SdkLoggerProvider::builder().build();
     let w3c = || ApiSpanLayer::new().propagator(w3c());
     for (rule, layer) in [
-        ("filtered out", at.layer().filter(|_| false)),
-        ("sampled out", at.layer().sample_rate(0.0)),
+        ("filtered out", recorder.layer().filter(|_| false)),
+        ("sampled out", recorder.layer().sample_rate(0.0)),
         (
             "no tracer",
             w3c().tracer_provider(&NoopTracerProvider::new()),
         ),
-        ("a provider that is gone", w3c().tracer_provider(&gone)),
+        (
+            "a provider that is shut down",
+            w3c().tracer_provider(&shut_down),
+        ),
         ("no provider", w3c()),
         (
             "filtered out, with logs",
-            at.layer().filter(|_| false).logger_provider(&logger),
+            recorder.layer().filter(|_| false).logger_provider(&logger),
         ),
         (
             "sampled out, with logs",
-            at.layer().sample_rate(0.0).logger_provider(&logger),
+            recorder.layer().sample_rate(0.0).logger_provider(&logger),
         ),
         (
             "no tracer, with logs",
@@ -290,42 +310,43 @@ async fn where_there_is_no_span_nothing_is_told() {
         ),
     ] {
         for request in [request(Method::GET, "/"), called("01")] {
-            let service = telling(layer.clone()).layer(of_status(200));
+            let service = with_trace_headers(layer.clone()).layer(responding(200));
             let (_, headers) = head(Version::Http1, service, request).await;
-            assert!(says_nothing(&headers), "{rule}: {headers:?}");
+            assert!(has_no_trace_header(&headers), "{rule}: {headers:?}");
         }
     }
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
 }
 
 #[tokio::test]
-async fn what_the_handler_says_stays() {
+async fn headers_set_by_the_handler_are_kept() {
     for version in [Version::Http1, Version::Http2] {
-        let at = Recorder::new();
-        let service = telling(at.layer()).layer(service_fn(async |_: Request<Incoming>| {
-            let mut response = Response::new(Full::<Bytes>::from("it"));
-            let headers = response.headers_mut();
-            for (name, value) in [
-                (TRACERESPONSE, "mine"),
-                (SERVER_TIMING, "db;dur=53"),
-                (SERVER_TIMING, "cache, app;dur=1"),
-                (SERVER, "journey"),
-                (ACCESS_CONTROL_EXPOSE_HEADERS, "x-a"),
-            ] {
-                headers.append(name, HeaderValue::from_static(value));
-            }
-            Ok::<_, Infallible>(response)
-        }));
+        let recorder = Recorder::new();
+        let service =
+            with_trace_headers(recorder.layer()).layer(service_fn(async |_: Request<Incoming>| {
+                let mut response = Response::new(Full::<Bytes>::from("it"));
+                let headers = response.headers_mut();
+                for (name, value) in [
+                    (TRACERESPONSE, "mine"),
+                    (SERVER_TIMING, "db;dur=53"),
+                    (SERVER_TIMING, "cache, app;dur=1"),
+                    (SERVER, "journey"),
+                    (ACCESS_CONTROL_EXPOSE_HEADERS, "x-a"),
+                ] {
+                    headers.append(name, HeaderValue::from_static(value));
+                }
+                Ok::<_, Infallible>(response)
+            }));
         let (_, headers) = head(version, service, request(Method::GET, "/")).await;
-        at.all_ended().await;
-        let ids = ids_of(&at.only().0.span_context);
+        recorder.all_ended().await;
+        let ids = traceparent(&recorder.only().0.span_context);
         let timing = format!("traceparent;desc=\"{ids}\"");
         assert_eq!(values(&headers, &TRACERESPONSE), ["mine"]);
         assert_eq!(
             values(&headers, &SERVER_TIMING),
             ["db;dur=53", "cache, app;dur=1", &timing]
         );
-        // The handler's is the handler's to expose.
+        // `traceresponse` is the handler's, so the layer does not expose it.
         let exposed = values(&headers, &ACCESS_CONTROL_EXPOSE_HEADERS);
         assert_eq!(exposed, ["x-a", "server-timing"]);
         assert_eq!(values(&headers, &SERVER), ["journey"]);
@@ -333,12 +354,13 @@ async fn what_the_handler_says_stays() {
 }
 
 #[tokio::test]
-async fn of_two_layers_the_inner_one_tells() {
+async fn inner_of_two_layers_sets_the_trace_headers() {
     let (outer, inner) = (Recorder::new(), Recorder::new());
-    let service = telling(outer.layer()).layer(telling(inner.layer()).layer(of_status(200)));
+    let service = with_trace_headers(outer.layer())
+        .layer(with_trace_headers(inner.layer()).layer(responding(200)));
     let (_, headers) = head(Version::Http1, service, called("01")).await;
     outer.all_ended().await;
-    let ids = ids_of(&inner.only().0.span_context);
+    let ids = traceparent(&inner.only().0.span_context);
     assert_eq!(values(&headers, &TRACERESPONSE), [ids.as_str()]);
     let timing = format!("traceparent;desc=\"{ids}\"");
     assert_eq!(values(&headers, &SERVER_TIMING), [timing]);
@@ -346,7 +368,7 @@ async fn of_two_layers_the_inner_one_tells() {
     assert_eq!(exposed, ["traceresponse", "server-timing"]);
 }
 
-/// What a script of another origin may read of the answer, beside what it always may.
+/// Returns the exposed header names, which a script of another origin may read.
 fn readable(headers: &HeaderMap) -> Vec<String> {
     let lists = values(headers, &ACCESS_CONTROL_EXPOSE_HEADERS);
     let mut names: Vec<_> = lists
@@ -359,35 +381,35 @@ fn readable(headers: &HeaderMap) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn beside_cors_scripts_may_read_what_was_asked_for() {
+async fn trace_headers_next_to_cors_are_readable_by_scripts_if_exposed() {
     let plain = || CorsLayer::new().allow_origin(Any);
     let with_list = || plain().expose_headers([HeaderName::from_static("x-a")]);
     let with_all = || plain().expose_headers(Any);
     let ours = ["server-timing", "traceresponse"];
     for (rule, cors, is_exposed, outside, inside) in [
-        ("not asked for", plain(), false, &[][..], &[][..]),
-        ("asked for", plain(), true, &ours, &ours),
-        // What stands outside has the last word: `CorsLayer` sets the header anew.
+        ("not exposed", plain(), false, &[][..], &[][..]),
+        ("exposed", plain(), true, &ours, &ours),
+        // `CorsLayer` replaces the header if it is outside.
         (
-            "asked for, with a list",
+            "exposed, with a list",
             with_list(),
             true,
             &["x-a"],
             &["server-timing", "traceresponse", "x-a"],
         ),
         (
-            "asked for, with all",
+            "exposed, with a wildcard",
             with_all(),
             true,
             &["*"],
-            // A star is no more than a name where credentials are sent.
+            // With credentials, `*` is a literal name and no wildcard (Fetch standard).
             &["*", "server-timing", "traceresponse"],
         ),
     ] {
         for (place, expected) in [("outside", outside), ("inside", inside)] {
-            let at = Recorder::new();
-            let layer = telling(at.layer()).expose_trace_headers(is_exposed);
-            let app = Router::new().route("/", get(|| async { "an answer" }));
+            let recorder = Recorder::new();
+            let layer = with_trace_headers(recorder.layer()).expose_trace_headers(is_exposed);
+            let app = Router::new().route("/", get(|| async { "a body" }));
             let app = match place {
                 "outside" => app.layer(layer).layer(cors.clone()),
                 _ => app.layer(cors.clone()).layer(layer),
@@ -398,8 +420,8 @@ async fn beside_cors_scripts_may_read_what_was_asked_for() {
             let app = app.into_service::<Incoming>();
             let (status, headers) = head(Version::Http1, app, request).await;
             assert_eq!(status, 200);
-            at.all_ended().await;
-            let ids = ids_of(&at.only().0.span_context);
+            recorder.all_ended().await;
+            let ids = traceparent(&recorder.only().0.span_context);
             let case = format!("{rule}, CORS {place}");
             assert_eq!(values(&headers, &TRACERESPONSE), [ids], "{case}");
             assert_eq!(readable(&headers), expected, "{case}");
@@ -413,11 +435,14 @@ async fn beside_cors_scripts_may_read_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_preflight_is_told_only_where_there_is_a_span_of_it() {
+async fn preflight_has_trace_headers_only_if_it_has_a_span() {
     for (place, spans) in [("outside", 0), ("inside", 1)] {
-        let at = Recorder::new();
-        let (layer, cors) = (telling(at.layer()), CorsLayer::permissive());
-        let app = Router::new().route("/", get(|| async { "an answer" }));
+        let recorder = Recorder::new();
+        let (layer, cors) = (
+            with_trace_headers(recorder.layer()),
+            CorsLayer::permissive(),
+        );
+        let app = Router::new().route("/", get(|| async { "a body" }));
         let app = match place {
             "outside" => app.layer(layer).layer(cors),
             _ => app.layer(cors).layer(layer),
@@ -432,8 +457,8 @@ async fn a_preflight_is_told_only_where_there_is_a_span_of_it() {
         }
         let app = app.into_service::<Incoming>();
         let (_, headers) = head(Version::Http1, app, request).await;
-        at.all_ended().await;
-        assert_eq!(at.ends(), spans, "CORS {place}");
+        recorder.all_ended().await;
+        assert_eq!(recorder.ends(), spans, "CORS {place}");
         assert_eq!(
             values(&headers, &TRACERESPONSE).len(),
             spans,
@@ -443,15 +468,15 @@ async fn a_preflight_is_told_only_where_there_is_a_span_of_it() {
 }
 
 #[tokio::test]
-async fn a_grpc_client_sees_it_in_the_metadata() {
-    let at = Recorder::new();
+async fn grpc_client_gets_the_trace_headers_as_metadata() {
+    let recorder = Recorder::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let (reporter, health) = tonic_health::server::health_reporter();
     let serving = tonic_health::ServingStatus::Serving;
-    reporter.set_service_status("there", serving).await;
+    reporter.set_service_status("known", serving).await;
     let server = Server::builder()
-        .layer(telling(at.layer()))
+        .layer(with_trace_headers(recorder.layer()))
         .add_service(health)
         .serve_with_incoming(TcpIncoming::from(listener));
     tokio::spawn(server);
@@ -461,24 +486,24 @@ async fn a_grpc_client_sees_it_in_the_metadata() {
         .await
         .expect("a connection");
     let mut client = HealthClient::new(channel.ready_oneshot().await.expect("a channel"));
-    for (service, is_there) in [("there", true), ("nowhere", false)] {
+    for (service, is_known) in [("known", true), ("unknown", false)] {
         let request = HealthCheckRequest {
             service: service.to_owned(),
         };
         let metadata = match client.check(request).await {
             Ok(response) => response.metadata().clone(),
-            // Nothing but a head.
+            // A trailers-only response.
             Err(status) => status.metadata().clone(),
         };
-        at.all_ended().await;
-        let span = at.only();
+        recorder.all_ended().await;
+        let span = recorder.only();
         let code = span.attribute("rpc.status_code");
-        assert_eq!(code.as_deref() == Some("OK"), is_there, "{code:?}");
-        let ids = ids_of(&span.0.span_context);
-        let told = metadata.get("traceresponse").expect("a trace");
-        assert_eq!(told.to_str().expect("text"), ids);
-        let timing = metadata.get("server-timing").expect("a trace");
+        assert_eq!(code.as_deref() == Some("OK"), is_known, "{code:?}");
+        let ids = traceparent(&span.0.span_context);
+        let traceresponse = metadata.get("traceresponse").expect("the header");
+        assert_eq!(traceresponse.to_str().expect("text"), ids);
+        let timing = metadata.get("server-timing").expect("the header");
         assert!(timing.to_str().expect("text").contains(&ids));
-        at.forget();
+        recorder.forget();
     }
 }

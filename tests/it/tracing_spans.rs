@@ -1,6 +1,6 @@
-//! With `tracing`: what is made through its macros in a request hangs under the request's span.
+//! `tracing` spans and events created inside a request are children of the request's span.
 //!
-//! The subscribers are this thread's, so that no other test sees them.
+//! The subscribers are thread-local, so that they do not affect other tests.
 
 use http::{Request, Response};
 use opentelemetry::trace::SpanId;
@@ -16,30 +16,30 @@ use crate::support::body::Step::{Data, Pending};
 use crate::support::recorder::{Recorder, is_server};
 use crate::support::{answering, poll_frame, read, ready, response};
 
-/// Runs `f` with spans of `tracing` going to the recorder's provider.
-fn with_tracing<T>(at: &Recorder, activates_context: bool, f: impl FnOnce() -> T) -> T {
-    let tracer = opentelemetry::trace::TracerProvider::tracer(&at.provider, "tracing");
+/// Runs `f` with `tracing` spans exported to the recorder's provider.
+fn with_tracing<T>(recorder: &Recorder, activates_context: bool, f: impl FnOnce() -> T) -> T {
+    let tracer = opentelemetry::trace::TracerProvider::tracer(&recorder.provider, "tracing");
     let layer = tracing_opentelemetry::layer()
         .with_tracer(tracer)
         .with_context_activation(activates_context);
     with_default(registry().with(layer), f)
 }
 
-/// Makes a span of `tracing` and leaves it at once.
-fn span(name: &'static str) {
+/// Enters and exits a `tracing` span.
+fn enter_span(name: &'static str) {
     match name {
         "in the handler" => tracing::info_span!("in the handler").in_scope(|| ()),
         "in the body" => tracing::info_span!("in the body").in_scope(|| ()),
         "in the destructor" => tracing::info_span!("in the destructor").in_scope(|| ()),
-        other => panic!("{other} is no name of a span"),
+        other => panic!("unknown span name: {other}"),
     }
 }
 
 fn handler(_: Request<()>) -> Response<ScriptedBody> {
-    span("in the handler");
+    enter_span("in the handler");
     let body = ScriptedBody::new([Data(1), Pending])
-        .on_poll(|| span("in the body"))
-        .on_drop(|| span("in the destructor"));
+        .on_poll(|| enter_span("in the body"))
+        .on_drop(|| enter_span("in the destructor"));
     response(200, body)
 }
 
@@ -47,38 +47,41 @@ fn request() -> Request<()> {
     Request::get("/").body(()).expect("a request")
 }
 
-fn parents(at: &Recorder, name: &str) -> Vec<SpanId> {
-    let named = at.spans().into_iter().filter(|span| span.name == name);
+fn parents(recorder: &Recorder, name: &str) -> Vec<SpanId> {
+    let named = recorder
+        .spans()
+        .into_iter()
+        .filter(|span| span.name == name);
     named.map(|span| span.parent_span_id).collect()
 }
 
-fn server(at: &Recorder) -> SpanData {
-    let mut servers = at.spans().into_iter().filter(is_server);
+fn server(recorder: &Recorder) -> SpanData {
+    let mut servers = recorder.spans().into_iter().filter(is_server);
     servers.next().expect("the layer's span")
 }
 
 #[test]
-fn spans_of_tracing_are_children_wherever_they_are_made() {
+fn tracing_spans_created_anywhere_inside_are_children_of_the_request_span() {
     for activates_context in [true, false] {
-        let at = Recorder::new();
-        with_tracing(&at, activates_context, || {
-            let mut service = answering(&at.layer(), handler);
+        let recorder = Recorder::new();
+        with_tracing(&recorder, activates_context, || {
+            let mut service = answering(&recorder.layer(), handler);
             let mut body = ready(service.call(request()))
                 .expect("a response")
                 .into_body();
             read(&mut body).expect("bytes");
-            // The span has ended; the body and its destructor live on.
-            assert_eq!(parents(&at, "in the destructor"), []);
+            // The span has ended, but the body has not been dropped.
+            assert_eq!(parents(&recorder, "in the destructor"), []);
             drop(body);
         });
-        let server = server(&at).span_context.span_id();
+        let server = server(&recorder).span_context.span_id();
         for (name, times) in [
             ("in the handler", 1),
             ("in the body", 3),
             ("in the destructor", 1),
         ] {
             assert_eq!(
-                parents(&at, name),
+                parents(&recorder, name),
                 vec![server; times],
                 "{name}, context activation {activates_context}"
             );
@@ -87,64 +90,64 @@ fn spans_of_tracing_are_children_wherever_they_are_made() {
 }
 
 #[test]
-fn a_stream_that_is_dropped_midway_makes_its_last_span_while_the_request_is_open() {
-    let at = Recorder::new();
-    with_tracing(&at, true, || {
-        let mut service = answering(&at.layer(), handler);
+fn body_dropped_midway_runs_its_destructor_before_the_request_span_ends() {
+    let recorder = Recorder::new();
+    with_tracing(&recorder, true, || {
+        let mut service = answering(&recorder.layer(), handler);
         let mut body = ready(service.call(request()))
             .expect("a response")
             .into_body();
         assert!(poll_frame(&mut body).is_ready());
         drop(body);
     });
-    let server = server(&at);
-    let last = at.named("in the destructor");
+    let server = server(&recorder);
+    let last = recorder.named("in the destructor");
     assert_eq!(last.parent_span_id, server.span_context.span_id());
     assert!(
         last.end_time <= server.end_time,
-        "the engine's abort is part of the request"
+        "the child span of the destructor ends before the request span"
     );
 }
 
 #[test]
-fn an_outer_span_of_tracing_is_the_parent() {
-    let at = Recorder::new();
-    with_tracing(&at, true, || {
+fn outer_tracing_span_is_the_parent_of_the_request_span() {
+    let recorder = Recorder::new();
+    with_tracing(&recorder, true, || {
         tracing::info_span!("outer").in_scope(|| {
-            let mut service = answering(&at.layer(), handler);
+            let mut service = answering(&recorder.layer(), handler);
             let mut body = ready(service.call(request()))
                 .expect("a response")
                 .into_body();
             read(&mut body).expect("bytes");
         });
     });
-    let (outer, server) = (at.named("outer"), server(&at));
+    let (outer, server) = (recorder.named("outer"), server(&recorder));
     assert_eq!(server.parent_span_id, outer.span_context.span_id());
     assert_eq!(
-        parents(&at, "in the handler"),
+        parents(&recorder, "in the handler"),
         [server.span_context.span_id()]
     );
 }
 
 #[test]
-fn without_context_activation_an_outer_span_of_tracing_hides_the_request_from_tracing() {
-    // A limit of tracing-opentelemetry, not of the layer: without activation it looks at its own
-    // current span first. The crate docs advise against such a stack.
-    let at = Recorder::new();
-    with_tracing(&at, false, || {
+fn outer_tracing_span_without_context_activation_hides_the_request_span() {
+    // A limit of tracing-opentelemetry: without context activation, its own current span takes
+    // precedence. The crate docs advise against this setup.
+    let recorder = Recorder::new();
+    with_tracing(&recorder, false, || {
         tracing::info_span!("outer").in_scope(|| {
-            let mut service = answering(&at.layer(), handler);
+            let mut service = answering(&recorder.layer(), handler);
             drop(ready(service.call(request())));
         });
     });
-    let outer = at.named("outer").span_context.span_id();
-    assert_eq!(parents(&at, "in the handler"), [outer]);
-    assert_eq!(server(&at).parent_span_id, SpanId::INVALID);
+    let outer = recorder.named("outer").span_context.span_id();
+    assert_eq!(parents(&recorder, "in the handler"), [outer]);
+    assert_eq!(server(&recorder).parent_span_id, SpanId::INVALID);
 }
 
 #[test]
-fn log_records_carry_the_trace_of_the_request_they_are_made_in() {
-    let at = Recorder::new();
+fn log_records_emitted_inside_carry_the_ids_of_the_request_span() {
+    let recorder = Recorder::new();
     let logs: InMemoryLogExporter = InMemoryLogExporterBuilder::default().build();
     let logger = SdkLoggerProvider::builder()
         .with_simple_exporter(logs.clone())
@@ -152,7 +155,7 @@ fn log_records_carry_the_trace_of_the_request_they_are_made_in() {
     let bridge = opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge::new(&logger);
     with_default(registry().with(bridge), || {
         tracing::info!("before");
-        let mut service = answering(&at.layer(), |_| {
+        let mut service = answering(&recorder.layer(), |_| {
             tracing::info!("in the handler");
             let body = ScriptedBody::new([Data(1)])
                 .on_poll(|| tracing::info!("in the body"))
@@ -166,7 +169,7 @@ fn log_records_carry_the_trace_of_the_request_they_are_made_in() {
         drop(body);
         tracing::info!("after");
     });
-    let server = server(&at).span_context;
+    let server = server(&recorder).span_context;
     let emitted = logs.get_emitted_logs().expect("logs");
     let ids: Vec<_> = emitted
         .iter()

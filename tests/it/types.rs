@@ -1,5 +1,4 @@
-//! What the types promise, checked by the compiler: auto traits, and every place where the layer is
-//! put. The functions are not run; that they compile is the test.
+//! Auto traits of the public types, the places where the layer must compile, and `Debug` output.
 
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -46,7 +45,7 @@ assert_impl_all!(Aborted: Clone, Debug, PartialEq, Send, Sync, Unpin);
 assert_impl_all!(GrpcStatus: Clone, Debug, PartialEq, Send, Sync, Unpin);
 assert_impl_all!(GrpcCode: Copy, Debug, PartialEq, Send, Sync, Unpin);
 
-// Each as its parts are, and no more.
+// These have an auto trait if and only if their parts have it.
 assert_impl_all!(ApiSpan<()>: Clone, Debug, Send, Sync, Unpin);
 assert_impl_all!(ResponseFuture<()>: Debug, Send, Sync, Unpin);
 assert_impl_all!(ResponseBody<()>: Debug, Default, Send, Sync, Unpin);
@@ -57,7 +56,7 @@ assert_not_impl_any!(ResponseFuture<PhantomPinned>: Unpin);
 assert_not_impl_any!(ResponseBody<PhantomPinned>: Unpin);
 assert_not_impl_any!(ResponseBody<fn(&())>: Default);
 
-/// The places in an axum application.
+/// Puts the layer in every position of an axum application.
 fn in_axum() -> Router {
     async fn handler(_: SpanHandle) -> &'static str {
         "ok"
@@ -80,8 +79,8 @@ fn in_axum() -> Router {
         .nest_service("/service", outside)
 }
 
-/// tower-http's layers outside and inside.
-fn among_tower_http() -> Router {
+/// Puts the layer outside and inside tower-http's layers.
+fn with_tower_http() -> Router {
     let timeout = || TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, Duration::MAX);
     Router::new()
         .route("/", get(|| async { "ok" }))
@@ -107,9 +106,9 @@ fn among_tower_http() -> Router {
         .layer(ApiSpanLayer::new())
 }
 
-/// In front of hyper, on both protocols.
-#[expect(dead_code, reason = "that it compiles is the test")]
-async fn before_hyper(io: hyper_util::rt::TokioIo<tokio::net::TcpStream>) {
+/// Serves the layer with hyper, on both protocols.
+#[expect(dead_code, reason = "only has to compile")]
+async fn with_hyper(io: hyper_util::rt::TokioIo<tokio::net::TcpStream>) {
     let service = ServiceBuilder::new().layer(ApiSpanLayer::new()).service_fn(
         async |_: Request<hyper::body::Incoming>| {
             Ok::<_, Infallible>(Response::new(Full::new(bytes::Bytes::new())))
@@ -123,9 +122,9 @@ async fn before_hyper(io: hyper_util::rt::TokioIo<tokio::net::TcpStream>) {
         .expect("no error");
 }
 
-/// In front of tonic's services.
-#[expect(dead_code, reason = "that it compiles is the test")]
-async fn before_tonic() {
+/// Wraps tonic's services in the layer.
+#[expect(dead_code, reason = "only has to compile")]
+async fn with_tonic() {
     let (_, health) = tonic_health::server::health_reporter();
     tonic::transport::Server::builder()
         .layer(ApiSpanLayer::new())
@@ -135,12 +134,12 @@ async fn before_tonic() {
         .expect("no error");
 }
 
-/// Errors that can only be displayed, boxed errors, and bodies that cannot be moved.
+/// Accepts errors that only implement `Display`, boxed errors and boxed bodies.
 fn with_any_error() -> impl Service<Request<()>> {
     struct OnlyDisplay;
     impl std::fmt::Display for OnlyDisplay {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("only this")
+            f.write_str("display only")
         }
     }
     let _boxed = ServiceBuilder::new()
@@ -156,34 +155,34 @@ fn with_any_error() -> impl Service<Request<()>> {
 }
 
 #[test]
-fn the_layer_goes_where_these_functions_put_it() {
-    // Built, not only compiled: axum refuses some routers when they are made.
-    drop((in_axum(), among_tower_http(), with_any_error()));
+fn layer_fits_into_axum_tower_http_and_services_with_any_error() {
+    // axum rejects some routers only when they are built.
+    drop((in_axum(), with_tower_http(), with_any_error()));
 }
 
 #[test]
-fn a_body_by_default_is_the_wrapped_ones_default() {
+fn default_response_body_wraps_the_default_of_the_inner_body() {
     let mut body = ResponseBody::<Full<bytes::Bytes>>::default();
     assert!(body.is_end_stream());
     assert!(matches!(poll_frame(&mut body), Poll::Ready(None)));
 }
 
 #[test]
-fn what_is_printed_says_what_it_is() {
-    let at = Recorder::new();
+fn debug_output_shows_the_settings_and_the_span() {
+    let recorder = Recorder::new();
     let loggers = SdkLoggerProvider::builder().build();
-    let given = Meters::new().on(at.layer()).logger_provider(&loggers);
+    let given = Meters::new().on(recorder.layer()).logger_provider(&loggers);
     let given = given.propagator(w3c()).filter(|_| true);
     let mut handle = SpanHandle::default();
-    let mut service = answering(&at.layer(), |request| {
+    let mut service = answering(&recorder.layer(), |request| {
         handle = handle_of(&request);
         response(200, ScriptedBody::new([]))
     });
     let future = service.call(get_request());
     drop(service);
     let span = handle.context().span().span_context().clone();
-    let told = format!("{handle:?}");
-    let waiting = format!("{future:?}");
+    let shown_handle = format!("{handle:?}");
+    let shown_future = format!("{future:?}");
     let body = ready(future).expect("a response").into_body();
     let mut counted = String::new();
     let mut counting = CountRequestBodyLayer::new().layer(service_fn(|request: Request<_>| {
@@ -219,9 +218,9 @@ fn what_is_printed_says_what_it_is() {
                 "filter: set",
             ],
         ),
-        (told, &["SpanHandle(Some(", &format!("{span:?}")]),
+        (shown_handle, &["SpanHandle(Some(", &format!("{span:?}")]),
         (
-            waiting,
+            shown_future,
             &[
                 "ResponseFuture",
                 "Ready(",

@@ -1,8 +1,7 @@
-//! What is on the wire is the same with the layer and without, byte for byte.
+//! The bytes on the wire are the same with and without the layer.
 //!
-//! A hyper server on an in-memory pipe answers a client that writes fixed bytes and reads until
-//! nothing comes any more. Time stands still, and one thread does everything, so that two runs
-//! differ in the layer alone.
+//! A client writes fixed bytes to a hyper server over an in-memory pipe and reads all it sends. Time
+//! is paused and the runtime has one thread, so that two runs differ only in the layer.
 
 use std::convert::Infallible;
 
@@ -20,7 +19,7 @@ use crate::support::body::{Boom, ScriptedBody};
 use crate::support::recorder::Recorder;
 use crate::support::shapes::{self, Shape};
 
-/// The service of a shape, without the layer.
+/// Returns the service of a shape, without the layer.
 fn service(
     shape: Shape,
 ) -> impl Service<
@@ -43,7 +42,7 @@ enum Protocol {
     Http2,
 }
 
-/// What the client reads: all bytes, and whether the server closed the connection.
+/// All bytes that the client reads, and whether the server closed the connection.
 type Wire = (Vec<u8>, bool);
 
 fn run<S, B>(protocol: Protocol, shape: &Shape, service: S) -> Wire
@@ -69,7 +68,7 @@ where
         let service = TowerToHyperService::new(service);
         let server = tokio::spawn(async move {
             let io = TokioIo::new(server);
-            // How the connection ends is for the client to see.
+            // The client checks how the connection ends.
             let _ = match protocol {
                 Protocol::Http1 => {
                     http1::Builder::new()
@@ -87,15 +86,15 @@ where
                 }
             };
         });
-        let wire = talk(client, &request).await;
+        let wire = exchange(client, &request).await;
         server.abort();
         wire
     })
 }
 
-/// Writes the request and reads until the server closes or has nothing to say for a second, which
-/// passes at once where everybody waits.
-async fn talk(mut client: DuplexStream, request: &[u8]) -> Wire {
+/// Writes the request and reads until the server closes or sends no byte for a second. The paused
+/// clock advances at once while all tasks are idle.
+async fn exchange(mut client: DuplexStream, request: &[u8]) -> Wire {
     client.write_all(request).await.expect("room in the pipe");
     let mut wire = Vec::new();
     loop {
@@ -109,7 +108,7 @@ async fn talk(mut client: DuplexStream, request: &[u8]) -> Wire {
     }
 }
 
-/// Two requests in one go, so that keeping or closing the connection shows.
+/// Returns two pipelined requests, so that the test sees if the server closes the connection.
 fn http1_request(shape: &Shape) -> Vec<u8> {
     let version = if shape.version == Version::HTTP_10 {
         "1.0"
@@ -124,8 +123,8 @@ fn http1_request(shape: &Shape) -> Vec<u8> {
     request.repeat(2).into_bytes()
 }
 
-/// Preface, SETTINGS and two HEADERS frames, with the header block written by hand: literals
-/// without indexing need no table.
+/// Returns the preface, SETTINGS and two HEADERS frames. The header block is written by hand, as
+/// literals without indexing (RFC 7541, section 6.2.2), which need no table.
 fn http2_request(shape: &Shape) -> Vec<u8> {
     let mut block = Vec::new();
     let method = shape.method.as_str();
@@ -160,7 +159,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Bytes as text, frame by frame on HTTP/2: what a failed comparison shows.
+/// Returns the bytes as text, frame by frame on HTTP/2, for the message of a failed comparison.
 fn readable(protocol: Protocol, (bytes, closed): &Wire) -> Vec<String> {
     let mut lines = Vec::new();
     if protocol == Protocol::Http1 {
@@ -183,7 +182,7 @@ fn readable(protocol: Protocol, (bytes, closed): &Wire) -> Vec<String> {
 }
 
 #[test]
-fn bytes_on_the_wire_are_those_of_the_bare_service() {
+fn traced_and_filtered_services_send_the_bytes_of_the_bare_service() {
     let http1 = shapes::all().into_iter().chain(shapes::http1());
     let runs = http1.map(|shape| (Protocol::Http1, shape)).chain(
         shapes::all()
@@ -192,9 +191,9 @@ fn bytes_on_the_wire_are_those_of_the_bare_service() {
     );
     for (protocol, shape) in runs {
         let bare = run(protocol, &shape, service(shape.clone()));
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         for traced in [true, false] {
-            let layer = at.layer().filter(move |_| traced);
+            let layer = recorder.layer().filter(move |_| traced);
             let layered = run(protocol, &shape, layer.layer(service(shape.clone())));
             assert_eq!(
                 readable(protocol, &layered),
@@ -205,15 +204,15 @@ fn bytes_on_the_wire_are_those_of_the_bare_service() {
             assert_eq!(layered, bare);
         }
         assert!(
-            at.starts() > 0 && at.starts() == at.ends(),
+            recorder.starts() > 0 && recorder.starts() == recorder.ends(),
             "{}",
             shape.name
         );
-        let says_something = !bare.0.is_empty();
+        let has_response = !bare.0.is_empty();
         let breaks_at_once = shape.handler_panics || shape.name.ends_with("at once");
         assert!(
-            says_something || (protocol == Protocol::Http1 && breaks_at_once),
-            "{protocol:?}, {}: the server said nothing",
+            has_response || (protocol == Protocol::Http1 && breaks_at_once),
+            "{protocol:?}, {}: the server sent no bytes",
             shape.name
         );
         assert_ne!(shape.method, Method::CONNECT);
@@ -221,31 +220,38 @@ fn bytes_on_the_wire_are_those_of_the_bare_service() {
 }
 
 #[test]
-fn bytes_are_those_of_the_bare_service_where_no_trace_is_told() {
-    let of_trace = ["full", "stream", "content-length", "204", "304", "HEAD"];
+fn services_without_trace_headers_send_the_bytes_of_the_bare_service() {
+    let names = ["full", "stream", "content-length", "204", "304", "HEAD"];
     let shapes = || {
         shapes::all()
             .into_iter()
-            .filter(|shape| of_trace.contains(&shape.name))
+            .filter(|shape| names.contains(&shape.name))
     };
     for shape in shapes() {
         for protocol in [Protocol::Http1, Protocol::Http2] {
             let bare = run(protocol, &shape, service(shape.clone()));
-            let at = Recorder::new();
-            let telling = || at.layer().traceresponse(true).server_timing(true);
+            let recorder = Recorder::new();
+            let with_headers = || recorder.layer().traceresponse(true).server_timing(true);
             for (rule, layer) in [
-                ("off", at.layer().traceresponse(false).server_timing(false)),
-                ("exposing nothing", at.layer().expose_trace_headers(true)),
-                ("filtered out", telling().filter(|_| false)),
-                ("sampled out", telling().sample_rate(0.0)),
+                (
+                    "off",
+                    recorder.layer().traceresponse(false).server_timing(false),
+                ),
+                ("only exposed", recorder.layer().expose_trace_headers(true)),
+                ("filtered out", with_headers().filter(|_| false)),
+                ("sampled out", with_headers().sample_rate(0.0)),
             ] {
                 let layered = run(protocol, &shape, layer.layer(service(shape.clone())));
                 let case = format!("{protocol:?}, {}, {rule}", shape.name);
                 assert_eq!(layered, bare, "{case}: {:?}", readable(protocol, &layered));
             }
-            let told = run(protocol, &shape, telling().layer(service(shape.clone())));
-            assert_ne!(told, bare, "{protocol:?}, {}", shape.name);
+            let changed = run(
+                protocol,
+                &shape,
+                with_headers().layer(service(shape.clone())),
+            );
+            assert_ne!(changed, bare, "{protocol:?}, {}", shape.name);
         }
     }
-    assert_eq!(shapes().count(), of_trace.len());
+    assert_eq!(shapes().count(), names.len());
 }

@@ -1,4 +1,4 @@
-//! Whose child the span is.
+//! The parent of the span.
 
 use http::Request;
 use opentelemetry::baggage::BaggageExt as _;
@@ -15,9 +15,13 @@ use crate::support::{
     CALLER, TRACE, answering, called, get, handle_of, poll_frame, read, ready, response,
 };
 
-/// Serves `request`, calling `handler` inside.
-fn serve<H: FnMut(&Request<()>)>(at: &Recorder, request: Request<()>, mut handler: H) -> Seen {
-    let mut service = answering(&at.layer(), move |request| {
+/// Serves `request`, calls `handler` inside, and returns the span.
+fn serve<H: FnMut(&Request<()>)>(
+    recorder: &Recorder,
+    request: Request<()>,
+    mut handler: H,
+) -> Seen {
+    let mut service = answering(&recorder.layer(), move |request| {
         handler(&request);
         response(200, ScriptedBody::new([Data(3)]))
     });
@@ -25,7 +29,7 @@ fn serve<H: FnMut(&Request<()>)>(at: &Recorder, request: Request<()>, mut handle
         .expect("a response")
         .into_body();
     read(&mut body).expect("bytes");
-    at.only()
+    recorder.only()
 }
 
 fn with_headers(headers: &[(&str, &str)]) -> Request<()> {
@@ -36,7 +40,7 @@ fn with_headers(headers: &[(&str, &str)]) -> Request<()> {
     request.body(()).expect("a request")
 }
 
-/// Trace id, parent id, and whether the parent is remote, as text.
+/// Returns the trace id, the parent span id, and whether the parent is remote.
 fn parent(span: &Seen) -> (String, String, bool) {
     (
         span.0.span_context.trace_id().to_string(),
@@ -46,20 +50,20 @@ fn parent(span: &Seen) -> (String, String, bool) {
 }
 
 #[test]
-fn a_caller_is_traced_and_the_span_is_its_child() {
-    let at = Recorder::new();
-    let span = serve(&at, called("01"), |_| {});
+fn traced_caller_is_the_parent() {
+    let recorder = Recorder::new();
+    let span = serve(&recorder, called("01"), |_| {});
     assert_eq!(parent(&span), (TRACE.to_owned(), CALLER.to_owned(), true));
     assert!(span.0.span_context.is_sampled() && !span.0.span_context.is_remote());
     assert_ne!(span.0.span_context.span_id().to_string(), CALLER);
 }
 
 #[test]
-fn a_traceparent_that_cannot_be_read_makes_a_root() {
+fn missing_or_invalid_traceparent_makes_a_root_span() {
     let good = format!("00-{TRACE}-{CALLER}-01");
     let padded = format!("00-{TRACE}-{CALLER}-01-more");
     for (case, headers) in [
-        ("none", &[][..]),
+        ("missing", &[][..]),
         (
             "malformed",
             &[("traceparent", "00-1-2-01"), ("tracestate", "a=1")],
@@ -75,8 +79,8 @@ fn a_traceparent_that_cannot_be_read_makes_a_root() {
         ("longer than its version", &[("traceparent", &padded)]),
         ("tracestate alone", &[("tracestate", "a=1")]),
     ] {
-        let at = Recorder::new();
-        let span = serve(&at, with_headers(headers), |_| {});
+        let recorder = Recorder::new();
+        let span = serve(&recorder, with_headers(headers), |_| {});
         assert_eq!(span.0.parent_span_id, SpanId::INVALID, "{case}");
         assert_ne!(span.0.span_context.trace_id().to_string(), TRACE, "{case}");
         assert!(!span.0.parent_span_is_remote, "{case}");
@@ -85,11 +89,11 @@ fn a_traceparent_that_cannot_be_read_makes_a_root() {
 }
 
 #[test]
-fn several_lines_of_tracestate_are_one() {
-    let at = Recorder::new();
+fn several_tracestate_headers_are_joined() {
+    let recorder = Recorder::new();
     let traceparent = format!("00-{TRACE}-{CALLER}-01");
     let span = serve(
-        &at,
+        &recorder,
         with_headers(&[
             ("tracestate", "a=1"),
             ("traceparent", &traceparent),
@@ -110,7 +114,7 @@ fn several_lines_of_tracestate_are_one() {
 }
 
 #[test]
-fn baggage_flows_into_the_handler() {
+fn baggage_reaches_the_handler() {
     for headers in [
         &[("baggage", "tenant=blue"), ("baggage", "shard=7")][..],
         &[
@@ -118,8 +122,8 @@ fn baggage_flows_into_the_handler() {
             ("baggage", "tenant=blue,shard=7"),
         ],
     ] {
-        let at = Recorder::new();
-        serve(&at, with_headers(headers), |request| {
+        let recorder = Recorder::new();
+        serve(&recorder, with_headers(headers), |request| {
             for context in [Context::current(), handle_of(request).context()] {
                 let value = |key| context.baggage().get(key).map(ToString::to_string);
                 assert_eq!(value("tenant").as_deref(), Some("blue"));
@@ -131,7 +135,7 @@ fn baggage_flows_into_the_handler() {
 }
 
 #[test]
-fn an_outer_span_is_the_parent_unless_the_caller_is_in_another_trace() {
+fn outer_span_is_the_parent_unless_the_caller_is_in_another_trace() {
     let same = TraceId::from_hex(TRACE).expect("a trace id");
     for (case, outer, request, expected) in [
         ("no caller", TraceId::from(7), get(), None),
@@ -143,7 +147,7 @@ fn an_outer_span_is_the_parent_unless_the_caller_is_in_another_trace() {
         ),
         ("the caller's trace", same, called("01"), None),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let outer = SpanContext::new(
             outer,
             SpanId::from(9),
@@ -154,7 +158,7 @@ fn an_outer_span_is_the_parent_unless_the_caller_is_in_another_trace() {
         let _outer = Context::new()
             .with_remote_span_context(outer.clone())
             .attach();
-        let span = serve(&at, request, |_| {});
+        let span = serve(&recorder, request, |_| {});
         let (trace, parent, remote) = parent(&span);
         let outer = (outer.trace_id().to_string(), outer.span_id().to_string());
         let caller = expected.map(|caller| (TRACE.to_owned(), caller.to_owned()));
@@ -164,12 +168,12 @@ fn an_outer_span_is_the_parent_unless_the_caller_is_in_another_trace() {
 }
 
 #[test]
-fn two_layers_are_stacked_and_the_inner_span_is_a_child_of_the_outer() {
+fn inner_of_two_stacked_layers_makes_a_child_of_the_outer_span() {
     for (case, request) in [("root", get()), ("from a caller", called("01"))] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let mut service = ServiceBuilder::new()
-            .layer(at.layer())
-            .layer(at.layer())
+            .layer(recorder.layer())
+            .layer(recorder.layer())
             .service(service_fn(|request: Request<()>| {
                 assert!(handle_of(&request).is_recording());
                 HandFuture::ready(response(200, ScriptedBody::new([Data(3)])))
@@ -178,8 +182,8 @@ fn two_layers_are_stacked_and_the_inner_span_is_a_child_of_the_outer() {
             .expect("a response")
             .into_body();
         read(&mut body).expect("bytes");
-        let servers: Vec<_> = at.spans().into_iter().filter(is_server).collect();
-        // The inner one ends first.
+        let servers: Vec<_> = recorder.spans().into_iter().filter(is_server).collect();
+        // The inner span ends first.
         let [inner, outer] = &servers[..] else {
             panic!("{case}: two spans, not {}", servers.len());
         };
@@ -199,12 +203,12 @@ fn two_layers_are_stacked_and_the_inner_span_is_a_child_of_the_outer() {
 }
 
 #[test]
-fn a_request_is_filtered_out_and_the_caller_flows_on() {
-    let at = Recorder::new();
-    let layer = at.layer().filter(|_| false);
+fn filtered_out_request_keeps_the_caller_as_parent() {
+    let recorder = Recorder::new();
+    let layer = recorder.layer().filter(|_| false);
     let child = |name| {
-        let at = at.clone();
-        move || drop(at.child(name))
+        let recorder = recorder.clone();
+        move || drop(recorder.child(name))
     };
     let mut service = layer.layer(service_fn(|request: Request<()>| {
         assert!(request.extensions().is_empty());
@@ -225,7 +229,7 @@ fn a_request_is_filtered_out_and_the_caller_flows_on() {
         .into_body();
     let _ = poll_frame(&mut body);
     drop(body);
-    let spans = at.spans();
+    let spans = recorder.spans();
     let names: Vec<_> = spans.iter().map(|span| span.name.as_ref()).collect();
     assert_eq!(
         names,

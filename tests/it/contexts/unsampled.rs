@@ -1,5 +1,5 @@
-//! There is no span to record: the caller or a sampler said no, telemetry is suppressed, the
-//! provider is gone, or a foreign tracer has its own idea of what a span is.
+//! Requests without a recording span: the caller or a sampler decided against it, telemetry is
+//! suppressed, the provider is shut down, or a foreign tracer returns an unusual span.
 
 use http::{HeaderMap, Request};
 use opentelemetry::Context;
@@ -18,7 +18,7 @@ use crate::support::{
     CALLER, TRACE, answering, called, get, handle_of, poll_frame, read, ready, response,
 };
 
-/// The body of a response, with `handler` called inside.
+/// Serves `request`, calls `handler` inside, and returns the response body.
 fn open(
     layer: &ApiSpanLayer,
     request: Request<()>,
@@ -34,14 +34,17 @@ fn open(
 }
 
 #[test]
-fn the_caller_is_unsampled_and_so_are_the_span_and_its_children() {
-    let at = Recorder::new();
+fn unsampled_caller_makes_the_span_and_its_children_unsampled() {
+    let recorder = Recorder::new();
     let mut ids = Vec::new();
-    let mut body = open(&at.layer(), called("00"), |request| {
+    let mut body = open(&recorder.layer(), called("00"), |request| {
         let context = handle_of(request).context();
         let current = Context::current();
         assert_eq!(context.span().span_context(), current.span().span_context());
-        ids = vec![context.span().span_context().clone(), at.child("child")];
+        ids = vec![
+            context.span().span_context().clone(),
+            recorder.child("child"),
+        ];
         let mut headers = HeaderMap::new();
         handle_of(request).inject(&mut headers);
         let injected = headers["traceparent"].to_str().expect("text");
@@ -57,33 +60,33 @@ fn the_caller_is_unsampled_and_so_are_the_span_and_its_children() {
         assert_eq!(ids.trace_id().to_string(), TRACE);
         assert!(ids.is_valid() && !ids.is_sampled());
     }
-    assert_eq!((at.starts(), at.spans().len()), (0, 0));
+    assert_eq!((recorder.starts(), recorder.spans().len()), (0, 0));
 }
 
 #[test]
-fn a_sampler_says_no_and_the_children_follow() {
-    let at = Recorder::with(|builder| {
+fn sampler_that_drops_the_span_makes_its_children_unsampled() {
+    let recorder = Recorder::with(|builder| {
         builder.with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff)))
     });
     let mut ids = Vec::new();
-    let mut body = open(&at.layer(), get(), |request| {
+    let mut body = open(&recorder.layer(), get(), |request| {
         let handle = handle_of(request);
         assert!(!handle.is_recording());
         ids = vec![
             handle.context().span().span_context().clone(),
-            at.child("child"),
+            recorder.child("child"),
         ];
     });
     read(&mut body).expect("bytes");
     assert!(ids[0].is_valid() && !ids[0].is_sampled() && !ids[1].is_sampled());
     assert_eq!(ids[0].trace_id(), ids[1].trace_id());
-    assert_eq!((at.starts(), at.spans().len()), (0, 0));
+    assert_eq!((recorder.starts(), recorder.spans().len()), (0, 0));
 }
 
 #[test]
-fn nothing_is_recorded_and_the_response_is_that_of_the_bare_service() {
+fn unsampled_request_gets_the_response_of_the_bare_service() {
     for exchange in Exchange::all() {
-        for (case, at, request) in [
+        for (case, recorder, request) in [
             ("unsampled", Recorder::new(), called("00")),
             (
                 "never sampled",
@@ -92,35 +95,38 @@ fn nothing_is_recorded_and_the_response_is_that_of_the_bare_service() {
             ),
         ] {
             let bare = exchange.seen(&mut exchange.service(|_| {}), get());
-            let traced = exchange.seen(&mut at.layer().layer(exchange.service(|_| {})), request);
+            let traced = exchange.seen(
+                &mut recorder.layer().layer(exchange.service(|_| {})),
+                request,
+            );
             assert_eq!(traced, bare, "{case}, {}", exchange.name);
-            assert_eq!(at.starts(), 0, "{case}, {}", exchange.name);
+            assert_eq!(recorder.starts(), 0, "{case}, {}", exchange.name);
         }
     }
 }
 
 #[test]
-fn telemetry_is_suppressed_and_there_is_no_span() {
+fn suppressed_telemetry_starts_no_span() {
     for request in [get(), called("01")] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let has_caller = request.headers().contains_key("traceparent");
         let suppressed = Context::current().with_telemetry_suppressed().attach();
-        let mut body = open(&at.layer(), request, |request| {
+        let mut body = open(&recorder.layer(), request, |request| {
             assert!(request.extensions().is_empty());
             assert!(Context::is_current_telemetry_suppressed());
             assert_eq!(Context::current().has_active_span(), has_caller);
-            at.child("child");
+            recorder.child("child");
         });
         read(&mut body).expect("bytes");
         drop(body);
         assert!(Context::is_current_telemetry_suppressed());
         drop(suppressed);
-        assert_eq!(at.starts(), 0);
+        assert_eq!(recorder.starts(), 0);
     }
 }
 
 #[test]
-fn telemetry_is_suppressed_and_a_foreign_tracer_is_not_asked() {
+fn suppressed_telemetry_does_not_call_a_foreign_tracer() {
     for request in [get(), called("01")] {
         let tracer = Foreign::new();
         let _suppressed = Context::current().with_telemetry_suppressed().attach();
@@ -133,14 +139,14 @@ fn telemetry_is_suppressed_and_a_foreign_tracer_is_not_asked() {
 }
 
 #[test]
-fn the_provider_is_shut_down_and_requests_go_on() {
+fn provider_shutdown_does_not_affect_responses() {
     for exchange in Exchange::all() {
         let bare = exchange.seen(&mut exchange.service(|_| {}), get());
 
-        let at = Recorder::new();
-        let mut service = at.layer().layer(exchange.service(|request| {
+        let recorder = Recorder::new();
+        let mut service = recorder.layer().layer(exchange.service(|request| {
             assert!(handle_of(request).is_recording());
-            at.provider.shutdown().expect("a shutdown");
+            recorder.provider.shutdown().expect("a shutdown");
         }));
         assert_eq!(
             exchange.seen(&mut service, get()),
@@ -148,11 +154,15 @@ fn the_provider_is_shut_down_and_requests_go_on() {
             "during, {}",
             exchange.name
         );
-        assert_eq!((at.starts(), at.ends()), (1, 0), "the SDK takes no more");
+        assert_eq!(
+            (recorder.starts(), recorder.ends()),
+            (1, 0),
+            "the SDK ignores spans after the shutdown"
+        );
 
-        let mut service = at.layer().layer(exchange.service(|request| {
+        let mut service = recorder.layer().layer(exchange.service(|request| {
             assert!(request.extensions().is_empty());
-            // Not cut off from the caller.
+            // The caller's context is still propagated.
             assert_eq!(
                 Context::current()
                     .span()
@@ -168,19 +178,19 @@ fn the_provider_is_shut_down_and_requests_go_on() {
             "after, {}",
             exchange.name
         );
-        assert_eq!(at.starts(), 1);
+        assert_eq!(recorder.starts(), 1);
     }
 }
 
 #[test]
-fn a_foreign_span_does_not_record_and_is_ended_once() {
+fn foreign_span_that_does_not_record_is_ended_once() {
     for exchange in Exchange::all() {
         let tracer = Foreign::new().recording(false);
         let mut service = tracer.layer().layer(exchange.service(|request| {
             assert!(!handle_of(request).is_recording());
             let context = Context::current();
             assert_eq!(context.span().span_context().span_id(), SpanId::from(0xf0));
-            // Nothing reaches it.
+            // Neither event reaches the span.
             handle_of(request).add_event("mine", Vec::new());
             context.span().add_event("its", Vec::new());
         }));
@@ -191,7 +201,7 @@ fn a_foreign_span_does_not_record_and_is_ended_once() {
 }
 
 #[test]
-fn a_foreign_span_has_no_ids_and_is_never_current() {
+fn foreign_span_without_ids_is_never_current() {
     for recording in [false, true] {
         for request in [get(), called("01")] {
             let caller = request
@@ -217,7 +227,7 @@ fn a_foreign_span_has_no_ids_and_is_never_current() {
 }
 
 #[test]
-fn a_foreign_tracer_hands_back_its_parent_and_the_caller_stays_current() {
+fn foreign_tracer_that_returns_its_parent_keeps_the_caller_current() {
     for recording in [false, true] {
         let caller = SpanContext::new(
             TraceId::from_hex(TRACE).expect("a trace id"),
@@ -232,7 +242,7 @@ fn a_foreign_tracer_hands_back_its_parent_and_the_caller_stays_current() {
         let body = open(&tracer.layer(), called("01"), |request| {
             assert_eq!(*Context::current().span().span_context(), caller);
             assert_eq!(*handle_of(request).context().span().span_context(), caller);
-            // The parent's span is not this request's, and is not to be changed through it.
+            // The handler must not be able to change the parent span.
             assert!(!Context::current().span().is_recording());
         });
         drop(body);

@@ -1,4 +1,4 @@
-//! What answers: the same service behind every server.
+//! The service behind every server: a function from request to response.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use tower::Service;
 
 /// A function from request to response.
 #[derive(Clone)]
-pub struct Handler(Arc<dyn Fn(Request<Body>) -> Answer + Send + Sync>);
+pub struct Handler(Arc<dyn Fn(Request<Body>) -> ResponseFuture + Send + Sync>);
 
-type Answer = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+type ResponseFuture = BoxFuture<'static, Result<Response<Body>, Infallible>>;
 
 impl Handler {
     pub fn new<F>(handle: impl Fn(Request<Body>) -> F + Send + Sync + 'static) -> Self
@@ -30,13 +30,13 @@ impl Handler {
 impl Service<Request<Body>> for Handler {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = ResponseFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Body>) -> Answer {
+    fn call(&mut self, request: Request<Body>) -> ResponseFuture {
         (self.0)(request)
     }
 }

@@ -1,4 +1,4 @@
-//! A client of HTTP/1 that takes nothing for granted: a socket, and the framing read by hand.
+//! An HTTP/1 client that parses the framing by hand, so that it sees every fault on the wire.
 
 use std::fmt;
 use std::io;
@@ -8,9 +8,9 @@ use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::got::Got;
+use super::client_result::ClientResult;
 
-/// A connection, and what has been read from it and not been looked at.
+/// A connection, and the bytes that were read from it and not parsed yet.
 pub struct Http1 {
     pub socket: TcpStream,
     buffer: Vec<u8>,
@@ -42,7 +42,7 @@ pub struct Head {
 impl Http1 {
     pub async fn connect(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
-        // Small, so that a client that does not read is felt by the server soon.
+        // Small, so that a client that does not read soon blocks the server.
         socket.set_recv_buffer_size(512 << 10).expect("a size");
         let socket = socket.connect(address).await.expect("a connection");
         Self {
@@ -56,16 +56,16 @@ impl Http1 {
         sent.expect("the server reads");
     }
 
-    async fn more(&mut self) -> Result<(), Closed> {
+    async fn fill_buffer(&mut self) -> Result<(), Closed> {
         match self.socket.read_buf(&mut self.buffer).await {
             Ok(0) => Err(Closed::Fin),
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(Closed::Reset),
-            Err(error) => panic!("the socket fails: {error}"),
+            Err(error) => panic!("unexpected socket error: {error}"),
         }
     }
 
-    /// The next head, also an interim one.
+    /// Reads the next head, which may be an interim one.
     pub async fn head(&mut self) -> Result<Head, Closed> {
         let mut head = Vec::new();
         loop {
@@ -89,15 +89,15 @@ impl Http1 {
 
     async fn line(&mut self) -> Result<String, Closed> {
         loop {
-            if let Some(at) = self.buffer.windows(2).position(|two| two == b"\r\n") {
-                let line = self.buffer.drain(..at + 2).take(at).collect();
+            if let Some(end) = self.buffer.windows(2).position(|two| two == b"\r\n") {
+                let line = self.buffer.drain(..end + 2).take(end).collect();
                 return Ok(String::from_utf8(line).expect("a line of text"));
             }
-            self.more().await?;
+            self.fill_buffer().await?;
         }
     }
 
-    /// Takes this many bytes, or as many as come, which `taken` tells.
+    /// Reads this many bytes, or fewer if the connection closes, and adds their number to `taken`.
     pub async fn take(&mut self, bytes: usize, taken: &mut usize) -> Result<(), Closed> {
         let goal = *taken + bytes;
         loop {
@@ -107,7 +107,7 @@ impl Http1 {
             if *taken == goal {
                 return Ok(());
             }
-            self.more().await?;
+            self.fill_buffer().await?;
         }
     }
 
@@ -120,15 +120,15 @@ impl Http1 {
                 return Ok(());
             }
             self.take(size, taken).await?;
-            assert_eq!(self.line().await?, "", "a chunk ends with a line's end");
+            assert_eq!(self.line().await?, "", "a chunk ends with CRLF");
         }
     }
 
-    /// Reads the answer to a request: whatever comes before its head, its head and its body.
-    pub async fn message(&mut self, method: &Method) -> Got {
+    /// Reads the response to a request: interim heads, the head and the body.
+    pub async fn message(&mut self, method: &Method) -> ClientResult {
         let head = loop {
             match self.head().await {
-                Err(closed) => return Got::nothing(closed),
+                Err(closed) => return ClientResult::no_response(closed),
                 Ok(Head { status, .. }) if status < 200 && status != 101 => {}
                 Ok(head) => break head,
             }
@@ -136,8 +136,8 @@ impl Http1 {
         self.body(method, &head).await
     }
 
-    /// Reads what belongs to a head.
-    pub async fn body(&mut self, method: &Method, head: &Head) -> Got {
+    /// Reads the body that follows a head.
+    pub async fn body(&mut self, method: &Method, head: &Head) -> ClientResult {
         let status = head.status;
         let tunnel = *method == Method::CONNECT && (200..300).contains(&status);
         let has_no_body = *method == Method::HEAD || matches!(status, 101 | 204 | 304) || tunnel;
@@ -149,25 +149,25 @@ impl Http1 {
         } else if let Some(length) = head.length {
             self.take(length, &mut bytes).await
         } else {
-            // Nothing but the end of the connection tells where this one ends.
+            // Closing the connection ends this body (RFC 9112, section 6.3).
             match self.take(usize::MAX - bytes, &mut bytes).await {
                 Err(Closed::Fin) => Ok(()),
                 other => other,
             }
         };
         match read {
-            Ok(()) => Got::Whole { status, bytes },
-            Err(closed) => Got::cut(status, bytes, closed),
+            Ok(()) => ClientResult::Complete { status, bytes },
+            Err(closed) => ClientResult::truncated(status, bytes, closed),
         }
     }
 
-    /// Whether the server has sent more than what was looked at.
+    /// Whether bytes are left that were not parsed.
     pub fn has_more(&self) -> bool {
         !self.buffer.is_empty()
     }
 }
 
-/// The text of a request without a body.
+/// Returns the text of a request without a body.
 pub fn request(
     method: &Method,
     target: &str,

@@ -1,4 +1,4 @@
-//! A client of HTTP/2 that sees every error: the `h2` crate.
+//! An HTTP/2 client that sees every error, on top of the `h2` crate.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use http::Request;
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
-use super::got::Got;
+use super::client_result::ClientResult;
 use crate::support::recorder::Recorder;
 
 pub struct Http2 {
@@ -18,14 +18,14 @@ pub struct Http2 {
     connection: JoinHandle<()>,
 }
 
-/// One request that was sent. Dropping it resets the stream.
+/// A request that was sent. Dropping it resets the stream.
 pub struct Exchange {
     pub response: ResponseFuture,
     pub send: SendStream<Bytes>,
 }
 
 impl Http2 {
-    /// A connection that closes with FIN, or with RST if it is `abortive`.
+    /// Opens a connection that closes with FIN, or with RST if `abortive`.
     pub async fn connect(address: SocketAddr, abortive: bool) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         let socket = socket.connect(address).await.expect("a connection");
@@ -34,9 +34,9 @@ impl Http2 {
             socket.set_zero_linger().expect("the socket's option");
         }
         let (send, mut connection) = h2::client::handshake(socket).await.expect("a handshake");
-        let pings = connection.ping_pong().expect("the first to ask");
+        let pings = connection.ping_pong().expect("the first call");
         let connection = tokio::spawn(async move {
-            // How it ends is seen by the requests on it.
+            // The requests on the connection get its error too.
             let _ = connection.await;
         });
         Self {
@@ -46,85 +46,88 @@ impl Http2 {
         }
     }
 
-    pub async fn send<T>(&mut self, request: Request<T>, ends: bool) -> Exchange {
+    pub async fn send<T>(&mut self, request: Request<T>, end_of_stream: bool) -> Exchange {
         let mut ready = self.send.clone().ready().await.expect("room for a stream");
         let request = request.map(|_| ());
-        let (response, send) = ready.send_request(request, ends).expect("a request");
+        let (response, send) = ready
+            .send_request(request, end_of_stream)
+            .expect("a request");
         Exchange { response, send }
     }
 
-    /// Waits until the server has read all that was sent before.
+    /// Waits until the server has read all frames sent before.
     pub async fn ping(&mut self) {
         let pong = self.pings.ping(Ping::opaque()).await;
-        pong.expect("a connection that is open");
+        pong.expect("an open connection");
     }
 
-    /// Closes the connection without a word about its streams.
+    /// Closes the connection without sending GOAWAY.
     pub async fn close(self) {
         self.connection.abort();
-        // Cancelled, or over by itself: gone in any case.
+        // Cancelled or finished: closed in both cases.
         let _ = self.connection.await;
     }
 }
 
 impl Exchange {
-    /// Reads the answer.
-    pub async fn message(self) -> Got {
+    /// Reads the response.
+    pub async fn message(self) -> ClientResult {
         let response = match self.response.await {
             Ok(response) => response,
-            Err(error) => return Got::nothing(why(&error)),
+            Err(error) => return ClientResult::no_response(describe(&error)),
         };
         let status = response.status().as_u16();
         let mut body = response.into_body();
         let mut bytes = 0;
         match read(&mut body, usize::MAX, &mut bytes).await {
-            Ok(()) => Got::Whole { status, bytes },
-            Err(error) => Got::cut(status, bytes, why(&error)),
+            Ok(()) => ClientResult::Complete { status, bytes },
+            Err(error) => ClientResult::truncated(status, bytes, describe(&error)),
         }
     }
 
-    /// Sends bytes through a tunnel and counts those that come back, once the span has ended.
-    pub async fn through_tunnel(mut self, at: &Recorder) -> Got {
+    /// Waits for the end of the span, then sends bytes through the tunnel and counts those that come
+    /// back.
+    pub async fn through_tunnel(mut self, recorder: &Recorder) -> ClientResult {
         let response = match self.response.await {
             Ok(response) => response,
-            Err(error) => return Got::nothing(why(&error)),
+            Err(error) => return ClientResult::no_response(describe(&error)),
         };
         let status = response.status().as_u16();
-        if !at.wait_for(1).await {
-            return Got::cut(status, 0, "the span is open while the tunnel is");
+        if !recorder.wait_for(1).await {
+            return ClientResult::truncated(
+                status,
+                0,
+                "the span is still open while the tunnel is open",
+            );
         }
         let sent = self.send.send_data(Bytes::from_static(b"ping"), false);
         sent.expect("the server reads");
         let mut bytes = 0;
         match read(&mut response.into_body(), 4, &mut bytes).await {
-            Ok(()) => Got::Whole { status, bytes },
-            Err(error) => Got::cut(status, bytes, why(&error)),
+            Ok(()) => ClientResult::Complete { status, bytes },
+            Err(error) => ClientResult::truncated(status, bytes, describe(&error)),
         }
     }
 }
 
-/// Reads the body to its end, or until there are this many bytes, which `taken` tells.
-pub async fn read(
-    body: &mut RecvStream,
-    enough: usize,
-    taken: &mut usize,
-) -> Result<(), h2::Error> {
-    while *taken < enough {
+/// Reads the body to its end, or to `limit` bytes, and counts them in `taken`.
+pub async fn read(body: &mut RecvStream, limit: usize, taken: &mut usize) -> Result<(), h2::Error> {
+    while *taken < limit {
         let Some(data) = body.data().await else {
             body.trailers().await?;
             return Ok(());
         };
         let data = data?;
         *taken += data.len();
-        // Only a stream that is over has no use for it.
+        // Fails only if the stream has ended, which needs no capacity.
         let _ = body.flow_control().release_capacity(data.len());
     }
     Ok(())
 }
 
-fn why(error: &h2::Error) -> String {
+fn describe(error: &h2::Error) -> String {
     match error.reason() {
-        // Both ends name a reset by its code, but only one has sent it.
+        // The error has the same code whether the server or this client sent the reset.
         Some(reason) if error.is_remote() => format!("reset by server, {reason:?}"),
         Some(reason) => format!("{reason:?}"),
         None => "connection closed".to_owned(),

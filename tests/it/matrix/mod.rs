@@ -1,22 +1,21 @@
-//! The layer held against real servers and real clients: what did the client get, and what does the
-//! span say?
+//! End-to-end tests: real servers, real clients, and the result of each client against its span.
 //!
-//! Every test prints its results as a table:
+//! Each test prints its results as a table:
 //! `cargo test --all-features --test it -- matrix --nocapture`
 
-mod exchanges;
+mod client_result;
+mod connections;
+mod disconnecting_clients;
+mod disconnects;
 mod expected;
-mod got;
 pub mod grpc;
 mod handler;
 mod http1;
 mod http2;
-mod leavers;
-mod leavings;
 mod observe;
 mod responses;
 mod routers;
-mod scenes;
+mod scenarios;
 mod servers;
 mod table;
 mod tunnels;
@@ -24,9 +23,9 @@ mod tunnels;
 use std::panic;
 use std::sync::Once;
 
-/// A runtime as servers have it, with more than one thread.
+/// Runs a future on a multi-threaded runtime, as servers do.
 fn run<F: Future>(future: F) -> F::Output {
-    quiet();
+    silence_length_panics();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -35,37 +34,17 @@ fn run<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-/// Keeps hyper's complaint about a wrong Content-Length, which is wanted here, out of the output.
-fn quiet() {
+/// Keeps hyper's panics about a wrong Content-Length, which some cases provoke, out of the output.
+fn silence_length_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let hook = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let text = info.payload().downcast_ref::<String>();
-            let is_wanted = |text: &String| text.starts_with("payload claims content-length");
-            if !text.is_some_and(is_wanted) {
+            let is_expected = |text: &String| text.starts_with("payload claims content-length");
+            if !text.is_some_and(is_expected) {
                 hook(info);
             }
         }));
     });
-}
-
-#[test]
-fn responses() {
-    run(responses::all());
-}
-
-#[test]
-fn exchanges() {
-    run(exchanges::all());
-}
-
-#[test]
-fn leavings() {
-    run(leavings::all());
-}
-
-#[test]
-fn grpc_calls() {
-    run(grpc::all());
 }

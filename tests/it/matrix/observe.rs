@@ -1,26 +1,26 @@
-//! The spans of a case, once the server is done with it.
+//! The spans of a case, collected after the server has stopped.
 
-use super::got::Got;
+use super::client_result::ClientResult;
 use super::servers::{Running, Server};
 use super::table::Row;
 use crate::support::recorder::{Recorder, Seen};
 
-/// Waits for one span a request, and for the server's end. Then nothing can come any more.
-pub async fn rows(
-    at: &Recorder,
+/// Waits for one span per request and for the server to stop, after which no span can end.
+pub async fn collect_rows(
+    recorder: &Recorder,
     running: Running,
     server: Server,
-    requests: Vec<(String, Got)>,
+    requests: Vec<(String, ClientResult)>,
 ) -> Vec<(Row, Option<Seen>)> {
-    let all_ended = at.wait_for(requests.len()).await;
+    let all_ended = recorder.wait_for(requests.len()).await;
     let stopped = running.stop().await;
-    let counts = (at.starts(), at.ends());
+    let counts = (recorder.starts(), recorder.ends());
     let count = requests.len();
-    let mut spans = at.spans().into_iter().map(Seen);
-    let rows = requests.into_iter().map(|(case, got)| {
+    let mut spans = recorder.spans().into_iter().map(Seen);
+    let rows = requests.into_iter().map(|(case, result)| {
         let span = spans.next();
         let outcome = span.as_ref().map_or_else(|| "-".to_owned(), Seen::outcome);
-        let mut row = Row::new(case, server, got, outcome);
+        let mut row = Row::new(case, server, result, outcome);
         row.check(all_ended, "the span never ends");
         row.check(
             counts == (count, count),
@@ -32,7 +32,7 @@ pub async fn rows(
     rows.collect()
 }
 
-/// Checks attributes of a span.
+/// Checks the attributes of a span.
 pub fn check_attributes(row: &mut Row, span: Option<&Seen>, expected: &[(&str, Option<&str>)]) {
     for (key, expected) in expected {
         let value = span.and_then(|span| span.attribute(key));

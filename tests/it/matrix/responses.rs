@@ -1,4 +1,4 @@
-//! Every shape of a response on every server.
+//! Every response shape on every server.
 
 use std::time::Duration;
 
@@ -7,32 +7,38 @@ use futures_util::future::join_all;
 use http::{Request, Version};
 use tokio::time::timeout;
 
-use super::expected::{EXCEPTIONS, expected};
-use super::got::Got;
+use super::client_result::ClientResult;
+use super::expected::{KNOWN_DISAGREEMENTS, expected};
 use super::handler::Handler;
 use super::http1::{self, Http1};
 use super::http2::Http2;
 use super::observe;
+use super::run;
 use super::servers::{self, Family, Server};
 use super::table::{Row, Table};
 use crate::support::recorder::Recorder;
 use crate::support::shapes::{self, Shape};
 
-pub async fn all() {
-    let on_all = servers::all().into_iter().map(|server| {
+#[test]
+fn each_response_shape_on_each_server_ends_as_expected() {
+    run(run_all());
+}
+
+async fn run_all() {
+    let tasks = servers::all().into_iter().map(|server| {
         tokio::spawn(async move {
             let mut rows = Vec::new();
             for shape in shapes_for(server.family) {
-                rows.push(one(server, &shape).await);
+                rows.push(run_case(server, &shape).await);
             }
             rows
         })
     });
     let mut table = Table::default();
-    for rows in join_all(on_all).await {
-        table.extend(rows.expect("all rows"));
+    for rows in join_all(tasks).await {
+        table.extend(rows.expect("no panic"));
     }
-    table.finish("Responses", EXCEPTIONS);
+    table.finish("Responses", KNOWN_DISAGREEMENTS);
 }
 
 fn shapes_for(family: Family) -> Vec<Shape> {
@@ -52,24 +58,27 @@ fn handler(shape: &Shape) -> Handler {
     })
 }
 
-async fn one(server: Server, shape: &Shape) -> Row {
-    let at = Recorder::new();
-    let running = server.start(&at.layer(), &handler(shape));
-    let asking = async {
+async fn run_case(server: Server, shape: &Shape) -> Row {
+    let recorder = Recorder::new();
+    let running = server.start(&recorder.layer(), &handler(shape));
+    let exchange = async {
         match server.family {
-            Family::Http1 => ask_http1(server, shape, running.address).await,
-            Family::Http2 => ask_http2(server, shape, running.address).await,
+            Family::Http1 => request_http1(server, shape, running.address).await,
+            Family::Http2 => request_http2(server, shape, running.address).await,
         }
     };
-    let got = timeout(Duration::from_secs(3), asking).await;
-    let got = got.unwrap_or_else(|_| Got::nothing("the server hangs"));
-    let requests = vec![(shape.name.to_owned(), got)];
-    let (mut row, span) = observe::rows(&at, running, server, requests)
+    let result = timeout(Duration::from_secs(3), exchange).await;
+    let result = result.unwrap_or_else(|_| ClientResult::no_response("the server hangs"));
+    let requests = vec![(shape.name.to_owned(), result)];
+    let (mut row, span) = observe::collect_rows(&recorder, running, server, requests)
         .await
         .remove(0);
 
     let (client, outcome) = expected(server, shape.name);
-    row.expect(client.is(&row.got), format!("the client gets {client:?}"));
+    row.expect(
+        client.matches(&row.result),
+        format!("the client gets {client:?}"),
+    );
     row.expect(row.outcome == outcome, outcome);
     let status = (!shape.handler_panics).then(|| shape.status.to_string());
     let version = server.version(shape.version);
@@ -86,7 +95,11 @@ async fn one(server: Server, shape: &Shape) -> Row {
     row
 }
 
-async fn ask_http1(server: Server, shape: &Shape, address: std::net::SocketAddr) -> Got {
+async fn request_http1(
+    server: Server,
+    shape: &Shape,
+    address: std::net::SocketAddr,
+) -> ClientResult {
     let mut client = Http1::connect(address).await;
     let Shape {
         method,
@@ -103,14 +116,18 @@ async fn ask_http1(server: Server, shape: &Shape, address: std::net::SocketAddr)
         ))
         .await;
     match client.message(method).await {
-        Got::Whole { status, bytes } if client.has_more() => {
-            Got::cut(status, bytes, "bytes after the end")
+        ClientResult::Complete { status, bytes } if client.has_more() => {
+            ClientResult::truncated(status, bytes, "bytes after the end")
         }
-        got => got,
+        result => result,
     }
 }
 
-async fn ask_http2(server: Server, shape: &Shape, address: std::net::SocketAddr) -> Got {
+async fn request_http2(
+    server: Server,
+    shape: &Shape,
+    address: std::net::SocketAddr,
+) -> ClientResult {
     let mut client = Http2::connect(address, false).await;
     let uri = format!("http://example.com{}", server.path());
     let mut request = Request::builder()
@@ -120,11 +137,11 @@ async fn ask_http2(server: Server, shape: &Shape, address: std::net::SocketAddr)
     for (name, value) in shape.request_headers {
         request = request.header(*name, *value);
     }
-    let got = client
+    let result = client
         .send(request.body(()).expect("a request"), true)
         .await
         .message()
         .await;
     client.close().await;
-    got
+    result
 }

@@ -1,4 +1,4 @@
-//! Where the layer can be in an axum application.
+//! The positions of the layer in an axum application.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::handler::Handler;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Position {
-    /// Around the whole application, with the body mapped back to what `axum::serve` takes.
+    /// Around the whole application, with the body mapped back to axum's.
     Outside,
     /// `Router::layer`, after the routes.
     Router,
@@ -23,7 +23,7 @@ pub enum Position {
     Method,
     /// `Router::layer` of a router that is nested in another.
     Nested,
-    /// `Router::layer`, where nothing but the fallback answers.
+    /// `Router::layer` of a router that has only a fallback.
     Fallback,
 }
 
@@ -45,7 +45,7 @@ impl Position {
         }
     }
 
-    /// The route that the layer sees.
+    /// The route that the layer sees, if any.
     pub fn route(self) -> Option<&'static str> {
         match self {
             Self::Outside | Self::Fallback => None,
@@ -54,8 +54,8 @@ impl Position {
         }
     }
 
-    /// Whether the layer sees a request that belongs to no route.
-    pub fn sees_the_fallback(self) -> bool {
+    /// Whether the layer sees a request that matches no route.
+    pub fn sees_fallback(self) -> bool {
         matches!(self, Self::Outside | Self::Router | Self::Fallback)
     }
 
@@ -91,7 +91,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// An application without the layer, that answers everywhere.
+/// Returns an application without the layer that responds on every path.
 pub fn plain(handler: &Handler) -> Router {
     Router::new()
         .route("/leaf", any_service(handler.clone()))

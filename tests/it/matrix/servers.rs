@@ -1,4 +1,4 @@
-//! The servers: each serves a handler with the layer around it, on a socket.
+//! The servers. Each serves a handler inside the layer, on a TCP socket.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,7 @@ use tower_api_span::ApiSpanLayer;
 use super::handler::Handler;
 use super::routers::Position;
 
-/// The protocol: what a server does with a body depends on it, and on little else.
+/// The protocol, which decides most of what a server does with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
     Http1,
@@ -33,13 +33,13 @@ use Family::{Http1, Http2};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    /// hyper's own connection, for one protocol.
+    /// hyper's connection for one protocol.
     Hyper,
-    /// hyper-util's connection, which finds out the protocol.
+    /// hyper-util's connection, which detects the protocol.
     Auto,
     /// `axum::serve`, with the layer in this position.
     Axum(Position),
-    /// tonic's transport, with a router of plain HTTP in it.
+    /// tonic's transport, with a plain HTTP router in it.
     Tonic,
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for Family {
     }
 }
 
-/// All of them.
+/// Returns all servers.
 pub fn all() -> Vec<Server> {
     let mut all = Vec::new();
     for family in [Http1, Http2] {
@@ -82,34 +82,38 @@ pub fn all() -> Vec<Server> {
     all
 }
 
-/// A server that runs. It serves one connection, if it is hyper's.
+/// A running server. The hyper and hyper-util servers accept one connection.
 pub struct Running {
     pub address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    shutdown: Option<oneshot::Sender<()>>,
     stopped: JoinHandle<()>,
 }
 
 impl Running {
-    pub fn new(address: SocketAddr, stop: oneshot::Sender<()>, stopped: JoinHandle<()>) -> Self {
-        let stop = Some(stop);
+    pub fn new(
+        address: SocketAddr,
+        shutdown: oneshot::Sender<()>,
+        stopped: JoinHandle<()>,
+    ) -> Self {
+        let shutdown = Some(shutdown);
         Self {
             address,
-            stop,
+            shutdown,
             stopped,
         }
     }
 
     /// Begins a graceful shutdown.
-    pub fn tell_to_stop(&mut self) {
-        // A server that is not listening to this has stopped already.
-        let _ = self.stop.take().map(|stop| stop.send(()));
+    pub fn begin_shutdown(&mut self) {
+        // Sending fails only if the server has stopped already.
+        let _ = self.shutdown.take().map(|shutdown| shutdown.send(()));
     }
 
-    /// Waits until the server is done with everything. Its clients have to be gone.
+    /// Waits until the server has stopped. Its clients must have disconnected.
     pub async fn stop(mut self) -> Result<(), &'static str> {
-        self.tell_to_stop();
+        self.begin_shutdown();
         match tokio::time::timeout(Duration::from_secs(5), self.stopped).await {
-            // The task of a connection unwinds where a handler panics.
+            // Also if the handler panicked, which ends the connection's task with an error.
             Ok(_) => Ok(()),
             Err(_) => Err("the server does not stop"),
         }
@@ -117,9 +121,9 @@ impl Running {
 }
 
 impl Server {
-    /// Whether it takes away the body of an answer to HEAD. axum's method routers do; its other
-    /// services, such as a fallback, don't.
-    pub fn empties_heads(self) -> bool {
+    /// Whether it removes the body of a response to HEAD. axum's method routers do; its other
+    /// services, such as a fallback, do not.
+    pub fn strips_head_bodies(self) -> bool {
         match self.kind {
             Kind::Hyper | Kind::Auto => false,
             Kind::Axum(position) => position != Position::Fallback,
@@ -127,15 +131,15 @@ impl Server {
         }
     }
 
-    /// Whether the layer sees a request that belongs to no route, as CONNECT does.
-    pub fn sees_the_fallback(self) -> bool {
+    /// Whether the layer sees a request that matches no route, such as CONNECT.
+    pub fn sees_fallback(self) -> bool {
         match self.kind {
             Kind::Hyper | Kind::Auto | Kind::Tonic => true,
-            Kind::Axum(position) => position.sees_the_fallback(),
+            Kind::Axum(position) => position.sees_fallback(),
         }
     }
 
-    /// Where the handler is.
+    /// The path of the handler.
     pub fn path(self) -> &'static str {
         match self.kind {
             Kind::Axum(position) => position.path(),
@@ -143,7 +147,7 @@ impl Server {
         }
     }
 
-    /// What the span says where the handler is.
+    /// The expected `http.route`.
     pub fn route(self) -> Option<&'static str> {
         match self.kind {
             Kind::Axum(position) => position.route(),
@@ -151,7 +155,7 @@ impl Server {
         }
     }
 
-    /// The version in the span.
+    /// The expected `network.protocol.version`.
     pub fn version(self, version: Version) -> &'static str {
         match (self.family, version) {
             (Http2, _) => "2",
@@ -162,17 +166,20 @@ impl Server {
 
     pub fn start(self, layer: &ApiSpanLayer, handler: &Handler) -> Running {
         let (listener, address) = listen();
-        let (stop, told) = oneshot::channel();
+        let (shutdown, requested) = oneshot::channel();
         let stopped = match self.kind {
-            Kind::Hyper | Kind::Auto => {
-                tokio::spawn(connection(self, listener, layer.clone(), handler.clone()))
-            }
+            Kind::Hyper | Kind::Auto => tokio::spawn(serve_connection(
+                self,
+                listener,
+                layer.clone(),
+                handler.clone(),
+            )),
             Kind::Axum(position) => {
                 let app = position.router(layer, handler);
                 let listener = listener.tap_io(|socket| {
                     socket.set_nodelay(true).expect("the socket's option");
                 });
-                let serving = axum::serve(listener, app).with_graceful_shutdown(wait(told));
+                let serving = axum::serve(listener, app).with_graceful_shutdown(wait(requested));
                 tokio::spawn(async move { serving.await.expect("a listener") })
             }
             Kind::Tonic => {
@@ -180,21 +187,21 @@ impl Server {
                 let serving = tonic::transport::Server::builder()
                     .layer(layer.clone())
                     .add_routes(app)
-                    .serve_with_incoming_shutdown(TcpIncoming::from(listener), wait(told));
+                    .serve_with_incoming_shutdown(TcpIncoming::from(listener), wait(requested));
                 tokio::spawn(async move { serving.await.expect("a listener") })
             }
         };
-        Running::new(address, stop, stopped)
+        Running::new(address, shutdown, stopped)
     }
 }
 
-/// Waits to be told.
-pub async fn wait(told: oneshot::Receiver<()>) {
-    // A sender that is dropped means the same.
-    let _ = told.await;
+/// Waits for a shutdown request.
+pub async fn wait(requested: oneshot::Receiver<()>) {
+    // A dropped sender counts as a request.
+    let _ = requested.await;
 }
 
-/// A listener whose connections buffer little, so that back-pressure is felt soon.
+/// Returns a listener with small send buffers, so that back-pressure sets in soon.
 pub fn listen() -> (TcpListener, SocketAddr) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_send_buffer_size(512 << 10).expect("a size");
@@ -206,8 +213,13 @@ pub fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Serves the one connection that comes.
-async fn connection(server: Server, listener: TcpListener, layer: ApiSpanLayer, handler: Handler) {
+/// Serves one connection.
+async fn serve_connection(
+    server: Server,
+    listener: TcpListener,
+    layer: ApiSpanLayer,
+    handler: Handler,
+) {
     let (socket, _) = listener.accept().await.expect("a connection");
     socket.set_nodelay(true).expect("the socket's option");
     let io = TokioIo::new(socket);
@@ -216,7 +228,7 @@ async fn connection(server: Server, listener: TcpListener, layer: ApiSpanLayer, 
         .map_request(|request: Request<Incoming>| request.map(Body::new))
         .service(handler);
     let service = TowerToHyperService::new(service);
-    // How the connection ends is for the client to see.
+    // The client checks how the connection ends.
     let _ = match (server.kind, server.family) {
         (Kind::Hyper, Http1) => {
             http1::Builder::new()

@@ -1,9 +1,9 @@
-//! The rows: collected from real results, printed, and judged at the end.
+//! The table of results: collects the rows, prints them, and fails if any row is wrong.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
-use super::got::Got;
+use super::client_result::ClientResult;
 use super::servers::{Family, Server};
 
 /// One case on one server.
@@ -11,41 +11,40 @@ pub struct Row {
     pub case: String,
     pub family: Family,
     pub server: String,
-    pub got: Got,
+    pub result: ClientResult,
     pub outcome: String,
-    /// What is wrong with it.
-    wrong: Vec<String>,
+    problems: Vec<String>,
 }
 
 impl Row {
-    pub fn new(case: String, server: Server, got: Got, outcome: String) -> Self {
+    pub fn new(case: String, server: Server, result: ClientResult, outcome: String) -> Self {
         Self {
             case,
             family: server.family,
             server: server.to_string(),
-            got,
+            result,
             outcome,
-            wrong: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
-    pub fn check(&mut self, is_right: bool, otherwise: impl Into<String>) {
-        if !is_right {
-            self.wrong.push(otherwise.into());
+    pub fn check(&mut self, is_ok: bool, problem: impl Into<String>) {
+        if !is_ok {
+            self.problems.push(problem.into());
         }
     }
 
-    pub fn expect(&mut self, is_right: bool, expected: impl Display) {
-        self.check(is_right, format!("expected: {expected}"));
+    pub fn expect(&mut self, is_ok: bool, expected: impl Display) {
+        self.check(is_ok, format!("expected: {expected}"));
     }
 
     fn agrees(&self) -> bool {
-        self.got.agrees_with(&self.outcome)
+        self.result.agrees_with(&self.outcome)
     }
 }
 
-/// A case in which client and span can't tell the same story, and why.
-pub type Exception = (Family, &'static str, &'static str);
+/// A case in which the client's result and the span cannot agree, and the reason.
+pub type KnownDisagreement = (Family, &'static str, &'static str);
 
 #[derive(Default)]
 pub struct Table {
@@ -57,34 +56,34 @@ impl Table {
         self.rows.extend(rows);
     }
 
-    /// Compares both ends in every row, prints all, and then fails if any row is wrong.
-    pub fn finish(mut self, title: &str, exceptions: &[Exception]) {
-        let unneeded = self.compare(exceptions);
+    /// Compares client and span in every row, prints the table, and panics if any row is wrong.
+    pub fn finish(mut self, title: &str, known: &[KnownDisagreement]) {
+        let outdated = self.compare(known);
         let mut text = format!("\n{title}, {} runs\n\n", self.rows.len());
         text += &aligned(&self.lines());
-        if !exceptions.is_empty() {
-            text += "\n* Client and span can't tell the same story:\n";
+        if !known.is_empty() {
+            text += "\n* Client and span cannot agree:\n";
         }
-        for (family, case, why) in exceptions {
+        for (family, case, why) in known {
             writeln!(text, "  {case}, {family}: {why}.").expect("room");
         }
-        // In one piece, as tests print side by side.
+        // One call, because tests print concurrently.
         println!("{text}");
 
-        let mut wrong = unneeded;
+        let mut wrong = outdated;
         for row in &self.rows {
             let Row {
                 case,
                 family,
                 server,
-                got,
+                result,
                 outcome,
                 ..
             } = row;
-            for what in &row.wrong {
+            for problem in &row.problems {
                 writeln!(
                     wrong,
-                    "{case}, {family}, {server}: {what}; got {got}; {outcome}"
+                    "{case}, {family}, {server}: {problem}; got {result}; {outcome}"
                 )
                 .expect("room");
             }
@@ -92,36 +91,40 @@ impl Table {
         assert!(wrong.is_empty(), "wrong rows:\n{wrong}");
     }
 
-    /// Marks the rows that disagree without being an exception, and tells the exceptions that are
-    /// none.
-    fn compare(&mut self, exceptions: &[Exception]) -> String {
+    /// Marks the rows that disagree and are not known to. Returns a text about the known
+    /// disagreements that do not occur.
+    fn compare(&mut self, known: &[KnownDisagreement]) -> String {
         for row in &mut self.rows {
-            let is_excused = exceptions
+            let is_known = known
                 .iter()
                 .any(|(family, case, _)| *family == row.family && *case == row.case);
             let agrees = row.agrees();
-            row.check(agrees || is_excused, "client and span disagree");
+            row.check(agrees || is_known, "client and span disagree");
         }
-        let mut unneeded = String::new();
-        for (family, case, _) in exceptions {
+        let mut outdated = String::new();
+        for (family, case, _) in known {
             let is_this = |row: &&Row| row.family == *family && row.case == *case;
             if self.rows.iter().filter(is_this).all(Row::agrees) {
-                writeln!(unneeded, "{case}, {family}: is no exception").expect("room");
+                writeln!(
+                    outdated,
+                    "{case}, {family}: client and span agree in all rows"
+                )
+                .expect("room");
             }
         }
-        unneeded
+        outdated
     }
 
-    /// One line for all servers that had the same result.
+    /// Returns one line for all servers with the same result.
     fn lines(&self) -> Vec<[String; 5]> {
         let mut servers: BTreeMap<Family, Vec<&str>> = BTreeMap::new();
         let mut lines: BTreeMap<_, Vec<&str>> = BTreeMap::new();
         for row in &self.rows {
-            let known = servers.entry(row.family).or_default();
-            if !known.contains(&row.server.as_str()) {
-                known.push(&row.server);
+            let in_family = servers.entry(row.family).or_default();
+            if !in_family.contains(&row.server.as_str()) {
+                in_family.push(&row.server);
             }
-            let mark = match row.wrong.as_slice() {
+            let mark = match row.problems.as_slice() {
                 [] if row.agrees() => "",
                 [] => "*",
                 _ => "WRONG",
@@ -129,14 +132,14 @@ impl Table {
             let line = (
                 &row.case,
                 row.family,
-                row.got.to_string(),
+                row.result.to_string(),
                 &row.outcome,
                 mark,
             );
             lines.entry(line).or_default().push(&row.server);
         }
         let lines = lines.into_iter().map(|(line, on)| {
-            let (case, family, got, outcome, mark) = line;
+            let (case, family, result, outcome, mark) = line;
             let all = &servers[&family];
             let on = if on == *all && on.len() > 1 {
                 format!("{family} all {}", on.len())
@@ -147,7 +150,7 @@ impl Table {
             } else {
                 format!("{family} {}", on.join(", "))
             };
-            [case.clone(), on, got, outcome.clone(), mark.to_owned()]
+            [case.clone(), on, result, outcome.clone(), mark.to_owned()]
         });
         lines.collect()
     }

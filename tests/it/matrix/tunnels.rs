@@ -1,11 +1,11 @@
-//! Tunnels: the span ends with the head, and bytes flow after it.
+//! Tunnels: the span ends with the head, before bytes flow through the tunnel.
 
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 
-use super::exchanges::{check, whole};
-use super::got::Got;
+use super::client_result::ClientResult;
+use super::connections::{check, complete};
 use super::handler::Handler;
 use super::http1::{self, Http1};
 use super::http2::Http2;
@@ -15,14 +15,14 @@ use crate::support::body::ScriptedBody;
 use crate::support::body::Step::Data;
 use crate::support::recorder::Recorder;
 
-/// Answers with this status and sends back whatever comes through the tunnel.
+/// Responds with this status and echoes every byte that comes through the tunnel.
 fn echo(status: StatusCode) -> Handler {
     Handler::new(move |request: Request<Body>| async move {
         let upgrade = hyper::upgrade::on(request);
         tokio::spawn(async move {
             let upgraded = TokioIo::new(upgrade.await.expect("a tunnel"));
             let (mut read, mut write) = tokio::io::split(upgraded);
-            // Until the client has enough of it.
+            // Until the client closes the tunnel.
             let _ = tokio::io::copy(&mut read, &mut write).await;
         });
         let response = Response::builder().status(status);
@@ -33,15 +33,15 @@ fn echo(status: StatusCode) -> Handler {
         } else {
             response
         };
-        // A body that can't be there, and that no server polls.
+        // The message can have no body, and no server polls this one.
         let body = ScriptedBody::new([Data(5)]);
         response.body(Body::new(body)).expect("a response")
     })
 }
 
-pub async fn switching_protocols(server: Server) -> Vec<Row> {
-    let at = Recorder::new();
-    let running = server.start(&at.layer(), &echo(StatusCode::SWITCHING_PROTOCOLS));
+pub async fn switch_protocols(server: Server) -> Vec<Row> {
+    let recorder = Recorder::new();
+    let running = server.start(&recorder.layer(), &echo(StatusCode::SWITCHING_PROTOCOLS));
     let headers = [("connection", "upgrade"), ("upgrade", "echo")];
     let request = http1::request(&Method::GET, server.path(), Version::HTTP_11, &headers);
     let address = running.address;
@@ -49,32 +49,40 @@ pub async fn switching_protocols(server: Server) -> Vec<Row> {
         let mut client = Http1::connect(address).await;
         client.send(request).await;
         let head = client.message(&Method::GET).await;
-        vec![through_tunnel(&at, client, head).await]
+        vec![through_tunnel(&recorder, client, head).await]
     };
-    let expected = vec![("101 and its tunnel", whole(101, 4), "DEPARTED", "101")];
-    check(server, &at, running, client, expected).await
+    let expected = vec![("101 and its tunnel", complete(101, 4), "DEPARTED", "101")];
+    check(server, &recorder, running, client, expected).await
 }
 
-/// Sends bytes through and counts those that come back, once the span has ended.
-async fn through_tunnel(at: &Recorder, mut client: Http1, head: Got) -> Got {
-    let Got::Whole { status, bytes: 0 } = head else {
+/// Waits for the end of the span, then sends bytes through and counts those that come back.
+async fn through_tunnel(
+    recorder: &Recorder,
+    mut client: Http1,
+    head: ClientResult,
+) -> ClientResult {
+    let ClientResult::Complete { status, bytes: 0 } = head else {
         return head;
     };
-    if !at.wait_for(1).await {
-        return Got::cut(status, 0, "the span is open while the tunnel is");
+    if !recorder.wait_for(1).await {
+        return ClientResult::truncated(
+            status,
+            0,
+            "the span is still open while the tunnel is open",
+        );
     }
     let mut bytes = 0;
     client.send("ping").await;
     match client.take(4, &mut bytes).await {
-        Ok(()) => whole(status, bytes),
-        Err(closed) => Got::cut(status, bytes, closed),
+        Ok(()) => complete(status, bytes),
+        Err(closed) => ClientResult::truncated(status, bytes, closed),
     }
 }
 
-/// CONNECT has no path: the target is where the tunnel should lead.
-pub async fn connecting(server: Server) -> Vec<Row> {
-    let at = Recorder::new();
-    let running = server.start(&at.layer(), &echo(StatusCode::OK));
+/// CONNECT has no path: the request target is the authority of the tunnel's other end.
+pub async fn connect(server: Server) -> Vec<Row> {
+    let recorder = Recorder::new();
+    let running = server.start(&recorder.layer(), &echo(StatusCode::OK));
     let address = running.address;
     let client = async {
         let target = "example.com:80";
@@ -83,16 +91,21 @@ pub async fn connecting(server: Server) -> Vec<Row> {
             let request = http1::request(&Method::CONNECT, target, Version::HTTP_11, &[]);
             client.send(request).await;
             let head = client.message(&Method::CONNECT).await;
-            vec![through_tunnel(&at, client, head).await]
+            vec![through_tunnel(&recorder, client, head).await]
         } else {
             let mut client = Http2::connect(address, false).await;
             let request = Request::connect(target).version(Version::HTTP_2);
             let exchange = client
                 .send(request.body(()).expect("a request"), false)
                 .await;
-            vec![exchange.through_tunnel(&at).await]
+            vec![exchange.through_tunnel(&recorder).await]
         }
     };
-    let expected = vec![("CONNECT and its tunnel", whole(200, 4), "DEPARTED", "200")];
-    check(server, &at, running, client, expected).await
+    let expected = vec![(
+        "CONNECT and its tunnel",
+        complete(200, 4),
+        "DEPARTED",
+        "200",
+    )];
+    check(server, &recorder, running, client, expected).await
 }

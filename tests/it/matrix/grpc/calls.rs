@@ -1,99 +1,99 @@
-//! The calls: what the client does, what it gets, and what the span says.
+//! The calls, each with its expected client result and span attributes.
 
 use futures_util::future::BoxFuture;
 use tonic::Code;
 
-use super::caller::Caller;
-use crate::matrix::got::Got;
+use super::client::Client;
+use crate::matrix::client_result::ClientResult;
 
 pub struct Call {
     pub name: &'static str,
     pub method: &'static str,
     pub run: Run,
-    pub got: Got,
+    pub result: ClientResult,
     pub outcome: &'static str,
-    /// `rpc.status_code`
+    /// The expected `rpc.status_code`.
     pub code: Option<&'static str>,
-    /// `error.type`, with which the span's status is Error.
-    pub error: Option<&'static str>,
+    /// The expected `error.type`; if set, the span status is Error.
+    pub error_type: Option<&'static str>,
 }
 
-type Run = Box<dyn FnOnce(Caller) -> BoxFuture<'static, Got> + Send>;
+type Run = Box<dyn FnOnce(Client) -> BoxFuture<'static, ClientResult> + Send>;
 
-fn run<F>(run: impl FnOnce(Caller) -> F + Send + 'static) -> Run
+fn run<F>(run: impl FnOnce(Client) -> F + Send + 'static) -> Run
 where
-    F: Future<Output = Got> + Send + 'static,
+    F: Future<Output = ClientResult> + Send + 'static,
 {
-    Box::new(|caller| Box::pin(run(caller)))
+    Box::new(|client| Box::pin(run(client)))
 }
 
-const UNARY: &str = "matrix.Talk/Unary";
-const SERVER: &str = "matrix.Talk/ServerStreaming";
-const CLIENT: &str = "matrix.Talk/ClientStreaming";
-const BOTH: &str = "matrix.Talk/Bidirectional";
+const UNARY: &str = "matrix.Test/Unary";
+const SERVER: &str = "matrix.Test/ServerStreaming";
+const CLIENT: &str = "matrix.Test/ClientStreaming";
+const BOTH: &str = "matrix.Test/Bidirectional";
 const CHECK: &str = "grpc.health.v1.Health/Check";
 const WATCH: &str = "grpc.health.v1.Health/Watch";
-const NO_METHOD: &str = "matrix.Talk/Nothing";
-const NO_SERVICE: &str = "matrix.Nowhere/Nothing";
+const NO_METHOD: &str = "matrix.Test/Unknown";
+const NO_SERVICE: &str = "matrix.Unknown/Unknown";
 
 const DEPARTED: &str = "DEPARTED";
-const LEFT: &str = "ABORTED(client_disconnect)";
+const DISCONNECT: &str = "ABORTED(client_disconnect)";
 const INVALID: &str = "ABORTED(validation_error)";
-const REFUSED: &str = "ABORTED(client_error)";
+const CLIENT_ERROR: &str = "ABORTED(client_error)";
 const FAILED: &str = "ABORTED(exception)";
 const LATE: &str = "ABORTED(deadline_exceeded)";
 const PANIC: &str = "ABORTED(panic)";
 
-/// So many messages, and then this code.
-fn got(messages: usize, code: Code) -> Got {
-    Got::Grpc { messages, code }
+/// This many messages, and then this code.
+fn finished(messages: usize, code: Code) -> ClientResult {
+    ClientResult::Grpc { messages, code }
 }
 
-/// The client left, before there was an answer or in its middle.
-const LEFT_EARLY: Got = Got::Left { status: None };
-const LEFT_MIDWAY: Got = Got::Left { status: Some(200) };
+/// The client disconnected before the response or midway.
+const DISCONNECTED_EARLY: ClientResult = ClientResult::Disconnected { status: None };
+const DISCONNECTED_MIDWAY: ClientResult = ClientResult::Disconnected { status: Some(200) };
 
 #[rustfmt::skip]
 pub fn all() -> Vec<Call> {
-    let call = |name, method, run, got, outcome, code, error| {
-        Call { name, method, run, got, outcome, code, error }
+    let call = |name, method, run, result, outcome, code, error_type| {
+        Call { name, method, run, result, outcome, code, error_type }
     };
     let ok = Some("OK");
     let cancelled = Some("CANCELLED");
     vec![
-        call("unary", UNARY, run(|c| c.unary(UNARY, "ok")), got(1, Code::Ok), DEPARTED, ok, None),
-        call("server streaming", SERVER, run(|c| c.server_streaming("ok")), got(3, Code::Ok), DEPARTED, ok, None),
-        call("server streaming, nothing", SERVER, run(|c| c.server_streaming("nothing")), got(0, Code::Ok), DEPARTED, ok, None),
-        call("client streaming", CLIENT, run(|c| c.client_streaming(&["one", "two"])), got(1, Code::Ok), DEPARTED, ok, None),
-        call("bidirectional", BOTH, run(Caller::bidirectional), got(3, Code::Ok), DEPARTED, ok, None),
-        call("health check", CHECK, run(|c| c.check_health("")), got(1, Code::Ok), DEPARTED, ok, None),
+        call("unary", UNARY, run(|c| c.unary(UNARY, "ok")), finished(1, Code::Ok), DEPARTED, ok, None),
+        call("server streaming", SERVER, run(|c| c.server_streaming("ok")), finished(3, Code::Ok), DEPARTED, ok, None),
+        call("server streaming, no messages", SERVER, run(|c| c.server_streaming("no messages")), finished(0, Code::Ok), DEPARTED, ok, None),
+        call("client streaming", CLIENT, run(|c| c.client_streaming(&["one", "two"])), finished(1, Code::Ok), DEPARTED, ok, None),
+        call("bidirectional", BOTH, run(Client::bidirectional), finished(3, Code::Ok), DEPARTED, ok, None),
+        call("health check", CHECK, run(|c| c.check_health("")), finished(1, Code::Ok), DEPARTED, ok, None),
 
-        // An error before the first message is nothing but a head.
-        call("unary, refused", UNARY, run(|c| c.unary(UNARY, "refuse")), got(0, Code::InvalidArgument), INVALID, Some("INVALID_ARGUMENT"), None),
-        call("server streaming, refused", SERVER, run(|c| c.server_streaming("refuse")), got(0, Code::InvalidArgument), INVALID, Some("INVALID_ARGUMENT"), None),
-        call("client streaming, refused", CLIENT, run(|c| c.client_streaming(&["ref", "use"])), got(0, Code::InvalidArgument), INVALID, Some("INVALID_ARGUMENT"), None),
-        call("refused by an interceptor", UNARY, run(Caller::refused), got(0, Code::Unauthenticated), REFUSED, Some("UNAUTHENTICATED"), None),
-        call("health check, unknown", CHECK, run(|c| c.check_health("nobody")), got(0, Code::NotFound), REFUSED, Some("NOT_FOUND"), None),
-        call("no such method", NO_METHOD, run(|c| c.unary(NO_METHOD, "ok")), got(0, Code::Unimplemented), FAILED, Some("UNIMPLEMENTED"), Some("UNIMPLEMENTED")),
-        call("no such service", NO_SERVICE, run(|c| c.unary(NO_SERVICE, "ok")), got(0, Code::Unimplemented), FAILED, Some("UNIMPLEMENTED"), Some("UNIMPLEMENTED")),
-        // In a stream it is in the trailers.
-        call("fails at once", SERVER, run(|c| c.server_streaming("fail at once")), got(0, Code::Aborted), REFUSED, Some("ABORTED"), None),
-        call("fails midway", SERVER, run(|c| c.server_streaming("fail midway")), got(1, Code::Internal), FAILED, Some("INTERNAL"), Some("INTERNAL")),
+        // An error before the first message is a trailers-only response.
+        call("unary, rejected", UNARY, run(|c| c.unary(UNARY, "reject")), finished(0, Code::InvalidArgument), INVALID, Some("INVALID_ARGUMENT"), None),
+        call("server streaming, rejected", SERVER, run(|c| c.server_streaming("reject")), finished(0, Code::InvalidArgument), INVALID, Some("INVALID_ARGUMENT"), None),
+        call("client streaming, rejected", CLIENT, run(|c| c.client_streaming(&["rej", "ect"])), finished(0, Code::InvalidArgument), INVALID, Some("INVALID_ARGUMENT"), None),
+        call("rejected by an interceptor", UNARY, run(Client::call_rejecting_interceptor), finished(0, Code::Unauthenticated), CLIENT_ERROR, Some("UNAUTHENTICATED"), None),
+        call("health check, unknown", CHECK, run(|c| c.check_health("unknown")), finished(0, Code::NotFound), CLIENT_ERROR, Some("NOT_FOUND"), None),
+        call("no such method", NO_METHOD, run(|c| c.unary(NO_METHOD, "ok")), finished(0, Code::Unimplemented), FAILED, Some("UNIMPLEMENTED"), Some("UNIMPLEMENTED")),
+        call("no such service", NO_SERVICE, run(|c| c.unary(NO_SERVICE, "ok")), finished(0, Code::Unimplemented), FAILED, Some("UNIMPLEMENTED"), Some("UNIMPLEMENTED")),
+        // An error of a stream is in the trailers.
+        call("fails at once", SERVER, run(|c| c.server_streaming("fail at once")), finished(0, Code::Aborted), CLIENT_ERROR, Some("ABORTED"), None),
+        call("fails midway", SERVER, run(|c| c.server_streaming("fail midway")), finished(1, Code::Internal), FAILED, Some("INTERNAL"), Some("INTERNAL")),
 
-        call("handler panics", UNARY, run(|c| c.unary(UNARY, "panic")), got(0, Code::Cancelled), PANIC, None, Some("panic")),
-        call("handler panics, streaming", SERVER, run(|c| c.server_streaming("panic")), got(0, Code::Cancelled), PANIC, None, Some("panic")),
-        call("panics midway", SERVER, run(|c| c.server_streaming("panic midway")), got(1, Code::Cancelled), PANIC, None, Some("panic")),
+        call("handler panics", UNARY, run(|c| c.unary(UNARY, "panic")), finished(0, Code::Cancelled), PANIC, None, Some("panic")),
+        call("handler panics, streaming", SERVER, run(|c| c.server_streaming("panic")), finished(0, Code::Cancelled), PANIC, None, Some("panic")),
+        call("panics midway", SERVER, run(|c| c.server_streaming("panic midway")), finished(1, Code::Cancelled), PANIC, None, Some("panic")),
 
-        call("left before the answer", UNARY, run(Caller::leave_before_the_answer), LEFT_EARLY, LEFT, cancelled, None),
-        call("left while asking", CLIENT, run(Caller::leave_while_asking), LEFT_EARLY, LEFT, cancelled, None),
-        call("left midway", SERVER, run(Caller::leave_midway), LEFT_MIDWAY, LEFT, cancelled, None),
-        call("left a health watch", WATCH, run(Caller::watch_health), LEFT_MIDWAY, LEFT, cancelled, None),
-        call("bidirectional, answers dropped", BOTH, run(Caller::stop_listening), LEFT_MIDWAY, LEFT, cancelled, None),
+        call("client disconnects before the response", UNARY, run(Client::disconnect_before_response), DISCONNECTED_EARLY, DISCONNECT, cancelled, None),
+        call("client disconnects while sending", CLIENT, run(Client::disconnect_while_sending), DISCONNECTED_EARLY, DISCONNECT, cancelled, None),
+        call("client disconnects midway", SERVER, run(Client::disconnect_after_first_message), DISCONNECTED_MIDWAY, DISCONNECT, cancelled, None),
+        call("client disconnects from a health watch", WATCH, run(Client::disconnect_health_watch), DISCONNECTED_MIDWAY, DISCONNECT, cancelled, None),
+        call("bidirectional, responses dropped", BOTH, run(Client::drop_responses), DISCONNECTED_MIDWAY, DISCONNECT, cancelled, None),
 
-        // tonic's server answers CANCELLED, outside of the layer.
-        call("too late for the answer", UNARY, run(Caller::too_late), got(0, Code::Cancelled), LATE, Some("DEADLINE_EXCEEDED"), Some("DEADLINE_EXCEEDED")),
-        call("too late midway", SERVER, run(Caller::too_late_midway), LEFT_MIDWAY, LATE, Some("DEADLINE_EXCEEDED"), Some("DEADLINE_EXCEEDED")),
+        // The timeout of tonic's server is outside the layer and responds with CANCELLED.
+        call("deadline exceeded before the response", UNARY, run(Client::exceed_deadline), finished(0, Code::Cancelled), LATE, Some("DEADLINE_EXCEEDED"), Some("DEADLINE_EXCEEDED")),
+        call("deadline exceeded midway", SERVER, run(Client::exceed_deadline_midway), DISCONNECTED_MIDWAY, LATE, Some("DEADLINE_EXCEEDED"), Some("DEADLINE_EXCEEDED")),
 
-        call("the server stops", SERVER, run(Caller::see_it_stop), got(2, Code::Ok), DEPARTED, ok, None),
+        call("server shuts down", SERVER, run(Client::shut_down_server), finished(2, Code::Ok), DEPARTED, ok, None),
     ]
 }

@@ -1,8 +1,8 @@
-//! gRPC calls, with tonic at both ends.
+//! gRPC calls between tonic's client and server.
 
-mod caller;
 mod calls;
-mod leaver;
+mod client;
+mod disconnects;
 pub mod service;
 
 use std::sync::Arc;
@@ -16,70 +16,78 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Status};
 use tower_api_span::ApiSpanLayer;
 
-use super::got::Got;
+use super::client_result::ClientResult;
 use super::observe;
+use super::run;
 use super::servers::{Family, Kind, Running, Server, listen, wait};
 use super::table::{Row, Table};
 use crate::support::recorder::Recorder;
-use caller::Caller;
 use calls::Call;
-use service::Talk;
+use client::Client;
+use service::TestService;
 
-pub async fn all() {
-    let calls = calls::all().into_iter().map(|call| tokio::spawn(one(call)));
+#[test]
+fn each_kind_of_call_ends_with_the_expected_code_and_outcome() {
+    run(run_all());
+}
+
+async fn run_all() {
+    let tasks = calls::all()
+        .into_iter()
+        .map(|call| tokio::spawn(run_call(call)));
     let mut table = Table::default();
-    for row in join_all(calls).await {
-        table.extend([row.expect("a row")]);
+    for row in join_all(tasks).await {
+        table.extend([row.expect("no panic")]);
     }
     table.finish("gRPC calls", &[]);
 }
 
-/// A server with all services, and the layer around them.
-fn start(layer: ApiSpanLayer, talk: &Talk) -> Running {
+/// Starts a server with all services inside the layer.
+fn start(layer: ApiSpanLayer, service: &TestService) -> Running {
     let (listener, address) = listen();
-    let (stop, told) = oneshot::channel();
+    let (shutdown, requested) = oneshot::channel();
     let (_, health) = tonic_health::server::health_reporter();
-    let refusing = |request: Request<()>| match request.metadata().get("x-refuse") {
-        Some(_) => Err(Status::unauthenticated("who is that?")),
+    let interceptor = |request: Request<()>| match request.metadata().get("x-reject") {
+        Some(_) => Err(Status::unauthenticated("rejected by the interceptor")),
         None => Ok(request),
     };
     let serving = tonic::transport::Server::builder()
         .layer(layer)
-        .add_service(InterceptedService::new(talk.clone(), refusing))
+        .add_service(InterceptedService::new(service.clone(), interceptor))
         .add_service(health)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), wait(told));
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), wait(requested));
     let stopped = tokio::spawn(async move { serving.await.expect("a listener") });
-    Running::new(address, stop, stopped)
+    Running::new(address, shutdown, stopped)
 }
 
-async fn one(call: Call) -> Row {
-    let at = Recorder::new();
-    let talk = Talk::default();
-    let running = start(at.layer(), &talk);
+async fn run_call(call: Call) -> Row {
+    let recorder = Recorder::new();
+    let service = TestService::default();
+    let running = start(recorder.layer(), &service);
     let address = running.address;
     let running = Arc::new(Mutex::new(running));
-    let caller = Caller {
-        channel: caller::channel(address).await,
+    let client = Client {
+        channel: client::channel(address).await,
         address,
-        talk,
-        at: at.clone(),
+        service,
+        recorder: recorder.clone(),
         running: Arc::clone(&running),
     };
-    let got = timeout(Duration::from_secs(5), (call.run)(caller)).await;
-    let got = got.unwrap_or_else(|_| Got::nothing("the call hangs"));
+    let result = timeout(Duration::from_secs(5), (call.run)(client)).await;
+    let result = result.unwrap_or_else(|_| ClientResult::no_response("the call hangs"));
     let running = Arc::into_inner(running)
-        .expect("the caller is gone")
+        .expect("the client has been dropped")
         .into_inner();
 
     let server = Server {
         family: Family::Http2,
         kind: Kind::Tonic,
     };
-    let requests = vec![(call.name.to_owned(), got)];
-    let (mut row, span) = observe::rows(&at, running, server, requests)
+    let requests = vec![(call.name.to_owned(), result)];
+    let (mut row, span) = observe::collect_rows(&recorder, running, server, requests)
         .await
         .remove(0);
-    row.expect(row.got == call.got, &call.got);
+    row.expect(row.result == call.result, &call.result);
     row.expect(row.outcome == call.outcome, call.outcome);
     observe::check_attributes(
         &mut row,
@@ -88,23 +96,23 @@ async fn one(call: Call) -> Row {
             ("rpc.system.name", Some("grpc")),
             ("rpc.method", Some(call.method)),
             ("rpc.status_code", call.code),
-            ("error.type", call.error),
+            ("error.type", call.error_type),
             ("http.response.status_code", None),
             ("http.request.method", None),
         ],
     );
     if let Some(span) = span {
-        // What no server has answered for, or has denied, may be the client's invention, and is no
-        // name for a span.
-        let is_answered = span.attribute("api.time_to_head").is_some();
+        // A client can invent a method. It names the span only if the server responded to it and
+        // the code is not UNIMPLEMENTED.
+        let has_head = span.attribute("api.time_to_head").is_some();
         let name = match call.code {
             Some("UNIMPLEMENTED") => "grpc",
-            _ if is_answered => call.method,
+            _ if has_head => call.method,
             _ => "grpc",
         };
         row.expect(span.0.name == name, name);
         row.check(
-            span.is_error() == call.error.is_some(),
+            span.is_error() == call.error_type.is_some(),
             format!("the status is {:?}", span.status()),
         );
     }

@@ -1,4 +1,4 @@
-//! A gRPC service written by hand, whose messages are bytes.
+//! A hand-written gRPC service, whose messages are plain bytes.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -17,59 +17,59 @@ use tonic::server::{Grpc, NamedService};
 use tonic::{Response, Status, Streaming};
 use tower::{Service, service_fn};
 
-/// What the service does is what the first message says.
+/// A service that does what the first message asks for.
 #[derive(Clone, Default)]
-pub struct Talk {
-    /// Told when a handler has been called.
+pub struct TestService {
+    /// Notified when a handler has been called.
     pub called: Arc<Notify>,
-    /// Tells a stream that waits to go on.
-    pub told: Arc<Notify>,
+    /// Resumes a stream that waits.
+    pub resume: Arc<Notify>,
 }
 
-impl NamedService for Talk {
-    const NAME: &'static str = "matrix.Talk";
+impl NamedService for TestService {
+    const NAME: &'static str = "matrix.Test";
 }
 
-type Answers = BoxStream<'static, Result<Bytes, Status>>;
+type Responses = BoxStream<'static, Result<Bytes, Status>>;
 
-impl Talk {
-    async fn one_answer(self, message: Bytes) -> Result<Response<Bytes>, Status> {
+impl TestService {
+    async fn respond_once(self, message: Bytes) -> Result<Response<Bytes>, Status> {
         self.called.notify_one();
         match &*message {
-            b"refuse" => Err(Status::invalid_argument("not that")),
+            b"reject" => Err(Status::invalid_argument("not that")),
             b"wait" => pending().await,
             b"panic" => resume_unwind(Box::new("the handler panics")),
             _ => Ok(Response::new(message)),
         }
     }
 
-    fn many_answers(self, message: &[u8]) -> Result<Response<Answers>, Status> {
+    fn respond_with_stream(self, message: &[u8]) -> Result<Response<Responses>, Status> {
         self.called.notify_one();
         let word = || Ok(Bytes::from_static(b"word"));
-        let then = |last: BoxFuture<'static, Result<Bytes, Status>>| -> Answers {
+        let then = |last: BoxFuture<'static, Result<Bytes, Status>>| -> Responses {
             stream::iter([word()]).chain(stream::once(last)).boxed()
         };
-        let answers = match message {
-            b"refuse" => return Err(Status::invalid_argument("not that")),
+        let responses = match message {
+            b"reject" => return Err(Status::invalid_argument("not that")),
             b"panic" => resume_unwind(Box::new("the handler panics")),
-            b"nothing" => stream::empty().boxed(),
-            b"fail at once" => stream::iter([Err(Status::aborted("changed its mind"))]).boxed(),
+            b"no messages" => stream::empty().boxed(),
+            b"fail at once" => stream::iter([Err(Status::aborted("aborted"))]).boxed(),
             b"fail midway" => then(Box::pin(async { Err(Status::internal("boom")) })),
             b"panic midway" => then(Box::pin(async move {
-                self.told.notified().await;
+                self.resume.notified().await;
                 resume_unwind(Box::new("the stream panics"))
             })),
             b"wait midway" => then(Box::pin(async move {
-                self.told.notified().await;
+                self.resume.notified().await;
                 word()
             })),
             _ => stream::iter([word(), word(), word()]).boxed(),
         };
-        Ok(Response::new(answers))
+        Ok(Response::new(responses))
     }
 
-    /// One answer when all messages are there.
-    async fn answer_to_all(
+    /// Responds once after all messages have arrived.
+    async fn respond_to_all(
         self,
         mut messages: Streaming<Bytes>,
     ) -> Result<Response<Bytes>, Status> {
@@ -78,17 +78,17 @@ impl Talk {
             self.called.notify_one();
             all.extend_from_slice(&message);
         }
-        self.one_answer(all.into()).await
+        self.respond_once(all.into()).await
     }
 
-    /// The messages, sent back as they come.
-    fn echo(self, messages: Streaming<Bytes>) -> Response<Answers> {
+    /// Returns the messages as they arrive.
+    fn echo(self, messages: Streaming<Bytes>) -> Response<Responses> {
         self.called.notify_one();
         Response::new(messages.boxed())
     }
 }
 
-impl Service<Request<Body>> for Talk {
+impl Service<Request<Body>> for TestService {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
@@ -98,31 +98,31 @@ impl Service<Request<Body>> for Talk {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let talk = self.clone();
+        let service = self.clone();
         let mut grpc = Grpc::new(BytesCodec);
         Box::pin(async move {
             let response = match request.uri().path() {
-                "/matrix.Talk/Unary" => {
+                "/matrix.Test/Unary" => {
                     let method = |request: tonic::Request<Bytes>| {
-                        talk.clone().one_answer(request.into_inner())
+                        service.clone().respond_once(request.into_inner())
                     };
                     grpc.unary(service_fn(method), request).await
                 }
-                "/matrix.Talk/ServerStreaming" => {
+                "/matrix.Test/ServerStreaming" => {
                     let method = async |request: tonic::Request<Bytes>| {
-                        talk.clone().many_answers(request.get_ref())
+                        service.clone().respond_with_stream(request.get_ref())
                     };
                     grpc.server_streaming(service_fn(method), request).await
                 }
-                "/matrix.Talk/ClientStreaming" => {
+                "/matrix.Test/ClientStreaming" => {
                     let method = |request: tonic::Request<Streaming<Bytes>>| {
-                        talk.clone().answer_to_all(request.into_inner())
+                        service.clone().respond_to_all(request.into_inner())
                     };
                     grpc.client_streaming(service_fn(method), request).await
                 }
-                "/matrix.Talk/Bidirectional" => {
+                "/matrix.Test/Bidirectional" => {
                     let method = async |request: tonic::Request<Streaming<Bytes>>| {
-                        Ok::<_, Status>(talk.clone().echo(request.into_inner()))
+                        Ok::<_, Status>(service.clone().echo(request.into_inner()))
                     };
                     grpc.streaming(service_fn(method), request).await
                 }
@@ -133,7 +133,7 @@ impl Service<Request<Body>> for Talk {
     }
 }
 
-/// Messages are bytes, as they are.
+/// A codec that passes bytes through unchanged.
 #[derive(Clone, Copy, Default)]
 pub struct BytesCodec;
 

@@ -1,4 +1,4 @@
-//! The span's context is current inside, and nowhere else.
+//! The span's context is current inside the wrapped service, and nowhere else.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -16,10 +16,9 @@ use crate::support::future::HandFuture;
 use crate::support::recorder::Recorder;
 use crate::support::{called, get, handle_of, poll, poll_frame, read, ready, response};
 
-/// A service of which every part makes a child where it runs: in the call, in the future and the
-/// body, in their destructors.
-fn making_children<const N: usize>(
-    at: &Recorder,
+/// A service that creates a child span in its call, future and body, and in their destructors.
+fn service_with_children<const N: usize>(
+    recorder: &Recorder,
     body: [Step; N],
 ) -> impl Service<
     Request<()>,
@@ -27,17 +26,17 @@ fn making_children<const N: usize>(
     Error = Boom,
     Future = HandFuture<ScriptedBody>,
 > {
-    let at = at.clone();
+    let recorder = recorder.clone();
     service_fn(move |_: Request<()>| {
-        at.child("call");
+        recorder.child("call");
         let child = |name| {
-            let at = at.clone();
-            move || drop(at.child(name))
+            let recorder = recorder.clone();
+            move || drop(recorder.child(name))
         };
         let body = ScriptedBody::new(body.clone())
             .on_poll(child("body"))
             .on_drop(child("body's destructor"));
-        // Not an `async` block: the destructor is one of the places.
+        // Not an `async` block, which has no destructor to hook into.
         HandFuture::ready(response(200, body))
             .pending_for(1)
             .on_poll(child("future"))
@@ -45,14 +44,14 @@ fn making_children<const N: usize>(
     })
 }
 
-/// That these children, and no others, are there and hang under the layer's span.
+/// Asserts that exactly these children were created, as children of the layer's span.
 #[track_caller]
-fn assert_children(at: &Recorder, names: &[&str]) {
-    let server = at.only().0;
-    let mut children = at.spans();
+fn assert_children(recorder: &Recorder, names: &[&str]) {
+    let server = recorder.only().0;
+    let mut children = recorder.spans();
     children.retain(|span| span.span_context != server.span_context);
-    let seen: Vec<_> = children.iter().map(|child| child.name.as_ref()).collect();
-    assert_eq!(seen, names);
+    let created: Vec<_> = children.iter().map(|child| child.name.as_ref()).collect();
+    assert_eq!(created, names);
     for child in children {
         assert_eq!(
             child.parent_span_id,
@@ -70,16 +69,18 @@ fn assert_children(at: &Recorder, names: &[&str]) {
 }
 
 #[track_caller]
-fn assert_nothing_current() {
+fn assert_no_current_span() {
     let current = Context::current();
     assert!(!current.has_active_span(), "{current:?}");
     assert_eq!(current.baggage().len(), 0);
 }
 
 #[test]
-fn children_made_anywhere_inside_hang_under_the_span() {
-    let at = Recorder::new();
-    let mut service = at.layer().layer(making_children(&at, [Data(3)]));
+fn child_created_anywhere_inside_has_the_span_as_parent() {
+    let recorder = Recorder::new();
+    let mut service = recorder
+        .layer()
+        .layer(service_with_children(&recorder, [Data(3)]));
     let mut future = Box::pin(service.call(get()));
     assert!(poll(future.as_mut()).is_pending());
     let mut body = ready(future.as_mut()).expect("a response").into_body();
@@ -90,7 +91,7 @@ fn children_made_anywhere_inside_hang_under_the_span() {
     ));
     drop(body);
     assert_children(
-        &at,
+        &recorder,
         &[
             "call",
             "future",
@@ -100,33 +101,35 @@ fn children_made_anywhere_inside_hang_under_the_span() {
             "body's destructor",
         ],
     );
-    assert_eq!(at.only().outcome(), "ABORTED(client_disconnect)");
+    assert_eq!(recorder.only().outcome(), "ABORTED(client_disconnect)");
 }
 
 #[test]
-fn children_made_after_the_end_hang_under_the_span_too() {
+fn child_created_after_the_end_has_the_span_as_parent() {
     for (end, steps) in [
         ("trailers", [Trailers(&[("a", "b")]), Data(3)]),
         ("an error", [Error, Data(3)]),
         ("a panic", [Panic, Data(3)]),
     ] {
-        let at = Recorder::new();
-        let mut service = at.layer().layer(making_children(&at, steps));
+        let recorder = Recorder::new();
+        let mut service = recorder
+            .layer()
+            .layer(service_with_children(&recorder, steps));
         let mut future = Box::pin(service.call(get()));
         assert!(poll(future.as_mut()).is_pending());
         let mut body = ready(future.as_mut()).expect("a response").into_body();
         let _ = catch_unwind(AssertUnwindSafe(|| poll_frame(&mut body)));
-        let (ended, spans) = (at.only().0.end_time, at.spans().len());
-        // What follows the end.
+        let (ended, spans) = (recorder.only().0.end_time, recorder.spans().len());
+        // The body goes on after the span's end.
         let _ = poll_frame(&mut body);
         drop(body);
         drop(future);
-        let late = at.spans().split_off(spans);
+        let late = recorder.spans().split_off(spans);
         let late: Vec<_> = late.iter().map(|span| span.name.as_ref()).collect();
         assert_eq!(late, ["body", "body's destructor"], "{end}");
-        assert_eq!(at.only().0.end_time, ended, "{end}");
+        assert_eq!(recorder.only().0.end_time, ended, "{end}");
         assert_children(
-            &at,
+            &recorder,
             &[
                 "call",
                 "future",
@@ -141,69 +144,72 @@ fn children_made_after_the_end_hang_under_the_span_too() {
 }
 
 #[test]
-fn destructors_run_while_the_span_is_open() {
-    // Given up before the head: the future; given up before the end: the body.
-    for head in [false, true] {
-        let at = Recorder::new();
+fn destructors_of_a_dropped_response_run_while_the_span_is_open() {
+    // Dropped before the head: the future. Dropped before the end: the body.
+    for has_head in [false, true] {
+        let recorder = Recorder::new();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let look = |place: &'static str| {
-            let (at, seen) = (at.clone(), Arc::clone(&seen));
+        let observe = |place: &'static str| {
+            let (recorder, seen) = (recorder.clone(), Arc::clone(&seen));
             move || {
                 let context = Context::current();
                 context.span().add_event(place, Vec::new());
-                // Looked at outside: a destructor is no place to fail in.
-                let found = (place, context.span().is_recording(), at.ends());
+                // Asserted below: a panic in a destructor could abort the test.
+                let found = (place, context.span().is_recording(), recorder.ends());
                 seen.lock().expect("not poisoned").push(found);
             }
         };
-        let mut service = at.layer().layer(service_fn(|_: Request<()>| {
-            let body = ScriptedBody::new([Data(3)]).on_drop(look("body"));
-            HandFuture::ready(response(200, body)).on_drop(look("future"))
+        let mut service = recorder.layer().layer(service_fn(|_: Request<()>| {
+            let body = ScriptedBody::new([Data(3)]).on_drop(observe("body"));
+            HandFuture::ready(response(200, body)).on_drop(observe("future"))
         }));
         let mut future = Box::pin(service.call(get()));
-        let body = head.then(|| ready(future.as_mut()).expect("a response").into_body());
+        let body = has_head.then(|| ready(future.as_mut()).expect("a response").into_body());
         drop(future);
         drop(body);
         assert_eq!(
             *seen.lock().expect("not poisoned"),
             [("future", true, 0), ("body", true, 0)]
         );
-        let events = at.only().events();
+        let events = recorder.only().events();
         assert_eq!(
             events,
             ["api.ARRIVED", "future", "body", "api.ABORTED"],
-            "{head}"
+            "has head: {has_head}"
         );
     }
 }
 
 #[test]
-fn outside_nothing_is_current() {
+fn outside_no_span_is_current() {
     for (name, traced, request) in [
         ("traced", true, get as fn() -> Request<()>),
         ("traced, from a caller", true, || called("01")),
         ("filtered, from a caller", false, || called("01")),
         ("unsampled", true, || called("00")),
     ] {
-        let at = Recorder::new();
-        let layer = at.layer().filter(move |_| traced);
-        let mut service = layer.layer(making_children(&at, [Data(3), Pending, Trailers(&[])]));
+        let recorder = Recorder::new();
+        let layer = recorder.layer().filter(move |_| traced);
+        let mut service = layer.layer(service_with_children(
+            &recorder,
+            [Data(3), Pending, Trailers(&[])],
+        ));
         let mut future = Box::pin(service.call(request()));
-        assert_nothing_current();
+        assert_no_current_span();
         assert!(poll(future.as_mut()).is_pending());
-        assert_nothing_current();
+        assert_no_current_span();
         let mut body = ready(future.as_mut()).expect("a response").into_body();
-        assert_nothing_current();
+        assert_no_current_span();
         drop(future);
-        assert_nothing_current();
+        assert_no_current_span();
         for _ in 0..3 {
             let _ = poll_frame(&mut body);
-            assert_nothing_current();
+            assert_no_current_span();
         }
         drop(body);
-        assert_nothing_current();
-        // That anything was current at all: sampled children hang under somebody.
-        let children = at.spans();
+        assert_no_current_span();
+        // A context was current inside: every sampled child has a parent.
+        let children = recorder.spans();
         let roots = children
             .iter()
             .filter(|child| child.name != "GET" && child.parent_span_id == SpanId::INVALID);
@@ -212,7 +218,7 @@ fn outside_nothing_is_current() {
 }
 
 #[test]
-fn outside_nothing_is_current_after_a_panic() {
+fn outside_no_span_is_current_after_a_panic() {
     type Service = HandFuture<ScriptedBody>;
     for (place, inner) in [
         ("call", (|| panic!("in call")) as fn() -> Service),
@@ -231,8 +237,8 @@ fn outside_nothing_is_current_after_a_panic() {
         }),
     ] {
         for request in [get(), called("01")] {
-            let at = Recorder::new();
-            let mut service = at.layer().layer(service_fn(|_: Request<()>| inner()));
+            let recorder = Recorder::new();
+            let mut service = recorder.layer().layer(service_fn(|_: Request<()>| inner()));
             let panicked = catch_unwind(AssertUnwindSafe(|| {
                 let mut body = ready(service.call(request))
                     .expect("a response")
@@ -240,21 +246,21 @@ fn outside_nothing_is_current_after_a_panic() {
                 read(&mut body).expect("bytes");
             }));
             assert!(panicked.is_err(), "{place}");
-            assert_nothing_current();
-            assert_eq!(at.ends(), 1, "{place}");
+            assert_no_current_span();
+            assert_eq!(recorder.ends(), 1, "{place}");
         }
     }
 }
 
 #[test]
-fn what_was_current_outside_is_current_again() {
+fn outer_context_is_visible_inside_and_restored_outside() {
     #[derive(Debug, PartialEq)]
-    struct Mine(u8);
-    let at = Recorder::new();
-    let _outside = Context::current().with_value(Mine(7)).attach();
-    let mut service = at.layer().layer(service_fn(|request: Request<()>| {
-        // What is current flows on, with the span on top.
-        assert_eq!(Context::current().get(), Some(&Mine(7)));
+    struct Marker(u8);
+    let recorder = Recorder::new();
+    let _outside = Context::current().with_value(Marker(7)).attach();
+    let mut service = recorder.layer().layer(service_fn(|request: Request<()>| {
+        // The outer context is kept, with the span added.
+        assert_eq!(Context::current().get(), Some(&Marker(7)));
         let inside = Context::current().span().span_context().clone();
         assert_eq!(inside, *handle_of(&request).context().span().span_context());
         HandFuture::ready(response(200, ScriptedBody::new([Data(3)])))
@@ -262,6 +268,6 @@ fn what_was_current_outside_is_current_again() {
     let mut body = ready(service.call(get())).expect("a response").into_body();
     read(&mut body).expect("bytes");
     drop(body);
-    assert_eq!(Context::current().get(), Some(&Mine(7)));
-    assert_nothing_current();
+    assert_eq!(Context::current().get(), Some(&Marker(7)));
+    assert_no_current_span();
 }

@@ -1,5 +1,5 @@
-//! A context, a handle or a thread that outlives the response does not hold the span open, nor keep
-//! its data; and nobody but the response ends it.
+//! The span's lifetime: only the response ends it. A context, handle or thread that outlives the
+//! response neither keeps the span open nor keeps its data alive.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -16,7 +16,7 @@ use crate::support::foreign::Foreign;
 use crate::support::recorder::Recorder;
 use crate::support::{answering, get, handle_of, poll_frame, read, ready, response};
 
-/// Everything of a request that can be kept.
+/// All parts of a request that a handler can keep.
 struct Kept {
     context: Context,
     handle: SpanHandle,
@@ -24,7 +24,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(request: Request<()>) -> Self {
+    fn new(request: Request<()>) -> Self {
         Self {
             context: Context::current(),
             handle: handle_of(&request),
@@ -42,34 +42,34 @@ impl Kept {
 }
 
 #[test]
-fn what_outlives_the_response_does_not_prolong_the_span() {
-    let at = Recorder::new();
+fn context_and_handle_that_outlive_the_response_do_not_prolong_the_span() {
+    let recorder = Recorder::new();
     let mut kept = None;
-    let mut service = answering(&at.layer(), |request| {
-        kept = Some(Kept::of(request));
+    let mut service = answering(&recorder.layer(), |request| {
+        kept = Some(Kept::new(request));
         response(200, ScriptedBody::new([Data(3)]))
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();
     read(&mut body).expect("bytes");
-    // Also the body is still there.
-    let span = at.only();
+    // The span has ended although the body has not been dropped.
+    let span = recorder.only();
     assert_eq!(span.outcome(), "DEPARTED");
     drop(service);
     let kept = kept.expect("a request");
     kept.assert_inert();
-    // Its children still hang under it.
+    // A late child still has the span as its parent.
     assert_eq!(*kept.context.span().span_context(), span.0.span_context);
     let _attached = kept.handle.context().attach();
-    at.child("late");
+    recorder.child("late");
     assert_eq!(
-        at.named("late").parent_span_id,
+        recorder.named("late").parent_span_id,
         span.0.span_context.span_id()
     );
-    assert_eq!(at.only().0.end_time, span.0.end_time);
+    assert_eq!(recorder.only().0.end_time, span.0.end_time);
 }
 
 #[test]
-fn what_outlives_the_response_does_not_keep_the_span() {
+fn context_and_handle_that_outlive_the_response_do_not_keep_the_span_alive() {
     for (name, tracer) in [
         ("recording", Foreign::new()),
         ("unsampled", Foreign::new().recording(false)),
@@ -80,7 +80,7 @@ fn what_outlives_the_response_does_not_keep_the_span() {
     ] {
         let mut kept = None;
         let mut service = answering(&tracer.layer(), |request| {
-            kept = Some(Kept::of(request));
+            kept = Some(Kept::new(request));
             response(200, ScriptedBody::new([Data(3)]))
         });
         let mut body = ready(service.call(get())).expect("a response").into_body();
@@ -97,40 +97,40 @@ fn what_outlives_the_response_does_not_keep_the_span() {
 }
 
 #[test]
-fn a_thread_that_outlives_the_response_does_not_prolong_the_span() {
-    let at = Recorder::new();
+fn thread_that_outlives_the_response_does_not_prolong_the_span() {
+    let recorder = Recorder::new();
     let (ended, has_ended) = channel::<()>();
     let mut has_ended = Some(has_ended);
     let mut task = None;
-    let mut service = answering(&at.layer(), |request| {
-        let (handle, at) = (handle_of(&request), at.clone());
+    let mut service = answering(&recorder.layer(), |request| {
+        let (handle, recorder) = (handle_of(&request), recorder.clone());
         let has_ended = has_ended.take().expect("one request");
         task = Some(thread::spawn(move || {
             let _attached = handle.context().attach();
             has_ended.recv().expect("the response ends");
             handle.set_attribute(KeyValue::new("test.late", true));
-            at.child("late");
+            recorder.child("late");
         }));
         response(200, ScriptedBody::new([Data(3)]))
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();
     read(&mut body).expect("bytes");
-    let span = at.only();
+    let span = recorder.only();
     assert_eq!(span.outcome(), "DEPARTED");
     ended.send(()).expect("the thread waits");
     drop(service);
     task.expect("a request").join().expect("no panic");
-    assert_eq!(at.only().attribute("test.late"), None);
+    assert_eq!(recorder.only().attribute("test.late"), None);
     assert_eq!(
-        at.named("late").parent_span_id,
+        recorder.named("late").parent_span_id,
         span.0.span_context.span_id()
     );
 }
 
 #[test]
-fn a_handler_ends_the_span_and_it_goes_on() {
-    let at = Recorder::new();
-    let mut service = answering(&at.layer(), |request| {
+fn handler_that_calls_end_does_not_end_the_span() {
+    let recorder = Recorder::new();
+    let mut service = answering(&recorder.layer(), |request| {
         let context = handle_of(&request).context();
         context.span().end();
         context
@@ -142,28 +142,31 @@ fn a_handler_ends_the_span_and_it_goes_on() {
         response(200, ScriptedBody::new([Data(3), Trailers(&[])]))
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();
-    assert_eq!(at.ends(), 0);
+    assert_eq!(recorder.ends(), 0);
     let _ = poll_frame(&mut body);
-    assert_eq!(at.ends(), 0);
+    assert_eq!(recorder.ends(), 0);
     let _ = poll_frame(&mut body);
-    let span = at.only();
+    let span = recorder.only();
     assert_eq!(span.outcome(), "DEPARTED");
     assert_eq!(span.events(), ["api.ARRIVED", "after", "api.DEPARTED"]);
     assert!(span.0.start_time <= span.0.end_time);
 }
 
 #[test]
-fn the_last_context_is_dropped_and_the_span_goes_on() {
-    let at = Recorder::new();
-    let mut service = answering(&at.layer(), |mut request| {
-        // A handler may throw away all that it has got.
+fn handler_that_drops_the_last_context_does_not_end_the_span() {
+    let recorder = Recorder::new();
+    let mut service = answering(&recorder.layer(), |mut request| {
+        // The extensions hold the handle.
         request.extensions_mut().clear();
         drop(request);
         response(200, ScriptedBody::new([Data(3)]))
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();
-    assert_eq!((at.starts(), at.ends()), (1, 0));
+    assert_eq!((recorder.starts(), recorder.ends()), (1, 0));
     read(&mut body).expect("bytes");
-    assert_eq!(at.only().outcome(), "DEPARTED");
-    assert_eq!(at.only().0.span_context.trace_flags(), TraceFlags::SAMPLED);
+    assert_eq!(recorder.only().outcome(), "DEPARTED");
+    assert_eq!(
+        recorder.only().0.span_context.trace_flags(),
+        TraceFlags::SAMPLED
+    );
 }
