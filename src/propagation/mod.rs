@@ -11,29 +11,31 @@
 //! Imports nothing of the crate but `catch_panic`.
 
 pub(crate) mod current;
+mod extracted;
+mod fields;
 pub(crate) mod sampling;
 mod strict_headers;
 pub(crate) mod traceparent;
+mod w3c;
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use opentelemetry::propagation::{Injector, TextMapPropagator};
-use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, global};
 use opentelemetry_http::HeaderInjector;
 
 use crate::catch_panic::catch_panic;
 use crate::propagation::sampling::Rate;
 
-use strict_headers::{StrictHeaders, joined_tracestate, single_traceparent};
-use traceparent::{Traceparent, format_traceparent};
+use fields::{BAGGAGE, TRACEPARENT, TRACESTATE};
+use strict_headers::StrictHeaders;
+use traceparent::format_traceparent;
+use w3c::{extract_w3c, is_sdks_w3c};
 
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
-const BAGGAGE: &str = "baggage";
+pub(crate) use extracted::Extracted;
 
 /// The propagator of a layer.
 #[derive(Clone, Default)]
@@ -43,24 +45,17 @@ pub(crate) enum Propagation {
     Global,
     /// The layer's own.
     Given(Arc<dyn TextMapPropagator + Send + Sync>),
-    /// The layer's own, which is the SDK's for W3C Trace Context and nothing else: what it would read is
-    /// read here, where the header has to be taken apart in any case.
+    /// The layer's own, which is the SDK's for W3C Trace Context: see [`w3c`].
     GivenW3c(Arc<dyn TextMapPropagator + Send + Sync>),
 }
 
-/// The name of the SDK's propagator, on which the library does not depend. Where it is another one
-/// day, the propagator is asked as any other is.
-const SDKS: &str = "opentelemetry_sdk::propagation::trace_context::TraceContextPropagator";
-
 impl Propagation {
-    /// This propagator.
+    /// Uses this propagator.
     pub(crate) fn given<P: TextMapPropagator + Send + Sync + 'static>(propagator: P) -> Self {
-        let is_sdks = std::any::type_name::<P>() == SDKS;
-        let propagator = Arc::new(propagator);
-        if is_sdks {
-            Self::GivenW3c(propagator)
+        if is_sdks_w3c(&propagator) {
+            Self::GivenW3c(Arc::new(propagator))
         } else {
-            Self::Given(propagator)
+            Self::Given(Arc::new(propagator))
         }
     }
 
@@ -187,13 +182,6 @@ fn inject_w3c(span_context: &SpanContext, headers: &mut HeaderMap) {
     injector.set(TRACESTATE, span_context.trace_state().header());
 }
 
-/// The context that came with a request.
-pub(crate) struct Extracted {
-    pub(crate) context: Context,
-    /// Whether the caller's sampled flag was cleared, because of the rate.
-    pub(crate) is_sampled_out: bool,
-}
-
 fn extract(
     propagator: &dyn TextMapPropagator,
     headers: &HeaderMap,
@@ -211,30 +199,6 @@ fn extract(
     Some(Extracted {
         is_sampled_out: headers.is_unsampled() && parent.is_valid() && !parent.is_sampled(),
         context,
-    })
-}
-
-/// Extracts what the SDK's propagator would, without calling it.
-fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) -> Option<Extracted> {
-    let traceparent = Traceparent::parse(single_traceparent(headers)?.as_bytes())?;
-    if traceparent.is_in_trace_of(current.span().span_context()) {
-        return None;
-    }
-    let Traceparent {
-        trace_id, span_id, ..
-    } = traceparent;
-    let is_sampled_out = traceparent.is_sampled && !rate.keeps(trace_id);
-    let flags = if traceparent.is_sampled && !is_sampled_out {
-        TraceFlags::SAMPLED
-    } else {
-        TraceFlags::NOT_SAMPLED
-    };
-    let state = joined_tracestate(headers);
-    let state = state.and_then(|state| TraceState::from_str(&state).ok());
-    let caller = SpanContext::new(trace_id, span_id, flags, true, state.unwrap_or_default());
-    Some(Extracted {
-        context: current.with_remote_span_context(caller),
-        is_sampled_out,
     })
 }
 

@@ -6,9 +6,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::Extractor;
 use opentelemetry::trace::SpanContext;
 
+use super::fields::{BAGGAGE, TRACEPARENT, TRACESTATE};
 use super::sampling::Rate;
 use super::traceparent::{LENGTH, Traceparent, unsampled};
-use super::{BAGGAGE, TRACEPARENT, TRACESTATE};
 
 // Parsed once: a lookup by text parses the name each time.
 static TRACEPARENT_NAME: HeaderName = HeaderName::from_static(TRACEPARENT);

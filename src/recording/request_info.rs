@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{Method, Version};
 use opentelemetry::StringValue;
 
-use crate::protocol::http::methods::OTHER;
+use crate::protocol::http::methods::{KnownMethod, OTHER};
 
 /// The value of `rpc.system.name`, and the name of a call to an unknown method.
 pub(crate) const RPC_SYSTEM_GRPC: &str = "grpc";
@@ -18,8 +18,7 @@ pub(crate) struct RequestInfo {
     pub(crate) method: Method,
     pub(crate) version: Version,
     pub(crate) conventions: Conventions,
-    /// The HTTP method, if it is a known one.
-    pub(crate) known_method: Option<Cow<'static, str>>,
+    pub(crate) known_method: KnownMethod,
     /// The HTTP route. Also read for a gRPC call, which may be answered in plain HTTP.
     pub(crate) route: Option<StringValue>,
     pub(crate) scheme: Cow<'static, str>,
@@ -41,7 +40,7 @@ pub(crate) enum Conventions {
 impl RequestInfo {
     /// Returns the method as attributes have it: `_OTHER` for an unknown one.
     pub(crate) fn method_or_other(&self) -> Cow<'static, str> {
-        self.known_method.clone().unwrap_or(Cow::Borrowed(OTHER))
+        self.method_or(OTHER)
     }
 
     /// Returns the version of HTTP as attributes have it.
@@ -59,10 +58,18 @@ impl RequestInfo {
     /// Returns the HTTP span name: `{method} {route}`, or `{method}` without a route. An unknown method
     /// is `HTTP`.
     pub(crate) fn http_name(&self, route: Option<&str>) -> Cow<'static, str> {
-        let method = self.known_method.clone().unwrap_or(Cow::Borrowed("HTTP"));
+        let method = self.method_or("HTTP");
         match route {
             Some(route) => Cow::Owned([&method, route].join(" ")),
             None => method,
+        }
+    }
+
+    fn method_or(&self, unknown: &'static str) -> Cow<'static, str> {
+        match self.known_method {
+            KnownMethod::Standard(name) => Cow::Borrowed(name),
+            KnownMethod::Listed => Cow::Owned(self.method.as_str().to_owned()),
+            KnownMethod::Unknown => Cow::Borrowed(unknown),
         }
     }
 }
@@ -84,7 +91,7 @@ mod tests {
                 method: Method::GET,
                 version,
                 conventions: Conventions::Http,
-                known_method: None,
+                known_method: KnownMethod::Unknown,
                 route: None,
                 scheme: Cow::Borrowed("http"),
                 is_scheme_trusted: false,

@@ -194,9 +194,9 @@ fn debug_output_shows_the_settings_and_the_span() {
         (
             format!("{:?}", ApiSpanLayer::new()),
             &[
-                "tracer: Global",
+                "tracers: Global",
                 "propagation: Global",
-                "source: \"Global\"",
+                "meters: Global",
                 "loggers: none",
                 "filter: none",
             ][..],
@@ -211,9 +211,9 @@ fn debug_output_shows_the_settings_and_the_span() {
         (
             format!("{given:?}"),
             &[
-                "tracer: Given",
+                "tracers: Given",
                 "propagation: Given",
-                "source: \"Given\"",
+                "meters: Given",
                 "loggers: Given",
                 "filter: set",
             ],
@@ -224,7 +224,7 @@ fn debug_output_shows_the_settings_and_the_span() {
             &[
                 "ResponseFuture",
                 "Ready(",
-                &format!("RequestSpan({span:?})"),
+                &format!("ExchangeGuard(Some({span:?}))"),
             ],
         ),
         (
@@ -232,7 +232,7 @@ fn debug_output_shows_the_settings_and_the_span() {
             &[
                 "ResponseBody",
                 "ScriptedBody(",
-                &format!("RequestSpan({span:?})"),
+                &format!("ExchangeGuard(Some({span:?}))"),
             ],
         ),
         (counted, &["CountedBody { inner: 7"]),

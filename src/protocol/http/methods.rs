@@ -1,6 +1,5 @@
 //! The known methods of HTTP and gRPC. Any other method is `_OTHER`. Pure.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::Method;
@@ -44,20 +43,30 @@ impl HttpMethods {
         }
     }
 
-    /// Returns the method's name if it is known. Standard names are borrowed.
-    pub(crate) fn find(&self, method: &Method) -> Option<Cow<'static, str>> {
+    /// Returns what is known of a method.
+    pub(crate) fn find(&self, method: &Method) -> KnownMethod {
         let method = method.as_str();
-        let standard = STANDARD.iter().find(|standard| **standard == method);
-        match self {
-            Self::Standard => standard.map(|method| Cow::Borrowed(*method)),
-            Self::Listed(known) => known.iter().find(|known| *known == method).map(|known| {
-                standard.map_or_else(
-                    || Cow::Owned(known.clone()),
-                    |method| Cow::Borrowed(*method),
-                )
-            }),
+        let is_known = match self {
+            Self::Standard => true,
+            Self::Listed(known) => known.iter().any(|known| known == method),
+        };
+        match STANDARD.iter().find(|standard| **standard == method) {
+            _ if !is_known => KnownMethod::Unknown,
+            Some(name) => KnownMethod::Standard(name),
+            None if matches!(self, Self::Listed(_)) => KnownMethod::Listed,
+            None => KnownMethod::Unknown,
         }
     }
+}
+
+/// Whether an HTTP method is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KnownMethod {
+    /// One of the standard methods, with its name.
+    Standard(&'static str),
+    /// Another one that the operator has listed.
+    Listed,
+    Unknown,
 }
 
 /// The known gRPC methods.
@@ -131,9 +140,11 @@ mod tests {
 
     fn is_known(methods: &HttpMethods, method: &str) -> bool {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        methods
-            .find(&method)
-            .is_some_and(|known| known == method.as_str())
+        match methods.find(&method) {
+            KnownMethod::Standard(name) => name == method.as_str(),
+            KnownMethod::Listed => true,
+            KnownMethod::Unknown => false,
+        }
     }
 
     #[test]
@@ -184,10 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn standard_method_is_borrowed_also_if_it_was_listed() {
+    fn a_standard_method_has_a_static_name_also_if_it_was_listed() {
         for methods in [HttpMethods::default(), HttpMethods::from_names(["GET"])] {
-            let known = methods.find(&Method::GET);
-            assert!(matches!(known, Some(Cow::Borrowed("GET"))), "{known:?}");
+            assert_eq!(methods.find(&Method::GET), KnownMethod::Standard("GET"));
         }
     }
 

@@ -12,6 +12,7 @@ use crate::catch_panic::catch_panic;
 use crate::outcome::lifecycle::terminal_event;
 use crate::outcome::{Aborted, Outcome};
 use crate::protocol::grpc::{GrpcCode, Protocol};
+use crate::protocol::http::methods::KnownMethod;
 use crate::recording::buffer::{Event, SpanBuffer};
 use crate::recording::completion::Completion;
 use crate::recording::request_info::{Conventions, RPC_SYSTEM_GRPC};
@@ -261,7 +262,7 @@ impl EndAttributes<'_> {
     fn describe_as_http(&mut self, completion: &Completion<'_>) -> Cow<'static, str> {
         let request = completion.request;
         self.set(OwnKey::Method, request.method_or_other());
-        if request.known_method.is_none() {
+        if request.known_method == KnownMethod::Unknown {
             let original = truncate(request.method.as_str()).to_owned();
             self.set(OwnKey::MethodOriginal, original);
         }

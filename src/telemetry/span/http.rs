@@ -8,6 +8,7 @@ use http::{Uri, request};
 use opentelemetry::StringValue;
 
 use crate::protocol::http::forwarded::Hop;
+use crate::protocol::http::methods::KnownMethod;
 use crate::recording::request_info::RequestInfo;
 use crate::recording::written_keys::OwnKey;
 use crate::settings::Settings;
@@ -26,7 +27,7 @@ pub(super) fn describe_start(
     attributes: &mut StartAttributes,
 ) -> Cow<'static, str> {
     attributes.set(OwnKey::Method, request.method_or_other());
-    if request.known_method.is_none() {
+    if request.known_method == KnownMethod::Unknown {
         let original = truncate(parts.method.as_str()).to_owned();
         attributes.set(OwnKey::MethodOriginal, original);
     }

@@ -1,0 +1,205 @@
+//! W3C Trace Context without the SDK's propagator.
+//!
+//! The headers are checked here in any case. So where the layer was given the SDK's propagator, what the
+//! check has parsed is used, and the propagator does not parse them again.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+
+use crate::catch_panic::catch_panic;
+use crate::propagation::extracted::Extracted;
+use crate::propagation::sampling::Rate;
+use crate::propagation::strict_headers::{joined_tracestate, single_traceparent};
+use crate::propagation::traceparent::Traceparent;
+
+/// Extracts what the SDK's propagator would, without calling it.
+pub(super) fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) -> Option<Extracted> {
+    let traceparent = Traceparent::parse(single_traceparent(headers)?.as_bytes())?;
+    if traceparent.is_in_trace_of(current.span().span_context()) {
+        return None;
+    }
+    let Traceparent {
+        trace_id, span_id, ..
+    } = traceparent;
+    let is_sampled_out = traceparent.is_sampled && !rate.keeps(trace_id);
+    let flags = if traceparent.is_sampled && !is_sampled_out {
+        TraceFlags::SAMPLED
+    } else {
+        TraceFlags::NOT_SAMPLED
+    };
+    let state = joined_tracestate(headers);
+    let state = state.and_then(|state| TraceState::from_str(&state).ok());
+    let caller = SpanContext::new(trace_id, span_id, flags, true, state.unwrap_or_default());
+    Some(Extracted {
+        context: current.with_remote_span_context(caller),
+        is_sampled_out,
+    })
+}
+
+/// Whether a propagator is the SDK's for W3C Trace Context, so that [`extract_w3c`] can take its place.
+///
+/// The library does not depend on the SDK. The name says which propagator it should be, and its answers
+/// whether it behaves so: another version, or a look-alike, may not.
+pub(super) fn is_sdks_w3c<P: TextMapPropagator>(propagator: &P) -> bool {
+    has_sdks_name(std::any::type_name::<P>())
+        && catch_panic(|| answers_like_w3c(propagator)).unwrap_or(false)
+}
+
+fn has_sdks_name(type_name: &str) -> bool {
+    type_name == "opentelemetry_sdk::propagation::trace_context::TraceContextPropagator"
+}
+
+/// Whether a propagator reads W3C's headers and no others, and makes of them what [`extract_w3c`] does.
+fn answers_like_w3c(propagator: &dyn TextMapPropagator) -> bool {
+    const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+    let cases: [&[(&'static str, &'static str)]; 4] = [
+        &[],
+        &[("traceparent", TRACEPARENT)],
+        &[("traceparent", UNSAMPLED), ("tracestate", "a=1,b=2")],
+        &[
+            ("b3", "0"),
+            ("baggage", "k=v"),
+            ("traceparent", TRACEPARENT),
+        ],
+    ];
+    let fields: BTreeSet<_> = propagator.fields().collect();
+    let has_fields = fields == BTreeSet::from(["traceparent", "tracestate"]);
+    has_fields
+        && cases.iter().all(|case| {
+            let headers: HeaderMap = case
+                .iter()
+                .map(|(name, value)| {
+                    let name = HeaderName::from_static(name);
+                    (name, HeaderValue::from_static(value))
+                })
+                .collect();
+            let recorder = RecordingExtractor::new(&headers);
+            let extracted = propagator.extract_with_context(&Context::new(), &recorder);
+            let expected = extract_w3c(&headers, &Context::new(), Rate::ALL);
+            let expected = expected.map_or(Context::new(), |caller| caller.context);
+            recorder.has_read_only(&fields)
+                && extracted.span().span_context() == expected.span().span_context()
+        })
+}
+
+/// Records which headers a propagator reads.
+struct RecordingExtractor<'a> {
+    headers: &'a HeaderMap,
+    read: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> RecordingExtractor<'a> {
+    fn new(headers: &'a HeaderMap) -> Self {
+        Self {
+            headers,
+            read: RefCell::default(),
+        }
+    }
+
+    fn has_read_only(&self, names: &BTreeSet<&str>) -> bool {
+        let read = self.read.borrow();
+        read.iter().all(|name| names.contains(name.as_str()))
+    }
+}
+
+impl Extractor for RecordingExtractor<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.read.borrow_mut().insert(key.to_ascii_lowercase());
+        self.headers.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        // A propagator that lists the keys may read any header.
+        self.read.borrow_mut().insert("*".to_owned());
+        self.headers.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::propagation::Injector;
+    use opentelemetry::propagation::text_map_propagator::FieldIter;
+    use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+
+    use super::*;
+
+    #[test]
+    fn the_sdks_propagator_is_recognised() {
+        assert!(is_sdks_w3c(&TraceContextPropagator::new()));
+        assert!(!is_sdks_w3c(&BaggagePropagator::new()));
+    }
+
+    /// Wraps the SDK's propagator, and does one thing differently.
+    #[derive(Debug)]
+    struct LookAlike {
+        inner: TraceContextPropagator,
+        difference: Difference,
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Difference {
+        Nothing,
+        ReadsAnotherHeader,
+        ListsTheKeys,
+        IgnoresTracestate,
+        SamplesAll,
+    }
+
+    impl TextMapPropagator for LookAlike {
+        fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
+            self.inner.inject_context(context, injector);
+        }
+
+        fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
+            let extracted = self.inner.extract_with_context(context, extractor);
+            let caller = extracted.span().span_context().clone();
+            let with = |flags, state| {
+                let (trace_id, span_id) = (caller.trace_id(), caller.span_id());
+                let changed = SpanContext::new(trace_id, span_id, flags, true, state);
+                context.with_remote_span_context(changed)
+            };
+            match self.difference {
+                Difference::Nothing => extracted,
+                Difference::ReadsAnotherHeader => {
+                    let _ = extractor.get("b3");
+                    extracted
+                }
+                Difference::ListsTheKeys => {
+                    let _ = extractor.keys();
+                    extracted
+                }
+                Difference::IgnoresTracestate => with(caller.trace_flags(), TraceState::NONE),
+                Difference::SamplesAll => with(TraceFlags::SAMPLED, caller.trace_state().clone()),
+            }
+        }
+
+        fn fields(&self) -> FieldIter<'_> {
+            self.inner.fields()
+        }
+    }
+
+    #[test]
+    fn a_look_alike_that_behaves_otherwise_is_not_taken_for_it() {
+        for (difference, expected) in [
+            (Difference::Nothing, true),
+            (Difference::ReadsAnotherHeader, false),
+            (Difference::ListsTheKeys, false),
+            (Difference::IgnoresTracestate, false),
+            (Difference::SamplesAll, false),
+        ] {
+            let propagator = LookAlike {
+                inner: TraceContextPropagator::new(),
+                difference,
+            };
+            assert_eq!(answers_like_w3c(&propagator), expected, "{difference:?}");
+            assert!(!is_sdks_w3c(&propagator), "its name is another");
+        }
+    }
+}
