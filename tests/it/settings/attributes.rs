@@ -710,7 +710,7 @@ fn response_attributes_replace_the_handlers_and_not_the_layers() {
 }
 
 #[test]
-fn response_attributes_are_not_asked_for_without_a_recording_span() {
+fn response_attributes_callback_is_skipped_without_a_recording_span() {
     for (sampler, expected_calls) in [(Sampler::AlwaysOn, 1), (Sampler::AlwaysOff, 0)] {
         let at = Recorder::with(|builder| builder.with_sampler(sampler));
         let calls = Arc::new(AtomicUsize::new(0));

@@ -84,8 +84,8 @@ impl ScriptedBody {
     }
 
     /// Sets the value of `is_end_stream`.
-    pub fn saying(mut self, says: Says) -> Self {
-        self.end_stream = says;
+    pub fn saying(mut self, end_stream: Says) -> Self {
+        self.end_stream = end_stream;
         self
     }
 
