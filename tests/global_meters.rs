@@ -1,5 +1,5 @@
-//! The process-wide meter provider, which may be set after the layer was built. It is that of the whole
-//! process, so this is a binary of its own, with one test.
+//! The global meter provider, which may be set after the layer was built. It is process-wide, so this is
+//! a binary of its own, with one test.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -15,11 +15,11 @@ use tower::{Service, service_fn};
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 use tower_layer::Layer as _;
 
-/// Serves a request. True if it is measured: then there is a handle.
+/// Serves a request. Returns whether it is measured: then there is a handle.
 fn serve(layer: &ApiSpanLayer) -> bool {
-    let mut is_there = None;
+    let mut has_handle = None;
     let mut service = layer.layer(service_fn(|request: Request<()>| {
-        is_there = Some(request.extensions().get::<SpanHandle>().is_some());
+        has_handle = Some(request.extensions().get::<SpanHandle>().is_some());
         std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
     }));
     let request = Request::get("/").body(()).expect("a request");
@@ -27,11 +27,11 @@ fn serve(layer: &ApiSpanLayer) -> bool {
     let response = response.poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(response, Poll::Ready(Ok(_))));
     drop(service);
-    is_there.expect("the request is served")
+    has_handle.expect("the request is served")
 }
 
-/// How many durations were measured there.
-fn measured(provider: &SdkMeterProvider, exporter: &InMemoryMetricExporter) -> u64 {
+/// Returns how many durations were measured.
+fn count_durations(provider: &SdkMeterProvider, exporter: &InMemoryMetricExporter) -> u64 {
     exporter.reset();
     provider.force_flush().expect("metrics are exported");
     let all = exporter.get_finished_metrics().expect("metrics");
@@ -48,8 +48,8 @@ fn measured(provider: &SdkMeterProvider, exporter: &InMemoryMetricExporter) -> u
 }
 
 #[test]
-fn the_global_provider_is_set_late_and_is_found() {
-    // How many requests a layer has served by then, and at which the provider is found.
+fn global_meter_provider_set_late_is_found() {
+    // Requests that a layer serves before the provider is set, and the request that finds it.
     let layers: Vec<_> = [(0, 1), (1, 2), (2, 4), (5, 8), (600, 1_024), (1_024, 2_048)]
         .map(|(before, found)| (before, found, ApiSpanLayer::new()))
         .into();
@@ -69,12 +69,20 @@ fn the_global_provider_is_set_late_and_is_found() {
         for request in before + 1..*found {
             assert!(!serve(layer), "request {request} after {before}");
         }
-        assert_eq!(measured(&provider, &exporter), expected, "after {before}");
-        // A clone has what was found.
+        assert_eq!(
+            count_durations(&provider, &exporter),
+            expected,
+            "after {before}"
+        );
+        // A clone uses the provider found.
         for layer in [layer, &layer.clone(), layer, layer] {
             assert!(serve(layer), "after {before}");
         }
         expected += 4;
-        assert_eq!(measured(&provider, &exporter), expected, "after {before}");
+        assert_eq!(
+            count_durations(&provider, &exporter),
+            expected,
+            "after {before}"
+        );
     }
 }

@@ -1,7 +1,7 @@
-//! The process-wide providers, set and replaced while many threads serve through clones of one service.
-//! They are those of the whole process, so this is a binary of its own, with one test.
+//! The global providers, set and replaced while many threads serve through clones of one service. They
+//! are process-wide, so this is a binary of its own, with one test.
 //!
-//! A short form runs with the other tests; the long form is as long as one likes:
+//! The number of requests is a setting. The default is 100,000:
 //!
 //! ```sh
 //! CONCURRENT_REQUESTS=1000000 cargo test --test global_threads
@@ -37,21 +37,22 @@ use tower_layer::Layer as _;
 use counted_span::CountedSpan;
 
 const THREADS: usize = 6;
-/// Requests of each thread, for a layer that has found nothing yet.
+/// Requests of each thread, through a layer that has not found a provider yet.
 const REQUESTS: usize = 30;
 
+/// Returns the number of rounds that the environment asks for.
 fn rounds() -> usize {
     let given = std::env::var("CONCURRENT_REQUESTS").ok();
     let requests = given.map_or(100_000, |given| given.parse().expect("a number"));
     usize::div_ceil(requests, 3 * THREADS * REQUESTS)
 }
 
-/// What has come of a request.
+/// The result of a request.
 #[derive(Debug, Default)]
 struct Served {
-    /// There is a handle: something is told of the request.
-    is_watched: bool,
-    /// The provider that its span is of.
+    /// Whether there is a handle: the request is traced or measured.
+    has_handle: bool,
+    /// The provider of its span.
     provider: Option<SpanId>,
 }
 
@@ -59,7 +60,7 @@ struct Served {
 fn serve(layer: &ApiSpanLayer) -> Served {
     let mut served = Served::default();
     let mut service = layer.layer(service_fn(|request: Request<()>| {
-        served.is_watched = request.extensions().get::<SpanHandle>().is_some();
+        served.has_handle = request.extensions().get::<SpanHandle>().is_some();
         let context = SpanHandle::from_extensions(request.extensions()).context();
         let ids = context.span().span_context().clone();
         served.provider = ids.is_valid().then(|| ids.span_id());
@@ -72,10 +73,10 @@ fn serve(layer: &ApiSpanLayer) -> Served {
     served
 }
 
-/// Serves in many threads with clones of one layer, while `meanwhile` runs in this one. It is given
-/// how many requests have been served. Where nothing is to be served `before` it, threads wait for it after
-/// some requests: there it is in time, however slow this one is.
-fn serve_at_once(
+/// Serves in many threads with clones of one layer, while `meanwhile` runs in this one with the number
+/// of requests served. If `before` is 0, the threads wait for `meanwhile` after some requests, so that
+/// it is in time on a slow machine, too.
+fn serve_concurrently(
     before: usize,
     layer: &ApiSpanLayer,
     meanwhile: impl FnOnce(&AtomicUsize),
@@ -90,8 +91,8 @@ fn serve_at_once(
             let is_done = &is_done;
             scope.spawn(move || {
                 start.wait();
-                for nr in 0..REQUESTS {
-                    while nr == REQUESTS / 3 && !is_done.load(SeqCst) {
+                for number in 0..REQUESTS {
+                    while number == REQUESTS / 3 && !is_done.load(SeqCst) {
                         thread::yield_now();
                     }
                     request(&layer);
@@ -105,7 +106,7 @@ fn serve_at_once(
     });
 }
 
-/// Waits until so many requests have been served, or all.
+/// Waits until this many requests have been served, or all.
 fn wait(served: &AtomicUsize, requests: usize) {
     let began = Instant::now();
     while served.load(SeqCst) < requests.min(THREADS * REQUESTS) {
@@ -117,26 +118,26 @@ fn wait(served: &AtomicUsize, requests: usize) {
     }
 }
 
-/// Whether a provider that was set when so many had been served is found by the end: the last request at
-/// which one is looked for is the 128th.
+/// Returns whether a provider set after `served` requests is found by the end. The last request that
+/// looks for one is the 128th.
 fn is_in_time(served: &AtomicUsize) -> bool {
     const { assert!(THREADS * REQUESTS > 128 && THREADS * REQUESTS < 256) };
     served.load(SeqCst) + THREADS < 128
 }
 
-/// A provider whose spans have its number as their id, and are counted.
+/// A provider that counts its spans and gives them its number as their id.
 #[derive(Clone, Debug)]
 struct Numbered {
     number: u64,
-    /// A root span has no ids and records nothing, until this is true.
+    /// Until this is true, a root span has no ids and does not record.
     samples: Arc<AtomicBool>,
     starts: Arc<AtomicUsize>,
     ends: Arc<AtomicUsize>,
 }
 
 thread_local! {
-    /// How often this thread has asked a provider for a span.
-    static ASKED: Cell<usize> = const { Cell::new(0) };
+    /// The number of spans that this thread has started.
+    static STARTED: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Numbered {
@@ -155,11 +156,7 @@ impl Numbered {
 
     fn starts(&self) -> usize {
         let starts = self.starts.load(SeqCst);
-        assert_eq!(
-            self.ends.load(SeqCst),
-            starts,
-            "each span is ended, and once"
-        );
+        assert_eq!(self.ends.load(SeqCst), starts, "each span is ended once");
         starts
     }
 }
@@ -177,7 +174,7 @@ impl Tracer for Numbered {
 
     fn build_with_context(&self, _: SpanBuilder, parent: &Context) -> CountedSpan {
         self.starts.fetch_add(1, SeqCst);
-        ASKED.set(ASKED.get() + 1);
+        STARTED.set(STARTED.get() + 1);
         let is_root = !parent.span().span_context().is_valid();
         let is_sampled = !is_root || self.samples.load(SeqCst);
         CountedSpan::new(is_sampled.then(|| self.id()), &self.ends)
@@ -185,35 +182,36 @@ impl Tracer for Numbered {
 }
 
 #[test]
-fn globals_are_set_and_replaced_while_many_threads_serve_and_what_was_found_stays() {
+fn global_providers_found_stay_in_use_while_threads_serve() {
     let mut in_time = [0; 3];
     for round in 0..rounds() {
-        // At the first requests, and at any later one.
+        // The provider is set at the first request or at a later one.
         let before = round % (THREADS * REQUESTS / 2);
-        for (rule, in_time) in [
-            once_a_request_had_a_span_all_have_one_of_the_same_provider as fn(usize) -> bool,
-            once_a_provider_was_asked_it_is_asked_by_all,
-            once_a_request_was_measured_all_are,
+        for (check, in_time) in [
+            check_all_spans_come_from_one_provider as fn(usize) -> bool,
+            check_all_requests_use_the_unsampling_provider_found,
+            check_all_requests_are_measured_once_one_was,
         ]
         .iter()
         .zip(&mut in_time)
         {
-            *in_time += usize::from(rule(before));
+            *in_time += usize::from(check(before));
         }
     }
-    // Or else no provider was set early enough to be found for sure, and the last rules were not held.
+    // Otherwise no provider was set early enough to be found for certain, and the last assertions of
+    // each check did not apply.
     println!("set in time in {in_time:?} of {} rounds", rounds());
     assert!(in_time.iter().all(|rounds| *rounds > 0), "{in_time:?}");
 }
 
-/// Whether the provider was set in time, as all of these say.
-fn once_a_request_had_a_span_all_have_one_of_the_same_provider(before: usize) -> bool {
+/// Returns whether the provider was set in time, as the other checks do.
+fn check_all_spans_come_from_one_provider(before: usize) -> bool {
     global::set_tracer_provider(NoopTracerProvider::new());
     let (first, second) = (Numbered::new(0xf1), Numbered::new(0xf2));
     let (found, kept) = (AtomicBool::new(false), Mutex::new(HashSet::new()));
     let (spans, in_time) = (AtomicUsize::new(0), AtomicBool::new(false));
     let layer = ApiSpanLayer::new();
-    serve_at_once(
+    serve_concurrently(
         before,
         &layer,
         |served| {
@@ -227,7 +225,7 @@ fn once_a_request_had_a_span_all_have_one_of_the_same_provider(before: usize) ->
             let is_later = found.load(SeqCst);
             let served = serve(layer);
             if is_later {
-                let provider = served.provider.expect("a span, as others had before");
+                let provider = served.provider.expect("a span, as earlier requests had");
                 kept.lock().expect("not poisoned").insert(provider);
             }
             if served.provider.is_some() {
@@ -239,20 +237,20 @@ fn once_a_request_had_a_span_all_have_one_of_the_same_provider(before: usize) ->
     let kept = kept.into_inner().expect("not poisoned");
     assert!(kept.len() <= 1, "{kept:?}");
     let spans = spans.into_inner();
-    let [of_first, of_second] = [first.starts(), second.starts()];
-    assert_eq!(of_first + of_second, spans);
+    let [from_first, from_second] = [first.starts(), second.starts()];
+    assert_eq!(from_first + from_second, spans);
     let in_time = in_time.into_inner();
     assert!(serve(&layer).provider.is_some() || !in_time);
     in_time
 }
 
-fn once_a_provider_was_asked_it_is_asked_by_all(before: usize) -> bool {
+fn check_all_requests_use_the_unsampling_provider_found(before: usize) -> bool {
     global::set_tracer_provider(NoopTracerProvider::new());
     let provider = Numbered::new(0xf3);
     provider.samples.store(false, SeqCst);
-    let (asked, in_time) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (found_provider, in_time) = (AtomicBool::new(false), AtomicBool::new(false));
     let layer = ApiSpanLayer::new();
-    serve_at_once(
+    serve_concurrently(
         before,
         &layer,
         |served| {
@@ -261,26 +259,29 @@ fn once_a_provider_was_asked_it_is_asked_by_all(before: usize) -> bool {
             in_time.store(is_in_time(served), SeqCst);
         },
         |layer| {
-            let (is_later, before) = (asked.load(SeqCst), ASKED.get());
+            let (is_later, before) = (found_provider.load(SeqCst), STARTED.get());
             let served = serve(layer);
             assert_eq!(served.provider, None);
-            let is_asked = ASKED.get() > before;
-            assert!(is_asked || !is_later, "it was asked before");
-            if is_asked {
-                asked.store(true, SeqCst);
+            let is_started = STARTED.get() > before;
+            assert!(
+                is_started || !is_later,
+                "earlier requests used the provider"
+            );
+            if is_started {
+                found_provider.store(true, SeqCst);
             }
         },
     );
     provider.starts();
-    let asked = asked.into_inner();
+    let found_provider = found_provider.into_inner();
     let in_time = in_time.into_inner();
-    assert!(asked || !in_time);
+    assert!(found_provider || !in_time);
     provider.samples.store(true, SeqCst);
-    assert!(!asked || serve(&layer).provider == Some(provider.id()));
+    assert!(!found_provider || serve(&layer).provider == Some(provider.id()));
     in_time
 }
 
-fn once_a_request_was_measured_all_are(before: usize) -> bool {
+fn check_all_requests_are_measured_once_one_was(before: usize) -> bool {
     global::set_meter_provider(NoopMeterProvider::new());
     let exporter = InMemoryMetricExporter::default();
     let builder = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone());
@@ -288,7 +289,7 @@ fn once_a_request_was_measured_all_are(before: usize) -> bool {
     let (found, in_time) = (AtomicBool::new(false), AtomicBool::new(false));
     let measured = AtomicUsize::new(0);
     let layer = ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new());
-    serve_at_once(
+    serve_concurrently(
         before,
         &layer,
         |served| {
@@ -298,8 +299,8 @@ fn once_a_request_was_measured_all_are(before: usize) -> bool {
         },
         |layer| {
             let is_later = found.load(SeqCst);
-            let is_measured = serve(layer).is_watched;
-            assert!(is_measured || !is_later, "others were measured before");
+            let is_measured = serve(layer).has_handle;
+            assert!(is_measured || !is_later, "earlier requests were measured");
             if is_measured {
                 measured.fetch_add(1, SeqCst);
                 found.store(true, SeqCst);
@@ -319,7 +320,7 @@ fn once_a_request_was_measured_all_are(before: usize) -> bool {
     let measured = measured.into_inner();
     assert_eq!(counts.sum::<u64>(), measured as u64);
     let in_time = in_time.into_inner();
-    assert!(serve(&layer).is_watched || !in_time);
+    assert!(serve(&layer).has_handle || !in_time);
     provider.shutdown().expect("all is exported");
     in_time
 }

@@ -1,5 +1,5 @@
-//! The process-wide provider and propagator, which may be set after the layer was built. They are
-//! those of the whole process, so this is a binary of its own, with one test.
+//! The global tracer provider and propagator, which may be set after the layer was built. They are
+//! process-wide, so this is a binary of its own, with one test.
 
 #[path = "globals/counted_span.rs"]
 mod counted_span;
@@ -26,17 +26,17 @@ use counted_span::CountedSpan;
 
 const CALLER: &str = "00f067aa0ba902b7";
 
-/// What a handler has seen of its request.
+/// The state that a handler observes.
 #[derive(Debug, PartialEq)]
 struct Inside {
-    /// There is a handle in the extensions.
+    /// Whether there is a handle in the extensions.
     has_slot: bool,
     is_recording: bool,
-    /// The span that is current.
+    /// The id of the current span.
     current: String,
 }
 
-/// Serves a request from a caller that is traced.
+/// Serves a request with the `traceparent` of a caller.
 fn serve(layer: &ApiSpanLayer) -> Inside {
     let mut inside = None;
     let mut service = layer.layer(service_fn(|request: Request<()>| {
@@ -63,12 +63,12 @@ fn serve(layer: &ApiSpanLayer) -> Inside {
     inside.expect("the request is served")
 }
 
-/// A provider that is process-wide, and does not sample root spans at first: it answers those with
-/// a span that has no ids and records nothing.
+/// A provider that at first does not sample root spans: it returns a span without ids that does not
+/// record.
 #[derive(Clone, Debug, Default)]
 struct Unsampling {
     samples: Arc<AtomicBool>,
-    asked: Arc<AtomicUsize>,
+    tracer_requests: Arc<AtomicUsize>,
     builds: Arc<AtomicUsize>,
     ends: Arc<AtomicUsize>,
 }
@@ -77,7 +77,7 @@ impl TracerProvider for Unsampling {
     type Tracer = Self;
 
     fn tracer_with_scope(&self, _: InstrumentationScope) -> Self {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.tracer_requests.fetch_add(1, Ordering::SeqCst);
         self.clone()
     }
 }
@@ -97,8 +97,8 @@ impl Tracer for Unsampling {
 }
 
 #[test]
-fn globals_are_set_late_and_are_found() {
-    // How many requests a layer has served by then, and at which the provider is found.
+fn global_providers_set_late_are_found() {
+    // Requests that a layer serves before the provider is set, and the request that finds it.
     let layers: Vec<_> = [
         (0, 1),
         (1, 2),
@@ -114,25 +114,29 @@ fn globals_are_set_late_and_are_found() {
     .map(|(before, found)| (before, found, ApiSpanLayer::new()))
     .into();
     let unsampled = ApiSpanLayer::new();
-    let nothing = |current: &str| Inside {
+    let untraced = |current: &str| Inside {
         has_slot: false,
         is_recording: false,
         current: current.to_owned(),
     };
-    let none = "0000000000000000";
+    let no_span = "0000000000000000";
 
-    // There is neither. Whether the caller's context is read makes no difference.
+    // Neither is set. Reading the caller's context makes no difference.
     let reading = ApiSpanLayer::new().propagator(TraceContextPropagator::new());
     for request in 1..=5 {
-        assert_eq!(serve(&reading), nothing(CALLER), "request {request}");
+        assert_eq!(serve(&reading), untraced(CALLER), "request {request}");
     }
     for (before, _, layer) in &layers {
         for request in 1..=*before {
-            assert_eq!(serve(layer), nothing(none), "request {request} of {before}");
+            assert_eq!(
+                serve(layer),
+                untraced(no_span),
+                "request {request} of {before}"
+            );
         }
     }
 
-    a_tracer_that_does_not_sample_yet_is_kept(&unsampled);
+    check_unsampling_tracer_is_kept(&unsampled);
 
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
@@ -143,7 +147,7 @@ fn globals_are_set_late_and_are_found() {
         for request in before + 1..*found {
             assert_eq!(
                 serve(layer),
-                nothing(none),
+                untraced(no_span),
                 "request {request} after {before}"
             );
         }
@@ -165,7 +169,7 @@ fn globals_are_set_late_and_are_found() {
         exporter.reset();
     }
 
-    // The propagator is asked for anew by each request.
+    // Each request reads the global propagator.
     global::set_text_map_propagator(TraceContextPropagator::new());
     for (before, _, layer) in &layers {
         assert!(serve(layer).has_slot);
@@ -178,7 +182,7 @@ fn globals_are_set_late_and_are_found() {
         );
         exporter.reset();
     }
-    // An inert handle has the global one too.
+    // A handle without a span uses the global propagator, too.
     let mut headers = http::HeaderMap::new();
     let outside = SpanContext::new(
         TraceId::from(7),
@@ -191,14 +195,14 @@ fn globals_are_set_late_and_are_found() {
     SpanHandle::default().inject(&mut headers);
     assert!(headers.contains_key("traceparent"));
 
-    a_rate_holds_from_the_first_request();
-    requests_that_are_sampled_out_do_not_ask_again();
-    a_provider_that_was_shut_down_is_replaced();
-    clones_have_the_tracer_that_one_of_them_has_found();
+    check_sample_rate_from_the_first_request();
+    check_sampled_out_requests_use_the_tracer_found();
+    check_shut_down_provider_is_replaced();
+    check_clones_share_the_tracer_found();
 }
 
-/// A service's clones, made before anybody had a request, ask the global provider once for all.
-fn clones_have_the_tracer_that_one_of_them_has_found() {
+/// Clones of a service, made before its first request, read the global provider once in all.
+fn check_clones_share_the_tracer_found() {
     let provider = Unsampling::default();
     provider.samples.store(true, Ordering::SeqCst);
     global::set_tracer_provider(provider.clone());
@@ -213,13 +217,13 @@ fn clones_have_the_tracer_that_one_of_them_has_found() {
         }
     }
     let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
-    assert_eq!(count(&provider.asked), 1);
+    assert_eq!(count(&provider.tracer_requests), 1);
     assert_eq!((count(&provider.builds), count(&provider.ends)), (9, 9));
 }
 
-/// A request that is sampled out makes no span to find the tracer by, and it is found all the same:
-/// at no request does the caller's sampled flag flow on. Nothing is exported to find out.
-fn a_rate_holds_from_the_first_request() {
+/// A request that is sampled out starts no span, and still finds the tracer: the caller's sampled flag
+/// is cleared for every request. Finding it exports no span.
+fn check_sample_rate_from_the_first_request() {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
         .with_sampler(Sampler::AlwaysOn)
@@ -246,19 +250,19 @@ fn a_rate_holds_from_the_first_request() {
     assert!(exporter.get_finished_spans().expect("spans").is_empty());
 }
 
-/// What is sampled out by a rate costs no look at the global provider, once that is known to be there.
-fn requests_that_are_sampled_out_do_not_ask_again() {
+/// Requests sampled out by a rate do not read the global provider once it has been found.
+fn check_sampled_out_requests_use_the_tracer_found() {
     let provider = Unsampling::default();
     global::set_tracer_provider(provider.clone());
     let layer = ApiSpanLayer::new().sample_rate(0.0);
     for _ in 0..100 {
         assert!(!serve(&layer).has_slot);
     }
-    assert_eq!(provider.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(provider.tracer_requests.load(Ordering::SeqCst), 1);
 }
 
-/// A provider that was shut down makes no spans, but it is no no-op either: the next one is found.
-fn a_provider_that_was_shut_down_is_replaced() {
+/// A provider that was shut down starts no spans. Unlike a working one, it is replaced by the next.
+fn check_shut_down_provider_is_replaced() {
     let shut_down = SdkTracerProvider::builder().build();
     shut_down.shutdown().expect("nothing to export");
     global::set_tracer_provider(shut_down);
@@ -272,18 +276,18 @@ fn a_provider_that_was_shut_down_is_replaced() {
     }
 }
 
-/// With a provider set that answers a root with nothing, which is what the API's no-op does too.
-fn a_tracer_that_does_not_sample_yet_is_kept(layer: &ApiSpanLayer) {
+/// The unsampled root of a working provider looks like a span of the API's no-op.
+fn check_unsampling_tracer_is_kept(layer: &ApiSpanLayer) {
     let provider = Unsampling::default();
     global::set_tracer_provider(provider.clone());
     let count = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
     for request in 1..=4 {
         assert!(!serve(layer).has_slot, "request {request}");
     }
-    // One each, and one more to tell it from the no-op.
+    // One span each, and one more to distinguish the provider from the no-op.
     assert_eq!((count(&provider.builds), count(&provider.ends)), (5, 5));
     provider.samples.store(true, Ordering::SeqCst);
-    // At once, though at none of these the global provider would be asked again.
+    // From the next request on, although none of these would read the global provider again.
     for request in 5..=7 {
         assert!(serve(layer).has_slot, "request {request}");
     }

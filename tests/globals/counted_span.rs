@@ -1,4 +1,4 @@
-//! A span that keeps nothing but its ids, and counts how often it is ended.
+//! A span that keeps only its ids, and counts how often it is ended.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ pub(crate) struct CountedSpan {
 }
 
 impl CountedSpan {
-    /// With this id; without one it does not record.
+    /// Returns a span with this id. Without an id, it does not record.
     pub(crate) fn new(id: Option<SpanId>, ends: &Arc<AtomicUsize>) -> Self {
         let (trace_id, flags) = (TraceId::from(7), TraceFlags::SAMPLED);
-        let of = |id| SpanContext::new(trace_id, id, flags, false, TraceState::NONE);
+        let context = |id| SpanContext::new(trace_id, id, flags, false, TraceState::NONE);
         Self {
-            span_context: id.map_or(SpanContext::NONE, of),
+            span_context: id.map_or(SpanContext::NONE, context),
             ends: Arc::clone(ends),
         }
     }

@@ -10,11 +10,11 @@
 )]
 
 mod budgets;
-mod claims;
 mod concurrency;
 mod contexts;
 mod conventions;
 mod faults;
+mod grpc_detection;
 mod grpc_web;
 mod handle;
 mod hostile;

@@ -1,4 +1,4 @@
-//! A span processor panics, or looks at the span that is current while it is told of an end.
+//! A span processor panics, or uses the current span while a span ends.
 
 use std::fmt::Debug;
 use std::sync::mpsc::channel;
@@ -22,19 +22,19 @@ use crate::support::{
     answering, explode, get, handle_of, panic_of, read, ready, response, without_deadlock,
 };
 
-/// A processor that calls these.
-struct Calls<S, E> {
+/// A processor that calls these functions.
+struct CallbackProcessor<S, E> {
     on_start: S,
     on_end: E,
 }
 
-impl<S, E> Debug for Calls<S, E> {
+impl<S, E> Debug for CallbackProcessor<S, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Calls")
+        f.write_str("CallbackProcessor")
     }
 }
 
-impl<S, E> SpanProcessor for Calls<S, E>
+impl<S, E> SpanProcessor for CallbackProcessor<S, E>
 where
     S: Fn() + Send + Sync,
     E: Fn(&SpanData) + Send + Sync,
@@ -61,11 +61,11 @@ where
     S: Fn() + Send + Sync + 'static,
     E: Fn(&SpanData) + Send + Sync + 'static,
 {
-    Recorder::with(|builder| builder.with_span_processor(Calls { on_start, on_end }))
+    Recorder::with(|builder| builder.with_span_processor(CallbackProcessor { on_start, on_end }))
 }
 
 #[test]
-fn a_processor_panics_at_the_start_and_the_span_ends_there() {
+fn processor_that_panics_on_start_leaves_a_span_without_outcome() {
     for exchange in Exchange::all() {
         let at = recorder(|| explode(), |_| {});
         let bare = exchange.seen(&mut exchange.service(|_| {}), get());
@@ -77,7 +77,7 @@ fn a_processor_panics_at_the_start_and_the_span_ends_there() {
 }
 
 #[test]
-fn a_processor_panics_at_the_end_and_the_span_is_exported_once() {
+fn processor_that_panics_on_end_exports_the_span_once() {
     for exchange in Exchange::all() {
         let at = recorder(|| {}, |_| explode());
         let bare = exchange.seen(&mut exchange.service(|_| {}), get());
@@ -89,7 +89,7 @@ fn a_processor_panics_at_the_end_and_the_span_is_exported_once() {
 }
 
 #[test]
-fn a_processor_panics_while_unwinding_and_the_span_is_exported_once() {
+fn processor_that_panics_during_unwinding_exports_the_span_once() {
     let at = recorder(|| {}, |_| explode());
     let mut service = answering(&at.layer(), |_| response(200, ScriptedBody::new([Data(3)])));
     let body = ready(service.call(get())).expect("a response").into_body();
@@ -102,38 +102,37 @@ fn a_processor_panics_while_unwinding_and_the_span_is_exported_once() {
     assert_eq!(at.only().outcome(), "ABORTED(panic)");
 }
 
-/// What the processor below has read of the span that was current: whose it is, and whether it was
-/// still recording.
-type Answers = Arc<Mutex<Vec<(bool, bool)>>>;
+/// For each end: whether the current span was the one that ended, and whether it was recording.
+type Observations = Arc<Mutex<Vec<(bool, bool)>>>;
 
-/// A recorder with a processor that reads and changes whatever span is current at an end.
-fn nosy() -> (Recorder, Answers) {
-    let answers = Answers::default();
+/// Returns a recorder whose processor reads and changes the current span whenever a span ends.
+fn meddling_recorder() -> (Recorder, Observations) {
+    let observations = Observations::default();
     let at = recorder(|| {}, {
-        let answers = Arc::clone(&answers);
+        let observations = Arc::clone(&observations);
         move |ended| {
             if !is_server(ended) {
                 return;
             }
             let context = Context::current();
             let span = context.span();
-            let its_own = *span.span_context() == ended.span_context;
+            let is_ended_span = *span.span_context() == ended.span_context;
             let recording = span.is_recording();
-            span.set_attribute(KeyValue::new("test.nosy", true));
-            span.add_event("nosy", Vec::new());
-            span.set_status(Status::error("nosy"));
-            span.update_name("nosy");
+            span.set_attribute(KeyValue::new("test.meddled", true));
+            span.add_event("meddled", Vec::new());
+            span.set_status(Status::error("meddled"));
+            span.update_name("meddled");
             span.end();
-            answers
+            observations
                 .lock()
                 .expect("not poisoned")
-                .push((its_own, recording));
+                .push((is_ended_span, recording));
         }
     });
-    (at, answers)
+    (at, observations)
 }
 
-/// The body of a response, and the handle of its request.
+/// Returns the body of an open response, and the handle of its request.
 fn open(at: &Recorder) -> (tower_api_span::ResponseBody<ScriptedBody>, SpanHandle) {
     let mut handle = SpanHandle::default();
     let body = {
@@ -147,7 +146,7 @@ fn open(at: &Recorder) -> (tower_api_span::ResponseBody<ScriptedBody>, SpanHandl
 }
 
 #[test]
-fn a_processor_looks_at_the_current_span_and_nothing_waits() {
+fn processor_that_uses_the_current_span_does_not_deadlock() {
     for (ending, end, outcome) in [
         (
             "read",
@@ -156,43 +155,43 @@ fn a_processor_looks_at_the_current_span_and_nothing_waits() {
         ),
         ("dropped", drop, "ABORTED(generator_exit)"),
     ] {
-        // Nobody has the span's context attached: it is never current while it ends.
-        let (at, answers) = without_deadlock(move || {
-            let (at, answers) = nosy();
+        // The span's context is not attached: the span is never current while it ends.
+        let (at, observations) = without_deadlock(move || {
+            let (at, observations) = meddling_recorder();
             end(open(&at).0);
-            (at, answers)
+            (at, observations)
         });
         assert_eq!(at.only().outcome(), outcome, "{ending}");
         assert_eq!(
-            *answers.lock().expect("not poisoned"),
+            *observations.lock().expect("not poisoned"),
             [(false, false)],
             "{ending}"
         );
 
-        // The same thread has, further out.
-        let (at, answers) = without_deadlock(move || {
-            let (at, answers) = nosy();
+        // The same thread has the context attached, further out.
+        let (at, observations) = without_deadlock(move || {
+            let (at, observations) = meddling_recorder();
             let (body, handle) = open(&at);
             let _attached = handle.context().attach();
             end(body);
-            (at, answers)
+            (at, observations)
         });
         assert_eq!(at.only().outcome(), outcome, "{ending}, attached");
         assert_eq!(
-            *answers.lock().expect("not poisoned"),
+            *observations.lock().expect("not poisoned"),
             [(true, false)],
             "{ending}, attached"
         );
-        assert_eq!(at.only().attribute("test.nosy"), None);
+        assert_eq!(at.only().attribute("test.meddled"), None);
 
-        // Another thread has, and uses it all the while.
-        let (at, answers) = without_deadlock(move || {
-            let (at, answers) = nosy();
+        // Another thread has the context attached and uses it throughout.
+        let (at, observations) = without_deadlock(move || {
+            let (at, observations) = meddling_recorder();
             let (body, handle) = open(&at);
             let (attached, is_attached) = channel();
             let other = thread::spawn(move || {
                 let _attached = handle.context().attach();
-                attached.send(()).expect("somebody waits");
+                attached.send(()).expect("the test waits");
                 let context = Context::current();
                 while context.span().is_recording() {
                     context
@@ -204,11 +203,11 @@ fn a_processor_looks_at_the_current_span_and_nothing_waits() {
             is_attached.recv().expect("attached");
             end(body);
             other.join().expect("no panic");
-            (at, answers)
+            (at, observations)
         });
         assert_eq!(at.only().outcome(), outcome, "{ending}, elsewhere");
         assert_eq!(
-            *answers.lock().expect("not poisoned"),
+            *observations.lock().expect("not poisoned"),
             [(false, false)],
             "{ending}, elsewhere"
         );
@@ -216,15 +215,18 @@ fn a_processor_looks_at_the_current_span_and_nothing_waits() {
 }
 
 #[test]
-fn a_processor_looks_at_the_current_span_while_the_inside_unwinds_and_nothing_waits() {
-    let (at, answers) = without_deadlock(|| {
-        let (at, answers) = nosy();
+fn processor_that_uses_the_current_span_during_unwinding_does_not_deadlock() {
+    let (at, observations) = without_deadlock(|| {
+        let (at, observations) = meddling_recorder();
         let mut service = answering(&at.layer(), |_| -> http::Response<String> {
             panic!("in call");
         });
         assert_eq!(panic_of(|| service.call(get())), "in call");
-        (at, answers)
+        (at, observations)
     });
     assert_eq!(at.only().outcome(), "ABORTED(panic)");
-    assert_eq!(*answers.lock().expect("not poisoned"), [(false, false)]);
+    assert_eq!(
+        *observations.lock().expect("not poisoned"),
+        [(false, false)]
+    );
 }

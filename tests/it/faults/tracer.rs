@@ -1,4 +1,4 @@
-//! A tracer, or a span of its, panics, each method in turn.
+//! A tracer or its span panics, in each method in turn.
 
 use http::Request;
 use opentelemetry::KeyValue;
@@ -9,35 +9,36 @@ use crate::support::client::Exchange;
 use crate::support::foreign::{Foreign, Method};
 use crate::support::{get, handle_of};
 
-/// A handler that has every method of its span called, some now and some at the end.
-fn say_everything(request: &Request<()>) {
+/// Calls every method of the handle and of its context. The layer calls some span methods at once and
+/// some at the end.
+fn call_every_method(request: &Request<()>) {
     let handle = handle_of(request);
     handle.set_attribute(KeyValue::new("test.tenant", "blue"));
-    handle.add_event("mine", Vec::new());
+    handle.add_event("from_handle", Vec::new());
     handle.set_route("/x/{id}");
     let context = handle.context();
     let span = context.span();
     let recording = (handle.is_recording(), span.is_recording());
     span.set_attribute(KeyValue::new("test.shard", 7));
-    span.add_event("its", Vec::new());
+    span.add_event("from_context", Vec::new());
     span.update_name("other");
     span.set_status(Status::Ok);
     span.add_link(SpanContext::NONE, Vec::new());
     span.end();
-    // What failed in between has not broken the span for its other users.
+    // A panic in one call leaves the span usable for the next.
     assert_eq!((handle.is_recording(), span.is_recording()), recording);
 }
 
-/// The response in `exchange` through a layer of `tracer`, compared with that of the bare service.
+/// Asserts that the response through a layer of `tracer` is that of the bare service.
 fn assert_transparent(tracer: &Foreign, exchange: &Exchange, why: &str) {
     let layer = tracer.layer();
-    let bare = exchange.seen(&mut exchange.service(say_everything), get());
-    let seen = exchange.seen(&mut layer.layer(exchange.service(say_everything)), get());
+    let bare = exchange.seen(&mut exchange.service(call_every_method), get());
+    let seen = exchange.seen(&mut layer.layer(exchange.service(call_every_method)), get());
     assert_eq!(seen, bare, "{why}");
 }
 
 #[test]
-fn a_method_of_the_tracer_panics_and_the_span_is_ended_once() {
+fn tracer_method_that_panics_ends_the_span_once() {
     for method in Method::ALL {
         for exchange in Exchange::all() {
             let why = format!("{method:?}, {}", exchange.name);
@@ -50,7 +51,7 @@ fn a_method_of_the_tracer_panics_and_the_span_is_ended_once() {
 }
 
 #[test]
-fn no_method_of_the_tracer_panics_and_the_span_is_ended_once() {
+fn tracer_that_does_not_panic_ends_the_span_once() {
     for exchange in Exchange::all() {
         let tracer = Foreign::new();
         assert_transparent(&tracer, &exchange, exchange.name);
@@ -62,7 +63,7 @@ fn no_method_of_the_tracer_panics_and_the_span_is_ended_once() {
         let terminal = format!("api.{terminal}");
         assert_eq!(
             tracer.log().events,
-            ["api.ARRIVED", "mine", "its", &terminal],
+            ["api.ARRIVED", "from_handle", "from_context", &terminal],
             "{}",
             exchange.name
         );
@@ -70,23 +71,38 @@ fn no_method_of_the_tracer_panics_and_the_span_is_ended_once() {
 }
 
 #[test]
-fn a_method_that_settling_needs_panics_and_there_is_no_terminal_event() {
+fn events_before_a_tracer_method_panics_are_kept() {
     let exchange = Exchange::all().remove(2);
     assert_eq!(exchange.name, "500");
     for (method, events) in [
         (Method::Build, &[][..]),
         (Method::SpanContext, &["api.ARRIVED"][..]),
         (Method::IsRecording, &["api.ARRIVED"]),
-        (Method::SetAttribute, &["api.ARRIVED", "mine", "its"]),
-        (Method::SetStatus, &["api.ARRIVED", "mine", "its"]),
+        (
+            Method::SetAttribute,
+            &["api.ARRIVED", "from_handle", "from_context"],
+        ),
+        (
+            Method::SetStatus,
+            &["api.ARRIVED", "from_handle", "from_context"],
+        ),
         (Method::AddEvent, &["api.ARRIVED"]),
-        (Method::UpdateName, &["api.ARRIVED", "mine", "its"]),
+        (
+            Method::UpdateName,
+            &["api.ARRIVED", "from_handle", "from_context"],
+        ),
         (
             Method::AddLink,
-            &["api.ARRIVED", "mine", "its", "api.ABORTED"],
+            &["api.ARRIVED", "from_handle", "from_context", "api.ABORTED"],
         ),
-        (Method::End, &["api.ARRIVED", "mine", "its", "api.ABORTED"]),
-        (Method::Drop, &["api.ARRIVED", "mine", "its", "api.ABORTED"]),
+        (
+            Method::End,
+            &["api.ARRIVED", "from_handle", "from_context", "api.ABORTED"],
+        ),
+        (
+            Method::Drop,
+            &["api.ARRIVED", "from_handle", "from_context", "api.ABORTED"],
+        ),
     ] {
         let tracer = Foreign::new().panicking_in(&[method]);
         assert_transparent(&tracer, &exchange, "500");
@@ -95,9 +111,9 @@ fn a_method_that_settling_needs_panics_and_there_is_no_terminal_event() {
 }
 
 #[test]
-fn every_method_of_the_span_panics_and_the_span_is_ended_once() {
+fn several_span_methods_that_panic_end_the_span_once() {
     for (panicking, why) in [
-        (&Method::ALL[1..], "all of a span's"),
+        (&Method::ALL[1..], "all span methods"),
         (
             &[Method::SpanContext, Method::End, Method::Drop][..],
             "ids, end and destructor",
@@ -118,7 +134,7 @@ fn every_method_of_the_span_panics_and_the_span_is_ended_once() {
 }
 
 #[test]
-fn a_span_that_does_not_record_panics_and_is_ended_once() {
+fn non_recording_span_that_panics_is_ended_once() {
     let unsampled = SpanContext::NONE;
     for (tracer, why) in [
         (Foreign::new().recording(false), "with ids"),
@@ -140,7 +156,7 @@ fn a_span_that_does_not_record_panics_and_is_ended_once() {
             Method::AFTER_START,
         ] {
             for exchange in Exchange::all() {
-                let tracer = tracer.fresh().panicking_in(panicking);
+                let tracer = tracer.with_empty_log().panicking_in(panicking);
                 assert_transparent(&tracer, &exchange, why);
                 assert_eq!(
                     tracer.counts(),

@@ -1,5 +1,5 @@
-//! A span panics while the thread is unwinding already. A second panic that got out would abort the
-//! whole test binary.
+//! Panics while the thread is already unwinding, and panics in destructors. A second panic that escapes
+//! would abort the whole test binary.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,7 +16,7 @@ use crate::support::recorder::Recorder;
 use crate::support::{answering, get, panic_of, poll, poll_frame, read, ready, response};
 
 #[test]
-fn what_is_open_is_dropped_by_unwinding_and_its_span_panics_too() {
+fn open_request_dropped_by_unwinding_ends_a_span_that_panics_once() {
     for (place, drop_it) in [
         (
             "future",
@@ -53,7 +53,7 @@ fn what_is_open_is_dropped_by_unwinding_and_its_span_panics_too() {
 }
 
 #[test]
-fn what_is_inside_unwinds_and_its_span_panics_too() {
+fn inner_service_that_panics_ends_a_span_that_panics_once() {
     for (place, unwind) in [
         (
             "call",
@@ -88,7 +88,7 @@ fn what_is_inside_unwinds_and_its_span_panics_too() {
 }
 
 #[test]
-fn a_destructor_of_the_body_panics_and_the_span_ends_as_panicked() {
+fn body_destructor_that_panics_ends_the_span_as_panic() {
     for polls in [0, 1] {
         let at = Recorder::new();
         let mut service = answering(&at.layer(), |_| {
@@ -108,7 +108,7 @@ fn a_destructor_of_the_body_panics_and_the_span_ends_as_panicked() {
 }
 
 #[test]
-fn a_destructor_of_the_body_panics_after_the_end_and_the_span_has_departed() {
+fn body_destructor_that_panics_after_the_end_leaves_the_span_departed() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |_| {
         response(
@@ -123,7 +123,7 @@ fn a_destructor_of_the_body_panics_after_the_end_and_the_span_has_departed() {
 }
 
 #[test]
-fn a_destructor_of_the_future_panics_and_the_span_ends_as_panicked() {
+fn future_destructor_that_panics_ends_the_span_as_panic() {
     struct Explosive;
     impl Drop for Explosive {
         fn drop(&mut self) {
@@ -145,7 +145,7 @@ fn a_destructor_of_the_future_panics_and_the_span_ends_as_panicked() {
 }
 
 #[test]
-fn a_destructor_of_a_finished_future_panics_and_so_does_its_last_poll() {
+fn completed_future_whose_destructor_panics_ends_the_span_as_panic() {
     for (case, is_traced) in [("traced", true), ("filtered", false)] {
         let at = Recorder::new();
         let layer = at.layer().filter(move |_| is_traced);
@@ -170,7 +170,7 @@ fn a_destructor_of_a_finished_future_panics_and_so_does_its_last_poll() {
 }
 
 #[test]
-fn a_future_that_has_given_its_response_panics_when_it_is_polled_again() {
+fn completed_future_polled_again_panics_and_keeps_the_response() {
     for (case, is_traced) in [("traced", true), ("filtered", false)] {
         let at = Recorder::new();
         let layer = at.layer().filter(move |_| is_traced);
@@ -182,7 +182,7 @@ fn a_future_that_has_given_its_response_panics_when_it_is_polled_again() {
             panicked.contains("`ResponseFuture` is not polled"),
             "{case}: {panicked}"
         );
-        // The response has nothing to do with it any more.
+        // The response is independent of the future.
         read(&mut body).expect("bytes");
         drop(future);
         assert_eq!(at.ends(), usize::from(is_traced), "{case}");
@@ -193,9 +193,11 @@ fn a_future_that_has_given_its_response_panics_when_it_is_polled_again() {
 }
 
 #[test]
-fn everything_panics_at_once_and_the_span_is_ended_once() {
+fn span_classification_and_body_that_all_panic_end_the_span_once() {
     let tracer = Foreign::new().panicking_in(Method::AFTER_START);
-    let layer = tracer.layer().classify(|_, _, _| panic!("the hook panics"));
+    let layer = tracer
+        .layer()
+        .classify(|_, _, _| panic!("the callback panics"));
     let mut service = answering(&layer, |_| {
         response(
             200,

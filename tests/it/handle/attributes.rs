@@ -1,4 +1,4 @@
-//! Attributes of the handler's, each key once.
+//! Attributes that the handler sets: each key appears once, and the layer's keys keep its values.
 
 use http::Request;
 use opentelemetry::trace::TraceContextExt as _;
@@ -6,12 +6,12 @@ use opentelemetry::{KeyValue, Value};
 use tower::Service;
 use tower_api_span::SpanHandle;
 
-use super::{said, serve};
+use super::{record_span, serve};
 use crate::support::body::ScriptedBody;
 use crate::support::recorder::Recorder;
 use crate::support::{answering, get, grpc, handle_of, read, ready, response};
 
-/// The ways to set an attribute.
+/// All ways to set an attribute.
 const WAYS: [(&str, fn(&SpanHandle, KeyValue)); 4] = [
     ("handle", |handle, attribute| {
         handle.set_attribute(attribute);
@@ -28,10 +28,10 @@ const WAYS: [(&str, fn(&SpanHandle, KeyValue)); 4] = [
 ];
 
 #[test]
-fn a_key_is_set_twice_and_the_last_value_is_there_once() {
+fn key_set_twice_appears_once_with_the_last_value() {
     for (first, set) in WAYS {
         for (last, set_again) in WAYS {
-            let span = said(|handle| {
+            let span = record_span(|handle| {
                 set(&handle, KeyValue::new("test.tenant", "blue"));
                 set(&handle, KeyValue::new("test.other", 1));
                 set_again(&handle, KeyValue::new("test.tenant", 7));
@@ -51,7 +51,7 @@ fn a_key_is_set_twice_and_the_last_value_is_there_once() {
 }
 
 #[test]
-fn a_key_of_the_layer_is_set_and_keeps_the_layers_value() {
+fn key_written_by_the_layer_keeps_the_layers_value() {
     let everything = || {
         Request::get("http://example.com:8080/p?q=1")
             .header("user-agent", "curl")
@@ -90,7 +90,7 @@ fn a_key_of_the_layer_is_set_and_keeps_the_layers_value() {
         for (way, set) in WAYS {
             let at = Recorder::new();
             let mut service = answering(&at.layer(), |request| {
-                set(&handle_of(&request), KeyValue::new(key, "mine"));
+                set(&handle_of(&request), KeyValue::new(key, "custom"));
                 let mut answer = response(503, ScriptedBody::full(0));
                 let unavailable = http::HeaderValue::from_static("14");
                 answer.headers_mut().insert("grpc-status", unavailable);
@@ -105,16 +105,16 @@ fn a_key_of_the_layer_is_set_and_keeps_the_layers_value() {
         }
     }
     for key in ["api.time_to_head", "api.time_to_first_byte"] {
-        let span = said(|handle| handle.set_attribute(KeyValue::new(key, "mine")));
+        let span = record_span(|handle| handle.set_attribute(KeyValue::new(key, "custom")));
         assert!(matches!(span.value(key), Some(Value::F64(_))), "{key}");
     }
 }
 
 #[test]
-fn a_key_of_the_end_is_set_where_the_layer_has_none_and_is_not_there() {
+fn key_reserved_for_the_end_is_not_set_by_the_handler() {
     for key in ["error.type", "api.abort.reason", "rpc.status_code"] {
         for (way, set) in WAYS {
-            let span = said(|handle| set(&handle, KeyValue::new(key, "mine")));
+            let span = record_span(|handle| set(&handle, KeyValue::new(key, "custom")));
             assert_eq!(span.attribute(key), None, "{key}, {way}");
             assert_eq!(span.outcome(), "DEPARTED", "{key}, {way}");
         }
@@ -122,36 +122,36 @@ fn a_key_of_the_end_is_set_where_the_layer_has_none_and_is_not_there() {
 }
 
 #[test]
-fn a_key_that_the_layer_could_have_set_is_the_handlers() {
+fn key_the_layer_did_not_write_is_set_by_the_handler() {
     for (way, set) in WAYS {
-        let span = said(|handle| {
-            set(&handle, KeyValue::new("url.query", "mine"));
-            set(&handle, KeyValue::new("http.route", "/mine"));
-            set(&handle, KeyValue::new("rpc.method", "mine"));
+        let span = record_span(|handle| {
+            set(&handle, KeyValue::new("url.query", "custom"));
+            set(&handle, KeyValue::new("http.route", "/custom"));
+            set(&handle, KeyValue::new("rpc.method", "custom"));
         });
         assert_eq!(
             span.attribute("url.query").as_deref(),
-            Some("mine"),
+            Some("custom"),
             "{way}"
         );
         assert_eq!(
             span.attribute("http.route").as_deref(),
-            Some("/mine"),
+            Some("/custom"),
             "{way}"
         );
         assert_eq!(
             span.attribute("rpc.method").as_deref(),
-            Some("mine"),
+            Some("custom"),
             "{way}"
         );
-        // A route is set with `set_route`, if the name is to have it.
+        // Only `set_route` changes the name.
         assert_eq!(span.0.name, "GET", "{way}");
     }
 }
 
 #[test]
-fn more_keys_than_are_kept_and_the_layers_are_there() {
-    // The SDK keeps 128 by default and drops the last ones; here it would keep them all.
+fn handler_attributes_over_the_limit_leave_room_for_the_layers() {
+    // The SDK keeps 128 by default and drops the last ones. The second recorder would keep all.
     for (case, at) in [
         ("default", Recorder::new()),
         (
@@ -163,7 +163,7 @@ fn more_keys_than_are_kept_and_the_layers_are_there() {
             for n in 0..300 {
                 handle.set_attribute(KeyValue::new(format!("test.key_{n}"), n));
             }
-            // One that is kept can still change.
+            // A recorded attribute can still change.
             handle.set_attribute(KeyValue::new("test.key_0", "changed"));
         });
         let span = at.only();
@@ -181,25 +181,25 @@ fn more_keys_than_are_kept_and_the_layers_are_there() {
 }
 
 #[test]
-fn attributes_are_on_the_span_in_the_order_in_which_they_were_told() {
-    let span = said(|handle| {
+fn attributes_appear_in_the_order_they_were_set() {
+    let span = record_span(|handle| {
         for key in ["test.z", "test.m", "test.a"] {
             handle.set_attribute(KeyValue::new(key, 1));
         }
         handle.set_attribute(KeyValue::new("test.m", 2));
     });
-    let told = span
+    let keys = span
         .0
         .attributes
         .iter()
         .map(|attribute| attribute.key.as_str());
-    let told: Vec<_> = told.filter(|key| key.starts_with("test.")).collect();
-    assert_eq!(told, ["test.z", "test.m", "test.a"]);
+    let keys: Vec<_> = keys.filter(|key| key.starts_with("test.")).collect();
+    assert_eq!(keys, ["test.z", "test.m", "test.a"]);
 }
 
 #[test]
-fn of_too_many_the_sdk_drops_those_that_were_told_last_and_not_by_their_names() {
-    let span = said(|handle| {
+fn sdk_limit_drops_the_attributes_that_were_set_last() {
+    let span = record_span(|handle| {
         handle.set_attribute(KeyValue::new("test.user", "7"));
         for n in 0..127 {
             handle.set_attribute(KeyValue::new(format!("test.k{n:03}"), n));
@@ -211,7 +211,7 @@ fn of_too_many_the_sdk_drops_those_that_were_told_last_and_not_by_their_names() 
 }
 
 #[test]
-fn nobody_listens_any_more_and_an_iterator_is_not_run() {
+fn attribute_iterator_does_not_run_without_an_open_span() {
     let mut handle = SpanHandle::default();
     let is_run = |handle: &SpanHandle| {
         let mut is_run = false;
@@ -222,22 +222,22 @@ fn nobody_listens_any_more_and_an_iterator_is_not_run() {
         is_run
     };
     assert!(!is_run(&handle), "there is no span");
-    said(|told| {
-        assert!(is_run(&told), "the span is open");
-        handle = told;
+    record_span(|open| {
+        assert!(is_run(&open), "the span is open");
+        handle = open;
     });
     assert!(!is_run(&handle), "the span has ended");
 }
 
 #[test]
-fn attributes_are_set_while_the_body_is_read() {
+fn attributes_set_while_the_body_is_read_are_recorded() {
     let at = Recorder::new();
     let mut handle = SpanHandle::default();
     let mut service = answering(&at.layer(), |request| {
-        let told = handle_of(&request);
-        handle = told.clone();
+        let in_body = handle_of(&request);
+        handle = in_body.clone();
         let body = ScriptedBody::new([])
-            .on_poll(move || told.set_attribute(KeyValue::new("test.polled", true)));
+            .on_poll(move || in_body.set_attribute(KeyValue::new("test.polled", true)));
         response(200, body)
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();

@@ -1,4 +1,4 @@
-//! What is told through the context that a handle gives, and what is told when the outcome is decided.
+//! Data recorded through the context of a handle, and data recorded while the request is classified.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,44 +8,44 @@ use opentelemetry::trace::{
 };
 use tower_api_span::{SpanHandle, classify};
 
-use super::{said, serve};
+use super::{record_span, serve};
 use crate::support::get;
 use crate::support::recorder::{Recorder, Seen};
 
-fn link(handle: &SpanHandle, number: u64) {
+fn add_link(handle: &SpanHandle, number: u64) {
     let (trace_id, span_id) = (TraceId::from(1), SpanId::from(number));
     let flags = TraceFlags::SAMPLED;
     let to = SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE);
     handle.context().span().add_link(to, Vec::new());
 }
 
-fn linked(span: &Seen) -> Vec<SpanId> {
+fn linked_spans(span: &Seen) -> Vec<SpanId> {
     let links = span.0.links.iter();
     links.map(|link| link.span_context.span_id()).collect()
 }
 
 #[test]
-fn a_name_is_the_spans_and_an_empty_one_is_none() {
-    let span = said(|handle| {
-        handle.context().span().update_name("its");
+fn name_updated_through_the_context_is_kept_unless_empty() {
+    let span = record_span(|handle| {
+        handle.context().span().update_name("custom");
         handle.context().span().update_name("");
     });
-    assert_eq!(span.0.name, "its");
+    assert_eq!(span.0.name, "custom");
 }
 
 #[test]
-fn links_are_the_spans_up_to_as_many_as_are_kept() {
+fn links_added_through_the_context_are_kept_up_to_the_limit() {
     let at = Recorder::with(|builder| builder.with_max_links_per_span(1_000));
     serve(&at.layer(), get(), 200, |handle| {
-        (1..=200).for_each(|number| link(&handle, number));
+        (1..=200).for_each(|number| add_link(&handle, number));
     });
     let kept: Vec<_> = (1..=128).map(SpanId::from).collect();
-    assert_eq!(linked(&at.only()), kept);
+    assert_eq!(linked_spans(&at.only()), kept);
 }
 
 #[test]
-fn what_is_told_late_is_added_to_what_was_told_in_time_and_what_does_not_fit_is_counted() {
-    fn tell(handle: &SpanHandle, when: &str, events: usize, attributes: usize) {
+fn data_recorded_during_classification_is_added_and_the_overflow_counted() {
+    fn record(handle: &SpanHandle, when: &str, events: usize, attributes: usize) {
         for _ in 0..events {
             handle.add_event(when.to_owned(), Vec::new());
         }
@@ -55,7 +55,7 @@ fn what_is_told_late_is_added_to_what_was_told_in_time_and_what_does_not_fit_is_
     }
     for (in_time, late, kept, dropped) in [
         ((1, 1), (1, 1), (2, 2), (None, None)),
-        // Late, 120 events and 128 attributes find room at first.
+        // At first, 120 late events and 128 late attributes are kept as well.
         (
             (123, 130),
             (122, 131),
@@ -64,18 +64,18 @@ fn what_is_told_late_is_added_to_what_was_told_in_time_and_what_does_not_fit_is_
         ),
     ] {
         let at = Recorder::with(|builder| builder.with_max_attributes_per_span(1_000));
-        let told = Arc::new(OnceLock::new());
-        let tells = Arc::clone(&told);
+        let slot = Arc::new(OnceLock::new());
+        let filled = Arc::clone(&slot);
         let layer = at.layer().classify(move |head, end, verdict| {
-            let handle = tells.get().expect("a handle");
-            tell(handle, "late", late.0, late.1);
-            link(handle, 8);
+            let handle = filled.get().expect("a handle");
+            record(handle, "late", late.0, late.1);
+            add_link(handle, 8);
             classify(head, end, verdict)
         });
         serve(&layer, get(), 200, |handle| {
-            tell(&handle, "in_time", in_time.0, in_time.1);
-            link(&handle, 7);
-            told.set(handle).expect("one request");
+            record(&handle, "in_time", in_time.0, in_time.1);
+            add_link(&handle, 7);
+            slot.set(handle).expect("one request");
         });
         let span = at.only();
         let (events, attributes) = (span.events(), &span.0.attributes);
@@ -89,6 +89,6 @@ fn what_is_told_late_is_added_to_what_was_told_in_time_and_what_does_not_fit_is_
             span.attribute("api.dropped_attributes").as_deref(),
             dropped.1
         );
-        assert_eq!(linked(&span), [SpanId::from(7), SpanId::from(8)]);
+        assert_eq!(linked_spans(&span), [SpanId::from(7), SpanId::from(8)]);
     }
 }

@@ -1,19 +1,19 @@
-//! Events of the handler's, in order and bounded.
+//! Events that the handler adds: their order, their times and their limit.
 
 use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TraceContextExt as _;
 
-use super::{said, serve};
+use super::{record_span, serve};
 use crate::support::body::Boom;
 use crate::support::get;
 use crate::support::recorder::Recorder;
 
 #[test]
-fn events_are_between_the_first_and_the_last_in_order_and_time() {
+fn handler_events_lie_between_arrived_and_departed_in_order() {
     let mut before = Vec::new();
-    let span = said(|handle| {
+    let span = record_span(|handle| {
         for name in ["one", "two", "three"] {
             before.push(SystemTime::now());
             handle.add_event(name, vec![KeyValue::new("n", name)]);
@@ -33,22 +33,22 @@ fn events_are_between_the_first_and_the_last_in_order_and_time() {
 }
 
 #[test]
-fn an_event_of_the_apis_is_among_the_others() {
-    let span = said(|handle| {
+fn events_added_through_the_context_are_recorded() {
+    let span = record_span(|handle| {
         handle
             .context()
             .span()
-            .add_event("its", vec![KeyValue::new("n", 1)]);
+            .add_event("from_context", vec![KeyValue::new("n", 1)]);
         handle.context().span().record_error(&Boom);
     });
     assert_eq!(
         span.events(),
-        ["api.ARRIVED", "its", "exception", "api.DEPARTED"]
+        ["api.ARRIVED", "from_context", "exception", "api.DEPARTED"]
     );
 }
 
 #[test]
-fn an_event_of_the_apis_has_a_time_and_keeps_it() {
+fn event_added_with_a_timestamp_keeps_it() {
     let at = Recorder::new();
     serve(&at.layer(), get(), 200, |handle| {
         let (context, time) = (handle.context(), SystemTime::UNIX_EPOCH);
@@ -61,7 +61,7 @@ fn an_event_of_the_apis_has_a_time_and_keeps_it() {
 }
 
 #[test]
-fn more_events_than_are_kept_and_the_terminal_one_is_the_last() {
+fn events_over_the_limit_are_dropped_and_the_terminal_event_is_last() {
     for (via, add) in [
         (
             "handle",
@@ -72,7 +72,7 @@ fn more_events_than_are_kept_and_the_terminal_one_is_the_last() {
             handle.context().span().add_event(name, Vec::new());
         }),
     ] {
-        let span = said(|handle| (0..300).for_each(|n| add(&handle, n.to_string())));
+        let span = record_span(|handle| (0..300).for_each(|n| add(&handle, n.to_string())));
         let events = span.events();
         assert_eq!(events.len(), 122, "{via}");
         assert_eq!(events[1], "0", "{via}");
@@ -83,8 +83,8 @@ fn more_events_than_are_kept_and_the_terminal_one_is_the_last() {
 }
 
 #[test]
-fn the_layers_own_events_take_no_room_from_the_handlers() {
-    let span = said(|handle| {
+fn layer_events_do_not_count_towards_the_handlers_limit() {
+    let span = record_span(|handle| {
         handle.handoff_to_core();
         (0..300).for_each(|n| handle.add_event(n.to_string(), Vec::new()));
     });
@@ -98,8 +98,8 @@ fn the_layers_own_events_take_no_room_from_the_handlers() {
 }
 
 #[test]
-fn events_of_the_layers_names_and_of_none_are_not_added() {
-    let span = said(|handle| {
+fn events_with_reserved_or_empty_names_are_ignored() {
+    let span = record_span(|handle| {
         for name in ["api.ABORTED", "api.DEPARTED", "api.ARRIVED", "api.", ""] {
             handle.add_event(name, Vec::new());
             handle.context().span().add_event(name, Vec::new());
@@ -110,10 +110,10 @@ fn events_of_the_layers_names_and_of_none_are_not_added() {
 }
 
 #[test]
-fn what_did_not_fit_is_counted() {
-    let span = said(|handle| {
+fn dropped_events_and_attributes_are_counted() {
+    let span = record_span(|handle| {
         for n in 0..200 {
-            handle.add_event("mine", Vec::new());
+            handle.add_event("from_handle", Vec::new());
             handle.set_attribute(opentelemetry::KeyValue::new(format!("test.key_{n}"), n));
         }
     });
@@ -122,6 +122,6 @@ fn what_did_not_fit_is_counted() {
         span.attribute("api.dropped_attributes").as_deref(),
         Some("72")
     );
-    let span = said(|handle| handle.add_event("mine", Vec::new()));
+    let span = record_span(|handle| handle.add_event("from_handle", Vec::new()));
     assert_eq!(span.attribute("api.dropped_events"), None);
 }

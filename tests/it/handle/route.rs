@@ -1,4 +1,4 @@
-//! The route: known at the start with axum, or told by the handler.
+//! The route: matched by axum, or set by the handler.
 
 use axum::Router;
 use axum::routing::{get as route_get, post as route_post};
@@ -9,29 +9,29 @@ use tower::{Service as _, ServiceExt as _};
 use tower_api_span::SpanHandle;
 use tower_layer::Layer as _;
 
-use super::{said, serve};
+use super::{record_span, serve};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::Data;
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{answering, grpc, handle_of, ready, response};
 
 #[test]
-fn a_route_is_told_and_is_in_the_name() {
-    let span = said(|handle| handle.set_route("/x/{id}"));
+fn route_set_by_the_handler_is_in_the_span_name() {
+    let span = record_span(|handle| handle.set_route("/x/{id}"));
     assert_eq!(span.0.name, "GET /x/{id}");
     assert_eq!(span.attribute("http.route").as_deref(), Some("/x/{id}"));
 }
 
 #[test]
-fn a_route_is_told_twice_and_the_last_one_stands() {
+fn last_non_empty_route_is_kept_and_truncated() {
     let long = format!("/{}", "x".repeat(2_000));
-    for (told, name) in [
+    for (routes, name) in [
         (&["/a", "/b"][..], "GET /b"),
         (&["/a", ""], "GET /a"),
         (&[""], "GET"),
         (&[long.as_str()], &format!("GET {}", &long[..1024])),
     ] {
-        let span = said(|handle| told.iter().for_each(|route| handle.set_route(route)));
+        let span = record_span(|handle| routes.iter().for_each(|route| handle.set_route(route)));
         assert_eq!(span.0.name, name);
         let route = span
             .attribute("http.route")
@@ -41,9 +41,9 @@ fn a_route_is_told_twice_and_the_last_one_stands() {
 }
 
 #[test]
-fn a_route_is_told_and_its_attribute_is_there_once() {
-    let span = said(|handle| {
-        handle.set_attribute(KeyValue::new("http.route", "/mine"));
+fn set_route_replaces_an_http_route_attribute() {
+    let span = record_span(|handle| {
+        handle.set_attribute(KeyValue::new("http.route", "/custom"));
         handle.set_route("/x/{id}");
     });
     assert_eq!(span.0.name, "GET /x/{id}");
@@ -51,7 +51,7 @@ fn a_route_is_told_and_its_attribute_is_there_once() {
 }
 
 #[test]
-fn a_route_is_told_of_a_grpc_call_and_its_name_stays() {
+fn route_set_for_a_grpc_call_is_ignored() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |request| {
         handle_of(&request).set_route("/x/{id}");
@@ -67,7 +67,7 @@ fn a_route_is_told_of_a_grpc_call_and_its_name_stays() {
 }
 
 #[test]
-fn what_claims_to_be_a_grpc_call_is_answered_in_plain_http_and_named_as_that() {
+fn grpc_content_type_answered_in_http_is_named_as_http() {
     for (route, name) in [("", "POST"), ("/x/{id}", "POST /x/{id}")] {
         let at = Recorder::new();
         serve(&at.layer(), grpc(), 404, |handle| handle.set_route(route));
@@ -80,18 +80,18 @@ fn what_claims_to_be_a_grpc_call_is_answered_in_plain_http_and_named_as_that() {
     }
 }
 
-/// What a handler of axum's says, with the extractor.
-async fn says(handle: SpanHandle) -> String {
-    handle.set_route("/told");
-    handle.set_attribute(KeyValue::new("http.route", "/mine"));
-    handle.set_attribute(KeyValue::new("test.told", true));
+/// A handler that takes the handle as an extractor. It answers whether the span records.
+async fn record(handle: SpanHandle) -> String {
+    handle.set_route("/by-handler");
+    handle.set_attribute(KeyValue::new("http.route", "/custom"));
+    handle.set_attribute(KeyValue::new("test.by_handler", true));
     handle.is_recording().to_string()
 }
 
 fn router() -> Router {
-    Router::new().route("/x/{id}", route_get(says)).nest(
+    Router::new().route("/x/{id}", route_get(record)).nest(
         "/v1",
-        Router::new().route("/chat/{model}", route_post(says)),
+        Router::new().route("/chat/{model}", route_post(record)),
     )
 }
 
@@ -118,11 +118,11 @@ where
 fn assert_named(span: &Seen, name: &str, route: Option<&str>) {
     assert_eq!(span.0.name, name);
     assert_eq!(span.attribute("http.route").as_deref(), route);
-    assert_eq!(span.attribute("test.told").is_some(), route.is_some());
+    assert_eq!(span.attribute("test.by_handler").is_some(), route.is_some());
 }
 
 #[tokio::test]
-async fn a_route_of_axums_is_known_and_what_is_told_changes_nothing() {
+async fn route_matched_by_axum_is_not_replaced_by_the_handler() {
     for (method, path, name, route) in [
         ("GET", "/x/42", "GET /x/{id}", Some("/x/{id}")),
         (
@@ -134,28 +134,28 @@ async fn a_route_of_axums_is_known_and_what_is_told_changes_nothing() {
         ("GET", "/nowhere", "GET", None),
     ] {
         let at = Recorder::new();
-        let (status, said) = ask(router().layer(at.layer()), method, path).await;
+        let (status, body) = ask(router().layer(at.layer()), method, path).await;
         assert_eq!(status == StatusCode::OK, route.is_some(), "{path}");
-        assert_eq!(said == "true", route.is_some(), "{path}");
+        assert_eq!(body == "true", route.is_some(), "{path}");
         assert_named(&at.only(), name, route);
     }
 }
 
 #[tokio::test]
-async fn a_router_of_axums_is_wrapped_and_the_route_is_what_is_told() {
+async fn layer_around_a_router_uses_the_route_set_by_the_handler() {
     let at = Recorder::new();
-    let (_, said) = ask(at.layer().layer(router()), "GET", "/x/42").await;
-    assert_eq!(said, "true");
-    assert_named(&at.only(), "GET /told", Some("/told"));
+    let (_, body) = ask(at.layer().layer(router()), "GET", "/x/42").await;
+    assert_eq!(body, "true");
+    assert_named(&at.only(), "GET /by-handler", Some("/by-handler"));
 }
 
 #[tokio::test]
-async fn there_is_no_layer_and_the_extractor_does_not_reject() {
-    let (status, said) = ask(router(), "GET", "/x/42").await;
-    assert_eq!((status, said.as_str()), (StatusCode::OK, "false"));
+async fn extractor_without_a_span_does_not_reject() {
+    let (status, body) = ask(router(), "GET", "/x/42").await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "false"));
     let at = Recorder::new();
     let filtered = at.layer().filter(|_| false);
-    let (status, said) = ask(router().layer(filtered), "GET", "/x/42").await;
-    assert_eq!((status, said.as_str()), (StatusCode::OK, "false"));
+    let (status, body) = ask(router().layer(filtered), "GET", "/x/42").await;
+    assert_eq!((status, body.as_str()), (StatusCode::OK, "false"));
     assert_eq!(at.starts(), 0);
 }

@@ -1,26 +1,26 @@
-//! What the handler says of its response outweighs what it looks like.
+//! The handler's verdict on its response, and its precedence over the end of the response.
 
 use opentelemetry::trace::{Status, TraceContextExt as _};
 use tower::Service;
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 
-use super::{said, serve};
+use super::{record_span, serve};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{self, Data, Error, Panic};
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{answering, get, handle_of, panic_of, poll_frame, ready, response};
 
-/// The span of a response of which one frame is read at most.
-fn read_in_part(
+/// Returns the span of a response that is polled `polls` times and then dropped.
+fn read_partly(
     layer: impl FnOnce(&Recorder) -> ApiSpanLayer,
     status: u16,
     steps: &[Step],
     polls: usize,
-    mut say: impl FnMut(SpanHandle),
+    mut record: impl FnMut(SpanHandle),
 ) -> Seen {
     let at = Recorder::new();
     let mut service = answering(&layer(&at), |request| {
-        say(handle_of(&request));
+        record(handle_of(&request));
         response(status, ScriptedBody::new(steps.to_vec()))
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();
@@ -32,8 +32,8 @@ fn read_in_part(
 }
 
 #[test]
-fn two_verdicts_and_the_first_one_stands() {
-    let span = said(|handle| {
+fn first_of_several_verdicts_is_kept() {
+    let span = record_span(|handle| {
         handle.abort("quota", "first");
         handle.abort("generation_error", "second");
         handle.clone().abort("validation_error", "");
@@ -49,7 +49,7 @@ fn two_verdicts_and_the_first_one_stands() {
 }
 
 #[test]
-fn a_verdict_outweighs_how_the_response_ends() {
+fn verdict_takes_precedence_over_the_end_of_the_response() {
     for (end, status, steps, polls) in [
         ("complete", 200, &[Data(3)][..], 2),
         ("500", 500, &[Data(3)], 2),
@@ -58,7 +58,7 @@ fn a_verdict_outweighs_how_the_response_ends() {
         ("dropped midway", 200, &[Data(3)], 1),
         ("dropped unread", 200, &[Data(3)], 0),
     ] {
-        let span = read_in_part(Recorder::layer, status, steps, polls, |handle| {
+        let span = read_partly(Recorder::layer, status, steps, polls, |handle| {
             handle.abort("generation_error", "out of memory");
         });
         assert_eq!(span.outcome(), "ABORTED(generation_error)", "{end}");
@@ -70,7 +70,7 @@ fn a_verdict_outweighs_how_the_response_ends() {
 }
 
 #[test]
-fn a_panic_outweighs_a_verdict() {
+fn panic_takes_precedence_over_a_verdict() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |request| {
         handle_of(&request).abort("quota", "used up");
@@ -83,7 +83,7 @@ fn a_panic_outweighs_a_verdict() {
 }
 
 #[test]
-fn a_verdict_that_blames_the_caller_is_no_error() {
+fn verdict_with_a_client_error_reason_is_not_an_error() {
     for (reason, error_type) in [
         ("validation_error", None),
         ("client_error", None),
@@ -91,91 +91,91 @@ fn a_verdict_that_blames_the_caller_is_no_error() {
         ("generation_error", Some("generation_error")),
         ("", Some("exception")),
     ] {
-        let span = said(|handle| handle.abort(reason, "why"));
+        let span = record_span(|handle| handle.abort(reason, "message"));
         assert_eq!(
             span.attribute("error.type").as_deref(),
             error_type,
             "{reason}"
         );
-        let status = error_type.map_or(Status::Unset, |_| Status::error("why"));
+        let status = error_type.map_or(Status::Unset, |_| Status::error("message"));
         assert_eq!(*span.status(), status, "{reason}");
-        assert_eq!(span.error().as_deref(), Some("why"), "{reason}");
+        assert_eq!(span.error().as_deref(), Some("message"), "{reason}");
     }
 }
 
 #[test]
-fn a_message_is_cut_and_an_empty_one_is_none() {
+fn verdict_message_is_truncated_or_omitted_when_empty() {
     for (message, kept) in [
         (String::new(), None),
         ("short".to_owned(), Some(5)),
         ("x".repeat(1024), Some(1024)),
         ("x".repeat(1025), Some(1024)),
-        // Cut between characters.
+        // Truncated between characters.
         ("ä".repeat(600), Some(1024)),
         (format!("x{}", "ä".repeat(600)), Some(1023)),
     ] {
-        let span = said(|handle| handle.abort("quota", &message));
+        let span = record_span(|handle| handle.abort("quota", &message));
         let error = span.error();
         assert_eq!(error.as_ref().map(String::len), kept);
         assert!(error.is_none_or(|error| message.starts_with(&error)));
     }
 }
 
-/// How a response can be given up.
-const GIVEN_UP: [(&str, usize, &str); 2] = [
+/// How a response can be dropped before its end: name, polls before the drop, outcome.
+const DROPPED: [(&str, usize, &str); 2] = [
     ("midway", 1, "ABORTED(client_disconnect)"),
     ("unread", 0, "ABORTED(generator_exit)"),
 ];
 
 #[test]
-fn a_disconnect_is_allowed_and_is_no_error() {
+fn allowed_disconnect_is_not_an_error() {
     let not_an_error = |at: &Recorder| at.layer().disconnect_is_error(false);
-    for (given_up, polls, outcome) in GIVEN_UP {
+    for (dropped, polls, outcome) in DROPPED {
         for (case, span, is_error) in [
             (
-                "by nobody",
-                read_in_part(Recorder::layer, 200, &[Data(3)], polls, |_| {}),
+                "by neither",
+                read_partly(Recorder::layer, 200, &[Data(3)], polls, |_| {}),
                 true,
             ),
             (
                 "by the handler",
-                read_in_part(Recorder::layer, 200, &[Data(3)], polls, |handle| {
+                read_partly(Recorder::layer, 200, &[Data(3)], polls, |handle| {
                     handle.allow_disconnect();
                 }),
                 false,
             ),
             (
                 "by the layer",
-                read_in_part(not_an_error, 200, &[Data(3)], polls, |_| {}),
+                read_partly(not_an_error, 200, &[Data(3)], polls, |_| {}),
                 false,
             ),
             (
                 "by both",
-                read_in_part(not_an_error, 200, &[Data(3)], polls, |handle| {
+                read_partly(not_an_error, 200, &[Data(3)], polls, |handle| {
                     handle.allow_disconnect();
                 }),
                 false,
             ),
         ] {
-            assert_eq!(span.outcome(), outcome, "{case}, {given_up}");
-            assert_eq!(span.is_error(), is_error, "{case}, {given_up}");
+            assert_eq!(span.outcome(), outcome, "{case}, {dropped}");
+            assert_eq!(span.is_error(), is_error, "{case}, {dropped}");
             assert_eq!(
                 span.attribute("error.type").is_some(),
                 is_error,
-                "{case}, {given_up}"
+                "{case}, {dropped}"
             );
         }
     }
 }
 
 #[test]
-fn a_disconnect_is_allowed_and_what_else_goes_wrong_is_an_error() {
+fn other_failures_are_errors_where_a_disconnect_is_allowed() {
     for (end, status, steps, outcome) in [
         ("complete", 200, &[Data(3)][..], "DEPARTED"),
         ("500", 500, &[Data(3)], "ABORTED(exception)"),
         ("body error", 200, &[Error], "ABORTED(exception)"),
     ] {
-        let span = read_in_part(Recorder::layer, status, steps, 2, |handle| {
+        let span = read_partly(Recorder::layer, status, steps, 2, |handle| {
             handle.allow_disconnect();
         });
         assert_eq!(span.outcome(), outcome, "{end}");
@@ -184,7 +184,7 @@ fn a_disconnect_is_allowed_and_what_else_goes_wrong_is_an_error() {
 }
 
 #[test]
-fn a_verdict_is_weighed_by_who_replaces_the_classification() {
+fn custom_classification_receives_the_verdict() {
     let at = Recorder::new();
     let layer = at.layer().classify(|_, _, verdict| {
         assert_eq!(verdict.map(|verdict| verdict.reason), Some("quota"));
@@ -197,8 +197,8 @@ fn a_verdict_is_weighed_by_who_replaces_the_classification() {
 }
 
 #[test]
-fn an_error_status_is_set_by_the_context_and_is_a_verdict() {
-    let span = said(|handle| {
+fn error_status_set_through_the_context_is_a_verdict() {
+    let span = record_span(|handle| {
         let status = Status::error("it broke");
         handle.context().span().set_status(status);
     });
@@ -209,8 +209,8 @@ fn an_error_status_is_set_by_the_context_and_is_a_verdict() {
 }
 
 #[test]
-fn an_ok_status_is_set_by_the_context_and_is_nothing() {
-    let span = said(|handle| {
+fn ok_status_set_through_the_context_is_ignored() {
+    let span = record_span(|handle| {
         let context = handle.context();
         context.span().set_status(Status::Ok);
     });
@@ -219,12 +219,30 @@ fn an_ok_status_is_set_by_the_context_and_is_nothing() {
 }
 
 #[test]
-fn an_error_status_comes_first_and_the_handlers_own_verdict_stands() {
-    let span = said(|handle| {
+fn abort_takes_precedence_over_an_earlier_error_status() {
+    let span = record_span(|handle| {
         let context = handle.context();
-        context.span().set_status(Status::error("a library's"));
-        handle.abort("generation_error", "the handler's");
+        context.span().set_status(Status::error("from a library"));
+        handle.abort("generation_error", "from the handler");
     });
     assert_eq!(span.outcome(), "ABORTED(generation_error)");
-    assert_eq!(span.error().as_deref(), Some("the handler's"));
+    assert_eq!(span.error().as_deref(), Some("from the handler"));
+}
+
+#[test]
+fn abort_reason_client_disconnect_is_an_error_where_a_disconnect_is_allowed() {
+    let at = Recorder::new();
+    let mut service = answering(&at.layer().disconnect_is_error(false), |request| {
+        let handle = handle_of(&request);
+        handle.allow_disconnect();
+        handle.abort("client_disconnect", "the upstream disconnected");
+        response(200, ScriptedBody::full(0))
+    });
+    drop(ready(service.call(get())));
+    let span = at.only();
+    assert_eq!(span.outcome(), "ABORTED(client_disconnect)");
+    assert_eq!(
+        span.attribute("error.type").as_deref(),
+        Some("client_disconnect")
+    );
 }

@@ -1,4 +1,4 @@
-//! Who is at the other end, and what is in between.
+//! Client, peer, local and server address, and the scheme: with and without trusted proxies.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -28,8 +28,8 @@ fn app(layer: ApiSpanLayer) -> Router {
     Router::new().route("/", get(async || "")).layer(layer)
 }
 
-/// The span of a request that is sent over a connection of its own.
-async fn sent(set: impl FnOnce(ApiSpanLayer) -> ApiSpanLayer, text: &str) -> Seen {
+/// Sends `text` over a connection of its own, and returns the span.
+async fn send(set: impl FnOnce(ApiSpanLayer) -> ApiSpanLayer, text: &str) -> Seen {
     let at = Recorder::new();
     let address = run(app(set(at.layer())), LOCALHOST).await;
     assert_eq!(ask(address, text).await.status(), "200");
@@ -37,7 +37,7 @@ async fn sent(set: impl FnOnce(ApiSpanLayer) -> ApiSpanLayer, text: &str) -> See
     at.only()
 }
 
-/// Proxies and what came from them, and what is believed.
+/// The proxy settings, the header lines of a request, and the expected attributes.
 struct Case {
     rule: &'static str,
     proxies: usize,
@@ -48,8 +48,8 @@ struct Case {
     server: &'static str,
 }
 
-/// Nobody has said anything: the peer, without TLS, which wants the host it named.
-const NOTHING: Case = Case {
+/// A trusted proxy without forwarding headers: the peer, plain HTTP, and the Host of the request.
+const NO_HEADERS: Case = Case {
     rule: "",
     proxies: 1,
     which: ProxyHeaders::Either,
@@ -63,7 +63,7 @@ const NOTHING: Case = Case {
 fn cases() -> Vec<Case> {
     vec![
         Case {
-            rule: "no proxy is trusted by default, whatever is there",
+            rule: "no proxy is trusted by default",
             proxies: 0,
             lines: &[
                 "Forwarded: for=6.6.6.6;proto=https;host=forged.example",
@@ -72,29 +72,29 @@ fn cases() -> Vec<Case> {
                 "X-Forwarded-Host: forged.example",
                 "X-Real-IP: 6.6.6.6",
             ],
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "a trusted proxy has said nothing",
-            ..NOTHING
+            rule: "a trusted proxy without headers",
+            ..NO_HEADERS
         },
         Case {
-            rule: "the address that the proxy has seen",
+            rule: "X-Forwarded-For of the trusted proxy",
             lines: &["X-Forwarded-For: 192.0.2.1"],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "what is left of the trusted hop is the client's invention",
+            rule: "entries left of the trusted hop are ignored",
             lines: &["X-Forwarded-For: 6.6.6.6, 192.0.2.1"],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
             rule: "several lines are one list",
             lines: &["X-Forwarded-For: 6.6.6.6", "X-Forwarded-For: 192.0.2.1"],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
             rule: "two proxies are counted over several lines",
@@ -104,28 +104,28 @@ fn cases() -> Vec<Case> {
                 "x-forwarded-for: 10.0.0.1",
             ],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "of fewer than are trusted the leftmost counts",
+            rule: "fewer entries than trusted proxies: the leftmost counts",
             proxies: 5,
             lines: &["X-Forwarded-For: 192.0.2.1, 10.0.0.1"],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "an address that is none leaves the peer's",
+            rule: "an invalid address falls back to the peer's",
             lines: &["X-Forwarded-For: 6.6.6.6, unknown"],
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "IPv4 in IPv6 is told as IPv4",
+            rule: "an IPv4-mapped IPv6 address is recorded as IPv4",
             lines: &["X-Forwarded-For: ::ffff:192.0.2.1"],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "the scheme and the host of the trusted hop",
+            rule: "scheme and host of the trusted hop",
             lines: &[
                 "X-Forwarded-For: 2001:db8::1",
                 "X-Forwarded-Proto: http, https",
@@ -134,18 +134,18 @@ fn cases() -> Vec<Case> {
             client: "2001:db8::1",
             scheme: "https",
             server: "api.example:8443",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "a host that is none leaves the request's",
+            rule: "an invalid host falls back to the request's",
             lines: &["X-Forwarded-Host: a b"],
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "a host without a port does not get the request's",
+            rule: "a host without a port does not get the request's port",
             lines: &["X-Forwarded-Host: api.example"],
             server: "api.example",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
             rule: "Forwarded, with a forged element to the left",
@@ -154,33 +154,33 @@ fn cases() -> Vec<Case> {
             client: "2001:db8::1",
             scheme: "https",
             server: "api.example:8443",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "a quote that the client leaves open swallows nothing",
+            rule: "an unclosed quote of the client hides no later element",
             lines: &["Forwarded: for=\"6.6.6.6, for=192.0.2.1"],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "a forged line of its own before the proxy's",
+            rule: "a forged line before the line of the proxy",
             lines: &["Forwarded: for=6.6.6.6", "Forwarded: for=192.0.2.1"],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "both families, which agree",
+            rule: "both header families, which agree",
             lines: &["Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.1"],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "both families, which do not",
+            rule: "both header families, which differ",
             lines: &["Forwarded: for=192.0.2.1", "X-Forwarded-For: 6.6.6.6"],
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "of Forwarded alone the other family is not looked at",
+            rule: "ProxyHeaders::Forwarded ignores X-Forwarded-*",
             which: ProxyHeaders::Forwarded,
             lines: &[
                 "Forwarded: for=192.0.2.1",
@@ -188,23 +188,23 @@ fn cases() -> Vec<Case> {
                 "X-Forwarded-Proto: https",
             ],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
         Case {
-            rule: "of X-Forwarded alone the other family is not looked at",
+            rule: "ProxyHeaders::XForwarded ignores Forwarded",
             which: ProxyHeaders::XForwarded,
             lines: &[
                 "Forwarded: for=6.6.6.6;proto=https",
                 "X-Forwarded-For: 192.0.2.1",
             ],
             client: "192.0.2.1",
-            ..NOTHING
+            ..NO_HEADERS
         },
     ]
 }
 
 #[tokio::test]
-async fn trusted_proxies_say_for_whom_they_speak_and_nobody_else_does() {
+async fn forwarding_headers_count_only_from_trusted_proxies() {
     for case in cases() {
         let mut text = "GET / HTTP/1.1\r\nHost: origin.example:8080\r\n".to_owned();
         for line in case.lines {
@@ -218,24 +218,24 @@ async fn trusted_proxies_say_for_whom_they_speak_and_nobody_else_does() {
                 proxies => layer.trusted_proxies(proxies),
             }
         };
-        let span = sent(set, &(text + "\r\n")).await;
+        let span = send(set, &(text + "\r\n")).await;
         let is = |key: &str| span.attribute(key).unwrap_or_default();
         assert_eq!(is("client.address"), case.client, "{}", case.rule);
         assert_eq!(is("url.scheme"), case.scheme, "{}", case.rule);
         let (host, port) = case.server.split_once(':').unwrap_or((case.server, ""));
         assert_eq!(is("server.address"), host, "{}", case.rule);
         assert_eq!(is("server.port"), port, "{}", case.rule);
-        // Whoever speaks for others is still at the other end.
+        // The peer stays the proxy.
         assert_eq!(is("network.peer.address"), "127.0.0.1", "{}", case.rule);
         assert_eq!(is("client.port"), "", "{}", case.rule);
     }
 }
 
 #[tokio::test]
-async fn a_scheme_is_a_trusted_proxys_then_the_settings_then_the_requests() {
+async fn scheme_comes_from_the_proxy_then_the_setting_then_the_request() {
     let proxy = "X-Forwarded-Proto: https\r\n";
     for (rule, proxies, setting, target, line, expected) in [
-        ("nobody says", 0, None, "/", "", "http"),
+        ("by default", 0, None, "/", "", "http"),
         ("the request", 0, None, "https://h.example/", "", "https"),
         ("the setting", 0, Some("https"), "/", "", "https"),
         (
@@ -247,7 +247,7 @@ async fn a_scheme_is_a_trusted_proxys_then_the_settings_then_the_requests() {
             "http",
         ),
         (
-            "an empty setting is none",
+            "an empty setting is ignored",
             0,
             Some(""),
             "https://h.example/",
@@ -271,7 +271,7 @@ async fn a_scheme_is_a_trusted_proxys_then_the_settings_then_the_requests() {
             "http",
         ),
         (
-            "a proxy that says nothing",
+            "a proxy without the header",
             1,
             Some("https"),
             "/",
@@ -279,7 +279,7 @@ async fn a_scheme_is_a_trusted_proxys_then_the_settings_then_the_requests() {
             "https",
         ),
         (
-            "a proxy whose scheme is none",
+            "a proxy with an unknown scheme",
             1,
             Some("https"),
             "/",
@@ -295,7 +295,7 @@ async fn a_scheme_is_a_trusted_proxys_then_the_settings_then_the_requests() {
             }
         };
         let text = format!("GET {target} HTTP/1.1\r\nHost: h.example\r\n{line}\r\n");
-        let span = sent(set, &text).await;
+        let span = send(set, &text).await;
         assert_eq!(
             span.attribute("url.scheme").as_deref(),
             Some(expected),
@@ -305,15 +305,15 @@ async fn a_scheme_is_a_trusted_proxys_then_the_settings_then_the_requests() {
 }
 
 #[test]
-fn a_scheme_is_endless_and_is_cut() {
+fn long_scheme_is_truncated() {
     let at = Recorder::new();
     serve(&at.layer().scheme("s".repeat(5_000)), request(), |_| {});
     let scheme = unchecked(&at).attribute("url.scheme");
     assert_eq!(scheme, Some("s".repeat(1_024)));
 }
 
-/// The addresses that a span tells, in the order client, peer, this end.
-fn told(span: &Seen) -> [Option<String>; 6] {
+/// Returns address and port of the client, the peer and the local end.
+fn addresses(span: &Seen) -> [Option<String>; 6] {
     [
         "client.address",
         "client.port",
@@ -325,13 +325,13 @@ fn told(span: &Seen) -> [Option<String>; 6] {
     .map(|key| span.attribute(key))
 }
 
-/// The same as they are expected; an empty one is not told.
+/// Converts to the form of [`addresses`]: an empty text is an absent attribute.
 fn expected(texts: [&str; 6]) -> [Option<String>; 6] {
     texts.map(|text| (!text.is_empty()).then(|| text.to_owned()))
 }
 
 #[tokio::test]
-async fn axum_says_who_connects_over_both_kinds_of_ip() {
+async fn connect_info_of_axum_gives_the_peer_over_ipv4_and_ipv6() {
     let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     for (rule, on, to, seen) in [
         ("IPv4", LOCALHOST, LOCALHOST, "127.0.0.1"),
@@ -341,7 +341,7 @@ async fn axum_says_who_connects_over_both_kinds_of_ip() {
             IpAddr::V6(Ipv6Addr::LOCALHOST),
             "::1",
         ),
-        ("IPv4 on a socket for both", any, LOCALHOST, "127.0.0.1"),
+        ("IPv4 on a dual-stack socket", any, LOCALHOST, "127.0.0.1"),
     ] {
         for with_port in [false, true] {
             let at = Recorder::new();
@@ -356,14 +356,14 @@ async fn axum_says_who_connects_over_both_kinds_of_ip() {
             wire.answer(&http::Method::GET).await;
             at.all_ended().await;
             let span = at.only();
-            let of_client = wire.local().port().to_string();
-            let client_port = if with_port { &*of_client } else { "" };
+            let peer_port = wire.local().port().to_string();
+            let client_port = if with_port { &*peer_port } else { "" };
             assert_eq!(
-                told(&span),
-                expected([seen, client_port, seen, &of_client, "", ""]),
+                addresses(&span),
+                expected([seen, client_port, seen, &peer_port, "", ""]),
                 "{rule}"
             );
-            // What the client has asked for, brackets and all taken apart.
+            // The Host header, parsed: without the brackets of IPv6.
             let server = span.attribute("server.address");
             assert_eq!(server, Some(to.to_string()), "{rule}");
             let server = span.attribute("server.port");
@@ -374,18 +374,18 @@ async fn axum_says_who_connects_over_both_kinds_of_ip() {
 
 const MOCKED: &str = "[2001:db8::5]:5";
 
-/// IPv4 in IPv6.
-fn given(_: &http::request::Parts) -> Option<SocketAddr> {
+/// Returns an IPv4-mapped IPv6 address.
+fn mapped_peer(_: &http::request::Parts) -> Option<SocketAddr> {
     "[::ffff:192.0.2.7]:7".parse().ok()
 }
 
 #[tokio::test]
-async fn a_peer_is_the_functions_then_the_connections_then_the_mocked_one() {
+async fn peer_comes_from_the_callback_then_the_connection_then_the_mock() {
     let mocked: SocketAddr = MOCKED.parse().expect("an address");
     let real = ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 1)));
     for (rule, set, has_real, address, port) in [
         (
-            "nobody knows but the mock",
+            "only the mock",
             (|layer| layer) as fn(ApiSpanLayer) -> ApiSpanLayer,
             false,
             "2001:db8::5",
@@ -393,22 +393,22 @@ async fn a_peer_is_the_functions_then_the_connections_then_the_mocked_one() {
         ),
         ("the connection", |layer| layer, true, "192.0.2.1", "1"),
         (
-            "the function, with IPv4 in IPv6",
-            |layer| layer.peer_address_fn(given),
+            "the callback, IPv4-mapped IPv6",
+            |layer| layer.peer_address_fn(mapped_peer),
             true,
             "192.0.2.7",
             "7",
         ),
         (
-            "a function that does not know",
+            "a callback that returns None",
             |layer| layer.peer_address_fn(|_| None),
             true,
             "",
             "",
         ),
         (
-            "a function that panics",
-            |layer| layer.peer_address_fn(|_| panic!("who is there?")),
+            "a callback that panics",
+            |layer| layer.peer_address_fn(|_| panic!("no peer")),
             true,
             "",
             "",
@@ -424,7 +424,7 @@ async fn a_peer_is_the_functions_then_the_connections_then_the_mocked_one() {
         let response = app.oneshot(request).await.expect("a response");
         drop(response);
         assert_eq!(
-            told(&at.only()),
+            addresses(&at.only()),
             expected([address, port, address, port, "", ""]),
             "{rule}"
         );
@@ -432,31 +432,31 @@ async fn a_peer_is_the_functions_then_the_connections_then_the_mocked_one() {
 }
 
 #[tokio::test]
-async fn the_port_of_a_client_is_the_one_that_goes_with_its_address() {
+async fn client_port_belongs_to_the_client_address() {
     for (rule, line, address, port) in [
         (
-            "told by the proxy",
+            "forwarded by the proxy",
             "Forwarded: for=\"192.0.2.1:4711\"",
             "192.0.2.1",
             "4711",
         ),
         (
-            "not told by the proxy, and the peer's is another's",
+            "not forwarded: the port of the peer is not the client's",
             "Forwarded: for=192.0.2.1",
             "192.0.2.1",
             "",
         ),
     ] {
         let set = |layer: ApiSpanLayer| layer.trusted_proxies(1).client_port(true);
-        let span = sent(set, &format!("GET / HTTP/1.1\r\nHost: h\r\n{line}\r\n\r\n")).await;
-        let [client, client_port, ..] = told(&span);
+        let span = send(set, &format!("GET / HTTP/1.1\r\nHost: h\r\n{line}\r\n\r\n")).await;
+        let [client, client_port, ..] = addresses(&span);
         assert_eq!(client.as_deref(), Some(address), "{rule}");
         assert_eq!(client_port.unwrap_or_default(), port, "{rule}");
     }
 }
 
 #[test]
-fn this_end_of_the_connection_is_told_where_it_is_known() {
+fn local_address_is_recorded_where_known() {
     for (rule, local, expected) in [
         ("IPv4", Some("192.0.2.1:80"), Some(("192.0.2.1", "80"))),
         (
@@ -465,11 +465,11 @@ fn this_end_of_the_connection_is_told_where_it_is_known() {
             Some(("2001:db8::1", "80")),
         ),
         (
-            "IPv4 in IPv6",
+            "IPv4-mapped IPv6",
             Some("[::ffff:192.0.2.1]:80"),
             Some(("192.0.2.1", "80")),
         ),
-        ("not known", None, None),
+        ("unknown", None, None),
     ] {
         for request in [request(), grpc()] {
             let at = Recorder::new();
@@ -479,18 +479,18 @@ fn this_end_of_the_connection_is_told_where_it_is_known() {
                 request,
                 |_| {},
             );
-            let [.., address, port] = told(&at.only());
+            let [.., address, port] = addresses(&at.only());
             assert_eq!(address.as_deref().zip(port.as_deref()), expected, "{rule}");
         }
     }
     let at = Recorder::new();
-    let layer = at.layer().local_address_fn(|_| panic!("where am I?"));
+    let layer = at.layer().local_address_fn(|_| panic!("no local address"));
     serve(&layer, request(), |_| {});
-    assert_eq!(told(&at.only()), expected([""; 6]));
+    assert_eq!(addresses(&at.only()), expected([""; 6]));
 }
 
 #[tokio::test]
-async fn who_accepts_the_connections_of_hyper_says_who_is_there() {
+async fn hyper_server_passes_the_peer_in_the_request_extensions() {
     let at = Recorder::new();
     let layer = at
         .layer()
@@ -509,7 +509,7 @@ async fn who_accepts_the_connections_of_hyper_says_who_is_there() {
                 let answer = Response::new(Empty::<Bytes>::new());
                 std::future::ready(Ok::<_, Infallible>(answer))
             }));
-        // How it ends is for the client to see.
+        // The client checks the response.
         let _ = auto::Builder::new(TokioExecutor::new())
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
             .await;
@@ -520,13 +520,13 @@ async fn who_accepts_the_connections_of_hyper_says_who_is_there() {
     at.all_ended().await;
     let port = wire.local().port().to_string();
     assert_eq!(
-        told(&at.only()),
+        addresses(&at.only()),
         expected(["127.0.0.1", "", "127.0.0.1", &port, "", ""])
     );
 }
 
 #[tokio::test]
-async fn tonic_says_who_is_there_at_both_ends() {
+async fn connect_info_of_tonic_gives_peer_and_local_address() {
     let at = Recorder::new();
     let info = |request: &http::request::Parts| {
         let info = request.extensions.get::<TcpConnectInfo>();
@@ -536,7 +536,7 @@ async fn tonic_says_who_is_there_at_both_ends() {
         .layer()
         .peer_address_fn(move |request| info(request)?.remote_addr())
         .local_address_fn(move |request| info(request)?.local_addr())
-        // gRPC's conventions have no client, behind proxies or not.
+        // The conventions for gRPC have no `client.*`, with or without proxies.
         .trusted_proxies(1)
         .client_port(true);
     let address = run_tonic(&layer).await;
@@ -554,7 +554,7 @@ async fn tonic_says_who_is_there_at_both_ends() {
     let span = at.only();
     let (client, server) = (local.port().to_string(), address.port().to_string());
     assert_eq!(
-        told(&span),
+        addresses(&span),
         expected(["", "", "127.0.0.1", &client, "127.0.0.1", &server])
     );
     let is = |key: &str| span.attribute(key);

@@ -1,4 +1,5 @@
-//! What is told beside the ordinary attributes, and what is kept out of them.
+//! Optional attributes and redaction: captured headers, query parameters, body sizes, the operator's
+//! attributes.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,7 +19,9 @@ use serde_json::{Value as Json, json};
 use tower::{Layer as _, Service as _, ServiceBuilder, service_fn};
 use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, CountedBody, SpanHandle};
 
-use super::{Asked, CHECK, LOCALHOST, Wire, ask_http2, call, http2, run, run_tonic, serve};
+use super::{
+    CHECK, LOCALHOST, RecordingSampler, Wire, ask_http2, call, http2, run, run_tonic, serve,
+};
 use crate::support::body::Step::{Data, Error, Pending, Trailers};
 use crate::support::body::{Says, ScriptedBody, header_map};
 use crate::support::recorder::{Recorder, Seen};
@@ -27,8 +30,8 @@ use crate::support::{answering, get, grpc, handle_of, poll_frame, read, ready, r
 const X_A: HeaderName = HeaderName::from_static("x-a");
 const X_B: HeaderName = HeaderName::from_static("x-b");
 
-/// Serves one request that is answered with these headers and steps.
-fn answered(
+/// Serves `request` with a response of these headers and steps.
+fn serve_with_headers(
     layer: &ApiSpanLayer,
     request: Request<()>,
     headers: &HeaderMap,
@@ -45,8 +48,8 @@ fn answered(
     read(&mut body).expect("bytes");
 }
 
-/// The values under a key, which is a list of strings.
-fn list(span: &Seen, key: &str) -> Vec<String> {
+/// Returns the strings of an array attribute. Empty if the attribute is absent.
+fn string_array(span: &Seen, key: &str) -> Vec<String> {
     match span.value(key) {
         None => Vec::new(),
         Some(Value::Array(Array::String(values))) => {
@@ -56,7 +59,7 @@ fn list(span: &Seen, key: &str) -> Vec<String> {
     }
 }
 
-fn with(mut request: Request<()>, headers: &[(&'static str, &'static str)]) -> Request<()> {
+fn with_headers(mut request: Request<()>, headers: &[(&'static str, &'static str)]) -> Request<()> {
     request.headers_mut().extend(header_map(headers));
     request
 }
@@ -64,41 +67,51 @@ fn with(mut request: Request<()>, headers: &[(&'static str, &'static str)]) -> R
 // === Headers ===
 
 #[test]
-fn headers_that_are_asked_for_are_lists_and_no_others_are_told() {
+fn captured_headers_are_string_arrays_and_others_are_omitted() {
     let sent = &[
         ("x-a", "1"),
         ("x-a", "2, 3"),
         ("x-b", ""),
-        ("x-c", "not asked for"),
+        ("x-c", "not captured"),
         ("authorization", "Bearer secret"),
         ("cookie", "session=secret"),
     ];
-    let (at, asked) = Asked::recorder();
+    let (at, sampler) = RecordingSampler::recorder();
     let names = [X_A, X_B, AUTHORIZATION, COOKIE];
     let layer = at
         .layer()
         .capture_request_headers(names.clone())
         .capture_response_headers(names);
-    answered(&layer, with(get(), sent), &header_map(sent), &[Data(3)]);
+    serve_with_headers(
+        &layer,
+        with_headers(get(), sent),
+        &header_map(sent),
+        &[Data(3)],
+    );
     let span = at.only();
     for side in ["request", "response"] {
-        let of = |name: &str| list(&span, &format!("http.{side}.header.{name}"));
-        assert_eq!(of("x-a"), ["1", "2, 3"], "{side}");
-        assert_eq!(of("x-b"), [""; 0], "{side}");
-        assert_eq!(of("x-c"), [""; 0], "{side}");
-        assert_eq!(of("authorization"), ["REDACTED"], "{side}");
-        assert_eq!(of("cookie"), ["REDACTED"], "{side}");
+        let values = |name: &str| string_array(&span, &format!("http.{side}.header.{name}"));
+        assert_eq!(values("x-a"), ["1", "2, 3"], "{side}");
+        assert_eq!(values("x-b"), [""; 0], "{side}");
+        assert_eq!(values("x-c"), [""; 0], "{side}");
+        assert_eq!(values("authorization"), ["REDACTED"], "{side}");
+        assert_eq!(values("cookie"), ["REDACTED"], "{side}");
     }
-    let seen = asked.attribute("http.request.header.x-a");
+    let seen = sampler.attribute("http.request.header.x-a");
     assert_eq!(seen.as_deref(), Some("[\"1\",\"2, 3\"]"));
     assert!(!format!("{span:?}").contains("secret"));
 }
 
 #[test]
-fn nothing_is_captured_by_default() {
+fn no_header_is_captured_by_default() {
     let sent = &[("x-a", "1"), ("authorization", "Bearer secret")];
     let at = Recorder::new();
-    answered(&at.layer(), with(get(), sent), &header_map(sent), &[]);
+    serve_with_headers(
+        &at.layer(),
+        with_headers(get(), sent),
+        &header_map(sent),
+        &[],
+    );
     let span = at.only();
     for kv in &span.0.attributes {
         assert!(!kv.key.as_str().contains(".header."), "{}", kv.key);
@@ -106,7 +119,7 @@ fn nothing_is_captured_by_default() {
 }
 
 #[test]
-fn headers_of_calls_are_told_as_those_of_rpc_and_trailers_with_them() {
+fn grpc_headers_and_trailers_are_captured_under_rpc_keys() {
     let at = Recorder::new();
     let layer = at
         .layer()
@@ -114,12 +127,15 @@ fn headers_of_calls_are_told_as_those_of_rpc_and_trailers_with_them() {
         .capture_response_headers([X_A, X_B]);
     let trailers = Trailers(&[("grpc-status", "0"), ("x-b", "last"), ("x-b", "twice")]);
     let head = header_map(&[("content-type", "application/grpc"), ("x-a", "head")]);
-    let request = with(grpc(), &[("x-a", "sent")]);
-    answered(&layer, request, &head, &[Data(5), trailers]);
+    let request = with_headers(grpc(), &[("x-a", "sent")]);
+    serve_with_headers(&layer, request, &head, &[Data(5), trailers]);
     let span = at.only();
-    assert_eq!(list(&span, "rpc.request.header.x-a"), ["sent"]);
-    assert_eq!(list(&span, "rpc.response.header.x-a"), ["head"]);
-    assert_eq!(list(&span, "rpc.response.trailer.x-b"), ["last", "twice"]);
+    assert_eq!(string_array(&span, "rpc.request.header.x-a"), ["sent"]);
+    assert_eq!(string_array(&span, "rpc.response.header.x-a"), ["head"]);
+    assert_eq!(
+        string_array(&span, "rpc.response.trailer.x-b"),
+        ["last", "twice"]
+    );
     for absent in [
         "http.request.header.x-a",
         "http.response.header.x-a",
@@ -131,16 +147,16 @@ fn headers_of_calls_are_told_as_those_of_rpc_and_trailers_with_them() {
 }
 
 #[test]
-fn trailers_of_http_are_not_told() {
+fn http_trailers_are_not_captured() {
     let at = Recorder::new();
     let layer = at.layer().capture_response_headers([X_B]);
     let trailers = Trailers(&[("x-b", "last")]);
-    answered(&layer, get(), &HeaderMap::new(), &[Data(5), trailers]);
+    serve_with_headers(&layer, get(), &HeaderMap::new(), &[Data(5), trailers]);
     assert!(!format!("{:?}", at.only().0.attributes).contains("last"));
 }
 
 #[tokio::test]
-async fn tonic_is_asked_and_its_headers_are_told() {
+async fn headers_and_trailers_of_tonic_are_captured() {
     let at = Recorder::new();
     let layer = at
         .layer()
@@ -152,16 +168,22 @@ async fn tonic_is_asked_and_its_headers_are_told() {
     at.all_ended().await;
     let span = at.only();
     let content_type = ["application/grpc"];
-    assert_eq!(list(&span, "rpc.request.header.content-type"), content_type);
     assert_eq!(
-        list(&span, "rpc.response.header.content-type"),
+        string_array(&span, "rpc.request.header.content-type"),
         content_type
     );
-    assert_eq!(list(&span, "rpc.response.trailer.grpc-status"), ["0"]);
+    assert_eq!(
+        string_array(&span, "rpc.response.header.content-type"),
+        content_type
+    );
+    assert_eq!(
+        string_array(&span, "rpc.response.trailer.grpc-status"),
+        ["0"]
+    );
 }
 
 #[test]
-fn sensitive_headers_are_those_that_are_given_and_those_that_are_marked() {
+fn listed_and_marked_headers_are_redacted() {
     let at = Recorder::new();
     let names = [X_A, X_B, AUTHORIZATION];
     let layer = at
@@ -176,18 +198,18 @@ fn sensitive_headers_are_those_that_are_given_and_those_that_are_marked() {
     headers.insert(X_B, marked);
     let mut request = get();
     *request.headers_mut() = headers.clone();
-    answered(&layer, request, &headers, &[]);
+    serve_with_headers(&layer, request, &headers, &[]);
     let span = at.only();
     for side in ["request", "response"] {
-        let of = |name: &str| list(&span, &format!("http.{side}.header.{name}"));
-        assert_eq!(of("x-a"), ["REDACTED"], "{side}");
-        assert_eq!(of("x-b"), ["REDACTED"], "{side}");
-        assert_eq!(of("authorization"), ["Bearer known"], "{side}");
+        let values = |name: &str| string_array(&span, &format!("http.{side}.header.{name}"));
+        assert_eq!(values("x-a"), ["REDACTED"], "{side}");
+        assert_eq!(values("x-b"), ["REDACTED"], "{side}");
+        assert_eq!(values("authorization"), ["Bearer known"], "{side}");
     }
 }
 
 #[test]
-fn header_values_are_cut_and_so_is_their_number() {
+fn header_values_and_their_number_are_truncated() {
     let at = Recorder::new();
     let names = [X_A];
     let layer = at
@@ -201,10 +223,10 @@ fn header_values_are_cut_and_so_is_their_number() {
     }
     let mut request = get();
     *request.headers_mut() = headers.clone();
-    answered(&layer, request, &headers, &[]);
+    serve_with_headers(&layer, request, &headers, &[]);
     let span = at.only();
     for key in ["http.request.header.x-a", "http.response.header.x-a"] {
-        let values = list(&span, key);
+        let values = string_array(&span, key);
         assert_eq!(values.len(), 32, "{key}");
         assert!(values.iter().all(|value| value.len() == 1_024), "{key}");
         assert!(values[31].starts_with("031"), "{key}");
@@ -214,7 +236,7 @@ fn header_values_are_cut_and_so_is_their_number() {
 // === The query ===
 
 #[test]
-fn sensitive_parameters_are_the_conventions_or_those_that_are_given() {
+fn query_parameters_are_redacted_by_default_or_by_the_list() {
     for (rule, given, query, expected) in [
         (
             "by default",
@@ -223,32 +245,32 @@ fn sensitive_parameters_are_the_conventions_or_those_that_are_given() {
             "a=1&sig=REDACTED&X-Goog-Signature=REDACTED",
         ),
         (
-            "given, and no others",
+            "only those on the list",
             Some(&["token"][..]),
-            "token=s&sig=told",
-            "token=REDACTED&sig=told",
+            "token=s&sig=kept",
+            "token=REDACTED&sig=kept",
         ),
-        ("none", Some(&[]), "sig=told", "sig=told"),
-        ("in percent", None, "%73ig=s", "%73ig=REDACTED"),
-        ("case matters", None, "SIG=told", "SIG=told"),
+        ("an empty list", Some(&[]), "sig=kept", "sig=kept"),
+        ("percent-encoded", None, "%73ig=s", "%73ig=REDACTED"),
+        ("names are case-sensitive", None, "SIG=kept", "SIG=kept"),
     ] {
-        let (at, asked) = Asked::recorder();
+        let (at, sampler) = RecordingSampler::recorder();
         let layer = match given {
             Some(given) => at.layer().sensitive_query_parameters(given.iter().copied()),
             None => at.layer(),
         };
         let request = Request::get(format!("/?{query}")).body(());
         serve(&layer, request.expect("a request"), |_| {});
-        let told = at.only().attribute("url.query");
-        assert_eq!(told.as_deref(), Some(expected), "{rule}");
-        assert_eq!(asked.attribute("url.query"), told, "{rule}");
+        let query = at.only().attribute("url.query");
+        assert_eq!(query.as_deref(), Some(expected), "{rule}");
+        assert_eq!(sampler.attribute("url.query"), query, "{rule}");
     }
 }
 
 // === Sizes of bodies ===
 
-/// Sizes of request and response.
-fn sizes(span: &Seen) -> [Option<i64>; 2] {
+/// Returns the body sizes of request and response.
+fn recorded_sizes(span: &Seen) -> [Option<i64>; 2] {
     ["http.request.body.size", "http.response.body.size"].map(|key| match span.value(key)? {
         Value::I64(size) => Some(size),
         other => panic!("{key} is {other:?}"),
@@ -256,12 +278,12 @@ fn sizes(span: &Seen) -> [Option<i64>; 2] {
 }
 
 #[test]
-fn the_size_of_a_response_is_what_was_handed_on() {
+fn response_body_size_counts_the_bytes_passed_on() {
     let stream = [Data(5), Pending, Data(7), Data(0)];
     let get = &Method::GET;
     for (rule, method, status, steps, polls, expected) in [
         ("frame by frame", get, 200, &stream[..], 9, Some(12)),
-        ("nothing", get, 200, &[], 9, Some(0)),
+        ("an empty body", get, 200, &[], 9, Some(0)),
         ("aborted midway", get, 200, &stream, 1, Some(5)),
         (
             "aborted before the first frame",
@@ -271,9 +293,9 @@ fn the_size_of_a_response_is_what_was_handed_on() {
             0,
             Some(0),
         ),
-        ("broken off", get, 200, &[Data(5), Error], 9, Some(5)),
+        ("body error", get, 200, &[Data(5), Error], 9, Some(5)),
         (
-            "trailers are no body",
+            "trailers do not count",
             get,
             200,
             &[Data(5), Trailers(&[("a", "b")])],
@@ -283,18 +305,11 @@ fn the_size_of_a_response_is_what_was_handed_on() {
         ("HEAD", &Method::HEAD, 200, &stream, 0, Some(0)),
         ("204", get, 204, &stream, 0, Some(0)),
         ("304", get, 304, &stream, 0, Some(0)),
-        (
-            "an error has a body like any other",
-            get,
-            500,
-            &[Data(4)],
-            9,
-            Some(4),
-        ),
+        ("an error response", get, 500, &[Data(4)], 9, Some(4)),
     ] {
-        for is_asked in [true, false] {
+        for is_enabled in [true, false] {
             let at = Recorder::new();
-            let mut service = answering(&at.layer().body_sizes(is_asked), |_| {
+            let mut service = answering(&at.layer().body_sizes(is_enabled), |_| {
                 response(status, ScriptedBody::new(steps.to_vec()))
             });
             let request = Request::builder().method(method).body(());
@@ -304,14 +319,14 @@ fn the_size_of_a_response_is_what_was_handed_on() {
                 let _ = poll_frame(&mut body);
             }
             drop(body);
-            let expected = [None, expected.filter(|_| is_asked)];
-            assert_eq!(sizes(&at.only()), expected, "{rule}");
+            let expected = [None, expected.filter(|_| is_enabled)];
+            assert_eq!(recorded_sizes(&at.only()), expected, "{rule}");
         }
     }
 }
 
 #[test]
-fn there_is_no_response_and_no_size_of_it() {
+fn service_error_has_no_response_body_size() {
     let at = Recorder::new();
     let layer = at.layer().body_sizes(true);
     let mut service =
@@ -321,22 +336,22 @@ fn there_is_no_response_and_no_size_of_it() {
                 Err::<http::Response<ScriptedBody>, _>("no response")
             }));
     assert!(ready(service.call(get())).is_err());
-    assert_eq!(sizes(&at.only()), [None, None]);
+    assert_eq!(recorded_sizes(&at.only()), [None, None]);
 }
 
 #[test]
-fn calls_have_no_sizes() {
+fn grpc_calls_have_no_body_sizes() {
     let at = Recorder::new();
     let layer = at.layer().body_sizes(true);
-    let request = with(grpc(), &[("content-length", "5")]);
+    let request = with_headers(grpc(), &[("content-length", "5")]);
     let head = header_map(&[("content-type", "application/grpc")]);
     let steps = [Data(5), Trailers(&[("grpc-status", "0")])];
-    answered(&layer, request, &head, &steps);
-    assert_eq!(sizes(&at.only()), [None, None]);
+    serve_with_headers(&layer, request, &head, &steps);
+    assert_eq!(recorded_sizes(&at.only()), [None, None]);
 }
 
-/// An application with all that axum does to request bodies, and what they come to.
-fn readers() -> Router {
+/// Returns an application whose routes read request bodies in every way that axum offers.
+fn body_readers() -> Router {
     Router::new()
         .route("/bytes", post(async |body: Bytes| body.len().to_string()))
         .route("/text", post(async |body: String| body))
@@ -346,7 +361,7 @@ fn readers() -> Router {
         )
         .route("/unread", post(async || "unread"))
         .route(
-            "/half",
+            "/part",
             post(async |request: axum::extract::Request| {
                 let mut body = request.into_body();
                 let mut read = 0;
@@ -367,12 +382,12 @@ fn readers() -> Router {
 }
 
 #[tokio::test]
-async fn the_size_of_a_request_is_what_was_read_if_it_is_counted_and_else_its_length() {
+async fn request_body_size_is_what_was_read_or_else_the_content_length() {
     let json = "Content-Type: application/json\r\n";
     let chunked = "Transfer-Encoding: chunked\r\n";
     for (rule, path, head, body, answer, counted, declared) in [
         (
-            "read whole",
+            "read to the end",
             "/bytes",
             "",
             "0123456789",
@@ -381,7 +396,7 @@ async fn the_size_of_a_request_is_what_was_read_if_it_is_counted_and_else_its_le
             Some(10),
         ),
         (
-            "a text",
+            "text",
             "/text",
             "",
             "\u{fc}ber",
@@ -399,7 +414,7 @@ async fn the_size_of_a_request_is_what_was_read_if_it_is_counted_and_else_its_le
             Some(6),
         ),
         (
-            "not read",
+            "unread",
             "/unread",
             "",
             "0123456789",
@@ -422,9 +437,11 @@ async fn the_size_of_a_request_is_what_was_read_if_it_is_counted_and_else_its_le
             let at = Recorder::new();
             let layer = at.layer().body_sizes(true);
             let app = if is_counted {
-                readers().layer(CountRequestBodyLayer::new()).layer(layer)
+                body_readers()
+                    .layer(CountRequestBodyLayer::new())
+                    .layer(layer)
             } else {
-                readers().layer(layer)
+                body_readers().layer(layer)
             };
             let mut wire = Wire::connect(run(app, LOCALHOST).await).await;
             let length = if head == chunked {
@@ -442,28 +459,28 @@ async fn the_size_of_a_request_is_what_was_read_if_it_is_counted_and_else_its_le
             at.all_ended().await;
             let answered = i64::try_from(answer.len()).expect("a short answer");
             let expected = if is_counted { counted } else { declared };
-            let got = sizes(&at.only());
+            let got = recorded_sizes(&at.only());
             assert_eq!(got, [expected, Some(answered)], "{rule}, {is_counted}");
         }
     }
 }
 
 #[tokio::test]
-async fn of_a_request_that_is_read_by_half_the_half_is_counted() {
+async fn partly_read_request_body_counts_the_bytes_read() {
     let at = Recorder::new();
-    let app = readers().layer(CountRequestBodyLayer::new());
+    let app = body_readers().layer(CountRequestBodyLayer::new());
     let app = app.layer(at.layer().body_sizes(true));
     let mut wire = Wire::connect(run(app, LOCALHOST).await).await;
-    // The other half is never sent.
-    wire.send("POST /half HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n01234")
+    // The rest of the body is never sent.
+    wire.send("POST /part HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n01234")
         .await;
     assert_eq!(wire.answer(&Method::POST).await.body, b"5");
     at.all_ended().await;
-    assert_eq!(sizes(&at.only()), [Some(5), Some(1)]);
+    assert_eq!(recorded_sizes(&at.only()), [Some(5), Some(1)]);
 }
 
 #[test]
-fn a_counted_body_says_of_itself_what_the_body_says() {
+fn counted_body_forwards_frames_size_hint_and_end() {
     let at = Recorder::new();
     let trailers = Trailers(&[("a", "b")]);
     let steps = [Data(3), Pending, Data(4), trailers.clone()];
@@ -489,15 +506,15 @@ fn a_counted_body_says_of_itself_what_the_body_says() {
     let body = ScriptedBody::new(steps).saying(Says::Truth).sized(7);
     let request = Request::post("/").body(body).expect("a request");
     drop(ready(service.call(request)));
-    assert_eq!(sizes(&at.only()), [Some(7), Some(0)]);
+    assert_eq!(recorded_sizes(&at.only()), [Some(7), Some(0)]);
 }
 
-/// A retry inside of the layer, and around the one that counts.
+/// The retry is inside the layer and around the counting one.
 #[test]
-fn of_copies_of_a_request_the_one_that_was_read_furthest_is_counted() {
+fn retried_request_counts_the_copy_that_was_read_furthest() {
     for read_of_copies in [[0_usize, 2], [2, 0], [2, 1], [2, 2]] {
         let at = Recorder::new();
-        // What is made of the body inside does not count for the same span.
+        // A second counting layer further inside does not count for the same span.
         let inside = CountRequestBodyLayer::new().layer(service_fn(
             async |request: Request<CountedBody<ScriptedBody>>| {
                 read(&mut request.into_body()).expect("bytes");
@@ -531,12 +548,16 @@ fn of_copies_of_a_request_the_one_that_was_read_furthest_is_counted() {
             }
         }));
         drop(ready(service.call(get())));
-        assert_eq!(sizes(&at.only()), [Some(7), Some(0)], "{read_of_copies:?}");
+        assert_eq!(
+            recorded_sizes(&at.only()),
+            [Some(7), Some(0)],
+            "{read_of_copies:?}"
+        );
     }
 }
 
 #[test]
-fn a_body_is_counted_without_a_layer_outside_and_nothing_comes_of_it() {
+fn counted_body_works_without_an_outer_layer() {
     let mut service = ServiceBuilder::new()
         .layer(CountRequestBodyLayer::new())
         .service(service_fn(
@@ -549,28 +570,28 @@ fn a_body_is_counted_without_a_layer_outside_and_nothing_comes_of_it() {
     assert_eq!(ready(service.call(request)), Ok(9));
 }
 
-// === Attributes of the operator's ===
+// === Attributes of the operator ===
 
 #[test]
-fn what_the_operator_says_of_a_request_stands_in_place_of_the_layers() {
-    let (at, asked) = Asked::recorder();
+fn request_attributes_replace_the_layers_start_attributes() {
+    let (at, sampler) = RecordingSampler::recorder();
     let layer = at.layer().request_attributes(|request| {
         let shown = request.uri.path().replace("ann", "…");
         [
             KeyValue::new("url.path", shown),
             KeyValue::new("url.path", "/twice"),
-            KeyValue::new("url.query", "none of yours"),
+            KeyValue::new("url.query", "replaced"),
             KeyValue::new("test.tenant", "blue"),
             KeyValue::new("test.empty", ""),
             KeyValue::new("test.long", "x".repeat(2_000)),
-            KeyValue::new("error.type", "of the end"),
-            KeyValue::new("api.outcome", "of the end"),
+            KeyValue::new("error.type", "reserved"),
+            KeyValue::new("api.outcome", "reserved"),
             KeyValue::new("http.response.status_code", 999),
         ]
     });
     let request = Request::get("/users/ann?key=secret").body(());
     serve(&layer, request.expect("a request"), |request| {
-        // Nor can the handler say otherwise.
+        // The handler cannot replace the operator's attributes either.
         let handle = handle_of(request);
         handle.set_attribute(KeyValue::new("url.path", "/handler"));
         handle.set_attribute(KeyValue::new("test.tenant", "green"));
@@ -578,69 +599,73 @@ fn what_the_operator_says_of_a_request_stands_in_place_of_the_layers() {
     let span = at.only();
     for (key, expected) in [
         ("url.path", Some("/users/…".to_owned())),
-        ("url.query", Some("none of yours".to_owned())),
+        ("url.query", Some("replaced".to_owned())),
         ("test.tenant", Some("blue".to_owned())),
         ("test.empty", None),
         ("test.long", Some("x".repeat(2_000))),
         ("error.type", None),
     ] {
         assert_eq!(span.attribute(key), expected, "{key}");
-        assert_eq!(asked.attribute(key), expected, "{key}");
+        assert_eq!(sampler.attribute(key), expected, "{key}");
     }
     let status = span.value("http.response.status_code");
     assert_eq!(status, Some(Value::I64(200)));
-    assert_eq!(asked.attribute("http.response.status_code"), None);
+    assert_eq!(sampler.attribute("http.response.status_code"), None);
 }
 
 #[test]
-fn what_the_operator_says_of_a_call_stands_in_place_of_the_layers() {
-    let (at, asked) = Asked::recorder();
+fn request_attributes_replace_the_layers_for_a_grpc_call() {
+    let (at, sampler) = RecordingSampler::recorder();
     let layer = at.layer().request_attributes(|_| {
         [
-            KeyValue::new("server.address", "one of ours"),
+            KeyValue::new("server.address", "internal"),
             KeyValue::new("test.tenant", "blue"),
         ]
     });
-    let request = with(grpc(), &[("host", "h.example")]);
+    let request = with_headers(grpc(), &[("host", "h.example")]);
     serve(&layer, request, |_| {});
     let spans = at.exported();
     let span = Seen(spans[0].clone());
-    for (key, expected) in [("server.address", "one of ours"), ("test.tenant", "blue")] {
+    for (key, expected) in [("server.address", "internal"), ("test.tenant", "blue")] {
         assert_eq!(span.attribute(key).as_deref(), Some(expected), "{key}");
-        assert_eq!(asked.attribute(key).as_deref(), Some(expected), "{key}");
+        assert_eq!(sampler.attribute(key).as_deref(), Some(expected), "{key}");
     }
 }
 
 #[test]
-fn functions_panic_and_what_the_layer_says_is_there() {
+fn attribute_callback_that_panics_keeps_the_layers_attributes() {
     fn bad(n: u32) -> KeyValue {
         assert!(n < 1, "no attributes");
         KeyValue::new("test.first", 1)
     }
     for (rule, set) in [
         (
-            "of the request",
+            "request_attributes",
             (|layer| layer.request_attributes(|_| -> Vec<KeyValue> { panic!("no attributes") }))
                 as fn(ApiSpanLayer) -> ApiSpanLayer,
         ),
-        ("of the request, midway", |layer| {
+        ("request_attributes, midway", |layer| {
             layer.request_attributes(|_| (0..2).map(bad))
         }),
-        ("of the response", |layer| {
+        ("response_attributes", |layer| {
             layer.response_attributes(|_| -> Vec<KeyValue> { panic!("no attributes") })
         }),
-        ("of the response, midway", |layer| {
+        ("response_attributes, midway", |layer| {
             layer.response_attributes(|_| (0..2).map(bad))
         }),
     ] {
         let at = Recorder::new();
         serve(&set(at.layer()), get(), |request| {
-            handle_of(request).set_attribute(KeyValue::new("test.told", true));
+            handle_of(request).set_attribute(KeyValue::new("test.by_handler", true));
         });
         let span = at.only();
         assert_eq!(span.outcome(), "DEPARTED", "{rule}");
         assert_eq!(span.attribute("url.path").as_deref(), Some("/"), "{rule}");
-        assert_eq!(span.value("test.told"), Some(Value::Bool(true)), "{rule}");
+        assert_eq!(
+            span.value("test.by_handler"),
+            Some(Value::Bool(true)),
+            "{rule}"
+        );
         assert_eq!(span.value("test.first"), None, "{rule}");
         let status = span.value("http.response.status_code");
         assert_eq!(status, Some(Value::I64(200)), "{rule}");
@@ -648,11 +673,11 @@ fn functions_panic_and_what_the_layer_says_is_there() {
 }
 
 #[test]
-fn what_the_operator_says_of_a_response_is_the_last_word_before_the_layers() {
+fn response_attributes_replace_the_handlers_and_not_the_layers() {
     let at = Recorder::new();
     let layer = at.layer().response_attributes(|response| {
         [
-            KeyValue::new("test.told", "operator"),
+            KeyValue::new("test.shared", "operator"),
             KeyValue::new("test.status", i64::from(response.status.as_u16())),
             KeyValue::new("test.a", response.headers.contains_key("x-a")),
             KeyValue::new("url.path", "/operator"),
@@ -663,7 +688,7 @@ fn what_the_operator_says_of_a_response_is_the_last_word_before_the_layers() {
     });
     let mut service = answering(&layer, |request| {
         let handle = handle_of(&request);
-        handle.set_attribute(KeyValue::new("test.told", "handler"));
+        handle.set_attribute(KeyValue::new("test.shared", "handler"));
         let mut answer = response(404, ScriptedBody::full(3));
         answer.headers_mut().extend(header_map(&[("x-a", "1")]));
         answer
@@ -672,7 +697,7 @@ fn what_the_operator_says_of_a_response_is_the_last_word_before_the_layers() {
     read(&mut body).expect("bytes");
     let span = at.only();
     for (key, expected) in [
-        ("test.told", Some("operator")),
+        ("test.shared", Some("operator")),
         ("test.status", Some("404")),
         ("test.a", Some("true")),
         ("url.path", Some("/")),
@@ -685,8 +710,8 @@ fn what_the_operator_says_of_a_response_is_the_last_word_before_the_layers() {
 }
 
 #[test]
-fn nobody_is_asked_of_a_response_whose_span_does_not_record() {
-    for (sampler, asked) in [(Sampler::AlwaysOn, 1), (Sampler::AlwaysOff, 0)] {
+fn response_attributes_callback_is_skipped_without_a_recording_span() {
+    for (sampler, expected_calls) in [(Sampler::AlwaysOn, 1), (Sampler::AlwaysOff, 0)] {
         let at = Recorder::with(|builder| builder.with_sampler(sampler));
         let calls = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&calls);
@@ -695,13 +720,13 @@ fn nobody_is_asked_of_a_response_whose_span_does_not_record() {
             []
         });
         serve(&layer, get(), |_| {});
-        assert_eq!(calls.load(Ordering::SeqCst), asked);
+        assert_eq!(calls.load(Ordering::SeqCst), expected_calls);
     }
 }
 
-/// Who says something under the same key, and who is believed.
+/// The operator, the layer and the handler set the same keys.
 #[tokio::test]
-async fn all_speak_of_the_same_keys_and_each_is_there_once() {
+async fn keys_set_by_every_source_appear_once() {
     const KEYS: [&str; 10] = [
         "url.path",
         "http.route",
@@ -714,11 +739,11 @@ async fn all_speak_of_the_same_keys_and_each_is_there_once() {
         "test.shared",
         "network.local.port",
     ];
-    let all = |who: &'static str| KEYS.map(|key| KeyValue::new(key, who));
-    for (rule, by_request, expected) in [
-        ("the operator at the start", true, ["start"; 10]),
+    let all = |source: &'static str| KEYS.map(|key| KeyValue::new(key, source));
+    for (rule, has_request_attributes, expected) in [
+        ("with request_attributes", true, ["start"; 10]),
         (
-            "without it",
+            "without request_attributes",
             false,
             [
                 "/users/7",
@@ -743,12 +768,12 @@ async fn all_speak_of_the_same_keys_and_each_is_there_once() {
             .request_id_header(HeaderName::from_static("x-id"))
             .local_address_fn(|_| Some(([127, 0, 0, 1], 80).into()))
             .response_attributes(move |_| all("end"));
-        if by_request {
+        if has_request_attributes {
             layer = layer.request_attributes(move |_| all("start"));
         }
         let handler = async move |span: SpanHandle, body: Bytes| {
             span.set_attributes(all("handler"));
-            span.set_route("/told");
+            span.set_route("/by-handler");
             ([("x-a", "2")], format!("{:02}", body.len()))
         };
         let app = Router::new()
@@ -765,7 +790,7 @@ async fn all_speak_of_the_same_keys_and_each_is_there_once() {
         let spans = at.exported();
         let span = Seen(spans[0].clone());
         for (key, expected) in KEYS.into_iter().zip(expected) {
-            // Panics if it is there twice.
+            // `attribute` panics if the key appears twice.
             assert_eq!(
                 span.attribute(key).as_deref(),
                 Some(expected),
@@ -780,9 +805,9 @@ async fn all_speak_of_the_same_keys_and_each_is_there_once() {
     }
 }
 
-/// A body that is streamed by axum, and not known beforehand.
+/// axum streams a body of unknown size.
 #[tokio::test]
-async fn a_stream_over_a_connection_is_counted_without_its_framing() {
+async fn streamed_body_size_excludes_the_chunk_framing() {
     let at = Recorder::new();
     let app = Router::new()
         .route(
@@ -800,7 +825,7 @@ async fn a_stream_over_a_connection_is_counted_without_its_framing() {
         let spans = at.spans();
         assert_eq!(spans.len(), 1);
         assert_eq!(
-            sizes(&Seen(spans[0].clone())),
+            recorded_sizes(&Seen(spans[0].clone())),
             [None, Some(size)],
             "{method}"
         );

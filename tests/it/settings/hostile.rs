@@ -1,4 +1,4 @@
-//! Clients that send what they like: however much of it, names and keys stay few, and strings short.
+//! Hostile clients: whatever they send, names and keys stay bounded, and strings are truncated.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,9 +18,9 @@ use crate::support::recorder::Recorder;
 const REQUESTS: usize = 10_000;
 const AT_ONCE: usize = 50;
 
-/// What thousands of spans have in common.
+/// The distinct names, keys and values of many spans.
 #[derive(Default)]
-struct Seen {
+struct Totals {
     spans: usize,
     names: BTreeSet<String>,
     keys: BTreeSet<String>,
@@ -30,17 +30,17 @@ struct Seen {
     rpc_methods: BTreeSet<String>,
 }
 
-impl Seen {
-    /// Looks at the spans that have ended and lets go of them.
+impl Totals {
+    /// Adds the spans that have ended, and drops them from the recorder.
     fn add(&mut self, at: &Recorder) {
         for span in at.exported() {
             self.spans += 1;
             self.names.insert(span.name.to_string());
-            let of_events = span.events.iter().flat_map(|event| {
+            let event_lengths = span.events.iter().flat_map(|event| {
                 let texts = event.attributes.iter();
                 texts.map(|kv| kv.value.to_string().len())
             });
-            let longest = of_events.chain([span.name.len()]).max();
+            let longest = event_lengths.chain([span.name.len()]).max();
             self.longest = self.longest.max(longest.unwrap_or(0));
             for kv in &span.attributes {
                 self.keys.insert(kv.key.to_string());
@@ -65,7 +65,7 @@ impl Seen {
         at.forget();
     }
 
-    /// That nothing has grown with the number of clients' inventions.
+    /// Asserts that names, keys and strings are bounded, independent of the number of requests.
     fn assert_bounded(&self) {
         assert!(self.names.len() <= 30, "{:#?}", self.names);
         assert!(self.keys.len() <= 30, "{:#?}", self.keys);
@@ -73,8 +73,8 @@ impl Seen {
     }
 }
 
-/// Method and headers of the n-th request, each time others, and at `most` of this length: servers
-/// of HTTP/2 take 16 KiB of headers.
+/// Method, target and headers of the n-th request, different for each n. Long values have `most` bytes:
+/// HTTP/2 servers accept 16 KiB of headers.
 struct Invented {
     method: Method,
     target: String,
@@ -124,7 +124,7 @@ impl Invented {
         let forged = format!("6.6.{}.{}", n / 256 % 256, n % 256);
         Self {
             method: Method::from_bytes(method.as_bytes()).expect("a method"),
-            // Steps of their own, so that all combinations come.
+            // A step of its own for each list, so that all combinations occur.
             target: target[n / 13 % target.len()].clone(),
             host: format!("h{n}.example:{}", n % 65_536),
             headers: vec![
@@ -151,22 +151,22 @@ impl Invented {
         }
     }
 
-    /// As a client of HTTP/1.1 writes it, behind a proxy that has seen this address.
-    fn write(&self, out: &mut String, seen: Option<&str>) {
+    /// Writes the request in HTTP/1.1, with the address that a trusted proxy appends.
+    fn write(&self, out: &mut String, client: Option<&str>) {
         let (method, target, host) = (&self.method, &self.target, &self.host);
         write!(out, "{method} {target} HTTP/1.1\r\nHost: {host}\r\n").expect("a string");
         for (name, value) in &self.headers {
             write!(out, "{name}: {value}\r\n").expect("a string");
         }
-        if let Some(seen) = seen {
-            write!(out, "X-Forwarded-For: {seen}\r\n").expect("a string");
+        if let Some(client) = client {
+            write!(out, "X-Forwarded-For: {client}\r\n").expect("a string");
         }
         out.push_str("Content-Length: 2\r\n\r\nok");
     }
 }
 
-/// The settings that take more from the wire.
-fn curious(at: &Recorder) -> ApiSpanLayer {
+/// Returns a layer with the settings that record more of the request.
+fn layer_recording_more(at: &Recorder) -> ApiSpanLayer {
     at.layer()
         .capture_request_headers([ACCEPT])
         .body_sizes(true)
@@ -180,17 +180,21 @@ fn app(layer: ApiSpanLayer) -> Router {
         .layer(layer)
 }
 
-/// Sends the inventions over one connection of HTTP/1.1, and looks at their spans.
-async fn sent(at: &Recorder, layer: ApiSpanLayer, seen_by_proxy: Option<&str>) -> Seen {
+/// Sends the invented requests over one HTTP/1.1 connection, and summarises their spans.
+async fn send_invented(
+    at: &Recorder,
+    layer: ApiSpanLayer,
+    forwarded_client: Option<&str>,
+) -> Totals {
     let mut wire = Wire::connect(run(app(layer), LOCALHOST).await).await;
-    let mut seen = Seen::default();
+    let mut totals = Totals::default();
     for first in (0..REQUESTS).step_by(AT_ONCE) {
         let invented: Vec<_> = (first..first + AT_ONCE)
             .map(|n| Invented::new(n, 9_000))
             .collect();
         let mut text = String::new();
         for invented in &invented {
-            invented.write(&mut text, seen_by_proxy);
+            invented.write(&mut text, forwarded_client);
         }
         wire.send(text).await;
         for invented in &invented {
@@ -203,42 +207,46 @@ async fn sent(at: &Recorder, layer: ApiSpanLayer, seen_by_proxy: Option<&str>) -
             assert_eq!(answer.status(), expected, "{}", invented.target);
         }
         at.all_ended().await;
-        seen.add(at);
+        totals.add(at);
     }
-    assert_eq!(seen.spans, REQUESTS);
-    seen
+    assert_eq!(totals.spans, REQUESTS);
+    totals
 }
 
 #[tokio::test]
-async fn ten_thousand_inventions_make_few_names_and_few_keys() {
+async fn ten_thousand_invented_requests_keep_names_and_keys_bounded() {
     let at = Recorder::new();
-    let seen = sent(&at, curious(&at), None).await;
-    seen.assert_bounded();
-    // All that could be looked at was.
+    let totals = send_invented(&at, layer_recording_more(&at), None).await;
+    totals.assert_bounded();
+    // The requests covered all these cases.
     for name in ["GET", "GET /users/{id}", "HTTP", "HTTP /users/{id}", "POST"] {
-        assert!(seen.names.contains(name), "no {name} in {:#?}", seen.names);
+        assert!(
+            totals.names.contains(name),
+            "no {name} in {:#?}",
+            totals.names
+        );
     }
-    assert_eq!(seen.methods.len(), 10, "{:?}", seen.methods);
-    assert_eq!(seen.longest, 1_024);
-    assert!(seen.keys.contains("http.request.header.accept"));
-    assert_eq!(seen.clients, BTreeSet::from(["127.0.0.1".to_owned()]));
+    assert_eq!(totals.methods.len(), 10, "{:?}", totals.methods);
+    assert_eq!(totals.longest, 1_024);
+    assert!(totals.keys.contains("http.request.header.accept"));
+    assert_eq!(totals.clients, BTreeSet::from(["127.0.0.1".to_owned()]));
 }
 
 #[tokio::test]
-async fn ten_thousand_forgeries_behind_a_proxy_are_not_believed() {
+async fn ten_thousand_forged_addresses_behind_a_proxy_are_ignored() {
     let at = Recorder::new();
-    let layer = curious(&at)
+    let layer = layer_recording_more(&at)
         .trusted_proxies(1)
         .proxy_headers(tower_api_span::ProxyHeaders::XForwarded);
-    let seen = sent(&at, layer, Some("192.0.2.7")).await;
-    seen.assert_bounded();
-    assert_eq!(seen.clients, BTreeSet::from(["192.0.2.7".to_owned()]));
+    let totals = send_invented(&at, layer, Some("192.0.2.7")).await;
+    totals.assert_bounded();
+    assert_eq!(totals.clients, BTreeSet::from(["192.0.2.7".to_owned()]));
 }
 
 #[tokio::test]
-async fn inventions_over_http_2_make_few_names_and_few_keys() {
+async fn invented_requests_over_http2_keep_names_and_keys_bounded() {
     let at = Recorder::new();
-    let address = run(app(curious(&at)), LOCALHOST).await;
+    let address = run(app(layer_recording_more(&at)), LOCALHOST).await;
     let (mut sender, _) = http2(address).await;
     let count = REQUESTS / 5;
     for n in 0..count {
@@ -258,15 +266,15 @@ async fn inventions_over_http_2_make_few_names_and_few_keys() {
         ask_http2(&mut sender, request.expect("a request")).await;
     }
     at.all_ended().await;
-    let mut seen = Seen::default();
-    seen.add(&at);
-    assert_eq!(seen.spans, count);
-    seen.assert_bounded();
-    assert_eq!(seen.clients, BTreeSet::from(["127.0.0.1".to_owned()]));
+    let mut totals = Totals::default();
+    totals.add(&at);
+    assert_eq!(totals.spans, count);
+    totals.assert_bounded();
+    assert_eq!(totals.clients, BTreeSet::from(["127.0.0.1".to_owned()]));
 }
 
-/// Calls tonic under as many names as a client can think of, and once under a real one.
-async fn called(at: &Recorder, layer: &ApiSpanLayer) -> Seen {
+/// Calls ten thousand invented methods of tonic, and one that exists.
+async fn call_invented(at: &Recorder, layer: &ApiSpanLayer) -> Totals {
     let address = run_tonic(layer).await;
     let (mut sender, _) = http2(address).await;
     for n in 0..REQUESTS {
@@ -280,37 +288,37 @@ async fn called(at: &Recorder, layer: &ApiSpanLayer) -> Seen {
     }
     ask_http2(&mut sender, call(address, super::CHECK)).await;
     at.all_ended().await;
-    let mut seen = Seen::default();
-    seen.add(at);
-    assert_eq!(seen.spans, REQUESTS + 1);
-    seen.assert_bounded();
-    seen
+    let mut totals = Totals::default();
+    totals.add(at);
+    assert_eq!(totals.spans, REQUESTS + 1);
+    totals.assert_bounded();
+    totals
 }
 
 const CHECK: &str = "grpc.health.v1.Health/Check";
 
 #[tokio::test]
-async fn ten_thousand_calls_of_methods_that_are_not_there_make_one_name() {
+async fn ten_thousand_unimplemented_grpc_methods_share_one_name() {
     let at = Recorder::new();
-    let seen = called(&at, &at.layer()).await;
+    let totals = call_invented(&at, &at.layer()).await;
     assert_eq!(
-        seen.names,
+        totals.names,
         BTreeSet::from([CHECK.to_owned(), "grpc".to_owned()])
     );
-    // The attribute is the client's to choose, if nobody says which methods there are.
-    assert_eq!(seen.rpc_methods.len(), REQUESTS / 2 + 2);
+    // Without `known_rpc_methods` the attribute is the path that the client sent.
+    assert_eq!(totals.rpc_methods.len(), REQUESTS / 2 + 2);
 }
 
 #[tokio::test]
-async fn where_the_methods_are_known_clients_choose_nothing() {
+async fn known_rpc_methods_bound_the_recorded_methods() {
     let at = Recorder::new();
-    let seen = called(&at, &at.layer().known_rpc_methods([CHECK])).await;
+    let totals = call_invented(&at, &at.layer().known_rpc_methods([CHECK])).await;
     assert_eq!(
-        seen.names,
+        totals.names,
         BTreeSet::from([CHECK.to_owned(), "grpc".to_owned()])
     );
     assert_eq!(
-        seen.rpc_methods,
+        totals.rpc_methods,
         BTreeSet::from([CHECK.to_owned(), "_OTHER".to_owned()])
     );
 }

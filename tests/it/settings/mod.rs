@@ -1,13 +1,12 @@
-//! The settings, each by what its documentation says, and what servers and hostile clients make of
-//! them.
+//! The settings of the layer: each against its documentation, on real servers, and with hostile clients.
 
 mod addresses;
 mod attributes;
-mod callers;
-mod edges;
+mod edge_cases;
 mod hostile;
 mod names;
-mod servers;
+mod ported_server_tests;
+mod public_endpoints;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,7 +35,7 @@ use crate::support::{answering, read, ready, response};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Serves `request` by hand, calling `handler` inside.
+/// Serves `request` without a server. The handler calls `handler`.
 fn serve<H: FnMut(&Request<()>)>(layer: &ApiSpanLayer, request: Request<()>, mut handler: H) {
     let mut service = answering(layer, move |request| {
         handler(&request);
@@ -48,25 +47,25 @@ fn serve<H: FnMut(&Request<()>)>(layer: &ApiSpanLayer, request: Request<()>, mut
     read(&mut body).expect("bytes");
 }
 
-/// The only span, of which the recorder's checks do not hold: the settings have said otherwise.
+/// Returns the only span, without the checks of the recorder: the settings of the test break them.
 fn unchecked(at: &Recorder) -> Seen {
     let mut spans = at.exported();
     assert_eq!((at.starts(), spans.len()), (1, 1));
     Seen(spans.remove(0))
 }
 
-/// Runs an application on a free port, which says to it who connects.
+/// Runs an application with connect info on a free port, and returns its address.
 async fn run(app: Router, on: IpAddr) -> SocketAddr {
     let listener = TcpListener::bind((on, 0)).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    // Else each small answer waits for an acknowledgement.
+    // Nagle's algorithm would delay each small response until an acknowledgement.
     let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket"));
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(axum::serve(listener, app).into_future());
     address
 }
 
-/// Runs tonic with its service of health, and plain HTTP for what is not gRPC's.
+/// Runs tonic with its health service on a free port, and returns its address.
 async fn run_tonic(layer: &ApiSpanLayer) -> SocketAddr {
     let listener = TcpListener::bind((LOCALHOST, 0))
         .await
@@ -83,15 +82,15 @@ async fn run_tonic(layer: &ApiSpanLayer) -> SocketAddr {
 
 async fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).await.expect("a connection");
-    // Else each small request waits for an acknowledgement.
+    // Nagle's algorithm would delay each small request until an acknowledgement.
     stream.set_nodelay(true).expect("a socket");
     stream
 }
 
-/// A client of HTTP/1.1 that writes what it likes.
+/// An HTTP/1.1 client that sends arbitrary bytes.
 struct Wire(BufReader<TcpStream>);
 
-/// What it gets.
+/// A response, as text and bytes.
 struct Answer {
     head: String,
     body: Vec<u8>,
@@ -117,7 +116,7 @@ impl Wire {
         sent.expect("the server reads");
     }
 
-    /// The answer to a request of this method.
+    /// Reads the response to a request of this method.
     async fn answer(&mut self, to: &Method) -> Answer {
         let (mut head, mut length, mut chunked) = (String::new(), 0, false);
         loop {
@@ -165,14 +164,14 @@ impl Wire {
     }
 }
 
-/// Sends one request, written out, and waits for answer and span.
+/// Sends one request over a connection of its own, and returns the response.
 async fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Answer {
     let mut wire = Wire::connect(address).await;
     wire.send(request).await;
     wire.answer(&Method::GET).await
 }
 
-/// A client of HTTP/2, and where it is.
+/// Opens an HTTP/2 connection. Returns its sender and local address.
 async fn http2(address: SocketAddr) -> (http2::SendRequest<Full<Bytes>>, SocketAddr) {
     let stream = connect(address).await;
     let local = stream.local_addr().expect("an address");
@@ -182,7 +181,7 @@ async fn http2(address: SocketAddr) -> (http2::SendRequest<Full<Bytes>>, SocketA
     (sender, local)
 }
 
-/// Sends one request over HTTP/2 and reads the answer to its end.
+/// Sends one request over HTTP/2 and reads the response to its end.
 async fn ask_http2(
     sender: &mut http2::SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
@@ -195,7 +194,7 @@ async fn ask_http2(
     parts
 }
 
-/// A call of gRPC's with an empty message, over HTTP/2.
+/// Returns a gRPC call with an empty message, for HTTP/2.
 fn call(address: SocketAddr, path: &str) -> Request<Full<Bytes>> {
     Request::post(format!("http://{address}{path}"))
         .header("content-type", "application/grpc")
@@ -206,23 +205,23 @@ fn call(address: SocketAddr, path: &str) -> Request<Full<Bytes>> {
 
 const CHECK: &str = "/grpc.health.v1.Health/Check";
 
-/// A sampler that keeps all, and what it has been told.
+/// A sampler that keeps all spans, and records the name and attributes that it was given.
 #[derive(Clone, Debug, Default)]
-struct Asked(Arc<Mutex<Vec<(String, Vec<KeyValue>)>>>);
+struct RecordingSampler(Arc<Mutex<Vec<(String, Vec<KeyValue>)>>>);
 
-impl Asked {
-    /// A recorder with such a sampler.
+impl RecordingSampler {
+    /// Returns a recorder with such a sampler.
     fn recorder() -> (Recorder, Self) {
-        let asked = Self::default();
-        let at = Recorder::with(|builder| builder.with_sampler(asked.clone()));
-        (at, asked)
+        let sampler = Self::default();
+        let at = Recorder::with(|builder| builder.with_sampler(sampler.clone()));
+        (at, sampler)
     }
 
-    /// The name of the only span at its start, and its attributes.
+    /// Returns the name and the attributes of the only span at its start.
     fn only(&self) -> (String, Vec<KeyValue>) {
-        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        assert_eq!(asked.len(), 1);
-        asked[0].clone()
+        let sampled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(sampled.len(), 1);
+        sampled[0].clone()
     }
 
     fn attribute(&self, key: &str) -> Option<String> {
@@ -232,7 +231,7 @@ impl Asked {
     }
 }
 
-impl ShouldSample for Asked {
+impl ShouldSample for RecordingSampler {
     fn should_sample(
         &self,
         _: Option<&Context>,
@@ -242,8 +241,8 @@ impl ShouldSample for Asked {
         attributes: &[KeyValue],
         _: &[Link],
     ) -> SamplingResult {
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.push((name.to_owned(), attributes.to_vec()));
+        let mut sampled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sampled.push((name.to_owned(), attributes.to_vec()));
         SamplingResult {
             decision: SamplingDecision::RecordAndSample,
             attributes: Vec::new(),

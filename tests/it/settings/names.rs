@@ -1,4 +1,4 @@
-//! Names, routes, and the methods that are known.
+//! Span names, routes, and the lists of known methods.
 
 use std::process::Command;
 
@@ -9,44 +9,44 @@ use http::{Method, Request, Response, request};
 use tower::{Service as _, ServiceExt as _};
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 
-use super::{Asked, serve, unchecked};
+use super::{RecordingSampler, serve, unchecked};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::Trailers;
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{answering, get, grpc, handle_of, read, ready, response};
 
-/// What the settings, axum and the handler say, and what the span is called.
+/// Name and route as given by the settings, axum and the handler, and the expected span.
 struct Case {
     rule: &'static str,
     set: fn(ApiSpanLayer) -> ApiSpanLayer,
-    /// axum has matched `/users/{id}`.
+    /// Whether axum matches `/users/{id}`.
     is_matched: bool,
-    /// The handler's `set_route`.
-    told: Option<&'static str>,
-    /// What the sampler sees.
+    /// The argument of `set_route` in the handler.
+    set_route: Option<&'static str>,
+    /// Name and route that the sampler receives.
     at_start: (&'static str, Option<&'static str>),
-    /// Name and route.
+    /// Name and route of the ended span.
     at_end: (&'static str, Option<&'static str>),
 }
 
-/// Of what the rule is about, nothing is said.
+/// No name and no route from any source.
 const PLAIN: Case = Case {
     rule: "",
     set: |layer| layer,
     is_matched: false,
-    told: None,
+    set_route: None,
     at_start: ("GET", None),
     at_end: ("GET", None),
 };
 
-/// A name or route that nobody says.
-fn nothing(_: &request::Parts) -> Option<&'static str> {
+/// A callback without a result.
+fn absent(_: &request::Parts) -> Option<&'static str> {
     None
 }
 
 const MATCHED: (&str, Option<&str>) = ("GET /users/{id}", Some("/users/{id}"));
-const GIVEN: (&str, Option<&str>) = ("GET /given", Some("/given"));
-const TOLD: (&str, Option<&str>) = ("GET /told", Some("/told"));
+const BY_CALLBACK: (&str, Option<&str>) = ("GET /by-callback", Some("/by-callback"));
+const BY_HANDLER: (&str, Option<&str>) = ("GET /by-handler", Some("/by-handler"));
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<Case> {
@@ -58,142 +58,142 @@ fn cases() -> Vec<Case> {
     };
     vec![
         Case {
-            rule: "nobody says anything",
+            rule: "no source",
             ..PLAIN
         },
         Case {
-            rule: "the framework's route",
+            rule: "the route of axum",
             ..matched
         },
         Case {
-            rule: "the handler's, where there is none at the start",
-            told: Some("/told"),
-            at_end: TOLD,
+            rule: "the route of the handler, without one at the start",
+            set_route: Some("/by-handler"),
+            at_end: BY_HANDLER,
             ..PLAIN
         },
         Case {
-            rule: "the handler's is empty, and none",
-            told: Some(""),
+            rule: "an empty route of the handler is ignored",
+            set_route: Some(""),
             ..PLAIN
         },
         Case {
-            rule: "the framework's before the handler's",
-            told: Some("/told"),
+            rule: "the route of axum before the handler's",
+            set_route: Some("/by-handler"),
             ..matched
         },
         Case {
-            rule: "the function's before both",
-            set: |layer| layer.route_fn(|_| Some("/given")),
-            told: Some("/told"),
-            at_start: GIVEN,
-            at_end: GIVEN,
+            rule: "the route of the callback before both",
+            set: |layer| layer.route_fn(|_| Some("/by-callback")),
+            set_route: Some("/by-handler"),
+            at_start: BY_CALLBACK,
+            at_end: BY_CALLBACK,
             ..matched
         },
         Case {
-            rule: "the function's without a framework",
-            set: |layer| layer.route_fn(|_| Some("/given".to_owned())),
-            told: Some("/told"),
-            at_start: GIVEN,
-            at_end: GIVEN,
+            rule: "the route of the callback, without axum's",
+            set: |layer| layer.route_fn(|_| Some("/by-callback".to_owned())),
+            set_route: Some("/by-handler"),
+            at_start: BY_CALLBACK,
+            at_end: BY_CALLBACK,
             ..PLAIN
         },
         Case {
-            rule: "a function that says no route leaves the framework's",
-            set: |layer| layer.route_fn(nothing),
+            rule: "a route callback that returns None falls back to axum",
+            set: |layer| layer.route_fn(absent),
             ..matched
         },
         Case {
-            rule: "a function that says an empty route leaves the framework's",
+            rule: "a route callback that returns an empty string falls back to axum",
             set: |layer| layer.route_fn(|_| Some("")),
             ..matched
         },
         Case {
-            rule: "a function that panics leaves the framework's",
+            rule: "a route callback that panics falls back to axum",
             set: |layer| layer.route_fn(|_| -> Option<&str> { panic!("no route") }),
             ..matched
         },
         Case {
-            rule: "a function that says no route leaves the handler's",
-            set: |layer| layer.route_fn(nothing),
-            told: Some("/told"),
-            at_end: TOLD,
+            rule: "a route callback that returns None falls back to the handler",
+            set: |layer| layer.route_fn(absent),
+            set_route: Some("/by-handler"),
+            at_end: BY_HANDLER,
             ..PLAIN
         },
         Case {
-            rule: "a name, and the route is an attribute still",
-            set: |layer| layer.span_name("its"),
-            at_start: ("its", MATCHED.1),
-            at_end: ("its", MATCHED.1),
+            rule: "a fixed name keeps the route as an attribute",
+            set: |layer| layer.span_name("custom"),
+            at_start: ("custom", MATCHED.1),
+            at_end: ("custom", MATCHED.1),
             ..matched
         },
         Case {
-            rule: "a name stays, whatever route is told",
-            set: |layer| layer.span_name("its"),
-            told: Some("/told"),
-            at_start: ("its", None),
-            at_end: ("its", TOLD.1),
+            rule: "a fixed name is kept with a route of the handler",
+            set: |layer| layer.span_name("custom"),
+            set_route: Some("/by-handler"),
+            at_start: ("custom", None),
+            at_end: ("custom", BY_HANDLER.1),
             ..PLAIN
         },
         Case {
-            rule: "an empty name is none",
-            set: |layer| layer.span_name("its").span_name(""),
+            rule: "an empty fixed name is ignored",
+            set: |layer| layer.span_name("custom").span_name(""),
             ..matched
         },
         Case {
-            rule: "the function's name before the other",
-            set: |layer| layer.span_name("other").span_name_fn(|_| Some("its")),
-            told: Some("/told"),
-            at_start: ("its", None),
-            at_end: ("its", TOLD.1),
+            rule: "the name of the callback before the fixed one",
+            set: |layer| layer.span_name("other").span_name_fn(|_| Some("custom")),
+            set_route: Some("/by-handler"),
+            at_start: ("custom", None),
+            at_end: ("custom", BY_HANDLER.1),
             ..PLAIN
         },
         Case {
-            rule: "the function's name alone",
-            set: |layer| layer.span_name_fn(|_| Some("its".to_owned())),
-            at_start: ("its", MATCHED.1),
-            at_end: ("its", MATCHED.1),
+            rule: "the name of the callback alone",
+            set: |layer| layer.span_name_fn(|_| Some("custom".to_owned())),
+            at_start: ("custom", MATCHED.1),
+            at_end: ("custom", MATCHED.1),
             ..matched
         },
         Case {
-            rule: "a function that says no name leaves the other",
-            set: |layer| layer.span_name("its").span_name_fn(nothing),
-            at_start: ("its", None),
-            at_end: ("its", None),
+            rule: "a name callback that returns None falls back to the fixed name",
+            set: |layer| layer.span_name("custom").span_name_fn(absent),
+            at_start: ("custom", None),
+            at_end: ("custom", None),
             ..PLAIN
         },
         Case {
-            rule: "a function that says an empty name leaves the conventions'",
+            rule: "a name callback that returns an empty string falls back to the conventions",
             set: |layer| layer.span_name_fn(|_| Some("")),
             ..matched
         },
         Case {
-            rule: "a function that panics leaves the conventions'",
+            rule: "a name callback that panics falls back to the conventions",
             set: |layer| layer.span_name_fn(|_| -> Option<&str> { panic!("no name") }),
-            told: Some("/told"),
-            at_end: TOLD,
+            set_route: Some("/by-handler"),
+            at_end: BY_HANDLER,
             ..PLAIN
         },
         Case {
-            rule: "a name and a route of functions",
+            rule: "name and route from callbacks",
             set: |layer| {
                 layer
-                    .route_fn(|_| Some("/given"))
-                    .span_name_fn(|_| Some("its"))
+                    .route_fn(|_| Some("/by-callback"))
+                    .span_name_fn(|_| Some("custom"))
             },
-            at_start: ("its", GIVEN.1),
-            at_end: ("its", GIVEN.1),
+            at_start: ("custom", BY_CALLBACK.1),
+            at_end: ("custom", BY_CALLBACK.1),
             ..matched
         },
     ]
 }
 
 #[tokio::test]
-async fn a_name_is_by_who_knows_best_and_samplers_see_what_is_known_at_the_start() {
+async fn name_and_route_follow_their_precedence_at_start_and_end() {
     for case in cases() {
-        let (at, asked) = Asked::recorder();
+        let (at, sampler) = RecordingSampler::recorder();
         let handler = any(async move |span: SpanHandle| {
-            if let Some(told) = case.told {
-                span.set_route(told);
+            if let Some(route) = case.set_route {
+                span.set_route(route);
             }
         });
         let app = if case.is_matched {
@@ -207,8 +207,8 @@ async fn a_name_is_by_who_knows_best_and_samplers_see_what_is_known_at_the_start
         let response = app.oneshot(request).await.expect("a response");
         drop(response);
         let (name, route) = case.at_start;
-        assert_eq!(asked.only().0, name, "{}: at the start", case.rule);
-        let seen = asked.attribute("http.route");
+        assert_eq!(sampler.only().0, name, "{}: at the start", case.rule);
+        let seen = sampler.attribute("http.route");
         assert_eq!(seen.as_deref(), route, "{}: at the start", case.rule);
         let (name, route) = case.at_end;
         let span = at.only();
@@ -223,25 +223,25 @@ async fn a_name_is_by_who_knows_best_and_samplers_see_what_is_known_at_the_start
 }
 
 #[test]
-fn what_functions_say_is_cut_between_characters() {
-    // A character of two bytes is across the limit.
-    let endless = || Some(format!("/{}", "ü".repeat(5_000)));
-    let cut = format!("/{}", "ü".repeat(511));
+fn names_and_routes_from_callbacks_are_truncated_between_characters() {
+    // A character of two bytes crosses the limit.
+    let long = || Some(format!("/{}", "ü".repeat(5_000)));
+    let truncated = format!("/{}", "ü".repeat(511));
     let at = Recorder::new();
-    serve(&at.layer().route_fn(move |_| endless()), get(), |_| {});
+    serve(&at.layer().route_fn(move |_| long()), get(), |_| {});
     let span = at.only();
-    assert_eq!(span.0.name, format!("GET {cut}"));
-    assert_eq!(span.attribute("http.route"), Some(cut.clone()));
+    assert_eq!(span.0.name, format!("GET {truncated}"));
+    assert_eq!(span.attribute("http.route"), Some(truncated.clone()));
 
     let at = Recorder::new();
-    serve(&at.layer().span_name_fn(move |_| endless()), get(), |_| {});
-    assert_eq!(unchecked(&at).0.name, cut);
+    serve(&at.layer().span_name_fn(move |_| long()), get(), |_| {});
+    assert_eq!(unchecked(&at).0.name, truncated);
 }
 
-/// Serves a call that is answered with this code of gRPC, or in plain HTTP.
-fn call(layer: &ApiSpanLayer, code: Option<&'static str>) {
+/// Serves a gRPC call, answered with this code, or in plain HTTP.
+fn serve_call(layer: &ApiSpanLayer, code: Option<&'static str>) {
     let mut service = answering(layer, move |request| {
-        handle_of(&request).set_route("/told");
+        handle_of(&request).set_route("/by-handler");
         let mut answer = match code {
             Some(_) => response(200, ScriptedBody::new([Trailers(&[("grpc-status", "12")])])),
             None => response(200, ScriptedBody::full(3)),
@@ -263,11 +263,11 @@ fn call(layer: &ApiSpanLayer, code: Option<&'static str>) {
 const METHOD: &str = "pkg.Service/Method";
 
 #[test]
-fn a_call_has_the_name_of_its_method_unless_the_settings_or_the_server_know_better() {
+fn grpc_call_is_named_after_its_method_unless_set_or_unimplemented() {
     let known: fn(ApiSpanLayer) -> ApiSpanLayer = |layer| layer.known_rpc_methods([METHOD]);
     for (rule, set, code, at_start, at_end, method) in [
         (
-            "a method that is there",
+            "a method that the server has",
             (|layer| layer) as fn(ApiSpanLayer) -> ApiSpanLayer,
             "0",
             METHOD,
@@ -275,16 +275,16 @@ fn a_call_has_the_name_of_its_method_unless_the_settings_or_the_server_know_bett
             METHOD,
         ),
         (
-            "a method that is not there",
+            "a method that the server does not have",
             |layer| layer,
             "12",
             METHOD,
             "grpc",
             METHOD,
         ),
-        ("a known one", known, "0", METHOD, METHOD, METHOD),
+        ("a known method", known, "0", METHOD, METHOD, METHOD),
         (
-            "a known one, which the server does not have all the same",
+            "a known method that the server does not have",
             known,
             "12",
             METHOD,
@@ -292,7 +292,7 @@ fn a_call_has_the_name_of_its_method_unless_the_settings_or_the_server_know_bett
             METHOD,
         ),
         (
-            "one that is not known",
+            "a method that is not on the list",
             |layer| layer.known_rpc_methods(["pkg.Service/Other"]),
             "0",
             "grpc",
@@ -300,27 +300,27 @@ fn a_call_has_the_name_of_its_method_unless_the_settings_or_the_server_know_bett
             "_OTHER",
         ),
         (
-            "a name by the settings stays",
-            |layer| layer.span_name_fn(|_| Some("its")),
+            "a name from the settings",
+            |layer| layer.span_name_fn(|_| Some("custom")),
             "12",
-            "its",
-            "its",
+            "custom",
+            "custom",
             METHOD,
         ),
         (
             "a call has no route",
-            |layer| layer.route_fn(|_| Some("/given")),
+            |layer| layer.route_fn(|_| Some("/by-callback")),
             "0",
             METHOD,
             METHOD,
             METHOD,
         ),
     ] {
-        let (at, asked) = Asked::recorder();
-        call(&set(at.layer()), Some(code));
+        let (at, sampler) = RecordingSampler::recorder();
+        serve_call(&set(at.layer()), Some(code));
         let spans = at.exported();
         let span = Seen(spans[0].clone());
-        assert_eq!(asked.only().0, at_start, "{rule}");
+        assert_eq!(sampler.only().0, at_start, "{rule}");
         assert_eq!(span.0.name, at_end, "{rule}");
         let is = |key: &str| span.attribute(key);
         assert_eq!(is("rpc.method").as_deref(), Some(method), "{rule}");
@@ -331,19 +331,19 @@ fn a_call_has_the_name_of_its_method_unless_the_settings_or_the_server_know_bett
 }
 
 #[test]
-fn where_there_are_no_methods_a_call_is_a_request_of_http() {
-    let (at, asked) = Asked::recorder();
+fn grpc_call_is_described_as_http_where_no_rpc_method_is_known() {
+    let (at, sampler) = RecordingSampler::recorder();
     let layer = at
         .layer()
         .known_rpc_methods([""; 0])
-        .route_fn(|_| Some("/given"));
-    call(&layer, Some("0"));
+        .route_fn(|_| Some("/by-callback"));
+    serve_call(&layer, Some("0"));
     let span = at.only();
-    assert_eq!(asked.only().0, "POST /given");
-    assert_eq!(span.0.name, "POST /given");
+    assert_eq!(sampler.only().0, "POST /by-callback");
+    assert_eq!(span.0.name, "POST /by-callback");
     for (key, expected) in [
         ("http.request.method", Some("POST")),
-        ("http.route", Some("/given")),
+        ("http.route", Some("/by-callback")),
         ("url.path", Some("/pkg.Service/Method")),
         ("http.response.status_code", Some("200")),
         ("rpc.system.name", None),
@@ -355,60 +355,59 @@ fn where_there_are_no_methods_a_call_is_a_request_of_http() {
 }
 
 #[test]
-fn what_claims_to_be_a_call_is_named_by_the_settings_of_http() {
+fn grpc_content_type_answered_in_http_is_named_by_the_http_settings() {
     for (rule, set, name) in [
         (
             "no setting",
             (|layer| layer) as fn(ApiSpanLayer) -> ApiSpanLayer,
-            "POST /told",
+            "POST /by-handler",
         ),
-        ("a name stays", |layer| layer.span_name("its"), "its"),
         (
-            "a method that is not known",
+            "a name from the settings",
+            |layer| layer.span_name("custom"),
+            "custom",
+        ),
+        (
+            "a method that is not on the list",
             |layer| layer.known_http_methods(["GET"]),
-            "HTTP /told",
+            "HTTP /by-handler",
         ),
     ] {
         let at = Recorder::new();
-        call(&set(at.layer()), None);
-        // The recorder knows the standard methods only.
+        serve_call(&set(at.layer()), None);
+        // The recorder accepts only the standard methods.
         let span = unchecked(&at);
         assert_eq!(span.0.name, name, "{rule}");
         let is = |key: &str| span.attribute(key);
-        let is_known = name != "HTTP /told";
+        let is_known = name != "HTTP /by-handler";
         let (method, original) = if is_known {
             ("POST", None)
         } else {
             ("_OTHER", Some("POST"))
         };
         assert_eq!(is("http.request.method").as_deref(), Some(method), "{rule}");
-        let told = is("http.request.method_original");
-        assert_eq!(told.as_deref(), original, "{rule}");
+        let recorded = is("http.request.method_original");
+        assert_eq!(recorded.as_deref(), original, "{rule}");
     }
 }
 
 #[test]
-fn methods_are_known_by_the_list_and_by_no_other() {
+fn http_methods_not_on_the_list_are_other() {
     let webdav = ["GET", "PROPFIND"];
     for (rule, known, method, is_known) in [
-        ("a standard one", None, "PATCH", true),
-        ("none that is standard", None, "PROPFIND", false),
-        ("case matters", None, "get", false),
+        ("a standard method", None, "PATCH", true),
+        ("a method that is not standard", None, "PROPFIND", false),
+        ("names are case-sensitive", None, "get", false),
         ("on the list", Some(&webdav[..]), "PROPFIND", true),
         ("on both lists", Some(&webdav), "GET", true),
         (
-            "a standard one that is not on the list",
+            "a standard method that is not on the list",
             Some(&webdav),
             "POST",
             false,
         ),
         ("an empty list", Some(&[]), "GET", false),
-        (
-            "an unknown one by the name of what stands for it",
-            None,
-            "_OTHER",
-            false,
-        ),
+        ("a method named _OTHER", None, "_OTHER", false),
     ] {
         let at = Recorder::new();
         let layer = match known {
@@ -418,7 +417,7 @@ fn methods_are_known_by_the_list_and_by_no_other() {
         let mut request = get();
         *request.method_mut() = Method::from_bytes(method.as_bytes()).expect("a method");
         serve(&layer.route_fn(|_| Some("/r")), request, |_| {});
-        // The recorder knows the standard methods only.
+        // The recorder accepts only the standard methods.
         let span = unchecked(&at);
         let (name, shown, original) = if is_known {
             (method, method, None)
@@ -428,24 +427,24 @@ fn methods_are_known_by_the_list_and_by_no_other() {
         assert_eq!(span.0.name, format!("{name} /r"), "{rule}");
         let is = |key: &str| span.attribute(key);
         assert_eq!(is("http.request.method").as_deref(), Some(shown), "{rule}");
-        let told = is("http.request.method_original");
-        assert_eq!(told.as_deref(), original, "{rule}");
+        let recorded = is("http.request.method_original");
+        assert_eq!(recorded.as_deref(), original, "{rule}");
     }
 }
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
-const IN_ANOTHER_PROCESS: &str = "settings::names::what_the_environment_knows_is_written";
+const CHILD_TEST: &str = "settings::names::print_the_names_of_known_methods";
 
-/// The environment is the whole process's, so this runs in one of its own.
+/// Prints the names of spans. The environment is process-wide, so this runs in a process of its own.
 #[test]
 #[ignore = "run by the test below, with a variable set"]
-fn what_the_environment_knows_is_written() {
+fn print_the_names_of_known_methods() {
     for method in ["GET", "POST", "PURGE", "get"] {
-        for layer in ["plain", "given"] {
+        for layer in ["default", "set"] {
             let at = Recorder::new();
             let own = at.layer();
             let own = match layer {
-                "given" => own.known_http_methods(["POST"]),
+                "set" => own.known_http_methods(["POST"]),
                 _ => own,
             };
             let mut request = get();
@@ -457,7 +456,7 @@ fn what_the_environment_knows_is_written() {
 }
 
 #[test]
-fn the_environment_says_which_methods_are_known_and_the_setting_knows_better() {
+fn known_methods_come_from_the_environment_unless_set() {
     for (list, known) in [
         (None, &["GET", "POST"][..]),
         (Some(""), &["GET", "POST"]),
@@ -467,7 +466,7 @@ fn the_environment_says_which_methods_are_known_and_the_setting_knows_better() {
         (Some("a b, ,"), &["GET", "POST"]),
     ] {
         let mut process = Command::new(std::env::current_exe().expect("a path"));
-        process.args(["--exact", IN_ANOTHER_PROCESS, "--ignored", "--nocapture"]);
+        process.args(["--exact", CHILD_TEST, "--ignored", "--nocapture"]);
         process.env_remove(KNOWN_METHODS);
         if let Some(list) = list {
             process.env(KNOWN_METHODS, list);
@@ -480,18 +479,20 @@ fn the_environment_says_which_methods_are_known_and_the_setting_knows_better() {
             let by_list = name(known.contains(&method));
             let by_setting = name(method == "POST");
             for line in [
-                format!("plain {method}: {by_list}."),
-                format!("given {method}: {by_setting}."),
+                format!("default {method}: {by_list}."),
+                format!("set {method}: {by_setting}."),
             ] {
-                assert!(text.contains(&line), "{list:?}: no {line} in {text}");
+                assert!(
+                    text.contains(&line),
+                    "{list:?}: {line} is missing in {text}"
+                );
             }
         }
     }
 }
 
-/// A name that is neither borrowed nor a `String`.
 #[test]
-fn a_name_may_be_made_of_the_request() {
+fn span_name_fn_may_build_the_name_from_the_request() {
     let at = Recorder::new();
     let layer = at.layer().span_name_fn(|request| {
         let path = request.uri.path();
@@ -500,7 +501,7 @@ fn a_name_may_be_made_of_the_request() {
     let mut service = answering(&layer, |_| -> Response<ScriptedBody> {
         response(204, ScriptedBody::full(0))
     });
-    let request = Request::get("/its").body(()).expect("a request");
+    let request = Request::get("/custom").body(()).expect("a request");
     drop(ready(service.call(request)));
-    assert_eq!(at.only().0.name, "its");
+    assert_eq!(at.only().0.name, "custom");
 }

@@ -1,4 +1,4 @@
-//! A body by script, which can lie about its end and its size.
+//! A scripted body, which may report a wrong end and a wrong size.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,32 +10,34 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 
-/// What one poll of the body gives.
+/// The result of one poll of the body.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Not yet, but soon.
+    /// Pending, and wakes the task.
     Pending,
-    /// Not yet, and never.
+    /// Pending for ever, without a wake-up.
     Silent,
+    /// A data frame of this many bytes.
     Data(usize),
-    /// Data of these bytes.
+    /// A data frame of these bytes.
     Bytes(&'static [u8]),
-    /// Data from the body's text, from the one place to the other.
+    /// A data frame: this range of the body's text.
     Slice(usize, usize),
-    /// Data, and then the same again.
+    /// Data frames of this many bytes, without end.
     Forever(usize),
     Trailers(&'static [(&'static str, &'static str)]),
     Error,
     Panic,
-    /// `None`, and whatever follows in the script is what a poll after the end gives.
+    /// `None`. Later steps are the results of polls after the end.
     End,
 }
 
-/// What the body says when it is asked whether it is at its end.
+/// The value of `is_end_stream`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Says {
-    /// Whether its script is at its end.
+    /// True once the script is at its end.
     Truth,
+    /// This value, whatever is true.
     Always(bool),
 }
 
@@ -51,13 +53,12 @@ impl fmt::Display for Boom {
 
 impl std::error::Error for Boom {}
 
-/// A body whose polls give the steps of a script, and then `None`.
+/// A body whose polls return the steps of a script, and then `None`.
 ///
-/// By default it says of itself what most streams do: that it does not know its size, and that it
-/// is not at its end until it is polled to `None`.
+/// By default it behaves as most streams do: its size is unknown, and `is_end_stream` is always false.
 pub struct ScriptedBody {
     steps: VecDeque<Step>,
-    says: Says,
+    end_stream: Says,
     size: Option<u64>,
     text: Bytes,
     on_poll: Option<Box<dyn FnMut() + Send + Sync>>,
@@ -68,7 +69,7 @@ impl ScriptedBody {
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Self {
             steps: steps.into_iter().collect(),
-            says: Says::Always(false),
+            end_stream: Says::Always(false),
             size: None,
             text: Bytes::new(),
             on_poll: None,
@@ -76,23 +77,25 @@ impl ScriptedBody {
         }
     }
 
-    /// A body that knows how long it is and when it is over, as `Full` does.
+    /// Returns a body that reports its exact size and its end, as `Full` does.
     pub fn full(bytes: usize) -> Self {
         let steps = (bytes > 0).then_some(Step::Data(bytes));
         Self::new(steps).saying(Says::Truth).sized(bytes as u64)
     }
 
-    pub fn saying(mut self, says: Says) -> Self {
-        self.says = says;
+    /// Sets the value of `is_end_stream`.
+    pub fn saying(mut self, end_stream: Says) -> Self {
+        self.end_stream = end_stream;
         self
     }
 
+    /// Sets the exact size that `size_hint` reports before the first frame.
     pub fn sized(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
     }
 
-    /// The same, whose slices are of this text.
+    /// Sets the text that [`Step::Slice`] refers to.
     pub fn reading(mut self, text: Bytes) -> Self {
         self.text = text;
         self
@@ -156,16 +159,16 @@ impl Body for ScriptedBody {
                 Poll::Ready(Some(Ok(Frame::trailers(header_map(trailers)))))
             }
             Some(Step::Error) => Poll::Ready(Some(Err(Boom))),
-            // Not `panic!`, which would run the hook, and thousands of times in a property.
+            // Not `panic!`: the panic hook would print thousands of messages in a property test.
             Some(Step::Panic) => resume_unwind(Box::new("the body panics")),
             Some(Step::End) | None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self.says {
+        match self.end_stream {
             Says::Truth => self.steps.is_empty(),
-            Says::Always(says) => says,
+            Says::Always(value) => value,
         }
     }
 

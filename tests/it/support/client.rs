@@ -1,4 +1,4 @@
-//! What a client sees of a response, to compare a traced service with the bare one.
+//! What a client observes of a response, to compare a traced service with the bare one.
 
 use std::fmt::Debug;
 use std::future::Ready;
@@ -14,7 +14,7 @@ use super::body::Step::{self, Data, Error, Panic, Pending, Trailers};
 use super::body::{Boom, ScriptedBody};
 use super::{poll, poll_frame, response};
 
-/// How an exchange goes: what the service answers, and how much of it is read.
+/// One request and its response: what the service answers, and how much of it the client reads.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub name: &'static str,
@@ -22,15 +22,15 @@ pub struct Exchange {
     status: Option<u16>,
     steps: Vec<Step>,
     polls: usize,
-    /// How the span of it ends, if nothing goes wrong with telemetry.
+    /// The outcome of its span, unless the tracing code panics.
     pub outcome: &'static str,
 }
 
 impl Exchange {
-    /// One of each kind of end.
+    /// Returns one exchange for each kind of end.
     pub fn all() -> Vec<Self> {
         let trailers = Trailers(&[("server-timing", "total")]);
-        let of = |name, status, steps: &[Step], polls, outcome| Self {
+        let exchange = |name, status, steps: &[Step], polls, outcome| Self {
             name,
             status,
             steps: steps.to_vec(),
@@ -38,38 +38,38 @@ impl Exchange {
             outcome,
         };
         vec![
-            of(
+            exchange(
                 "whole",
                 Some(200),
                 &[Data(3), Pending, Data(2)],
                 5,
                 "DEPARTED",
             ),
-            of("trailers", Some(200), &[Data(3), trailers], 3, "DEPARTED"),
-            of("500", Some(500), &[Data(3)], 3, "ABORTED(exception)"),
-            of(
+            exchange("trailers", Some(200), &[Data(3), trailers], 3, "DEPARTED"),
+            exchange("500", Some(500), &[Data(3)], 3, "ABORTED(exception)"),
+            exchange(
                 "body error",
                 Some(200),
                 &[Data(3), Error],
                 2,
                 "ABORTED(exception)",
             ),
-            of(
+            exchange(
                 "body panic",
                 Some(200),
                 &[Data(3), Panic],
                 2,
                 "ABORTED(panic)",
             ),
-            of("service error", None, &[], 0, "ABORTED(exception)"),
-            of(
+            exchange("service error", None, &[], 0, "ABORTED(exception)"),
+            exchange(
                 "unread",
                 Some(200),
                 &[Data(3)],
                 0,
                 "ABORTED(generator_exit)",
             ),
-            of(
+            exchange(
                 "dropped",
                 Some(200),
                 &[Data(3)],
@@ -79,7 +79,7 @@ impl Exchange {
         ]
     }
 
-    /// A service that answers so, after it has called `handler`.
+    /// Returns a service that calls `handler` and then answers as scripted.
     pub fn service<H: FnMut(&Request<()>)>(
         &self,
         mut handler: H,
@@ -97,7 +97,7 @@ impl Exchange {
         })
     }
 
-    /// What a client sees of it, line by line.
+    /// Returns what a client observes of the response, one line for each frame.
     pub fn seen<S, B>(&self, service: &mut S, request: Request<()>) -> Vec<String>
     where
         S: Service<Request<()>, Response = Response<B>>,
@@ -123,7 +123,7 @@ impl Exchange {
         }));
         if let Err(payload) = caught {
             seen.push(format!("panic {:?}", payload.downcast_ref::<&str>()));
-            // It may be one that must not be dropped.
+            // Its destructor may panic.
             std::mem::forget(payload);
         }
         seen

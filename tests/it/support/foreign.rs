@@ -1,5 +1,5 @@
-//! A tracer that is not the SDK's: it counts what happens to its spans, says of them what it is
-//! told to, and panics where it is told to.
+//! A mock tracer in place of the SDK's: it counts the calls on its spans, returns the configured values,
+//! and panics in the configured methods.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,11 +44,11 @@ impl Method {
         Self::Drop,
     ];
 
-    /// Those that are not called before the span is open.
+    /// The methods that the layer calls only once the span is open.
     pub const AFTER_START: &[Self] = Self::ALL.split_at(3).1;
 }
 
-/// Provider and tracer in one.
+/// Both the provider and the tracer.
 #[derive(Clone, Debug)]
 pub struct Foreign {
     panics_in: Arc<[Method]>,
@@ -57,7 +57,7 @@ pub struct Foreign {
     log: Arc<Mutex<Log>>,
 }
 
-/// What has happened to the spans.
+/// The calls on the spans.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
     pub builds: usize,
@@ -67,7 +67,7 @@ pub struct Log {
 }
 
 impl Foreign {
-    /// A tracer of spans that record and have ids.
+    /// Returns a tracer whose spans record and have valid ids.
     pub fn new() -> Self {
         Self {
             panics_in: Arc::new([]),
@@ -98,13 +98,13 @@ impl Foreign {
         self
     }
 
-    /// A layer whose spans come from here, with W3C propagation.
+    /// Returns a layer with this tracer and W3C propagation.
     pub fn layer(&self) -> ApiSpanLayer {
         ApiSpanLayer::new().tracer_provider(self).propagator(w3c())
     }
 
-    /// The same kind of tracer, of which nothing has happened to any span yet.
-    pub fn fresh(&self) -> Self {
+    /// Returns a copy with an empty log.
+    pub fn with_empty_log(&self) -> Self {
         Self {
             log: Arc::default(),
             ..self.clone()
@@ -115,7 +115,7 @@ impl Foreign {
         self.with_log(|log| log.clone())
     }
 
-    /// How many spans were built, ended and dropped.
+    /// Returns how many spans were built, ended and dropped.
     pub fn counts(&self) -> (usize, usize, usize) {
         self.with_log(|log| (log.builds, log.ends, log.drops))
     }
@@ -124,7 +124,7 @@ impl Foreign {
         f(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Called without the lock of the log.
+    /// Panics if `method` is configured to. The caller must not hold the lock of the log.
     fn panic_in(&self, method: Method) {
         if self.panics_in.contains(&method) {
             explode();

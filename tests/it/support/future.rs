@@ -1,4 +1,4 @@
-//! A service's future by hand, which tells when it is polled and dropped.
+//! A scripted future of a service, with callbacks on poll and drop.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +7,7 @@ use http::Response;
 
 use super::body::Boom;
 
-/// A future that is pending for a while and then gives a response, or is pending for ever.
+/// A future that is pending for some polls and then returns its response.
 pub struct HandFuture<B> {
     pending: usize,
     response: Option<Response<B>>,
@@ -53,7 +53,10 @@ impl<B> Future for HandFuture<B> {
                 self.pending = pending;
                 Poll::Pending
             }
-            None => Poll::Ready(Ok(self.response.take().expect("polled to its end once"))),
+            None => Poll::Ready(Ok(self
+                .response
+                .take()
+                .expect("not polled after completion"))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Metrics as they were exported.
+//! Records exported metrics, and checks each of them against the semantic conventions.
 
 use opentelemetry::{InstrumentationScope, KeyValue, Value};
 use opentelemetry_sdk::metrics::data::{
@@ -10,19 +10,19 @@ use tower_api_span::ApiSpanLayer;
 use super::conventions;
 use super::recorder::w3c;
 
-/// A provider of its own, whose metrics can be read at any time.
+/// A meter provider of its own, whose metrics can be read at any time.
 #[derive(Clone, Debug)]
 pub struct Meters {
     pub provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
 }
 
-/// One set of attributes of one metric, and what was measured of it.
+/// One time series: a metric with one set of attributes, and its value.
 #[derive(Clone, Debug)]
 pub struct Series {
     pub metric: String,
     pub unit: String,
-    /// By key.
+    /// Sorted by key.
     pub attributes: Vec<KeyValue>,
     pub measured: Measured,
 }
@@ -35,42 +35,43 @@ pub enum Measured {
         bounds: Vec<f64>,
         buckets: Vec<u64>,
     },
-    /// Of a counter that goes up and down.
+    /// The value of an up-down counter.
     Sum(i64),
 }
 
 impl Series {
+    /// Returns an attribute.
     pub fn get(&self, key: &str) -> Option<&Value> {
         let mut all = self.attributes.iter();
         let found = all.find(|attribute| attribute.key.as_str() == key)?;
         Some(&found.value)
     }
 
-    /// An attribute as text.
+    /// Returns an attribute as text.
     pub fn attribute(&self, key: &str) -> Option<String> {
         self.get(key).map(ToString::to_string)
     }
 
-    /// How often it was measured.
+    /// Returns the number of measurements.
     pub fn count(&self) -> u64 {
         match self.measured {
             Measured::Histogram { count, .. } => count,
-            Measured::Sum(_) => panic!("{} is no histogram", self.metric),
+            Measured::Sum(_) => panic!("{} is not a histogram", self.metric),
         }
     }
 
-    /// What it adds up to.
+    /// Returns the sum of all measurements.
     pub fn sum(&self) -> f64 {
         match self.measured {
             Measured::Histogram { sum, .. } => sum,
-            Measured::Sum(_) => panic!("{} is no histogram", self.metric),
+            Measured::Sum(_) => panic!("{} is not a histogram", self.metric),
         }
     }
 
     pub fn bounds(&self) -> &[f64] {
         match &self.measured {
             Measured::Histogram { bounds, .. } => bounds,
-            Measured::Sum(_) => panic!("{} is no histogram", self.metric),
+            Measured::Sum(_) => panic!("{} is not a histogram", self.metric),
         }
     }
 }
@@ -90,17 +91,17 @@ impl Meters {
         Self { provider, exporter }
     }
 
-    /// A layer whose requests are measured here and have no spans, with W3C propagation.
+    /// Returns a layer with this meter provider, without a tracer, with W3C propagation.
     pub fn layer(&self) -> ApiSpanLayer {
         self.on(ApiSpanLayer::new().propagator(w3c()))
     }
 
-    /// `layer`, whose requests are measured here.
+    /// Returns `layer` with this meter provider.
     pub fn on(&self, layer: ApiSpanLayer) -> ApiSpanLayer {
         layer.meter_provider(&self.provider)
     }
 
-    /// All that has been measured since the start, looked over.
+    /// Returns all series measured since the start, each checked against the conventions.
     pub fn read(&self) -> Vec<Series> {
         self.exporter.reset();
         self.provider.force_flush().expect("metrics are exported");
@@ -108,7 +109,7 @@ impl Meters {
         let scopes = exported.iter().flat_map(ResourceMetrics::scope_metrics);
         let mut all = Vec::new();
         for metrics in scopes {
-            look_over(metrics.scope());
+            assert_scope(metrics.scope());
             for metric in metrics.metrics() {
                 all.extend(series_of(metric));
             }
@@ -120,21 +121,21 @@ impl Meters {
         all
     }
 
-    /// All series of a metric.
+    /// Returns all series of a metric.
     pub fn of(&self, metric: &str) -> Vec<Series> {
         let mut all = self.read();
         all.retain(|series| series.metric == metric);
         all
     }
 
-    /// The series of a metric. Panics unless it is the only one.
+    /// Returns the series of a metric. Panics unless it is the only one.
     pub fn only(&self, metric: &str) -> Series {
         let mut all = self.of(metric);
         assert_eq!(all.len(), 1, "one series of {metric}: {all:#?}");
         all.remove(0)
     }
 
-    /// The names of all metrics that have been measured, in order.
+    /// Returns the names of all recorded metrics, sorted.
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = self.read().into_iter().map(|one| one.metric).collect();
         names.sort();
@@ -142,8 +143,7 @@ impl Meters {
         names
     }
 
-    /// What `http.server.active_requests` says, added up over all series, each of which must not be
-    /// below zero.
+    /// Returns `http.server.active_requests`, summed over all series. Panics if a series is negative.
     pub fn active(&self) -> i64 {
         let all = self.of("http.server.active_requests");
         let each = all.iter().map(|series| match series.measured {
@@ -155,7 +155,7 @@ impl Meters {
     }
 }
 
-fn look_over(scope: &InstrumentationScope) {
+fn assert_scope(scope: &InstrumentationScope) {
     assert_eq!(scope.name(), "tower-api-span");
     assert_eq!(scope.version(), Some(env!("CARGO_PKG_VERSION")));
     assert_eq!(scope.schema_url(), Some(conventions::SCHEMA_URL));
@@ -188,7 +188,7 @@ fn histogram<T: Copy>(metric: &Metric, data: &Histogram<T>, f64: fn(T) -> f64) -
 }
 
 fn sum(metric: &Metric, data: &Sum<i64>) -> Vec<Series> {
-    assert!(!data.is_monotonic(), "it goes down, too");
+    assert!(!data.is_monotonic(), "an up-down counter is not monotonic");
     data.data_points()
         .map(|point| series(metric, point.attributes(), Measured::Sum(point.value())))
         .collect()

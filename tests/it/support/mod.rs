@@ -1,4 +1,5 @@
-//! What the tests share: bodies by script, spans as they were exported, polling by hand.
+//! Shared helpers: scripted bodies and services, recorders of exported spans and metrics, polling by
+//! hand.
 
 pub mod body;
 pub mod client;
@@ -28,17 +29,17 @@ use tower_layer::Layer as _;
 
 use body::ScriptedBody;
 
-/// A request without anything special.
+/// Returns a plain `GET /`.
 pub fn get() -> Request<()> {
     Request::get("/").body(()).expect("a request")
 }
 
-/// The trace that [`called`] is in.
+/// The trace id of the caller in [`called`].
 pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-/// The span that [`called`] comes from.
+/// The span id of the caller in [`called`].
 pub const CALLER: &str = "00f067aa0ba902b7";
 
-/// A request from a caller that is traced, with these trace flags: `01` is sampled.
+/// Returns a request with the `traceparent` of a caller and these trace flags: `01` is sampled.
 pub fn called(flags: &str) -> Request<()> {
     Request::get("/")
         .header("traceparent", format!("00-{TRACE}-{CALLER}-{flags}"))
@@ -46,7 +47,7 @@ pub fn called(flags: &str) -> Request<()> {
         .expect("a request")
 }
 
-/// A gRPC request.
+/// Returns a gRPC request.
 pub fn grpc() -> Request<()> {
     Request::post("/pkg.Service/Method")
         .header("content-type", "application/grpc")
@@ -54,14 +55,14 @@ pub fn grpc() -> Request<()> {
         .expect("a request")
 }
 
-/// A response of this status with this body.
+/// Returns a response with this status and body.
 pub fn response(status: u16, body: ScriptedBody) -> Response<ScriptedBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status.try_into().expect("a status");
     response
 }
 
-/// A service in `layer` that answers with what `handler` returns, at once.
+/// Returns a service in `layer` that answers at once with the response of `handler`.
 pub fn answering<B, H: FnMut(Request<()>) -> Response<B>>(
     layer: &ApiSpanLayer,
     mut handler: H,
@@ -83,7 +84,7 @@ pub fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(noop_waker_ref()))
 }
 
-/// Polls a future that must be ready.
+/// Polls a future once. Panics if it is pending.
 pub fn ready<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     match poll(future.as_mut()) {
@@ -97,8 +98,8 @@ pub fn poll_frame<B: Body + Unpin>(body: &mut B) -> Poll<Option<Result<Frame<B::
     Pin::new(body).poll_frame(&mut Context::from_waker(noop_waker_ref()))
 }
 
-/// Polls a body to its end as a careful reader does: to `None`, an error, or the frame that says it
-/// is the last. Pending counts as nothing.
+/// Polls a body until `None`, an error, trailers, or a frame after which `is_end_stream` is true.
+/// Polls again if the body is pending.
 pub fn read<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Result<Vec<u8>, B::Error> {
     let mut bytes = Vec::new();
     loop {
@@ -118,7 +119,7 @@ pub fn read<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Result<Vec<u8>, B::E
     }
 }
 
-/// The text of the panic that `f` unwinds with.
+/// Returns the message of the panic in `f`. Panics if `f` does not.
 pub fn panic_of<T>(f: impl FnOnce() -> T) -> String {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(_) => panic!("no panic"),
@@ -129,22 +130,22 @@ pub fn panic_of<T>(f: impl FnOnce() -> T) -> String {
     }
 }
 
-/// The handle in a request.
+/// Returns the handle in a request.
 pub fn handle_of<B>(request: &Request<B>) -> SpanHandle {
     SpanHandle::from_extensions(request.extensions())
 }
 
-/// Calls `f` in a thread of its own, and panics if that takes too long: a deadlock fails.
+/// Calls `f` in a thread of its own, and panics after 120 seconds, so that a deadlock fails the test.
 pub fn without_deadlock<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, wait) = channel();
     let thread = thread::spawn(move || {
         let output = f();
-        // Nobody waits any more if that came too late.
+        // The receiver is gone if the time was up.
         let _ = done.send(());
         output
     });
     match wait.recv_timeout(Duration::from_secs(120)) {
-        // Gone without a word: it panicked, and joining says so.
+        // Disconnected: `f` panicked, and `join` returns its payload.
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
         Err(RecvTimeoutError::Timeout) => panic!("a deadlock"),
     }
@@ -154,8 +155,8 @@ pub fn without_deadlock<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'stati
     }
 }
 
-/// Panics with something whose destructor panics too. Nothing but [`defused`] may catch it outside
-/// of the layer: the test harness would hang.
+/// Panics with a payload whose destructor panics too. Outside of the layer only [`defused`] may catch
+/// it: the test harness would hang.
 pub fn explode() -> ! {
     struct Explodes;
     impl Drop for Explodes {
@@ -166,14 +167,14 @@ pub fn explode() -> ! {
     panic_any(Explodes)
 }
 
-/// Calls `f`, and fails as usual if what [`explode`] throws gets out of it.
+/// Calls `f`, and panics with a message if the payload of [`explode`] escapes from it.
 pub fn defused<T>(f: impl FnOnce() -> T) -> T {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(output) => output,
         Err(payload) if payload.is::<&str>() || payload.is::<String>() => resume_unwind(payload),
         Err(payload) => {
             std::mem::forget(payload);
-            panic!("a panic got out");
+            panic!("a panic escaped from the layer");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Spans as they were exported.
+//! Records exported spans, and checks every span of the layer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,10 +19,10 @@ use tower_api_span::ApiSpanLayer;
 
 use super::conventions;
 
-/// Name of the layer's instrumentation scope.
+/// The name of the layer's instrumentation scope.
 const SCOPE: &str = "tower-api-span";
 
-/// A provider of its own, whose spans can be read when they have ended.
+/// A tracer provider of its own, whose spans can be read once they have ended.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     pub provider: SdkTracerProvider,
@@ -31,7 +31,7 @@ pub struct Recorder {
     ended: Ended,
 }
 
-/// Tells that a span has ended and can be read.
+/// Notifies waiting tests when a span has been exported.
 #[derive(Clone, Debug, Default)]
 struct Ended(Arc<Notify>);
 
@@ -51,7 +51,7 @@ impl SpanProcessor for Ended {
     }
 }
 
-/// Counts starts and ends, which an exporter cannot.
+/// Counts starts and ends. An exporter only receives ended spans.
 #[derive(Clone, Debug, Default)]
 struct Counts {
     starts: Arc<AtomicUsize>,
@@ -87,7 +87,8 @@ impl Recorder {
         Self::with(|builder| builder)
     }
 
-    /// One whose provider has, after what records, what `more` adds: a sampler, processors.
+    /// Returns a recorder whose provider has the sampler or processors that `more` adds. They come after
+    /// the recording ones.
     pub fn with(more: impl FnOnce(TracerProviderBuilder) -> TracerProviderBuilder) -> Self {
         let exporter = InMemorySpanExporterBuilder::new().build();
         let counts = Counts::default();
@@ -95,7 +96,7 @@ impl Recorder {
         let builder = SdkTracerProvider::builder()
             .with_span_processor(counts.clone())
             .with_simple_exporter(exporter.clone())
-            // After the exporter, so that whoever is told finds the span there.
+            // After the exporter, so that a notified test finds the span there.
             .with_span_processor(ended.clone());
         Self {
             provider: more(builder).build(),
@@ -105,64 +106,64 @@ impl Recorder {
         }
     }
 
-    /// Makes a span under what is current, ends it, and returns its span context.
+    /// Starts a span under the current context, ends it, and returns its span context.
     pub fn child(&self, name: &'static str) -> SpanContext {
         let mut child = self.provider.tracer("test").start(name);
         child.end();
         child.span_context().clone()
     }
 
-    /// A layer whose spans are recorded here, with W3C propagation.
+    /// Returns a layer whose spans are recorded here, with W3C propagation.
     pub fn layer(&self) -> ApiSpanLayer {
         ApiSpanLayer::new()
             .tracer_provider(&self.provider)
             .propagator(w3c())
     }
 
-    /// How many spans have started, of the layer's or anybody's.
+    /// Returns how many spans have started, the layer's and others.
     pub fn starts(&self) -> usize {
         self.counts.starts.load(Ordering::SeqCst)
     }
 
-    /// How many spans have ended.
+    /// Returns how many spans have ended.
     pub fn ends(&self) -> usize {
         self.counts.ends.load(Ordering::SeqCst)
     }
 
-    /// All spans that have ended, as they are.
+    /// Returns all spans that have ended, unchecked.
     pub fn exported(&self) -> Vec<SpanData> {
         self.exporter.get_finished_spans().expect("spans")
     }
 
-    /// Waits until this many spans have ended and can be read. False if they never do.
+    /// Waits until this many spans have ended and can be read. Returns false after 5 seconds.
     pub async fn wait_for(&self, ends: usize) -> bool {
-        let all_there = async {
+        let all_exported = async {
             loop {
-                let told = self.ended.0.notified();
+                let notified = self.ended.0.notified();
                 if self.exporter.get_finished_spans().expect("spans").len() >= ends {
                     return;
                 }
-                told.await;
+                notified.await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), all_there)
+        tokio::time::timeout(Duration::from_secs(5), all_exported)
             .await
             .is_ok()
     }
 
-    /// All spans that have ended, the layer's looked over: by the kind or by the scope, either of
-    /// which may be wrong.
+    /// Returns all spans that have ended. Checks those with the kind or the scope of the layer: either
+    /// may be wrong.
     pub fn spans(&self) -> Vec<SpanData> {
         let spans = self.exported();
-        let is_layers =
+        let is_of_layer =
             |span: &&SpanData| is_server(span) || span.instrumentation_scope.name() == SCOPE;
-        for span in spans.iter().filter(is_layers) {
+        for span in spans.iter().filter(is_of_layer) {
             Seen(span.clone()).look_over();
         }
         spans
     }
 
-    /// The layer's span that has ended. Panics unless it is the only one that has started.
+    /// Returns the layer's span. Panics unless exactly one has ended and all started spans have ended.
     pub fn only(&self) -> Seen {
         let mut servers: Vec<_> = self.spans().into_iter().filter(is_server).collect();
         assert_eq!(servers.len(), 1, "one span of the layer has ended");
@@ -170,8 +171,8 @@ impl Recorder {
         Seen(servers.remove(0))
     }
 
-    /// Waits until all spans that have started have ended: the server may drop a response after the
-    /// client has all of it.
+    /// Waits until all started spans have ended. A server may drop a response after the client has read
+    /// all of it.
     pub async fn all_ended(&self) {
         let ended = async {
             while self.ends() < self.starts() {
@@ -183,12 +184,12 @@ impl Recorder {
         ended.expect("all spans end");
     }
 
-    /// Lets go of all spans that have ended.
+    /// Drops all recorded spans.
     pub fn forget(&self) {
         self.exporter.reset();
     }
 
-    /// The span of this name, of whatever kind.
+    /// Returns the span with this name, of any kind.
     pub fn named(&self, name: &str) -> SpanData {
         let spans = self.spans();
         let named = spans.into_iter().find(|span| span.name == name);
@@ -212,7 +213,7 @@ pub fn is_server(span: &SpanData) -> bool {
 pub struct Seen(pub SpanData);
 
 impl Seen {
-    /// `DEPARTED`, `ABORTED(reason)`, or `none` without a terminal event.
+    /// Returns `DEPARTED`, `ABORTED(reason)`, or `none` without a terminal event.
     pub fn outcome(&self) -> String {
         let terminal = self.0.events.iter().find(|event| is_terminal(&event.name));
         match terminal {
@@ -225,7 +226,7 @@ impl Seen {
         }
     }
 
-    /// The message in the terminal event.
+    /// Returns the message in the terminal event.
     pub fn error(&self) -> Option<String> {
         self.event_attribute("error")
     }
@@ -240,12 +241,12 @@ impl Seen {
         attribute.map(|kv| kv.value.to_string())
     }
 
-    /// An attribute's value.
+    /// Returns an attribute. Panics if its key appears twice.
     pub fn value(&self, key: &str) -> Option<Value> {
         value(&self.0, key)
     }
 
-    /// An attribute's value as text.
+    /// Returns an attribute as text. Panics if its key appears twice.
     pub fn attribute(&self, key: &str) -> Option<String> {
         self.value(key).map(|value| value.to_string())
     }
@@ -258,7 +259,7 @@ impl Seen {
         matches!(self.0.status, Status::Error { .. })
     }
 
-    /// `start` to `end`.
+    /// Returns the time from start to end.
     pub fn duration(&self) -> Duration {
         self.0
             .end_time
@@ -266,7 +267,7 @@ impl Seen {
             .expect("it ended after it started")
     }
 
-    /// The names of the events, in order.
+    /// Returns the names of the events, in order.
     pub fn events(&self) -> Vec<String> {
         self.0
             .events
@@ -275,7 +276,7 @@ impl Seen {
             .collect()
     }
 
-    /// What is true of every span of the layer, whatever happened.
+    /// Asserts the invariants of every span of the layer.
     pub fn look_over(&self) {
         let Self(span) = self;
         assert_eq!(span.instrumentation_scope.name(), SCOPE);
@@ -288,7 +289,7 @@ impl Seen {
         assert_eq!(
             keys.len(),
             all,
-            "a key is there twice: {:?}",
+            "a key appears twice: {:?}",
             span.attributes
         );
         for kv in &span.attributes {
@@ -317,8 +318,8 @@ impl Seen {
                 is_terminal(&last.name),
                 "the terminal event is not the last"
             );
-            let said = self.attribute("api.outcome").expect("api.outcome");
-            assert_eq!(format!("api.{said}"), last.name);
+            let outcome = self.attribute("api.outcome").expect("api.outcome");
+            assert_eq!(format!("api.{outcome}"), last.name);
             assert_eq!(
                 self.attribute("api.abort.reason"),
                 self.event_attribute("reason")
@@ -335,11 +336,11 @@ impl Seen {
             .chain(span.events.iter().map(|event| event.timestamp))
             .chain([span.end_time])
             .collect();
-        assert!(times.is_sorted(), "times fall: {times:?}");
+        assert!(times.is_sorted(), "times run backwards: {times:?}");
     }
 }
 
-/// An attribute of any span. Panics if its key is there twice.
+/// Returns an attribute of any span. Panics if its key appears twice.
 pub fn value(span: &SpanData, key: &str) -> Option<Value> {
     let mut values = span
         .attributes
@@ -347,7 +348,7 @@ pub fn value(span: &SpanData, key: &str) -> Option<Value> {
         .filter(|kv| kv.key.as_str() == key)
         .map(|kv| kv.value.clone());
     let value = values.next();
-    assert_eq!(values.next(), None, "{key} is there twice");
+    assert_eq!(values.next(), None, "{key} appears twice");
     value
 }
 

@@ -1,4 +1,4 @@
-//! The shapes that a response can have, each with its name.
+//! Named kinds of responses, for the tests against real servers.
 
 use http::{Method, Request, Response, Version};
 
@@ -22,7 +22,7 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// A 200 to a GET, with a body of these steps that says nothing of itself.
+    /// Returns a 200 to a GET, whose body reports neither its size nor its end.
     fn new(name: &'static str, steps: impl IntoIterator<Item = Step>) -> Self {
         Self {
             name,
@@ -38,7 +38,7 @@ impl Shape {
         }
     }
 
-    /// A 200 to a GET, with a body of one frame that says all of itself, as `Full` does.
+    /// Returns a 200 to a GET, whose body is one frame and reports its size and end, as `Full` does.
     fn full(name: &'static str, bytes: usize) -> Self {
         Self {
             says: Says::Truth,
@@ -67,7 +67,7 @@ impl Shape {
         self
     }
 
-    /// The response. Panics if the shape's handler does.
+    /// Returns the response. Panics if the handler of the shape does.
     pub fn respond<B>(&self, _: &Request<B>) -> Response<ScriptedBody> {
         if self.handler_panics {
             std::panic::resume_unwind(Box::new("the handler panics"));
@@ -90,7 +90,7 @@ const LENGTH_10: &[(&str, &str)] = &[("content-length", "10")];
 const LENGTH_15: &[(&str, &str)] = &[("content-length", "15")];
 const LENGTH_20: &[(&str, &str)] = &[("content-length", "20")];
 
-/// All of them. What a client gets of each depends on the server and is for the tests to find out.
+/// Returns the shapes for every protocol. What the client receives depends on the server.
 pub fn all() -> Vec<Shape> {
     let stream = || [Data(5), Pending, Data(5), Pending, Data(5)];
     let then = |last: Step| stream().into_iter().chain([last]);
@@ -148,7 +148,7 @@ pub fn all() -> Vec<Shape> {
     ]
 }
 
-/// Those that only a real server can tell something about, and some that even break it.
+/// Returns shapes that are meaningful only with a real server. Some of them break the server.
 pub fn odd() -> Vec<Shape> {
     let stream = || [Data(5), Pending, Data(5), Pending, Data(5)];
     let full = |name, headers| Shape::full(name, 15).headers(headers);
@@ -173,7 +173,7 @@ pub fn odd() -> Vec<Shape> {
     ]
 }
 
-/// Those of HTTP/1 alone.
+/// Returns the shapes that exist only in HTTP/1.
 pub fn http1() -> Vec<Shape> {
     vec![
         Shape {

@@ -1,20 +1,20 @@
-//! Metrics of the layer held against the semantic conventions: HTTP and RPC by 1.45.0, generative AI
-//! by 1.42.0, and what begins with `api.` by our own.
+//! Checks metrics of the layer against the semantic conventions: HTTP and RPC 1.45.0, generative AI
+//! 1.42.0, and the layer's own table for `api.*`.
 //!
-//! Not required, though the conventions do: `rpc.status_code` where there was no code, see above.
+//! `rpc.status_code` is not required here, see [`super`].
 
 use opentelemetry::KeyValue;
 
 use super::{Faults, keys, members};
 use crate::support::meters::{Measured, Series};
 
-/// What the conventions say of a metric.
+/// The definition of a metric in the conventions.
 struct Rule {
     name: &'static str,
     unit: &'static str,
     is_histogram: bool,
     required: &'static [&'static str],
-    /// What else there may be.
+    /// Further attributes that are allowed.
     optional: &'static [&'static str],
 }
 
@@ -57,7 +57,7 @@ const RULES: [Rule; 8] = [
 
 const OWN: [&str; 2] = ["api.server.time_to_first_byte", "api.server.time_to_head"];
 
-/// The layer's own attribute, on all but the metrics of generative AI and the number of requests.
+/// The layer's own attribute, allowed on all histograms except those of generative AI.
 const STREAM: &str = "api.stream";
 
 const fn histogram(
@@ -75,38 +75,38 @@ const fn histogram(
     }
 }
 
-/// What is wrong with a series of the layer; empty if it is as the conventions have it.
+/// Returns the violations in a series of the layer. Empty if it follows the conventions.
 pub fn faults(series: &Series) -> Vec<String> {
     let mut faults = Faults(Vec::new());
     let rule = match RULES.iter().find(|rule| rule.name == series.metric) {
         Some(rule) => rule,
-        // Of requests of HTTP and of gRPC alike.
+        // The own metrics cover HTTP requests and gRPC calls.
         None if OWN.contains(&&*series.metric) => {
             let is_call = series.get("rpc.system.name").is_some();
             &RULES[if is_call { 4 } else { 0 }]
         }
-        None => return vec![format!("the metric {} is on no list", series.metric)],
+        None => return vec![format!("the metric {} is in no table", series.metric)],
     };
     faults.unless(rule.unit == series.unit, || {
-        format!("the unit {}, and not {}", series.unit, rule.unit)
+        format!("the unit is {}, expected {}", series.unit, rule.unit)
     });
     let is_histogram = matches!(series.measured, Measured::Histogram { .. });
     faults.unless(is_histogram == rule.is_histogram, || {
         format!("{:?}", series.measured)
     });
     for key in rule.required {
-        faults.unless(series.get(key).is_some(), || format!("{key} is not there"));
+        faults.unless(series.get(key).is_some(), || format!("{key} is missing"));
     }
     let mut last = "";
     for attribute in &series.attributes {
         let key = attribute.key.as_str();
-        faults.unless(key != last, || format!("{key} is there twice"));
+        faults.unless(key != last, || format!("{key} appears twice"));
         last = key;
         let is_stream = key == STREAM && rule.is_histogram && !rule.name.starts_with("gen_ai.");
         let is_allowed = rule.required.contains(&key) || rule.optional.contains(&key);
-        faults.unless(is_allowed || is_stream, || format!("{key} is there"));
+        faults.unless(is_allowed || is_stream, || format!("{key} is not allowed"));
         keys(attribute, &mut faults);
-        // A scheme that is none is not told on spans either, but as it came.
+        // On metrics, an unknown scheme is `_OTHER`.
         if *attribute != KeyValue::new("url.scheme", "_OTHER") {
             members(attribute, &mut faults);
         }

@@ -1,4 +1,4 @@
-//! What [`faults`] finds in spans that are as they should be but for one thing.
+//! Tests of [`faults`]: a valid span with one change has exactly the expected fault.
 
 use http::Request;
 use opentelemetry::trace::{Event, SpanKind};
@@ -11,7 +11,7 @@ use crate::support::body::ScriptedBody;
 use crate::support::recorder::Recorder;
 use crate::support::{answering, get, grpc, handle_of, read, ready, response};
 
-/// The span of a request that was answered so, as the layer makes it.
+/// Returns the span that the layer makes of `request`, answered with this status.
 fn span(request: Request<()>, status: u16, grpc_status: Option<&'static str>) -> SpanData {
     let at = Recorder::new();
     let layer = at
@@ -78,7 +78,7 @@ fn connect() -> SpanData {
 }
 
 #[test]
-fn a_span_of_the_layer_has_no_faults() {
+fn span_of_the_layer_has_no_faults() {
     for make in [plain, failed, other, call, failed_call, other_call, connect] {
         let span = make();
         assert_eq!(faults(&span), [""; 0], "{span:#?}");
@@ -86,19 +86,19 @@ fn a_span_of_the_layer_has_no_faults() {
 }
 
 #[test]
-fn what_the_view_of_an_llm_writes_is_all_on_the_list() {
+fn gen_ai_attributes_of_the_handle_are_all_in_the_table() {
     let span = plain();
-    let is_there = |key: &str| span.attributes.iter().any(|one| one.key.as_str() == key);
+    let has = |key: &str| span.attributes.iter().any(|one| one.key.as_str() == key);
     for line in lines(GEN_AI) {
-        // Not the view's, but of a stream of events.
-        let is_layers = line[0] == "gen_ai.response.time_to_first_chunk";
-        assert_ne!(is_there(line[0]), is_layers, "{}", line[0]);
+        // The layer sets this one itself, from the event stream.
+        let is_set_by_layer = line[0] == "gen_ai.response.time_to_first_chunk";
+        assert_ne!(has(line[0]), is_set_by_layer, "{}", line[0]);
     }
 }
 
-/// Also a key that no test brings about is on a list.
+/// Covers keys that no test produces.
 #[test]
-fn the_keys_in_src_are_all_on_the_lists() {
+fn keys_in_semconv_rs_are_all_in_the_tables() {
     let mut known: Vec<&str> = TABLES.span.keys().copied().collect();
     known.extend(TABLES.events.keys());
     known.extend(TABLES.events.values().flatten().map(|(name, _)| *name));
@@ -116,7 +116,7 @@ fn the_keys_in_src_are_all_on_the_lists() {
             _ => {
                 let template = format!("{value}.<key>");
                 let is_known = known.contains(&value) || known.contains(&&*template);
-                assert!(is_known, "{name}: {value} is on no list");
+                assert!(is_known, "{name}: {value} is in no table");
                 keys += 1;
             }
         }
@@ -144,7 +144,7 @@ fn event<'a>(span: &'a mut SpanData, from: &str) -> &'a mut Event {
     all.find(|one| one.name == from).expect("the event")
 }
 
-/// A span, what is done to it, and the faults that are found.
+/// A span, a change to it, and the expected faults.
 type Case = (fn() -> SpanData, fn(&mut SpanData), &'static [&'static str]);
 
 fn check(cases: &[Case]) {
@@ -156,79 +156,79 @@ fn check(cases: &[Case]) {
 }
 
 #[test]
-fn a_key_that_is_spelt_wrong_is_a_fault() {
+fn misspelt_key_is_a_fault() {
     check(&[
         (
             plain,
             |span| rename(span, "url.query", "url.qery"),
-            &["url.qery is on no list"],
+            &["url.qery is in no table"],
         ),
         (
             plain,
             |span| rename(span, "api.time_to_head", "api.time_to_haed"),
             &[
-                "api.time_to_haed is on no list",
-                "status Some(\"200\"), while a head was handed on: false",
+                "api.time_to_haed is in no table",
+                "status is Some(\"200\"), response head sent: false",
             ],
         ),
         (
             plain,
             |span| set(span, "api.more", true),
-            &["api.more is on no list"],
+            &["api.more is in no table"],
         ),
         (
             plain,
             |span| set(span, "gen_ai.request.modle", "llama-4"),
-            &["gen_ai.request.modle is on no list"],
+            &["gen_ai.request.modle is in no table"],
         ),
         // Deprecated.
         (
             call,
             |span| rename(span, "rpc.status_code", "rpc.response.status_code"),
-            &["rpc.response.status_code is on no list"],
+            &["rpc.response.status_code is in no table"],
         ),
         (
             plain,
             |span| set(span, "tenant", "blue"),
-            &["tenant is on no list"],
+            &["tenant is in no table"],
         ),
         (plain, |span| set(span, "test.tenant", "blue"), &[]),
     ]);
 }
 
 #[test]
-fn a_value_of_another_type_is_a_fault() {
+fn value_of_another_type_is_a_fault() {
     check(&[
         (
             plain,
             |span| set(span, "http.response.status_code", "200"),
-            &["http.response.status_code is string, and not int"],
+            &["http.response.status_code is string, expected int"],
         ),
         (
             plain,
             |span| set(span, "server.port", 8080.0),
-            &["server.port is double, and not int"],
+            &["server.port is double, expected int"],
         ),
         (
             plain,
             |span| set(span, "api.time_to_head", 1),
-            &["api.time_to_head is int, and not double"],
+            &["api.time_to_head is int, expected double"],
         ),
         (
             plain,
             |span| set(span, "gen_ai.response.finish_reasons", "stop"),
-            &["gen_ai.response.finish_reasons is string, and not string[]"],
+            &["gen_ai.response.finish_reasons is string, expected string[]"],
         ),
         (
             plain,
             |span| set(span, "url.query", true),
-            &["url.query is boolean, and not string"],
+            &["url.query is boolean, expected string"],
         ),
     ]);
 }
 
 #[test]
-fn a_header_is_an_array_under_its_own_name() {
+fn captured_header_is_an_array_under_a_lower_case_name() {
     fn array() -> Value {
         Value::Array(Array::String(vec![StringValue::from("a")]))
     }
@@ -246,56 +246,56 @@ fn a_header_is_an_array_under_its_own_name() {
         (
             plain,
             |span| set(span, "http.request.header.x-a", "a"),
-            &["http.request.header.x-a is string, and not string[]"],
+            &["http.request.header.x-a is string, expected string[]"],
         ),
         (
             plain,
             |span| set(span, "http.request.header.X-A", array()),
-            &["http.request.header.X-A is on no list"],
+            &["http.request.header.X-A is in no table"],
         ),
         (
             plain,
             |span| set(span, "http.request.header.", array()),
-            &["http.request.header. is on no list"],
+            &["http.request.header. is in no table"],
         ),
         (
             plain,
             |span| set(span, "http.request.headers.x-a", array()),
-            &["http.request.headers.x-a is on no list"],
+            &["http.request.headers.x-a is in no table"],
         ),
     ]);
 }
 
 #[test]
-fn what_must_be_there_and_is_not_is_a_fault() {
+fn missing_attribute_is_a_fault() {
     check(&[
         (
             plain,
             |span| remove(span, "url.path"),
-            &["url.path is not there"],
+            &["url.path is missing"],
         ),
         (
             plain,
             |span| remove(span, "url.scheme"),
-            &["url.scheme is not there"],
+            &["url.scheme is missing"],
         ),
         (
             plain,
             |span| remove(span, "http.request.method"),
             &[
-                "http.request.method is not there",
-                "the name GET, and not of [\"HTTP\"]",
+                "http.request.method is missing",
+                "the name is GET, expected one of [\"HTTP\"]",
             ],
         ),
         (
             plain,
             |span| remove(span, "http.response.status_code"),
-            &["status None, while a head was handed on: true"],
+            &["status is None, response head sent: true"],
         ),
         (
             other,
             |span| remove(span, "http.request.method_original"),
-            &["http.request.method_original is there, or not, against http.request.method"],
+            &["http.request.method_original does not agree with http.request.method"],
         ),
         (
             plain,
@@ -309,53 +309,53 @@ fn what_must_be_there_and_is_not_is_a_fault() {
                 "grpc".clone_into(span.name.to_mut());
             },
             &[
-                "rpc.method is not there",
-                "the name grpc, and not of [\"\"]",
+                "rpc.method is missing",
+                "the name is grpc, expected one of [\"\"]",
             ],
         ),
         (
             other_call,
             |span| remove(span, "rpc.method_original"),
-            &["rpc.method_original is there, or not, against rpc.method"],
+            &["rpc.method_original does not agree with rpc.method"],
         ),
-        // It is a span of HTTP then, and not a good one.
+        // Without it, the span counts as one of HTTP.
         (
             call,
             |span| remove(span, "rpc.system.name"),
             &[
-                "http.request.method is not there",
-                "url.scheme is not there",
-                "url.path is not there",
-                "status None, while a head was handed on: true",
-                "the name pkg.Service/Method, and not of [\"HTTP\"]",
+                "http.request.method is missing",
+                "url.scheme is missing",
+                "url.path is missing",
+                "status is None, response head sent: true",
+                "the name is pkg.Service/Method, expected one of [\"HTTP\"]",
             ],
         ),
     ]);
 }
 
 #[test]
-fn what_must_not_be_there_and_is_is_a_fault() {
+fn forbidden_attribute_is_a_fault() {
     check(&[
         (
             plain,
             |span| set(span, "network.protocol.name", "http"),
-            &["network.protocol.name of HTTP"],
+            &["network.protocol.name on an HTTP span"],
         ),
         (
             plain,
             |span| set(span, "http.request.method_original", "get"),
-            &["http.request.method_original is there, or not, against http.request.method"],
+            &["http.request.method_original does not agree with http.request.method"],
         ),
         (
             call,
             |span| set(span, "url.path", "/pkg.Service/Method"),
-            &["url.path of a gRPC call"],
+            &["url.path on a gRPC span"],
         ),
     ]);
 }
 
 #[test]
-fn a_value_that_is_none_of_those_there_are_is_a_fault() {
+fn unknown_enumeration_value_is_a_fault() {
     let cases: [(fn() -> SpanData, fn(&mut SpanData), &str); 5] = [
         (
             plain,
@@ -363,27 +363,27 @@ fn a_value_that_is_none_of_those_there_are_is_a_fault() {
                 set(span, "http.request.method", "get");
                 "get".clone_into(span.name.to_mut());
             },
-            "http.request.method is get, and none of ",
+            "http.request.method is get, expected one of ",
         ),
         (
             plain,
             |span| set(span, "url.scheme", "htpp"),
-            "url.scheme is htpp, and none of ",
+            "url.scheme is htpp, expected one of ",
         ),
         (
             plain,
             |span| set(span, "network.protocol.version", "HTTP/1.1"),
-            "network.protocol.version is HTTP/1.1, and none of ",
+            "network.protocol.version is HTTP/1.1, expected one of ",
         ),
         (
             call,
             |span| set(span, "rpc.system.name", "grpc-web"),
-            "rpc.system.name is grpc-web, and none of ",
+            "rpc.system.name is grpc-web, expected one of ",
         ),
         (
             call,
             |span| set(span, "rpc.status_code", "0"),
-            "rpc.status_code is 0, and none of ",
+            "rpc.status_code is 0, expected one of ",
         ),
     ];
     for (make, change, expected) in cases {
@@ -396,28 +396,28 @@ fn a_value_that_is_none_of_those_there_are_is_a_fault() {
 }
 
 #[test]
-fn an_error_by_status_of_another_type_is_a_fault() {
+fn error_type_other_than_the_status_is_a_fault() {
     check(&[
         (
             failed,
             |span| set(span, "error.type", "exception"),
-            &["error.type Some(\"exception\") with status 503"],
+            &["error.type is Some(\"exception\") for status 503"],
         ),
         (
             failed_call,
             |span| set(span, "error.type", "14"),
-            &["error.type Some(\"14\") with status UNAVAILABLE"],
+            &["error.type is Some(\"14\") for status UNAVAILABLE"],
         ),
     ]);
 }
 
 #[test]
-fn the_path_in_the_name_is_a_fault() {
+fn path_in_the_span_name_is_a_fault() {
     check(&[
         (
             plain,
             |span| "GET /users/7".clone_into(span.name.to_mut()),
-            &["the name GET /users/7, and not of [\"GET\"]"],
+            &["the name is GET /users/7, expected one of [\"GET\"]"],
         ),
         (
             plain,
@@ -430,44 +430,44 @@ fn the_path_in_the_name_is_a_fault() {
         (
             other,
             |span| "BREW".clone_into(span.name.to_mut()),
-            &["the name BREW, and not of [\"HTTP\"]"],
+            &["the name is BREW, expected one of [\"HTTP\"]"],
         ),
         (
             other_call,
             |span| "a/b/c".clone_into(span.name.to_mut()),
-            &["the name a/b/c, and not of [\"grpc\"]"],
+            &["the name is a/b/c, expected one of [\"grpc\"]"],
         ),
         (plain, |span| "llm_core".clone_into(span.name.to_mut()), &[]),
     ]);
 }
 
 #[test]
-fn an_event_that_is_not_ours_is_a_fault() {
+fn unknown_event_of_the_layer_is_a_fault() {
     check(&[
         (
             plain,
             |span| event(span, "api.HANDOFF_TO_CORE").name = "api.HANDOFF".into(),
-            &["the event api.HANDOFF is on no list"],
+            &["the event api.HANDOFF is in no table"],
         ),
         (
             plain,
             |span| event(span, "api.HANDOFF_TO_CORE").name = "HANDOFF".into(),
-            &["the event HANDOFF is on no list"],
+            &["the event HANDOFF is in no table"],
         ),
         (
             plain,
-            |span| event(span, "api.HANDOFF_TO_CORE").name = "handler's".into(),
+            |span| event(span, "api.HANDOFF_TO_CORE").name = "from handler".into(),
             &[],
         ),
         (
             failed,
             |span| event(span, "api.ABORTED").attributes[0].key = "raeson".into(),
-            &["raeson of api.ABORTED is on no list"],
+            &["raeson of api.ABORTED is in no table"],
         ),
         (
             failed,
             |span| event(span, "api.ABORTED").attributes[0].value = Value::I64(1),
-            &["reason is int, and not string"],
+            &["reason is int, expected string"],
         ),
     ]);
 }
@@ -478,7 +478,7 @@ fn another_scope_or_kind_is_a_fault() {
         (
             plain,
             |span| span.span_kind = SpanKind::Internal,
-            &["the kind Internal"],
+            &["the span kind is Internal"],
         ),
         (
             plain,
@@ -488,15 +488,15 @@ fn another_scope_or_kind_is_a_fault() {
                     .build();
             },
             &[
-                "the schema URL Some(\"https://opentelemetry.io/schemas/1.44.0\")",
-                "the scope's version None",
+                "the schema URL is Some(\"https://opentelemetry.io/schemas/1.44.0\")",
+                "the version of the scope is None",
             ],
         ),
     ]);
 }
 
 #[test]
-fn the_tables_are_of_the_release_and_say_types_that_there_are() {
+fn tables_match_the_release_and_use_known_types() {
     let release = SCHEMA_URL.rsplit('/').next().expect("a release");
     assert!(REGISTRY.contains(&format!("release {release}:")));
     let all = [REGISTRY, GEN_AI, OWN].into_iter().flat_map(lines).count();

@@ -1,4 +1,5 @@
-//! Code that only telemetry calls panics: hooks, propagators, a handler's iterators and messages.
+//! Code that only the layer calls panics: callbacks, propagators, the handler's iterators and messages,
+//! and the destructors of what the settings hold.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -27,7 +28,7 @@ use crate::support::{
 };
 
 #[test]
-fn the_filter_panics_and_the_request_is_traced() {
+fn filter_that_panics_traces_the_request() {
     for exchange in Exchange::all() {
         let at = Recorder::new();
         let layer = at.layer().filter(|_| explode());
@@ -39,7 +40,7 @@ fn the_filter_panics_and_the_request_is_traced() {
 }
 
 #[test]
-fn the_classification_panics_and_there_is_no_terminal_event() {
+fn classification_that_panics_leaves_no_terminal_event() {
     for exchange in Exchange::all() {
         let at = Recorder::new();
         let layer = at.layer().classify(|_, _, _| explode());
@@ -54,49 +55,49 @@ fn the_classification_panics_and_there_is_no_terminal_event() {
         assert_eq!(span.outcome(), "none", "{}", exchange.name);
         assert!(!span.is_error(), "{}", exchange.name);
         assert_eq!(span.attribute("api.outcome"), None, "{}", exchange.name);
-        // What does not hang on the classification is there all the same.
+        // Attributes that do not depend on the classification are kept.
         assert_eq!(span.attribute("test.tenant").as_deref(), Some("blue"));
     }
 }
 
 /// A propagator that panics in this method.
 #[derive(Debug)]
-struct Panics(&'static str, [String; 1]);
+struct PanickingPropagator(&'static str, [String; 1]);
 
-impl Panics {
-    fn in_method(method: &'static str) -> Self {
+impl PanickingPropagator {
+    fn new(method: &'static str) -> Self {
         Self(method, ["traceparent".to_owned()])
     }
 
-    fn in_here(&self, method: &str) {
+    fn panic_in(&self, method: &str) {
         if self.0 == method {
             explode();
         }
     }
 }
 
-impl TextMapPropagator for Panics {
+impl TextMapPropagator for PanickingPropagator {
     fn inject_context(&self, _: &Context, _: &mut dyn Injector) {
-        self.in_here("inject");
+        self.panic_in("inject");
     }
 
     fn extract_with_context(&self, context: &Context, _: &dyn Extractor) -> Context {
-        self.in_here("extract");
+        self.panic_in("extract");
         context.clone()
     }
 
     fn fields(&self) -> FieldIter<'_> {
-        self.in_here("fields");
+        self.panic_in("fields");
         FieldIter::new(&self.1)
     }
 }
 
 #[test]
-fn the_propagator_panics_and_the_span_is_a_root() {
+fn propagator_that_panics_leaves_a_root_span() {
     for method in ["inject", "extract", "fields"] {
         for exchange in Exchange::all() {
             let at = Recorder::new();
-            let layer = at.layer().propagator(Panics::in_method(method));
+            let layer = at.layer().propagator(PanickingPropagator::new(method));
             let handler = |request: &Request<()>| {
                 let mut headers = HeaderMap::new();
                 handle_of(request).inject(&mut headers);
@@ -118,7 +119,7 @@ fn the_propagator_panics_and_the_span_is_a_root() {
 }
 
 #[test]
-fn an_iterator_of_the_handler_panics_and_has_set_nothing() {
+fn attribute_iterator_that_panics_sets_nothing() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |request| {
         let handle = handle_of(&request);
@@ -139,7 +140,7 @@ fn an_iterator_of_the_handler_panics_and_has_set_nothing() {
 }
 
 #[test]
-fn an_iterator_of_the_handler_uses_the_same_handle_and_nothing_waits() {
+fn attribute_iterator_that_uses_the_same_handle_does_not_deadlock() {
     let at = without_deadlock(|| {
         let at = Recorder::new();
         let mut service = answering(&at.layer(), |request| {
@@ -149,7 +150,7 @@ fn an_iterator_of_the_handler_uses_the_same_handle_and_nothing_waits() {
                 assert!(again.is_recording());
                 again.set_attribute(KeyValue::new("test.inner", n));
                 again.add_event("inner", Vec::new());
-                again.abort("quota", Says(&again));
+                again.abort("quota", MessageUsingHandle(&again));
                 KeyValue::new("test.outer", n)
             }));
             response(200, ScriptedBody::full(0))
@@ -159,7 +160,7 @@ fn an_iterator_of_the_handler_uses_the_same_handle_and_nothing_waits() {
     });
     let span = at.only();
     assert_eq!(span.outcome(), "ABORTED(quota)");
-    assert_eq!(span.error().as_deref(), Some("says"));
+    assert_eq!(span.error().as_deref(), Some("formatted"));
     assert_eq!(span.attribute("test.inner").as_deref(), Some("1"));
     assert_eq!(span.attribute("test.outer").as_deref(), Some("1"));
     assert_eq!(
@@ -167,29 +168,29 @@ fn an_iterator_of_the_handler_uses_the_same_handle_and_nothing_waits() {
         [
             "api.ARRIVED",
             "inner",
-            "in its text",
+            "from_message",
             "inner",
-            "in its text",
+            "from_message",
             "api.ABORTED"
         ]
     );
 }
 
 /// A message that uses a handle while it is formatted.
-struct Says<'a>(&'a tower_api_span::SpanHandle);
+struct MessageUsingHandle<'a>(&'a tower_api_span::SpanHandle);
 
-impl fmt::Display for Says<'_> {
+impl fmt::Display for MessageUsingHandle<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.add_event("in its text", Vec::new());
-        f.write_str("says")
+        self.0.add_event("from_message", Vec::new());
+        f.write_str("formatted")
     }
 }
 
-/// An error that cannot be formatted.
+/// An error that panics while it is formatted.
 #[derive(Debug, PartialEq)]
-struct Unspeakable;
+struct PanickingDisplay;
 
-impl fmt::Display for Unspeakable {
+impl fmt::Display for PanickingDisplay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("half of ")?;
         explode()
@@ -197,14 +198,14 @@ impl fmt::Display for Unspeakable {
 }
 
 #[test]
-fn the_message_of_an_error_panics_and_the_span_is_aborted_without_one() {
+fn error_message_that_panics_is_omitted() {
     let at = Recorder::new();
     let mut service = at.layer().layer(service_fn(async |_: Request<()>| {
-        Err::<Response<String>, _>(Unspeakable)
+        Err::<Response<String>, _>(PanickingDisplay)
     }));
     assert_eq!(
         defused(|| ready(service.call(get()))).expect_err("the error"),
-        Unspeakable
+        PanickingDisplay
     );
     let span = at.only();
     assert_eq!(
@@ -214,7 +215,7 @@ fn the_message_of_an_error_panics_and_the_span_is_aborted_without_one() {
 
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |_| {
-        Response::new(ScriptedBody::new([Data(3), Error]).map_err(|_| Unspeakable))
+        Response::new(ScriptedBody::new([Data(3), Error]).map_err(|_| PanickingDisplay))
     });
     let mut body = defused(|| ready(service.call(get())))
         .expect("a response")
@@ -225,7 +226,7 @@ fn the_message_of_an_error_panics_and_the_span_is_aborted_without_one() {
     ));
     assert!(matches!(
         defused(|| poll_frame(&mut body)),
-        Poll::Ready(Some(Err(Unspeakable)))
+        Poll::Ready(Some(Err(PanickingDisplay)))
     ));
     let span = at.only();
     assert_eq!(
@@ -235,10 +236,10 @@ fn the_message_of_an_error_panics_and_the_span_is_aborted_without_one() {
 }
 
 #[test]
-fn the_message_of_a_verdict_panics_and_the_verdict_stands() {
+fn verdict_message_that_panics_is_omitted_and_the_verdict_kept() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |request| {
-        handle_of(&request).abort("quota", Unspeakable);
+        handle_of(&request).abort("quota", PanickingDisplay);
         response(200, ScriptedBody::new([Data(3)]))
     });
     let mut body = defused(|| ready(service.call(get())))
@@ -252,13 +253,13 @@ fn the_message_of_a_verdict_panics_and_the_verdict_stands() {
     );
 }
 
-/// Clients may make a hook panic, as often as they like; what `panic!` throws is a text.
+/// Clients may be able to trigger a panic as often as they like. The payloads of `panic!` are strings.
 #[test]
-fn a_hook_that_panics_leaves_nothing_behind() {
+fn callback_that_panics_leaks_no_memory() {
     let provider = SdkTracerProvider::builder().build();
     for throw in [
-        || resume_unwind(Box::new("written down")),
-        || resume_unwind(Box::new(format!("made up: {}", 1))),
+        || resume_unwind(Box::new("literal")),
+        || resume_unwind(Box::new(format!("formatted: {}", 1))),
     ] as [fn() -> Option<String>; 2]
     {
         let layer = ApiSpanLayer::new().tracer_provider(&provider);
@@ -268,24 +269,24 @@ fn a_hook_that_panics_leaves_nothing_behind() {
             let response = ready(service.call(get())).expect("a response");
             read(&mut response.into_body()).expect("bytes");
         };
-        // The first of a thread makes what the thread keeps.
+        // The first request initialises the thread's locals.
         serve();
         let measured = allocation_counter::measure(|| (0..10).for_each(|_| serve()));
         assert_eq!(measured.bytes_current, 0);
     }
 }
 
-/// Panics where it is dropped.
+/// A value whose destructor panics.
 #[derive(Debug)]
-struct Explodes;
+struct PanicsOnDrop;
 
-impl Drop for Explodes {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
-        panic!("what the settings hold is dropped");
+        panic!("a value of the settings is dropped");
     }
 }
 
-impl SpanProcessor for Explodes {
+impl SpanProcessor for PanicsOnDrop {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, _: SpanData) {}
@@ -299,7 +300,7 @@ impl SpanProcessor for Explodes {
     }
 }
 
-impl LogProcessor for Explodes {
+impl LogProcessor for PanicsOnDrop {
     fn emit(&self, _: &mut SdkLogRecord, _: &InstrumentationScope) {}
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -311,28 +312,28 @@ impl LogProcessor for Explodes {
     }
 }
 
-/// What the operator has given may have destructors, and a request may be the last to have it: given
-/// up, ended by its head, read, unread, and with a handler that panics.
+/// Callbacks and providers may have destructors, and a request may hold the last reference. The request
+/// is dropped, ended by its head, read, unread, or its handler panics.
 #[test]
-fn what_the_settings_hold_panics_where_it_is_dropped_with_the_last_request() {
-    let function = |layer: ApiSpanLayer| {
-        let held = Explodes;
+fn settings_whose_destructors_panic_are_dropped_with_the_last_request() {
+    let callback = |layer: ApiSpanLayer| {
+        let captured = PanicsOnDrop;
         layer.filter(move |_| {
-            let _held = &held;
+            let _captured = &captured;
             true
         })
     };
     let tracer = |layer: ApiSpanLayer| {
-        let provider = SdkTracerProvider::builder().with_span_processor(Explodes);
+        let provider = SdkTracerProvider::builder().with_span_processor(PanicsOnDrop);
         layer.tracer_provider(&provider.build())
     };
     let logger = |layer: ApiSpanLayer| {
-        let provider = SdkLoggerProvider::builder().with_log_processor(Explodes);
+        let provider = SdkLoggerProvider::builder().with_log_processor(PanicsOnDrop);
         layer.logger_provider(&provider.build())
     };
-    for given in [function, tracer, logger] as [fn(ApiSpanLayer) -> ApiSpanLayer; 3] {
+    for configure in [callback, tracer, logger] as [fn(ApiSpanLayer) -> ApiSpanLayer; 3] {
         for end in ["dropped", "head", "read", "unread", "panics"] {
-            let layer = given(ApiSpanLayer::new().propagator(w3c()));
+            let layer = configure(ApiSpanLayer::new().propagator(w3c()));
             let mut service = layer.layer(service_fn(move |_: Request<()>| async move {
                 assert_ne!(end, "panics", "on purpose");
                 let status = if end == "head" { 204 } else { 200 };

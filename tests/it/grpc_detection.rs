@@ -1,17 +1,17 @@
-//! What a client claims does not decide how its request is seen, and nor does what a user's
-//! classification makes of it how long or empty a string may be.
+//! Which requests are described as gRPC: the content type of the request is a claim of the client, and
+//! the response confirms or refutes it.
 
 use http::{HeaderValue, Method, Request, Response};
 use opentelemetry::trace::Status;
 use tower::Service;
-use tower_api_span::{Aborted, Outcome};
 
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Trailers};
 use crate::support::recorder::{Recorder, Seen};
-use crate::support::{answering, get, grpc, handle_of, poll_frame, read, ready, response};
+use crate::support::{answering, grpc, poll_frame, read, ready, response};
 
-fn answered(request: Request<()>, answer: Response<ScriptedBody>) -> Seen {
+/// Returns the span of `request`, answered with `answer` and read to its end.
+fn serve(request: Request<()>, answer: Response<ScriptedBody>) -> Seen {
     let at = Recorder::new();
     let mut answer = Some(answer);
     let mut service = answering(&at.layer(), move |_| answer.take().expect("one request"));
@@ -23,7 +23,7 @@ fn answered(request: Request<()>, answer: Response<ScriptedBody>) -> Seen {
     at.only()
 }
 
-fn claiming(method: Method) -> Request<()> {
+fn request_with_grpc_content_type(method: Method) -> Request<()> {
     Request::builder()
         .method(method)
         .uri("/users/0@mail.example")
@@ -34,10 +34,10 @@ fn claiming(method: Method) -> Request<()> {
 }
 
 #[test]
-fn a_content_type_claims_grpc_and_only_a_post_is_believed() {
+fn grpc_content_type_on_a_method_other_than_post_is_described_as_http() {
     for method in [Method::GET, Method::PUT, Method::OPTIONS] {
-        let span = answered(
-            claiming(method.clone()),
+        let span = serve(
+            request_with_grpc_content_type(method.clone()),
             response(200, ScriptedBody::full(3)),
         );
         assert_eq!(span.0.name, method.as_str());
@@ -51,14 +51,14 @@ fn a_content_type_claims_grpc_and_only_a_post_is_believed() {
 }
 
 #[test]
-fn a_post_claims_grpc_and_the_answer_decides_what_its_end_means() {
+fn grpc_content_type_answered_in_http_is_classified_by_the_http_status() {
     for (status, outcome, error_type) in [
         (200, "DEPARTED", None),
         (404, "ABORTED(client_error)", None),
         (503, "ABORTED(exception)", Some("503")),
     ] {
         let answer = response(status, ScriptedBody::full(3));
-        let span = answered(claiming(Method::POST), answer);
+        let span = serve(request_with_grpc_content_type(Method::POST), answer);
         assert_eq!(span.outcome(), outcome);
         assert_eq!(span.attribute("error.type").as_deref(), error_type);
         let code = span.attribute("http.response.status_code");
@@ -68,15 +68,18 @@ fn a_post_claims_grpc_and_the_answer_decides_what_its_end_means() {
 }
 
 #[test]
-fn a_post_claims_grpc_and_leaves_the_answer_of_http() {
+fn grpc_content_type_answered_in_http_and_unread_is_generator_exit() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |_| response(200, ScriptedBody::new([Data(3)])));
-    drop(ready(service.call(claiming(Method::POST))));
+    drop(ready(
+        service.call(request_with_grpc_content_type(Method::POST)),
+    ));
     assert_eq!(at.only().outcome(), "ABORTED(generator_exit)");
 }
 
+/// The body has the exact size that it announced, and its trailers are still missing.
 #[test]
-fn a_grpc_message_owes_its_trailers_whatever_its_length() {
+fn grpc_body_dropped_before_its_trailers_is_client_disconnect() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |_| {
         let body = ScriptedBody::new([Data(5), Trailers(&[("grpc-status", "0")])]).sized(5);
@@ -94,39 +97,5 @@ fn a_grpc_message_owes_its_trailers_whatever_its_length() {
     assert_eq!(
         span.attribute("rpc.status_code").as_deref(),
         Some("CANCELLED")
-    );
-}
-
-#[test]
-fn a_classification_gives_empty_and_endless_strings_and_they_are_bounded() {
-    let at = Recorder::new();
-    let layer = at.layer().classify(|_, _, _| {
-        let endless = "x".repeat(1_000_000);
-        Outcome::Aborted(Aborted::new("").with_error_type("").with_message(endless))
-    });
-    let mut service = answering(&layer, |_| response(200, ScriptedBody::full(0)));
-    drop(ready(service.call(get())));
-    let span = at.only();
-    assert_eq!(span.outcome(), "ABORTED(exception)");
-    assert_eq!(span.attribute("error.type").as_deref(), Some("_OTHER"));
-    assert_eq!(span.error().map(|error| error.len()), Some(1_024));
-    assert_eq!(*span.status(), Status::error("x".repeat(1_024)));
-}
-
-#[test]
-fn a_disconnect_is_tolerated_only_where_a_client_has_left() {
-    let at = Recorder::new();
-    let mut service = answering(&at.layer().disconnect_is_error(false), |request| {
-        let handle = handle_of(&request);
-        handle.allow_disconnect();
-        handle.abort("client_disconnect", "upstream's, which is an error");
-        response(200, ScriptedBody::full(0))
-    });
-    drop(ready(service.call(get())));
-    let span = at.only();
-    assert_eq!(span.outcome(), "ABORTED(client_disconnect)");
-    assert_eq!(
-        span.attribute("error.type").as_deref(),
-        Some("client_disconnect")
     );
 }

@@ -1,5 +1,5 @@
-//! A span whose every method looks at the current one, as a tracer does that logs through an appender
-//! which asks for the trace: it must not wait for itself.
+//! A span whose every method uses the current span. A tracer does that if it logs through an appender
+//! that reads the trace id. It must not deadlock.
 
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -17,20 +17,20 @@ use crate::support::body::ScriptedBody;
 use crate::support::{answering, get, handle_of, read, ready, response, without_deadlock};
 
 #[derive(Clone, Debug)]
-struct Curious;
+struct ReentrantTracer;
 
 #[derive(Debug)]
-struct CuriousSpan(SpanContext);
+struct ReentrantSpan(SpanContext);
 
-fn look() {
+fn use_current_span() {
     let context = Context::current();
     black_box(context.span().is_recording());
     context
         .span()
-        .set_attribute(KeyValue::new("test.looked", true));
+        .set_attribute(KeyValue::new("test.reentrant", true));
 }
 
-impl TracerProvider for Curious {
+impl TracerProvider for ReentrantTracer {
     type Tracer = Self;
 
     fn tracer_with_scope(&self, _: InstrumentationScope) -> Self {
@@ -38,11 +38,11 @@ impl TracerProvider for Curious {
     }
 }
 
-impl Tracer for Curious {
-    type Span = CuriousSpan;
+impl Tracer for ReentrantTracer {
+    type Span = ReentrantSpan;
 
-    fn build_with_context(&self, _: SpanBuilder, _: &Context) -> CuriousSpan {
-        CuriousSpan(SpanContext::new(
+    fn build_with_context(&self, _: SpanBuilder, _: &Context) -> ReentrantSpan {
+        ReentrantSpan(SpanContext::new(
             TraceId::from(1),
             SpanId::from(2),
             TraceFlags::SAMPLED,
@@ -52,12 +52,12 @@ impl Tracer for Curious {
     }
 }
 
-impl Span for CuriousSpan {
+impl Span for ReentrantSpan {
     fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>)
     where
         T: Into<Cow<'static, str>>,
     {
-        look();
+        use_current_span();
     }
 
     fn span_context(&self) -> &SpanContext {
@@ -69,41 +69,41 @@ impl Span for CuriousSpan {
     }
 
     fn set_attribute(&mut self, _: KeyValue) {
-        look();
+        use_current_span();
     }
 
     fn set_status(&mut self, _: Status) {
-        look();
+        use_current_span();
     }
 
     fn update_name<T>(&mut self, _: T)
     where
         T: Into<Cow<'static, str>>,
     {
-        look();
+        use_current_span();
     }
 
     fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {
-        look();
+        use_current_span();
     }
 
     fn end_with_timestamp(&mut self, _: SystemTime) {
-        look();
+        use_current_span();
     }
 }
 
 #[test]
-fn a_span_looks_at_the_current_one_and_nothing_waits() {
+fn span_methods_that_use_the_current_span_do_not_deadlock() {
     without_deadlock(|| {
-        let layer = ApiSpanLayer::new().tracer_provider(&Curious);
+        let layer = ApiSpanLayer::new().tracer_provider(&ReentrantTracer);
         let mut service = answering(&layer, |request| {
             let handle = handle_of(&request);
-            handle.add_event("mine", Vec::new());
+            handle.add_event("from_handle", Vec::new());
             handle.set_route("/x");
             let context = handle.context();
-            context.span().add_event("its", Vec::new());
+            context.span().add_event("from_context", Vec::new());
             context.span().add_link(SpanContext::NONE, Vec::new());
-            context.span().update_name("its");
+            context.span().update_name("custom");
             handle.abort("quota", "");
             response(200, ScriptedBody::full(5))
         });

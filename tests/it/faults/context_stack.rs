@@ -1,5 +1,5 @@
-//! The thread's stack of contexts is in use, or gone with the thread: nothing can be attached, and
-//! everything else goes on.
+//! The thread's stack of contexts is borrowed, or destroyed with the thread. No context can be
+//! attached, and the request is served all the same.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -13,10 +13,10 @@ use crate::support::recorder::Recorder;
 use crate::support::{answering, get, read, ready, response};
 
 #[test]
-fn the_stack_is_in_use_and_the_request_is_served() {
+fn borrowed_context_stack_does_not_fail_the_request() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |_| response(200, ScriptedBody::new([Data(3)])));
-    // In there the stack is borrowed, and attaching panics.
+    // `map_current` borrows the stack, so that attaching a context panics.
     Context::map_current(|_| {
         let mut body = ready(service.call(get())).expect("a response").into_body();
         assert_eq!(read(&mut body), Ok(b"xxx".to_vec()));
@@ -25,7 +25,7 @@ fn the_stack_is_in_use_and_the_request_is_served() {
 }
 
 #[test]
-fn the_stack_is_in_use_and_a_body_is_dropped_while_unwinding() {
+fn borrowed_context_stack_during_unwinding_ends_the_span_as_panic() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |_| response(200, ScriptedBody::new([Data(3)])));
     let body = ready(service.call(get())).expect("a response").into_body();
@@ -40,13 +40,13 @@ fn the_stack_is_in_use_and_a_body_is_dropped_while_unwinding() {
 }
 
 #[test]
-fn the_thread_is_gone_and_what_it_kept_ends_its_span() {
+fn body_destroyed_with_its_thread_ends_the_span() {
     thread_local!(static KEPT: RefCell<Option<Box<dyn Any>>> = const { RefCell::new(None) });
     let at = Recorder::new();
     let thread = std::thread::spawn({
         let at = at.clone();
         move || {
-            // Used first, so that it is destroyed last, after the stack of contexts.
+            // Thread locals are destroyed in reverse order of their first use: this one after the stack.
             KEPT.with(|kept| *kept.borrow_mut() = None);
             let mut service =
                 answering(&at.layer(), |_| response(200, ScriptedBody::new([Data(3)])));

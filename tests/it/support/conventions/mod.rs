@@ -1,19 +1,18 @@
-//! Spans of the layer held against the semantic conventions: keys and types, values of enumerations,
-//! what must be there, names.
+//! Checks spans of the layer against the semantic conventions: keys, types, enumeration values, required
+//! attributes and span names.
 //!
-//! The tables in `conventions/` are the release's own, not what `src` says of it. Unlike the rest of
-//! what is looked at in every span, this finds a key that is spelt wrong in `src` and in no test.
+//! The tables come from the release of the conventions, not from `src`. They catch a key that is
+//! misspelt in `src` and that no test names.
 //!
-//! What is not checked, and why:
-//! - what handlers of tests say under keys that begin with [`OF_TESTS`], and in events of theirs: it is
-//!   the tests';
-//! - `url.path` of a CONNECT, whose target has none, and an empty string is no attribute here;
-//! - `rpc.status_code` being there, though the conventions require it: the layer writes none for an
-//!   error instead of a response, a panic, or an answer without `grpc-status`;
-//! - `rpc.*` on a span of HTTP, and `http.route` without its name: handlers may set what the layer has
-//!   not, under any key but its own;
-//! - a 5xx being an error at all: a classification of the user's may say that it is not;
-//! - names that tests have given, [`TOLD_NAMES`].
+//! Not checked, with the reason:
+//! - keys that begin with [`TEST_KEY_PREFIX`], and events of handlers: tests set them;
+//! - `url.path` of a CONNECT: its target has no path, and the layer records no empty string;
+//! - `rpc.status_code` as a required attribute: there is no code for a service error, a panic, or a
+//!   response without `grpc-status`;
+//! - `rpc.*` on an HTTP span, and `http.route` missing from the name: handlers may set any key that the
+//!   layer has not written;
+//! - a 5xx as an error: a custom classification may decide otherwise;
+//! - span names that tests set, [`TEST_SPAN_NAMES`].
 
 pub mod metrics;
 mod tests;
@@ -25,24 +24,24 @@ use opentelemetry::trace::SpanKind;
 use opentelemetry::{Array, Key, KeyValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
-/// With the release in its name, which is that of [`SCHEMA_URL`].
-const REGISTRY: &str = include_str!("conventions/attributes-1.45.0.txt");
+/// The release in its file name is that of [`SCHEMA_URL`].
+const REGISTRY: &str = include_str!("attributes-1.45.0.txt");
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.45.0";
-const GEN_AI: &str = include_str!("conventions/attributes-gen-ai-1.42.0.txt");
-const OWN: &str = include_str!("conventions/attributes-own.txt");
+const GEN_AI: &str = include_str!("attributes-gen-ai-1.42.0.txt");
+const OWN: &str = include_str!("attributes-own.txt");
 
-/// Attributes that handlers in these tests set begin so, if they are not the conventions'.
-pub const OF_TESTS: &str = "test.";
+/// The prefix of attributes that tests set and the conventions do not define.
+const TEST_KEY_PREFIX: &str = "test.";
 
-/// The value that handlers by script set under keys of the layer's, which it may not have written.
+/// The value that scripted handlers set under keys of the layer that it may not have written.
 pub const BY_HANDLERS: &str = "handler's";
 
-/// Names that tests give to spans, by `span_name` and through the context. They say nothing of the
-/// request, so that the rule for names does not hold for them.
-const TOLD_NAMES: [&str; 5] = ["its", "llm_core", "llm_request", "nosy", "other"];
+/// Span names that tests set, by `span_name` or through the context. The rule for names does not apply
+/// to them.
+const TEST_SPAN_NAMES: [&str; 6] = ["custom", "its", "llm_core", "llm_request", "nosy", "other"];
 
-/// The methods of RFC 9110, RFC 5789 and RFC 10008, all that are known without a setting; and last the
-/// one that tests make known.
+/// The methods of RFC 9110, RFC 5789 and RFC 10008, which are known without a setting. The last one is
+/// made known by tests.
 const METHODS: [&str; 11] = [
     "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
     "PROPFIND",
@@ -68,7 +67,7 @@ const GRPC_CODES: [&str; 17] = [
     "UNKNOWN",
 ];
 
-/// The codes that are errors of the server.
+/// The codes that the conventions count as server errors.
 const GRPC_SERVER_ERRORS: [&str; 6] = [
     "DATA_LOSS",
     "DEADLINE_EXCEEDED",
@@ -81,9 +80,9 @@ const GRPC_SERVER_ERRORS: [&str; 6] = [
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::parse);
 
 struct Tables {
-    /// Type by name; the name of a template ends with `<key>`.
+    /// Types of span attributes by name. The name of a template ends with `<key>`.
     span: BTreeMap<&'static str, &'static str>,
-    /// Attributes by name of the layer's own events: name and type.
+    /// The layer's own events by name, each with the names and types of its attributes.
     events: BTreeMap<&'static str, Vec<(&'static str, &'static str)>>,
 }
 
@@ -93,12 +92,12 @@ impl Tables {
         let mut events = BTreeMap::new();
         let mut attribute = |name, kind| {
             let twice = span.insert(name, kind).is_some();
-            assert!(!twice, "{name} is in the tables twice");
+            assert!(!twice, "{name} appears in the tables twice");
         };
         for line in lines(REGISTRY).chain(lines(GEN_AI)) {
             match line[..] {
                 [name, kind, "stable" | "development"] => attribute(name, kind),
-                _ => panic!("a line of the conventions' tables: {line:?}"),
+                _ => panic!("malformed line in a table of the conventions: {line:?}"),
             }
         }
         for line in lines(OWN) {
@@ -107,26 +106,28 @@ impl Tables {
                 ["event", name, ref attributes @ ..] => {
                     let pairs = attributes.chunks(2).map(|pair| match *pair {
                         [name, kind] => (name, kind),
-                        _ => panic!("an attribute of {name} without a type"),
+                        _ => panic!("an attribute of {name} has no type"),
                     });
                     events.insert(name, pairs.collect());
                 }
-                _ => panic!("a line of our own table: {line:?}"),
+                _ => panic!("malformed line in attributes-own.txt: {line:?}"),
             }
         }
         Self { span, events }
     }
 
-    /// The type of a span's attribute.
+    /// Returns the type of a span attribute.
     fn kind(&self, key: &str) -> Option<&'static str> {
-        let of_template = |name: &str| {
-            let rest = key.strip_prefix(name.strip_suffix("<key>")?)?;
-            let is_one = !rest.is_empty() && !rest.contains(|c: char| c.is_ascii_uppercase());
-            is_one.then_some(())
+        let is_instance = |name: &str| {
+            let prefix = name.strip_suffix("<key>");
+            let rest = prefix.and_then(|prefix| key.strip_prefix(prefix));
+            rest.is_some_and(|rest| {
+                !rest.is_empty() && !rest.contains(|c: char| c.is_ascii_uppercase())
+            })
         };
         let found = self.span.get_key_value(key).or_else(|| {
             let mut all = self.span.iter();
-            all.find(|(name, _)| of_template(name).is_some())
+            all.find(|(name, _)| is_instance(name))
         });
         let (_, kind) = found?;
         let plain = kind.strip_prefix("template[");
@@ -134,7 +135,7 @@ impl Tables {
     }
 }
 
-/// Fields of the lines that are no comments.
+/// Returns the fields of each line, without comments and empty lines.
 fn lines(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
     table
         .lines()
@@ -142,7 +143,7 @@ fn lines(table: &'static str) -> impl Iterator<Item = Vec<&'static str>> {
         .map(|line| line.split_ascii_whitespace().collect())
 }
 
-/// What is wrong with a span of the layer; empty if it is as the conventions have it.
+/// Returns the violations in a span of the layer. Empty if it follows the conventions.
 pub fn faults(span: &SpanData) -> Vec<String> {
     let mut faults = Faults(Vec::new());
     scope(span, &mut faults);
@@ -156,19 +157,18 @@ pub fn faults(span: &SpanData) -> Vec<String> {
         None => http(&span, &mut faults),
         Some(_) => grpc(&span, &mut faults),
     }
-    let is_there = |key| span.get(key).is_some();
-    faults.unless(
-        is_there("server.address") || !is_there("server.port"),
-        || "server.port without server.address".to_owned(),
-    );
+    let has = |key| span.get(key).is_some();
+    faults.unless(has("server.address") || !has("server.port"), || {
+        "server.port without server.address".to_owned()
+    });
     faults.0
 }
 
 struct Faults(Vec<String>);
 
 impl Faults {
-    fn unless(&mut self, is_well: bool, fault: impl FnOnce() -> String) {
-        if !is_well {
+    fn unless(&mut self, is_valid: bool, fault: impl FnOnce() -> String) {
+        if !is_valid {
             self.0.push(fault());
         }
     }
@@ -187,31 +187,33 @@ impl Attributes<'_> {
         self.get(key).map(ToString::to_string)
     }
 
-    /// The keys that must be there.
+    /// Checks that the keys are present.
     fn require(&self, keys: &[&str], faults: &mut Faults) {
         for key in keys {
-            faults.unless(self.get(key).is_some(), || format!("{key} is not there"));
+            faults.unless(self.get(key).is_some(), || format!("{key} is missing"));
         }
     }
 
-    /// That the original method is there exactly if the method is none that is known.
+    /// Checks that the original method is present exactly if the method is unknown.
     fn original(&self, key: &str, faults: &mut Faults) {
         let is_other = self.text(key).as_deref() == Some("_OTHER");
         let original = format!("{key}_original");
         faults.unless(self.get(&original).is_some() == is_other, || {
-            format!("{original} is there, or not, against {key}")
+            format!("{original} does not agree with {key}")
         });
     }
 
-    /// That the span has one of these names, or one that a test has given it.
+    /// Checks that the span has one of these names, or one that a test sets.
     fn name(&self, names: &[String], faults: &mut Faults) {
         let name = &*self.0.name;
-        let is_one = names.iter().any(|one| one == name) || TOLD_NAMES.contains(&name);
-        faults.unless(is_one, || format!("the name {name}, and not of {names:?}"));
+        let is_one = names.iter().any(|one| one == name) || TEST_SPAN_NAMES.contains(&name);
+        faults.unless(is_one, || {
+            format!("the name is {name}, expected one of {names:?}")
+        });
     }
 
-    /// That the name is the method's with its route or, where that was not known or set under its key
-    /// only, without. Never with the path.
+    /// Checks that the name is the method, with the route where the layer knew it. The path is never in
+    /// the name.
     fn http_name(&self, faults: &mut Faults) {
         let method = match self.text("http.request.method").as_deref() {
             Some("_OTHER") | None => "HTTP".to_owned(),
@@ -223,19 +225,19 @@ impl Attributes<'_> {
         self.name(&names, faults);
     }
 
-    /// That an error by status has the status as its type. Where there is a message, the error was
-    /// told by a handler, the service or the body, and has the type of that.
+    /// Checks that the type of an error by status is the status. With a message, the error came from the
+    /// handler, the service or the body, and has their type.
     fn error_type(&self, status: &str, faults: &mut Faults) {
         let terminal = self.0.events.last();
-        let mut said = terminal.iter().flat_map(|event| &event.attributes);
+        let mut attributes = terminal.iter().flat_map(|event| &event.attributes);
         if self.text("api.abort.reason").as_deref() != Some("exception")
-            || said.any(|attribute| attribute.key.as_str() == "error")
+            || attributes.any(|attribute| attribute.key.as_str() == "error")
         {
             return;
         }
         let error_type = self.text("error.type");
         faults.unless(error_type.as_deref() == Some(status), || {
-            format!("error.type {error_type:?} with status {status}")
+            format!("error.type is {error_type:?} for status {status}")
         });
     }
 }
@@ -243,24 +245,24 @@ impl Attributes<'_> {
 fn scope(span: &SpanData, faults: &mut Faults) {
     let scope = &span.instrumentation_scope;
     faults.unless(span.span_kind == SpanKind::Server, || {
-        format!("the kind {:?}", span.span_kind)
+        format!("the span kind is {:?}", span.span_kind)
     });
     faults.unless(scope.schema_url() == Some(SCHEMA_URL), || {
-        format!("the schema URL {:?}", scope.schema_url())
+        format!("the schema URL is {:?}", scope.schema_url())
     });
     faults.unless(scope.version() == Some(env!("CARGO_PKG_VERSION")), || {
-        format!("the scope's version {:?}", scope.version())
+        format!("the version of the scope is {:?}", scope.version())
     });
 }
 
-/// That a key of the span is on a list, with its type.
+/// Checks that a key of the span is in a table, and the type of its value.
 fn keys(attribute: &KeyValue, faults: &mut Faults) {
     let key = attribute.key.as_str();
-    if key.starts_with(OF_TESTS) {
+    if key.starts_with(TEST_KEY_PREFIX) {
         return;
     }
     let Some(kind) = TABLES.kind(key) else {
-        faults.0.push(format!("{key} is on no list"));
+        faults.0.push(format!("{key} is in no table"));
         return;
     };
     typed(key, &attribute.value, kind, faults);
@@ -273,14 +275,14 @@ fn typed(key: &str, value: &Value, kind: &str, faults: &mut Faults) {
         Value::F64(_) => "double",
         Value::String(_) => "string",
         Value::Array(Array::String(_)) => "string[]",
-        _ => "of another type",
+        _ => "another type",
     };
     faults.unless(kind == "any" || kind == found, || {
-        format!("{key} is {found}, and not {kind}")
+        format!("{key} is {found}, expected {kind}")
     });
 }
 
-/// That a value is one of those that there are.
+/// Checks that a value is a member of its enumeration.
 fn members(attribute: &KeyValue, faults: &mut Faults) {
     let all: &[&str] = match attribute.key.as_str() {
         "api.outcome" => &["ABORTED", "DEPARTED"],
@@ -294,15 +296,14 @@ fn members(attribute: &KeyValue, faults: &mut Faults) {
     };
     faults.unless(all.contains(&&*attribute.value.as_str()), || {
         format!(
-            "{} is {}, and none of {all:?}",
+            "{} is {}, expected one of {all:?}",
             attribute.key, attribute.value
         )
     });
 }
 
-/// That the layer's own events are on our list, with their attributes. Handlers in these tests give
-/// theirs names without a dot and in lower case, so that one of the layer's, spelt wrong, is not taken
-/// for one of theirs.
+/// Checks that the layer's own events and their attributes are in the table. Event names of test
+/// handlers are in lower case and have no dot, so that a misspelt name of the layer is recognised.
 fn events(span: &SpanData, faults: &mut Faults) {
     for event in span.events.iter() {
         let name = &*event.name;
@@ -310,14 +311,14 @@ fn events(span: &SpanData, faults: &mut Faults) {
             continue;
         }
         let Some(attributes) = TABLES.events.get(name) else {
-            faults.0.push(format!("the event {name} is on no list"));
+            faults.0.push(format!("the event {name} is in no table"));
             continue;
         };
         for KeyValue { key, value, .. } in &event.attributes {
             let mut all = attributes.iter();
             match all.find(|(one, _)| *key == Key::from_static_str(one)) {
                 Some((key, kind)) => typed(key, value, kind, faults),
-                None => faults.0.push(format!("{key} of {name} is on no list")),
+                None => faults.0.push(format!("{key} of {name} is in no table")),
             }
         }
     }
@@ -332,14 +333,14 @@ fn http(span: &Attributes<'_>, faults: &mut Faults) {
         span.require(&["url.path"], faults);
     }
     span.original("http.request.method", faults);
-    // It is for protocols other than HTTP.
+    // The conventions require it only for protocols other than HTTP.
     faults.unless(span.get("network.protocol.name").is_none(), || {
-        "network.protocol.name of HTTP".to_owned()
+        "network.protocol.name on an HTTP span".to_owned()
     });
     let status = span.text("http.response.status_code");
     let has_head = span.get("api.time_to_head").is_some();
     faults.unless(status.is_some() == has_head, || {
-        format!("status {status:?}, while a head was handed on: {has_head}")
+        format!("status is {status:?}, response head sent: {has_head}")
     });
     if let Some(status) = status.filter(|status| status.starts_with('5')) {
         span.error_type(&status, faults);
@@ -350,7 +351,7 @@ fn http(span: &Attributes<'_>, faults: &mut Faults) {
 fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
     span.require(&["rpc.system.name", "rpc.method"], faults);
     span.original("rpc.method", faults);
-    // Of a call that was answered in plain HTTP, the name is not for the client to choose.
+    // A call answered in plain HTTP is named as HTTP, so that the client does not choose the name.
     let answered_in_http = span.text("http.request.method");
     let code = span.text("rpc.status_code");
     let method = span.text("rpc.method").unwrap_or_default();
@@ -359,30 +360,30 @@ fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
         span.original("http.request.method", faults);
         let is_one = ["POST", "_OTHER"].contains(&&**method);
         faults.unless(is_one && code.is_none(), || {
-            format!("a gRPC call by {method}, of code {code:?}, answered in HTTP")
+            format!("a gRPC call answered in HTTP has method {method} and code {code:?}")
         });
         span.http_name(faults);
     } else if method == "_OTHER" {
         span.name(&["grpc".to_owned()], faults);
     } else if code.as_deref() == Some("UNIMPLEMENTED") || span.get("api.time_to_head").is_none() {
-        // Nor is that of a method that no server has answered for, unless a list has it.
+        // The name of a method that no server has confirmed is not used, unless a list has it.
         span.name(&["grpc".to_owned(), method], faults);
     } else {
         span.name(&[method], faults);
     }
-    // The conventions' table for RPC has none of these.
+    // The conventions define these only for HTTP spans.
     for attribute in &span.0.attributes {
         let key = attribute.key.as_str();
-        let is_https_method = answered_in_http.is_some()
+        let is_http_method = answered_in_http.is_some()
             && (key.starts_with("http.request.method")
                 || ["url.scheme", "network.protocol.version"].contains(&key));
-        if attribute.value.as_str() == BY_HANDLERS || is_https_method {
+        if attribute.value.as_str() == BY_HANDLERS || is_http_method {
             continue;
         }
-        let is_https = ["http.request.", "url.", "user_agent.", "network.protocol."]
+        let is_http = ["http.request.", "url.", "user_agent.", "network.protocol."]
             .iter()
-            .any(|of_http| key.starts_with(of_http));
-        faults.unless(!is_https, || format!("{key} of a gRPC call"));
+            .any(|prefix| key.starts_with(prefix));
+        faults.unless(!is_http, || format!("{key} on a gRPC span"));
     }
     if let Some(code) = code.filter(|code| GRPC_SERVER_ERRORS.contains(&&**code)) {
         span.error_type(&code, faults);

@@ -1,4 +1,4 @@
-//! Where settings, strangers and full maps meet: what must hold there all the same.
+//! Edge cases of the settings: forged and invalid requests, full header maps, empty and long values.
 
 use std::convert::Infallible;
 
@@ -11,10 +11,12 @@ use opentelemetry::Context;
 use opentelemetry::KeyValue;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::TraceContextExt as _;
+use opentelemetry::trace::{Status, TraceContextExt as _};
 use opentelemetry_sdk::propagation::BaggagePropagator;
 use tower::{Layer as _, Service as _, ServiceBuilder, ServiceExt as _, service_fn};
-use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, CountedBody, SpanHandle};
+use tower_api_span::{
+    Aborted, ApiSpanLayer, CountRequestBodyLayer, CountedBody, Outcome, SpanHandle,
+};
 
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::Data;
@@ -22,7 +24,7 @@ use crate::support::future::HandFuture;
 use crate::support::recorder::{Recorder, Seen, is_server};
 use crate::support::{answering, called, get, read, ready, response};
 
-fn first(at: &Recorder) -> Seen {
+fn server_span(at: &Recorder) -> Seen {
     let spans = at.exported();
     Seen(spans.into_iter().find(is_server).expect("a span"))
 }
@@ -35,7 +37,7 @@ fn serve(layer: &ApiSpanLayer, request: Request<()>, status: u16) {
     read(&mut answer.into_body()).expect("bytes");
 }
 
-fn with(mut request: Request<()>, headers: &[(&'static str, &str)]) -> Request<()> {
+fn with_headers(mut request: Request<()>, headers: &[(&'static str, &str)]) -> Request<()> {
     for (name, value) in headers {
         let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value");
         request.headers_mut().append(*name, value);
@@ -45,7 +47,7 @@ fn with(mut request: Request<()>, headers: &[(&'static str, &str)]) -> Request<(
 
 // === names ===
 
-fn invented() -> Request<()> {
+fn request_with_invented_method() -> Request<()> {
     Request::post("/users/1234567")
         .header("content-type", "application/grpc")
         .body(())
@@ -53,35 +55,35 @@ fn invented() -> Request<()> {
 }
 
 #[test]
-fn a_client_leaves_before_the_head_and_has_not_chosen_the_name() {
+fn client_that_leaves_before_the_head_does_not_choose_the_name() {
     let at = Recorder::new();
     let mut service = at.layer().layer(service_fn(|_: Request<()>| {
         HandFuture::ready(response(200, ScriptedBody::new([]))).pending_for(9)
     }));
-    drop(service.call(invented()));
+    drop(service.call(request_with_invented_method()));
     assert!(
-        !first(&at).0.name.contains("1234567"),
+        !server_span(&at).0.name.contains("1234567"),
         "{}",
-        first(&at).0.name
+        server_span(&at).0.name
     );
 }
 
 #[tokio::test]
-async fn a_service_fails_and_the_client_has_not_chosen_the_name() {
+async fn client_of_a_failing_service_does_not_choose_the_name() {
     let at = Recorder::new();
     let mut service = at.layer().layer(service_fn(async |_: Request<()>| {
         Err::<Response<ScriptedBody>, _>(std::io::Error::other("x"))
     }));
-    let _ = service.call(invented()).await;
+    let _ = service.call(request_with_invented_method()).await;
     assert!(
-        !first(&at).0.name.contains("1234567"),
+        !server_span(&at).0.name.contains("1234567"),
         "{}",
-        first(&at).0.name
+        server_span(&at).0.name
     );
 }
 
 #[test]
-fn where_there_is_no_grpc_a_deadline_makes_no_error_of_a_client_that_left() {
+fn grpc_timeout_is_ignored_where_no_rpc_method_is_known() {
     let at = Recorder::new();
     let layer = at
         .layer()
@@ -90,8 +92,11 @@ fn where_there_is_no_grpc_a_deadline_makes_no_error_of_a_client_that_left() {
     let mut service = layer.layer(service_fn(|_: Request<()>| {
         HandFuture::ready(response(200, ScriptedBody::new([]))).pending_for(9)
     }));
-    drop(service.call(with(invented(), &[("grpc-timeout", "1n")])));
-    let span = first(&at);
+    drop(service.call(with_headers(
+        request_with_invented_method(),
+        &[("grpc-timeout", "1n")],
+    )));
+    let span = server_span(&at);
     assert!(
         !span.is_error(),
         "{} {:?}",
@@ -120,6 +125,7 @@ impl TextMapPropagator for Other {
     }
 }
 
+/// Returns the `traceparent` that the handler receives, of a request with a caller.
 fn inner_traceparent(layer: &ApiSpanLayer) -> Option<String> {
     let mut seen = None;
     let mut service = answering(layer, |request| {
@@ -136,7 +142,7 @@ fn inner_traceparent(layer: &ApiSpanLayer) -> Option<String> {
 }
 
 #[test]
-fn a_propagator_of_another_format_takes_the_stranger_out_too() {
+fn propagator_of_another_format_strips_the_untrusted_traceparent() {
     let at = Recorder::new();
     let layer = at
         .layer()
@@ -152,7 +158,7 @@ fn a_propagator_of_another_format_takes_the_stranger_out_too() {
 }
 
 #[test]
-fn a_propagator_that_writes_nothing_takes_the_stranger_out_too() {
+fn propagator_that_writes_nothing_strips_the_untrusted_traceparent() {
     let at = Recorder::new();
     let layer = at
         .layer()
@@ -163,7 +169,7 @@ fn a_propagator_that_writes_nothing_takes_the_stranger_out_too() {
 }
 
 #[test]
-fn a_map_of_headers_is_full_and_the_request_goes_on() {
+fn full_header_map_does_not_fail_the_request() {
     let at = Recorder::new();
     let layer = at.layer().propagate_to_inner(true);
     let mut request = get();
@@ -182,13 +188,13 @@ fn a_map_of_headers_is_full_and_the_request_goes_on() {
     let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         ready(service.call(request)).is_ok()
     }));
-    assert!(answered.is_ok(), "the layer has panicked");
+    assert!(answered.is_ok(), "the layer panicked");
 }
 
 // === request bodies ===
 
 #[test]
-fn a_body_that_is_counted_twice_has_its_size() {
+fn body_counted_by_two_layers_has_its_size_once() {
     let at = Recorder::new();
     let mut service = ServiceBuilder::new()
         .layer(at.layer().body_sizes(true))
@@ -206,7 +212,9 @@ fn a_body_that_is_counted_twice_has_its_size() {
     let answer = ready(service.call(request)).expect("a");
     read(&mut answer.into_body()).expect("b");
     assert_eq!(
-        first(&at).attribute("http.request.body.size").as_deref(),
+        server_span(&at)
+            .attribute("http.request.body.size")
+            .as_deref(),
         Some("5")
     );
 }
@@ -214,7 +222,7 @@ fn a_body_that_is_counted_twice_has_its_size() {
 // === attributes ===
 
 #[test]
-fn what_the_operator_gives_leaves_room_for_the_layers() {
+fn request_attributes_leave_room_for_the_layers() {
     let at = Recorder::new();
     let layer = at.layer().request_attributes(|request| {
         let query = request.uri.query().unwrap_or_default().to_owned();
@@ -229,7 +237,7 @@ fn what_the_operator_gives_leaves_room_for_the_layers() {
         .body(())
         .expect("r");
     serve(&layer, request, 500);
-    let span = first(&at);
+    let span = server_span(&at);
     for key in [
         "http.request.method",
         "http.response.status_code",
@@ -245,7 +253,7 @@ fn what_the_operator_gives_leaves_room_for_the_layers() {
 }
 
 #[test]
-fn an_empty_path_of_the_operators_hides_the_real_one() {
+fn empty_url_path_from_the_operator_removes_the_attribute() {
     let at = Recorder::new();
     let layer = at
         .layer()
@@ -255,11 +263,11 @@ fn an_empty_path_of_the_operators_hides_the_real_one() {
         Request::get("/reset/secret").body(()).expect("r"),
         200,
     );
-    assert_eq!(first(&at).attribute("url.path"), None);
+    assert_eq!(server_span(&at).attribute("url.path"), None);
 }
 
 #[test]
-fn what_is_empty_is_not_told() {
+fn empty_keys_values_and_names_are_not_recorded() {
     let at = Recorder::new();
     let layer = at
         .layer()
@@ -271,7 +279,7 @@ fn what_is_empty_is_not_told() {
     });
     let answer = ready(service.call(get())).expect("a");
     read(&mut answer.into_body()).expect("b");
-    let span = first(&at);
+    let span = server_span(&at);
     let attributes: Vec<_> = span
         .0
         .attributes
@@ -286,10 +294,10 @@ fn what_is_empty_is_not_told() {
 }
 
 #[test]
-fn a_client_cannot_forge_host_and_scheme_by_the_family_its_proxy_does_not_write() {
+fn client_cannot_forge_host_and_scheme_in_headers_its_proxy_does_not_write() {
     let at = Recorder::new();
-    // nginx: `proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;` and no more; Host is kept.
-    let request = with(
+    // nginx with only `proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`. It keeps Host.
+    let request = with_headers(
         get(),
         &[
             ("host", "real.example"),
@@ -298,7 +306,7 @@ fn a_client_cannot_forge_host_and_scheme_by_the_family_its_proxy_does_not_write(
         ],
     );
     serve(&at.layer().trusted_proxies(1), request, 200);
-    let span = first(&at);
+    let span = server_span(&at);
     assert_eq!(
         span.attribute("server.address").as_deref(),
         Some("real.example")
@@ -307,9 +315,9 @@ fn a_client_cannot_forge_host_and_scheme_by_the_family_its_proxy_does_not_write(
 }
 
 #[tokio::test]
-async fn a_uri_that_was_rewritten_inside_is_not_told_as_the_one_outside() {
+async fn uri_rewritten_by_a_gateway_is_recorded_as_rewritten() {
     let at = Recorder::new();
-    // A gateway passes axum's request on to a service of its own, under another path.
+    // A gateway passes the request of axum on to an inner service, under another path.
     let backend = at.layer().layer(service_fn(|_: Request<AxumBody>| {
         std::future::ready(Ok::<_, Infallible>(Response::new(AxumBody::empty())))
     }));
@@ -328,12 +336,28 @@ async fn a_uri_that_was_rewritten_inside_is_not_told_as_the_one_outside() {
         .expect("r");
     let answer = app.oneshot(request).await.expect("a");
     let _ = answer.into_body().collect().await;
-    let span = first(&at);
+    let span = server_span(&at);
     assert_eq!(span.attribute("url.path").as_deref(), Some("/internal/7"));
 }
 
 #[test]
-fn functions_are_asked_once() {
+fn empty_and_long_strings_of_a_classification_are_bounded() {
+    let at = Recorder::new();
+    let layer = at.layer().classify(|_, _, _| {
+        let long = "x".repeat(1_000_000);
+        Outcome::Aborted(Aborted::new("").with_error_type("").with_message(long))
+    });
+    let mut service = answering(&layer, |_| response(200, ScriptedBody::full(0)));
+    drop(ready(service.call(get())));
+    let span = at.only();
+    assert_eq!(span.outcome(), "ABORTED(exception)");
+    assert_eq!(span.attribute("error.type").as_deref(), Some("_OTHER"));
+    assert_eq!(span.error().map(|error| error.len()), Some(1_024));
+    assert_eq!(*span.status(), Status::error("x".repeat(1_024)));
+}
+
+#[test]
+fn callbacks_are_called_once_per_request() {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     static N: [AtomicUsize; 9] = [const { AtomicUsize::new(0) }; 9];
     let at = Recorder::new();

@@ -1,4 +1,4 @@
-//! What is believed of callers: public endpoints.
+//! Public endpoints: an untrusted caller is only linked, and its baggage and headers are dropped.
 
 use http::{HeaderMap, Request, request};
 use opentelemetry::baggage::BaggageExt as _;
@@ -17,8 +17,8 @@ use crate::support::future::HandFuture;
 use crate::support::recorder::{Recorder, Seen, is_server, w3c};
 use crate::support::{CALLER, TRACE, called, get, handle_of, ready, response};
 
-/// A request of a stranger's, with baggage and a state of its own.
-fn stranger(flags: &str) -> Request<()> {
+/// Returns a request with `traceparent`, `tracestate` and `baggage` of a caller.
+fn request_of_caller(flags: &str) -> Request<()> {
     let mut request = called(flags);
     let headers = request.headers_mut();
     headers.insert("tracestate", "evil=1".parse().expect("a value"));
@@ -26,7 +26,7 @@ fn stranger(flags: &str) -> Request<()> {
     request
 }
 
-/// That a span begins a trace of its own, with the caller as its only link.
+/// Asserts that the span is a root of its own trace, with the caller as its only link.
 fn assert_linked(span: &Seen, is_sampled: bool, case: &str) {
     assert_root(span, case);
     let links: Vec<_> = span.0.links.iter().collect();
@@ -49,7 +49,7 @@ fn assert_root(span: &Seen, case: &str) {
     assert_eq!(own.trace_state().header(), "", "{case}");
 }
 
-/// That a span is the caller's child.
+/// Asserts that the span is a child of the caller.
 fn assert_child(span: &Seen, case: &str) {
     assert_eq!(span.0.parent_span_id.to_string(), CALLER, "{case}");
     assert!(span.0.parent_span_is_remote, "{case}");
@@ -58,20 +58,24 @@ fn assert_child(span: &Seen, case: &str) {
     assert_eq!(span.0.links.iter().count(), 0, "{case}");
 }
 
-fn baggage(context: &Context) -> Vec<String> {
+fn baggage_entries(context: &Context) -> Vec<String> {
     let all = context.baggage().iter();
     all.map(|(key, (value, _))| format!("{key}={value}"))
         .collect()
 }
 
 #[test]
-fn a_stranger_calls_and_the_span_is_a_root_that_links_to_it() {
-    // A stranger says what it likes about sampling, and is sampled as all are.
+fn untrusted_caller_gives_a_root_span_with_a_link() {
+    // The caller's sampled flag has no effect.
     for (flags, is_sampled) in [("01", true), ("00", false)] {
         let at = Recorder::with(|builder| {
             builder.with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
         });
-        serve(&at.layer().public_endpoint(true), stranger(flags), |_| {});
+        serve(
+            &at.layer().public_endpoint(true),
+            request_of_caller(flags),
+            |_| {},
+        );
         let span = at.only();
         assert_linked(&span, is_sampled, flags);
         assert!(span.0.span_context.is_sampled(), "{flags}");
@@ -79,14 +83,14 @@ fn a_stranger_calls_and_the_span_is_a_root_that_links_to_it() {
 }
 
 #[test]
-fn a_stranger_cannot_have_itself_sampled() {
+fn untrusted_caller_does_not_decide_sampling() {
     let at = Recorder::with(|builder| {
         builder.with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOff)))
     });
     for (is_public, ends) in [(true, 0), (false, 1)] {
         serve(
             &at.layer().public_endpoint(is_public),
-            stranger("01"),
+            request_of_caller("01"),
             |_| {},
         );
         assert_eq!(at.exported().len(), ends);
@@ -94,12 +98,12 @@ fn a_stranger_cannot_have_itself_sampled() {
 }
 
 #[test]
-fn nobody_calls_and_there_is_no_link() {
+fn request_without_a_caller_has_no_link() {
     for (case, traceparent) in [
         ("no caller", None),
-        ("a malformed one", Some("00-1-2-01")),
+        ("malformed", Some("00-1-2-01")),
         (
-            "one without ids",
+            "zero ids",
             Some("00-00000000000000000000000000000000-0000000000000000-01"),
         ),
     ] {
@@ -117,15 +121,15 @@ fn nobody_calls_and_there_is_no_link() {
 }
 
 #[test]
-fn a_strangers_baggage_does_not_reach_the_handler() {
+fn untrusted_baggage_does_not_reach_the_handler() {
     for (is_public, expected) in [(true, &[][..]), (false, &["user=admin"])] {
         let at = Recorder::new();
         serve(
             &at.layer().public_endpoint(is_public),
-            stranger("01"),
+            request_of_caller("01"),
             |request| {
                 for context in [Context::current(), handle_of(request).context()] {
-                    assert_eq!(baggage(&context), expected);
+                    assert_eq!(baggage_entries(&context), expected);
                     assert!(context.has_active_span());
                 }
             },
@@ -134,29 +138,33 @@ fn a_strangers_baggage_does_not_reach_the_handler() {
     }
 }
 
-/// The headers that a handler gets, in the order traceparent, tracestate, baggage.
-fn inner(headers: &HeaderMap) -> [Option<String>; 3] {
+/// Returns `traceparent`, `tracestate` and `baggage` of the request that the handler receives.
+fn trace_headers(headers: &HeaderMap) -> [Option<String>; 3] {
     ["traceparent", "tracestate", "baggage"].map(|name| {
         let mut values = headers.get_all(name).iter();
         let value = values.next().map(|value| value.to_str().expect("a text"));
-        assert_eq!(values.next(), None, "{name} is there twice");
+        assert_eq!(values.next(), None, "{name} appears twice");
         value.map(str::to_owned)
     })
 }
 
 #[test]
-fn the_headers_are_as_they_came_unless_they_are_rewritten() {
+fn headers_are_unchanged_unless_they_are_rewritten() {
     let at = Recorder::new();
     let layer = at.layer().public_endpoint(true);
-    serve(&layer, stranger("01"), |request| {
-        assert_eq!(request.headers(), stranger("01").headers());
+    serve(&layer, request_of_caller("01"), |request| {
+        assert_eq!(request.headers(), request_of_caller("01").headers());
     });
     at.forget();
 
     let mut got = [const { None }; 3];
-    serve(&layer.propagate_to_inner(true), stranger("01"), |request| {
-        got = inner(request.headers());
-    });
+    serve(
+        &layer.propagate_to_inner(true),
+        request_of_caller("01"),
+        |request| {
+            got = trace_headers(request.headers());
+        },
+    );
     let spans = at.exported();
     let span = &spans[0].span_context;
     let own = format!("00-{}-{}-01", span.trace_id(), span.span_id());
@@ -164,7 +172,7 @@ fn the_headers_are_as_they_came_unless_they_are_rewritten() {
 }
 
 #[test]
-fn without_a_span_a_stranger_is_taken_out_of_rewritten_headers_too() {
+fn untrusted_headers_are_stripped_without_a_span() {
     let at = Recorder::new();
     let layer = at.layer().public_endpoint(true);
     let off = ApiSpanLayer::new()
@@ -172,38 +180,42 @@ fn without_a_span_a_stranger_is_taken_out_of_rewritten_headers_too() {
         .public_endpoint(true);
     for (rule, layer) in [("filtered", layer.filter(|_| false)), ("no tracer", off)] {
         let mut got = [const { None }; 3];
-        serve(&layer.clone(), stranger("01"), |request| {
-            got = inner(request.headers());
+        serve(&layer.clone(), request_of_caller("01"), |request| {
+            got = trace_headers(request.headers());
         });
-        assert!(got.iter().all(Option::is_some), "{rule}: as they came");
-        serve(&layer.propagate_to_inner(true), stranger("01"), |request| {
-            got = inner(request.headers());
-        });
+        assert!(got.iter().all(Option::is_some), "{rule}: unchanged");
+        serve(
+            &layer.propagate_to_inner(true),
+            request_of_caller("01"),
+            |request| {
+                got = trace_headers(request.headers());
+            },
+        );
         assert_eq!(got, [None, None, None], "{rule}");
     }
     assert_eq!(at.starts(), 0);
 }
 
 #[test]
-fn a_friends_baggage_goes_on_where_the_headers_are_rewritten() {
+fn trusted_baggage_is_kept_in_rewritten_headers() {
     let at = Recorder::new();
     let layer = at
         .layer()
         .propagate_to_inner(true)
         .public_endpoint_fn(|_| false);
-    serve(&layer, stranger("01"), |request| {
-        let [traceparent, tracestate, baggage] = inner(request.headers());
+    serve(&layer, request_of_caller("01"), |request| {
+        let [traceparent, tracestate, baggage] = trace_headers(request.headers());
         let traceparent = traceparent.expect("a traceparent");
         assert!(traceparent.starts_with(&format!("00-{TRACE}-")));
         assert!(!traceparent.contains(CALLER));
         assert_eq!(tracestate.as_deref(), Some("evil=1"));
         assert_eq!(baggage.as_deref(), Some("user=admin"));
     });
-    assert_child(&at.only(), "a friend");
+    assert_child(&at.only(), "a trusted caller");
 }
 
 #[test]
-fn what_is_current_around_the_layer_stays_the_parent() {
+fn context_around_the_layer_stays_the_parent() {
     let at = Recorder::new();
     let outer = SpanContext::new(
         TraceId::from(7),
@@ -217,9 +229,9 @@ fn what_is_current_around_the_layer_stays_the_parent() {
         .with_baggage([KeyValue::new("own", "1")]);
     let _around = around.attach();
     let layer = at.layer().public_endpoint(true).propagate_to_inner(true);
-    serve(&layer, stranger("01"), |request| {
-        assert_eq!(baggage(&Context::current()), ["own=1"]);
-        let [traceparent, _, baggage] = inner(request.headers());
+    serve(&layer, request_of_caller("01"), |request| {
+        assert_eq!(baggage_entries(&Context::current()), ["own=1"]);
+        let [traceparent, _, baggage] = trace_headers(request.headers());
         let trace = format!("00-{}-", outer.trace_id());
         assert!(traceparent.is_some_and(|own| own.starts_with(&trace)));
         assert_eq!(baggage.as_deref(), Some("own=1"));
@@ -233,7 +245,7 @@ fn what_is_current_around_the_layer_stays_the_parent() {
 }
 
 #[test]
-fn two_public_layers_are_stacked_and_the_inner_span_is_a_child_of_the_outer() {
+fn stacked_public_layers_nest_their_spans() {
     for (rewritten, links) in [(false, 1), (true, 0)] {
         let at = Recorder::new();
         let outer = at.layer().public_endpoint(true);
@@ -243,20 +255,20 @@ fn two_public_layers_are_stacked_and_the_inner_span_is_a_child_of_the_outer() {
             .service(service_fn(|_: Request<()>| {
                 HandFuture::ready(response(200, ScriptedBody::full(0)))
             }));
-        drop(ready(service.call(stranger("01"))));
+        drop(ready(service.call(request_of_caller("01"))));
         let spans: Vec<_> = at.spans().into_iter().filter(is_server).collect();
         let [inner, outer] = &spans[..] else {
-            panic!("two spans, not {}", spans.len());
+            panic!("{} spans, expected two", spans.len());
         };
-        assert_linked(&Seen(outer.clone()), true, "the outer one");
+        assert_linked(&Seen(outer.clone()), true, "the outer span");
         assert_eq!(inner.parent_span_id, outer.span_context.span_id());
-        // Where the outer one has taken the stranger out of the headers, nobody sees it any more.
+        // If the outer layer has rewritten the headers, the inner one has no caller to link.
         assert_eq!(inner.links.iter().count(), links, "{rewritten}");
     }
 }
 
 #[test]
-fn there_is_no_span_and_a_strangers_context_is_not_current_all_the_same() {
+fn untrusted_context_is_not_current_without_a_span() {
     let at = Recorder::new();
     let no_tracer = ApiSpanLayer::new().propagator(w3c());
     for (case, layer) in [
@@ -267,13 +279,13 @@ fn there_is_no_span_and_a_strangers_context_is_not_current_all_the_same() {
         for is_public in [false, true] {
             let mut is_called = false;
             let layer = layer.clone().public_endpoint(is_public);
-            serve(&layer, stranger("01"), |request| {
+            serve(&layer, request_of_caller("01"), |request| {
                 is_called = true;
                 for context in [Context::current(), handle_of(request).context()] {
                     let is_callers = context.span().span_context().trace_id().to_string() == TRACE;
                     assert_eq!(is_callers, !is_public, "{case}");
-                    assert_eq!(baggage(&context).is_empty(), is_public, "{case}");
-                    // Of a stranger, there is not even a flag that says no.
+                    assert_eq!(baggage_entries(&context).is_empty(), is_public, "{case}");
+                    // An untrusted context is dropped entirely: not even a cleared sampled flag remains.
                     let is_sampled = context.span().span_context().is_sampled();
                     let is_kept = !is_public && case != "sampled out";
                     assert_eq!(is_sampled, is_kept, "{case}");
@@ -286,20 +298,24 @@ fn there_is_no_span_and_a_strangers_context_is_not_current_all_the_same() {
 }
 
 #[test]
-fn a_stranger_is_sampled_out_and_the_headers_say_so_without_it() {
+fn untrusted_request_sampled_out_gets_unsampled_headers_of_its_own() {
     let at = Recorder::new();
     let layer = at.layer().sample_rate(0.0).public_endpoint(true);
-    serve(&layer.propagate_to_inner(true), stranger("01"), |request| {
-        let [traceparent, tracestate, baggage] = inner(request.headers());
-        let traceparent = traceparent.expect("a traceparent");
-        assert!(traceparent.ends_with("-00"), "{traceparent}");
-        assert!(!traceparent.contains(TRACE), "{traceparent}");
-        assert_eq!((tracestate, baggage), (None, None));
-    });
+    serve(
+        &layer.propagate_to_inner(true),
+        request_of_caller("01"),
+        |request| {
+            let [traceparent, tracestate, baggage] = trace_headers(request.headers());
+            let traceparent = traceparent.expect("a traceparent");
+            assert!(traceparent.ends_with("-00"), "{traceparent}");
+            assert!(!traceparent.contains(TRACE), "{traceparent}");
+            assert_eq!((tracestate, baggage), (None, None));
+        },
+    );
     assert_eq!(at.starts(), 0);
 }
 
-/// What a function says of a caller, and what becomes of it.
+/// A setting, and whether the span is then a child of the caller.
 struct Case {
     rule: &'static str,
     set: fn(ApiSpanLayer) -> ApiSpanLayer,
@@ -307,13 +323,13 @@ struct Case {
     is_child: bool,
 }
 
-/// Whether this is not one of ours.
+/// Returns whether the request lacks the token of a trusted caller.
 fn without_token(request: &request::Parts) -> bool {
     !request.headers.contains_key("x-internal-token")
 }
 
 #[test]
-fn a_function_says_who_is_a_stranger() {
+fn public_endpoint_fn_decides_which_callers_are_trusted() {
     for Case {
         rule,
         set,
@@ -321,56 +337,60 @@ fn a_function_says_who_is_a_stranger() {
         is_child,
     } in [
         Case {
-            rule: "it says yes",
+            rule: "the callback returns true",
             set: |layer| layer.public_endpoint_fn(|_| true),
             has_caller: true,
             is_child: false,
         },
         Case {
-            rule: "it says no",
+            rule: "the callback returns false",
             set: |layer| layer.public_endpoint_fn(|_| false),
             has_caller: true,
             is_child: true,
         },
         Case {
-            rule: "it says yes, of nobody",
+            rule: "the callback returns true, without a caller",
             set: |layer| layer.public_endpoint_fn(|_| true),
             has_caller: false,
             is_child: false,
         },
         Case {
-            rule: "it says no, of nobody",
+            rule: "the callback returns false, without a caller",
             set: |layer| layer.public_endpoint_fn(|_| false),
             has_caller: false,
             is_child: false,
         },
         Case {
-            rule: "there is none",
+            rule: "no callback",
             set: |layer| layer,
             has_caller: true,
             is_child: true,
         },
         Case {
-            rule: "it reads the request",
+            rule: "the callback reads the request",
             set: |layer| layer.public_endpoint_fn(without_token),
             has_caller: true,
             is_child: false,
         },
         Case {
-            rule: "it says no, and all are strangers anyway",
+            rule: "public_endpoint(true) overrides the callback",
             set: |layer| layer.public_endpoint(true).public_endpoint_fn(|_| false),
             has_caller: true,
             is_child: false,
         },
         Case {
-            rule: "it panics, and has not said that somebody is a friend",
-            set: |layer| layer.public_endpoint_fn(|_| panic!("who is there?")),
+            rule: "a callback that panics counts as true",
+            set: |layer| layer.public_endpoint_fn(|_| panic!("no answer")),
             has_caller: true,
             is_child: false,
         },
     ] {
         let at = Recorder::new();
-        let request = if has_caller { stranger("01") } else { get() };
+        let request = if has_caller {
+            request_of_caller("01")
+        } else {
+            get()
+        };
         serve(&set(at.layer()), request, |_| {});
         let span = at.only();
         match (has_caller, is_child) {
@@ -385,9 +405,9 @@ fn a_function_says_who_is_a_stranger() {
 }
 
 #[test]
-fn a_friend_is_known_by_what_it_sends() {
+fn public_endpoint_fn_trusts_a_request_with_a_token() {
     let at = Recorder::new();
-    let mut request = stranger("01");
+    let mut request = request_of_caller("01");
     let token = "t".parse().expect("a value");
     request.headers_mut().insert("x-internal-token", token);
     serve(

@@ -1,9 +1,5 @@
-//! What the server tests of OpenTelemetry's Java and Go instrumentations look at, and no other test
-//! here does, over real connections.
-//!
-//! Elsewhere are: a caller's child in `contexts::parents`, baggage by hand there too; errors, panics
-//! and statuses in `matrix`; routes in `handle::route`; a client that leaves before the head in
-//! `load`; bytes on the wire in `wire`; headers, addresses, public endpoints and names beside this.
+//! Cases from the server tests of OpenTelemetry's Java and Go instrumentations that no other module
+//! covers, over real connections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -27,13 +23,13 @@ use super::{LOCALHOST, Wire, ask, ask_http2, http2, run};
 use crate::support::recorder::{Recorder, Seen, is_server, value};
 use crate::support::{CALLER, TRACE};
 
-/// A span of the handler's own, with the number of its request.
+/// Returns an application. The handler of `/numbered/{n}` starts a child span with that number.
 fn app(at: &Recorder) -> Router {
     let tracer = at.provider.tracer("test");
     let numbered = move |Path(n): Path<u32>, body: Bytes| {
         let tracer = tracer.clone();
         async move {
-            // Others come between.
+            // Lets other requests run in between.
             tokio::task::yield_now().await;
             let child = tracer.span_builder("child");
             let number = KeyValue::new("test.number", i64::from(n));
@@ -48,8 +44,8 @@ fn app(at: &Recorder) -> Router {
         .route("/post", post(async || {}))
 }
 
-/// The number in a request's path, and its span.
-fn servers(at: &Recorder) -> BTreeMap<String, SpanData> {
+/// Returns the server spans by the number in their path.
+fn server_spans(at: &Recorder) -> BTreeMap<String, SpanData> {
     let servers = at.spans().into_iter().filter(is_server);
     let numbered = servers.map(|span| {
         let path = value(&span, "url.path").expect("a path").to_string();
@@ -59,10 +55,10 @@ fn servers(at: &Recorder) -> BTreeMap<String, SpanData> {
     numbered.collect()
 }
 
-/// That each request of these numbers has a span in a trace of its own, with its handler's span as
+/// Asserts that `count` requests have spans in traces of their own, each with the span of its handler as
 /// its child.
-fn assert_apart(at: &Recorder, count: usize) {
-    let servers = servers(at);
+fn assert_separate_traces(at: &Recorder, count: usize) {
+    let servers = server_spans(at);
     assert_eq!((servers.len(), at.starts()), (count, 2 * count));
     let traces: BTreeSet<_> = servers
         .values()
@@ -81,7 +77,7 @@ fn assert_apart(at: &Recorder, count: usize) {
 }
 
 #[tokio::test]
-async fn one_request_after_another_and_each_has_a_span() {
+async fn sequential_requests_have_one_span_each() {
     for count in [1, 4, 50] {
         let at = Recorder::new();
         let app = app(&at).layer(at.layer());
@@ -93,12 +89,12 @@ async fn one_request_after_another_and_each_has_a_span() {
             assert_eq!(answer.body, format!("{n} ").as_bytes());
         }
         at.all_ended().await;
-        assert_apart(&at, count);
+        assert_separate_traces(&at, count);
     }
 }
 
 #[tokio::test]
-async fn a_hundred_requests_at_once_and_each_child_is_under_its_own_span_and_caller() {
+async fn concurrent_requests_keep_their_own_parents_and_children() {
     const COUNT: u32 = 100;
     let at = Recorder::new();
     let address = run(app(&at).layer(at.layer()), LOCALHOST).await;
@@ -125,8 +121,8 @@ async fn a_hundred_requests_at_once_and_each_child_is_under_its_own_span_and_cal
         client.expect("no client panics");
     }
     at.all_ended().await;
-    assert_apart(&at, COUNT as usize);
-    for (number, span) in servers(&at) {
+    assert_separate_traces(&at, COUNT as usize);
+    for (number, span) in server_spans(&at) {
         let n: u64 = number.parse().expect("a number");
         assert_eq!(span.parent_span_id, SpanId::from(n + 1), "{number}");
         let trace = span.span_context.trace_id().to_string();
@@ -135,7 +131,7 @@ async fn a_hundred_requests_at_once_and_each_child_is_under_its_own_span_and_cal
 }
 
 #[tokio::test]
-async fn requests_are_sent_at_once_over_one_connection_and_each_has_a_trace_and_a_body() {
+async fn pipelined_requests_have_their_own_traces_and_body_sizes() {
     const COUNT: usize = 10;
     for is_chunked in [false, true] {
         let at = Recorder::new();
@@ -166,8 +162,8 @@ async fn requests_are_sent_at_once_over_one_connection_and_each_has_a_trace_and_
             assert_eq!(answer.body, expected.as_bytes());
         }
         at.all_ended().await;
-        assert_apart(&at, COUNT);
-        for (number, span) in servers(&at) {
+        assert_separate_traces(&at, COUNT);
+        for (number, span) in server_spans(&at) {
             let n: i64 = number.parse().expect("a number");
             let size = value(&span, "http.request.body.size");
             assert_eq!(size, Some((2 * n + 1).into()), "{number}, {is_chunked}");
@@ -176,7 +172,7 @@ async fn requests_are_sent_at_once_over_one_connection_and_each_has_a_trace_and_
 }
 
 #[tokio::test]
-async fn the_case_of_a_headers_name_does_not_matter() {
+async fn header_names_are_case_insensitive() {
     for name in ["traceparent", "Traceparent", "TRACEPARENT", "tRaCePaReNt"] {
         let at = Recorder::new();
         let address = run(app(&at).layer(at.layer()), LOCALHOST).await;
@@ -193,7 +189,7 @@ async fn the_case_of_a_headers_name_does_not_matter() {
 }
 
 #[tokio::test]
-async fn baggage_comes_over_a_connection_in_any_number_of_lines() {
+async fn baggage_in_several_header_lines_reaches_the_handler() {
     for (rule, lines) in [
         ("one line", "baggage: one=1,two=2\r\n"),
         ("two lines", "baggage: one=1\r\nBaggage: two=2\r\n"),
@@ -216,7 +212,7 @@ async fn baggage_comes_over_a_connection_in_any_number_of_lines() {
     }
 }
 
-/// A request, and what its span must be.
+/// A request and its expected span.
 struct Common {
     rule: &'static str,
     method: &'static str,
@@ -229,7 +225,7 @@ struct Common {
 
 const COMMON: [Common; 7] = [
     Common {
-        rule: "a redirect is no error",
+        rule: "a redirect is not an error",
         method: "GET",
         target: "/found",
         name: "GET /found",
@@ -238,7 +234,7 @@ const COMMON: [Common; 7] = [
         outcome: "DEPARTED",
     },
     Common {
-        rule: "a handler that says nothing",
+        rule: "an empty response",
         method: "GET",
         target: "/empty?a=b&c",
         name: "GET /empty",
@@ -247,7 +243,7 @@ const COMMON: [Common; 7] = [
         outcome: "DEPARTED",
     },
     Common {
-        rule: "no route is the path's",
+        rule: "an unmatched path has no route",
         method: "GET",
         target: "/nowhere/7",
         name: "GET",
@@ -256,7 +252,7 @@ const COMMON: [Common; 7] = [
         outcome: "ABORTED(client_error)",
     },
     Common {
-        rule: "a method that this route does not have",
+        rule: "a method that the route does not allow",
         method: "GET",
         target: "/post",
         name: "GET /post",
@@ -274,7 +270,7 @@ const COMMON: [Common; 7] = [
         outcome: "DEPARTED",
     },
     Common {
-        rule: "a method that is not standard, nowhere",
+        rule: "a method that is not standard, unmatched path",
         method: "TEST",
         target: "/nowhere",
         name: "HTTP",
@@ -283,7 +279,7 @@ const COMMON: [Common; 7] = [
         outcome: "ABORTED(client_error)",
     },
     Common {
-        rule: "a parameter that cannot be read",
+        rule: "an invalid path parameter",
         method: "GET",
         target: "/numbered/seven",
         name: "GET /numbered/{n}",
@@ -293,7 +289,7 @@ const COMMON: [Common; 7] = [
     },
 ];
 
-/// What is true of the span of any request that was answered.
+/// Asserts the attributes that every answered request has.
 fn assert_common(span: &Seen, case: &Common, version: &str, port: u16) {
     let rule = case.rule;
     assert_eq!(span.0.name, case.name, "{rule}");
@@ -335,7 +331,7 @@ fn assert_common(span: &Seen, case: &Common, version: &str, port: u16) {
 }
 
 #[tokio::test]
-async fn a_span_has_what_all_have_over_either_protocol() {
+async fn common_attributes_are_the_same_over_http1_and_http2() {
     for case in COMMON {
         let Common { method, target, .. } = case;
         for version in ["1.1", "2"] {
@@ -363,9 +359,9 @@ async fn a_span_has_what_all_have_over_either_protocol() {
     }
 }
 
-/// Go's table of what a Host header may be.
+/// The cases are those of Go's instrumentation.
 #[tokio::test]
-async fn a_host_is_taken_apart_and_what_is_none_is_not_told() {
+async fn host_header_is_parsed_and_an_invalid_one_omitted() {
     for (host, address, port) in [
         ("", None, None),
         (":8080", None, None),
@@ -396,9 +392,9 @@ async fn a_host_is_taken_apart_and_what_is_none_is_not_told() {
     }
 }
 
-/// The framing of an answer is the bare service's: the layer's body says its length, as that does.
+/// The body of the layer reports its exact size, so that the server keeps the Content-Length.
 #[tokio::test]
-async fn an_answer_has_the_length_it_has_without_the_layer() {
+async fn response_headers_and_body_are_those_without_the_layer() {
     let headers = |answer: &super::Answer| {
         let lines = answer.head.lines().filter(|line| !line.starts_with("date"));
         lines.map(str::to_owned).collect::<Vec<_>>()
@@ -421,9 +417,9 @@ async fn an_answer_has_the_length_it_has_without_the_layer() {
     }
 }
 
-/// A handler finds the headers and nothing of ours but the handle.
+/// The only addition to the request is the handle in its extensions.
 #[tokio::test]
-async fn a_request_reaches_its_handler_as_it_was_sent() {
+async fn request_headers_reach_the_handler_unchanged() {
     let at = Recorder::new();
     let handler = async |headers: HeaderMap, span: SpanHandle| {
         assert!(span.is_recording());

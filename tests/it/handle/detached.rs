@@ -1,4 +1,5 @@
-//! A handle in other threads, after the end, and where there is no span.
+//! A handle in other threads, after the span's end, and without a span; and the headers that it
+//! injects.
 
 use std::thread;
 
@@ -8,33 +9,33 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tower_api_span::SpanHandle;
 
-use super::{said, serve};
+use super::{record_span, serve};
 use crate::support::recorder::Recorder;
 use crate::support::{CALLER, TRACE, called, get};
 
-/// Says everything that a handle can say.
-fn say_everything(handle: &SpanHandle) {
+/// Calls every method that records something.
+fn call_every_method(handle: &SpanHandle) {
     handle.set_attribute(KeyValue::new("test.tenant", "blue"));
     handle.set_attributes([KeyValue::new("test.shard", 7)]);
     handle.set_route("/x/{id}");
-    handle.add_event("mine", Vec::new());
+    handle.add_event("from_handle", Vec::new());
     handle.abort("quota", "used up");
     handle.allow_disconnect();
     let context = handle.context();
     context
         .span()
-        .set_attribute(KeyValue::new("test.its", true));
-    context.span().add_event("its", Vec::new());
-    context.span().update_name("its");
+        .set_attribute(KeyValue::new("test.from_context", true));
+    context.span().add_event("from_context", Vec::new());
+    context.span().update_name("custom");
     context
         .span()
-        .set_status(opentelemetry::trace::Status::error("its"));
+        .set_status(opentelemetry::trace::Status::error("from the context"));
     context.span().end();
 }
 
 #[test]
-fn other_threads_say_something_and_it_is_all_there() {
-    let span = said(|handle| {
+fn data_recorded_in_other_threads_is_all_on_the_span() {
+    let span = record_span(|handle| {
         thread::scope(|scope| {
             for n in 0..4 {
                 let handle = handle.clone();
@@ -64,12 +65,12 @@ fn other_threads_say_something_and_it_is_all_there() {
 }
 
 #[test]
-fn the_span_has_ended_and_nothing_that_is_said_is_in_it() {
+fn data_recorded_after_the_end_is_ignored() {
     let at = Recorder::new();
     let mut kept = SpanHandle::default();
     serve(&at.layer(), get(), 200, |handle| kept = handle);
     let ended = at.only();
-    say_everything(&kept);
+    call_every_method(&kept);
     assert!(!kept.is_recording());
     let span = at.only();
     assert_eq!(span.0.attributes, ended.0.attributes);
@@ -82,7 +83,7 @@ fn the_span_has_ended_and_nothing_that_is_said_is_in_it() {
 }
 
 #[test]
-fn there_is_no_span_and_what_is_said_is_lost() {
+fn handle_without_a_span_records_nothing() {
     for (case, handle) in [
         ("default", SpanHandle::default()),
         ("no layer", SpanHandle::from_extensions(&Extensions::new())),
@@ -95,7 +96,7 @@ fn there_is_no_span_and_what_is_said_is_lost() {
             kept.expect("a request")
         }),
     ] {
-        say_everything(&handle);
+        call_every_method(&handle);
         assert!(!handle.is_recording(), "{case}");
         assert!(!handle.context().has_active_span(), "{case}");
         let _outside = Context::current().with_value(7_u8).attach();
@@ -107,7 +108,7 @@ fn there_is_no_span_and_what_is_said_is_lost() {
 }
 
 #[test]
-fn a_message_to_somebody_else_is_a_child_of_the_span() {
+fn injected_headers_name_the_span_as_parent() {
     for (request, trace) in [(get(), None), (called("01"), Some(TRACE))] {
         let at = Recorder::new();
         let mut headers = HeaderMap::new();
@@ -121,7 +122,7 @@ fn a_message_to_somebody_else_is_a_child_of_the_span() {
         assert_eq!(headers["traceparent"], expected.as_str());
         assert!(!expected.contains(CALLER));
         assert!(trace.is_none_or(|trace| expected.contains(trace)));
-        // Also later, for what the response has left behind.
+        // Also after the end, for tasks that outlive the response.
         let mut late = HeaderMap::new();
         kept.inject(&mut late);
         assert_eq!(late["traceparent"], expected.as_str());
@@ -129,15 +130,15 @@ fn a_message_to_somebody_else_is_a_child_of_the_span() {
 }
 
 #[test]
-fn a_message_to_somebody_else_is_written_by_the_layers_propagator() {
+fn injected_headers_are_written_by_the_layers_propagator() {
     use opentelemetry::propagation::{Injector, TextMapPropagator};
 
     #[derive(Debug)]
-    struct Mine(TraceContextPropagator);
-    impl TextMapPropagator for Mine {
+    struct Custom(TraceContextPropagator);
+    impl TextMapPropagator for Custom {
         fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
             injector.set(
-                "x-mine",
+                "x-custom",
                 context.span().span_context().span_id().to_string(),
             );
         }
@@ -154,10 +155,10 @@ fn a_message_to_somebody_else_is_written_by_the_layers_propagator() {
     }
     let at = Recorder::new();
     let mut headers = HeaderMap::new();
-    headers.insert("x-mine", http::HeaderValue::from_static("of somebody else"));
-    let layer = at.layer().propagator(Mine(TraceContextPropagator::new()));
+    headers.insert("x-custom", http::HeaderValue::from_static("to be replaced"));
+    let layer = at.layer().propagator(Custom(TraceContextPropagator::new()));
     serve(&layer, get(), 200, |handle| handle.inject(&mut headers));
     let span = at.only().0.span_context;
     assert_eq!(headers.len(), 1);
-    assert_eq!(headers["x-mine"], span.span_id().to_string().as_str());
+    assert_eq!(headers["x-custom"], span.span_id().to_string().as_str());
 }

@@ -1,8 +1,8 @@
-//! What a handler says to the span of its request.
+//! `SpanHandle`: what a handler records on the span of its request.
 
 mod attributes;
 mod context;
-mod elsewhere;
+mod detached;
 mod events;
 mod route;
 mod verdict;
@@ -16,11 +16,16 @@ use crate::support::body::Step::Data;
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{answering, get, handle_of, read, ready, response};
 
-/// Serves `request` through `layer` with a response of this status, read to its end; `say` is
-/// called inside.
-fn serve(layer: &ApiSpanLayer, request: Request<()>, status: u16, mut say: impl FnMut(SpanHandle)) {
+/// Serves `request` through `layer` with a response of this status, read to its end. The handler
+/// calls `record`.
+fn serve(
+    layer: &ApiSpanLayer,
+    request: Request<()>,
+    status: u16,
+    mut record: impl FnMut(SpanHandle),
+) {
     let mut service = answering(layer, |request| {
-        say(handle_of(&request));
+        record(handle_of(&request));
         response(status, ScriptedBody::new([Data(3)]))
     });
     let mut body = ready(service.call(request))
@@ -29,9 +34,9 @@ fn serve(layer: &ApiSpanLayer, request: Request<()>, status: u16, mut say: impl 
     read(&mut body).expect("bytes");
 }
 
-/// The span of a request that goes well, about which `say` says something.
-fn said(say: impl FnMut(SpanHandle)) -> Seen {
+/// Returns the span of a successful request whose handler calls `record`.
+fn record_span(record: impl FnMut(SpanHandle)) -> Seen {
     let at = Recorder::new();
-    serve(&at.layer(), get(), 200, say);
+    serve(&at.layer(), get(), 200, record);
     at.only()
 }
