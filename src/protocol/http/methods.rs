@@ -23,7 +23,7 @@ pub(crate) enum HttpMethods {
 }
 
 impl HttpMethods {
-    /// Knows these methods alone. Names that are not tokens are left out.
+    /// Creates a list of known methods. Names that are not tokens are left out.
     pub(crate) fn from_names(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let methods = methods.into_iter().map(Into::into);
         Self::Listed(methods.filter(|method| is_token(method)).collect())
@@ -71,7 +71,7 @@ pub(crate) enum RpcMethods {
 }
 
 impl RpcMethods {
-    /// Knows these methods alone, named with or without the leading slash of the path.
+    /// Creates a list of known methods, named with or without the leading slash of the path.
     pub(crate) fn from_names(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut methods: Vec<String> = methods
             .into_iter()
