@@ -30,7 +30,7 @@ pub(crate) fn truncate(text: &str) -> &str {
     &text[..floor_boundary(text, MAX_BYTES)]
 }
 
-/// Truncates borrowed or owned text as [`truncate`] does. Allocates nothing.
+/// Truncates borrowed or owned text as [`truncate`] does. Does not allocate.
 pub(crate) fn truncate_cow(text: Cow<'static, str>) -> Cow<'static, str> {
     match text {
         Cow::Borrowed(text) => Cow::Borrowed(truncate(text)),

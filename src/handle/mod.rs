@@ -1,6 +1,8 @@
 //! The handle by which a handler records on the span of its request. Imports nothing of the layer or
 //! the exchange.
 
+#[cfg(feature = "axum")]
+mod extractor;
 pub(crate) mod gen_ai;
 
 use std::borrow::Cow;
@@ -285,17 +287,5 @@ impl fmt::Debug for SpanHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let span_context = self.0.as_ref().map(|request| request.span.span_context());
         f.debug_tuple("SpanHandle").field(&span_context).finish()
-    }
-}
-
-#[cfg(feature = "axum")]
-impl<S: Sync> axum::extract::FromRequestParts<S> for SpanHandle {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(
-        parts: &mut http::request::Parts,
-        _: &S,
-    ) -> Result<Self, Self::Rejection> {
-        Ok(Self::from_extensions(&parts.extensions))
     }
 }

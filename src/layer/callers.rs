@@ -51,7 +51,7 @@ impl ApiSpanLayer {
         self.with(|config| config.rate = Rate::new(rate))
     }
 
-    /// Sets whether no caller is trusted, as on the public internet.
+    /// Sets whether all callers are untrusted, as on the public internet.
     ///
     /// Default: false.
     ///
@@ -71,9 +71,9 @@ impl ApiSpanLayer {
         self.with(|config| config.public_endpoint = is_public)
     }
 
-    /// Sets which callers are not trusted, in addition to [`public_endpoint`](Self::public_endpoint).
+    /// Sets which callers are untrusted, in addition to [`public_endpoint`](Self::public_endpoint).
     ///
-    /// Default: none. If the callback panics, the caller is not trusted.
+    /// Default: none. If the callback panics, the caller is untrusted.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()

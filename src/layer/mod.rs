@@ -1,17 +1,27 @@
-//! The layer and its settings. One file for each group of setters; no behaviour but that of `Layer`.
+//! The layer: its constructors, and one file for each group of setters. No behaviour but that of
+//! `Layer`.
+
+// Blank lines keep rustfmt from sorting: rustdoc lists the methods in this order.
+mod constructors;
+
+mod providers;
+
+mod callers;
+
+mod names;
 
 mod addresses;
+
 mod attributes;
-mod callers;
-mod llm;
-mod metrics;
-mod names;
+
 mod outcomes;
-mod providers;
+
+mod metrics;
+
+mod llm;
 
 use std::sync::Arc;
 
-use http::HeaderName;
 use tower_layer::Layer;
 
 use crate::exchange::shared::{Providers, Shared};
@@ -41,44 +51,6 @@ pub struct ApiSpanLayer {
 }
 
 impl ApiSpanLayer {
-    /// Creates a layer with the global tracer provider and propagator, and the conventions for HTTP
-    /// and gRPC.
-    ///
-    /// The global provider may be set later. Until then requests are served without a span. The layer
-    /// looks for it at the 1st, 2nd, 4th, 8th … request and at every 1,024th. So if it is set after
-    /// start-up, up to 1,023 requests may have no span: set it first. The first provider that creates
-    /// a span is kept.
-    ///
-    /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new();
-    /// # let _ = layer;
-    /// ```
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Creates a layer for an API in front of a language model.
-    ///
-    /// It is [`new`](Self::new) with [`span_name`](Self::span_name) `llm_request`,
-    /// [`request_id_header`](Self::request_id_header) `x-request-id`,
-    /// [`stream_terminator`](Self::stream_terminator) `[DONE]`,
-    /// [`stream_errors`](Self::stream_errors), [`journey_events`](Self::journey_events) and
-    /// [`gen_ai_metrics`](Self::gen_ai_metrics).
-    ///
-    /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::llm();
-    /// # let _ = layer;
-    /// ```
-    pub fn llm() -> Self {
-        Self::new()
-            .gen_ai_metrics(true)
-            .span_name("llm_request")
-            .request_id_header(HeaderName::from_static("x-request-id"))
-            .stream_terminator("[DONE]")
-            .stream_errors(true)
-            .journey_events(true)
-    }
-
     fn with(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut Arc::make_mut(&mut self.shared).settings);
         self

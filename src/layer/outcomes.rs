@@ -8,7 +8,7 @@ use crate::outcome::{End, Head, Outcome, Verdict};
 use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
-    /// Replaces the function that decides the [`Outcome`](crate::Outcome) of a request.
+    /// Replaces the function that decides the [`Outcome`] of a request.
     ///
     /// Default: [`classify`](crate::classify()), which a replacement may call for the cases that it
     /// does not decide itself. If the callback panics, the span ends without a terminal event.

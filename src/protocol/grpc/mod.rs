@@ -29,7 +29,7 @@ pub enum Protocol {
     Grpc,
     /// `application/grpc-web…`. As gRPC, but outside a translating layer the trailers are the last
     /// bytes of the body. They are read in passing, unless the body has a content encoding or the
-    /// span does not record. So a missing `grpc-status` proves nothing.
+    /// span does not record. So a missing `grpc-status` is not an error.
     GrpcWeb,
 }
 

@@ -17,13 +17,14 @@ impl<'a> ContentType<'a> {
     /// Whether the media type is `expected`, in any case.
     pub(crate) fn is(self, expected: &str) -> bool {
         self.split_prefix(expected)
-            .is_some_and(|rest| rest.first().is_none_or(is_delimiter))
+            .is_some_and(|rest| rest.first().is_none_or(|byte| is_delimiter(*byte)))
     }
 
     /// Returns the rest of the media type, without parameters, if it begins with `prefix` in any
     /// case.
     pub(crate) fn strip_prefix(self, prefix: &str) -> Option<&'a [u8]> {
-        self.split_prefix(prefix)?.split(is_delimiter).next()
+        let rest = self.split_prefix(prefix)?;
+        rest.split(|byte| is_delimiter(*byte)).next()
     }
 
     fn split_prefix(self, prefix: &str) -> Option<&'a [u8]> {
@@ -36,7 +37,7 @@ impl<'a> ContentType<'a> {
 
 /// Whether a byte ends the media type: `;`, or the white space that may precede it (RFC 9110,
 /// section 5.6.6).
-fn is_delimiter(byte: &u8) -> bool {
+fn is_delimiter(byte: u8) -> bool {
     matches!(byte, b';' | b' ' | b'\t')
 }
 

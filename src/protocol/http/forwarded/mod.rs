@@ -30,9 +30,9 @@ use http::HeaderMap;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProxyHeaders {
-    /// Whichever family is present. If both are, only what they agree on counts, and nothing if they
-    /// differ about the client. So a client can hide what the proxies report: it sends a header of
-    /// the family that they do not write.
+    /// Whichever family is present. If both are, only values on which they agree count, and no value
+    /// counts if they differ about the client. So a client can hide the proxies' report: it sends a
+    /// header of the family that they do not write.
     #[default]
     Either,
     /// `Forwarded` (RFC 7239) alone.
@@ -74,9 +74,9 @@ pub(crate) fn read_trusted_hop(
 
 /// Reads both families, or the one that is present.
 ///
-/// The proxies may write one family and pass on a forgery of the other, and nothing shows which is
-/// which. So if both are present, only what they agree on counts. Agreement about the client vouches
-/// for nothing else, because a client knows its own address.
+/// The proxies may write one family and pass on a forgery of the other, and they look the same. So if
+/// both are present, only values on which they agree count. Agreement about the client does not vouch
+/// for other values, because a client knows its own address.
 fn read_either(headers: &HeaderMap, trusted: usize) -> Hop<'_> {
     let x_forwarded = x_forwarded::read(headers, trusted);
     let Some(forwarded) = rfc7239::read(headers, trusted) else {

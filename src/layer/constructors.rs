@@ -1,0 +1,45 @@
+//! The constructors of the layer.
+
+use http::HeaderName;
+
+use super::ApiSpanLayer;
+
+impl ApiSpanLayer {
+    /// Creates a layer with the global tracer provider and propagator, and the conventions for HTTP
+    /// and gRPC.
+    ///
+    /// The global provider may be set later. Until then requests are served without a span. The layer
+    /// looks for it at the 1st, 2nd, 4th, 8th … request and at every 1,024th. So if it is set after
+    /// start-up, up to 1,023 requests may have no span: set it first. The first provider that creates
+    /// a span is kept.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new();
+    /// # let _ = layer;
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates a layer for an API in front of a language model.
+    ///
+    /// It is [`new`](Self::new) with [`span_name`](Self::span_name) `llm_request`,
+    /// [`request_id_header`](Self::request_id_header) `x-request-id`,
+    /// [`stream_terminator`](Self::stream_terminator) `[DONE]`,
+    /// [`stream_errors`](Self::stream_errors), [`journey_events`](Self::journey_events) and
+    /// [`gen_ai_metrics`](Self::gen_ai_metrics).
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::llm();
+    /// # let _ = layer;
+    /// ```
+    pub fn llm() -> Self {
+        Self::new()
+            .gen_ai_metrics(true)
+            .span_name("llm_request")
+            .request_id_header(HeaderName::from_static("x-request-id"))
+            .stream_terminator("[DONE]")
+            .stream_errors(true)
+            .journey_events(true)
+    }
+}

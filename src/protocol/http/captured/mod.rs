@@ -1,0 +1,103 @@
+//! Configured headers as attributes, with secrets redacted. Pure.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
+
+use crate::text::truncate_lossy;
+
+/// The value that replaces a secret.
+pub(crate) const REDACTED: &str = "REDACTED";
+
+/// The number of values that are recorded of one header.
+const MAX_VALUES: usize = 32;
+
+/// The headers that are redacted by default.
+const SENSITIVE: [&str; 8] = [
+    "api-key",
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "set-cookie",
+    "x-api-key",
+    "x-auth-token",
+    "x-goog-api-key",
+];
+
+/// The headers whose values are redacted.
+#[derive(Clone, Debug)]
+pub(crate) struct SensitiveHeaders(Arc<[HeaderName]>);
+
+impl SensitiveHeaders {
+    /// Redacts the values of these headers alone.
+    pub(crate) fn from_names(names: impl IntoIterator<Item = HeaderName>) -> Self {
+        Self(names.into_iter().collect())
+    }
+
+    /// Whether a value is redacted: by its name, or because it is marked as sensitive.
+    fn is_sensitive(&self, name: &HeaderName, value: &HeaderValue) -> bool {
+        value.is_sensitive() || self.0.contains(name)
+    }
+}
+
+impl Default for SensitiveHeaders {
+    fn default() -> Self {
+        Self::from_names(SENSITIVE.map(HeaderName::from_static))
+    }
+}
+
+/// The headers to record, each with its attribute key, which is built once.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CapturedHeaders(Arc<[(HeaderName, Key)]>);
+
+impl CapturedHeaders {
+    /// Records these headers under keys that begin with `prefix`, each once.
+    pub(crate) fn new<'a>(prefix: &str, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
+        let mut captured: Vec<(HeaderName, Key)> = Vec::new();
+        for name in names {
+            if captured.iter().all(|(known, _)| known != name) {
+                let key: Arc<str> = format!("{prefix}.{name}").into();
+                captured.push((name.clone(), Key::from(key)));
+            }
+        }
+        Self(captured.into())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns the attributes of the headers that are present. Values keep their order; empty ones are
+    /// left out.
+    pub(crate) fn read<'a>(
+        &'a self,
+        headers: &'a HeaderMap,
+        sensitive: &'a SensitiveHeaders,
+    ) -> impl Iterator<Item = KeyValue> + 'a {
+        self.0.iter().filter_map(move |(name, key)| {
+            let values: Vec<StringValue> = headers
+                .get_all(name)
+                .iter()
+                .filter(|value| !value.is_empty())
+                .take(MAX_VALUES)
+                .map(|value| {
+                    if sensitive.is_sensitive(name, value) {
+                        StringValue::from(REDACTED)
+                    } else {
+                        StringValue::from(truncate_lossy(value.as_bytes()))
+                    }
+                })
+                .collect();
+            (!values.is_empty())
+                .then(|| KeyValue::new(key.clone(), Value::Array(Array::String(values))))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

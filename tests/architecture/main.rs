@@ -1,0 +1,125 @@
+//! How the source is laid out: folders import downward only, no file is in an import circle, and files and
+//! functions stay short. `docs/ARCHITECTURE.md` explains the layout.
+
+mod imports;
+mod source;
+
+use std::collections::BTreeMap;
+
+use imports::{find_circle, imports_of};
+use source::{Source, functions, root_entries};
+
+/// The folders and files at the root of `src`, from the top floor to the bottom. A floor imports lower floors
+/// only.
+const FLOORS: [&[&str]; 12] = [
+    &["layer"],
+    &["middleware"],
+    &["exchange"],
+    &["telemetry"],
+    &["provider", "handle"],
+    &["recording"],
+    &["settings"],
+    &["outcome"],
+    &["protocol"],
+    &["propagation"],
+    &["text"],
+    &["semconv", "catch_panic"],
+];
+
+const MAX_ROOT_ENTRIES: usize = 16;
+/// Without unit tests.
+const MAX_FILE_LINES: usize = 320;
+const MAX_FUNCTION_LINES: usize = 50;
+
+fn floor(root: &str) -> usize {
+    let has = |floor: &&[&str]| floor.contains(&root);
+    let found = FLOORS.iter().position(|floor| has(floor));
+    found.unwrap_or_else(|| panic!("`src/{root}` has no floor: add it to `FLOORS`"))
+}
+
+#[test]
+fn folders_import_lower_floors_only() {
+    let sources = Source::read_all();
+    let mut upward = Vec::new();
+    for source in sources.iter().filter(|source| source.path != "lib.rs") {
+        let from = source.root();
+        for import in imports_of(source, &sources) {
+            let to = sources[import.target].root();
+            if to != from && floor(to) <= floor(from) {
+                upward.push(format!("src/{}: {}", source.path, import.text));
+            }
+        }
+    }
+    assert!(upward.is_empty(), "upward imports:\n{}", upward.join("\n"));
+}
+
+#[test]
+fn no_file_is_in_an_import_circle() {
+    let sources = Source::read_all();
+    let graph: BTreeMap<usize, Vec<usize>> = (0..sources.len())
+        .map(|file| {
+            let imports = imports_of(&sources[file], &sources);
+            let targets = imports.into_iter().map(|import| import.target);
+            (file, targets.filter(|target| *target != file).collect())
+        })
+        .collect();
+    if let Some(circle) = find_circle(&graph) {
+        let paths: Vec<_> = circle
+            .into_iter()
+            .map(|file| sources[file].path.as_str())
+            .collect();
+        panic!("import circle: {}", paths.join(" -> "));
+    }
+}
+
+#[test]
+fn the_root_has_few_entries() {
+    let entries = root_entries();
+    assert!(entries.len() <= MAX_ROOT_ENTRIES, "{entries:?}");
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for source in Source::read_all() {
+        let is_documented = source.text.starts_with("//! ") || source.path.ends_with("tests.rs");
+        assert!(is_documented, "src/{} has no `//!`", source.path);
+    }
+}
+
+#[test]
+fn folders_have_one_module_style() {
+    let sources = Source::read_all();
+    for source in &sources {
+        let folder = source.path.trim_end_matches(".rs");
+        let has_folder = sources
+            .iter()
+            .any(|other| other.path.starts_with(&format!("{folder}/")));
+        assert!(
+            !has_folder,
+            "src/{} stands beside its folder: move it to {folder}/mod.rs",
+            source.path
+        );
+    }
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    for source in Source::read_all() {
+        let lines = source.code().lines().count();
+        // The crate documentation is a page of its own.
+        if source.path != "lib.rs" {
+            assert!(
+                lines <= MAX_FILE_LINES,
+                "src/{}: {lines} lines",
+                source.path
+            );
+        }
+        for (name, lines) in functions(source.code()) {
+            assert!(
+                lines <= MAX_FUNCTION_LINES,
+                "src/{}: `{name}` has {lines} lines",
+                source.path
+            );
+        }
+    }
+}
