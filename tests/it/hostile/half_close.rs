@@ -1,5 +1,5 @@
-//! Clients of HTTP/1.1 that close their half of the connection after the request, as `nc -N` does. To
-//! hyper that is a client that has left, unless its server is told otherwise.
+//! HTTP/1.1 clients that shut down their sending half after the request, as `nc -N` does. hyper treats that as a
+//! disconnect unless `half_close` is on.
 
 use axum::body::Body;
 use http::Response;
@@ -9,89 +9,88 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::raw::{GET, LAST_GET};
-use super::{LEFT, alone, service, settle};
+use super::{CLIENT_DISCONNECT, current_thread_runtime, run_until_idle, service};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{self, Data, Pending, Silent};
 use crate::support::recorder::{Recorder, Seen};
 
-/// A body of two frames, the second of which comes later.
-const TWO: &[Step] = &[Data(5), Pending, Data(5)];
-const NEVER: &[Step] = &[Data(5), Silent];
+/// A body of two frames. The second one is pending at first.
+const TWO_FRAMES: &[Step] = &[Data(5), Pending, Data(5)];
+const SILENT_BODY: &[Step] = &[Data(5), Silent];
 
 /// When the client closes its half.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Closes {
-    /// With the request.
-    AtOnce,
-    /// When the handler is at work, or has answered.
+    WithRequest,
+    /// While the handler runs, or after it has responded.
     Later,
 }
-use Closes::{AtOnce, Later};
+use Closes::{Later, WithRequest};
 
 struct Case {
     rule: &'static str,
-    /// What the server is told: that half a connection is one.
+    /// The server's `half_close` setting.
     half_close: bool,
     closes: Closes,
-    /// `None` for a handler that never answers.
+    /// The body. `None` if the handler never responds.
     steps: Option<&'static [Step]>,
-    /// How many bytes of the body the client gets.
+    /// The body bytes that the client receives.
     bytes: usize,
-    /// `None` if the handler is not even called.
+    /// `None` if the handler is not called, or the span stays open.
     outcome: Option<&'static str>,
 }
 
 const CASES: &[Case] = &[
     Case {
-        rule: "half a connection is none: a FIN with the request, and the service is not called",
+        rule: "half_close off: with a FIN in the request, the service is not called",
         half_close: false,
-        closes: AtOnce,
-        steps: Some(TWO),
+        closes: WithRequest,
+        steps: Some(TWO_FRAMES),
         bytes: 0,
         outcome: None,
     },
     Case {
-        rule: "half a connection is none: a FIN while the handler works",
+        rule: "half_close off: a FIN while the handler runs is a disconnect",
         half_close: false,
         closes: Later,
         steps: None,
         bytes: 0,
-        outcome: Some(LEFT),
+        outcome: Some(CLIENT_DISCONNECT),
     },
     Case {
-        rule: "half a connection is none: a FIN while the body is silent",
+        rule: "half_close off: a FIN while the body is silent is a disconnect",
         half_close: false,
         closes: Later,
-        steps: Some(NEVER),
+        steps: Some(SILENT_BODY),
         bytes: 5,
-        outcome: Some(LEFT),
+        outcome: Some(CLIENT_DISCONNECT),
     },
     Case {
-        rule: "half a connection is one: a FIN with the request",
+        rule: "half_close on: with a FIN in the request, the response departs",
         half_close: true,
-        closes: AtOnce,
-        steps: Some(TWO),
+        closes: WithRequest,
+        steps: Some(TWO_FRAMES),
         bytes: 10,
         outcome: Some("DEPARTED"),
     },
     Case {
-        rule: "half a connection is one: the client stays, and so does the span",
+        rule: "half_close on: after a later FIN, the span stays open",
         half_close: true,
         closes: Later,
-        steps: Some(NEVER),
+        steps: Some(SILENT_BODY),
         bytes: 5,
         outcome: None,
     },
 ];
 
 #[test]
-fn a_half_closed_client_has_left_unless_the_server_is_told_otherwise() {
+fn a_half_close_is_a_client_disconnect_unless_the_server_allows_it() {
     for case in CASES {
-        alone().block_on(half_closed(case));
+        current_thread_runtime().block_on(check_half_close(case));
     }
 }
 
-async fn half_closed(case: &Case) {
+async fn check_half_close(case: &Case) {
     let Case { rule, steps, .. } = *case;
     let at = Recorder::new();
     let service = service(Some(&at.layer()), move |_| async move {
@@ -105,33 +104,33 @@ async fn half_closed(case: &Case) {
         .half_close(case.half_close)
         .serve_connection(TokioIo::new(server), TowerToHyperService::new(service));
     let connection = tokio::spawn(connection);
-    let request = if case.steps == Some(TWO) {
+    let request = if case.steps == Some(TWO_FRAMES) {
         LAST_GET
     } else {
         GET
     };
     client.write_all(request).await.expect("the server reads");
     if case.closes == Later {
-        settle().await;
+        run_until_idle().await;
         assert_eq!((at.starts(), at.ends()), (1, 0), "{rule}");
     }
-    client.shutdown().await.expect("half a connection");
-    settle().await;
-    let stays = case.half_close && case.closes == Later;
-    if stays {
+    client.shutdown().await.expect("a half close");
+    run_until_idle().await;
+    let stays_open = case.half_close && case.closes == Later;
+    if stays_open {
         assert_eq!((at.starts(), at.ends()), (1, 0), "{rule}");
-        // Nobody hears of it, and nothing is written: the server's own end is the only one.
+        // hyper reads and writes nothing, so it does not detect the disconnect. The span ends with the server.
         drop(client);
-        settle().await;
+        run_until_idle().await;
         assert_eq!(at.ends(), 0, "{rule}");
         connection.abort();
-        settle().await;
-        assert_eq!(at.only().outcome(), LEFT, "{rule}");
+        run_until_idle().await;
+        assert_eq!(at.only().outcome(), CLIENT_DISCONNECT, "{rule}");
         return;
     }
-    let mut answer = Vec::new();
-    client.read_to_end(&mut answer).await.expect("a pipe");
-    let bytes = answer.split(|byte| *byte == b'x').count() - 1;
+    let mut received = Vec::new();
+    client.read_to_end(&mut received).await.expect("a pipe");
+    let bytes = received.split(|byte| *byte == b'x').count() - 1;
     assert_eq!(bytes, case.bytes, "{rule}");
     let outcomes: Vec<_> = at
         .spans()
