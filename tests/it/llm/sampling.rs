@@ -1,5 +1,4 @@
-//! Sampled out by the layer: never a span of the API's without the engine's, or the other way
-//! round.
+//! Sampling by the layer's rate: the API's span and the engine's span are kept or dropped together.
 
 use http::{HeaderMap, HeaderValue, Request};
 use opentelemetry::Context;
@@ -19,18 +18,18 @@ use crate::support::body::ScriptedBody;
 use crate::support::recorder::{Recorder, w3c};
 use crate::support::{CALLER, TRACE, answering, called, get, handle_of, read, ready, response};
 
-/// What the inner service sees of a request.
+/// The trace context and headers that the inner service receives.
 struct Inside {
     current: SpanContext,
     child: SpanContext,
     tenant: Option<String>,
-    /// The headers that came.
+    /// The request headers.
     headers: HeaderMap,
-    /// The headers that go on, if the current context is injected.
+    /// The headers after an injection of the current context.
     injected: HeaderMap,
 }
 
-/// Serves `request`, with an engine in the process.
+/// Serves `request`. The handler starts the engine's span.
 fn serve(at: &Recorder, layer: &ApiSpanLayer, request: Request<()>) -> Inside {
     let mut inside = None;
     let mut service = answering(layer, |request| {
@@ -52,8 +51,8 @@ fn serve(at: &Recorder, layer: &ApiSpanLayer, request: Request<()>) -> Inside {
     inside.expect("the service was called")
 }
 
-/// A request from a sampled caller in this trace.
-fn called_in(trace_id: TraceId) -> Request<()> {
+/// Returns a request from a sampled caller in this trace.
+fn called_in_trace(trace_id: TraceId) -> Request<()> {
     let mut request = get();
     let value = format!("00-{trace_id}-{CALLER}-01");
     let value = HeaderValue::from_str(&value).expect("a value");
@@ -61,14 +60,14 @@ fn called_in(trace_id: TraceId) -> Request<()> {
     request
 }
 
-/// Trace ids that are all over the range, the same in each run.
+/// Returns trace ids spread over the whole range, the same in each run.
 fn trace_ids() -> impl Iterator<Item = TraceId> {
     let mixed = |n: u128| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     (1..=1_000).map(move |n| TraceId::from(mixed(n) ^ (mixed(n) >> 64)))
 }
 
 #[test]
-fn a_request_is_sampled_out_and_so_is_all_inside() {
+fn a_request_sampled_out_has_unsampled_children_and_headers() {
     for (case, mut request, has_caller) in [
         ("no caller", get(), false),
         ("a caller", called("01"), true),
@@ -107,7 +106,7 @@ fn a_request_is_sampled_out_and_so_is_all_inside() {
 }
 
 #[test]
-fn requests_without_a_caller_are_sampled_out_and_their_ids_are_their_own() {
+fn requests_sampled_out_without_a_caller_have_distinct_ids() {
     let at = Recorder::new();
     let layer = llm(&at).sample_rate(0.0);
     let mut ids: Vec<_> = (0..100)
@@ -116,18 +115,18 @@ fn requests_without_a_caller_are_sampled_out_and_their_ids_are_their_own() {
             (ids.trace_id(), ids.span_id())
         })
         .collect();
-    for distinct in [
+    for is_same in [
         |a: &(TraceId, SpanId), b: &(TraceId, SpanId)| a.0 == b.0,
         |a: &(TraceId, SpanId), b: &(TraceId, SpanId)| a.1 == b.1,
     ] {
         ids.sort_by_key(|ids| (ids.0.to_bytes(), ids.1.to_bytes()));
-        ids.dedup_by(|a, b| distinct(a, b));
+        ids.dedup_by(|a, b| is_same(a, b));
         assert_eq!(ids.len(), 100);
     }
 }
 
 #[test]
-fn all_are_kept_and_the_engine_is_too() {
+fn a_rate_of_one_samples_the_api_span_and_the_engine_span() {
     for request in [get(), called("01")] {
         let at = Recorder::new();
         let layer = llm(&at).sample_rate(1.0).propagate_to_inner(true);
@@ -143,22 +142,22 @@ fn all_are_kept_and_the_engine_is_too() {
 }
 
 #[test]
-fn a_share_is_kept_and_neither_span_is_ever_without_the_other() {
+fn a_rate_between_zero_and_one_keeps_or_drops_both_spans_together() {
     type Engine = fn(&Recorder, &Request<()>);
-    let in_the_process: Engine = |at, _| {
+    let in_process: Engine = |at, _| {
         at.child("llm_core");
     };
     let over_http: Engine = |at, request| {
-        // Somewhere else nothing is current.
-        let _elsewhere = Context::new().attach();
-        let mut to_it = get();
-        *to_it.headers_mut() = request.headers().clone();
+        // The engine runs in another process, so no context is current.
+        let _guard = Context::new().attach();
+        let mut forwarded = get();
+        *forwarded.headers_mut() = request.headers().clone();
         let layer = at.layer().span_name("llm_core");
         let mut engine = answering(&layer, |_| response(200, ScriptedBody::full(3)));
-        let body = ready(engine.call(to_it)).expect("a response");
+        let body = ready(engine.call(forwarded)).expect("a response");
         read(&mut body.into_body()).expect("bytes");
     };
-    for (case, engine) in [("in the process", in_the_process), ("HTTP", over_http)] {
+    for (case, engine) in [("in the process", in_process), ("HTTP", over_http)] {
         for has_caller in [false, true] {
             let at = Recorder::new();
             let layer = llm(&at).sample_rate(0.3).propagate_to_inner(true);
@@ -169,7 +168,7 @@ fn a_share_is_kept_and_neither_span_is_ever_without_the_other() {
             let mut kept = 0;
             for trace_id in trace_ids() {
                 let request = if has_caller {
-                    called_in(trace_id)
+                    called_in_trace(trace_id)
                 } else {
                     get()
                 };
@@ -189,7 +188,7 @@ fn a_share_is_kept_and_neither_span_is_ever_without_the_other() {
 }
 
 #[test]
-fn a_trace_is_kept_where_the_sdk_keeps_it() {
+fn the_rate_samples_the_same_traces_as_the_sdk() {
     for rate in [0.01, 0.3, 0.9] {
         let at = Recorder::new();
         let layer = llm(&at).sample_rate(rate);
@@ -203,7 +202,7 @@ fn a_trace_is_kept_where_the_sdk_keeps_it() {
                 &[],
             );
             let is_kept = sdk.decision == SamplingDecision::RecordAndSample;
-            let inside = serve(&at, &layer, called_in(trace_id));
+            let inside = serve(&at, &layer, called_in_trace(trace_id));
             assert_eq!(inside.current.trace_id(), trace_id);
             assert_eq!(inside.current.is_sampled(), is_kept, "{rate} {trace_id}");
         }
@@ -211,39 +210,39 @@ fn a_trace_is_kept_where_the_sdk_keeps_it() {
 }
 
 #[test]
-fn the_caller_is_unsampled_and_stays_so_whatever_the_rate() {
+fn an_unsampled_caller_stays_unsampled_at_any_rate() {
     for rate in [0.0, 0.3, 1.0] {
         let at = Recorder::new();
         let layer = llm(&at).sample_rate(rate).propagate_to_inner(true);
         let inside = serve(&at, &layer, called("00"));
         assert_eq!(at.starts(), 0, "{rate}");
         assert!(!inside.current.is_sampled() && !inside.child.is_sampled());
-        let went_on = inside.headers["traceparent"].to_str().expect("text");
-        assert!(went_on.starts_with(&format!("00-{TRACE}-")), "{rate}");
-        assert!(went_on.ends_with("-00"), "{rate}: {went_on}");
+        let traceparent = inside.headers["traceparent"].to_str().expect("text");
+        assert!(traceparent.starts_with(&format!("00-{TRACE}-")), "{rate}");
+        assert!(traceparent.ends_with("-00"), "{rate}: {traceparent}");
     }
 }
 
 #[test]
-fn the_filter_or_no_tracer_says_no_and_the_callers_context_flows_on_as_it_came() {
+fn a_filtered_request_and_one_without_a_tracer_keep_the_callers_context() {
     let at = Recorder::new();
-    let rated = || llm(&at).sample_rate(0.0).propagate_to_inner(true);
+    let with_rate = || llm(&at).sample_rate(0.0).propagate_to_inner(true);
     let no_tracer = || ApiSpanLayer::llm().propagator(w3c()).sample_rate(0.0);
     for (case, layer, is_sampled) in [
-        ("filtered", rated().filter(|_| false), true),
+        ("filtered", with_rate().filter(|_| false), true),
         ("no tracer", no_tracer().propagate_to_inner(true), true),
-        ("sampled out", rated().filter(|_| true), false),
+        ("sampled out", with_rate().filter(|_| true), false),
     ] {
-        let came = called("01").headers().clone();
+        let sent = called("01").headers().clone();
         let inside = serve(&at, &layer, called("01"));
         assert_eq!(inside.current.is_sampled(), is_sampled, "{case}");
         assert_eq!(inside.child.is_sampled(), is_sampled, "{case}");
         assert_eq!(inside.current.span_id().to_string(), CALLER, "{case}");
-        assert_eq!(inside.headers == came, is_sampled, "{case}");
+        assert_eq!(inside.headers == sent, is_sampled, "{case}");
     }
 }
 
-/// A format in one header, which says `{trace id}/{span id}/{flag}`.
+/// A propagation format with one header: `{trace id}/{span id}/{flag}`.
 #[derive(Debug)]
 struct OneHeader([String; 1]);
 
@@ -280,7 +279,7 @@ impl TextMapPropagator for OneHeader {
 }
 
 #[test]
-fn a_caller_speaks_another_format_and_is_sampled_out_all_the_same() {
+fn a_caller_with_another_propagation_format_is_sampled_by_the_rate() {
     for (rate, flag, starts) in [(0.0, "1", 0), (0.0, "0", 0), (1.0, "1", 2), (1.0, "0", 0)] {
         let at = Recorder::new();
         let layer = llm(&at)
@@ -295,17 +294,17 @@ fn a_caller_speaks_another_format_and_is_sampled_out_all_the_same() {
         assert_eq!(inside.current.is_sampled(), starts > 0, "{rate} {flag}");
         assert_eq!(inside.current.trace_id().to_string(), TRACE);
         let current = &inside.current;
-        let went_on = format!(
+        let expected = format!(
             "{TRACE}/{}/{}",
             current.span_id(),
             u8::from(current.is_sampled())
         );
-        assert_eq!(inside.headers["x-one"], went_on, "{rate} {flag}");
+        assert_eq!(inside.headers["x-one"], expected, "{rate} {flag}");
     }
 }
 
 #[test]
-fn a_request_is_sampled_out_and_its_handle_is_inert() {
+fn a_request_sampled_out_has_an_inert_handle() {
     let at = Recorder::new();
     let mut service = answering(&llm(&at).sample_rate(0.0), |request| {
         let handle = handle_of(&request);
