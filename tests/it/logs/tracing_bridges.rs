@@ -1,4 +1,4 @@
-//! With the bridges of `tracing` in place: nothing is told twice.
+//! The layer beside the OpenTelemetry bridges of `tracing`: each event is emitted once.
 
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::InMemoryLogExporterBuilder;
@@ -8,16 +8,16 @@ use tracing::subscriber::with_default;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 
-use super::{Logs, body_of};
+use super::{Logs, open_body};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Error};
 use crate::support::recorder::Recorder;
 use crate::support::{get, read};
 
 #[test]
-fn nothing_is_told_twice_beside_the_bridges_of_tracing() {
+fn events_are_emitted_once_beside_the_tracing_bridges() {
     let at = Recorder::new();
-    // One provider for both, as an application has.
+    // One provider for both, as in an application.
     let exporter = InMemoryLogExporterBuilder::new().build();
     let provider = SdkLoggerProvider::builder()
         .with_simple_exporter(exporter.clone())
@@ -29,8 +29,9 @@ fn nothing_is_told_twice_beside_the_bridges_of_tracing() {
         .with(OpenTelemetryTracingBridge::new(&logs.provider));
     with_default(subscriber, || {
         let layer = logs.layer(&at).lifecycle_events(LifecycleEvents::Both);
-        let body = ScriptedBody::new([Data(3), Error]).on_poll(|| tracing::error!("the engine's"));
-        assert!(read(&mut body_of(&layer, get(), 200, body)).is_err());
+        let body =
+            ScriptedBody::new([Data(3), Error]).on_poll(|| tracing::error!("from the engine"));
+        assert!(read(&mut open_body(&layer, get(), 200, body)).is_err());
     });
     let emitted = logs.exporter.get_emitted_logs().expect("logs");
     let mut names: Vec<_> = emitted
@@ -40,7 +41,7 @@ fn nothing_is_told_twice_beside_the_bridges_of_tracing() {
             _ => "tracing",
         })
         .collect();
-    // Twice polled; the layer's own are told once each, and none of them through `tracing`.
+    // The body is polled twice. The layer's events are emitted once each, and not through `tracing`.
     let expected = [
         "tracing",
         "tracing",
