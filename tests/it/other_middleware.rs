@@ -80,7 +80,7 @@ fn cases() -> Vec<Case> {
     let unread = "ABORTED(generator_exit)";
     vec![
         get_case(
-            "nothing to compress",
+            "compression, not accepted by the client",
             compression,
             "/large",
             "DEPARTED",
@@ -317,18 +317,20 @@ async fn the_response_is_unchanged_and_the_outcome_depends_on_the_position_in_th
         let app = app(file.path());
         let bare = exchange((case.middleware)(app.clone()), &case).await;
         for (place, expected) in [("outside", case.outside), ("inside", case.inside)] {
-            let at = Recorder::new();
+            let recorder = Recorder::new();
             let stack = if place == "outside" {
-                (case.middleware)(app.clone()).layer(at.layer())
+                (case.middleware)(app.clone()).layer(recorder.layer())
             } else {
-                (case.middleware)(app.clone().layer(at.layer()))
+                (case.middleware)(app.clone().layer(recorder.layer()))
             };
             let got = exchange(stack, &case).await;
             assert_eq!(got, bare, "{}, {place}", case.rule);
-            at.all_ended().await;
+            recorder.all_ended().await;
             match expected {
-                Some(outcome) => assert_eq!(at.only().outcome(), outcome, "{}, {place}", case.rule),
-                None => assert_eq!(at.starts(), 0, "{}, {place}", case.rule),
+                Some(outcome) => {
+                    assert_eq!(recorder.only().outcome(), outcome, "{}, {place}", case.rule)
+                }
+                None => assert_eq!(recorder.starts(), 0, "{}, {place}", case.rule),
             }
         }
     }
@@ -336,7 +338,7 @@ async fn the_response_is_unchanged_and_the_outcome_depends_on_the_position_in_th
 
 #[tokio::test]
 async fn a_web_socket_span_ends_with_the_handshake_and_the_socket_stays_open() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let echo = |upgrade: axum::extract::WebSocketUpgrade| async {
         upgrade.on_upgrade(|mut socket| async move {
             while let Some(Ok(message)) = socket.recv().await {
@@ -346,11 +348,11 @@ async fn a_web_socket_span_ends_with_the_handshake_and_the_socket_stays_open() {
             }
         })
     };
-    let app = Router::new().route("/", get(echo)).layer(at.layer());
+    let app = Router::new().route("/", get(echo)).layer(recorder.layer());
     let client = tokio_tungstenite::client_async("ws://example.com/", serve(app)).await;
     let (mut socket, response) = client.expect("a handshake");
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-    let span = at.only();
+    let span = recorder.only();
     assert_eq!(span.outcome(), "DEPARTED");
     assert_eq!(
         span.attribute("http.response.status_code").as_deref(),
@@ -361,5 +363,5 @@ async fn a_web_socket_span_ends_with_the_handshake_and_the_socket_stays_open() {
         let echoed = socket.next().await.expect("a message").expect("no error");
         assert_eq!(echoed.into_text().expect("a text").as_str(), text);
     }
-    assert_eq!((at.starts(), at.ends()), (1, 1));
+    assert_eq!((recorder.starts(), recorder.ends()), (1, 1));
 }

@@ -68,8 +68,8 @@ pub async fn check_all() {
 
 /// Checks all rows on one server.
 async fn check_server(known_methods: Option<&'static [&'static str]>, has_peers: bool) -> Report {
-    let at = Recorder::new();
-    let mut layer = at.layer();
+    let recorder = Recorder::new();
+    let mut layer = recorder.layer();
     if let Some(known) = known_methods {
         layer = layer.known_rpc_methods(known.iter().copied());
     }
@@ -108,7 +108,7 @@ async fn check_server(known_methods: Option<&'static [&'static str]>, has_peers:
                             peer,
                             known_methods,
                         });
-                        report.compare(&at, &case, expected).await;
+                        report.compare(&recorder, &case, expected).await;
                         rows += 1;
                     }
                 }
@@ -129,12 +129,12 @@ async fn check_server(known_methods: Option<&'static [&'static str]>, has_peers:
                 peer,
                 known_methods,
             });
-            report.compare(&at, &case, expected).await;
+            report.compare(&recorder, &case, expected).await;
             rows += 1;
         }
     }
-    report.check(at.starts() == rows, || {
-        format!("{} spans of {rows} calls", at.starts())
+    report.check(recorder.starts() == rows, || {
+        format!("{} spans of {rows} calls", recorder.starts())
     });
     let methods = known_methods.map_or("all methods", |_| "known_rpc_methods");
     let peers = if has_peers { "peers" } else { "no peers" };

@@ -27,8 +27,8 @@ pub async fn check_all() {
 
 /// Checks all rows on one server, with or without peer addresses and `known_http_methods`.
 async fn check_server(framework: Framework, is_configured: bool) -> Report {
-    let at = Recorder::new();
-    let mut layer = at.layer();
+    let recorder = Recorder::new();
+    let mut layer = recorder.layer();
     if is_configured {
         layer = framework
             .with_peers(layer)
@@ -55,12 +55,12 @@ async fn check_server(framework: Framework, is_configured: bool) -> Report {
             report.check(got == status, || format!("{case}: the client gets {got}"));
             let expected =
                 expected::grpc_in_http(&NAME_AND_PORT, METHOD, status, route, peer, known);
-            report.compare(&at, &case, expected).await;
+            report.compare(&recorder, &case, expected).await;
             rows += 1;
         }
     }
-    report.check(at.starts() == rows, || {
-        format!("{} spans of {rows} calls", at.starts())
+    report.check(recorder.starts() == rows, || {
+        format!("{} spans of {rows} calls", recorder.starts())
     });
     let settings = if is_configured {
         "Configured"

@@ -101,8 +101,8 @@ pub async fn check_all() {
 
 /// Checks all rows on one server, over as few connections as possible.
 async fn check_server(framework: Framework, version: Version, setting: Setting) -> Report {
-    let at = Recorder::new();
-    let layer = at.layer().route_fn(|request| {
+    let recorder = Recorder::new();
+    let layer = recorder.layer().route_fn(|request| {
         request
             .uri
             .path()
@@ -157,7 +157,7 @@ async fn check_server(framework: Framework, version: Version, setting: Setting) 
                     peer: is_configured.then_some(client.address),
                     known_methods: if is_configured { KNOWN } else { STANDARD },
                 });
-                report.compare(&at, &case, expected).await;
+                report.compare(&recorder, &case, expected).await;
                 rows += 1;
             }
         }
@@ -165,8 +165,8 @@ async fn check_server(framework: Framework, version: Version, setting: Setting) 
             client = Client::connect(server, version).await;
         }
     }
-    report.check(at.starts() == rows, || {
-        format!("{} spans of {rows} requests", at.starts())
+    report.check(recorder.starts() == rows, || {
+        format!("{} spans of {rows} requests", recorder.starts())
     });
     let setting = format!("{setting:?}");
     let what = format!("{framework:6} HTTP/{:4} {setting:10}", version.name());

@@ -53,13 +53,13 @@ pub struct Report {
 
 impl Report {
     /// Compares the only span that has ended since the last call with the expected lines.
-    pub async fn compare(&mut self, at: &Recorder, case: &str, mut expected: Vec<String>) {
-        if !at.wait_for(1).await {
+    pub async fn compare(&mut self, recorder: &Recorder, case: &str, mut expected: Vec<String>) {
+        if !recorder.wait_for(1).await {
             self.failures.push(format!("{case}: no span has ended"));
             return;
         }
-        let spans = at.spans();
-        at.forget();
+        let spans = recorder.spans();
+        recorder.forget();
         expected.sort();
         let [span] = spans.as_slice() else {
             self.failures.push(format!("{case}: {} spans", spans.len()));

@@ -87,13 +87,17 @@ fn an_expect_continue_request_has_the_outcome_of_its_response_or_client_disconne
             CLIENT_DISCONNECT,
         ),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         current_thread_runtime().block_on(async {
             let (mut client, server) = duplex(1 << 16);
-            let connection = serve(Version::HTTP_11, server, handling(&at.layer(), handler));
+            let connection = serve(
+                Version::HTTP_11,
+                server,
+                handling(&recorder.layer(), handler),
+            );
             client.write_all(EXPECTING).await.expect("the server reads");
             let mut got = vec![0; received.len()];
-            client.read_exact(&mut got).await.expect("an answer");
+            client.read_exact(&mut got).await.expect("a response");
             assert_eq!(got, received, "{rule}");
             client.write_all(sent).await.expect("the server reads");
             run_until_idle().await;
@@ -103,7 +107,7 @@ fn an_expect_continue_request_has_the_outcome_of_its_response_or_client_disconne
             connection.abort();
             let _ = connection.await;
         });
-        assert_eq!(at.only().outcome(), outcome, "{rule}");
+        assert_eq!(recorder.only().outcome(), outcome, "{rule}");
     }
 }
 
@@ -127,23 +131,27 @@ fn tunnelling(layer: &ApiSpanLayer, opens: bool) -> BoxedService {
 
 #[test]
 fn a_connect_abandoned_before_the_response_head_has_client_disconnect() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     current_thread_runtime().block_on(async {
         let (mut client, server) = duplex(1 << 16);
-        serve(Version::HTTP_11, server, tunnelling(&at.layer(), false));
+        serve(
+            Version::HTTP_11,
+            server,
+            tunnelling(&recorder.layer(), false),
+        );
         client.write_all(CONNECT).await.expect("the server reads");
         run_until_idle().await;
         drop(client);
         run_until_idle().await;
     });
-    assert_eq!(at.only().outcome(), CLIENT_DISCONNECT);
+    assert_eq!(recorder.only().outcome(), CLIENT_DISCONNECT);
 }
 
 #[test]
 fn a_connect_departs_with_its_response_head_whatever_the_tunnel_carries_and_however_it_ends() {
     for cuts in [false, true] {
-        let at = Recorder::new();
-        let layer = at.layer().body_sizes(true);
+        let recorder = Recorder::new();
+        let layer = recorder.layer().body_sizes(true);
         current_thread_runtime().block_on(async {
             let (mut client, server) = duplex(1 << 16);
             serve(Version::HTTP_11, server, tunnelling(&layer, true));
@@ -151,7 +159,7 @@ fn a_connect_departs_with_its_response_head_whatever_the_tunnel_carries_and_howe
             let mut head = vec![0; CONNECTED.len()];
             client.read_exact(&mut head).await.expect("a head");
             assert_eq!(head, CONNECTED);
-            assert_eq!(at.ends(), 1, "with the head");
+            assert_eq!(recorder.ends(), 1, "with the head");
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(client.read_u8().await.expect("the rest of the head"));
             }
@@ -175,7 +183,7 @@ fn a_connect_departs_with_its_response_head_whatever_the_tunnel_carries_and_howe
             }
             run_until_idle().await;
         });
-        let span = at.only();
+        let span = recorder.only();
         assert_eq!(span.outcome(), "DEPARTED");
         let size = span.attribute("http.response.body.size");
         assert_eq!(

@@ -92,8 +92,8 @@ fn a_half_close_is_a_client_disconnect_unless_the_server_allows_it() {
 
 async fn check_half_close(case: &Case) {
     let Case { rule, steps, .. } = *case;
-    let at = Recorder::new();
-    let service = service(Some(&at.layer()), move |_| async move {
+    let recorder = Recorder::new();
+    let service = service(Some(&recorder.layer()), move |_| async move {
         match steps {
             Some(steps) => Response::new(Body::new(ScriptedBody::new(steps.iter().cloned()))),
             None => std::future::pending().await,
@@ -112,31 +112,31 @@ async fn check_half_close(case: &Case) {
     client.write_all(request).await.expect("the server reads");
     if case.closes == Later {
         run_until_idle().await;
-        assert_eq!((at.starts(), at.ends()), (1, 0), "{rule}");
+        assert_eq!((recorder.starts(), recorder.ends()), (1, 0), "{rule}");
     }
     client.shutdown().await.expect("a half close");
     run_until_idle().await;
     let stays_open = case.half_close && case.closes == Later;
     if stays_open {
-        assert_eq!((at.starts(), at.ends()), (1, 0), "{rule}");
+        assert_eq!((recorder.starts(), recorder.ends()), (1, 0), "{rule}");
         // hyper reads and writes nothing, so it does not detect the disconnect. The span ends with the server.
         drop(client);
         run_until_idle().await;
-        assert_eq!(at.ends(), 0, "{rule}");
+        assert_eq!(recorder.ends(), 0, "{rule}");
         connection.abort();
         run_until_idle().await;
-        assert_eq!(at.only().outcome(), CLIENT_DISCONNECT, "{rule}");
+        assert_eq!(recorder.only().outcome(), CLIENT_DISCONNECT, "{rule}");
         return;
     }
     let mut received = Vec::new();
     client.read_to_end(&mut received).await.expect("a pipe");
     let bytes = received.split(|byte| *byte == b'x').count() - 1;
     assert_eq!(bytes, case.bytes, "{rule}");
-    let outcomes: Vec<_> = at
+    let outcomes: Vec<_> = recorder
         .spans()
         .into_iter()
         .map(|span| Seen(span).outcome())
         .collect();
-    assert_eq!(at.starts(), at.ends(), "{rule}");
+    assert_eq!(recorder.starts(), recorder.ends(), "{rule}");
     assert_eq!(outcomes, Vec::from_iter(case.outcome), "{rule}");
 }

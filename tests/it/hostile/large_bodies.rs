@@ -118,8 +118,8 @@ fn a_100_mib_body_has_its_size_recorded_and_is_not_buffered() {
     for version in PROTOCOLS {
         for direction in [Download, EventStream, Upload] {
             let case = format!("{version:?}, {direction:?}");
-            let at = Recorder::new();
-            let layer = at
+            let recorder = Recorder::new();
+            let layer = recorder
                 .layer()
                 .body_sizes(true)
                 .stream_terminator("[DONE]")
@@ -132,7 +132,7 @@ fn a_100_mib_body_has_its_size_recorded_and_is_not_buffered() {
                 added < MAX_ADDED,
                 "{case}: {added} bytes more than {bare:?}"
             );
-            let span = at.only();
+            let span = recorder.only();
             let size = |key| span.attribute(key);
             let [up, down] = ["http.request.body.size", "http.response.body.size"].map(size);
             let transferred = if direction == Upload { up } else { down };

@@ -19,19 +19,20 @@ const MAX_VALUE: usize = 1_024;
 /// The highest total allowed for all keys and values of a span.
 const MAX_TOTAL: usize = 16 << 10;
 
-fn service_with_captured_headers(at: &Recorder) -> super::BoxedService {
+fn service_with_captured_headers(recorder: &Recorder) -> super::BoxedService {
     let names = (0..4).map(|nth| HeaderName::try_from(format!("x-{nth}")).expect("a name"));
-    let layer: ApiSpanLayer = at.layer().capture_request_headers(names);
+    let layer: ApiSpanLayer = recorder.layer().capture_request_headers(names);
     service(Some(&layer), |_| {
         std::future::ready(Response::new(Body::from("well")))
     })
 }
 
 /// Sends a head over HTTP/1.1 and returns the status.
-async fn http1(at: &Recorder, head: Vec<u8>) -> u16 {
+async fn http1(recorder: &Recorder, head: Vec<u8>) -> u16 {
     let (mut client, server) = duplex(1 << 20);
     let io = hyper_util::rt::TokioIo::new(server);
-    let service = hyper_util::service::TowerToHyperService::new(service_with_captured_headers(at));
+    let service =
+        hyper_util::service::TowerToHyperService::new(service_with_captured_headers(recorder));
     // hyper's default limits, unlike those of `serve`.
     tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
     // A server that rejects the head does not read the rest.
@@ -111,13 +112,13 @@ fn an_http1_head_rejected_by_the_server_has_no_span_and_an_accepted_one_a_bounde
             414,
         ),
     ] {
-        let at = Recorder::new();
-        let got = current_thread_runtime().block_on(http1(&at, head));
+        let recorder = Recorder::new();
+        let got = current_thread_runtime().block_on(http1(&recorder, head));
         assert_eq!(got, status, "{case}");
         if status == 200 {
-            check_sizes(case, &at.only());
+            check_sizes(case, &recorder.only());
         } else {
-            assert_eq!(at.starts(), 0, "{case}");
+            assert_eq!(recorder.starts(), 0, "{case}");
         }
     }
 }
@@ -131,10 +132,14 @@ fn an_http2_head_rejected_by_the_server_has_no_span_and_an_accepted_one_a_bounde
         ("more than 16 KiB in one header", 1, 17_000, Some(431)),
         ("ten thousand headers", 10_000, 1, None),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let got = current_thread_runtime().block_on(async {
             let (client, server) = duplex(1 << 20);
-            serve(Version::HTTP_2, server, service_with_captured_headers(&at));
+            serve(
+                Version::HTTP_2,
+                server,
+                service_with_captured_headers(&recorder),
+            );
             let handshake = h2::client::handshake(client).await;
             let (send, connection) = handshake.expect("a handshake");
             tokio::spawn(connection);
@@ -161,9 +166,9 @@ fn an_http2_head_rejected_by_the_server_has_no_span_and_an_accepted_one_a_bounde
         });
         assert_eq!(got, status, "{case}");
         if status == Some(200) {
-            check_sizes(case, &at.only());
+            check_sizes(case, &recorder.only());
         } else {
-            assert_eq!(at.starts(), 0, "{case}");
+            assert_eq!(recorder.starts(), 0, "{case}");
         }
     }
 }

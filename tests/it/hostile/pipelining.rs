@@ -32,9 +32,9 @@ async fn pipelined(
     responses: Responses,
     mut leave: impl AsyncFnMut(DuplexStream, &Recorder),
 ) -> Vec<String> {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let calls = Arc::new(AtomicUsize::new(0));
-    let service = service(Some(&at.layer()), move |_| {
+    let service = service(Some(&recorder.layer()), move |_| {
         let (status, steps) = responses[calls.fetch_add(1, Ordering::SeqCst) % responses.len()];
         let body = ScriptedBody::new(steps.iter().cloned());
         let mut response = Response::new(Body::new(body));
@@ -45,13 +45,13 @@ async fn pipelined(
     let connection = serve(Version::HTTP_11, server, service);
     client.write_all(bytes).await.expect("the server reads");
     run_until_idle().await;
-    leave(client, &at).await;
+    leave(client, &recorder).await;
     run_until_idle().await;
     // The result depends on how the client left.
     connection.abort();
     let _ = connection.await;
-    assert_eq!(at.starts(), at.ends());
-    let spans = at.spans().into_iter();
+    assert_eq!(recorder.starts(), recorder.ends());
+    let spans = recorder.spans().into_iter();
     spans.map(|span| Seen(span).outcome()).collect()
 }
 
@@ -87,11 +87,11 @@ fn pipelined_requests_end_in_order_up_to_the_first_that_breaks_the_connection() 
         let outcomes = current_thread_runtime().block_on(pipelined(
             &GET.repeat(sent),
             responses,
-            async |client, at| {
+            async |client, recorder| {
                 if sent == 100 {
-                    assert_eq!(at.ends(), 100, "{rule}");
+                    assert_eq!(recorder.ends(), 100, "{rule}");
                 }
-                read_all(client, at).await;
+                read_all(client, recorder).await;
             },
         ));
         assert_eq!(outcomes, expected, "{rule}");
@@ -117,11 +117,11 @@ fn a_disconnect_behind_pipelined_requests_is_detected_at_the_next_write() {
     let outcomes = current_thread_runtime().block_on(pipelined(&GET.repeat(2), &[BUSY], leave));
     assert_eq!(outcomes, [CLIENT_DISCONNECT], "a body that keeps writing");
 
-    let leave_undetected = async |client: DuplexStream, at: &Recorder| {
+    let leave_undetected = async |client: DuplexStream, recorder: &Recorder| {
         drop(client);
         run_until_idle().await;
         // Not detected: the span ends when `pipelined` aborts the connection.
-        assert_eq!((at.starts(), at.ends()), (1, 0));
+        assert_eq!((recorder.starts(), recorder.ends()), (1, 0));
     };
     let outcomes =
         current_thread_runtime().block_on(pipelined(&GET.repeat(2), &[SILENT], leave_undetected));
@@ -131,10 +131,10 @@ fn a_disconnect_behind_pipelined_requests_is_detected_at_the_next_write() {
         "a silent body, with a request behind"
     );
 
-    let leave_detected = async |client: DuplexStream, at: &Recorder| {
+    let leave_detected = async |client: DuplexStream, recorder: &Recorder| {
         drop(client);
         run_until_idle().await;
-        assert_eq!((at.starts(), at.ends()), (1, 1));
+        assert_eq!((recorder.starts(), recorder.ends()), (1, 1));
     };
     let outcomes = current_thread_runtime().block_on(pipelined(GET, &[SILENT], leave_detected));
     assert_eq!(

@@ -20,8 +20,8 @@ use crate::support::recorder::Recorder;
 #[test]
 fn streams_open_during_provider_shutdown_end_and_release_their_span_data() {
     for version in PROTOCOLS {
-        let (at, meters) = (Recorder::new(), Meters::new());
-        let layer = meters.on(at.layer()).active_requests(true);
+        let (recorder, meters) = (Recorder::new(), Meters::new());
+        let layer = meters.on(recorder.layer()).active_requests(true);
         let shared: Arc<str> = Arc::from("held by the span while it is open");
         current_thread_runtime().block_on(async {
             let mut clients = Vec::new();
@@ -43,13 +43,19 @@ fn streams_open_during_provider_shutdown_end_and_release_their_span_data() {
                 clients.push(client);
             }
             run_until_idle().await;
-            assert_eq!((at.starts(), at.ends(), meters.active()), (2, 0, 2));
+            assert_eq!(
+                (recorder.starts(), recorder.ends(), meters.active()),
+                (2, 0, 2)
+            );
             assert!(
                 Arc::strong_count(&shared) > 3,
                 "two open spans hold the value"
             );
 
-            at.provider.shutdown().expect("the first shutdown succeeds");
+            recorder
+                .provider
+                .shutdown()
+                .expect("the first shutdown succeeds");
 
             let leaving = clients.pop().expect("two clients");
             drop(leaving);
@@ -90,8 +96,8 @@ fn streams_open_during_provider_shutdown_end_and_release_their_span_data() {
 
 #[test]
 fn requests_after_provider_shutdown_are_served_without_a_span() {
-    let at = Recorder::new();
-    let layer = at.layer();
+    let recorder = Recorder::new();
+    let layer = recorder.layer();
     let count = 20;
     let complete = current_thread_runtime().block_on(async {
         let gate = Arc::new(Semaphore::new(0));
@@ -112,12 +118,15 @@ fn requests_after_provider_shutdown_are_served_without_a_span() {
         client.write_all(&sent).await.expect("the server reads");
         run_until_idle().await;
         // The first request waits in its handler and has a span. The others are not read yet.
-        at.provider.shutdown().expect("the first shutdown succeeds");
+        recorder
+            .provider
+            .shutdown()
+            .expect("the first shutdown succeeds");
         gate.add_permits(1);
         let mut received = Vec::new();
         client.read_to_end(&mut received).await.expect("a pipe");
         received.windows(4).filter(|four| four == b"well").count()
     });
     assert_eq!(complete, count);
-    assert_eq!(at.starts(), 1);
+    assert_eq!(recorder.starts(), 1);
 }

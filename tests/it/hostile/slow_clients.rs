@@ -30,16 +30,16 @@ type Trace = Vec<(usize, usize)>;
 struct Server {
     client: DuplexStream,
     polls: Arc<AtomicUsize>,
-    at: Recorder,
+    recorder: Recorder,
 }
 
 impl Server {
     fn start(version: Version, is_layered: bool) -> Self {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let polls = Arc::new(AtomicUsize::new(0));
         let (client, server) = duplex(64);
         let counted = Arc::clone(&polls);
-        let layer: Option<ApiSpanLayer> = is_layered.then(|| at.layer());
+        let layer: Option<ApiSpanLayer> = is_layered.then(|| recorder.layer());
         let service = service(layer.as_ref(), move |_| {
             let counted = Arc::clone(&counted);
             let body = ScriptedBody::new([const { Data(FRAME) }; FRAMES]).on_poll(move || {
@@ -48,19 +48,27 @@ impl Server {
             std::future::ready(Response::new(Body::new(body)))
         });
         serve(version, server, service);
-        Self { client, polls, at }
+        Self {
+            client,
+            polls,
+            recorder,
+        }
     }
 
     fn counts(&self) -> (usize, usize) {
-        (self.polls.load(Ordering::SeqCst), self.at.ends())
+        (self.polls.load(Ordering::SeqCst), self.recorder.ends())
     }
 }
 
 /// Reads up to `bytes` in small pieces. Lets the server run until idle after each piece.
 async fn read_slowly(version: Version, is_layered: bool, bytes: usize) -> (Trace, Recorder) {
     let mut trace = Vec::new();
-    let Server { client, polls, at } = Server::start(version, is_layered);
-    let counts = || (polls.load(Ordering::SeqCst), at.ends());
+    let Server {
+        client,
+        polls,
+        recorder,
+    } = Server::start(version, is_layered);
+    let counts = || (polls.load(Ordering::SeqCst), recorder.ends());
     if version == Version::HTTP_2 {
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(2_048);
@@ -101,7 +109,7 @@ async fn read_slowly(version: Version, is_layered: bool, bytes: usize) -> (Trace
         }
     }
     run_until_idle().await;
-    (trace, at)
+    (trace, recorder)
 }
 
 #[test]
@@ -109,7 +117,7 @@ fn a_slow_client_causes_the_same_polls_as_without_the_layer_and_the_span_ends_wi
 {
     for version in PROTOCOLS {
         let (bare, _) = current_thread_runtime().block_on(read_slowly(version, false, usize::MAX));
-        let (layered, at) =
+        let (layered, recorder) =
             current_thread_runtime().block_on(read_slowly(version, true, usize::MAX));
         let polls = |trace: &Trace| trace.iter().map(|(polls, _)| *polls).collect::<Vec<_>>();
         assert_eq!(polls(&layered), polls(&bare), "{version:?}");
@@ -125,7 +133,7 @@ fn a_slow_client_causes_the_same_polls_as_without_the_layer_and_the_span_ends_wi
                 "{version:?}, {polls} polls"
             );
         }
-        assert_eq!(at.only().outcome(), "DEPARTED", "{version:?}");
+        assert_eq!(recorder.only().outcome(), "DEPARTED", "{version:?}");
     }
 }
 
@@ -134,14 +142,15 @@ fn a_client_that_stops_reading_stops_the_polls_and_the_span_ends_when_it_leaves(
     for version in PROTOCOLS {
         let quarter = FRAMES * FRAME / 4;
         let (bare, _) = current_thread_runtime().block_on(read_slowly(version, false, quarter));
-        let (layered, at) = current_thread_runtime().block_on(read_slowly(version, true, quarter));
+        let (layered, recorder) =
+            current_thread_runtime().block_on(read_slowly(version, true, quarter));
         let (stopped, ends) = layered[layered.len() - 1];
         assert_eq!(bare[bare.len() - 1].0, stopped, "{version:?}");
         assert!(
             stopped < FRAMES && ends == 0,
             "{version:?}: {stopped} polls"
         );
-        assert_eq!(at.only().outcome(), CLIENT_DISCONNECT, "{version:?}");
+        assert_eq!(recorder.only().outcome(), CLIENT_DISCONNECT, "{version:?}");
     }
 }
 
@@ -152,10 +161,10 @@ fn a_client_that_reads_nothing_keeps_the_span_open_until_it_leaves() {
             let bare = start_unread(version, false).await.counts().0;
             let server = start_unread(version, true).await;
             assert_eq!(server.counts(), (bare, 0), "{version:?}");
-            let at = server.at.clone();
+            let recorder = server.recorder.clone();
             drop(server);
             run_until_idle().await;
-            assert_eq!(at.only().outcome(), CLIENT_DISCONNECT, "{version:?}");
+            assert_eq!(recorder.only().outcome(), CLIENT_DISCONNECT, "{version:?}");
         });
     }
 }

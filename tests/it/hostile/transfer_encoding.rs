@@ -39,8 +39,8 @@ fn a_response_is_complete_at_its_length_where_transfer_encoding_does_not_apply()
             if has_length_header && outcome == CLIENT_DISCONNECT {
                 continue;
             }
-            let at = Recorder::new();
-            let service = service(Some(&at.layer()), move |_| {
+            let recorder = Recorder::new();
+            let service = service(Some(&recorder.layer()), move |_| {
                 let body = ScriptedBody::new([Data(5), Silent]);
                 let body = if has_length_header {
                     body
@@ -67,9 +67,13 @@ fn a_response_is_complete_at_its_length_where_transfer_encoding_does_not_apply()
                     assert_ne!(read.expect("a pipe"), 0, "{rule}");
                 }
                 drop(client);
-                wait_until("the span has ended", || at.ends() == 1).await;
+                wait_until("the span has ended", || recorder.ends() == 1).await;
             });
-            assert_eq!(at.only().outcome(), outcome, "{rule}, {has_length_header}");
+            assert_eq!(
+                recorder.only().outcome(),
+                outcome,
+                "{rule}, {has_length_header}"
+            );
         }
     }
 }

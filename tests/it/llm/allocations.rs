@@ -59,8 +59,8 @@ fn added_allocations(layer: &ApiSpanLayer, request: impl Fn() -> Request<()>) ->
 
 #[test]
 fn a_filtered_request_adds_no_allocation_or_two_with_a_caller() {
-    let at = Recorder::new();
-    let layer = llm(&at)
+    let recorder = Recorder::new();
+    let layer = llm(&recorder)
         .propagator(TraceContextPropagator::new())
         .filter(|request| {
             let is_other = matches!(request.uri.path(), "/health" | "/v1/models");
@@ -78,18 +78,18 @@ fn a_filtered_request_adds_no_allocation_or_two_with_a_caller() {
         println!("{method} {path} with a caller: {with_caller}");
         assert!(with_caller <= 2, "{method} {path}: {with_caller}");
     }
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
 }
 
 #[test]
 fn a_request_sampled_out_adds_two_allocations_at_most() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     for (case, layer) in [
         ("plain", ApiSpanLayer::new()),
         ("the preset", ApiSpanLayer::llm()),
     ] {
         let layer = layer
-            .tracer_provider(&at.provider)
+            .tracer_provider(&recorder.provider)
             .propagator(TraceContextPropagator::new())
             .sample_rate(0.0);
         for has_caller in [false, true] {
@@ -98,7 +98,7 @@ fn a_request_sampled_out_adds_two_allocations_at_most() {
             assert!(added <= 2, "{case}, caller {has_caller}: {added}");
         }
     }
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
 }
 
 /// A body that repeats its frames without end.
@@ -143,8 +143,8 @@ fn reading_an_event_stream_adds_no_allocation_per_frame() {
         ("cut lines", with_reader, CUT, 1, 0),
         ("cut lines without a reader", without_reader, CUT, 0, 0),
     ] {
-        let at = Recorder::new();
-        let mut service = answering(&layer(&at), |_| {
+        let recorder = Recorder::new();
+        let mut service = answering(&layer(&recorder), |_| {
             event_stream([]).map(|_| Endless { frames, next: 0 })
         });
         let response = ready(service.call(request(Method::POST, "/", false)));
@@ -164,6 +164,6 @@ fn reading_an_event_stream_adds_no_allocation_per_frame() {
         assert!(others <= max_others, "{case}: {others}");
         assert!(first <= max_first, "{case}: {first}");
         assert!(bytes < 2_048, "{case}: {bytes} bytes");
-        assert_eq!(at.ends(), 0, "{case}: the span is still open");
+        assert_eq!(recorder.ends(), 0, "{case}: the span is still open");
     }
 }

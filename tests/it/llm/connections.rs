@@ -59,17 +59,17 @@ async fn the_span_has_ended_when_the_client_reads_the_terminator() {
             ),
         ] {
             for _ in 0..20 {
-                let at = Recorder::new();
-                let service = llm(&at).layer(service_fn(move |_: Request<Incoming>| {
+                let recorder = Recorder::new();
+                let service = llm(&recorder).layer(service_fn(move |_: Request<Incoming>| {
                     let response = event_stream(steps.to_vec());
                     std::future::ready(Ok::<_, Infallible>(response))
                 }));
                 let response = send(version, service, request()).await;
                 let mut body = response.into_body();
                 read_to(&mut body, b"data: [DONE]\n\n").await;
-                assert_eq!(at.ends(), 1, "{case} {version:?}");
+                assert_eq!(recorder.ends(), 1, "{case} {version:?}");
                 drop(body);
-                assert_eq!(at.only().outcome(), outcome, "{case} {version:?}");
+                assert_eq!(recorder.only().outcome(), outcome, "{case} {version:?}");
             }
         }
     }
@@ -80,7 +80,7 @@ async fn an_event_stream_is_read_if_compressed_outside_the_layer_and_not_if_comp
     let compression = || CompressionLayer::new().compress_when(SizeAbove::new(0));
     for version in PROTOCOLS {
         for (is_outside, outcome) in [(true, "DEPARTED"), (false, "ABORTED(client_disconnect)")] {
-            let at = Recorder::new();
+            let recorder = Recorder::new();
             let inner = service_fn(|_: Request<Incoming>| {
                 let response = event_stream([CHUNK, DONE, Silent]);
                 std::future::ready(Ok::<_, Infallible>(response))
@@ -89,10 +89,14 @@ async fn an_event_stream_is_read_if_compressed_outside_the_layer_and_not_if_comp
             let gzip = HeaderValue::from_static("gzip");
             request.headers_mut().insert(ACCEPT_ENCODING, gzip.clone());
             let response = if is_outside {
-                let service = ServiceBuilder::new().layer(compression()).layer(llm(&at));
+                let service = ServiceBuilder::new()
+                    .layer(compression())
+                    .layer(llm(&recorder));
                 send(version, service.service(inner), request).await
             } else {
-                let service = ServiceBuilder::new().layer(llm(&at)).layer(compression());
+                let service = ServiceBuilder::new()
+                    .layer(llm(&recorder))
+                    .layer(compression());
                 send(version, service.service(inner), request).await
             };
             assert_eq!(response.headers().get(CONTENT_ENCODING), Some(&gzip));
@@ -100,9 +104,9 @@ async fn an_event_stream_is_read_if_compressed_outside_the_layer_and_not_if_comp
             let read = response.into_body().collect();
             let read = tokio::time::timeout(Duration::from_secs(1), read).await;
             assert!(read.is_err(), "the stream stays open");
-            at.all_ended().await;
+            recorder.all_ended().await;
             let case = format!("outside: {is_outside}, {version:?}");
-            assert_eq!(at.only().outcome(), outcome, "{case}");
+            assert_eq!(recorder.only().outcome(), outcome, "{case}");
         }
     }
 }

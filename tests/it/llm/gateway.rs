@@ -49,7 +49,7 @@ fn http_propagations() -> impl Iterator<Item = (Propagation, Version)> {
 /// Sends a request with these headers to the gateway, which calls the engine. Returns the headers that the
 /// engine received.
 async fn exchange(
-    at: &Recorder,
+    recorder: &Recorder,
     gateway: ApiSpanLayer,
     (propagation, version): (Propagation, Version),
     headers: HeaderMap,
@@ -57,22 +57,22 @@ async fn exchange(
     let sent = Arc::new(Mutex::new(HeaderMap::new()));
     let engine = {
         let sent = Arc::clone(&sent);
-        at.layer()
-            .span_name("llm_core")
-            .layer(service_fn(move |request: Request<Incoming>| {
+        recorder.layer().span_name("llm_core").layer(service_fn(
+            move |request: Request<Incoming>| {
                 *sent.lock().expect("headers") = request.headers().clone();
                 std::future::ready(Ok::<_, Infallible>(Response::new(Full::from("tokens"))))
-            }))
+            },
+        ))
     };
-    let in_gateway = at.clone();
+    let gateway_recorder = recorder.clone();
     let gateway = gateway.layer(service_fn(move |incoming: Request<Incoming>| {
-        let (engine, at) = (engine.clone(), in_gateway.clone());
+        let (engine, recorder) = (engine.clone(), gateway_recorder.clone());
         async move {
             let handle = handle_of(&incoming);
             let mut outgoing = request();
             match propagation {
                 Propagation::InProcess => {
-                    return Ok(Response::new(run_engine(&at, &handle).into()));
+                    return Ok(Response::new(run_engine(&recorder, &handle).into()));
                 }
                 Propagation::Inject => handle.inject(outgoing.headers_mut()),
                 Propagation::Proxy => *outgoing.headers_mut() = incoming.into_parts().0.headers,
@@ -87,12 +87,12 @@ async fn exchange(
     let response = send(version, gateway, request).await;
     let body = response.into_body().collect().await.expect("a body");
     assert_eq!(body.to_bytes(), "tokens");
-    at.all_ended().await;
+    recorder.all_ended().await;
     std::mem::take(&mut *sent.lock().expect("headers"))
 }
 
-fn run_engine(at: &Recorder, handle: &SpanHandle) -> &'static str {
-    let tracer = at.provider.tracer("engine");
+fn run_engine(recorder: &Recorder, handle: &SpanHandle) -> &'static str {
+    let tracer = recorder.provider.tracer("engine");
     let mut core = tracer.start_with_context("llm_core", &handle.context());
     core.end();
     "tokens"
@@ -115,8 +115,8 @@ fn caller_headers(flags: &str, state: Option<&'static str>) -> HeaderMap {
 async fn client_gateway_and_engine_spans_form_one_trace() {
     for propagation in PROPAGATIONS {
         for version in PROTOCOLS {
-            let at = Recorder::new();
-            let tracer = at.provider.tracer("client");
+            let recorder = Recorder::new();
+            let tracer = recorder.provider.tracer("client");
             let client = tracer
                 .span_builder("client")
                 .with_kind(SpanKind::Client)
@@ -124,14 +124,14 @@ async fn client_gateway_and_engine_spans_form_one_trace() {
             let context = Context::new().with_span(client);
             let mut headers = HeaderMap::new();
             w3c().inject_context(&context, &mut HeaderInjector(&mut headers));
-            let gateway = llm(&at).propagate_to_inner(propagation == Propagation::Proxy);
+            let gateway = llm(&recorder).propagate_to_inner(propagation == Propagation::Proxy);
             // The client's span may end before its children.
             context.span().end();
-            exchange(&at, gateway, (propagation, version), headers).await;
-            assert_eq!(at.spans().len(), 3, "{propagation:?} {version:?}");
+            exchange(&recorder, gateway, (propagation, version), headers).await;
+            assert_eq!(recorder.spans().len(), 3, "{propagation:?} {version:?}");
 
             let [client, api, core] =
-                ["client", "llm_request", "llm_core"].map(|name| at.named(name));
+                ["client", "llm_request", "llm_core"].map(|name| recorder.named(name));
             for (child, parent) in [(&api, &client), (&core, &api)] {
                 let case = format!("{} {propagation:?} {version:?}", child.name);
                 assert_eq!(
@@ -159,16 +159,16 @@ async fn an_unsampled_caller_leaves_gateway_and_engine_unsampled() {
     for (propagation, version) in
         http_propagations().chain([(Propagation::InProcess, Version::HTTP_11)])
     {
-        let at = Recorder::new();
-        let gateway = llm(&at).propagate_to_inner(propagation == Propagation::Proxy);
+        let recorder = Recorder::new();
+        let gateway = llm(&recorder).propagate_to_inner(propagation == Propagation::Proxy);
         let sent = exchange(
-            &at,
+            &recorder,
             gateway,
             (propagation, version),
             caller_headers("00", None),
         )
         .await;
-        assert_eq!(at.starts(), 0, "{propagation:?} {version:?}");
+        assert_eq!(recorder.starts(), 0, "{propagation:?} {version:?}");
         if propagation != Propagation::InProcess {
             let sent = sent["traceparent"].to_str().expect("text");
             assert!(
@@ -184,10 +184,10 @@ async fn an_unsampled_caller_leaves_gateway_and_engine_unsampled() {
 async fn a_request_sampled_out_by_the_gateway_is_unsampled_in_the_engine() {
     for version in PROTOCOLS {
         for headers in [caller_headers("01", None), HeaderMap::new()] {
-            let at = Recorder::new();
-            let gateway = llm(&at).propagate_to_inner(true).sample_rate(0.0);
-            let sent = exchange(&at, gateway, (Propagation::Proxy, version), headers).await;
-            assert_eq!(at.starts(), 0, "{version:?}");
+            let recorder = Recorder::new();
+            let gateway = llm(&recorder).propagate_to_inner(true).sample_rate(0.0);
+            let sent = exchange(&recorder, gateway, (Propagation::Proxy, version), headers).await;
+            assert_eq!(recorder.starts(), 0, "{version:?}");
             let sent = sent["traceparent"].to_str().expect("text");
             assert!(sent.ends_with("-00"), "{version:?}: {sent}");
         }
@@ -203,10 +203,10 @@ async fn a_tracestate_is_forwarded_and_an_empty_one_is_not() {
                 (Some("vendor=1,other=2"), Some("vendor=1,other=2")),
                 (Some(""), None),
             ] {
-                let at = Recorder::new();
-                let gateway = llm(&at).propagate_to_inner(propagation == Propagation::Proxy);
+                let recorder = Recorder::new();
+                let gateway = llm(&recorder).propagate_to_inner(propagation == Propagation::Proxy);
                 let sent = exchange(
-                    &at,
+                    &recorder,
                     gateway,
                     (propagation, version),
                     caller_headers(flags, state),
@@ -232,14 +232,19 @@ async fn a_filtered_request_is_forwarded_with_unchanged_headers() {
             caller_headers("00", None),
             HeaderMap::new(),
         ] {
-            let at = Recorder::new();
+            let recorder = Recorder::new();
             // Two lines, which the layer would merge if it wrote the header.
             for line in ["tenant=blue", "shard=7"] {
                 headers.append("baggage", HeaderValue::from_static(line));
             }
-            let gateway = llm(&at).propagate_to_inner(true).filter(|_| false);
-            let mut sent =
-                exchange(&at, gateway, (Propagation::Proxy, version), headers.clone()).await;
+            let gateway = llm(&recorder).propagate_to_inner(true).filter(|_| false);
+            let mut sent = exchange(
+                &recorder,
+                gateway,
+                (Propagation::Proxy, version),
+                headers.clone(),
+            )
+            .await;
             sent.remove(HOST);
             assert_eq!(sent, headers, "{version:?}");
         }

@@ -25,7 +25,7 @@ use crate::support::{answering, get, handle_of, poll_frame, read, ready, respons
 /// number. Returns the span.
 fn serve(
     layer: &ApiSpanLayer,
-    at: &Recorder,
+    recorder: &Recorder,
     response: Response<ScriptedBody>,
     before_poll: impl Fn(&SpanHandle, usize),
 ) -> Seen {
@@ -43,14 +43,14 @@ fn serve(
         let _ = poll_frame(&mut body);
     }
     drop(body);
-    at.only()
+    recorder.only()
 }
 
 #[test]
 fn an_event_with_a_future_timestamp_does_not_reorder_the_layers_events() {
     for ahead in [Duration::from_millis(5), Duration::from_secs(3_600)] {
-        let at = Recorder::new();
-        let mut service = answering(&llm(&at), |request| {
+        let recorder = Recorder::new();
+        let mut service = answering(&llm(&recorder), |request| {
             let handle = handle_of(&request);
             let (context, eta) = (handle.context(), SystemTime::now() + ahead);
             let span = context.span();
@@ -61,7 +61,7 @@ fn an_event_with_a_future_timestamp_does_not_reorder_the_layers_events() {
         let response = ready(service.call(get())).expect("a response");
         read(&mut response.into_body()).expect("frames");
         // Not checked by the recorder, because the event times decrease.
-        let spans = at.exported();
+        let spans = recorder.exported();
         let names = spans[0].events.iter().map(|event| event.name.as_ref());
         assert_eq!(
             names.collect::<Vec<_>>(),
@@ -79,17 +79,22 @@ fn an_event_with_a_future_timestamp_does_not_reorder_the_layers_events() {
 
 #[test]
 fn the_first_non_empty_frame_is_the_first_response() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let frames = [
         Bytes(b""),
         Bytes(b": hello\n\n"),
         Bytes(b"data: [DONE]\n\n"),
     ];
-    let span = serve(&llm(&at), &at, event_stream(frames), |handle, poll| {
-        handle.handoff_to_core();
-        handle.add_event(format!("before poll {poll}"), Vec::new());
-        handle.handoff_to_core();
-    });
+    let span = serve(
+        &llm(&recorder),
+        &recorder,
+        event_stream(frames),
+        |handle, poll| {
+            handle.handoff_to_core();
+            handle.add_event(format!("before poll {poll}"), Vec::new());
+            handle.handoff_to_core();
+        },
+    );
     assert_eq!(
         span.events(),
         [
@@ -115,9 +120,9 @@ fn time_to_first_chunk_is_recorded_only_for_event_streams_and_only_if_enabled() 
         ("no frame of data", true, event_stream([]), false, false),
         ("not enabled", false, sse(), false, false),
     ] {
-        let at = Recorder::new();
-        let layer = llm(&at).journey_events(journey);
-        let span = serve(&layer, &at, response, |_, _| {});
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).journey_events(journey);
+        let span = serve(&layer, &recorder, response, |_, _| {});
         let event = "api.FIRST_RESPONSE_FROM_CORE".to_owned();
         assert_eq!(span.events().contains(&event), has_event, "{case}");
         let to_chunk = span.value("gen_ai.response.time_to_first_chunk");
@@ -131,12 +136,17 @@ fn time_to_first_chunk_is_recorded_only_for_event_streams_and_only_if_enabled() 
 
 #[test]
 fn too_many_handler_events_displace_none_of_the_layers_events() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let frames = [Bytes(b"data: 1\n\n"), Bytes(b"data: [DONE]\n\n")];
-    let span = serve(&llm(&at), &at, event_stream(frames), |handle, _| {
-        (0..300).for_each(|_| handle.add_event("mine", Vec::new()));
-        handle.handoff_to_core();
-    });
+    let span = serve(
+        &llm(&recorder),
+        &recorder,
+        event_stream(frames),
+        |handle, _| {
+            (0..300).for_each(|_| handle.add_event("mine", Vec::new()));
+            handle.handoff_to_core();
+        },
+    );
     let own: Vec<_> = span
         .events()
         .into_iter()
@@ -185,7 +195,7 @@ fn text_that_resembles_a_terminator_or_an_error_event_is_ignored() {
         ),
         ("a second line of an event", &[sse()], second_line, false),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let mut response = response(
             200,
             ScriptedBody::new([Bytes(frame), Bytes(b"data: x\n\n")]),
@@ -195,18 +205,18 @@ fn text_that_resembles_a_terminator_or_an_error_event_is_ignored() {
             response.headers_mut().insert(name, value);
         }
         let mut response = Some(response);
-        let mut service = answering(&llm(&at), |_| response.take().expect("one request"));
+        let mut service = answering(&llm(&recorder), |_| response.take().expect("one request"));
         let response = ready(service.call(get())).expect("a response");
         let mut body = response.into_body();
         let _ = poll_frame(&mut body);
-        assert_eq!(at.ends(), usize::from(is_found), "{case}");
+        assert_eq!(recorder.ends(), usize::from(is_found), "{case}");
         read(&mut body).expect("bytes");
         let expected = if is_found {
             "ABORTED(generation_error)"
         } else {
             "DEPARTED"
         };
-        assert_eq!(at.only().outcome(), expected, "{case}");
+        assert_eq!(recorder.only().outcome(), expected, "{case}");
     }
 }
 
@@ -221,12 +231,12 @@ fn a_frame_of_several_chunks_stops_the_stream_reader() {
         ("two chunks", two(5), false),
         ("the terminator in the second chunk", two(20), false),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         // The second frame has the events too, but the reader has stopped.
         let frames = [first, one()].map(|data| Ok::<_, Infallible>(Frame::data(data)));
         let body = StreamBody::new(stream::iter(frames));
         let mut response = Some(event_stream([]).map(|_| body));
-        let mut service = answering(&llm(&at), |_| response.take().expect("one request"));
+        let mut service = answering(&llm(&recorder), |_| response.take().expect("one request"));
         let response = ready(service.call(get())).expect("a response");
         let mut body = response.into_body();
         for _ in 0..2 {
@@ -236,27 +246,27 @@ fn a_frame_of_several_chunks_stops_the_stream_reader() {
             let mut data = frame.into_data().expect("data");
             assert_eq!(data.copy_to_bytes(data.remaining()), real, "{case}");
         }
-        assert_eq!(at.ends(), usize::from(is_found), "{case}");
+        assert_eq!(recorder.ends(), usize::from(is_found), "{case}");
         drop(body);
         let expected = if is_found {
             "ABORTED(generation_error)"
         } else {
             "ABORTED(client_disconnect)"
         };
-        assert_eq!(at.only().outcome(), expected, "{case}");
+        assert_eq!(recorder.only().outcome(), expected, "{case}");
     }
 }
 
 #[test]
 fn an_error_response_has_no_first_response_event() {
     for status in [400, 404, 503] {
-        let at = Recorder::new();
-        let layer = at.layer().journey_events(true);
+        let recorder = Recorder::new();
+        let layer = recorder.layer().journey_events(true);
         let mut service = answering(&layer, |_| response(status, ScriptedBody::full(5)));
         let mut body = ready(service.call(get())).expect("a response").into_body();
         read(&mut body).expect("bytes");
         assert_eq!(
-            at.only().events(),
+            recorder.only().events(),
             ["api.ARRIVED", "api.ABORTED"],
             "{status}"
         );

@@ -18,9 +18,9 @@ use crate::support::recorder::{Recorder, w3c};
 use crate::support::response;
 
 /// Returns the preset with this recorder's provider and W3C propagation.
-fn llm(at: &Recorder) -> ApiSpanLayer {
+fn llm(recorder: &Recorder) -> ApiSpanLayer {
     ApiSpanLayer::llm()
-        .tracer_provider(&at.provider)
+        .tracer_provider(&recorder.provider)
         .propagator(w3c())
 }
 

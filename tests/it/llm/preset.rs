@@ -23,39 +23,39 @@ fn serve(layer: &ApiSpanLayer, request: Request<()>, handler: impl Fn(SpanHandle
 }
 
 /// Serves a request with axum's router and returns the span.
-fn serve_with_axum(at: &Recorder, handler: fn(SpanHandle)) -> Seen {
+fn serve_with_axum(recorder: &Recorder, handler: fn(SpanHandle)) -> Seen {
     let handler = async move |span: SpanHandle| handler(span);
     let router = Router::new()
         .route("/v1/{kind}", on_get(handler))
-        .layer(llm(at));
+        .layer(llm(recorder));
     let request = Request::get("/v1/chat").body(axum::body::Body::empty());
     let response = ready(router.oneshot(request.expect("a request"))).expect("a response");
     read(&mut response.into_body()).expect("bytes");
-    at.only()
+    recorder.only()
 }
 
 #[test]
 fn the_span_name_is_llm_request_whatever_the_route() {
     type Serve = fn(&Recorder) -> Seen;
-    let no_route: Serve = |at| {
-        serve(&llm(at), get(), |_| {});
-        at.only()
+    let no_route: Serve = |recorder| {
+        serve(&llm(recorder), get(), |_| {});
+        recorder.only()
     };
-    let handler_route: Serve = |at| {
-        serve(&llm(at), get(), |span| span.set_route("/v1/handler"));
-        at.only()
+    let handler_route: Serve = |recorder| {
+        serve(&llm(recorder), get(), |span| span.set_route("/v1/handler"));
+        recorder.only()
     };
     for (case, serve, route) in [
         ("no route", no_route, None),
         (
             "axum's route",
-            |at| serve_with_axum(at, |_| {}),
+            |recorder| serve_with_axum(recorder, |_| {}),
             Some("/v1/{kind}"),
         ),
         ("the handler's route", handler_route, Some("/v1/handler")),
         (
             "both",
-            |at| serve_with_axum(at, |span| span.set_route("/v1/handler")),
+            |recorder| serve_with_axum(recorder, |span| span.set_route("/v1/handler")),
             Some("/v1/{kind}"),
         ),
     ] {
@@ -74,21 +74,21 @@ fn the_request_id_header_is_recorded_on_the_span() {
         ("empty", Some(""), None),
         ("too long", Some(long.as_str()), Some(&long[..1_024])),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let mut request = get();
         if let Some(id) = id {
             let id = HeaderValue::from_str(id).expect("a value");
             request.headers_mut().insert("x-request-id", id);
         }
-        serve(&llm(&at), request, |_| {});
-        let got = at.only().attribute("gen_ai.request.id");
+        serve(&llm(&recorder), request, |_| {});
+        let got = recorder.only().attribute("gen_ai.request.id");
         assert_eq!(got.as_deref(), expected, "{case}");
     }
 }
 
 #[test]
 fn the_request_id_is_read_from_the_configured_header() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let header = HeaderName::from_static("x-correlation-id");
     let mut request = get();
     for (name, id) in [("x-request-id", "no"), ("x-correlation-id", "yes")] {
@@ -96,8 +96,8 @@ fn the_request_id_is_read_from_the_configured_header() {
             .headers_mut()
             .insert(name, HeaderValue::from_static(id));
     }
-    serve(&llm(&at).request_id_header(header), request, |_| {});
-    let got = at.only().attribute("gen_ai.request.id");
+    serve(&llm(&recorder).request_id_header(header), request, |_| {});
+    let got = recorder.only().attribute("gen_ai.request.id");
     assert_eq!(got.as_deref(), Some("yes"));
 }
 
@@ -114,8 +114,8 @@ struct Effects {
 /// Serves a stream with an error and a terminator, and drops it after the terminator. Returns the span, and
 /// whether it had ended before the drop.
 fn serve_stream(layer: ApiSpanLayer) -> (Seen, bool) {
-    let at = Recorder::new();
-    let layer = layer.tracer_provider(&at.provider).propagator(w3c());
+    let recorder = Recorder::new();
+    let layer = layer.tracer_provider(&recorder.provider).propagator(w3c());
     let mut service = answering(&layer, |_| {
         event_stream([
             Bytes(b"data: {\"error\":\"engine died\"}\n\n"),
@@ -131,9 +131,9 @@ fn serve_stream(layer: ApiSpanLayer) -> (Seen, bool) {
     for _ in 0..2 {
         assert!(poll_frame(&mut body).is_ready());
     }
-    let has_ended = at.ends() == 1;
+    let has_ended = recorder.ends() == 1;
     drop(body);
-    (at.only(), has_ended)
+    (recorder.only(), has_ended)
 }
 
 #[test]
@@ -230,8 +230,8 @@ fn each_setting_of_the_preset_has_only_its_own_effect() {
 
 #[test]
 fn panicking_endless_and_empty_finish_reasons_are_bounded() {
-    let at = Recorder::new();
-    let mut service = answering(&at.layer(), |request| {
+    let recorder = Recorder::new();
+    let mut service = answering(&recorder.layer(), |request| {
         let handle = handle_of(&request);
         let panics = std::iter::once_with(|| -> &str { std::panic::resume_unwind(Box::new("")) });
         handle.gen_ai().finish_reasons(panics).finish_reasons([""]);
@@ -245,7 +245,7 @@ fn panicking_endless_and_empty_finish_reasons_are_bounded() {
         let request = http::Request::get(path).body(()).expect("a request");
         drop(ready(service.call(request)));
     }
-    let counts: Vec<_> = at
+    let counts: Vec<_> = recorder
         .spans()
         .iter()
         .map(|span| match value(span, "gen_ai.response.finish_reasons") {

@@ -30,7 +30,7 @@ struct Inside {
 }
 
 /// Serves `request`. The handler starts the engine's span.
-fn serve(at: &Recorder, layer: &ApiSpanLayer, request: Request<()>) -> Inside {
+fn serve(recorder: &Recorder, layer: &ApiSpanLayer, request: Request<()>) -> Inside {
     let mut inside = None;
     let mut service = answering(layer, |request| {
         let context = Context::current();
@@ -38,7 +38,7 @@ fn serve(at: &Recorder, layer: &ApiSpanLayer, request: Request<()>) -> Inside {
         w3c().inject_context(&context, &mut HeaderInjector(&mut injected));
         inside = Some(Inside {
             current: context.span().span_context().clone(),
-            child: at.child("llm_core"),
+            child: recorder.child("llm_core"),
             tenant: context.baggage().get("tenant").map(ToString::to_string),
             headers: request.headers().clone(),
             injected,
@@ -73,16 +73,20 @@ fn a_request_sampled_out_has_unsampled_children_and_headers() {
         ("a caller", called("01"), true),
         ("a caller with another flag too", called("03"), true),
     ] {
-        let at = Recorder::new();
-        let layer = llm(&at).sample_rate(0.0).propagate_to_inner(true);
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).sample_rate(0.0).propagate_to_inner(true);
         let state = HeaderValue::from_static("vendor=1");
         if has_caller {
             request.headers_mut().insert("tracestate", state.clone());
         }
         let tenant = HeaderValue::from_static("tenant=blue");
         request.headers_mut().insert("baggage", tenant);
-        let inside = serve(&at, &layer, request);
-        assert_eq!((at.starts(), at.exported().len()), (0, 0), "{case}");
+        let inside = serve(&recorder, &layer, request);
+        assert_eq!(
+            (recorder.starts(), recorder.exported().len()),
+            (0, 0),
+            "{case}"
+        );
 
         let Inside { current, child, .. } = &inside;
         assert!(current.is_valid() && !current.is_sampled(), "{case}");
@@ -107,11 +111,11 @@ fn a_request_sampled_out_has_unsampled_children_and_headers() {
 
 #[test]
 fn requests_sampled_out_without_a_caller_have_distinct_ids() {
-    let at = Recorder::new();
-    let layer = llm(&at).sample_rate(0.0);
+    let recorder = Recorder::new();
+    let layer = llm(&recorder).sample_rate(0.0);
     let mut ids: Vec<_> = (0..100)
         .map(|_| {
-            let ids = serve(&at, &layer, get()).current;
+            let ids = serve(&recorder, &layer, get()).current;
             (ids.trace_id(), ids.span_id())
         })
         .collect();
@@ -128,12 +132,12 @@ fn requests_sampled_out_without_a_caller_have_distinct_ids() {
 #[test]
 fn a_rate_of_one_samples_the_api_span_and_the_engine_span() {
     for request in [get(), called("01")] {
-        let at = Recorder::new();
-        let layer = llm(&at).sample_rate(1.0).propagate_to_inner(true);
-        let inside = serve(&at, &layer, request);
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).sample_rate(1.0).propagate_to_inner(true);
+        let inside = serve(&recorder, &layer, request);
         assert!(inside.current.is_sampled());
-        let api = at.named("llm_request").span_context;
-        let core = at.named("llm_core");
+        let api = recorder.named("llm_request").span_context;
+        let core = recorder.named("llm_core");
         assert_eq!(core.parent_span_id, api.span_id());
         assert_eq!(core.span_context.trace_id(), api.trace_id());
         let expected = format!("00-{}-{}-01", api.trace_id(), api.span_id());
@@ -144,25 +148,25 @@ fn a_rate_of_one_samples_the_api_span_and_the_engine_span() {
 #[test]
 fn a_rate_between_zero_and_one_keeps_or_drops_both_spans_together() {
     type Engine = fn(&Recorder, &Request<()>);
-    let in_process: Engine = |at, _| {
-        at.child("llm_core");
+    let in_process: Engine = |recorder, _| {
+        recorder.child("llm_core");
     };
-    let over_http: Engine = |at, request| {
+    let over_http: Engine = |recorder, request| {
         // The engine runs in another process, so no context is current.
         let _guard = Context::new().attach();
         let mut forwarded = get();
         *forwarded.headers_mut() = request.headers().clone();
-        let layer = at.layer().span_name("llm_core");
+        let layer = recorder.layer().span_name("llm_core");
         let mut engine = answering(&layer, |_| response(200, ScriptedBody::full(3)));
         let body = ready(engine.call(forwarded)).expect("a response");
         read(&mut body.into_body()).expect("bytes");
     };
     for (case, engine) in [("in the process", in_process), ("HTTP", over_http)] {
         for has_caller in [false, true] {
-            let at = Recorder::new();
-            let layer = llm(&at).sample_rate(0.3).propagate_to_inner(true);
+            let recorder = Recorder::new();
+            let layer = llm(&recorder).sample_rate(0.3).propagate_to_inner(true);
             let mut service = answering(&layer, |request| {
-                engine(&at, &request);
+                engine(&recorder, &request);
                 response(200, ScriptedBody::full(3))
             });
             let mut kept = 0;
@@ -174,9 +178,10 @@ fn a_rate_between_zero_and_one_keeps_or_drops_both_spans_together() {
                 };
                 let body = ready(service.call(request)).expect("a response");
                 read(&mut body.into_body()).expect("bytes");
-                let mut names: Vec<_> = at.spans().into_iter().map(|span| span.name).collect();
+                let mut names: Vec<_> =
+                    recorder.spans().into_iter().map(|span| span.name).collect();
                 names.sort_unstable();
-                at.forget();
+                recorder.forget();
                 if !names.is_empty() {
                     assert_eq!(names, ["llm_core", "llm_request"], "{case}, {has_caller}");
                     kept += 1;
@@ -190,8 +195,8 @@ fn a_rate_between_zero_and_one_keeps_or_drops_both_spans_together() {
 #[test]
 fn the_rate_samples_the_same_traces_as_the_sdk() {
     for rate in [0.01, 0.3, 0.9] {
-        let at = Recorder::new();
-        let layer = llm(&at).sample_rate(rate);
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).sample_rate(rate);
         for trace_id in trace_ids() {
             let sdk = Sampler::TraceIdRatioBased(rate).should_sample(
                 None,
@@ -202,7 +207,7 @@ fn the_rate_samples_the_same_traces_as_the_sdk() {
                 &[],
             );
             let is_kept = sdk.decision == SamplingDecision::RecordAndSample;
-            let inside = serve(&at, &layer, called_in_trace(trace_id));
+            let inside = serve(&recorder, &layer, called_in_trace(trace_id));
             assert_eq!(inside.current.trace_id(), trace_id);
             assert_eq!(inside.current.is_sampled(), is_kept, "{rate} {trace_id}");
         }
@@ -212,10 +217,10 @@ fn the_rate_samples_the_same_traces_as_the_sdk() {
 #[test]
 fn an_unsampled_caller_stays_unsampled_at_any_rate() {
     for rate in [0.0, 0.3, 1.0] {
-        let at = Recorder::new();
-        let layer = llm(&at).sample_rate(rate).propagate_to_inner(true);
-        let inside = serve(&at, &layer, called("00"));
-        assert_eq!(at.starts(), 0, "{rate}");
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).sample_rate(rate).propagate_to_inner(true);
+        let inside = serve(&recorder, &layer, called("00"));
+        assert_eq!(recorder.starts(), 0, "{rate}");
         assert!(!inside.current.is_sampled() && !inside.child.is_sampled());
         let traceparent = inside.headers["traceparent"].to_str().expect("text");
         assert!(traceparent.starts_with(&format!("00-{TRACE}-")), "{rate}");
@@ -225,8 +230,8 @@ fn an_unsampled_caller_stays_unsampled_at_any_rate() {
 
 #[test]
 fn a_filtered_request_and_one_without_a_tracer_keep_the_callers_context() {
-    let at = Recorder::new();
-    let with_rate = || llm(&at).sample_rate(0.0).propagate_to_inner(true);
+    let recorder = Recorder::new();
+    let with_rate = || llm(&recorder).sample_rate(0.0).propagate_to_inner(true);
     let no_tracer = || ApiSpanLayer::llm().propagator(w3c()).sample_rate(0.0);
     for (case, layer, is_sampled) in [
         ("filtered", with_rate().filter(|_| false), true),
@@ -234,7 +239,7 @@ fn a_filtered_request_and_one_without_a_tracer_keep_the_callers_context() {
         ("sampled out", with_rate().filter(|_| true), false),
     ] {
         let sent = called("01").headers().clone();
-        let inside = serve(&at, &layer, called("01"));
+        let inside = serve(&recorder, &layer, called("01"));
         assert_eq!(inside.current.is_sampled(), is_sampled, "{case}");
         assert_eq!(inside.child.is_sampled(), is_sampled, "{case}");
         assert_eq!(inside.current.span_id().to_string(), CALLER, "{case}");
@@ -281,16 +286,16 @@ impl TextMapPropagator for OneHeader {
 #[test]
 fn a_caller_with_another_propagation_format_is_sampled_by_the_rate() {
     for (rate, flag, starts) in [(0.0, "1", 0), (0.0, "0", 0), (1.0, "1", 2), (1.0, "0", 0)] {
-        let at = Recorder::new();
-        let layer = llm(&at)
+        let recorder = Recorder::new();
+        let layer = llm(&recorder)
             .propagator(OneHeader(["x-one".to_owned()]))
             .sample_rate(rate)
             .propagate_to_inner(true);
         let mut request = get();
         let value = HeaderValue::from_str(&format!("{TRACE}/{CALLER}/{flag}")).expect("a value");
         request.headers_mut().insert("x-one", value);
-        let inside = serve(&at, &layer, request);
-        assert_eq!(at.starts(), starts, "{rate} {flag}");
+        let inside = serve(&recorder, &layer, request);
+        assert_eq!(recorder.starts(), starts, "{rate} {flag}");
         assert_eq!(inside.current.is_sampled(), starts > 0, "{rate} {flag}");
         assert_eq!(inside.current.trace_id().to_string(), TRACE);
         let current = &inside.current;
@@ -305,8 +310,8 @@ fn a_caller_with_another_propagation_format_is_sampled_by_the_rate() {
 
 #[test]
 fn a_request_sampled_out_has_an_inert_handle() {
-    let at = Recorder::new();
-    let mut service = answering(&llm(&at).sample_rate(0.0), |request| {
+    let recorder = Recorder::new();
+    let mut service = answering(&llm(&recorder).sample_rate(0.0), |request| {
         let handle = handle_of(&request);
         assert!(!handle.is_recording());
         handle.handoff_to_core();

@@ -17,12 +17,12 @@ const FAILED: &[u8] = b"data: {\"error\":{\"message\":\"out of memory\",\"code\"
 
 /// Serves a response through the preset and returns its body. Calls `handler` inside.
 fn open(
-    at: &Recorder,
+    recorder: &Recorder,
     response: Response<ScriptedBody>,
     handler: impl Fn(SpanHandle),
 ) -> ResponseBody<ScriptedBody> {
     let mut response = Some(response);
-    let mut service = answering(&llm(at), move |request| {
+    let mut service = answering(&llm(recorder), move |request| {
         handler(handle_of(&request));
         response.take().expect("one request")
     });
@@ -32,13 +32,13 @@ fn open(
 
 /// Serves an event stream, drops it after one poll for each step, and returns the span.
 fn drop_after(steps: &[Step], handler: impl Fn(SpanHandle)) -> Seen {
-    let at = Recorder::new();
-    let mut body = open(&at, event_stream(steps.to_vec()), handler);
+    let recorder = Recorder::new();
+    let mut body = open(&recorder, event_stream(steps.to_vec()), handler);
     for _ in steps {
         let _ = poll_frame(&mut body);
     }
     drop(body);
-    at.only()
+    recorder.only()
 }
 
 #[test]
@@ -54,21 +54,25 @@ fn a_terminator_cut_anywhere_ends_the_span_before_the_frame_that_completes_its_l
         // The first byte of the line end completes the line, be it CR or LF.
         let completed = word.expect("a terminator") + "[DONE]".len() + 1;
         for cut in 0..=stream.len() {
-            let at = Recorder::new();
+            let recorder = Recorder::new();
             let (first, second) = stream.split_at(cut);
-            let mut body = open(&at, event_stream([Bytes(first), Bytes(second)]), |_| {});
-            assert_eq!(at.ends(), 0);
+            let mut body = open(
+                &recorder,
+                event_stream([Bytes(first), Bytes(second)]),
+                |_| {},
+            );
+            assert_eq!(recorder.ends(), 0);
             let mut read = 0;
             for frame in [first, second] {
                 assert!(poll_frame(&mut body).is_ready());
                 read += frame.len();
                 let expected = usize::from(read >= completed);
-                assert_eq!(at.ends(), expected, "cut at {cut}, {read} bytes read");
+                assert_eq!(recorder.ends(), expected, "cut at {cut}, {read} bytes read");
             }
             // Later polls do not change the outcome.
             let _ = poll_frame(&mut body);
             drop(body);
-            assert_eq!(at.only().outcome(), "DEPARTED", "cut at {cut}");
+            assert_eq!(recorder.only().outcome(), "DEPARTED", "cut at {cut}");
         }
     }
 }
@@ -102,10 +106,10 @@ fn a_terminated_stream_keeps_its_outcome_whatever_follows() {
 
 #[test]
 fn a_terminator_without_a_line_end_departs_at_the_end_of_the_body() {
-    let at = Recorder::new();
-    let mut body = open(&at, event_stream([Bytes(b"data: [DONE]")]), |_| {});
+    let recorder = Recorder::new();
+    let mut body = open(&recorder, event_stream([Bytes(b"data: [DONE]")]), |_| {});
     read(&mut body).expect("bytes");
-    assert_eq!(at.only().outcome(), "DEPARTED");
+    assert_eq!(recorder.only().outcome(), "DEPARTED");
 }
 
 #[test]
@@ -115,28 +119,28 @@ fn a_terminated_stream_departs_despite_a_larger_content_length() {
         (&[Bytes(CHUNK), Bytes(b"data: [DONE]")], "DEPARTED"),
         (&[Bytes(CHUNK)], "ABORTED(length_mismatch)"),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let mut response = event_stream(frames.to_vec());
         let length = HeaderValue::from_static("1000");
         response.headers_mut().insert(CONTENT_LENGTH, length);
-        read(&mut open(&at, response, |_| {})).expect("bytes");
-        assert_eq!(at.only().outcome(), expected);
+        read(&mut open(&recorder, response, |_| {})).expect("bytes");
+        assert_eq!(recorder.only().outcome(), expected);
     }
 }
 
 #[test]
 fn an_error_in_the_last_line_counts_once_the_content_length_is_delivered() {
     const CUT: &[u8] = b"data: {\"error\":\"engine died\"}";
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let mut response = event_stream([Bytes(CUT), Pending]);
     response
         .headers_mut()
         .insert(CONTENT_LENGTH, CUT.len().into());
-    let mut body = open(&at, response, |_| {});
+    let mut body = open(&recorder, response, |_| {});
     assert!(poll_frame(&mut body).is_ready());
     // Servers drop the body once the declared length is sent.
     drop(body);
-    let span = at.only();
+    let span = recorder.only();
     assert_eq!(span.outcome(), "ABORTED(generation_error)");
     assert_eq!(span.error().as_deref(), Some("engine died"));
 }
@@ -153,9 +157,9 @@ fn an_error_event_aborts_the_span_and_leaves_the_frames_unchanged() {
         ("plain text", b"event: error\ndata: gone\n\n", Some("gone")),
         ("an event type without data", b"event: error\n\n", None),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let frames = [CHUNK, error, DONE];
-        let mut body = open(&at, event_stream(frames.map(Bytes)), |_| {});
+        let mut body = open(&recorder, event_stream(frames.map(Bytes)), |_| {});
         let mut seen = Vec::new();
         for (frame, ends) in frames.iter().zip([0, 0, 1]) {
             let std::task::Poll::Ready(Some(Ok(got))) = poll_frame(&mut body) else {
@@ -164,11 +168,11 @@ fn an_error_event_aborts_the_span_and_leaves_the_frames_unchanged() {
             let data = got.into_data().expect("data");
             assert_eq!(data.as_ptr(), frame.as_ptr(), "{case}: a copy");
             seen.extend_from_slice(&data);
-            assert_eq!(at.ends(), ends, "{case}");
+            assert_eq!(recorder.ends(), ends, "{case}");
         }
         assert_eq!(seen, frames.concat(), "{case}");
         drop(body);
-        let span = at.only();
+        let span = recorder.only();
         assert_eq!(span.outcome(), "ABORTED(generation_error)", "{case}");
         assert_eq!(span.error().as_deref(), message, "{case}");
         assert!(span.is_error(), "{case}");

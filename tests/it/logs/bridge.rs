@@ -42,16 +42,16 @@ fn with_bridge(has_time: bool) -> (Logs, CurrentSpans) {
 #[test]
 fn a_bridge_sees_the_open_span_and_adds_its_event_before_the_terminal_one() {
     for has_time in [true, false] {
-        let (at, (logs, seen)) = (Recorder::new(), with_bridge(has_time));
+        let (recorder, (logs, seen)) = (Recorder::new(), with_bridge(has_time));
         let mut body = open_body(
-            &logs.layer(&at),
+            &logs.layer(&recorder),
             get(),
             200,
             ScriptedBody::new([Data(3), Error]),
         );
         assert!(read(&mut body).is_err());
         // The recorder checks that event times do not decrease and that the terminal event is last.
-        let span = at.only().0;
+        let span = recorder.only().0;
         let names: Vec<_> = span.events.iter().map(|event| &*event.name).collect();
         assert_eq!(
             names,
@@ -75,21 +75,26 @@ fn a_bridge_sees_the_open_span_and_adds_its_event_before_the_terminal_one() {
 
 #[test]
 fn a_bridge_sees_the_open_span_while_the_thread_unwinds() {
-    let (at, (logs, seen)) = (Recorder::new(), with_bridge(false));
-    let body = open_body(&logs.layer(&at), get(), 200, ScriptedBody::new([Data(3)]));
+    let (recorder, (logs, seen)) = (Recorder::new(), with_bridge(false));
+    let body = open_body(
+        &logs.layer(&recorder),
+        get(),
+        200,
+        ScriptedBody::new([Data(3)]),
+    );
     let panic = panic_of(move || {
         let _body = body;
         panic!("elsewhere in the task");
     });
     assert_eq!(panic, "elsewhere in the task");
-    assert_eq!(at.only().outcome(), "ABORTED(panic)");
-    let ids = format_trace(&server_span(&at).span_context);
+    assert_eq!(recorder.only().outcome(), "ABORTED(panic)");
+    let ids = format_trace(&server_span(&recorder).span_context);
     assert_eq!(*seen.lock().expect("no panic"), [(true, ids)]);
 }
 
 #[test]
 fn a_bridge_sees_the_requests_span_and_not_another_current_span() {
-    let (at, (logs, seen)) = (Recorder::new(), with_bridge(false));
+    let (recorder, (logs, seen)) = (Recorder::new(), with_bridge(false));
     let other = Context::new().with_remote_span_context(opentelemetry::trace::SpanContext::new(
         opentelemetry::trace::TraceId::from(1),
         opentelemetry::trace::SpanId::from(2),
@@ -97,7 +102,12 @@ fn a_bridge_sees_the_requests_span_and_not_another_current_span() {
         true,
         opentelemetry::trace::TraceState::NONE,
     ));
-    let mut body = open_body(&logs.layer(&at), get(), 200, ScriptedBody::new([Data(3)]));
+    let mut body = open_body(
+        &logs.layer(&recorder),
+        get(),
+        200,
+        ScriptedBody::new([Data(3)]),
+    );
     assert!(poll_frame(&mut body).is_ready());
     {
         let _other = other.attach();
@@ -107,7 +117,7 @@ fn a_bridge_sees_the_requests_span_and_not_another_current_span() {
             opentelemetry::trace::SpanId::from(2)
         );
     }
-    let ids = format_trace(&server_span(&at).span_context);
+    let ids = format_trace(&server_span(&recorder).span_context);
     assert_eq!(*seen.lock().expect("no panic"), [(true, ids)]);
 }
 
@@ -121,11 +131,11 @@ fn a_bridge_does_not_duplicate_lifecycle_events_on_the_span() {
         (LifecycleEvents::Both, &["api.ARRIVED", "api.DEPARTED"]),
         (LifecycleEvents::AsLogs, &[]),
     ] {
-        let (at, (logs, _)) = (Recorder::new(), with_bridge(true));
-        let layer = logs.layer(&at).lifecycle_events(events);
+        let (recorder, (logs, _)) = (Recorder::new(), with_bridge(true));
+        let layer = logs.layer(&recorder).lifecycle_events(events);
         let mut body = open_body(&layer, get(), 200, ScriptedBody::new([Data(3)]));
         read(&mut body).expect("bytes");
-        let span = server_span(&at);
+        let span = server_span(&recorder);
         let names: Vec<_> = span.events.iter().map(|event| &*event.name).collect();
         assert_eq!(names, expected, "{events:?}");
     }
@@ -133,9 +143,9 @@ fn a_bridge_does_not_duplicate_lifecycle_events_on_the_span() {
 
 #[test]
 fn a_bridge_sees_a_non_recording_span_for_an_unsampled_request() {
-    let (at, (logs, seen)) = (Recorder::new(), with_bridge(false));
+    let (recorder, (logs, seen)) = (Recorder::new(), with_bridge(false));
     let mut ids = String::new();
-    let mut service = crate::support::answering(&logs.layer(&at), |request| {
+    let mut service = crate::support::answering(&logs.layer(&recorder), |request| {
         let context = handle_of(&request).context();
         ids = format_trace(context.span().span_context());
         crate::support::response(200, ScriptedBody::new([Error]))
@@ -145,7 +155,7 @@ fn a_bridge_sees_a_non_recording_span_for_an_unsampled_request() {
         .expect("a response")
         .into_body();
     assert!(read(&mut body).is_err());
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
     drop(service);
     assert_eq!(*seen.lock().expect("no panic"), [(false, ids)]);
 }

@@ -281,8 +281,8 @@ fn cases() -> Vec<Case> {
 #[test]
 fn an_error_end_emits_an_exception_event_unless_its_status_is_enough() {
     for case in cases() {
-        let (at, logs) = (Recorder::new(), Logs::new());
-        (case.run)(logs.layer(&at));
+        let (recorder, logs) = (Recorder::new(), Logs::new());
+        (case.run)(logs.layer(&recorder));
         let all = logs.all();
         let got: Vec<_> = all
             .iter()
@@ -295,7 +295,7 @@ fn an_error_end_emits_an_exception_event_unless_its_status_is_enough() {
             })
             .collect();
         assert_eq!(got, Vec::from_iter(case.expected), "{}", case.rule);
-        let span = server_span(&at);
+        let span = server_span(&recorder);
         for log in all {
             assert_eq!(log.time, span.end_time, "{}", case.rule);
             assert_eq!(
@@ -311,17 +311,17 @@ fn an_error_end_emits_an_exception_event_unless_its_status_is_enough() {
 #[test]
 fn a_grpc_request_answered_in_http_emits_the_http_event() {
     // The span's name and the metrics follow HTTP too.
-    let (at, logs) = (Recorder::new(), Logs::new());
-    let layer = logs.layer(&at);
+    let (recorder, logs) = (Recorder::new(), Logs::new());
+    let layer = logs.layer(&recorder);
     read_response(&layer, grpc(), 502, &[Data(3), Error]);
     assert_eq!(logs.names(), [HTTP]);
-    assert_eq!(server_span(&at).name, "POST");
+    assert_eq!(server_span(&recorder).name, "POST");
 }
 
 #[test]
 fn the_exception_event_is_in_the_callers_trace() {
-    let (at, logs) = (Recorder::new(), Logs::new());
-    fail(&logs.layer(&at), called("01"));
+    let (recorder, logs) = (Recorder::new(), Logs::new());
+    fail(&logs.layer(&recorder), called("01"));
     let trace = logs.all()[0].trace.clone().expect("a trace");
     assert!(trace.starts_with(crate::support::TRACE), "{trace}");
     assert!(trace.ends_with("-01"), "{trace}");

@@ -1,4 +1,4 @@
-//! Loggers that panic, block or are shut down, and a classification that panics: the request and its span go on.
+//! Loggers that panic, block or are shut down, and a classification that panics: the response and the span are unaffected.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -26,22 +26,29 @@ use crate::support::{
 #[test]
 fn a_panicking_logger_changes_neither_the_response_nor_the_span() {
     for exchange in Exchange::all() {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let logs = Logs::with(|builder| {
             builder.with_log_processor(FnProcessor(|_: &SdkLogRecord| -> () { explode() }))
         });
-        let layer = logs.layer(&at).lifecycle_events(LifecycleEvents::Both);
+        let layer = logs
+            .layer(&recorder)
+            .lifecycle_events(LifecycleEvents::Both);
         let bare = exchange.seen(&mut exchange.service(|_| {}), get());
         let traced = exchange.seen(&mut layer.layer(exchange.service(|_| {})), get());
         assert_eq!(traced, bare, "{}", exchange.name);
-        assert_eq!(at.only().outcome(), exchange.outcome, "{}", exchange.name);
+        assert_eq!(
+            recorder.only().outcome(),
+            exchange.outcome,
+            "{}",
+            exchange.name
+        );
         assert_eq!(logs.names(), [""; 0], "{}", exchange.name);
     }
 }
 
 #[test]
 fn a_logger_panic_at_one_event_does_not_stop_the_others() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let logs = Logs::with(|builder| {
         builder.with_log_processor(FnProcessor(|record: &SdkLogRecord| {
             if record.event_name() == Some("api.ARRIVED") {
@@ -49,7 +56,9 @@ fn a_logger_panic_at_one_event_does_not_stop_the_others() {
             }
         }))
     });
-    let layer = logs.layer(&at).lifecycle_events(LifecycleEvents::Both);
+    let layer = logs
+        .layer(&recorder)
+        .lifecycle_events(LifecycleEvents::Both);
     let mut body = open_body(&layer, get(), 200, ScriptedBody::new([Data(3), Error]));
     assert!(read(&mut body).is_err());
     assert_eq!(
@@ -60,23 +69,28 @@ fn a_logger_panic_at_one_event_does_not_stop_the_others() {
 
 #[test]
 fn a_logger_panic_during_unwinding_leaves_the_first_panic_in_place() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let logs = Logs::with(|builder| {
         builder.with_log_processor(FnProcessor(|_: &SdkLogRecord| -> () { explode() }))
     });
-    let body = open_body(&logs.layer(&at), get(), 200, ScriptedBody::new([Data(3)]));
+    let body = open_body(
+        &logs.layer(&recorder),
+        get(),
+        200,
+        ScriptedBody::new([Data(3)]),
+    );
     let panic = panic_of(move || {
         let _body = body;
         panic!("elsewhere in the task");
     });
     assert_eq!(panic, "elsewhere in the task");
-    assert_eq!(at.only().outcome(), "ABORTED(panic)");
+    assert_eq!(recorder.only().outcome(), "ABORTED(panic)");
 }
 
 #[test]
 fn a_blocked_logger_leaves_the_handle_usable() {
-    let (at, was_recording) = without_deadlock(|| {
-        let at = Recorder::new();
+    let (recorder, was_recording) = without_deadlock(|| {
+        let recorder = Recorder::new();
         let (entered, is_entered) = channel();
         let (done, is_done): (Sender<()>, Receiver<()>) = channel();
         let channels = Mutex::new((entered, is_done));
@@ -89,7 +103,7 @@ fn a_blocked_logger_leaves_the_handle_usable() {
         });
         let mut handle = tower_api_span::SpanHandle::default();
         let mut body = {
-            let mut service = answering(&logs.layer(&at), |request| {
+            let mut service = answering(&logs.layer(&recorder), |request| {
                 handle = handle_of(&request);
                 response(200, ScriptedBody::new([Data(3), Error]))
             });
@@ -107,10 +121,10 @@ fn a_blocked_logger_leaves_the_handle_usable() {
             is_recording
         });
         assert!(read(&mut body).is_err());
-        (at, other.join().expect("no panic"))
+        (recorder, other.join().expect("no panic"))
     });
     assert!(was_recording, "the span is open while the logger blocks");
-    let span = at.only();
+    let span = recorder.only();
     assert_eq!(span.outcome(), "ABORTED(exception)");
     assert_eq!(span.attribute("test.late").as_deref(), Some("true"));
     let names: Vec<_> = span.0.events.iter().map(|event| &*event.name).collect();
@@ -161,8 +175,8 @@ fn an_event_disabled_by_the_logger_is_not_emitted() {
             emitted: Arc::clone(&emitted),
         })
         .build();
-    let at = Recorder::new();
-    let layer = at
+    let recorder = Recorder::new();
+    let layer = recorder
         .layer()
         .logger_provider(&provider)
         .lifecycle_events(LifecycleEvents::AsLogs);
@@ -186,25 +200,25 @@ fn an_event_disabled_by_the_logger_is_not_emitted() {
 
 #[test]
 fn a_panicking_classification_emits_no_exception_event() {
-    let (at, logs) = (Recorder::new(), Logs::new());
+    let (recorder, logs) = (Recorder::new(), Logs::new());
     let layer = logs
-        .layer(&at)
+        .layer(&recorder)
         .lifecycle_events(LifecycleEvents::Both)
         .classify(|_, _, _| explode());
     let mut body = open_body(&layer, get(), 200, ScriptedBody::new([Data(3), Error]));
     assert!(read(&mut body).is_err());
     assert_eq!(logs.names(), ["api.ARRIVED"]);
-    assert_eq!(at.only().outcome(), "none");
+    assert_eq!(recorder.only().outcome(), "none");
 }
 
 #[test]
 fn a_logger_provider_that_is_shut_down_does_not_affect_the_span() {
-    let (at, logs) = (Recorder::new(), Logs::new());
-    let layer = logs.layer(&at);
+    let (recorder, logs) = (Recorder::new(), Logs::new());
+    let layer = logs.layer(&recorder);
     logs.provider
         .shutdown()
         .expect("the first shutdown succeeds");
     let mut body = open_body(&layer, get(), 200, ScriptedBody::new([Data(3), Error]));
     assert!(read(&mut body).is_err());
-    assert_eq!(at.only().outcome(), "ABORTED(exception)");
+    assert_eq!(recorder.only().outcome(), "ABORTED(exception)");
 }

@@ -82,13 +82,13 @@ fn is_layer_event((name, ..): &Event) -> bool {
 fn both_records_the_same_events_at_the_same_times_on_span_and_logs() {
     for hands_off_late in [false, true] {
         for fails in [false, true] {
-            let (at, logs) = (Recorder::new(), Logs::new());
+            let (recorder, logs) = (Recorder::new(), Logs::new());
             let layer = logs
-                .layer(&at)
+                .layer(&recorder)
                 .journey_events(true)
                 .lifecycle_events(LifecycleEvents::Both);
             serve(&layer, hands_off_late, fails);
-            let span = at.only().0;
+            let span = recorder.only().0;
             let all = logs.all();
             let (mut on_span, mut logged) = (span_events(&span), log_events(&all));
             assert_eq!(on_span.len(), 5);
@@ -109,10 +109,10 @@ fn both_records_the_same_events_at_the_same_times_on_span_and_logs() {
 #[test]
 fn as_logs_leaves_only_the_handlers_events_on_the_span() {
     let run = |events| {
-        let (at, logs) = (Recorder::new(), Logs::new());
-        let layer = logs.layer(&at).journey_events(true);
+        let (recorder, logs) = (Recorder::new(), Logs::new());
+        let layer = logs.layer(&recorder).journey_events(true);
         serve(&layer.lifecycle_events(events), false, true);
-        (server_span(&at), logs.names())
+        (server_span(&recorder), logs.names())
     };
     let (on_span, names) = run(LifecycleEvents::OnSpan);
     assert_eq!(names, ["http.server.request.exception"]);
@@ -149,13 +149,15 @@ fn as_logs_leaves_only_the_handlers_events_on_the_span() {
 
 #[test]
 fn the_first_byte_emits_no_event_without_journey_events() {
-    let (at, logs) = (Recorder::new(), Logs::new());
-    let layer = logs.layer(&at).lifecycle_events(LifecycleEvents::AsLogs);
+    let (recorder, logs) = (Recorder::new(), Logs::new());
+    let layer = logs
+        .layer(&recorder)
+        .lifecycle_events(LifecycleEvents::AsLogs);
     let mut service = answering(&layer, |_| response(200, ScriptedBody::new([Data(3)])));
     let response = ready(service.call(get())).expect("a response");
     read(&mut response.into_body()).expect("bytes");
     assert_eq!(logs.names(), ["api.ARRIVED", "api.DEPARTED"]);
-    let span = server_span(&at);
+    let span = server_span(&recorder);
     let times: Vec<_> = logs.all().iter().map(|log| log.time).collect();
     assert_eq!(times, [span.start_time, span.end_time]);
 }

@@ -49,9 +49,9 @@ impl Logs {
         Self { provider, exporter }
     }
 
-    /// Returns a layer that records its spans in `at` and its log events here.
-    fn layer(&self, at: &Recorder) -> ApiSpanLayer {
-        at.layer().logger_provider(&self.provider)
+    /// Returns a layer that records its spans in `recorder` and its log events here.
+    fn layer(&self, recorder: &Recorder) -> ApiSpanLayer {
+        recorder.layer().logger_provider(&self.provider)
     }
 
     /// Returns all events in order. Checks that each has the layer's scope, no body and no duplicate key.
@@ -130,8 +130,8 @@ fn format_trace(span: &SpanContext) -> String {
 }
 
 /// Returns the layer's ended span without the recorder's checks, which spans without lifecycle events fail.
-fn server_span(at: &Recorder) -> SpanData {
-    let mut servers = at.exported().into_iter().filter(is_server);
+fn server_span(recorder: &Recorder) -> SpanData {
+    let mut servers = recorder.exported().into_iter().filter(is_server);
     let span = servers.next().expect("the layer's span");
     assert_eq!(servers.next().map(|span| span.name), None, "one span");
     span

@@ -16,19 +16,21 @@ use crate::support::{get, read};
 
 #[test]
 fn events_are_emitted_once_beside_the_tracing_bridges() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     // One provider for both, as in an application.
     let exporter = InMemoryLogExporterBuilder::new().build();
     let provider = SdkLoggerProvider::builder()
         .with_simple_exporter(exporter.clone())
         .build();
     let logs = Logs { provider, exporter };
-    let tracer = opentelemetry::trace::TracerProvider::tracer(&at.provider, "tracing");
+    let tracer = opentelemetry::trace::TracerProvider::tracer(&recorder.provider, "tracing");
     let subscriber = registry()
         .with(tracing_opentelemetry::layer().with_tracer(tracer))
         .with(OpenTelemetryTracingBridge::new(&logs.provider));
     with_default(subscriber, || {
-        let layer = logs.layer(&at).lifecycle_events(LifecycleEvents::Both);
+        let layer = logs
+            .layer(&recorder)
+            .lifecycle_events(LifecycleEvents::Both);
         let body =
             ScriptedBody::new([Data(3), Error]).on_poll(|| tracing::error!("from the engine"));
         assert!(read(&mut open_body(&layer, get(), 200, body)).is_err());
@@ -51,7 +53,7 @@ fn events_are_emitted_once_beside_the_tracing_bridges() {
     ];
     assert_eq!(names, expected);
     names.clear();
-    let span = at.only().0;
+    let span = recorder.only().0;
     names.extend(span.events.iter().map(|event| match &*event.name {
         "api.ARRIVED" => "api.ARRIVED",
         "api.ABORTED" => "api.ABORTED",

@@ -34,25 +34,25 @@ fn fail(layer: &ApiSpanLayer, request: Request<()>) -> String {
 fn an_unsampled_request_emits_events_with_its_ids() {
     let unsampled_caller = Recorder::new();
     let unsampling_provider = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
-    for (at, request) in [
+    for (recorder, request) in [
         (unsampled_caller, called("00")),
         (unsampling_provider, get()),
     ] {
         let logs = Logs::new();
-        let ids = fail(&logs.layer(&at), request);
+        let ids = fail(&logs.layer(&recorder), request);
         assert!(ids.ends_with("-00"), "{ids}");
         let all = logs.all();
         assert_eq!(logs.names(), ["http.server.request.exception"]);
         assert_eq!(all[0].trace, Some(ids));
         assert_eq!(all[0].text("exception.message"), Some("boom"));
-        assert_eq!(at.starts(), 0);
+        assert_eq!(recorder.starts(), 0);
     }
 }
 
 #[test]
 fn a_request_without_a_span_emits_events_in_the_propagated_trace() {
-    let at = Recorder::new();
-    let sampled_out = at.layer().sample_rate(0.0);
+    let recorder = Recorder::new();
+    let sampled_out = recorder.layer().sample_rate(0.0);
     let no_tracer = ApiSpanLayer::new()
         .tracer_provider(&NoopTracerProvider::new())
         .propagator(w3c());
@@ -88,7 +88,7 @@ fn a_request_without_a_span_emits_events_in_the_propagated_trace() {
             assert_eq!(log.trace, expected, "{rule}");
         }
     }
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
 }
 
 #[test]
@@ -114,18 +114,18 @@ fn a_request_without_a_span_inside_another_emits_events_in_the_outer_trace() {
 #[test]
 fn a_filtered_or_suppressed_request_emits_no_events() {
     for events in [LifecycleEvents::OnSpan, LifecycleEvents::Both] {
-        let (at, logs) = (Recorder::new(), Logs::new());
-        let layer = logs.layer(&at).lifecycle_events(events);
+        let (recorder, logs) = (Recorder::new(), Logs::new());
+        let layer = logs.layer(&recorder).lifecycle_events(events);
         fail(&layer.clone().filter(|_| false), called("01"));
         {
             let _suppressed = Context::current().with_telemetry_suppressed().attach();
             fail(&layer, called("01"));
         }
         assert_eq!(logs.names(), [""; 0], "{events:?}");
-        assert_eq!(at.starts(), 0);
+        assert_eq!(recorder.starts(), 0);
         // The same request, neither filtered nor suppressed.
         fail(&layer, called("01"));
-        assert_eq!((logs.all().is_empty(), at.starts()), (false, 1));
+        assert_eq!((logs.all().is_empty(), recorder.starts()), (false, 1));
     }
 }
 
@@ -134,8 +134,8 @@ fn a_logger_provider_does_not_change_the_span() {
     let (bare, logged, logs) = (Recorder::new(), Recorder::new(), Logs::new());
     fail(&bare.layer(), called("01"));
     fail(&logs.layer(&logged), called("01"));
-    let events = |at: &Recorder| -> Vec<_> {
-        let span = at.only().0;
+    let events = |recorder: &Recorder| -> Vec<_> {
+        let span = recorder.only().0;
         let events = span.events.iter();
         events
             .map(|event| (event.name.clone(), event.attributes.clone()))

@@ -71,9 +71,9 @@ fn metrics_without_a_span_allocate_five_times() {
 
 #[test]
 fn metrics_add_no_allocations_to_those_of_a_span() {
-    let (at, meters) = (Recorder::new(), Meters::new());
+    let (recorder, meters) = (Recorder::new(), Meters::new());
     let with_span = || {
-        let layer = ApiSpanLayer::new().tracer_provider(&at.provider);
+        let layer = ApiSpanLayer::new().tracer_provider(&recorder.provider);
         layer.body_sizes(true).response_times(true)
     };
     let layer = with_span().meter_provider(&NoopMeterProvider::new());

@@ -20,8 +20,11 @@ fn key(ending: &Ending) -> (bool, Option<&'static str>) {
 #[test]
 fn counts_and_sums_of_ten_thousand_requests_equal_those_of_their_spans() {
     const { assert!(REQUESTS >= 10_000) };
-    let (at, meters) = (Recorder::new(), Meters::new());
-    let layer = meters.on(at.layer()).active_requests(true).body_sizes(true);
+    let (recorder, meters) = (Recorder::new(), Meters::new());
+    let layer = meters
+        .on(recorder.layer())
+        .active_requests(true)
+        .body_sizes(true);
     let read = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -46,14 +49,14 @@ fn counts_and_sums_of_ten_thousand_requests_equal_those_of_their_spans() {
     assert_eq!(count, REQUESTS as u64);
     for kind in &ALL {
         let kinds = ALL.iter().filter(|other| key(other) == key(kind)).count();
-        let of_kind = durations.iter().filter(|series| {
+        let matching = durations.iter().filter(|series| {
             let error_type = series.attribute("error.type");
             (series.metric == CALL_DURATION, error_type.as_deref()) == key(kind)
         });
-        let count: u64 = of_kind.map(Series::count).sum();
+        let count: u64 = matching.map(Series::count).sum();
         assert_eq!(count, (kinds * THREADS * ROUNDS) as u64, "{}", kind.name);
     }
-    let spans = at.spans();
+    let spans = recorder.spans();
     let spans: Vec<_> = spans.into_iter().filter(is_server).map(Seen).collect();
     assert_eq!(spans.len(), REQUESTS);
     let measured: f64 = durations.iter().map(Series::sum).sum();

@@ -132,11 +132,11 @@ fn an_implausible_content_length_is_not_recorded_as_a_size() {
 #[test]
 fn response_attributes_reach_the_metrics_without_a_span() {
     let count = |recorded: bool| {
-        let (meters, at) = (Meters::new(), Recorder::new());
+        let (meters, recorder) = (Meters::new(), Recorder::new());
         let layer = if recorded {
-            at.layer()
+            recorder.layer()
         } else {
-            at.layer().sample_rate(0.0)
+            recorder.layer().sample_rate(0.0)
         };
         let layer = meters
             .on(layer)
@@ -153,21 +153,22 @@ fn response_attributes_reach_the_metrics_without_a_span() {
 #[test]
 fn the_outer_span_has_the_handlers_verdict_with_and_without_inner_metrics() {
     let outcome = |with_metrics: bool| {
-        let (at, meters) = (Recorder::new(), Meters::new());
+        let (recorder, meters) = (Recorder::new(), Meters::new());
         let inner = ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new());
         let inner = if with_metrics {
             meters.on(inner)
         } else {
             inner
         };
-        let mut service = at
-            .layer()
-            .layer(inner.layer(service_fn(async |request: Request<()>| {
-                SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
-                Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
-            })));
+        let mut service =
+            recorder
+                .layer()
+                .layer(inner.layer(service_fn(async |request: Request<()>| {
+                    SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
+                    Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
+                })));
         let _ = read(&mut ready(service.call(get())).unwrap().into_body());
-        at.only().outcome()
+        recorder.only().outcome()
     };
     assert_eq!(outcome(true), outcome(false));
 }
@@ -195,12 +196,12 @@ impl LogProcessor for HandoffOnEmit {
 /// The log processor records the handoff again, after the outcome is decided and before the span ends.
 #[test]
 fn the_handoff_event_is_recorded_once() {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let kept = Arc::new(Mutex::new(None));
     let logs = SdkLoggerProvider::builder()
         .with_log_processor(HandoffOnEmit(Arc::clone(&kept)))
         .build();
-    let layer = at.layer().logger_provider(&logs);
+    let layer = recorder.layer().logger_provider(&logs);
     let mut service = answering(&layer, |request| {
         let handle = handle_of(&request);
         handle.handoff_to_core();
@@ -209,7 +210,7 @@ fn the_handoff_event_is_recorded_once() {
         response(200, ScriptedBody::new([]))
     });
     let _ = read(&mut ready(service.call(get())).unwrap().into_body());
-    let span = at.exported().remove(0);
+    let span = recorder.exported().remove(0);
     let events = span
         .events
         .iter()
@@ -309,21 +310,22 @@ fn callbacks_run_once_if_the_tracer_is_shut_down() {
 #[test]
 fn an_inner_layer_that_samples_out_leaves_the_outer_handle_in_place() {
     let outcome = |with_metrics: bool| {
-        let (at, inner_recorder, meters) = (Recorder::new(), Recorder::new(), Meters::new());
+        let (recorder, inner_recorder, meters) = (Recorder::new(), Recorder::new(), Meters::new());
         let inner = inner_recorder.layer().sample_rate(0.0);
         let inner = if with_metrics {
             meters.on(inner)
         } else {
             inner
         };
-        let mut service = at
-            .layer()
-            .layer(inner.layer(service_fn(async |request: Request<()>| {
-                SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
-                Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
-            })));
+        let mut service =
+            recorder
+                .layer()
+                .layer(inner.layer(service_fn(async |request: Request<()>| {
+                    SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
+                    Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
+                })));
         let _ = read(&mut ready(service.call(get())).unwrap().into_body());
-        at.only().outcome()
+        recorder.only().outcome()
     };
     assert_eq!(outcome(true), outcome(false));
 }

@@ -107,7 +107,7 @@ fn a_panicking_instrument_changes_neither_the_response_nor_the_span_nor_the_logs
 /// Runs an exchange while the `faulty` instrument panics. Checks the response and the span, and returns the names
 /// of the log events.
 fn run_with_fault(exchange: &Exchange, faulty: &'static str, why: &str) -> Vec<&'static str> {
-    let at = Recorder::new();
+    let recorder = Recorder::new();
     let exporter = InMemoryLogExporter::default();
     let loggers = SdkLoggerProvider::builder()
         .with_simple_exporter(exporter.clone())
@@ -118,7 +118,7 @@ fn run_with_fault(exchange: &Exchange, faulty: &'static str, why: &str) -> Vec<&
         }
     });
     let seen = defused(|| {
-        let layer = at.layer().logger_provider(&loggers);
+        let layer = recorder.layer().logger_provider(&loggers);
         let layer = layer.lifecycle_events(LifecycleEvents::Both);
         let layer = with_all_metrics(layer.meter_provider(&provider));
         let handler = |request: &http::Request<()>| {
@@ -128,7 +128,7 @@ fn run_with_fault(exchange: &Exchange, faulty: &'static str, why: &str) -> Vec<&
     });
     let bare = exchange.seen(&mut exchange.service(|_| {}), get());
     assert_eq!(seen, bare, "{why}");
-    assert_eq!(at.only().outcome(), exchange.outcome, "{why}");
+    assert_eq!(recorder.only().outcome(), exchange.outcome, "{why}");
     let logs = exporter.get_emitted_logs().expect("logs");
     let names = logs.iter().filter_map(|log| log.record.event_name());
     names.collect()
@@ -140,14 +140,21 @@ fn a_panicking_instrument_during_unwinding_leaves_the_outcome_panic() {
         .iter()
         .filter(|ending| ending.error_type == Some("panic"))
     {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let provider = Calling::new(|name| {
             if !["meter", "instrument"].contains(&name) {
                 explode();
             }
         });
-        ending.run(&with_all_metrics(at.layer().meter_provider(&provider)));
-        assert_eq!(at.only().outcome(), "ABORTED(panic)", "{}", ending.name);
+        ending.run(&with_all_metrics(
+            recorder.layer().meter_provider(&provider),
+        ));
+        assert_eq!(
+            recorder.only().outcome(),
+            "ABORTED(panic)",
+            "{}",
+            ending.name
+        );
     }
 }
 
@@ -187,14 +194,14 @@ fn an_instrument_that_uses_the_handle_does_not_deadlock() {
             handle.gen_ai().output_tokens(1);
             *counts.lock().expect("not poisoned") += usize::from(handle.is_recording());
         });
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let exchange = Exchange::all().remove(0);
-        let layer = with_all_metrics(at.layer().meter_provider(&provider));
+        let layer = with_all_metrics(recorder.layer().meter_provider(&provider));
         let handler = |request: &http::Request<()>| {
             *handle.lock().expect("not poisoned") = handle_of(request);
         };
         exchange.seen(&mut layer.layer(exchange.service(handler)), get());
-        let span = at.only();
+        let span = recorder.only();
         assert_eq!(span.outcome(), "DEPARTED");
         assert!(
             *called.lock().expect("not poisoned") > 0,
@@ -217,8 +224,8 @@ fn a_blocked_instrument_leaves_the_handle_usable() {
                 gate.1.recv().expect("the test releases it");
             }
         });
-        let at = Recorder::new();
-        let layer = at.layer().meter_provider(&provider);
+        let recorder = Recorder::new();
+        let layer = recorder.layer().meter_provider(&provider);
         let (sender, handle) = channel();
         let request = std::thread::spawn(move || {
             let exchange = Exchange::all().remove(0);
@@ -233,7 +240,7 @@ fn a_blocked_instrument_leaves_the_handle_usable() {
         handle.set_attribute(KeyValue::new("test.measured", true));
         release.send(()).expect("the instrument waits");
         request.join().expect("no panic");
-        let span = at.only();
+        let span = recorder.only();
         assert_eq!(span.attribute("test.measured").as_deref(), Some("true"));
     });
 }

@@ -558,21 +558,24 @@ fn token_times_are_recorded_for_streams_and_per_token_times_from_two_tokens_on()
         ("no frame", Some(5), Reply::Never, false, false),
     ] {
         let meters = Meters::new();
-        let at = Recorder::new();
-        let mut service = answering(&meters.on(at.layer()).gen_ai_metrics(true), |request| {
-            let handle = SpanHandle::from_extensions(request.extensions());
-            handle.gen_ai().operation_name("chat");
-            if let Some(tokens) = tokens {
-                handle.gen_ai().output_tokens(tokens);
-            }
-            let (content_type, steps) = match reply {
-                Reply::Head { headers, steps, .. } => (headers[0].1, steps),
-                _ => ("text/event-stream", &[][..]),
-            };
-            let body = ScriptedBody::new(steps.iter().cloned());
-            let response = Response::builder().header("content-type", content_type);
-            response.body(body).expect("a response")
-        });
+        let recorder = Recorder::new();
+        let mut service = answering(
+            &meters.on(recorder.layer()).gen_ai_metrics(true),
+            |request| {
+                let handle = SpanHandle::from_extensions(request.extensions());
+                handle.gen_ai().operation_name("chat");
+                if let Some(tokens) = tokens {
+                    handle.gen_ai().output_tokens(tokens);
+                }
+                let (content_type, steps) = match reply {
+                    Reply::Head { headers, steps, .. } => (headers[0].1, steps),
+                    _ => ("text/event-stream", &[][..]),
+                };
+                let body = ScriptedBody::new(steps.iter().cloned());
+                let response = Response::builder().header("content-type", content_type);
+                response.body(body).expect("a response")
+            },
+        );
         let mut body = ready(service.call(get())).expect("a response").into_body();
         while !poll_frame(&mut body).is_pending() && !body.is_end_stream() {
             if let std::task::Poll::Ready(None) = poll_frame(&mut body) {
@@ -595,9 +598,9 @@ fn token_times_are_recorded_for_streams_and_per_token_times_from_two_tokens_on()
 #[test]
 fn a_duration_equals_the_duration_of_its_span() {
     for ending in ALL.iter().chain([&GENERATED]) {
-        let (at, meters) = (Recorder::new(), Meters::new());
-        ending.run(&with_all_metrics(meters.on(at.layer())));
-        let span = at.only().duration().as_secs_f64();
+        let (recorder, meters) = (Recorder::new(), Meters::new());
+        ending.run(&with_all_metrics(meters.on(recorder.layer())));
+        let span = recorder.only().duration().as_secs_f64();
         let metric = if ending.is_grpc() {
             CALL_DURATION
         } else {
@@ -614,15 +617,15 @@ fn a_duration_equals_the_duration_of_its_span() {
 #[test]
 fn body_sizes_equal_the_span_attributes_and_the_bytes_read() {
     for ending in ALL.iter().filter(|ending| !ending.is_grpc()) {
-        let (at, meters) = (Recorder::new(), Meters::new());
+        let (recorder, meters) = (Recorder::new(), Meters::new());
         let request = match (ending.request)() {
             request if request.method() == http::Method::GET => sized(70),
             grpc => grpc,
         };
         let is_http = request.headers().contains_key("content-length");
-        let layer = meters.on(at.layer()).body_sizes(true);
+        let layer = meters.on(recorder.layer()).body_sizes(true);
         let read = ending.run_with(request, &layer);
-        let span = at.only();
+        let span = recorder.only();
         for (metric, key, expected) in [
             (
                 REQUEST_SIZE,

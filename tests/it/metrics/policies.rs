@@ -11,14 +11,14 @@ use crate::support::recorder::{Recorder, Seen};
 
 /// Runs an ending in `layer` and returns its span and its duration metric.
 fn run(ending: &Ending, layer: ApiSpanLayer) -> (Seen, Series) {
-    let (at, meters) = (Recorder::new(), Meters::new());
-    ending.run(&meters.on(layer).tracer_provider(&at.provider));
+    let (recorder, meters) = (Recorder::new(), Meters::new());
+    ending.run(&meters.on(layer).tracer_provider(&recorder.provider));
     let metric = if ending.is_grpc() {
         CALL_DURATION
     } else {
         DURATION
     };
-    let span = at.only();
+    let span = recorder.only();
     let series = meters.only(metric);
     assert_eq!(series.count(), 1, "{}", ending.name);
     (span, series)
@@ -146,8 +146,8 @@ fn stream_durations_are_included_marked_or_excluded() {
         (GRPC_STREAM, true),
     ] {
         for setting in [Included, Marked, Excluded] {
-            let (at, meters) = (Recorder::new(), Meters::new());
-            let layer = at.layer().stream_durations(setting);
+            let (recorder, meters) = (Recorder::new(), Meters::new());
+            let layer = recorder.layer().stream_durations(setting);
             let layer = meters.on(layer).body_sizes(true).response_times(true);
             ending.run(&layer);
             let why = format!("{}, {setting:?}", ending.name);
@@ -169,7 +169,7 @@ fn stream_durations_are_included_marked_or_excluded() {
                 other => panic!("{why}: {other:?}"),
             };
             assert_eq!(found, expected, "{why}");
-            let span = at.only();
+            let span = recorder.only();
             assert_eq!(span.attribute("api.stream").is_some(), is_marked, "{why}");
             // All other metrics include streams.
             for metric in others {
@@ -201,9 +201,9 @@ fn response_time_metrics_equal_the_span_attributes() {
         ("api.server.time_to_first_byte", "api.time_to_first_byte"),
     ];
     for ending in &ALL {
-        let (at, meters) = (Recorder::new(), Meters::new());
-        ending.run(&meters.on(at.layer()).response_times(true));
-        let span = at.only();
+        let (recorder, meters) = (Recorder::new(), Meters::new());
+        ending.run(&meters.on(recorder.layer()).response_times(true));
+        let span = recorder.only();
         for (metric, key) in METRICS {
             let on_span = span.value(key).map(|value| match value {
                 opentelemetry::Value::F64(seconds) => seconds,

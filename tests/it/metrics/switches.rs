@@ -66,9 +66,9 @@ fn metrics_are_recorded_without_a_tracer() {
 
 #[test]
 fn metrics_are_recorded_for_requests_sampled_out() {
-    let at = Recorder::new();
-    assert_measured(|| at.layer().sample_rate(0.0), "by the rate");
-    assert_eq!(at.starts(), 0);
+    let recorder = Recorder::new();
+    assert_measured(|| recorder.layer().sample_rate(0.0), "by the rate");
+    assert_eq!(recorder.starts(), 0);
     let off = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
     assert_measured(|| off.layer(), "by the sampler");
     let by_parent = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
@@ -88,31 +88,31 @@ fn metrics_are_recorded_if_the_tracer_panics() {
 #[test]
 fn spans_are_recorded_without_metrics() {
     for provider in [None, Some(NoopMeterProvider::new())] {
-        let at = Recorder::new();
-        let layer = at.layer().active_requests(true).response_times(true);
+        let recorder = Recorder::new();
+        let layer = recorder.layer().active_requests(true).response_times(true);
         let layer = match &provider {
             Some(noop) => layer.meter_provider(noop),
             None => layer,
         };
         HANDLER_DATA.run(&layer);
-        assert_eq!(at.only().outcome(), "ABORTED(out_of_memory)");
+        assert_eq!(recorder.only().outcome(), "ABORTED(out_of_memory)");
     }
 }
 
 #[test]
 fn a_filtered_or_suppressed_request_has_neither_a_span_nor_metrics() {
-    let (at, meters) = (Recorder::new(), Meters::new());
-    let layer = meters.on(at.layer()).active_requests(true);
+    let (recorder, meters) = (Recorder::new(), Meters::new());
+    let layer = meters.on(recorder.layer()).active_requests(true);
     HANDLER_DATA.run(&layer.clone().filter(|_| false));
     {
         let _suppressed = Context::enter_telemetry_suppressed_scope();
         HANDLER_DATA.run(&layer);
     }
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
     assert_eq!(meters.names(), [""; 0]);
     // The same layer records a request that is neither filtered nor suppressed.
     HANDLER_DATA.run(&layer);
-    assert_eq!(at.starts(), 1);
+    assert_eq!(recorder.starts(), 1);
     assert_eq!(meters.names(), ["http.server.active_requests", DURATION]);
 }
 
