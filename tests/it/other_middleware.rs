@@ -1,5 +1,5 @@
-//! The layer beside other middleware, outside it and inside it: the client receives the same response as without
-//! the layer. Each stack is an axum application behind hyper on an in-memory pipe.
+//! The layer beside other middleware, outside it and inside it: the response is the same as without the layer.
+//! Each stack is an axum application behind hyper on an in-memory pipe.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -328,7 +328,7 @@ async fn the_response_is_unchanged_and_the_outcome_depends_on_the_position_in_th
             recorder.all_ended().await;
             match expected {
                 Some(outcome) => {
-                    assert_eq!(recorder.only().outcome(), outcome, "{}, {place}", case.rule)
+                    assert_eq!(recorder.only().outcome(), outcome, "{}, {place}", case.rule);
                 }
                 None => assert_eq!(recorder.starts(), 0, "{}, {place}", case.rule),
             }

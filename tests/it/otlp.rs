@@ -357,7 +357,8 @@ fn texts(attributes: &[Attribute]) -> Vec<(&str, String)> {
     texts.collect()
 }
 
-/// Returns name, unit and attributes of each metric. Checks that each has one point, for a request of this duration.
+/// Returns name, unit and attributes of each metric. Checks that each has one point, with this duration if it is
+/// a time.
 fn points(metrics: &ScopeMetrics, duration: Duration) -> Vec<(&str, &str, Vec<(&str, String)>)> {
     let mut points = Vec::new();
     for metric in &metrics.metrics {

@@ -190,13 +190,13 @@ fn requests_are_served_while_the_exporter_hangs_and_the_queue_is_full() {
     let layer = layer(&provider);
     serve_requests(Some(&layer), 1);
     // The exporter hangs, so the queue is not drained from here on.
-    let exported = gate.wait_for_export();
+    let first = gate.wait_for_export();
     serve_requests(Some(&layer), REQUESTS);
     tally.check("a full queue", 1 + REQUESTS, "DEPARTED");
     let more = gate.open(|| provider.shutdown().expect("the exporter continues"));
     assert!(
-        (QUEUE..2 * QUEUE).contains(&(exported + more)),
-        "{exported}, then {more}: only the queued spans are exported"
+        (QUEUE..2 * QUEUE).contains(&(first + more)),
+        "{first}, then {more}: only the queued spans are exported"
     );
 }
 
@@ -266,8 +266,8 @@ async fn requests_are_served_while_the_otlp_endpoint_is_closed_or_silent() {
     }
 }
 
-/// Prints the times with and without a hanging exporter, for information. The test fails only if a request waits
-/// for the closed gate.
+/// Prints the times with and without a hanging exporter. The test fails only if a request waits for the closed
+/// gate.
 #[test]
 fn requests_are_served_while_the_exporter_hangs_and_their_times_are_printed() {
     let (exporter, gate) = Hanging::new();

@@ -1,4 +1,4 @@
-//! `Expect: 100-continue` requests that the client abandons, and CONNECT tunnels that the client abandons or uses.
+//! `Expect: 100-continue` requests and CONNECT tunnels: the client abandons them or goes on.
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode, Version};

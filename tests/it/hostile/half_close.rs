@@ -1,5 +1,5 @@
-//! HTTP/1.1 clients that shut down their sending half after the request, as `nc -N` does. hyper treats that as a
-//! disconnect unless `half_close` is on.
+//! HTTP/1.1 clients that shut down their sending half after the request, as `nc -N` does. hyper treats that as
+//! a disconnect unless `half_close` is on.
 
 use axum::body::Body;
 use http::Response;

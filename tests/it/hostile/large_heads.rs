@@ -1,5 +1,5 @@
-//! Oversized request heads: a request that the server rejects has no span. An accepted one has a span of bounded
-//! size.
+//! Oversized request heads: a request that the server rejects has no span. An accepted one has a span of
+//! bounded size.
 
 use std::fmt::Write as _;
 

@@ -1,5 +1,5 @@
-//! Floods of `RST_STREAM`: one HTTP/2 connection opens and resets thousands of streams. Each stream's span ends,
-//! and no memory stays allocated.
+//! Floods of `RST_STREAM`: one HTTP/2 connection opens and resets thousands of streams. Each span ends, and no
+//! memory stays allocated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

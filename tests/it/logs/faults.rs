@@ -1,4 +1,4 @@
-//! Loggers that panic, block or are shut down, and a classification that panics: the response and the span are unaffected.
+//! Loggers that panic, block or are shut down, and a panicking classification: the response is unaffected.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};

@@ -330,7 +330,7 @@ fn an_inner_layer_that_samples_out_leaves_the_outer_handle_in_place() {
     assert_eq!(outcome(true), outcome(false));
 }
 
-/// One client sends all combinations of method, scheme and version to 19 routes. Another one uses the 20th route.
+/// One client sends all combinations of method, scheme and version to 19 routes. Another one uses the 20th.
 #[test]
 fn combinations_of_methods_schemes_and_versions_leave_series_for_other_routes() {
     use axum::{Router, routing::get as on_get};

@@ -104,8 +104,8 @@ fn a_panicking_instrument_changes_neither_the_response_nor_the_span_nor_the_logs
     }
 }
 
-/// Runs an exchange while the `faulty` instrument panics. Checks the response and the span, and returns the names
-/// of the log events.
+/// Runs an exchange while the `faulty` instrument panics. Checks the response and the span, and returns the
+/// names of the log events.
 fn run_with_fault(exchange: &Exchange, faulty: &'static str, why: &str) -> Vec<&'static str> {
     let recorder = Recorder::new();
     let exporter = InMemoryLogExporter::default();
