@@ -1,5 +1,5 @@
 //! The number of allocations of a request and the memory of an open stream, which are the same in every run.
-//! The allocations include a caller, all attributes of a plain request, both events, the handle, a body read to
+//! Included are a caller, all attributes of a plain request, both events, the handle, a body read to
 //! its end, and a span processor that only counts.
 
 use std::convert::Infallible;
