@@ -1,8 +1,6 @@
-//! What a request may cost, in allocations, and an open stream in memory: they are the same in every
-//! run.
-//!
-//! All included in the allocations: a caller, every attribute of a plain request, both events, the handle, a body that is
-//! read to its end, and a processor that only counts.
+//! The number of allocations of a request and the memory of an open stream, which are the same in every run.
+//! Included are a caller, all attributes of a plain request, both events, the handle, a body read to
+//! its end, and a span processor that only counts.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -29,11 +27,11 @@ use tower_layer::Layer as _;
 
 use crate::support::ready;
 
-/// Counts spans that have ended.
+/// Counts ended spans.
 #[derive(Clone, Debug, Default)]
-struct Ends(Arc<AtomicU64>);
+struct EndCounter(Arc<AtomicU64>);
 
-impl SpanProcessor for Ends {
+impl SpanProcessor for EndCounter {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
@@ -50,9 +48,9 @@ impl SpanProcessor for Ends {
     }
 }
 
-/// Something that was in the extensions before the layer.
+/// A request extension that is set before the layer.
 #[derive(Clone)]
-struct There;
+struct Extension;
 
 fn request(has_caller: bool, has_extensions: bool) -> Request<()> {
     let mut request = Request::get("/v1/models")
@@ -63,13 +61,13 @@ fn request(has_caller: bool, has_extensions: bool) -> Request<()> {
         request = request.header("traceparent", caller);
     }
     if has_extensions {
-        request = request.extension(There);
+        request = request.extension(Extension);
     }
     request.body(()).expect("a request")
 }
 
-/// The allocations of one request through `layer`, beyond those of the bare service.
-fn of(layer: &ApiSpanLayer, has_caller: bool, has_extensions: bool) -> u64 {
+/// Counts the allocations that `layer` adds to one request.
+fn added_by_request(layer: &ApiSpanLayer, has_caller: bool, has_extensions: bool) -> u64 {
     let inner = || {
         service_fn(|_: Request<()>| {
             let body = Full::new(Bytes::from_static(b"hello, world"));
@@ -77,7 +75,7 @@ fn of(layer: &ApiSpanLayer, has_caller: bool, has_extensions: bool) -> u64 {
         })
     };
     let (mut bare, mut layered) = (inner(), layer.layer(inner()));
-    // The first of a thread makes what the thread keeps.
+    // The first call fills the thread-local caches.
     drop(ready(layered.call(request(has_caller, has_extensions))));
     let one = request(has_caller, has_extensions);
     let layered = measure(|| {
@@ -93,8 +91,8 @@ fn of(layer: &ApiSpanLayer, has_caller: bool, has_extensions: bool) -> u64 {
 }
 
 #[test]
-fn allocations_of_a_request() {
-    let ends = Ends::default();
+fn a_request_adds_a_fixed_number_of_allocations() {
+    let ends = EndCounter::default();
     let provider = |sampler: Sampler| {
         SdkTracerProvider::builder()
             .with_sampler(sampler)
@@ -103,28 +101,34 @@ fn allocations_of_a_request() {
     };
     let layer = || ApiSpanLayer::new().propagator(TraceContextPropagator::new());
     let off = layer().tracer_provider(&NoopTracerProvider::new());
-    let out = layer().tracer_provider(&provider(Sampler::AlwaysOff));
+    let sampled_out = layer().tracer_provider(&provider(Sampler::AlwaysOff));
     let on = layer().tracer_provider(&provider(Sampler::AlwaysOn));
-    let silent = on.clone().response_attributes(|_| Vec::new());
+    let no_attributes = on.clone().response_attributes(|_| Vec::new());
     for (rule, layer, has_caller, has_extensions, expected) in [
         ("off", &off, false, false, 0),
         ("off, with a caller", &off, true, false, 1),
-        ("sampled out", &out, true, false, 13),
-        ("sampled out, with extensions", &out, true, true, 11),
+        ("sampled out", &sampled_out, true, false, 13),
+        ("sampled out, with extensions", &sampled_out, true, true, 11),
         ("recording", &on, true, false, 13),
         ("recording, with extensions", &on, true, true, 11),
         ("recording, without a caller", &on, false, false, 12),
-        ("recording, asked in vain", &silent, true, false, 13),
+        (
+            "recording, no response attributes",
+            &no_attributes,
+            true,
+            false,
+            13,
+        ),
     ] {
-        let allocations = of(layer, has_caller, has_extensions);
+        let allocations = added_by_request(layer, has_caller, has_extensions);
         println!("{rule}: {allocations} allocations");
         assert_eq!(allocations, expected, "{rule}");
     }
     assert_eq!(ends.0.load(Ordering::SeqCst), 8);
 }
 
-/// The allocations of one call through `layer`, beyond those of the bare service.
-fn of_a_call(layer: &ApiSpanLayer, timeout: Option<&'static str>) -> u64 {
+/// Counts the allocations that `layer` adds to one gRPC call.
+fn added_by_call(layer: &ApiSpanLayer, timeout: Option<&'static str>) -> u64 {
     let call = || {
         let call = Request::post("http://example.com/pkg.Service/Method");
         let mut call = call.header("content-type", "application/grpc");
@@ -144,7 +148,7 @@ fn of_a_call(layer: &ApiSpanLayer, timeout: Option<&'static str>) -> u64 {
         })
     };
     let (mut bare, mut layered) = (inner(), layer.layer(inner()));
-    // The first of a thread makes what the thread keeps.
+    // The first call fills the thread-local caches.
     drop(ready(layered.call(call())));
     let one = call();
     let layered = measure(|| {
@@ -162,31 +166,31 @@ fn of_a_call(layer: &ApiSpanLayer, timeout: Option<&'static str>) -> u64 {
 }
 
 #[test]
-fn allocations_of_a_call() {
+fn a_grpc_call_adds_a_fixed_number_of_allocations() {
     let provider = |sampler: Sampler| SdkTracerProvider::builder().with_sampler(sampler).build();
     let layer = || ApiSpanLayer::new().propagator(TraceContextPropagator::new());
     let off = layer().tracer_provider(&NoopTracerProvider::new());
-    let out = layer().tracer_provider(&provider(Sampler::AlwaysOff));
+    let sampled_out = layer().tracer_provider(&provider(Sampler::AlwaysOff));
     let on = layer().tracer_provider(&provider(Sampler::AlwaysOn));
     for (rule, layer, timeout, expected) in [
         ("off", &off, None, 0),
-        ("sampled out", &out, None, 13),
+        ("sampled out", &sampled_out, None, 13),
         ("recording", &on, None, 13),
         ("recording, with a timeout", &on, Some("1S"), 14),
     ] {
-        let allocations = of_a_call(layer, timeout);
+        let allocations = added_by_call(layer, timeout);
         println!("{rule}: {allocations} allocations");
         assert_eq!(allocations, expected, "{rule}");
     }
 }
 
 #[test]
-fn an_error_of_which_nobody_hears_costs_nothing() {
+fn an_unsampled_service_error_adds_no_allocation() {
     let provider = SdkTracerProvider::builder()
         .with_sampler(Sampler::AlwaysOff)
         .build();
     let layer = ApiSpanLayer::new().tracer_provider(&provider);
-    let of = |is_error: bool| {
+    let allocations = |is_error: bool| {
         let mut service = layer.layer(service_fn(move |_: Request<()>| {
             let response = Response::new(Full::new(Bytes::new()));
             std::future::ready(if is_error { Err("no") } else { Ok(response) })
@@ -195,14 +199,14 @@ fn an_error_of_which_nobody_hears_costs_nothing() {
         let one = request(true, false);
         measure(|| drop(ready(service.call(one)))).count_total
     };
-    assert_eq!(of(true), of(false));
+    assert_eq!(allocations(true), allocations(false));
 }
 
-/// Keeps how many attributes the last span had, and room for how many.
+/// Keeps the number of attributes of the last span, and their capacity.
 #[derive(Clone, Debug, Default)]
-struct Room(Arc<Mutex<(usize, usize)>>);
+struct AttributeCapacity(Arc<Mutex<(usize, usize)>>);
 
-impl SpanProcessor for Room {
+impl SpanProcessor for AttributeCapacity {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
@@ -220,10 +224,10 @@ impl SpanProcessor for Room {
 }
 
 #[test]
-fn a_span_has_just_the_room_its_attributes_need() {
-    let room = Room::default();
+fn a_span_allocates_exactly_the_capacity_for_its_attributes() {
+    let last = AttributeCapacity::default();
     let provider = SdkTracerProvider::builder()
-        .with_span_processor(room.clone())
+        .with_span_processor(last.clone())
         .build();
     let address = || Some(([192, 0, 2, 1], 8_080).into());
     let plain = ApiSpanLayer::new().tracer_provider(&provider);
@@ -231,7 +235,7 @@ fn a_span_has_just_the_room_its_attributes_need() {
     let local = plain.clone().local_address_fn(move |_| address());
     let route = plain.clone().route_fn(|_| Some("/v1/{what}"));
     let sizes = plain.clone().body_sizes(true);
-    let asked = plain
+    let headers = plain
         .clone()
         .capture_request_headers([http::header::ACCEPT, http::header::FORWARDED])
         .capture_response_headers([http::header::CONTENT_TYPE]);
@@ -251,7 +255,7 @@ fn a_span_has_just_the_room_its_attributes_need() {
         ("a local address", &local, false),
         ("a route", &route, false),
         ("sizes", &sizes, false),
-        ("headers", &asked, false),
+        ("headers", &headers, false),
         ("all", &all, true),
     ] {
         let query = if has_query { "?q=1" } else { "" };
@@ -269,21 +273,21 @@ fn a_span_has_just_the_room_its_attributes_need() {
         let response = ready(service.call(request.expect("a request")));
         let body = response.expect("a response").into_body();
         ready(body.collect()).expect("bytes");
-        let (used, room) = *room.0.lock().expect("no panic");
-        assert_eq!(used, room, "{rule}: attributes, and room for them");
+        let (used, capacity) = *last.0.lock().expect("no panic");
+        assert_eq!(used, capacity, "{rule}: attributes and their capacity");
     }
 }
 
-/// How many bytes an open stream may hold beyond the tracer's span.
-const MOST_HELD: i64 = 1_024;
-/// With a line of an event stream that is cut, of which so much is kept.
-const MOST_HELD_WITH_LINE: i64 = MOST_HELD + 1_024 + 1;
+/// The most bytes that an open stream may hold in addition to the tracer's span.
+const MAX_STREAM_BYTES: i64 = 1_024;
+/// The same with a cut line of an event stream. The reader keeps up to 1,024 bytes of it.
+const MAX_STREAM_BYTES_WITH_LINE: i64 = MAX_STREAM_BYTES + 1_024 + 1;
 
-/// Keeps with which attributes the last span has started.
+/// Keeps the start attributes of the last span.
 #[derive(Clone, Debug, Default)]
-struct Starts(Arc<Mutex<Vec<KeyValue>>>);
+struct StartAttributes(Arc<Mutex<Vec<KeyValue>>>);
 
-impl SpanProcessor for Starts {
+impl SpanProcessor for StartAttributes {
     fn on_start(&self, span: &mut Span, _: &Context) {
         let started = span.exported_data().expect("a span that records");
         *self.0.lock().expect("no panic") = started.attributes;
@@ -300,9 +304,9 @@ impl SpanProcessor for Starts {
     }
 }
 
-/// The bytes that a value holds, all of it on the heap.
-fn held<T>(mut make: impl FnMut() -> T) -> i64 {
-    // The first of a thread makes what the thread keeps.
+/// Returns the heap bytes that a value holds.
+fn heap_bytes<T>(mut make: impl FnMut() -> T) -> i64 {
+    // The first call fills the thread-local caches.
     drop(make());
     let mut kept = None;
     let measured = measure(|| kept = Some(make()));
@@ -310,8 +314,8 @@ fn held<T>(mut make: impl FnMut() -> T) -> i64 {
     measured.bytes_current
 }
 
-/// A response that is open: its first frame has been read.
-fn open<S, B>(service: &mut S) -> Pin<Box<B>>
+/// Opens a response and reads its first frame.
+fn open_stream<S, B>(service: &mut S) -> Pin<Box<B>>
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
     B: Body<Error = Infallible>,
@@ -324,7 +328,7 @@ where
 }
 
 #[test]
-fn memory_of_an_open_stream() {
+fn an_open_stream_holds_bounded_memory() {
     fn inner(
         frame: &'static [u8],
     ) -> impl Service<
@@ -346,35 +350,35 @@ fn memory_of_an_open_stream() {
     }
     const WHOLE: &[u8] = b"data: hello, world\n\n";
     const CUT: &[u8] = b"data: hello, world";
-    let starts = Starts::default();
+    let starts = StartAttributes::default();
     let provider = SdkTracerProvider::builder()
         .with_span_processor(starts.clone())
         .build();
-    for (rule, layer, frame, most) in [
-        ("plain", ApiSpanLayer::new(), WHOLE, MOST_HELD),
-        ("LLM", ApiSpanLayer::llm(), WHOLE, MOST_HELD),
+    for (rule, layer, frame, max) in [
+        ("plain", ApiSpanLayer::new(), WHOLE, MAX_STREAM_BYTES),
+        ("LLM", ApiSpanLayer::llm(), WHOLE, MAX_STREAM_BYTES),
         (
-            "LLM, a line is cut",
+            "LLM, a cut line",
             ApiSpanLayer::llm(),
             CUT,
-            MOST_HELD_WITH_LINE,
+            MAX_STREAM_BYTES_WITH_LINE,
         ),
     ] {
         let layer = layer
             .propagator(TraceContextPropagator::new())
             .tracer_provider(&provider);
-        let bare = held(|| open(&mut inner(frame)));
-        let layered = held(|| open(&mut layer.layer(inner(frame))));
+        let bare = heap_bytes(|| open_stream(&mut inner(frame)));
+        let layered = heap_bytes(|| open_stream(&mut layer.layer(inner(frame))));
         let attributes = starts.0.lock().expect("no panic").clone();
         assert!(attributes.len() >= 7, "{rule}: {attributes:?}");
-        let tracer = provider.tracer("by hand");
-        let alone = held(|| {
+        let tracer = provider.tracer("test");
+        let span = heap_bytes(|| {
             let mut builder = SpanBuilder::from_name("GET").with_kind(SpanKind::Server);
             builder.attributes = Some(attributes.clone());
             Box::new(tracer.build_with_context(builder, &Context::new()))
         });
-        let beyond = layered - bare - alone;
-        println!("{rule}: {layered} B, of them {bare} B bare, {alone} B the span: {beyond} B");
-        assert!(beyond <= most, "{rule}: {beyond} bytes");
+        let added = layered - bare - span;
+        println!("{rule}: {layered} B - {bare} B bare - {span} B span = {added} B");
+        assert!(added <= max, "{rule}: {added} bytes");
     }
 }

@@ -23,7 +23,7 @@ mod load;
 mod logs;
 mod matrix;
 mod metrics;
-mod neighbours;
+mod other_middleware;
 mod otlp;
 mod properties;
 mod readiness;

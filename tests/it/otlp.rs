@@ -1,4 +1,4 @@
-//! Spans, metrics and log events through the OTLP exporters into a receiver, over a real connection: what a collector gets.
+//! Spans, metrics and log events as a collector receives them, exported with OTLP over a real connection.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::KeyValue as Attribute;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::{ScopeLogs, SeverityNumber};
-use opentelemetry_proto::tonic::metrics::v1::metric::Data as OfMetric;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data as MetricData;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value::AsInt;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, ScopeMetrics};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -50,11 +50,11 @@ use crate::support::{answering, read};
 const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT_ID: &str = "00f067aa0ba902b7";
 
-/// A receiver that passes on what it gets.
-struct Receiver(mpsc::UnboundedSender<ResourceSpans>);
+/// A trace service that forwards what it receives.
+struct TraceReceiver(mpsc::UnboundedSender<ResourceSpans>);
 
 #[tonic::async_trait]
-impl TraceService for Receiver {
+impl TraceService for TraceReceiver {
     async fn export(
         &self,
         request: tonic::Request<ExportTraceServiceRequest>,
@@ -66,14 +66,14 @@ impl TraceService for Receiver {
     }
 }
 
-/// Serves two requests with a provider that exports to a receiver, and returns what that got.
-async fn exported() -> Vec<ScopeSpans> {
+/// Serves two requests, exports their spans, and returns the spans received.
+async fn export_spans() -> Vec<ScopeSpans> {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let (sender, mut receiver) = mpsc::unbounded_channel();
     tokio::spawn(
         tonic::transport::Server::builder()
-            .add_service(TraceServiceServer::new(Receiver(sender)))
+            .add_service(TraceServiceServer::new(TraceReceiver(sender)))
             .serve_with_incoming(TcpIncoming::from(listener)),
     );
     let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -107,10 +107,10 @@ async fn exported() -> Vec<ScopeSpans> {
             .expect("a request");
         let response = service.call(request).await.expect("a response");
         assert_eq!(response.status(), StatusCode::OK);
-        // The body's own error is what one of them is for.
+        // The body of one response fails.
         let _ = read(&mut response.into_body());
     }
-    // Blocks until the receiver has answered, which runs on this runtime.
+    // `shutdown` blocks until the receiver, on this runtime, has responded.
     tokio::task::spawn_blocking(move || provider.shutdown())
         .await
         .expect("no panic")
@@ -151,29 +151,29 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_collector_gets_kind_parent_status_events_and_typed_attributes() {
-    let scopes = exported().await;
-    let of_layer: Vec<_> = scopes
+async fn a_collector_receives_kind_parent_status_events_and_typed_attributes() {
+    let scopes = export_spans().await;
+    let layer_scopes: Vec<_> = scopes
         .iter()
         .filter(|spans| {
             let scope = spans.scope.as_ref().expect("a scope");
             scope.name == "tower-api-span" && !scope.version.is_empty()
         })
         .collect();
-    assert!(!of_layer.is_empty());
-    for spans in &of_layer {
+    assert!(!layer_scopes.is_empty());
+    for spans in &layer_scopes {
         assert_eq!(spans.schema_url, "https://opentelemetry.io/schemas/1.45.0");
     }
-    let servers: Vec<&Span> = of_layer.iter().flat_map(|spans| &spans.spans).collect();
+    let servers: Vec<&Span> = layer_scopes.iter().flat_map(|spans| &spans.spans).collect();
     let [whole, fails] = servers[..] else {
-        panic!("two spans, but {servers:#?}");
+        panic!("expected two spans, got {servers:#?}");
     };
 
     for span in [whole, fails] {
         assert_eq!(span.kind(), SpanKind::Server);
         assert_eq!(hex(&span.trace_id), TRACE_ID);
         assert_eq!(hex(&span.parent_span_id), PARENT_ID);
-        // Sampled, and a parent that is known to be remote.
+        // Sampled, with a remote parent.
         assert_eq!(span.flags & 0x301, 0x301);
         let times: Vec<u64> = span
             .events
@@ -218,23 +218,26 @@ async fn a_collector_gets_kind_parent_status_events_and_typed_attributes() {
         .flat_map(|spans| &spans.spans)
         .filter(|span| span.name == "llm_core");
     let parents: Vec<_> = children.map(|child| child.parent_span_id.clone()).collect();
-    let of = |span: &Span| {
+    let children_of = |span: &Span| {
         parents
             .iter()
             .filter(|parent| **parent == span.span_id)
             .count()
     };
-    assert_eq!((of(whole), of(fails), parents.len()), (2, 2, 4));
+    assert_eq!(
+        (children_of(whole), children_of(fails), parents.len()),
+        (2, 2, 4)
+    );
 }
 
-/// All that a collector gets of one request.
-struct Everything {
+/// The telemetry of one request at a collector.
+struct Telemetry {
     spans: Vec<ScopeSpans>,
     metrics: Vec<ScopeMetrics>,
     logs: Vec<ScopeLogs>,
 }
 
-/// A receiver that passes on whatever it gets of metrics.
+/// A metrics service that forwards what it receives.
 struct MetricsReceiver(mpsc::UnboundedSender<ScopeMetrics>);
 
 #[tonic::async_trait]
@@ -251,7 +254,7 @@ impl MetricsService for MetricsReceiver {
     }
 }
 
-/// The same of logs.
+/// A logs service that forwards what it receives.
 struct LogsReceiver(mpsc::UnboundedSender<ScopeLogs>);
 
 #[tonic::async_trait]
@@ -268,8 +271,8 @@ impl LogsService for LogsReceiver {
     }
 }
 
-/// Serves a request whose body fails, with providers that export all to one receiver.
-async fn exported_everything() -> Everything {
+/// Serves a request whose body fails, exports all signals to one receiver, and returns what it received.
+async fn export_all_signals() -> Telemetry {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let (to_spans, mut spans) = mpsc::unbounded_channel();
@@ -277,7 +280,7 @@ async fn exported_everything() -> Everything {
     let (to_logs, mut logs) = mpsc::unbounded_channel();
     tokio::spawn(
         tonic::transport::Server::builder()
-            .add_service(TraceServiceServer::new(Receiver(to_spans)))
+            .add_service(TraceServiceServer::new(TraceReceiver(to_spans)))
             .add_service(MetricsServiceServer::new(MetricsReceiver(to_metrics)))
             .add_service(LogsServiceServer::new(LogsReceiver(to_logs)))
             .serve_with_incoming(TcpIncoming::from(listener)),
@@ -321,26 +324,26 @@ async fn exported_everything() -> Everything {
     })
     .await
     .expect("no panic")
-    .expect("all is exported");
+    .expect("all signals are exported");
 
-    let mut everything = Everything {
+    let mut telemetry = Telemetry {
         spans: Vec::new(),
         metrics: Vec::new(),
         logs: Vec::new(),
     };
     while let Ok(resource) = spans.try_recv() {
-        everything.spans.extend(resource.scope_spans);
+        telemetry.spans.extend(resource.scope_spans);
     }
     while let Ok(scope) = metrics.try_recv() {
-        everything.metrics.push(scope);
+        telemetry.metrics.push(scope);
     }
     while let Ok(scope) = logs.try_recv() {
-        everything.logs.push(scope);
+        telemetry.logs.push(scope);
     }
-    everything
+    telemetry
 }
 
-/// Attributes as text, in their order.
+/// Returns the attributes as text, in order.
 fn texts(attributes: &[Attribute]) -> Vec<(&str, String)> {
     let texts = attributes.iter().map(|attribute| {
         let value = attribute.value.as_ref().and_then(|it| it.value.as_ref());
@@ -354,21 +357,25 @@ fn texts(attributes: &[Attribute]) -> Vec<(&str, String)> {
     texts.collect()
 }
 
-/// Name, unit and attributes of each metric, which has one point of one request that took so long.
-fn points(metrics: &ScopeMetrics, took: Duration) -> Vec<(&str, &str, Vec<(&str, String)>)> {
+/// Returns name, unit and attributes of each metric. Checks that each has one point, with this duration if it is
+/// a time.
+fn points(metrics: &ScopeMetrics, duration: Duration) -> Vec<(&str, &str, Vec<(&str, String)>)> {
     let mut points = Vec::new();
     for metric in &metrics.metrics {
         let attributes = match metric.data.as_ref().expect("data") {
-            OfMetric::Histogram(histogram) => {
+            MetricData::Histogram(histogram) => {
                 let [point] = &histogram.data_points[..] else {
-                    panic!("one point of {}", metric.name);
+                    panic!("expected one point of {}", metric.name);
                 };
                 assert_eq!(point.count, 1, "{}", metric.name);
                 if metric.unit == "By" {
                     assert_eq!(point.sum, Some(3.0));
                 } else {
                     let sum = point.sum.expect("a sum");
-                    assert!((sum - took.as_secs_f64()).abs() < 1e-6, "{sum} {took:?}");
+                    assert!(
+                        (sum - duration.as_secs_f64()).abs() < 1e-6,
+                        "{sum} {duration:?}"
+                    );
                 }
                 assert_eq!(
                     histogram.aggregation_temporality(),
@@ -376,10 +383,10 @@ fn points(metrics: &ScopeMetrics, took: Duration) -> Vec<(&str, &str, Vec<(&str,
                 );
                 texts(&point.attributes)
             }
-            OfMetric::Sum(sum) => {
+            MetricData::Sum(sum) => {
                 assert!(!sum.is_monotonic);
                 let [point] = &sum.data_points[..] else {
-                    panic!("one point of {}", metric.name);
+                    panic!("expected one point of {}", metric.name);
                 };
 
                 assert_eq!(point.value, Some(AsInt(0)));
@@ -394,14 +401,14 @@ fn points(metrics: &ScopeMetrics, took: Duration) -> Vec<(&str, &str, Vec<(&str,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_one_request_a_collector_gets_a_span_data_points_and_log_records() {
-    let Everything {
+async fn a_collector_receives_a_span_data_points_and_log_records_of_one_request() {
+    let Telemetry {
         spans,
         metrics,
         logs,
-    } = exported_everything().await;
+    } = export_all_signals().await;
     let ([spans], [metrics], [logs]) = (&spans[..], &metrics[..], &logs[..]) else {
-        panic!("one scope of each: {spans:#?} {metrics:#?} {logs:#?}");
+        panic!("expected one scope for each signal: {spans:#?} {metrics:#?} {logs:#?}");
     };
     for (scope, schema_url) in [
         (&spans.scope, &spans.schema_url),
@@ -414,7 +421,7 @@ async fn of_one_request_a_collector_gets_a_span_data_points_and_log_records() {
         assert_eq!(schema_url, "https://opentelemetry.io/schemas/1.45.0");
     }
     let [span] = &spans.spans[..] else {
-        panic!("one span, but {:#?}", spans.spans);
+        panic!("expected one span, got {:#?}", spans.spans);
     };
 
     let records: Vec<_> = logs
@@ -436,12 +443,12 @@ async fn of_one_request_a_collector_gets_a_span_data_points_and_log_records() {
         .collect();
     let (started, ended) = (span.start_time_unix_nano, span.end_time_unix_nano);
     let info = SeverityNumber::Info;
-    let of = |pairs: &[(&'static str, &str)]| -> Vec<_> {
+    let owned = |pairs: &[(&'static str, &str)]| -> Vec<_> {
         let pairs = pairs.iter().map(|(key, value)| (*key, (*value).to_owned()));
         pairs.collect()
     };
-    let aborted = of(&[("reason", "exception"), ("error", "boom")]);
-    let exception = of(&[
+    let aborted = owned(&[("reason", "exception"), ("error", "boom")]);
+    let exception = owned(&[
         ("exception.type", "it::support::body::Boom"),
         ("exception.message", "boom"),
     ]);
@@ -468,12 +475,15 @@ async fn of_one_request_a_collector_gets_a_span_data_points_and_log_records() {
             ("http.server.response.body.size", "By"),
         ]
     );
-    // What the numbers are split by is on the span.
-    let of_span: Vec<_> = attributes(span).into_iter().map(|(key, _)| key).collect();
+    // Every metric attribute is on the span too.
+    let span_keys: Vec<_> = attributes(span).into_iter().map(|(key, _)| key).collect();
     for (name, _, attributes) in &points {
         assert!(!attributes.is_empty(), "{name}");
         for (key, _) in attributes {
-            assert!(of_span.contains(key), "{key} of {name} is not on the span");
+            assert!(
+                span_keys.contains(key),
+                "{key} of {name} is not on the span"
+            );
         }
     }
     assert!(

@@ -1,4 +1,4 @@
-//! A client that keeps its connection, and knows its own end of it.
+//! A client with one connection, whose local address is known.
 
 use std::net::SocketAddr;
 
@@ -16,7 +16,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// As the conventions write it.
+    /// Returns the value of `network.protocol.version`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Http1 => "1.1",
@@ -27,7 +27,7 @@ impl Version {
 
 pub struct Client {
     sender: Sender,
-    /// What the server sees as its peer.
+    /// The peer address on the server side.
     pub address: SocketAddr,
 }
 
@@ -36,7 +36,7 @@ enum Sender {
     Http2(http2::SendRequest<Empty<Bytes>>),
 }
 
-/// A socket to this server, and its address.
+/// Connects to a server, and returns the socket and its local address.
 pub async fn socket(server: SocketAddr) -> (TokioIo<TcpStream>, SocketAddr) {
     let socket = TcpStream::connect(server).await.expect("a connection");
     socket.set_nodelay(true).expect("the socket's option");
@@ -63,19 +63,19 @@ impl Client {
         Self { sender, address }
     }
 
-    /// Sends a request and reads the answer to its end.
-    pub async fn ask(&mut self, request: Request<Empty<Bytes>>) -> StatusCode {
+    /// Sends a request, reads the response to its end, and returns the status.
+    pub async fn send(&mut self, request: Request<Empty<Bytes>>) -> StatusCode {
         let response = match &mut self.sender {
             Sender::Http1(sender) => {
-                sender.ready().await.expect("a connection that is open");
+                sender.ready().await.expect("an open connection");
                 sender.send_request(request).await
             }
             Sender::Http2(sender) => {
-                sender.ready().await.expect("a connection that is open");
+                sender.ready().await.expect("an open connection");
                 sender.send_request(request).await
             }
         };
-        let response = response.expect("an answer");
+        let response = response.expect("a response");
         let status = response.status();
         response.into_body().collect().await.expect("a whole body");
         status

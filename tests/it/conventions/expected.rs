@@ -1,5 +1,4 @@
-//! What the conventions ask of a span, and what the layer adds of its own. Nothing here asks the
-//! layer.
+//! The expected spans: the attributes of the conventions and the layer's own, computed without the layer.
 
 use std::net::SocketAddr;
 
@@ -9,12 +8,12 @@ use tonic::Code;
 use super::client::Version;
 use super::servers::has_body;
 
-/// RFC 9110, RFC 5789 (PATCH) and RFC 10008 (QUERY).
+/// The methods of RFC 9110, RFC 5789 (PATCH) and RFC 10008 (QUERY).
 pub const STANDARD: &[&str] = &[
     "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE",
 ];
 
-/// The lines of a span.
+/// The lines of an expected span.
 struct Lines(Vec<String>);
 
 impl Lines {
@@ -36,7 +35,7 @@ impl Lines {
         self.0.push(format!("{key}: int {}", value.into()));
     }
 
-    /// The host that was asked for.
+    /// The host in the request.
     fn server(&mut self, host: &Host) {
         self.string("server.address", host.address);
         if let Some(port) = host.port {
@@ -67,7 +66,7 @@ impl Lines {
         }
     }
 
-    /// 4xx is the client's fault and no error of a server; of 5xx the number says what it is.
+    /// A 4xx is not a server error. For a 5xx, `error.type` is the status code.
     fn outcome_of_status(&mut self, status: u16) {
         let number = status.to_string();
         match status {
@@ -75,7 +74,7 @@ impl Lines {
             400 | 413 | 422 => self.outcome(Some("validation_error"), None, ""),
             400..500 => self.outcome(Some("client_error"), None, ""),
             500..600 => self.outcome(Some("exception"), Some(&number), ""),
-            _ => panic!("{status} is not asked for"),
+            _ => panic!("{status} is not tested"),
         }
     }
 
@@ -106,7 +105,7 @@ impl Lines {
     }
 }
 
-/// A host as it is sent, and what it consists of.
+/// A host as sent, and its address and port.
 pub struct Host {
     pub sent: &'static str,
     pub address: &'static str,
@@ -125,43 +124,43 @@ const fn host(sent: &'static str, address: &'static str, port: Option<u16>) -> H
     }
 }
 
-/// What a client says beside what it asks for.
-pub struct Caller {
+/// The parts of a request that do not depend on the row.
+pub struct RequestDetails {
     pub host: Host,
-    /// HTTP/1.1 does not send it.
+    /// Not sent by HTTP/1.1.
     pub scheme: &'static str,
     pub agent: Option<&'static str>,
     pub query: &'static str,
-    told_query: Option<&'static str>,
+    recorded_query: Option<&'static str>,
 }
 
-pub const CALLERS: [Caller; 3] = [
-    Caller {
+pub const REQUEST_DETAILS: [RequestDetails; 3] = [
+    RequestDetails {
         host: NAME,
         scheme: "http",
         agent: None,
         query: "",
-        told_query: None,
+        recorded_query: None,
     },
-    Caller {
+    RequestDetails {
         host: NAME_AND_PORT,
         scheme: "https",
         agent: Some("curl/8.16.0"),
         query: "?page=2&sig=secret",
-        told_query: Some("page=2&sig=REDACTED"),
+        recorded_query: Some("page=2&sig=REDACTED"),
     },
-    Caller {
+    RequestDetails {
         host: IPV6,
         scheme: "http",
         agent: Some("Mozilla/5.0 (X11; Linux x86_64)"),
         query: "?q",
-        told_query: Some("q"),
+        recorded_query: Some("q"),
     },
 ];
 
-/// An HTTP request, and the answer to it.
-pub struct Asked<'a> {
-    pub caller: &'a Caller,
+/// An HTTP request and its response.
+pub struct HttpRequest<'a> {
+    pub details: &'a RequestDetails,
     pub method: &'a str,
     pub path: &'a str,
     pub version: Version,
@@ -171,9 +170,9 @@ pub struct Asked<'a> {
     pub known_methods: &'a [&'a str],
 }
 
-pub fn http(asked: &Asked<'_>) -> Vec<String> {
-    let Asked {
-        caller,
+pub fn http(request: &HttpRequest<'_>) -> Vec<String> {
+    let HttpRequest {
+        details,
         method,
         path,
         version,
@@ -181,36 +180,36 @@ pub fn http(asked: &Asked<'_>) -> Vec<String> {
         route,
         peer,
         known_methods,
-    } = *asked;
-    let in_name = in_name(method, known_methods);
+    } = *request;
+    let method_in_name = method_for_name(method, known_methods);
     let mut lines = Lines::new(&match route {
-        Some(route) => format!("{in_name} {route}"),
-        None => in_name.to_owned(),
+        Some(route) => format!("{method_in_name} {route}"),
+        None => method_in_name.to_owned(),
     });
     lines.method(method, known_methods);
     if let Some(route) = route {
         lines.string("http.route", route);
     }
-    // The target of CONNECT is a host and nothing else.
+    // The target of CONNECT is an authority, without a path or a query.
     let is_connect = method == "CONNECT";
     if !is_connect {
         lines.string("url.path", path);
-        if let Some(query) = caller.told_query {
+        if let Some(query) = details.recorded_query {
             lines.string("url.query", query);
         }
     }
     let scheme = match version {
-        Version::Http2 if !is_connect => caller.scheme,
+        Version::Http2 if !is_connect => details.scheme,
         Version::Http1 | Version::Http2 => "http",
     };
     lines.string("url.scheme", scheme);
     lines.string("network.protocol.version", version.name());
-    lines.server(&caller.host);
+    lines.server(&details.host);
     lines.peer(peer);
     if let Some(peer) = peer {
         lines.string("client.address", &peer.ip().to_string());
     }
-    if let Some(agent) = caller.agent {
+    if let Some(agent) = details.agent {
         lines.string("user_agent.original", agent);
     }
     lines.int("http.response.status_code", status);
@@ -220,8 +219,8 @@ pub fn http(asked: &Asked<'_>) -> Vec<String> {
     lines.0
 }
 
-/// The method as it stands in names.
-fn in_name<'a>(method: &'a str, known: &[&str]) -> &'a str {
+/// Returns the method for the span name.
+fn method_for_name<'a>(method: &'a str, known: &[&str]) -> &'a str {
     if known.contains(&method) {
         method
     } else {
@@ -229,8 +228,8 @@ fn in_name<'a>(method: &'a str, known: &[&str]) -> &'a str {
     }
 }
 
-/// A gRPC call that was answered in plain HTTP: two languages in one span, and the name is HTTP's.
-pub fn refused(
+/// Returns the span of a gRPC call answered in plain HTTP. Its name is that of an HTTP span.
+pub fn grpc_in_http(
     host: &Host,
     method: &str,
     status: u16,
@@ -238,10 +237,10 @@ pub fn refused(
     peer: Option<SocketAddr>,
     known_http_methods: &[&str],
 ) -> Vec<String> {
-    let in_name = in_name("POST", known_http_methods);
+    let method_in_name = method_for_name("POST", known_http_methods);
     let mut lines = Lines::new(&match route {
-        Some(route) => format!("{in_name} {route}"),
-        None => in_name.to_owned(),
+        Some(route) => format!("{method_in_name} {route}"),
+        None => method_in_name.to_owned(),
     });
     lines.string("rpc.system.name", "grpc");
     lines.string("rpc.method", method);
@@ -259,8 +258,8 @@ pub fn refused(
     lines.0
 }
 
-/// A gRPC call, and the answer to it.
-pub struct Called<'a> {
+/// A gRPC call and its response.
+pub struct GrpcCall<'a> {
     pub host: &'a Host,
     /// The path without its first slash.
     pub method: &'a str,
@@ -269,12 +268,12 @@ pub struct Called<'a> {
     /// Whether there was a message before the status.
     pub has_body: bool,
     pub peer: Option<SocketAddr>,
-    /// Those that the settings tell, if they do.
+    /// The `known_rpc_methods`, if set.
     pub known_methods: Option<&'a [&'a str]>,
 }
 
-pub fn grpc(called: &Called<'_>) -> Vec<String> {
-    let Called {
+pub fn grpc(call: &GrpcCall<'_>) -> Vec<String> {
+    let GrpcCall {
         host,
         method,
         code,
@@ -282,9 +281,9 @@ pub fn grpc(called: &Called<'_>) -> Vec<String> {
         has_body,
         peer,
         known_methods,
-    } = *called;
-    // What is asked for is a method if the settings say so. If they don't, everything of that form
-    // is one, and only names of spans believe a server that knows nothing of it.
+    } = *call;
+    // Without `known_rpc_methods`, every `service/method` path counts as known. Only the span name then takes
+    // UNIMPLEMENTED as a sign of an unknown method.
     let is_known = match known_methods {
         Some(known) => known.contains(&method),
         None => method.split('/').filter(|part| !part.is_empty()).count() == 2,
@@ -301,14 +300,14 @@ pub fn grpc(called: &Called<'_>) -> Vec<String> {
     lines.server(host);
     lines.peer(peer);
     lines.times(has_body);
-    let (name, reason, is_error) = meaning(code);
+    let (name, reason, is_error) = describe(code);
     lines.string("rpc.status_code", name);
     lines.outcome(reason, is_error.then_some(name), message);
     lines.0
 }
 
-/// The name of a code, what the layer calls its reason, and whether it is an error of the server.
-fn meaning(code: Code) -> (&'static str, Option<&'static str>, bool) {
+/// Returns the name of a code, the abort reason, and whether it is a server error.
+fn describe(code: Code) -> (&'static str, Option<&'static str>, bool) {
     let (client, invalid, server) = (
         Some("client_error"),
         Some("validation_error"),

@@ -1,4 +1,4 @@
-//! Codes by places by methods, with tonic at both ends.
+//! gRPC calls: every code at every place and for known and unknown methods, with tonic as client and server.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,43 +20,43 @@ use tower::{Service, service_fn};
 use tower_api_span::ApiSpanLayer;
 
 use super::client::socket;
-use super::expected::{self, Called, Host, NAME, NAME_AND_PORT};
+use super::expected::{self, GrpcCall, Host, NAME, NAME_AND_PORT};
 use super::report::Report;
 use super::servers::{Framework, listen};
 use crate::matrix::grpc::service::BytesCodec;
 use crate::support::recorder::Recorder;
 
-/// Where the status of an answer is.
+/// Where the server sends the status.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Place {
-    /// A unary answer: in the trailers if it is one, else in the head.
+    /// A unary response: in the trailers after a message, in the head otherwise.
     Unary,
-    /// A stream that does not begin: in the head.
+    /// A stream that does not start: in the head.
     Head,
     /// A stream without a message: in the trailers.
     Trailers,
-    /// A stream that breaks off: in the trailers.
+    /// A stream that fails after a message: in the trailers.
     AfterAMessage,
 }
 use Place::{AfterAMessage, Head, Trailers, Unary};
 
-/// The methods that the settings know, and two that they don't. The server has all of them.
-const KNOWN: [&str; 2] = ["conventions.Codes/Unary", "conventions.Codes/Stream"];
-const NOT_KNOWN: [&str; 2] = ["conventions.Codes/UnaryToo", "conventions.Codes/StreamToo"];
+/// The methods in `known_rpc_methods`, and two others. The server implements all four.
+const LISTED: [&str; 2] = ["conventions.Codes/Unary", "conventions.Codes/Stream"];
+const NOT_LISTED: [&str; 2] = ["conventions.Codes/UnaryToo", "conventions.Codes/StreamToo"];
 
-/// What the server does not have.
-const NOT_THERE: [&str; 4] = [
+/// Paths that the server does not implement.
+const UNIMPLEMENTED: [&str; 4] = [
     "nowhere.Service/Call",
     "nowhere",
     "a/b/c",
     "conventions.Codes",
 ];
 
-pub async fn all() {
+pub async fn check_all() {
     let mut runs = Vec::new();
-    for known_methods in [None, Some(&KNOWN[..])] {
+    for known_methods in [None, Some(&LISTED[..])] {
         for has_peers in [false, true] {
-            runs.push(tokio::spawn(on(known_methods, has_peers)));
+            runs.push(tokio::spawn(check_server(known_methods, has_peers)));
         }
     }
     let mut report = Report::default();
@@ -66,9 +66,10 @@ pub async fn all() {
     report.finish("gRPC calls");
 }
 
-async fn on(known_methods: Option<&'static [&'static str]>, has_peers: bool) -> Report {
-    let at = Recorder::new();
-    let mut layer = at.layer();
+/// Checks all rows on one server.
+async fn check_server(known_methods: Option<&'static [&'static str]>, has_peers: bool) -> Report {
+    let recorder = Recorder::new();
+    let mut layer = recorder.layer();
     if let Some(known) = known_methods {
         layer = layer.known_rpc_methods(known.iter().copied());
     }
@@ -86,7 +87,7 @@ async fn on(known_methods: Option<&'static [&'static str]>, has_peers: bool) -> 
     let mut report = Report::default();
     let mut rows = 0;
     for host in [NAME, NAME_AND_PORT] {
-        for methods in [KNOWN, NOT_KNOWN] {
+        for methods in [LISTED, NOT_LISTED] {
             for code in (0..17).map(Code::from_i32) {
                 for place in [Unary, Head, Trailers, AfterAMessage] {
                     for message in ["", "no room for ä"] {
@@ -94,11 +95,11 @@ async fn on(known_methods: Option<&'static [&'static str]>, has_peers: bool) -> 
                         let case = format!(
                             "{known_methods:?}, {peer:?}: {method} {code:?} {place:?} {message:?}"
                         );
-                        let order = format!("{} {place:?} {message}", i32::from(code));
-                        let got = call(&sender, &host, method, order).await;
+                        let instruction = format!("{} {place:?} {message}", i32::from(code));
+                        let got = call(&sender, &host, method, instruction).await;
                         report.check(got == code, || format!("{case}: the client gets {got:?}"));
                         let is_ok = code == Code::Ok;
-                        let expected = expected::grpc(&Called {
+                        let expected = expected::grpc(&GrpcCall {
                             host: &host,
                             method,
                             code,
@@ -107,19 +108,19 @@ async fn on(known_methods: Option<&'static [&'static str]>, has_peers: bool) -> 
                             peer,
                             known_methods,
                         });
-                        report.compare(&at, &case, expected).await;
+                        report.compare(&recorder, &case, expected).await;
                         rows += 1;
                     }
                 }
             }
         }
-        for method in NOT_THERE {
+        for method in UNIMPLEMENTED {
             let case = format!("{known_methods:?}, {peer:?}: {method}");
             let got = call(&sender, &host, method, String::new()).await;
             report.check(got == Code::Unimplemented, || {
                 format!("{case}: the client gets {got:?}")
             });
-            let expected = expected::grpc(&Called {
+            let expected = expected::grpc(&GrpcCall {
                 host: &host,
                 method,
                 code: Code::Unimplemented,
@@ -128,12 +129,12 @@ async fn on(known_methods: Option<&'static [&'static str]>, has_peers: bool) -> 
                 peer,
                 known_methods,
             });
-            report.compare(&at, &case, expected).await;
+            report.compare(&recorder, &case, expected).await;
             rows += 1;
         }
     }
-    report.check(at.starts() == rows, || {
-        format!("{} spans of {rows} calls", at.starts())
+    report.check(recorder.starts() == rows, || {
+        format!("{} spans of {rows} calls", recorder.starts())
     });
     let methods = known_methods.map_or("all methods", |_| "known_rpc_methods");
     let peers = if has_peers { "peers" } else { "no peers" };
@@ -141,8 +142,8 @@ async fn on(known_methods: Option<&'static [&'static str]>, has_peers: bool) -> 
     report
 }
 
-/// Calls and reads the answer to its end, which is a code.
-async fn call(sender: &SendRequest<Body>, host: &Host, method: &str, order: String) -> Code {
+/// Calls a method, reads the response to its end, and returns the code.
+async fn call(sender: &SendRequest<Body>, host: &Host, method: &str, instruction: String) -> Code {
     let sender = sender.clone();
     let service = service_fn(move |request| sender.clone().send_request(request));
     let origin: Uri = format!("http://{}", host.sent).parse().expect("an origin");
@@ -150,17 +151,17 @@ async fn call(sender: &SendRequest<Body>, host: &Host, method: &str, order: Stri
     client.ready().await.expect("a connection");
     let path: PathAndQuery = format!("/{method}").parse().expect("a path");
     let is_unary = method.contains("Unary");
-    let order = Request::new(Bytes::from(order));
+    let message = Request::new(Bytes::from(instruction));
     if is_unary {
-        let answer = client.unary(order, path, BytesCodec).await;
-        return answer.map_or_else(|status| status.code(), |_| Code::Ok);
+        let response = client.unary(message, path, BytesCodec).await;
+        return response.map_or_else(|status| status.code(), |_| Code::Ok);
     }
-    let mut answers = match client.server_streaming(order, path, BytesCodec).await {
-        Ok(answers) => answers.into_inner(),
+    let mut messages = match client.server_streaming(message, path, BytesCodec).await {
+        Ok(response) => response.into_inner(),
         Err(status) => return status.code(),
     };
     loop {
-        match answers.message().await {
+        match messages.message().await {
             Ok(Some(_)) => {}
             Ok(None) => return Code::Ok,
             Err(status) => return status.code(),
@@ -178,7 +179,7 @@ async fn start(layer: ApiSpanLayer) -> SocketAddr {
     address
 }
 
-/// A service that ends as its first message says: `{code} {place} {message}`.
+/// A service whose request message selects the status: `{code} {place} {message}`.
 #[derive(Clone)]
 struct Codes;
 
@@ -186,27 +187,27 @@ impl NamedService for Codes {
     const NAME: &'static str = "conventions.Codes";
 }
 
-type Answers = BoxStream<'static, Result<Bytes, Status>>;
+type Messages = BoxStream<'static, Result<Bytes, Status>>;
 
-fn ordered(order: &[u8]) -> (Status, String) {
-    let order = str::from_utf8(order).expect("text");
-    let mut parts = order.splitn(3, ' ');
+fn parse_instruction(instruction: &[u8]) -> (Status, String) {
+    let instruction = str::from_utf8(instruction).expect("text");
+    let mut parts = instruction.splitn(3, ' ');
     let mut part = || parts.next().expect("three parts");
     let code = Code::from_i32(part().parse().expect("a code"));
     let place = part().to_owned();
     (Status::new(code, part()), place)
 }
 
-fn one_answer(order: &[u8]) -> Result<Response<Bytes>, Status> {
-    match ordered(order) {
+fn respond_unary(instruction: &[u8]) -> Result<Response<Bytes>, Status> {
+    match parse_instruction(instruction) {
         (status, _) if status.code() == Code::Ok => Ok(Response::new(Bytes::from("word"))),
         (status, _) => Err(status),
     }
 }
 
-fn many_answers(order: &[u8]) -> Result<Response<Answers>, Status> {
-    let (status, place) = ordered(order);
-    let words = match place.as_str() {
+fn respond_stream(instruction: &[u8]) -> Result<Response<Messages>, Status> {
+    let (status, place) = parse_instruction(instruction);
+    let message = match place.as_str() {
         "Head" => return Err(status),
         "Trailers" => None,
         _ => Some(Ok(Bytes::from("word"))),
@@ -214,7 +215,7 @@ fn many_answers(order: &[u8]) -> Result<Response<Answers>, Status> {
     let is_ok = status.code() == Code::Ok;
     let end = (!is_ok).then_some(Err(status));
     Ok(Response::new(
-        stream::iter(words.into_iter().chain(end)).boxed(),
+        stream::iter(message.into_iter().chain(end)).boxed(),
     ))
 }
 
@@ -232,10 +233,10 @@ impl Service<http::Request<Body>> for Codes {
             let mut grpc = Server::new(BytesCodec);
             let is_unary = request.uri().path().contains("Unary");
             let response = if is_unary {
-                let method = async |order: Request<Bytes>| one_answer(order.get_ref());
+                let method = async |request: Request<Bytes>| respond_unary(request.get_ref());
                 grpc.unary(service_fn(method), request).await
             } else {
-                let method = async |order: Request<Bytes>| many_answers(order.get_ref());
+                let method = async |request: Request<Bytes>| respond_stream(request.get_ref());
                 grpc.server_streaming(service_fn(method), request).await
             };
             Ok(response)

@@ -1,4 +1,4 @@
-//! Spans as text, one line for each thing that they say, and what is wrong with them.
+//! Compares spans, as lines of text, with the expected ones, and reports the differences.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use opentelemetry_sdk::trace::SpanData;
 
 use crate::support::recorder::Recorder;
 
-/// Everything that a span says, sorted.
+/// Returns the contents of a span as sorted lines.
 fn lines(span: &SpanData) -> Vec<String> {
     let scope = &span.instrumentation_scope;
     let mut lines = vec![
@@ -31,7 +31,7 @@ fn lines(span: &SpanData) -> Vec<String> {
     lines
 }
 
-/// An attribute with its type; how long something took is another time's matter.
+/// Formats an attribute with its type and value. The values of times are left out.
 fn line(attribute: &KeyValue) -> String {
     let key = attribute.key.as_str();
     match &attribute.value {
@@ -44,43 +44,43 @@ fn line(attribute: &KeyValue) -> String {
     }
 }
 
-/// What went where, and what is wrong.
+/// The number of rows checked, and the differences found.
 #[derive(Default)]
 pub struct Report {
     counts: Vec<(String, usize)>,
-    wrong: Vec<String>,
+    failures: Vec<String>,
 }
 
 impl Report {
-    /// Compares the one span that has ended since the last time with what is expected of it.
-    pub async fn compare(&mut self, at: &Recorder, case: &str, mut expected: Vec<String>) {
-        if !at.wait_for(1).await {
-            self.wrong.push(format!("{case}: no span ends"));
+    /// Compares the only span that has ended since the last call with the expected lines.
+    pub async fn compare(&mut self, recorder: &Recorder, case: &str, mut expected: Vec<String>) {
+        if !recorder.wait_for(1).await {
+            self.failures.push(format!("{case}: no span has ended"));
             return;
         }
-        let spans = at.spans();
-        at.forget();
+        let spans = recorder.spans();
+        recorder.forget();
         expected.sort();
         let [span] = spans.as_slice() else {
-            self.wrong.push(format!("{case}: {} spans", spans.len()));
+            self.failures.push(format!("{case}: {} spans", spans.len()));
             return;
         };
-        let seen = lines(span);
-        if seen != expected {
+        let actual = lines(span);
+        if actual != expected {
             let without = |all: &[String], others: &[String]| {
                 let rest = all.iter().filter(|line| !others.contains(line));
                 rest.map(String::as_str).collect::<Vec<_>>().join("; ")
             };
-            let missing = without(&expected, &seen);
-            let surplus = without(&seen, &expected);
-            self.wrong
-                .push(format!("{case}: expected [{missing}], but [{surplus}]"));
+            let missing = without(&expected, &actual);
+            let surplus = without(&actual, &expected);
+            self.failures
+                .push(format!("{case}: expected [{missing}], got [{surplus}]"));
         }
     }
 
-    pub fn check(&mut self, is_right: bool, otherwise: impl FnOnce() -> String) {
-        if !is_right {
-            self.wrong.push(otherwise());
+    pub fn check(&mut self, is_correct: bool, message: impl FnOnce() -> String) {
+        if !is_correct {
+            self.failures.push(message());
         }
     }
 
@@ -90,24 +90,24 @@ impl Report {
 
     pub fn extend(&mut self, other: Self) {
         self.counts.extend(other.counts);
-        self.wrong.extend(other.wrong);
+        self.failures.extend(other.failures);
     }
 
-    /// Prints how many rows there were, and fails if one of them is wrong.
+    /// Prints the number of rows, and panics if any of them failed.
     pub fn finish(self, title: &str) {
         let rows: usize = self.counts.iter().map(|(_, rows)| rows).sum();
         let mut text = format!("\n{title}, {rows} spans\n\n");
         for (what, rows) in &self.counts {
-            writeln!(text, "{what} {rows:>5}").expect("room");
+            writeln!(text, "{what} {rows:>5}").expect("writing to a string succeeds");
         }
-        // In one piece, as tests print side by side.
+        // Printed at once, because tests run in parallel.
         println!("{text}");
-        let some: Vec<_> = self.wrong.iter().take(30).map(String::as_str).collect();
+        let first: Vec<_> = self.failures.iter().take(30).map(String::as_str).collect();
         assert!(
-            self.wrong.is_empty(),
-            "{} of {rows} are wrong, among them:\n{}",
-            self.wrong.len(),
-            some.join("\n")
+            self.failures.is_empty(),
+            "{} of {rows} rows failed, the first ones:\n{}",
+            self.failures.len(),
+            first.join("\n")
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The frameworks. Every server answers what the request's headers ask for.
+//! Servers with axum, hyper and tonic. The request headers select the status and the route of the response.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -24,9 +24,9 @@ use tower_api_span::{ApiSpanLayer, SpanHandle};
 
 use super::client::Version;
 
-/// The status that a handler answers with.
+/// The request header with the status of the response.
 pub const STATUS: &str = "x-status";
-/// The route that a handler tells, if any.
+/// The request header with the route that the handler sets.
 pub const ROUTE: &str = "x-route";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,7 +47,7 @@ impl fmt::Display for Framework {
 }
 
 impl Framework {
-    /// A layer that knows its peers: axum says who they are, the others have to be asked.
+    /// Returns a layer that records peer addresses. axum provides them, the others need a `peer_address_fn`.
     pub fn with_peers(self, layer: ApiSpanLayer) -> ApiSpanLayer {
         match self {
             Self::Axum => layer,
@@ -61,7 +61,7 @@ impl Framework {
         }
     }
 
-    /// Serves until the runtime is gone.
+    /// Starts a server on the current runtime and returns its address.
     pub async fn start(
         self,
         version: Version,
@@ -86,7 +86,7 @@ impl Framework {
                 });
             }
             Self::Hyper => {
-                tokio::spawn(connections(listener, version, layer));
+                tokio::spawn(accept(listener, version, layer));
             }
             Self::Tonic => {
                 let app = Router::new().fallback(handler);
@@ -101,7 +101,7 @@ impl Framework {
     }
 }
 
-/// A listener on a free port.
+/// Binds a listener to a free port.
 pub async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
     let listener = listener.expect("a free port");
@@ -109,10 +109,10 @@ pub async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// All kinds of routes that axum has.
+/// Returns an axum application with all kinds of routes.
 fn application(layer: &ApiSpanLayer) -> Router {
     let items = || Router::new().route("/items/{id}", any(handler));
-    let service = service_fn(|request: AxumRequest| ready(Ok::<_, Infallible>(answer(&request))));
+    let service = service_fn(|request: AxumRequest| ready(Ok::<_, Infallible>(respond(&request))));
     items()
         .route("/set/{number}", any(handler))
         .nest("/v1", items())
@@ -122,7 +122,7 @@ fn application(layer: &ApiSpanLayer) -> Router {
         .nest("/inner", items().layer(layer.clone()))
 }
 
-async fn connections(listener: TcpListener, version: Version, layer: ApiSpanLayer) {
+async fn accept(listener: TcpListener, version: Version, layer: ApiSpanLayer) {
     loop {
         let (socket, peer) = listener.accept().await.expect("a connection");
         socket.set_nodelay(true).expect("the socket's option");
@@ -133,9 +133,9 @@ async fn connections(listener: TcpListener, version: Version, layer: ApiSpanLaye
                 request
             })
             .layer(layer.clone())
-            .service_fn(|request: Request<Incoming>| ready(Ok::<_, Infallible>(answer(&request))));
+            .service_fn(|request: Request<Incoming>| ready(Ok::<_, Infallible>(respond(&request))));
         let service = TowerToHyperService::new(service);
-        // How a connection ends is for its client to see.
+        // The client checks the response, so the result of the connection is dropped.
         match version {
             Version::Http1 => {
                 let serving = http1::Builder::new().serve_connection(io, service);
@@ -151,19 +151,19 @@ async fn connections(listener: TcpListener, version: Version, layer: ApiSpanLaye
 }
 
 async fn handler(request: AxumRequest) -> Response<Full<Bytes>> {
-    answer(&request)
+    respond(&request)
 }
 
-/// What the request's headers ask for, with a body wherever there can be one.
-fn answer<B>(request: &Request<B>) -> Response<Full<Bytes>> {
-    let asked = |name| {
+/// Returns the response that the request headers select, with a body where HTTP allows one.
+fn respond<B>(request: &Request<B>) -> Response<Full<Bytes>> {
+    let header = |name| {
         let value = request.headers().get(name)?;
         Some(value.to_str().expect("text"))
     };
-    if let Some(route) = asked(ROUTE) {
+    if let Some(route) = header(ROUTE) {
         SpanHandle::from_extensions(request.extensions()).set_route(route);
     }
-    let status: StatusCode = asked(STATUS).expect("a status").parse().expect("a status");
+    let status: StatusCode = header(STATUS).expect("a status").parse().expect("a status");
     let body = if has_body(request.method(), status.as_u16()) {
         "a body"
     } else {
@@ -174,7 +174,7 @@ fn answer<B>(request: &Request<B>) -> Response<Full<Bytes>> {
     response
 }
 
-/// Whether an answer can have a body (RFC 9110, section 6.4.1).
+/// Whether a response can have a body (RFC 9110, section 6.4.1).
 pub fn has_body(method: &Method, status: u16) -> bool {
     let is_tunnel = method == Method::CONNECT && (200..300).contains(&status);
     !(method == Method::HEAD || is_tunnel || matches!(status, 204 | 304))

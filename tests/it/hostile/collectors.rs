@@ -1,5 +1,5 @@
-//! Collectors that take nothing: the request never waits for them. While an exporter hangs, hundreds of
-//! requests are served and their spans ended; what does not fit into the queue is lost, and only that.
+//! Hanging and unreachable collectors: no request waits for an export. Requests are served and their spans end
+//! while the exporter hangs. Only data that does not fit into the export queue is lost.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -22,7 +22,7 @@ use tower_api_span::ApiSpanLayer;
 
 use super::raw::{GET, LAST_GET};
 use super::tally::Tally;
-use super::{alone, serve, service};
+use super::{current_thread_runtime, serve, service};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::Data;
 use crate::support::recorder::w3c;
@@ -31,51 +31,51 @@ use crate::support::without_deadlock;
 const REQUESTS: usize = 500;
 const QUEUE: usize = 16;
 
-/// An exporter that does nothing until its gate is opened.
+/// An exporter that blocks until its gate is opened.
 #[derive(Debug)]
 struct Hanging {
     gate: Mutex<Receiver<()>>,
-    begun: Sender<usize>,
+    started: Sender<usize>,
 }
 
-/// The other side of it.
+/// Opens a [`Hanging`] exporter and counts its exports.
 struct Gate {
     open: Option<Sender<()>>,
-    begun: Receiver<usize>,
+    started: Receiver<usize>,
 }
 
 impl Hanging {
     fn new() -> (Self, Gate) {
-        let ((open, gate), (begins, begun)) = (channel(), channel());
+        let ((open, gate), (sender, started)) = (channel(), channel());
         let gate = Mutex::new(gate);
         let hanging = Self {
             gate,
-            begun: begins,
+            started: sender,
         };
         let open = Some(open);
-        (hanging, Gate { open, begun })
+        (hanging, Gate { open, started })
     }
 
     fn hang(&self, items: usize) {
-        // Nobody may listen any more.
-        let _ = self.begun.send(items);
-        // Open is a gate whose other side is gone.
+        // The gate may be dropped already.
+        let _ = self.started.send(items);
+        // Returns when the sender is dropped.
         let _ = self.gate.lock().expect("not poisoned").recv();
     }
 }
 
 impl Gate {
-    /// How many items have been taken by the exporter, once it has begun.
-    fn has_begun(&self) -> usize {
-        let begun = self.begun.recv_timeout(Duration::from_secs(60));
-        begun.expect("the exporter is called")
+    /// Waits for the first export and returns its number of items.
+    fn wait_for_export(&self) -> usize {
+        let items = self.started.recv_timeout(Duration::from_secs(60));
+        items.expect("the exporter is called")
     }
 
-    /// Opens it, and returns how many more items have come until `end` was done.
+    /// Opens the gate, runs `end`, and returns the number of items exported since.
     fn open(mut self, end: impl FnOnce()) -> usize {
         self.open.take();
         end();
-        self.begun.try_iter().sum()
+        self.started.try_iter().sum()
     }
 }
 
@@ -86,18 +86,18 @@ impl SpanExporter for Hanging {
     }
 }
 
-/// An exporter that tells of each of its exports whether it went well.
+/// An exporter that reports whether each export succeeded.
 #[derive(Debug)]
-struct Telling<E> {
+struct Reporting<E> {
     exporter: E,
-    went_well: Sender<bool>,
+    results: Sender<bool>,
 }
 
-impl<E: SpanExporter> SpanExporter for Telling<E> {
+impl<E: SpanExporter> SpanExporter for Reporting<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let result = self.exporter.export(batch).await;
-        // Nobody may listen any more.
-        let _ = self.went_well.send(result.is_ok());
+        // The receiver may be dropped already.
+        let _ = self.results.send(result.is_ok());
         result
     }
 }
@@ -128,37 +128,36 @@ impl PushMetricExporter for Hanging {
     }
 }
 
-/// Serves so many requests on one connection, and returns how long that took. Panics if they wait for
-/// anybody.
-fn requests(layer: Option<&ApiSpanLayer>, requests: usize) -> Duration {
+/// Serves `count` requests on one connection and returns the elapsed time. Panics on a deadlock.
+fn serve_requests(layer: Option<&ApiSpanLayer>, count: usize) -> Duration {
     let layer = layer.cloned();
-    without_deadlock(move || serve_all(layer.as_ref(), requests))
+    without_deadlock(move || serve_all(layer.as_ref(), count))
 }
 
-fn serve_all(layer: Option<&ApiSpanLayer>, requests: usize) -> Duration {
+fn serve_all(layer: Option<&ApiSpanLayer>, count: usize) -> Duration {
     let service = service(layer, |_| {
         let body = ScriptedBody::new([Data(5), Data(5)]);
         std::future::ready(Response::new(Body::new(body)))
     });
     let start = Instant::now();
-    alone().block_on(async {
+    current_thread_runtime().block_on(async {
         let (mut client, server) = duplex(1 << 20);
         serve(Version::HTTP_11, server, service);
-        let sent = [GET.repeat(requests - 1), LAST_GET.to_vec()].concat();
+        let sent = [GET.repeat(count - 1), LAST_GET.to_vec()].concat();
         client.write_all(&sent).await.expect("the server reads");
-        let mut answers = Vec::new();
-        let read = client.read_to_end(&mut answers).await;
+        let mut responses = Vec::new();
+        let read = client.read_to_end(&mut responses).await;
         read.expect("a pipe");
-        let whole = answers
+        let complete = responses
             .windows(5)
             .filter(|five| five == b"0\r\n\r\n")
             .count();
-        assert_eq!(whole, requests);
+        assert_eq!(complete, count);
     });
     start.elapsed()
 }
 
-fn batch(exporter: impl SpanExporter + 'static) -> BatchSpanProcessor {
+fn batch_processor(exporter: impl SpanExporter + 'static) -> BatchSpanProcessor {
     let config = BatchConfigBuilder::default()
         .with_max_queue_size(QUEUE)
         .with_max_export_batch_size(QUEUE / 2)
@@ -169,7 +168,7 @@ fn batch(exporter: impl SpanExporter + 'static) -> BatchSpanProcessor {
         .build()
 }
 
-/// A provider with this processor, and what counts its spans before that.
+/// Returns a provider with this processor, and a tally that counts spans before it.
 fn counted(processor: BatchSpanProcessor) -> (Tally, SdkTracerProvider) {
     let tally = Tally::default();
     let provider = SdkTracerProvider::builder()
@@ -185,24 +184,24 @@ fn layer(provider: &SdkTracerProvider) -> ApiSpanLayer {
 }
 
 #[test]
-fn requests_are_served_while_a_hanging_collector_has_filled_the_queue() {
+fn requests_are_served_while_the_exporter_hangs_and_the_queue_is_full() {
     let (exporter, gate) = Hanging::new();
-    let (tally, provider) = counted(batch(exporter));
+    let (tally, provider) = counted(batch_processor(exporter));
     let layer = layer(&provider);
-    requests(Some(&layer), 1);
-    // From here on, nobody takes anything out of the queue.
-    let taken = gate.has_begun();
-    requests(Some(&layer), REQUESTS);
+    serve_requests(Some(&layer), 1);
+    // The exporter hangs, so the queue is not drained from here on.
+    let first = gate.wait_for_export();
+    serve_requests(Some(&layer), REQUESTS);
     tally.check("a full queue", 1 + REQUESTS, "DEPARTED");
-    let more = gate.open(|| provider.shutdown().expect("it goes on"));
+    let more = gate.open(|| provider.shutdown().expect("the exporter continues"));
     assert!(
-        (QUEUE..2 * QUEUE).contains(&(taken + more)),
-        "{taken}, then {more}: the queue's are exported, the others dropped"
+        (QUEUE..2 * QUEUE).contains(&(first + more)),
+        "{first}, then {more}: only the queued spans are exported"
     );
 }
 
 #[test]
-fn requests_are_served_while_the_collectors_of_metrics_and_logs_hang() {
+fn requests_are_served_while_the_exporters_of_metrics_and_logs_hang() {
     let (exporter, metrics) = Hanging::new();
     let reader = PeriodicReader::builder(exporter).with_interval(Duration::from_millis(1));
     let meters = SdkMeterProvider::builder()
@@ -218,24 +217,24 @@ fn requests_are_served_while_the_collectors_of_metrics_and_logs_hang() {
         .meter_provider(&meters)
         .logger_provider(&loggers)
         .lifecycle_events(tower_api_span::LifecycleEvents::AsLogs);
-    requests(Some(&layer), 1);
-    metrics.has_begun();
-    // Fills the SDK's default queue and more.
-    requests(Some(&layer), 3_000);
-    logs.has_begun();
+    serve_requests(Some(&layer), 1);
+    metrics.wait_for_export();
+    // More than the SDK's default queue holds.
+    serve_requests(Some(&layer), 3_000);
+    logs.wait_for_export();
     assert_eq!((tally.starts(), tally.ends()), (3_001, 3_001));
     let more = metrics.open(|| drop(meters.shutdown()));
-    assert!(more > 0, "they are exported once more at the end");
+    assert!(more > 0, "metrics are exported at shutdown");
     let more = logs.open(|| drop(loggers.shutdown()));
     assert!(
         more > 0,
-        "what the queue held is exported once the gate is open"
+        "the queued log records are exported once the gate is open"
     );
 }
 
-/// Where nothing listens, and where somebody does and never answers.
+/// A closed endpoint refuses connections. A silent one accepts them and never responds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_are_served_while_the_endpoint_of_otlp_is_closed_or_silent() {
+async fn requests_are_served_while_the_otlp_endpoint_is_closed_or_silent() {
     for is_silent in [true, false] {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -246,44 +245,47 @@ async fn requests_are_served_while_the_endpoint_of_otlp_is_closed_or_silent() {
             .with_timeout(Duration::from_millis(100))
             .build()
             .expect("an exporter");
-        let (went_well, exports) = channel();
-        let (tally, provider) = counted(batch(Telling {
-            exporter,
-            went_well,
-        }));
+        let (results, exports) = channel();
+        let (tally, provider) = counted(batch_processor(Reporting { exporter, results }));
         let layer = layer(&provider);
-        let served = tokio::task::spawn_blocking(move || requests(Some(&layer), REQUESTS));
+        let served = tokio::task::spawn_blocking(move || serve_requests(Some(&layer), REQUESTS));
         served.await.expect("no panic");
         tally.check("no collector", REQUESTS, "DEPARTED");
         if let Some(silent) = silent {
-            let came = tokio::time::timeout(Duration::from_secs(60), silent.accept()).await;
-            came.expect("the exporter comes").expect("a connection");
+            let connection = tokio::time::timeout(Duration::from_secs(60), silent.accept()).await;
+            connection
+                .expect("the exporter connects")
+                .expect("a connection");
         }
-        // It blocks; and whether something was still to be exported is chance.
+        // Shutdown blocks. Its result depends on the timing of the last export.
         let shutdown = tokio::task::spawn_blocking(move || drop(provider.shutdown()));
         shutdown.await.expect("no panic");
         let exports: Vec<_> = exports.try_iter().collect();
-        assert!(!exports.is_empty(), "somebody tried");
-        assert!(!exports.contains(&true), "nobody took");
+        assert!(!exports.is_empty(), "the exporter was called");
+        assert!(!exports.contains(&true), "no export succeeded");
     }
 }
 
-/// The figure behind the rule, to be looked at: a request with a hanging collector takes no longer than
-/// one with a collector that takes all at once. What binds is that all are served while the gate is shut.
+/// Prints the times with and without a hanging exporter. The test fails only if a request waits for the closed
+/// gate.
 #[test]
-fn requests_are_served_whatever_hangs_and_their_times_are_told() {
+fn requests_are_served_while_the_exporter_hangs_and_their_times_are_printed() {
     let (exporter, gate) = Hanging::new();
-    let (_, hanging) = counted(batch(exporter));
+    let (_, hanging) = counted(batch_processor(exporter));
     let hanging_layer = layer(&hanging);
-    let taking = Tally::default().layer();
-    requests(Some(&hanging_layer), 1);
-    gate.has_begun();
+    let counting = Tally::default().layer();
+    serve_requests(Some(&hanging_layer), 1);
+    gate.wait_for_export();
     let best = |layer: Option<&ApiSpanLayer>| {
-        let times = (0..5).map(|_| requests(layer, REQUESTS));
+        let times = (0..5).map(|_| serve_requests(layer, REQUESTS));
         times.min().expect("five times")
     };
-    let (bare, taken, hung) = (best(None), best(Some(&taking)), best(Some(&hanging_layer)));
-    println!("{REQUESTS} requests: bare {bare:?}, layered {taken:?}, collector hangs {hung:?}");
-    // One that waited would wait for the gate, which is shut until here.
-    gate.open(|| hanging.shutdown().expect("it goes on"));
+    let (bare, idle, hung) = (
+        best(None),
+        best(Some(&counting)),
+        best(Some(&hanging_layer)),
+    );
+    println!("{REQUESTS} requests: bare {bare:?}, layered {idle:?}, exporter hangs {hung:?}");
+    // The gate is closed until here.
+    gate.open(|| hanging.shutdown().expect("the exporter continues"));
 }

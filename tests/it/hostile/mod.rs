@@ -1,23 +1,21 @@
-//! Hostile and failing surroundings: clients that do what none should, collectors that take nothing,
-//! providers, runtimes and servers that go away. Real servers, on pipes in memory or on sockets.
-//!
-//! Most run on one thread, where the same happens in the same order every time, and where what is
-//! allocated can be counted.
+//! Misbehaving clients, hanging collectors, and providers, runtimes and servers that shut down. The servers
+//! are real, on in-memory pipes or on sockets. Most tests use one thread: the order of events is then fixed,
+//! and allocations can be counted.
 
-mod bombs;
-mod codings;
 mod collectors;
-mod expectations;
-mod floods;
-mod graceful;
-mod halves;
-mod large;
-mod pipelines;
-mod providers;
+mod expect_and_connect;
+mod graceful_shutdown;
+mod half_close;
+mod large_bodies;
+mod large_heads;
+mod pipelining;
+mod provider_shutdown;
 mod raw;
-mod readers;
-mod runtimes;
+mod runtime_shutdown;
+mod slow_clients;
+mod stream_resets;
 mod tally;
+mod transfer_encoding;
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -35,20 +33,20 @@ use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, CountedBody};
 
-/// The protocols a request can go over.
+/// The HTTP versions under test.
 const PROTOCOLS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
-/// How long anything may take before it counts as never coming.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest that a test waits for one condition.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-const LEFT: &str = "ABORTED(client_disconnect)";
+const CLIENT_DISCONNECT: &str = "ABORTED(client_disconnect)";
 const EXCEPTION: &str = "ABORTED(exception)";
 
-/// A handler, bare or in the layer.
-type Served = BoxCloneService<Request<Incoming>, Response<Body>, Infallible>;
+/// A handler, with or without the layer.
+type BoxedService = BoxCloneService<Request<Incoming>, Response<Body>, Infallible>;
 
-/// A service of this handler; with the layer around it, if there is one.
-fn service<H, F>(layer: Option<&ApiSpanLayer>, handler: H) -> Served
+/// Returns a service that runs this handler, inside the layer if one is given.
+fn service<H, F>(layer: Option<&ApiSpanLayer>, handler: H) -> BoxedService
 where
     H: Fn(Request<Body>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -72,8 +70,8 @@ where
     }
 }
 
-/// Serves one connection. HTTP/1 buffers as little as it can, so that back-pressure is felt soon.
-fn serve<I>(version: Version, io: I, service: Served) -> JoinHandle<hyper::Result<()>>
+/// Serves one connection. HTTP/1 uses the smallest buffer, so that back-pressure sets in early.
+fn serve<I>(version: Version, io: I, service: BoxedService) -> JoinHandle<hyper::Result<()>>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -89,26 +87,26 @@ where
     }
 }
 
-/// A runtime of one thread, which has no other clock than the test's.
-fn alone() -> Runtime {
+/// Returns a runtime on the current thread.
+fn current_thread_runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime")
 }
 
-/// Lets all others on this thread go on until they wait for somebody else.
-async fn settle() {
+/// Lets all other tasks on this thread run until they are idle.
+async fn run_until_idle() {
     for _ in 0..50 {
         yield_now().await;
     }
 }
 
-/// Waits for something that must become so, and soon.
-async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits for a condition. Panics after [`TIMEOUT`].
+async fn wait_until(what: &str, mut is_met: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "it never comes to this: {what}");
+    while !is_met() {
+        assert!(start.elapsed() < TIMEOUT, "timed out waiting for: {what}");
         yield_now().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Spans, counted and not kept.
+//! A span processor that counts spans and keeps none of them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use tower_api_span::ApiSpanLayer;
 
 use crate::support::recorder::{Seen, w3c};
 
-/// Counts starts, ends and outcomes.
+/// Counts span starts, span ends and outcomes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally(Arc<Counts>);
 
@@ -24,7 +24,7 @@ struct Counts {
 }
 
 impl Tally {
-    /// A layer whose spans are counted here.
+    /// Returns a layer whose spans are counted here.
     pub(super) fn layer(&self) -> ApiSpanLayer {
         let provider = SdkTracerProvider::builder()
             .with_span_processor(self.clone())
@@ -42,13 +42,13 @@ impl Tally {
         self.0.ends.load(Ordering::SeqCst)
     }
 
-    /// How often there was which outcome, in the order of their names.
+    /// Returns the number of spans for each outcome, sorted by outcome.
     pub(super) fn outcomes(&self) -> Vec<(String, usize)> {
         let outcomes = self.0.outcomes.lock().expect("not poisoned").clone();
         outcomes.into_iter().collect()
     }
 
-    /// Fails unless these are the outcomes of all spans that have ended.
+    /// Checks the outcomes of all spans that have ended.
     pub(super) fn check_all(&self, outcomes: &[(&str, usize)]) {
         let outcomes = outcomes
             .iter()
@@ -56,7 +56,7 @@ impl Tally {
         assert_eq!(self.outcomes(), outcomes.collect::<Vec<_>>());
     }
 
-    /// Fails unless this many spans have started and ended, all with this outcome.
+    /// Checks that this many spans have started and ended, all with this outcome.
     pub(super) fn check(&self, case: &str, spans: usize, outcome: &str) {
         assert_eq!((self.starts(), self.ends()), (spans, spans), "{case}");
         assert_eq!(self.outcomes(), [(outcome.to_owned(), spans)], "{case}");

@@ -1,4 +1,4 @@
-//! What the layer allocates where it has little to do.
+//! Allocations of filtered requests, of requests that are sampled out, and of frames in event streams.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use crate::support::body::ScriptedBody;
 use crate::support::recorder::Recorder;
 use crate::support::{answering, poll_frame, ready, response};
 
-/// A request with or without a caller that is sampled.
+/// Returns a request, with a sampled caller if asked for.
 fn request(method: Method, path: &str, has_caller: bool) -> Request<()> {
     let request = Request::builder().method(method).uri(path);
     let request = if has_caller {
@@ -30,8 +30,8 @@ fn request(method: Method, path: &str, has_caller: bool) -> Request<()> {
     request.body(()).expect("a request")
 }
 
-/// The allocations of a request that is served and read to its end.
-fn of_request<S, B>(service: &mut S, request: Request<()>) -> u64
+/// Counts the allocations of one request, read to the end of its response.
+fn count_allocations<S, B>(service: &mut S, request: Request<()>) -> u64
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes> + Unpin,
@@ -44,23 +44,23 @@ where
     counted.count_total
 }
 
-/// The allocations of one request through `layer`, beyond those of the bare service.
-fn in_the_layer(layer: &ApiSpanLayer, request: impl Fn() -> Request<()>) -> u64 {
+/// Counts the allocations that `layer` adds to one request.
+fn added_allocations(layer: &ApiSpanLayer, request: impl Fn() -> Request<()>) -> u64 {
     let inner = || {
         tower::service_fn(|_: Request<()>| {
             std::future::ready(Ok::<_, Infallible>(response(200, ScriptedBody::new([]))))
         })
     };
     let (mut bare, mut layered) = (inner(), layer.layer(inner()));
-    // The first of a thread makes what the thread keeps.
-    of_request(&mut layered, request());
-    of_request(&mut layered, request()) - of_request(&mut bare, request())
+    // The first request fills the thread-local caches.
+    count_allocations(&mut layered, request());
+    count_allocations(&mut layered, request()) - count_allocations(&mut bare, request())
 }
 
 #[test]
-fn a_storm_is_filtered_out_and_costs_nothing() {
-    let at = Recorder::new();
-    let layer = llm(&at)
+fn a_filtered_request_adds_no_allocation_or_two_with_a_caller() {
+    let recorder = Recorder::new();
+    let layer = llm(&recorder)
         .propagator(TraceContextPropagator::new())
         .filter(|request| {
             let is_other = matches!(request.uri.path(), "/health" | "/v1/models");
@@ -71,36 +71,37 @@ fn a_storm_is_filtered_out_and_costs_nothing() {
         (Method::GET, "/health"),
         (Method::GET, "/v1/models"),
     ] {
-        let of = |has_caller| in_the_layer(&layer, || request(method.clone(), path, has_caller));
-        assert_eq!(of(false), 0, "{method} {path}");
-        let with_caller = of(true);
+        let added =
+            |has_caller| added_allocations(&layer, || request(method.clone(), path, has_caller));
+        assert_eq!(added(false), 0, "{method} {path}");
+        let with_caller = added(true);
         println!("{method} {path} with a caller: {with_caller}");
         assert!(with_caller <= 2, "{method} {path}: {with_caller}");
     }
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
 }
 
 #[test]
-fn a_request_is_sampled_out_and_costs_two_allocations_at_most() {
-    let at = Recorder::new();
+fn a_request_sampled_out_adds_two_allocations_at_most() {
+    let recorder = Recorder::new();
     for (case, layer) in [
         ("plain", ApiSpanLayer::new()),
         ("the preset", ApiSpanLayer::llm()),
     ] {
         let layer = layer
-            .tracer_provider(&at.provider)
+            .tracer_provider(&recorder.provider)
             .propagator(TraceContextPropagator::new())
             .sample_rate(0.0);
         for has_caller in [false, true] {
-            let of = in_the_layer(&layer, || request(Method::POST, "/v1/x", has_caller));
-            println!("sampled out, {case}, caller {has_caller}: {of}");
-            assert!(of <= 2, "{case}, caller {has_caller}: {of}");
+            let added = added_allocations(&layer, || request(Method::POST, "/v1/x", has_caller));
+            println!("sampled out, {case}, caller {has_caller}: {added}");
+            assert!(added <= 2, "{case}, caller {has_caller}: {added}");
         }
     }
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
 }
 
-/// The same frames again and again.
+/// A body that repeats its frames without end.
 struct Endless {
     frames: &'static [&'static [u8]],
     next: usize,
@@ -121,7 +122,7 @@ impl Body for Endless {
 }
 
 #[test]
-fn frames_are_read_as_they_pass_and_cost_nothing_each() {
+fn reading_an_event_stream_adds_no_allocation_per_frame() {
     const WHOLE: &[&[u8]] = &[
         b"data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n",
         b": keep-alive\n\n",
@@ -136,14 +137,14 @@ fn frames_are_read_as_they_pass_and_cost_nothing_each() {
         &[b'x'; 5_000],
         b"\r\n\r\n",
     ];
-    let (reads, no_reader) = (llm as fn(&Recorder) -> ApiSpanLayer, Recorder::layer);
-    for (case, layer, frames, most_first, most) in [
-        ("whole events", reads, WHOLE, 0, 0),
-        ("cut lines", reads, CUT, 1, 0),
-        ("cut lines that nobody reads", no_reader, CUT, 0, 0),
+    let (with_reader, without_reader) = (llm as fn(&Recorder) -> ApiSpanLayer, Recorder::layer);
+    for (case, layer, frames, max_first, max_others) in [
+        ("whole events", with_reader, WHOLE, 0, 0),
+        ("cut lines", with_reader, CUT, 1, 0),
+        ("cut lines without a reader", without_reader, CUT, 0, 0),
     ] {
-        let at = Recorder::new();
-        let mut service = answering(&layer(&at), |_| {
+        let recorder = Recorder::new();
+        let mut service = answering(&layer(&recorder), |_| {
             event_stream([]).map(|_| Endless { frames, next: 0 })
         });
         let response = ready(service.call(request(Method::POST, "/", false)));
@@ -155,14 +156,14 @@ fn frames_are_read_as_they_pass_and_cost_nothing_each() {
                 }
             })
         };
-        // Room for a cut line is made once.
+        // The buffer for a cut line is allocated once.
         let (first, others) = (poll(1), poll(10_000));
         let bytes = first.bytes_total + others.bytes_total;
         let (first, others) = (first.count_total, others.count_total);
         println!("{case}: {first} for the first frame, {others} for 10,000 others, {bytes} bytes");
-        assert!(others <= most, "{case}: {others}");
-        assert!(first <= most_first, "{case}: {first}");
+        assert!(others <= max_others, "{case}: {others}");
+        assert!(first <= max_first, "{case}: {first}");
         assert!(bytes < 2_048, "{case}: {bytes} bytes");
-        assert_eq!(at.ends(), 0, "{case}: it was read, and nothing was found");
+        assert_eq!(recorder.ends(), 0, "{case}: the span is still open");
     }
 }

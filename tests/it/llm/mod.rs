@@ -1,9 +1,9 @@
-//! The LLM preset: what it reads in event streams, the engine behind it, sampling, and its cost.
+//! The LLM preset: event streams, an engine behind the API, sampling, and allocations.
 
 mod allocations;
 mod connections;
 mod gateway;
-mod journey;
+mod journey_events;
 mod pipes;
 mod preset;
 mod sampling;
@@ -17,14 +17,14 @@ use crate::support::body::{ScriptedBody, Step};
 use crate::support::recorder::{Recorder, w3c};
 use crate::support::response;
 
-/// The preset, whose spans are recorded there, with W3C propagation.
-fn llm(at: &Recorder) -> ApiSpanLayer {
+/// Returns the preset with this recorder's provider and W3C propagation.
+fn llm(recorder: &Recorder) -> ApiSpanLayer {
     ApiSpanLayer::llm()
-        .tracer_provider(&at.provider)
+        .tracer_provider(&recorder.provider)
         .propagator(w3c())
 }
 
-/// A response that is an event stream of these frames.
+/// Returns an event stream response with these body steps.
 fn event_stream(steps: impl IntoIterator<Item = Step>) -> Response<ScriptedBody> {
     let mut response = response(200, ScriptedBody::new(steps));
     let content_type = HeaderValue::from_static("text/event-stream");

@@ -1,4 +1,4 @@
-//! Servers and clients on pipes in memory.
+//! Servers and clients on in-memory pipes.
 
 use std::error::Error;
 
@@ -13,10 +13,10 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::duplex;
 use tower::Service;
 
-/// The protocols a request can go over.
+/// The HTTP versions under test.
 pub(super) const PROTOCOLS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
-/// Sends a request to a server of this service, on a connection of its own.
+/// Serves one connection with this service, sends a request on it, and returns the response.
 pub(super) async fn send<S, B>(
     version: Version,
     service: S,
@@ -32,7 +32,7 @@ where
     let (client, server) = duplex(1 << 16);
     let (client, server) = (TokioIo::new(client), TokioIo::new(server));
     let service = TowerToHyperService::new(service);
-    // How connections end is not for these tests.
+    // The results of the connections are not tested here.
     if version == Version::HTTP_2 {
         tokio::spawn(async move {
             let connection = server::conn::http2::Builder::new(TokioExecutor::new());
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// A request without anything special.
+/// Returns a plain GET request.
 pub(super) fn request() -> Request<Empty<Bytes>> {
     Request::new(Empty::new())
 }

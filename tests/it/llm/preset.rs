@@ -1,4 +1,4 @@
-//! The preset and its parts, each a setting of its own.
+//! The preset as a whole, and each of its settings alone.
 
 use axum::Router;
 use axum::routing::get as on_get;
@@ -12,7 +12,7 @@ use crate::support::body::Step::Bytes;
 use crate::support::recorder::{Recorder, Seen, value, w3c};
 use crate::support::{answering, get, handle_of, poll_frame, read, ready, response};
 
-/// Serves `request` with a whole response, calling `handler` inside.
+/// Serves `request` to the end of its response. Calls `handler` inside.
 fn serve(layer: &ApiSpanLayer, request: Request<()>, handler: impl Fn(SpanHandle)) {
     let mut service = answering(layer, |request| {
         handler(handle_of(&request));
@@ -22,36 +22,40 @@ fn serve(layer: &ApiSpanLayer, request: Request<()>, handler: impl Fn(SpanHandle
     read(&mut body.into_body()).expect("bytes");
 }
 
-/// The span of a request to a route of axum's.
-fn routed(at: &Recorder, handler: fn(SpanHandle)) -> Seen {
+/// Serves a request with axum's router and returns the span.
+fn serve_with_axum(recorder: &Recorder, handler: fn(SpanHandle)) -> Seen {
     let handler = async move |span: SpanHandle| handler(span);
     let router = Router::new()
         .route("/v1/{kind}", on_get(handler))
-        .layer(llm(at));
+        .layer(llm(recorder));
     let request = Request::get("/v1/chat").body(axum::body::Body::empty());
     let response = ready(router.oneshot(request.expect("a request"))).expect("a response");
     read(&mut response.into_body()).expect("bytes");
-    at.only()
+    recorder.only()
 }
 
 #[test]
-fn a_request_is_served_and_its_name_is_the_presets() {
+fn the_span_name_is_llm_request_whatever_the_route() {
     type Serve = fn(&Recorder) -> Seen;
-    let no_route: Serve = |at| {
-        serve(&llm(at), get(), |_| {});
-        at.only()
+    let no_route: Serve = |recorder| {
+        serve(&llm(recorder), get(), |_| {});
+        recorder.only()
     };
-    let told: Serve = |at| {
-        serve(&llm(at), get(), |span| span.set_route("/v1/told"));
-        at.only()
+    let handler_route: Serve = |recorder| {
+        serve(&llm(recorder), get(), |span| span.set_route("/v1/handler"));
+        recorder.only()
     };
     for (case, serve, route) in [
         ("no route", no_route, None),
-        ("axum's route", |at| routed(at, |_| {}), Some("/v1/{kind}")),
-        ("the handler's route", told, Some("/v1/told")),
+        (
+            "axum's route",
+            |recorder| serve_with_axum(recorder, |_| {}),
+            Some("/v1/{kind}"),
+        ),
+        ("the handler's route", handler_route, Some("/v1/handler")),
         (
             "both",
-            |at| routed(at, |span| span.set_route("/v1/told")),
+            |recorder| serve_with_axum(recorder, |span| span.set_route("/v1/handler")),
             Some("/v1/{kind}"),
         ),
     ] {
@@ -62,7 +66,7 @@ fn a_request_is_served_and_its_name_is_the_presets() {
 }
 
 #[test]
-fn a_request_id_comes_and_it_is_the_spans() {
+fn the_request_id_header_is_recorded_on_the_span() {
     let long = "i".repeat(5_000);
     for (case, id, expected) in [
         ("present", Some("req-7"), Some("req-7")),
@@ -70,21 +74,21 @@ fn a_request_id_comes_and_it_is_the_spans() {
         ("empty", Some(""), None),
         ("too long", Some(long.as_str()), Some(&long[..1_024])),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let mut request = get();
         if let Some(id) = id {
             let id = HeaderValue::from_str(id).expect("a value");
             request.headers_mut().insert("x-request-id", id);
         }
-        serve(&llm(&at), request, |_| {});
-        let got = at.only().attribute("gen_ai.request.id");
+        serve(&llm(&recorder), request, |_| {});
+        let got = recorder.only().attribute("gen_ai.request.id");
         assert_eq!(got.as_deref(), expected, "{case}");
     }
 }
 
 #[test]
-fn a_request_id_comes_in_another_header_and_the_setting_finds_it() {
-    let at = Recorder::new();
+fn the_request_id_is_read_from_the_configured_header() {
+    let recorder = Recorder::new();
     let header = HeaderName::from_static("x-correlation-id");
     let mut request = get();
     for (name, id) in [("x-request-id", "no"), ("x-correlation-id", "yes")] {
@@ -92,14 +96,14 @@ fn a_request_id_comes_in_another_header_and_the_setting_finds_it() {
             .headers_mut()
             .insert(name, HeaderValue::from_static(id));
     }
-    serve(&llm(&at).request_id_header(header), request, |_| {});
-    let got = at.only().attribute("gen_ai.request.id");
+    serve(&llm(&recorder).request_id_header(header), request, |_| {});
+    let got = recorder.only().attribute("gen_ai.request.id");
     assert_eq!(got.as_deref(), Some("yes"));
 }
 
-/// What a span shows of the parts of the preset.
+/// The effects of the preset's settings on a span.
 #[derive(Clone, Debug, PartialEq)]
-struct Shown {
+struct Effects {
     name: &'static str,
     has_id: bool,
     ends_at_terminator: bool,
@@ -107,10 +111,11 @@ struct Shown {
     has_first_response: bool,
 }
 
-/// A stream with an error and a terminator, whose reader leaves after it.
-fn shown(layer: ApiSpanLayer) -> (Seen, bool) {
-    let at = Recorder::new();
-    let layer = layer.tracer_provider(&at.provider).propagator(w3c());
+/// Serves a stream with an error and a terminator, and drops it after the terminator. Returns the span, and
+/// whether it had ended before the drop.
+fn serve_stream(layer: ApiSpanLayer) -> (Seen, bool) {
+    let recorder = Recorder::new();
+    let layer = layer.tracer_provider(&recorder.provider).propagator(w3c());
     let mut service = answering(&layer, |_| {
         event_stream([
             Bytes(b"data: {\"error\":\"engine died\"}\n\n"),
@@ -126,14 +131,14 @@ fn shown(layer: ApiSpanLayer) -> (Seen, bool) {
     for _ in 0..2 {
         assert!(poll_frame(&mut body).is_ready());
     }
-    let has_ended = at.ends() == 1;
+    let has_ended = recorder.ends() == 1;
     drop(body);
-    (at.only(), has_ended)
+    (recorder.only(), has_ended)
 }
 
 #[test]
-fn a_part_is_set_alone_and_the_others_do_not_show() {
-    let plain = Shown {
+fn each_setting_of_the_preset_has_only_its_own_effect() {
+    let plain = Effects {
         name: "GET",
         has_id: false,
         ends_at_terminator: false,
@@ -146,7 +151,7 @@ fn a_part_is_set_alone_and_the_others_do_not_show() {
         (
             "span_name",
             ApiSpanLayer::new().span_name("llm_request"),
-            Shown {
+            Effects {
                 name: "llm_request",
                 ..plain
             },
@@ -159,7 +164,7 @@ fn a_part_is_set_alone_and_the_others_do_not_show() {
         (
             "request_id_header",
             ApiSpanLayer::new().request_id_header(id),
-            Shown {
+            Effects {
                 has_id: true,
                 ..plain
             },
@@ -167,7 +172,7 @@ fn a_part_is_set_alone_and_the_others_do_not_show() {
         (
             "stream_terminator",
             ApiSpanLayer::new().stream_terminator("[DONE]"),
-            Shown {
+            Effects {
                 ends_at_terminator: true,
                 outcome: "DEPARTED",
                 ..plain
@@ -181,7 +186,7 @@ fn a_part_is_set_alone_and_the_others_do_not_show() {
         (
             "stream_errors",
             ApiSpanLayer::new().stream_errors(true),
-            Shown {
+            Effects {
                 outcome: "ABORTED(generation_error)",
                 ..plain
             },
@@ -189,7 +194,7 @@ fn a_part_is_set_alone_and_the_others_do_not_show() {
         (
             "journey_events",
             ApiSpanLayer::new().journey_events(true),
-            Shown {
+            Effects {
                 has_first_response: true,
                 ..plain
             },
@@ -197,7 +202,7 @@ fn a_part_is_set_alone_and_the_others_do_not_show() {
         (
             "all of them",
             ApiSpanLayer::llm(),
-            Shown {
+            Effects {
                 name: "llm_request",
                 has_id: true,
                 ends_at_terminator: true,
@@ -206,7 +211,7 @@ fn a_part_is_set_alone_and_the_others_do_not_show() {
             },
         ),
     ] {
-        let (span, ends_at_terminator) = shown(layer);
+        let (span, ends_at_terminator) = serve_stream(layer);
         let has = |key| span.value(key).is_some();
         let event = "api.FIRST_RESPONSE_FROM_CORE".to_owned();
         let has_first_response = span.events().contains(&event);
@@ -224,9 +229,9 @@ fn a_part_is_set_alone_and_the_others_do_not_show() {
 }
 
 #[test]
-fn finish_reasons_that_panic_never_end_or_say_nothing_are_bounded() {
-    let at = Recorder::new();
-    let mut service = answering(&at.layer(), |request| {
+fn panicking_endless_and_empty_finish_reasons_are_bounded() {
+    let recorder = Recorder::new();
+    let mut service = answering(&recorder.layer(), |request| {
         let handle = handle_of(&request);
         let panics = std::iter::once_with(|| -> &str { std::panic::resume_unwind(Box::new("")) });
         handle.gen_ai().finish_reasons(panics).finish_reasons([""]);
@@ -240,7 +245,7 @@ fn finish_reasons_that_panic_never_end_or_say_nothing_are_bounded() {
         let request = http::Request::get(path).body(()).expect("a request");
         drop(ready(service.call(request)));
     }
-    let counts: Vec<_> = at
+    let counts: Vec<_> = recorder
         .spans()
         .iter()
         .map(|span| match value(span, "gen_ai.response.finish_reasons") {

@@ -1,5 +1,4 @@
-//! Sampled out by the layer: never a span of the API's without the engine's, or the other way
-//! round.
+//! Sampling by the layer's rate: the API's span and the engine's span are kept or dropped together.
 
 use http::{HeaderMap, HeaderValue, Request};
 use opentelemetry::Context;
@@ -19,19 +18,19 @@ use crate::support::body::ScriptedBody;
 use crate::support::recorder::{Recorder, w3c};
 use crate::support::{CALLER, TRACE, answering, called, get, handle_of, read, ready, response};
 
-/// What the inner service sees of a request.
+/// The trace context and headers that the inner service receives.
 struct Inside {
     current: SpanContext,
     child: SpanContext,
     tenant: Option<String>,
-    /// The headers that came.
+    /// The request headers.
     headers: HeaderMap,
-    /// The headers that go on, if the current context is injected.
+    /// The headers after an injection of the current context.
     injected: HeaderMap,
 }
 
-/// Serves `request`, with an engine in the process.
-fn serve(at: &Recorder, layer: &ApiSpanLayer, request: Request<()>) -> Inside {
+/// Serves `request`. The handler starts the engine's span.
+fn serve(recorder: &Recorder, layer: &ApiSpanLayer, request: Request<()>) -> Inside {
     let mut inside = None;
     let mut service = answering(layer, |request| {
         let context = Context::current();
@@ -39,7 +38,7 @@ fn serve(at: &Recorder, layer: &ApiSpanLayer, request: Request<()>) -> Inside {
         w3c().inject_context(&context, &mut HeaderInjector(&mut injected));
         inside = Some(Inside {
             current: context.span().span_context().clone(),
-            child: at.child("llm_core"),
+            child: recorder.child("llm_core"),
             tenant: context.baggage().get("tenant").map(ToString::to_string),
             headers: request.headers().clone(),
             injected,
@@ -52,8 +51,8 @@ fn serve(at: &Recorder, layer: &ApiSpanLayer, request: Request<()>) -> Inside {
     inside.expect("the service was called")
 }
 
-/// A request from a sampled caller in this trace.
-fn called_in(trace_id: TraceId) -> Request<()> {
+/// Returns a request from a sampled caller in this trace.
+fn called_in_trace(trace_id: TraceId) -> Request<()> {
     let mut request = get();
     let value = format!("00-{trace_id}-{CALLER}-01");
     let value = HeaderValue::from_str(&value).expect("a value");
@@ -61,29 +60,33 @@ fn called_in(trace_id: TraceId) -> Request<()> {
     request
 }
 
-/// Trace ids that are all over the range, the same in each run.
+/// Returns trace ids spread over the whole range, the same in each run.
 fn trace_ids() -> impl Iterator<Item = TraceId> {
     let mixed = |n: u128| n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     (1..=1_000).map(move |n| TraceId::from(mixed(n) ^ (mixed(n) >> 64)))
 }
 
 #[test]
-fn a_request_is_sampled_out_and_so_is_all_inside() {
+fn a_request_sampled_out_has_unsampled_children_and_headers() {
     for (case, mut request, has_caller) in [
         ("no caller", get(), false),
         ("a caller", called("01"), true),
         ("a caller with another flag too", called("03"), true),
     ] {
-        let at = Recorder::new();
-        let layer = llm(&at).sample_rate(0.0).propagate_to_inner(true);
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).sample_rate(0.0).propagate_to_inner(true);
         let state = HeaderValue::from_static("vendor=1");
         if has_caller {
             request.headers_mut().insert("tracestate", state.clone());
         }
         let tenant = HeaderValue::from_static("tenant=blue");
         request.headers_mut().insert("baggage", tenant);
-        let inside = serve(&at, &layer, request);
-        assert_eq!((at.starts(), at.exported().len()), (0, 0), "{case}");
+        let inside = serve(&recorder, &layer, request);
+        assert_eq!(
+            (recorder.starts(), recorder.exported().len()),
+            (0, 0),
+            "{case}"
+        );
 
         let Inside { current, child, .. } = &inside;
         assert!(current.is_valid() && !current.is_sampled(), "{case}");
@@ -107,34 +110,34 @@ fn a_request_is_sampled_out_and_so_is_all_inside() {
 }
 
 #[test]
-fn requests_without_a_caller_are_sampled_out_and_their_ids_are_their_own() {
-    let at = Recorder::new();
-    let layer = llm(&at).sample_rate(0.0);
+fn requests_sampled_out_without_a_caller_have_distinct_ids() {
+    let recorder = Recorder::new();
+    let layer = llm(&recorder).sample_rate(0.0);
     let mut ids: Vec<_> = (0..100)
         .map(|_| {
-            let ids = serve(&at, &layer, get()).current;
+            let ids = serve(&recorder, &layer, get()).current;
             (ids.trace_id(), ids.span_id())
         })
         .collect();
-    for distinct in [
+    for is_same in [
         |a: &(TraceId, SpanId), b: &(TraceId, SpanId)| a.0 == b.0,
         |a: &(TraceId, SpanId), b: &(TraceId, SpanId)| a.1 == b.1,
     ] {
         ids.sort_by_key(|ids| (ids.0.to_bytes(), ids.1.to_bytes()));
-        ids.dedup_by(|a, b| distinct(a, b));
+        ids.dedup_by(|a, b| is_same(a, b));
         assert_eq!(ids.len(), 100);
     }
 }
 
 #[test]
-fn all_are_kept_and_the_engine_is_too() {
+fn a_rate_of_one_samples_the_api_span_and_the_engine_span() {
     for request in [get(), called("01")] {
-        let at = Recorder::new();
-        let layer = llm(&at).sample_rate(1.0).propagate_to_inner(true);
-        let inside = serve(&at, &layer, request);
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).sample_rate(1.0).propagate_to_inner(true);
+        let inside = serve(&recorder, &layer, request);
         assert!(inside.current.is_sampled());
-        let api = at.named("llm_request").span_context;
-        let core = at.named("llm_core");
+        let api = recorder.named("llm_request").span_context;
+        let core = recorder.named("llm_core");
         assert_eq!(core.parent_span_id, api.span_id());
         assert_eq!(core.span_context.trace_id(), api.trace_id());
         let expected = format!("00-{}-{}-01", api.trace_id(), api.span_id());
@@ -143,41 +146,42 @@ fn all_are_kept_and_the_engine_is_too() {
 }
 
 #[test]
-fn a_share_is_kept_and_neither_span_is_ever_without_the_other() {
+fn a_rate_between_zero_and_one_keeps_or_drops_both_spans_together() {
     type Engine = fn(&Recorder, &Request<()>);
-    let in_the_process: Engine = |at, _| {
-        at.child("llm_core");
+    let in_process: Engine = |recorder, _| {
+        recorder.child("llm_core");
     };
-    let over_http: Engine = |at, request| {
-        // Somewhere else nothing is current.
-        let _elsewhere = Context::new().attach();
-        let mut to_it = get();
-        *to_it.headers_mut() = request.headers().clone();
-        let layer = at.layer().span_name("llm_core");
+    let over_http: Engine = |recorder, request| {
+        // The engine runs in another process, so no context is current.
+        let _guard = Context::new().attach();
+        let mut forwarded = get();
+        *forwarded.headers_mut() = request.headers().clone();
+        let layer = recorder.layer().span_name("llm_core");
         let mut engine = answering(&layer, |_| response(200, ScriptedBody::full(3)));
-        let body = ready(engine.call(to_it)).expect("a response");
+        let body = ready(engine.call(forwarded)).expect("a response");
         read(&mut body.into_body()).expect("bytes");
     };
-    for (case, engine) in [("in the process", in_the_process), ("HTTP", over_http)] {
+    for (case, engine) in [("in the process", in_process), ("HTTP", over_http)] {
         for has_caller in [false, true] {
-            let at = Recorder::new();
-            let layer = llm(&at).sample_rate(0.3).propagate_to_inner(true);
+            let recorder = Recorder::new();
+            let layer = llm(&recorder).sample_rate(0.3).propagate_to_inner(true);
             let mut service = answering(&layer, |request| {
-                engine(&at, &request);
+                engine(&recorder, &request);
                 response(200, ScriptedBody::full(3))
             });
             let mut kept = 0;
             for trace_id in trace_ids() {
                 let request = if has_caller {
-                    called_in(trace_id)
+                    called_in_trace(trace_id)
                 } else {
                     get()
                 };
                 let body = ready(service.call(request)).expect("a response");
                 read(&mut body.into_body()).expect("bytes");
-                let mut names: Vec<_> = at.spans().into_iter().map(|span| span.name).collect();
+                let mut names: Vec<_> =
+                    recorder.spans().into_iter().map(|span| span.name).collect();
                 names.sort_unstable();
-                at.forget();
+                recorder.forget();
                 if !names.is_empty() {
                     assert_eq!(names, ["llm_core", "llm_request"], "{case}, {has_caller}");
                     kept += 1;
@@ -189,10 +193,10 @@ fn a_share_is_kept_and_neither_span_is_ever_without_the_other() {
 }
 
 #[test]
-fn a_trace_is_kept_where_the_sdk_keeps_it() {
+fn the_rate_samples_the_same_traces_as_the_sdk() {
     for rate in [0.01, 0.3, 0.9] {
-        let at = Recorder::new();
-        let layer = llm(&at).sample_rate(rate);
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).sample_rate(rate);
         for trace_id in trace_ids() {
             let sdk = Sampler::TraceIdRatioBased(rate).should_sample(
                 None,
@@ -203,7 +207,7 @@ fn a_trace_is_kept_where_the_sdk_keeps_it() {
                 &[],
             );
             let is_kept = sdk.decision == SamplingDecision::RecordAndSample;
-            let inside = serve(&at, &layer, called_in(trace_id));
+            let inside = serve(&recorder, &layer, called_in_trace(trace_id));
             assert_eq!(inside.current.trace_id(), trace_id);
             assert_eq!(inside.current.is_sampled(), is_kept, "{rate} {trace_id}");
         }
@@ -211,39 +215,39 @@ fn a_trace_is_kept_where_the_sdk_keeps_it() {
 }
 
 #[test]
-fn the_caller_is_unsampled_and_stays_so_whatever_the_rate() {
+fn an_unsampled_caller_stays_unsampled_at_any_rate() {
     for rate in [0.0, 0.3, 1.0] {
-        let at = Recorder::new();
-        let layer = llm(&at).sample_rate(rate).propagate_to_inner(true);
-        let inside = serve(&at, &layer, called("00"));
-        assert_eq!(at.starts(), 0, "{rate}");
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).sample_rate(rate).propagate_to_inner(true);
+        let inside = serve(&recorder, &layer, called("00"));
+        assert_eq!(recorder.starts(), 0, "{rate}");
         assert!(!inside.current.is_sampled() && !inside.child.is_sampled());
-        let went_on = inside.headers["traceparent"].to_str().expect("text");
-        assert!(went_on.starts_with(&format!("00-{TRACE}-")), "{rate}");
-        assert!(went_on.ends_with("-00"), "{rate}: {went_on}");
+        let traceparent = inside.headers["traceparent"].to_str().expect("text");
+        assert!(traceparent.starts_with(&format!("00-{TRACE}-")), "{rate}");
+        assert!(traceparent.ends_with("-00"), "{rate}: {traceparent}");
     }
 }
 
 #[test]
-fn the_filter_or_no_tracer_says_no_and_the_callers_context_flows_on_as_it_came() {
-    let at = Recorder::new();
-    let rated = || llm(&at).sample_rate(0.0).propagate_to_inner(true);
+fn a_filtered_request_and_one_without_a_tracer_keep_the_callers_context() {
+    let recorder = Recorder::new();
+    let with_rate = || llm(&recorder).sample_rate(0.0).propagate_to_inner(true);
     let no_tracer = || ApiSpanLayer::llm().propagator(w3c()).sample_rate(0.0);
     for (case, layer, is_sampled) in [
-        ("filtered", rated().filter(|_| false), true),
+        ("filtered", with_rate().filter(|_| false), true),
         ("no tracer", no_tracer().propagate_to_inner(true), true),
-        ("sampled out", rated().filter(|_| true), false),
+        ("sampled out", with_rate().filter(|_| true), false),
     ] {
-        let came = called("01").headers().clone();
-        let inside = serve(&at, &layer, called("01"));
+        let sent = called("01").headers().clone();
+        let inside = serve(&recorder, &layer, called("01"));
         assert_eq!(inside.current.is_sampled(), is_sampled, "{case}");
         assert_eq!(inside.child.is_sampled(), is_sampled, "{case}");
         assert_eq!(inside.current.span_id().to_string(), CALLER, "{case}");
-        assert_eq!(inside.headers == came, is_sampled, "{case}");
+        assert_eq!(inside.headers == sent, is_sampled, "{case}");
     }
 }
 
-/// A format in one header, which says `{trace id}/{span id}/{flag}`.
+/// A propagation format with one header: `{trace id}/{span id}/{flag}`.
 #[derive(Debug)]
 struct OneHeader([String; 1]);
 
@@ -280,34 +284,34 @@ impl TextMapPropagator for OneHeader {
 }
 
 #[test]
-fn a_caller_speaks_another_format_and_is_sampled_out_all_the_same() {
+fn a_caller_with_another_propagation_format_is_sampled_by_the_rate() {
     for (rate, flag, starts) in [(0.0, "1", 0), (0.0, "0", 0), (1.0, "1", 2), (1.0, "0", 0)] {
-        let at = Recorder::new();
-        let layer = llm(&at)
+        let recorder = Recorder::new();
+        let layer = llm(&recorder)
             .propagator(OneHeader(["x-one".to_owned()]))
             .sample_rate(rate)
             .propagate_to_inner(true);
         let mut request = get();
         let value = HeaderValue::from_str(&format!("{TRACE}/{CALLER}/{flag}")).expect("a value");
         request.headers_mut().insert("x-one", value);
-        let inside = serve(&at, &layer, request);
-        assert_eq!(at.starts(), starts, "{rate} {flag}");
+        let inside = serve(&recorder, &layer, request);
+        assert_eq!(recorder.starts(), starts, "{rate} {flag}");
         assert_eq!(inside.current.is_sampled(), starts > 0, "{rate} {flag}");
         assert_eq!(inside.current.trace_id().to_string(), TRACE);
         let current = &inside.current;
-        let went_on = format!(
+        let expected = format!(
             "{TRACE}/{}/{}",
             current.span_id(),
             u8::from(current.is_sampled())
         );
-        assert_eq!(inside.headers["x-one"], went_on, "{rate} {flag}");
+        assert_eq!(inside.headers["x-one"], expected, "{rate} {flag}");
     }
 }
 
 #[test]
-fn a_request_is_sampled_out_and_its_handle_is_inert() {
-    let at = Recorder::new();
-    let mut service = answering(&llm(&at).sample_rate(0.0), |request| {
+fn a_request_sampled_out_has_an_inert_handle() {
+    let recorder = Recorder::new();
+    let mut service = answering(&llm(&recorder).sample_rate(0.0), |request| {
         let handle = handle_of(&request);
         assert!(!handle.is_recording());
         handle.handoff_to_core();

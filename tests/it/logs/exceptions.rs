@@ -1,4 +1,4 @@
-//! Which ends are exceptions, and what is said of them.
+//! Exception events: which ends emit one, with which severity, type and message.
 
 use http::{Request, Response};
 use opentelemetry::logs::Severity;
@@ -6,7 +6,7 @@ use tower::{Service, service_fn};
 use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer as _;
 
-use super::{Logs, body_of, server, trace_of};
+use super::{Logs, format_trace, open_body, server_span};
 use crate::support::body::Step::{Data, Error, Panic, Trailers};
 use crate::support::body::{Boom, ScriptedBody, Step};
 use crate::support::recorder::Recorder;
@@ -35,22 +35,22 @@ struct Case {
     expected: Option<Expected>,
 }
 
-/// Reads an answer to its end, whatever that is.
-fn reads(layer: &ApiSpanLayer, request: Request<()>, status: u16, steps: &[Step]) {
+/// Reads a response until it ends or fails.
+fn read_response(layer: &ApiSpanLayer, request: Request<()>, status: u16, steps: &[Step]) {
     let body = ScriptedBody::new(steps.to_vec());
-    let _ = read(&mut body_of(layer, request, status, body));
+    let _ = read(&mut open_body(layer, request, status, body));
 }
 
-/// Leaves after this many frames.
-fn leaves(layer: &ApiSpanLayer, request: Request<()>, polls: usize) {
-    let mut body = body_of(layer, request, 200, ScriptedBody::new([Data(1), Data(1)]));
+/// Drops the body after this many frames.
+fn drop_body(layer: &ApiSpanLayer, request: Request<()>, polls: usize) {
+    let mut body = open_body(layer, request, 200, ScriptedBody::new([Data(1), Data(1)]));
     for _ in 0..polls {
         assert!(poll_frame(&mut body).is_ready());
     }
 }
 
-/// Leaves before there is a head.
-fn leaves_early(layer: &ApiSpanLayer, request: Request<()>) {
+/// Drops the response future.
+fn drop_future(layer: &ApiSpanLayer, request: Request<()>) {
     let mut service = layer.layer(service_fn(|_: Request<()>| {
         std::future::pending::<Result<Response<String>, Boom>>()
     }));
@@ -58,15 +58,16 @@ fn leaves_early(layer: &ApiSpanLayer, request: Request<()>) {
     assert!(poll(future.as_mut()).is_pending());
 }
 
-fn fails(layer: &ApiSpanLayer, request: Request<()>) {
+/// Serves a request whose service fails.
+fn fail(layer: &ApiSpanLayer, request: Request<()>) {
     let mut service = layer.layer(service_fn(async |_: Request<()>| {
         Err::<Response<String>, _>(Boom)
     }));
     assert_eq!(ready(service.call(request)).expect_err("the error"), Boom);
 }
 
-/// A handler that gives this verdict, and then what is in `steps`.
-fn says(layer: &ApiSpanLayer, reason: &'static str, message: &str, steps: &[Step]) {
+/// Serves a request whose handler calls `abort` and responds with these body steps.
+fn abort(layer: &ApiSpanLayer, reason: &'static str, message: &str, steps: &[Step]) {
     let mut service = answering(layer, |request| {
         handle_of(&request).abort(reason, message);
         response(200, ScriptedBody::new(steps.to_vec()))
@@ -75,16 +76,16 @@ fn says(layer: &ApiSpanLayer, reason: &'static str, message: &str, steps: &[Step
     let _ = read(&mut response.into_body());
 }
 
-/// A gRPC request whose caller waits no longer.
-fn too_late() -> Request<()> {
+/// Returns a gRPC request whose deadline has passed.
+fn expired_grpc() -> Request<()> {
     let mut request = grpc();
     let timeout = http::HeaderValue::from_static("0n");
     request.headers_mut().insert("grpc-timeout", timeout);
     request
 }
 
-/// An answer that is gRPC, to a call.
-fn answers_call(layer: &ApiSpanLayer, request: Request<()>, steps: &[Step]) {
+/// Reads a gRPC response until it ends or fails.
+fn read_grpc(layer: &ApiSpanLayer, request: Request<()>, steps: &[Step]) {
     let steps = steps.to_vec();
     let mut service = answering(layer, move |_| {
         let mut response = response(200, ScriptedBody::new(steps.clone()));
@@ -96,7 +97,8 @@ fn answers_call(layer: &ApiSpanLayer, request: Request<()>, steps: &[Step]) {
     let _ = read(&mut response.into_body());
 }
 
-fn leaves_call(layer: &ApiSpanLayer, request: Request<()>) {
+/// Drops a gRPC response after one frame.
+fn drop_grpc(layer: &ApiSpanLayer, request: Request<()>) {
     let mut service = answering(layer, |_| {
         let mut response = response(200, ScriptedBody::new([Data(1), GRPC_OK]));
         let grpc = http::HeaderValue::from_static("application/grpc");
@@ -117,32 +119,32 @@ fn cases() -> Vec<Case> {
     vec![
         case(
             "success",
-            |layer| reads(&layer, get(), 200, &[Data(3)]),
+            |layer| read_response(&layer, get(), 200, &[Data(3)]),
             None,
         ),
         case(
-            "404 tells itself",
-            |layer| reads(&layer, get(), 404, &[]),
+            "a 404, whose status is enough",
+            |layer| read_response(&layer, get(), 404, &[]),
             None,
         ),
         case(
-            "500 tells itself",
-            |layer| reads(&layer, get(), 500, &[]),
+            "a 500, whose status is enough",
+            |layer| read_response(&layer, get(), 500, &[]),
             None,
         ),
         case(
-            "an error of the service",
-            |layer| fails(&layer, get()),
+            "a service error",
+            |layer| fail(&layer, get()),
             Some((HTTP, ERROR, BOOM, Some("boom"))),
         ),
         case(
-            "an error of the body",
-            |layer| reads(&layer, get(), 200, &[Data(3), Error]),
+            "a body error",
+            |layer| read_response(&layer, get(), 200, &[Data(3), Error]),
             Some((HTTP, ERROR, BOOM, Some("boom"))),
         ),
         case(
-            "an error of the body after a status that is one",
-            |layer| reads(&layer, get(), 500, &[Data(3), Error]),
+            "a body error after a 500",
+            |layer| read_response(&layer, get(), 500, &[Data(3), Error]),
             Some((HTTP, ERROR, BOOM, Some("boom"))),
         ),
         case(
@@ -157,16 +159,16 @@ fn cases() -> Vec<Case> {
         case(
             "a panic in the body",
             |layer| {
-                let mut body = body_of(&layer, get(), 200, ScriptedBody::new([Panic]));
+                let mut body = open_body(&layer, get(), 200, ScriptedBody::new([Panic]));
                 assert_eq!(panic_of(|| drop(poll_frame(&mut body))), "the body panics");
             },
             Some((HTTP, ERROR, "panic", None)),
         ),
         case(
-            "a body that is shorter than declared",
+            "a body shorter than declared",
             |layer| {
                 let body = ScriptedBody::new([Data(3)]).sized(5);
-                let _ = read(&mut body_of(&layer, get(), 200, body));
+                let _ = read(&mut open_body(&layer, get(), 200, body));
             },
             Some((
                 HTTP,
@@ -177,22 +179,22 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "a verdict",
-            |layer| says(&layer, "generation_error", "out of memory", &[Data(3)]),
+            |layer| abort(&layer, "generation_error", "out of memory", &[Data(3)]),
             Some((HTTP, ERROR, "generation_error", Some("out of memory"))),
         ),
         case(
             "a verdict without a message",
-            |layer| says(&layer, "generation_error", "", &[Data(3)]),
+            |layer| abort(&layer, "generation_error", "", &[Data(3)]),
             Some((HTTP, ERROR, "generation_error", None)),
         ),
         case(
-            "a verdict counts more than the error of the body",
-            |layer| says(&layer, "generation_error", "out of memory", &[Error]),
+            "a verdict, which overrides the body error",
+            |layer| abort(&layer, "generation_error", "out of memory", &[Error]),
             Some((HTTP, ERROR, "generation_error", Some("out of memory"))),
         ),
         case(
-            "a verdict that blames the caller",
-            |layer| says(&layer, "validation_error", "no such model", &[Data(3)]),
+            "a validation_error verdict",
+            |layer| abort(&layer, "validation_error", "no such model", &[Data(3)]),
             None,
         ),
         case(
@@ -212,93 +214,93 @@ fn cases() -> Vec<Case> {
         ),
         case(
             "the client left before the head",
-            |layer| leaves_early(&layer, get()),
+            |layer| drop_future(&layer, get()),
             Some((HTTP, DEBUG, "client_disconnect", None)),
         ),
         case(
             "the client left before the body",
-            |layer| leaves(&layer, get(), 0),
+            |layer| drop_body(&layer, get(), 0),
             Some((HTTP, DEBUG, "generator_exit", None)),
         ),
         case(
             "the client left midway",
-            |layer| leaves(&layer, get(), 1),
+            |layer| drop_body(&layer, get(), 1),
             Some((HTTP, DEBUG, "client_disconnect", None)),
         ),
         case(
-            "the client left, which is no error",
-            |layer| leaves(&layer.disconnect_is_error(false), get(), 1),
+            "the client left, with disconnect_is_error off",
+            |layer| drop_body(&layer.disconnect_is_error(false), get(), 1),
             Some((HTTP, DEBUG, "client_disconnect", None)),
         ),
         case(
-            "a classification that knows no errors",
+            "a classification without errors",
             |layer| {
                 let layer = layer.classify(|_, _, _| tower_api_span::Outcome::Departed);
-                reads(&layer, get(), 200, &[Error]);
+                read_response(&layer, get(), 200, &[Error]);
             },
             None,
         ),
         case(
-            "a call",
-            |layer| answers_call(&layer, grpc(), &[GRPC_OK]),
+            "a gRPC call",
+            |layer| read_grpc(&layer, grpc(), &[GRPC_OK]),
             None,
         ),
         case(
-            "a call whose status tells itself",
-            |layer| answers_call(&layer, grpc(), &[Trailers(&[("grpc-status", "13")])]),
+            "a gRPC INTERNAL, whose status is enough",
+            |layer| read_grpc(&layer, grpc(), &[Trailers(&[("grpc-status", "13")])]),
             None,
         ),
         case(
-            "an error of a call's service",
-            |layer| fails(&layer, grpc()),
+            "a service error in a gRPC call",
+            |layer| fail(&layer, grpc()),
             Some((RPC, ERROR, BOOM, Some("boom"))),
         ),
         case(
-            "an error of a call's body",
-            |layer| answers_call(&layer, grpc(), &[Data(3), Error]),
+            "a body error in a gRPC call",
+            |layer| read_grpc(&layer, grpc(), &[Data(3), Error]),
             Some((RPC, ERROR, BOOM, Some("boom"))),
         ),
         case(
-            "a call that was cancelled before the head",
-            |layer| leaves_early(&layer, grpc()),
+            "a gRPC call cancelled before the head",
+            |layer| drop_future(&layer, grpc()),
             Some((RPC, DEBUG, "client_disconnect", None)),
         ),
         case(
-            "a call that was cancelled midway",
-            |layer| leaves_call(&layer, grpc()),
+            "a gRPC call cancelled midway",
+            |layer| drop_grpc(&layer, grpc()),
             Some((RPC, DEBUG, "client_disconnect", None)),
         ),
         case(
-            "a call whose deadline has passed",
-            |layer| leaves_call(&layer, too_late()),
+            "a gRPC call cancelled after its deadline",
+            |layer| drop_grpc(&layer, expired_grpc()),
             Some((RPC, ERROR, "deadline_exceeded", None)),
         ),
     ]
 }
 
 #[test]
-fn an_end_that_is_more_than_a_status_is_an_exception() {
+fn an_error_end_emits_an_exception_event_unless_its_status_is_enough() {
     for case in cases() {
-        let (at, logs) = (Recorder::new(), Logs::new());
-        (case.run)(logs.layer(&at));
+        let (recorder, logs) = (Recorder::new(), Logs::new());
+        (case.run)(logs.layer(&recorder));
         let all = logs.all();
         let got: Vec<_> = all
             .iter()
             .map(|log| {
                 let kind = log.text("exception.type").expect("a type");
                 let message = log.text("exception.message");
-                let named = 1 + usize::from(message.is_some());
-                assert_eq!(log.attributes.len(), named, "{}: {log:?}", case.rule);
+                let expected = 1 + usize::from(message.is_some());
+                assert_eq!(log.attributes.len(), expected, "{}: {log:?}", case.rule);
                 (log.name, log.severity, kind, message)
             })
             .collect();
         assert_eq!(got, Vec::from_iter(case.expected), "{}", case.rule);
-        let span = server(&at);
+        let span = server_span(&recorder);
         for log in all {
-            assert_eq!(log.at, span.end_time, "{}", case.rule);
+            assert_eq!(log.time, span.end_time, "{}", case.rule);
             assert_eq!(
                 log.trace,
-                Some(trace_of(&span.span_context)),
+                Some(format_trace(&span.span_context)),
                 "{}",
                 case.rule
             );
@@ -307,19 +309,19 @@ fn an_end_that_is_more_than_a_status_is_an_exception() {
 }
 
 #[test]
-fn a_call_that_is_answered_in_http_is_no_call() {
-    // The span's name and the metrics say the same.
-    let (at, logs) = (Recorder::new(), Logs::new());
-    let layer = logs.layer(&at);
-    reads(&layer, grpc(), 502, &[Data(3), Error]);
+fn a_grpc_request_answered_in_http_emits_the_http_event() {
+    // The span's name and the metrics follow HTTP too.
+    let (recorder, logs) = (Recorder::new(), Logs::new());
+    let layer = logs.layer(&recorder);
+    read_response(&layer, grpc(), 502, &[Data(3), Error]);
     assert_eq!(logs.names(), [HTTP]);
-    assert_eq!(server(&at).name, "POST");
+    assert_eq!(server_span(&recorder).name, "POST");
 }
 
 #[test]
-fn the_trace_is_the_callers() {
-    let (at, logs) = (Recorder::new(), Logs::new());
-    fails(&logs.layer(&at), called("01"));
+fn the_exception_event_is_in_the_callers_trace() {
+    let (recorder, logs) = (Recorder::new(), Logs::new());
+    fail(&logs.layer(&recorder), called("01"));
     let trace = logs.all()[0].trace.clone().expect("a trace");
     assert!(trace.starts_with(crate::support::TRACE), "{trace}");
     assert!(trace.ends_with("-01"), "{trace}");

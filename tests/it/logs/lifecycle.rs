@@ -1,4 +1,4 @@
-//! The events of a request's life as log events.
+//! Lifecycle events as log events: `api.ARRIVED` to `api.DEPARTED` or `api.ABORTED`.
 
 use std::time::SystemTime;
 
@@ -10,14 +10,13 @@ use opentelemetry_sdk::trace::SpanData;
 use tower::Service;
 use tower_api_span::{ApiSpanLayer, LifecycleEvents, SpanHandle};
 
-use super::{Log, Logs, server, trace_of};
+use super::{Log, Logs, format_trace, server_span};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Error};
 use crate::support::recorder::{Recorder, value};
 use crate::support::{answering, get, handle_of, read, ready, response};
 
-/// Serves an event stream: the handler adds an event of its own, and tells of the handoff, before the
-/// first byte or after it.
+/// Serves an event stream whose handler adds an event. Records the handoff before the first byte or after it.
 fn serve(layer: &ApiSpanLayer, hands_off_late: bool, fails: bool) {
     let mut service = answering(layer, move |request| {
         let handle: SpanHandle = handle_of(&request);
@@ -49,7 +48,7 @@ fn serve(layer: &ApiSpanLayer, hands_off_late: bool, fails: bool) {
 /// Name, time and attributes of an event.
 type Event = (String, SystemTime, Vec<(String, String)>);
 
-fn on_span(span: &SpanData) -> Vec<Event> {
+fn span_events(span: &SpanData) -> Vec<Event> {
     let events = span.events.iter().map(|event| {
         let attributes = event.attributes.iter();
         let attributes = attributes.map(|kv| (kv.key.to_string(), kv.value.to_string()));
@@ -62,7 +61,7 @@ fn on_span(span: &SpanData) -> Vec<Event> {
     events.collect()
 }
 
-fn logged(logs: &[Log]) -> Vec<Event> {
+fn log_events(logs: &[Log]) -> Vec<Event> {
     let events = logs.iter().map(|log| {
         let attributes = log.attributes.iter().map(|(key, value)| {
             let AnyValue::String(text) = value else {
@@ -70,53 +69,53 @@ fn logged(logs: &[Log]) -> Vec<Event> {
             };
             (key.clone(), text.as_str().to_owned())
         });
-        (log.name.to_owned(), log.at, attributes.collect())
+        (log.name.to_owned(), log.time, attributes.collect())
     });
     events.collect()
 }
 
-fn is_own((name, ..): &Event) -> bool {
+fn is_layer_event((name, ..): &Event) -> bool {
     name.starts_with("api.")
 }
 
 #[test]
-fn both_tell_the_same_at_the_same_times_in_the_same_order() {
+fn both_records_the_same_events_at_the_same_times_on_span_and_logs() {
     for hands_off_late in [false, true] {
         for fails in [false, true] {
-            let (at, logs) = (Recorder::new(), Logs::new());
+            let (recorder, logs) = (Recorder::new(), Logs::new());
             let layer = logs
-                .layer(&at)
+                .layer(&recorder)
                 .journey_events(true)
                 .lifecycle_events(LifecycleEvents::Both);
             serve(&layer, hands_off_late, fails);
-            let span = at.only().0;
+            let span = recorder.only().0;
             let all = logs.all();
-            let (mut told, mut logged) = (on_span(&span), logged(&all));
-            assert_eq!(told.len(), 5);
-            told.retain(is_own);
+            let (mut on_span, mut logged) = (span_events(&span), log_events(&all));
+            assert_eq!(on_span.len(), 5);
+            on_span.retain(is_layer_event);
             if fails {
                 let exception = logged.pop().expect("an event");
                 assert_eq!(exception.0, "http.server.request.exception");
             }
-            assert_eq!(logged, told, "late {hands_off_late}, fails {fails}");
+            assert_eq!(logged, on_span, "late {hands_off_late}, fails {fails}");
             for log in all.iter().filter(|log| log.name.starts_with("api.")) {
                 assert_eq!(log.severity, (Severity::Info, "INFO"));
-                assert_eq!(log.trace, Some(trace_of(&span.span_context)));
+                assert_eq!(log.trace, Some(format_trace(&span.span_context)));
             }
         }
     }
 }
 
 #[test]
-fn as_logs_leaves_the_span_what_is_not_the_layers() {
+fn as_logs_leaves_only_the_handlers_events_on_the_span() {
     let run = |events| {
-        let (at, logs) = (Recorder::new(), Logs::new());
-        let layer = logs.layer(&at).journey_events(true);
+        let (recorder, logs) = (Recorder::new(), Logs::new());
+        let layer = logs.layer(&recorder).journey_events(true);
         serve(&layer.lifecycle_events(events), false, true);
-        (server(&at), logs.names())
+        (server_span(&recorder), logs.names())
     };
-    let (on_span, none) = run(LifecycleEvents::OnSpan);
-    assert_eq!(none, ["http.server.request.exception"]);
+    let (on_span, names) = run(LifecycleEvents::OnSpan);
+    assert_eq!(names, ["http.server.request.exception"]);
     assert_eq!(on_span.events.len(), 5);
 
     let (as_logs, names) = run(LifecycleEvents::AsLogs);
@@ -130,8 +129,8 @@ fn as_logs_leaves_the_span_what_is_not_the_layers() {
             "http.server.request.exception"
         ]
     );
-    let left: Vec<_> = as_logs.events.iter().map(|event| &*event.name).collect();
-    assert_eq!(left, ["cache_miss"]);
+    let events: Vec<_> = as_logs.events.iter().map(|event| &*event.name).collect();
+    assert_eq!(events, ["cache_miss"]);
     assert_eq!(as_logs.status, Status::error("boom"));
     for (key, expected) in [
         ("api.outcome", "ABORTED"),
@@ -149,14 +148,16 @@ fn as_logs_leaves_the_span_what_is_not_the_layers() {
 }
 
 #[test]
-fn without_journey_events_the_first_byte_is_no_event() {
-    let (at, logs) = (Recorder::new(), Logs::new());
-    let layer = logs.layer(&at).lifecycle_events(LifecycleEvents::AsLogs);
+fn the_first_byte_emits_no_event_without_journey_events() {
+    let (recorder, logs) = (Recorder::new(), Logs::new());
+    let layer = logs
+        .layer(&recorder)
+        .lifecycle_events(LifecycleEvents::AsLogs);
     let mut service = answering(&layer, |_| response(200, ScriptedBody::new([Data(3)])));
     let response = ready(service.call(get())).expect("a response");
     read(&mut response.into_body()).expect("bytes");
     assert_eq!(logs.names(), ["api.ARRIVED", "api.DEPARTED"]);
-    let span = server(&at);
-    let times: Vec<_> = logs.all().iter().map(|log| log.at).collect();
+    let span = server_span(&recorder);
+    let times: Vec<_> = logs.all().iter().map(|log| log.time).collect();
     assert_eq!(times, [span.start_time, span.end_time]);
 }

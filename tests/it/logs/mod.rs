@@ -1,10 +1,10 @@
-//! Log events, as a log exporter gets them.
+//! Log events as a log exporter receives them.
 
 mod bridge;
 mod exceptions;
 mod faults;
 mod lifecycle;
-mod tracing;
+mod tracing_bridges;
 mod without_span;
 
 use std::fmt::Debug;
@@ -28,7 +28,7 @@ use crate::support::recorder::Recorder;
 use crate::support::recorder::is_server;
 use crate::support::{answering, ready, response};
 
-/// A logger provider of its own, whose records can be read.
+/// A logger provider whose records can be read.
 #[derive(Clone, Debug)]
 struct Logs {
     provider: SdkLoggerProvider,
@@ -40,27 +40,26 @@ impl Logs {
         Self::with(|builder| builder)
     }
 
-    /// One whose provider has, before what records, what `more` adds.
-    fn with(more: impl FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder) -> Self {
+    /// Returns one whose provider has what `add` adds, ahead of the recording exporter.
+    fn with(add: impl FnOnce(LoggerProviderBuilder) -> LoggerProviderBuilder) -> Self {
         let exporter = InMemoryLogExporterBuilder::new().build();
-        let provider = more(SdkLoggerProvider::builder())
+        let provider = add(SdkLoggerProvider::builder())
             .with_simple_exporter(exporter.clone())
             .build();
         Self { provider, exporter }
     }
 
-    /// A layer that records here and there.
-    fn layer(&self, at: &Recorder) -> ApiSpanLayer {
-        at.layer().logger_provider(&self.provider)
+    /// Returns a layer that records its spans in `recorder` and its log events here.
+    fn layer(&self, recorder: &Recorder) -> ApiSpanLayer {
+        recorder.layer().logger_provider(&self.provider)
     }
 
-    /// All that were emitted, in their order. Whatever they say, they are the layer's, and have no
-    /// body and no key twice.
+    /// Returns all events in order. Checks that each has the layer's scope, no body and no duplicate key.
     fn all(&self) -> Vec<Log> {
         let emitted = self.exporter.get_emitted_logs().expect("logs");
         let logs = emitted.iter().map(|log| {
             assert_eq!(log.instrumentation.name(), "tower-api-span");
-            Log::of(&log.record)
+            Log::from_record(&log.record)
         });
         logs.collect()
     }
@@ -75,22 +74,22 @@ impl Logs {
 struct Log {
     name: &'static str,
     severity: (Severity, &'static str),
-    at: SystemTime,
-    /// Trace id, span id and flags as text.
+    time: SystemTime,
+    /// Trace id, span id and flags, formatted by [`format_trace`].
     trace: Option<String>,
     attributes: Vec<(String, AnyValue)>,
 }
 
 impl Log {
-    fn of(record: &SdkLogRecord) -> Self {
-        assert_eq!(record.body(), None, "an event says all in its attributes");
-        let at = record.timestamp().expect("a time");
-        let observed = record.observed_timestamp().expect("when it was seen");
-        // The request's own clock is not the wall's, which may be set at any time.
+    fn from_record(record: &SdkLogRecord) -> Self {
+        assert_eq!(record.body(), None, "an event has no body");
+        let time = record.timestamp().expect("a time");
+        let observed = record.observed_timestamp().expect("an observed time");
+        // The request's clock is monotonic, and the wall clock may be set at any time.
         let apart = observed
-            .duration_since(at)
+            .duration_since(time)
             .unwrap_or_else(|error| error.duration());
-        assert!(apart < Duration::from_secs(60), "{at:?} and {observed:?}");
+        assert!(apart < Duration::from_secs(60), "{time:?} and {observed:?}");
         let attributes: Vec<_> = record
             .attributes_iter()
             .map(|(key, value)| (key.to_string(), value.clone()))
@@ -98,14 +97,14 @@ impl Log {
         let mut keys: Vec<_> = attributes.iter().map(|(key, _)| key).collect();
         keys.sort();
         keys.dedup();
-        assert_eq!(keys.len(), attributes.len(), "a key is there twice");
+        assert_eq!(keys.len(), attributes.len(), "a duplicate key");
         Self {
             name: record.event_name().expect("a name"),
             severity: (
                 record.severity_number().expect("a severity"),
-                record.severity_text().expect("a severity's name"),
+                record.severity_text().expect("a severity text"),
             ),
-            at,
+            time,
             trace: record.trace_context().map(|context| {
                 let flags = context.trace_flags.expect("flags").to_u8();
                 format!("{}-{}-{flags:02x}", context.trace_id, context.span_id)
@@ -114,7 +113,7 @@ impl Log {
         }
     }
 
-    /// An attribute that is text.
+    /// Returns the value of a text attribute.
     fn text(&self, key: &str) -> Option<&str> {
         let mut found = self.attributes.iter().filter(|(found, _)| found == key);
         found.next().map(|(_, value)| match value {
@@ -124,23 +123,22 @@ impl Log {
     }
 }
 
-/// What a log's [`trace`](Log::trace) is in a span.
-fn trace_of(span: &SpanContext) -> String {
+/// Formats a span context like [`Log::trace`].
+fn format_trace(span: &SpanContext) -> String {
     let flags = span.trace_flags().to_u8();
     format!("{}-{}-{flags:02x}", span.trace_id(), span.span_id())
 }
 
-/// The layer's span that has ended, as it is: with its lifecycle in logs it is not what the others
-/// are held to be.
-fn server(at: &Recorder) -> SpanData {
-    let mut servers = at.exported().into_iter().filter(is_server);
-    let server = servers.next().expect("the layer's span");
+/// Returns the layer's ended span without the recorder's checks, which spans without lifecycle events fail.
+fn server_span(recorder: &Recorder) -> SpanData {
+    let mut servers = recorder.exported().into_iter().filter(is_server);
+    let span = servers.next().expect("the layer's span");
     assert_eq!(servers.next().map(|span| span.name), None, "one span");
-    server
+    span
 }
 
-/// The body of an answer of this status.
-fn body_of(
+/// Serves a request with this status and body, and returns the response body.
+fn open_body(
     layer: &ApiSpanLayer,
     request: Request<()>,
     status: u16,
@@ -155,16 +153,16 @@ fn body_of(
         .into_body()
 }
 
-/// A processor that is this function, asked of nothing else.
-struct Calls<F>(F);
+/// A log processor that calls this function for each record.
+struct FnProcessor<F>(F);
 
-impl<F> Debug for Calls<F> {
+impl<F> Debug for FnProcessor<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Calls")
+        f.write_str("FnProcessor")
     }
 }
 
-impl<F: Fn(&SdkLogRecord) + Send + Sync> LogProcessor for Calls<F> {
+impl<F: Fn(&SdkLogRecord) + Send + Sync> LogProcessor for FnProcessor<F> {
     fn emit(&self, record: &mut SdkLogRecord, _: &InstrumentationScope) {
         (self.0)(record);
     }

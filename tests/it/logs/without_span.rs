@@ -1,4 +1,4 @@
-//! Where there is no span, or none that records, and where there are no events.
+//! Log events of requests without a span or with a non-recording one, and requests that emit no events.
 
 use http::Request;
 use opentelemetry::Context;
@@ -8,18 +8,18 @@ use opentelemetry_sdk::trace::Sampler;
 use tower::Service;
 use tower_api_span::{ApiSpanLayer, LifecycleEvents};
 
-use super::{Logs, trace_of};
+use super::{Logs, format_trace};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Error};
 use crate::support::recorder::{Recorder, w3c};
 use crate::support::{CALLER, TRACE, answering, called, get, handle_of, read, ready, response};
 
-/// Serves a request whose body fails, and returns the ids that were current inside.
+/// Serves a request whose body fails, and returns the ids of the handle's context.
 fn fail(layer: &ApiSpanLayer, request: Request<()>) -> String {
     let mut ids = String::new();
     let mut service = answering(layer, |request| {
         let context = handle_of(&request).context();
-        ids = trace_of(context.span().span_context());
+        ids = format_trace(context.span().span_context());
         response(200, ScriptedBody::new([Data(3), Error]))
     });
     let mut body = ready(service.call(request))
@@ -31,25 +31,28 @@ fn fail(layer: &ApiSpanLayer, request: Request<()>) -> String {
 }
 
 #[test]
-fn an_unsampled_request_is_told_of_with_its_ids() {
-    let of_caller = Recorder::new();
-    let of_sampler = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
-    for (at, request) in [(of_caller, called("00")), (of_sampler, get())] {
+fn an_unsampled_request_emits_events_with_its_ids() {
+    let unsampled_caller = Recorder::new();
+    let unsampling_provider = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
+    for (recorder, request) in [
+        (unsampled_caller, called("00")),
+        (unsampling_provider, get()),
+    ] {
         let logs = Logs::new();
-        let ids = fail(&logs.layer(&at), request);
+        let ids = fail(&logs.layer(&recorder), request);
         assert!(ids.ends_with("-00"), "{ids}");
         let all = logs.all();
         assert_eq!(logs.names(), ["http.server.request.exception"]);
         assert_eq!(all[0].trace, Some(ids));
         assert_eq!(all[0].text("exception.message"), Some("boom"));
-        assert_eq!(at.starts(), 0);
+        assert_eq!(recorder.starts(), 0);
     }
 }
 
 #[test]
-fn a_request_without_a_span_is_told_of_in_the_trace_that_flows_on() {
-    let at = Recorder::new();
-    let sampled_out = at.layer().sample_rate(0.0);
+fn a_request_without_a_span_emits_events_in_the_propagated_trace() {
+    let recorder = Recorder::new();
+    let sampled_out = recorder.layer().sample_rate(0.0);
     let no_tracer = ApiSpanLayer::new()
         .tracer_provider(&NoopTracerProvider::new())
         .propagator(w3c());
@@ -85,11 +88,11 @@ fn a_request_without_a_span_is_told_of_in_the_trace_that_flows_on() {
             assert_eq!(log.trace, expected, "{rule}");
         }
     }
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
 }
 
 #[test]
-fn a_request_without_a_span_inside_another_is_told_of_in_that_ones_trace() {
+fn a_request_without_a_span_inside_another_emits_events_in_the_outer_trace() {
     let (outer, logs) = (Recorder::new(), Logs::new());
     let inner = ApiSpanLayer::new()
         .tracer_provider(&NoopTracerProvider::new())
@@ -103,36 +106,36 @@ fn a_request_without_a_span_inside_another_is_told_of_in_that_ones_trace() {
         .expect("a response")
         .into_body();
     assert!(read(&mut body).is_err());
-    let ids = trace_of(&outer.only().0.span_context);
+    let ids = format_trace(&outer.only().0.span_context);
     assert!(ids.starts_with(TRACE));
     assert_eq!(logs.all()[0].trace, Some(ids));
 }
 
 #[test]
-fn nothing_is_told_of_what_is_not_watched() {
+fn a_filtered_or_suppressed_request_emits_no_events() {
     for events in [LifecycleEvents::OnSpan, LifecycleEvents::Both] {
-        let (at, logs) = (Recorder::new(), Logs::new());
-        let layer = logs.layer(&at).lifecycle_events(events);
+        let (recorder, logs) = (Recorder::new(), Logs::new());
+        let layer = logs.layer(&recorder).lifecycle_events(events);
         fail(&layer.clone().filter(|_| false), called("01"));
         {
             let _suppressed = Context::current().with_telemetry_suppressed().attach();
             fail(&layer, called("01"));
         }
         assert_eq!(logs.names(), [""; 0], "{events:?}");
-        assert_eq!(at.starts(), 0);
-        // The same, watched.
+        assert_eq!(recorder.starts(), 0);
+        // The same request, neither filtered nor suppressed.
         fail(&layer, called("01"));
-        assert_eq!((logs.all().is_empty(), at.starts()), (false, 1));
+        assert_eq!((logs.all().is_empty(), recorder.starts()), (false, 1));
     }
 }
 
 #[test]
-fn without_a_logger_provider_the_span_is_the_same() {
+fn a_logger_provider_does_not_change_the_span() {
     let (bare, logged, logs) = (Recorder::new(), Recorder::new(), Logs::new());
     fail(&bare.layer(), called("01"));
     fail(&logs.layer(&logged), called("01"));
-    let events = |at: &Recorder| -> Vec<_> {
-        let span = at.only().0;
+    let events = |recorder: &Recorder| -> Vec<_> {
+        let span = recorder.only().0;
         let events = span.events.iter();
         events
             .map(|event| (event.name.clone(), event.attributes.clone()))
@@ -140,9 +143,11 @@ fn without_a_logger_provider_the_span_is_the_same() {
     };
     assert_eq!(events(&bare), events(&logged));
     assert_eq!(logs.names().len(), 1);
-    // The lifecycle is told nowhere.
-    let nowhere = Recorder::new();
-    let layer = nowhere.layer().lifecycle_events(LifecycleEvents::AsLogs);
+    // Without a logger provider, `AsLogs` drops the lifecycle events.
+    let without_logs = Recorder::new();
+    let layer = without_logs
+        .layer()
+        .lifecycle_events(LifecycleEvents::AsLogs);
     fail(&layer, called("01"));
-    assert_eq!(super::server(&nowhere).events.len(), 0);
+    assert_eq!(super::server_span(&without_logs).events.len(), 0);
 }

@@ -1,4 +1,4 @@
-//! What metrics allocate for a request, once its series is there.
+//! The allocations of metrics for a request whose series exists already.
 
 use std::convert::Infallible;
 use std::task::Poll;
@@ -15,8 +15,8 @@ use crate::support::meters::Meters;
 use crate::support::recorder::Recorder;
 use crate::support::{get, poll_frame, ready, response};
 
-/// The allocations of one request through `layer`, with those of the bare service.
-fn of_request(layer: &ApiSpanLayer) -> u64 {
+/// Counts the allocations of one request through `layer`, including those of the bare service.
+fn count_allocations(layer: &ApiSpanLayer) -> u64 {
     let mut service = layer.layer(service_fn(|_| {
         std::future::ready(Ok::<_, Infallible>(response(
             200,
@@ -24,7 +24,7 @@ fn of_request(layer: &ApiSpanLayer) -> u64 {
         )))
     }));
     let mut counted = 0;
-    // The first ones make what the thread keeps, and the series.
+    // The first requests fill the thread-local caches and create the series.
     for _ in 0..3 {
         let request = get();
         counted = measure(|| {
@@ -38,22 +38,21 @@ fn of_request(layer: &ApiSpanLayer) -> u64 {
     counted
 }
 
-fn off() -> ApiSpanLayer {
+fn without_metrics() -> ApiSpanLayer {
     ApiSpanLayer::new().meter_provider(&NoopMeterProvider::new())
 }
 
 #[test]
 fn metrics_that_are_off_allocate_nothing() {
-    let bare = of_request(&ApiSpanLayer::new().filter(|_| false));
-    assert_eq!(of_request(&off()), bare);
+    let bare = count_allocations(&ApiSpanLayer::new().filter(|_| false));
+    assert_eq!(count_allocations(&without_metrics()), bare);
 }
 
-/// What watches the request, what the handler may say, and its handle in a request that has no other
-/// extensions.
+/// The request's state, the data recorded by the handler, and the handle in otherwise empty extensions.
 #[test]
 fn metrics_without_a_span_allocate_five_times() {
     let meters = Meters::new();
-    let bare = of_request(&off());
+    let bare = count_allocations(&without_metrics());
     for (case, layer) in [
         ("durations", meters.on(ApiSpanLayer::new())),
         (
@@ -66,19 +65,19 @@ fn metrics_without_a_span_allocate_five_times() {
                 .response_times(true),
         ),
     ] {
-        assert_eq!(of_request(&layer) - bare, 5, "{case}");
+        assert_eq!(count_allocations(&layer) - bare, 5, "{case}");
     }
 }
 
 #[test]
-fn metrics_add_nothing_to_what_a_span_allocates() {
-    let (at, meters) = (Recorder::new(), Meters::new());
+fn metrics_add_no_allocations_to_those_of_a_span() {
+    let (recorder, meters) = (Recorder::new(), Meters::new());
     let with_span = || {
-        let layer = ApiSpanLayer::new().tracer_provider(&at.provider);
+        let layer = ApiSpanLayer::new().tracer_provider(&recorder.provider);
         layer.body_sizes(true).response_times(true)
     };
     let layer = with_span().meter_provider(&NoopMeterProvider::new());
-    let alone = of_request(&layer);
-    let measured = of_request(&meters.on(with_span()).active_requests(true));
-    assert_eq!(measured - alone, 0);
+    let span_only = count_allocations(&layer);
+    let measured = count_allocations(&meters.on(with_span()).active_requests(true));
+    assert_eq!(measured - span_only, 0);
 }

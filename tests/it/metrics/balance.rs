@@ -1,4 +1,4 @@
-//! Ten thousand requests that end in all ways, on several threads: everything adds up.
+//! Ten thousand requests with all endings on several threads: counts and sums agree with the spans.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -12,16 +12,19 @@ const THREADS: usize = 4;
 const ROUNDS: usize = 150;
 const REQUESTS: usize = THREADS * ROUNDS * ALL.len();
 
-/// What tells endings apart in metrics, beside their status.
+/// Returns whether an ending is gRPC, and its `error.type`.
 fn key(ending: &Ending) -> (bool, Option<&'static str>) {
-    (ending.is_call(), ending.error_type)
+    (ending.is_grpc(), ending.error_type)
 }
 
 #[test]
-fn ten_thousand_requests_add_up() {
+fn counts_and_sums_of_ten_thousand_requests_equal_those_of_their_spans() {
     const { assert!(REQUESTS >= 10_000) };
-    let (at, meters) = (Recorder::new(), Meters::new());
-    let layer = meters.on(at.layer()).active_requests(true).body_sizes(true);
+    let (recorder, meters) = (Recorder::new(), Meters::new());
+    let layer = meters
+        .on(recorder.layer())
+        .active_requests(true)
+        .body_sizes(true);
     let read = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -29,7 +32,7 @@ fn ten_thousand_requests_add_up() {
                 for _ in 0..ROUNDS {
                     for ending in &ALL {
                         let bytes = ending.run(&layer);
-                        if !ending.is_call() {
+                        if !ending.is_grpc() {
                             read.fetch_add(bytes, Ordering::Relaxed);
                         }
                     }
@@ -46,19 +49,19 @@ fn ten_thousand_requests_add_up() {
     assert_eq!(count, REQUESTS as u64);
     for kind in &ALL {
         let kinds = ALL.iter().filter(|other| key(other) == key(kind)).count();
-        let of_kind = durations.iter().filter(|series| {
+        let matching = durations.iter().filter(|series| {
             let error_type = series.attribute("error.type");
             (series.metric == CALL_DURATION, error_type.as_deref()) == key(kind)
         });
-        let count: u64 = of_kind.map(Series::count).sum();
+        let count: u64 = matching.map(Series::count).sum();
         assert_eq!(count, (kinds * THREADS * ROUNDS) as u64, "{}", kind.name);
     }
-    let spans = at.spans();
+    let spans = recorder.spans();
     let spans: Vec<_> = spans.into_iter().filter(is_server).map(Seen).collect();
     assert_eq!(spans.len(), REQUESTS);
     let measured: f64 = durations.iter().map(Series::sum).sum();
     let expected: f64 = spans.iter().map(|span| span.duration().as_secs_f64()).sum();
-    // Of so many roundings.
+    // The tolerance covers the rounding of all summands.
     assert!((measured - expected).abs() < 1e-6, "{measured}, {expected}");
 
     let sizes: f64 = meters.of(RESPONSE_SIZE).iter().map(Series::sum).sum();
@@ -87,13 +90,13 @@ fn a_request_is_active_from_its_arrival_to_its_end() {
     drop(body);
     assert_eq!(meters.active(), 0, "left");
 
-    let mut service = answering(&layer, |_| response_of_nothing());
+    let mut service = answering(&layer, |_| empty_response());
     let futures = [service.call(get()), service.call(get())];
     assert_eq!(meters.active(), 2, "not polled");
     drop(futures);
     assert_eq!(meters.active(), 0, "dropped");
 }
 
-fn response_of_nothing() -> http::Response<String> {
+fn empty_response() -> http::Response<String> {
     http::Response::new(String::new())
 }

@@ -1,4 +1,4 @@
-//! All ways for a request to end.
+//! All ways in which a request can end.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -15,24 +15,25 @@ use crate::support::body::Step::{self, Data, Error, Panic, Pending, Silent, Trai
 use crate::support::body::{Boom, ScriptedBody};
 use crate::support::{get, grpc, handle_of, poll, poll_frame, response};
 
-/// A request, what becomes of it, and what that is called.
+/// A request, the reply to it, and the expected `error.type`.
 #[derive(Clone, Copy)]
 pub(super) struct Ending {
     pub(super) name: &'static str,
     pub(super) request: fn() -> Request<()>,
-    /// What the handler says before it answers.
-    pub(super) tell: fn(&SpanHandle),
-    pub(super) answer: Answer,
-    /// How many frames are asked for, and then the body is dropped.
+    /// What the handler does with its handle.
+    pub(super) use_handle: fn(&SpanHandle),
+    pub(super) reply: Reply,
+    /// The number of body polls before the body is dropped.
     pub(super) polls: usize,
-    /// Both on the span and on its metric.
+    /// Expected on the span and on the metric.
     pub(super) error_type: Option<&'static str>,
-    /// It is that the client has left.
-    pub(super) is_leaving: bool,
+    /// Whether the client disconnects.
+    pub(super) is_disconnect: bool,
 }
 
+/// What the service does.
 #[derive(Clone, Copy)]
-pub(super) enum Answer {
+pub(super) enum Reply {
     Head {
         status: u16,
         headers: &'static [(&'static str, &'static str)],
@@ -43,62 +44,57 @@ pub(super) enum Answer {
     Never,
 }
 
-pub(super) const fn head(status: u16, steps: &'static [Step]) -> Answer {
-    headed(status, &[], steps)
+pub(super) const fn head(status: u16, steps: &'static [Step]) -> Reply {
+    head_with(status, &[], steps)
 }
 
-pub(super) const fn headed(
+pub(super) const fn head_with(
     status: u16,
     headers: &'static [(&'static str, &'static str)],
     steps: &'static [Step],
-) -> Answer {
-    Answer::Head {
+) -> Reply {
+    Reply::Head {
         status,
         headers,
         steps,
     }
 }
 
-/// The head of an answer of gRPC.
+/// The headers of a gRPC response.
 pub(super) const GRPC: &[(&str, &str)] = &[("content-type", "application/grpc")];
 
-const fn ending(name: &'static str, answer: Answer, polls: usize) -> Ending {
+const fn ending(name: &'static str, reply: Reply, polls: usize) -> Ending {
     Ending {
         name,
         request: get,
-        tell: |_| {},
-        answer,
+        use_handle: |_| {},
+        reply,
         polls,
         error_type: None,
-        is_leaving: false,
+        is_disconnect: false,
     }
 }
 
-const fn error(
-    name: &'static str,
-    answer: Answer,
-    polls: usize,
-    error_type: &'static str,
-) -> Ending {
+const fn error(name: &'static str, reply: Reply, polls: usize, error_type: &'static str) -> Ending {
     Ending {
         error_type: Some(error_type),
-        ..ending(name, answer, polls)
+        ..ending(name, reply, polls)
     }
 }
 
-const fn leaving(
+const fn disconnect(
     name: &'static str,
-    answer: Answer,
+    reply: Reply,
     polls: usize,
     error_type: &'static str,
 ) -> Ending {
     Ending {
-        is_leaving: true,
-        ..error(name, answer, polls, error_type)
+        is_disconnect: true,
+        ..error(name, reply, polls, error_type)
     }
 }
 
-const fn call(ending: Ending) -> Ending {
+const fn grpc_call(ending: Ending) -> Ending {
     Ending {
         request: grpc,
         ..ending
@@ -109,70 +105,70 @@ pub(super) const ALL: [Ending; 17] = [
     ending("success", head(200, &[Data(3), Pending, Data(2)]), 9),
     ending("404", head(404, &[Data(9)]), 9),
     error("500", head(500, &[Data(1)]), 9, "500"),
-    error("service error", Answer::Fails, 0, "exception"),
+    error("service error", Reply::Fails, 0, "exception"),
     error("body error", head(200, &[Data(4), Error]), 9, "exception"),
     Ending {
-        tell: |handle| handle.abort("out_of_memory", "no room"),
+        use_handle: |handle| handle.abort("out_of_memory", "no room"),
         ..error("verdict", head(200, &[Data(1)]), 9, "out_of_memory")
     },
-    leaving("before the head", Answer::Never, 0, "client_disconnect"),
-    leaving(
+    disconnect("before the head", Reply::Never, 0, "client_disconnect"),
+    disconnect(
         "midway",
         head(200, &[Data(7), Silent]),
         1,
         "client_disconnect",
     ),
-    leaving("unread", head(200, &[Data(7)]), 0, "generator_exit"),
+    disconnect("unread", head(200, &[Data(7)]), 0, "generator_exit"),
     error(
         "length mismatch",
-        headed(200, &[("content-length", "5")], &[Data(3)]),
+        head_with(200, &[("content-length", "5")], &[Data(3)]),
         9,
         "length_mismatch",
     ),
-    error("panic in the call", Answer::Panics, 0, "panic"),
+    error("panic in the call", Reply::Panics, 0, "panic"),
     error(
         "panic in the body",
         head(200, &[Data(3), Panic]),
         9,
         "panic",
     ),
-    call(ending(
+    grpc_call(ending(
         "gRPC OK",
-        headed(200, GRPC, &[Data(3), Trailers(&[("grpc-status", "0")])]),
+        head_with(200, GRPC, &[Data(3), Trailers(&[("grpc-status", "0")])]),
         9,
     )),
-    call(ending(
+    grpc_call(ending(
         "gRPC NOT_FOUND",
-        headed(200, GRPC, &[Trailers(&[("grpc-status", "5")])]),
+        head_with(200, GRPC, &[Trailers(&[("grpc-status", "5")])]),
         9,
     )),
-    call(error(
+    grpc_call(error(
         "gRPC INTERNAL",
-        headed(200, GRPC, &[Trailers(&[("grpc-status", "13")])]),
+        head_with(200, GRPC, &[Trailers(&[("grpc-status", "13")])]),
         9,
         "INTERNAL",
     )),
-    call(ending("gRPC before the head", Answer::Never, 0)),
-    call(error("gRPC answered in HTTP", head(502, &[]), 9, "502")),
+    grpc_call(ending("gRPC before the head", Reply::Never, 0)),
+    grpc_call(error("gRPC answered in HTTP", head(502, &[]), 9, "502")),
 ];
 
 impl Ending {
-    /// It is a call of gRPC, and answered as one.
-    pub(super) fn is_call(&self) -> bool {
+    /// Whether the request and the reply are gRPC.
+    pub(super) fn is_grpc(&self) -> bool {
         let request = (self.request)();
         request.headers().contains_key("content-type") && self.name != "gRPC answered in HTTP"
     }
 
-    /// Lets a request come to this end, and returns how many bytes of its response were read.
+    /// Runs the request and returns the number of body bytes read.
     pub(super) fn run(&self, layer: &ApiSpanLayer) -> usize {
         self.run_with((self.request)(), layer)
     }
 
-    /// The same with another request.
+    /// Runs another request instead.
     pub(super) fn run_with(&self, request: Request<()>, layer: &ApiSpanLayer) -> usize {
         let mut bytes = 0;
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            let mut service = layer.layer(service_fn(|request| self.answer(&request)));
+            let mut service = layer.layer(service_fn(|request| self.call(&request)));
             let mut future = Box::pin(service.call(request));
             let Poll::Ready(Ok(response)) = poll(future.as_mut()) else {
                 return;
@@ -196,13 +192,13 @@ impl Ending {
         bytes
     }
 
-    fn answer(
+    fn call(
         &self,
         request: &Request<()>,
     ) -> Pin<Box<dyn Future<Output = Result<Response<ScriptedBody>, Boom>>>> {
-        (self.tell)(&handle_of(request));
-        match self.answer {
-            Answer::Head {
+        (self.use_handle)(&handle_of(request));
+        match self.reply {
+            Reply::Head {
                 status,
                 headers,
                 steps,
@@ -215,10 +211,10 @@ impl Ending {
                 }
                 Box::pin(std::future::ready(Ok(response)))
             }
-            Answer::Fails => Box::pin(std::future::ready(Err(Boom))),
-            // Not `panic!`, which would run the hook.
-            Answer::Panics => resume_unwind(Box::new("the service panics")),
-            Answer::Never => Box::pin(std::future::pending()),
+            Reply::Fails => Box::pin(std::future::ready(Err(Boom))),
+            // Unlike `panic!`, this does not run the panic hook.
+            Reply::Panics => resume_unwind(Box::new("the service panics")),
+            Reply::Never => Box::pin(std::future::pending()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Instruments that panic, block or call back: the request, its span and its log have nothing of it.
+//! Instruments that panic, block or use the handle: the response, the span and the log events are unaffected.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ use crate::support::meters::Meters;
 use crate::support::recorder::Recorder;
 use crate::support::{defused, explode, get, handle_of, without_deadlock};
 
-/// A provider whose instruments call this with their name.
+/// A provider whose instruments call this function with their name.
 #[derive(Clone)]
 struct Calling(Arc<dyn Fn(&str) + Send + Sync>);
 
@@ -72,8 +72,8 @@ impl<T> SyncInstrument<T> for Instrument {
     }
 }
 
-/// With everything that can be measured.
-fn all(layer: ApiSpanLayer) -> ApiSpanLayer {
+/// Turns on all metrics.
+fn with_all_metrics(layer: ApiSpanLayer) -> ApiSpanLayer {
     layer
         .active_requests(true)
         .body_sizes(true)
@@ -82,7 +82,7 @@ fn all(layer: ApiSpanLayer) -> ApiSpanLayer {
 }
 
 #[test]
-fn an_instrument_panics_and_request_span_and_log_go_on() {
+fn a_panicking_instrument_changes_neither_the_response_nor_the_span_nor_the_logs() {
     for faulty in [
         "meter",
         "instrument",
@@ -94,16 +94,20 @@ fn an_instrument_panics_and_request_span_and_log_go_on() {
     ] {
         for exchange in Exchange::all() {
             let why = format!("{faulty}, {}", exchange.name);
-            let faultless = logged(&exchange, "none", &why);
-            assert_eq!(logged(&exchange, faulty, &why), faultless, "{why}");
+            let without_fault = run_with_fault(&exchange, "none", &why);
+            assert_eq!(
+                run_with_fault(&exchange, faulty, &why),
+                without_fault,
+                "{why}"
+            );
         }
     }
 }
 
-/// The names of the log events of a request, while what is `faulty` panics. Response and span are as
-/// they are without.
-fn logged(exchange: &Exchange, faulty: &'static str, why: &str) -> Vec<&'static str> {
-    let at = Recorder::new();
+/// Runs an exchange while the `faulty` instrument panics. Checks the response and the span, and returns the
+/// names of the log events.
+fn run_with_fault(exchange: &Exchange, faulty: &'static str, why: &str) -> Vec<&'static str> {
+    let recorder = Recorder::new();
     let exporter = InMemoryLogExporter::default();
     let loggers = SdkLoggerProvider::builder()
         .with_simple_exporter(exporter.clone())
@@ -114,41 +118,48 @@ fn logged(exchange: &Exchange, faulty: &'static str, why: &str) -> Vec<&'static 
         }
     });
     let seen = defused(|| {
-        let layer = at.layer().logger_provider(&loggers);
+        let layer = recorder.layer().logger_provider(&loggers);
         let layer = layer.lifecycle_events(LifecycleEvents::Both);
-        let layer = all(layer.meter_provider(&provider));
-        let tell = |request: &http::Request<()>| {
+        let layer = with_all_metrics(layer.meter_provider(&provider));
+        let handler = |request: &http::Request<()>| {
             handle_of(request).gen_ai().operation_name("chat");
         };
-        exchange.seen(&mut layer.layer(exchange.service(tell)), get())
+        exchange.seen(&mut layer.layer(exchange.service(handler)), get())
     });
     let bare = exchange.seen(&mut exchange.service(|_| {}), get());
     assert_eq!(seen, bare, "{why}");
-    assert_eq!(at.only().outcome(), exchange.outcome, "{why}");
+    assert_eq!(recorder.only().outcome(), exchange.outcome, "{why}");
     let logs = exporter.get_emitted_logs().expect("logs");
     let names = logs.iter().filter_map(|log| log.record.event_name());
     names.collect()
 }
 
 #[test]
-fn an_instrument_panics_while_the_thread_unwinds() {
+fn a_panicking_instrument_during_unwinding_leaves_the_outcome_panic() {
     for ending in ALL
         .iter()
         .filter(|ending| ending.error_type == Some("panic"))
     {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let provider = Calling::new(|name| {
             if !["meter", "instrument"].contains(&name) {
                 explode();
             }
         });
-        ending.run(&all(at.layer().meter_provider(&provider)));
-        assert_eq!(at.only().outcome(), "ABORTED(panic)", "{}", ending.name);
+        ending.run(&with_all_metrics(
+            recorder.layer().meter_provider(&provider),
+        ));
+        assert_eq!(
+            recorder.only().outcome(),
+            "ABORTED(panic)",
+            "{}",
+            ending.name
+        );
     }
 }
 
 #[test]
-fn a_histogram_panics_and_the_request_is_active_no_longer() {
+fn a_panicking_histogram_leaves_active_requests_balanced() {
     let balance = Arc::new(Mutex::new(Vec::new()));
     let calls = Arc::clone(&balance);
     let provider = Calling::new(move |name| {
@@ -158,7 +169,9 @@ fn a_histogram_panics_and_the_request_is_active_no_longer() {
         }
     });
     for ending in &ALL {
-        ending.run(&all(ApiSpanLayer::new().meter_provider(&provider)));
+        ending.run(&with_all_metrics(
+            ApiSpanLayer::new().meter_provider(&provider),
+        ));
         let calls = std::mem::take(&mut *balance.lock().expect("not poisoned"));
         let active = calls
             .iter()
@@ -168,7 +181,7 @@ fn a_histogram_panics_and_the_request_is_active_no_longer() {
 }
 
 #[test]
-fn an_instrument_calls_back_into_its_request_and_does_not_wait_for_itself() {
+fn an_instrument_that_uses_the_handle_does_not_deadlock() {
     without_deadlock(|| {
         let handle = Arc::new(Mutex::new(SpanHandle::default()));
         let inside = Arc::clone(&handle);
@@ -181,64 +194,64 @@ fn an_instrument_calls_back_into_its_request_and_does_not_wait_for_itself() {
             handle.gen_ai().output_tokens(1);
             *counts.lock().expect("not poisoned") += usize::from(handle.is_recording());
         });
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let exchange = Exchange::all().remove(0);
-        let layer = all(at.layer().meter_provider(&provider));
-        let tell = |request: &http::Request<()>| {
+        let layer = with_all_metrics(recorder.layer().meter_provider(&provider));
+        let handler = |request: &http::Request<()>| {
             *handle.lock().expect("not poisoned") = handle_of(request);
         };
-        exchange.seen(&mut layer.layer(exchange.service(tell)), get());
-        let span = at.only();
+        exchange.seen(&mut layer.layer(exchange.service(handler)), get());
+        let span = recorder.only();
         assert_eq!(span.outcome(), "DEPARTED");
         assert!(
             *called.lock().expect("not poisoned") > 0,
-            "while it is open"
+            "the instrument is called while the span is open"
         );
         assert_eq!(span.attribute("test.measured").as_deref(), Some("true"));
     });
 }
 
 #[test]
-fn an_instrument_blocks_and_others_may_still_use_the_handle() {
+fn a_blocked_instrument_leaves_the_handle_usable() {
     without_deadlock(|| {
-        let (blocks, blocked) = channel::<()>();
+        let (block, blocked) = channel::<()>();
         let (release, released): (Sender<()>, Receiver<()>) = channel();
-        let gate = Mutex::new((blocks, released));
+        let gate = Mutex::new((block, released));
         let provider = Calling::new(move |name| {
             if name == DURATION {
                 let gate = gate.lock().expect("not poisoned");
                 gate.0.send(()).expect("the test waits");
-                gate.1.recv().expect("the test lets go");
+                gate.1.recv().expect("the test releases it");
             }
         });
-        let at = Recorder::new();
-        let layer = at.layer().meter_provider(&provider);
-        let (sends, handle) = channel();
+        let recorder = Recorder::new();
+        let layer = recorder.layer().meter_provider(&provider);
+        let (sender, handle) = channel();
         let request = std::thread::spawn(move || {
             let exchange = Exchange::all().remove(0);
-            let tell = move |request: &http::Request<()>| {
-                sends.send(handle_of(request)).expect("the test waits");
+            let handler = move |request: &http::Request<()>| {
+                sender.send(handle_of(request)).expect("the test waits");
             };
-            exchange.seen(&mut layer.layer(exchange.service(tell)), get());
+            exchange.seen(&mut layer.layer(exchange.service(handler)), get());
         });
         let handle = handle.recv().expect("a handle");
-        blocked.recv().expect("it is measured");
+        blocked.recv().expect("the duration is recorded");
         assert!(handle.is_recording(), "the span is still open");
         handle.set_attribute(KeyValue::new("test.measured", true));
-        release.send(()).expect("it waits");
+        release.send(()).expect("the instrument waits");
         request.join().expect("no panic");
-        let span = at.only();
+        let span = recorder.only();
         assert_eq!(span.attribute("test.measured").as_deref(), Some("true"));
     });
 }
 
 #[test]
-fn a_classification_panics_and_the_request_is_measured_without_an_error() {
+fn a_panicking_classification_records_the_duration_without_an_error_type() {
     for ending in &ALL {
         let meters = Meters::new();
         let layer = meters.layer().active_requests(true);
         defused(|| ending.run(&layer.classify(|_, _, _| explode())));
-        let metric = if ending.is_call() {
+        let metric = if ending.is_grpc() {
             CALL_DURATION
         } else {
             DURATION

@@ -1,12 +1,12 @@
-//! Each metric: its name, unit, buckets and attributes, and that there is no other. Units, kinds and
-//! what attributes there may be are looked over with each reading.
+//! Each metric's name, buckets, attributes and values, and that no other metric exists. `Meters` checks units,
+//! kinds and allowed attribute keys on each reading.
 
 use http::{Request, Response};
 use http_body::Body as _;
 use opentelemetry::{KeyValue, StringValue};
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 
-use super::endings::{ALL, Answer, Ending, GRPC, head, headed};
+use super::endings::{ALL, Ending, GRPC, Reply, head, head_with};
 use super::{CALL_DURATION, DURATION, REQUEST_SIZE, RESPONSE_SIZE};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Silent, Trailers};
@@ -15,11 +15,11 @@ use crate::support::recorder::Recorder;
 use crate::support::{answering, get, grpc, poll_frame, ready};
 use tower::Service as _;
 
-/// As the conventions have them for HTTP and RPC.
+/// The buckets of the conventions for HTTP and RPC.
 const SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
-/// The conventions have none.
+/// The layer's own buckets: the conventions define no buckets for sizes.
 const BYTES: &[f64] = &[
     64.0,
     256.0,
@@ -34,7 +34,7 @@ const BYTES: &[f64] = &[
     67_108_864.0,
     268_435_456.0,
 ];
-/// As the conventions have them for language models.
+/// The buckets of the conventions for generative AI.
 const GENERATION: &[f64] = &[
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
 ];
@@ -45,8 +45,8 @@ const PER_TOKEN: &[f64] = &[
     0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5,
 ];
 
-/// What the handler of a language model says.
-fn tell_model(handle: &SpanHandle) {
+/// Records the attributes of a language model.
+fn record_model(handle: &SpanHandle) {
     handle
         .gen_ai()
         .operation_name("chat")
@@ -56,10 +56,10 @@ fn tell_model(handle: &SpanHandle) {
         .output_tokens(5);
 }
 
-/// Tokens as they come, to their end.
+/// A complete stream of tokens.
 const GENERATED: Ending = Ending {
-    tell: tell_model,
-    answer: headed(
+    use_handle: record_model,
+    reply: head_with(
         200,
         &[("content-type", "text/event-stream")],
         &[Data(4), Data(4)],
@@ -67,8 +67,8 @@ const GENERATED: Ending = Ending {
     ..ALL[0]
 };
 
-/// With everything that can be measured.
-fn all(layer: ApiSpanLayer) -> ApiSpanLayer {
+/// Turns on all metrics.
+fn with_all_metrics(layer: ApiSpanLayer) -> ApiSpanLayer {
     layer
         .active_requests(true)
         .body_sizes(true)
@@ -82,9 +82,9 @@ fn sized(bytes: usize) -> Request<()> {
 }
 
 #[test]
-fn there_are_ten_metrics_each_with_its_buckets() {
+fn ten_metrics_exist_with_these_buckets() {
     let meters = Meters::new();
-    let layer = all(meters.layer());
+    let layer = with_all_metrics(meters.layer());
     GENERATED.run_with(sized(3), &layer);
     ALL[12].run(&layer);
     let expected = [
@@ -108,7 +108,7 @@ fn there_are_ten_metrics_each_with_its_buckets() {
 }
 
 #[test]
-fn by_default_there_are_the_durations_alone() {
+fn only_durations_are_recorded_by_default() {
     let meters = Meters::new();
     for ending in ALL.iter().chain([&GENERATED]) {
         ending.run(&meters.layer());
@@ -148,7 +148,7 @@ fn each_opt_in_adds_its_own_metrics() {
     assert_eq!(meters.names()[..3], gen_ai, "the preset");
 }
 
-/// An attribute of the layer's.
+/// Returns an attribute.
 fn kv<V: Into<opentelemetry::Value>>(key: &'static str, value: V) -> KeyValue {
     KeyValue::new(key, value)
 }
@@ -173,10 +173,10 @@ fn route() -> KeyValue {
     kv("http.route", "/x/{id}")
 }
 
-/// That all metrics of a request have these attributes, or those of them that are known at its start.
+/// Checks that all metrics of a request have these attributes, or those known at its start.
 fn assert_http(case: &str, ending: &Ending, layer: ApiSpanLayer, expected: Vec<KeyValue>) {
     let meters = Meters::new();
-    ending.run(&all(meters.on(layer)));
+    ending.run(&with_all_metrics(meters.on(layer)));
     assert_eq!(meters.only(DURATION).attributes, expected, "{case}");
     for metric in [RESPONSE_SIZE, "api.server.time_to_head"] {
         for series in meters.of(metric) {
@@ -190,7 +190,7 @@ fn assert_http(case: &str, ending: &Ending, layer: ApiSpanLayer, expected: Vec<K
 }
 
 #[test]
-fn requests_of_http_have_these_attributes() {
+fn http_metrics_have_these_attributes() {
     for (case, ending, layer, expected) in [
         (
             "without a route",
@@ -207,7 +207,7 @@ fn requests_of_http_have_these_attributes() {
         (
             "with the handler's route",
             Ending {
-                tell: |handle| handle.set_route("/x/{id}"),
+                use_handle: |handle| handle.set_route("/x/{id}"),
                 ..ALL[0]
             },
             ApiSpanLayer::new(),
@@ -226,7 +226,7 @@ fn requests_of_http_have_these_attributes() {
             ],
         ),
         (
-            "without a head",
+            "no response head",
             ALL[3],
             ApiSpanLayer::new(),
             vec![
@@ -242,10 +242,10 @@ fn requests_of_http_have_these_attributes() {
 }
 
 #[test]
-fn unusual_requests_of_http_have_these_attributes() {
+fn http_metrics_of_unusual_requests_have_these_attributes() {
     for (case, ending, layer, expected) in [
         (
-            "HTTP/2 by an operator's scheme",
+            "HTTP/2 with a configured scheme",
             Ending {
                 request: || {
                     let request = Request::put("/").version(http::Version::HTTP_2);
@@ -274,7 +274,7 @@ fn unusual_requests_of_http_have_these_attributes() {
             vec![method("_OTHER"), status(200), version(), scheme()],
         ),
         (
-            "a call that is answered in HTTP",
+            "a gRPC request answered in HTTP",
             ALL[16],
             ApiSpanLayer::new(),
             vec![
@@ -310,48 +310,51 @@ fn error(error: &'static str) -> KeyValue {
     kv("error.type", error)
 }
 
-/// The ending of this name.
-fn answered(name: &str) -> Ending {
+/// Returns the ending with this name.
+fn ending(name: &str) -> Ending {
     *ALL.iter().find(|one| one.name == name).expect("an ending")
 }
 
-/// That the duration of a call has these attributes, and that it has no sizes.
+/// Checks that the duration of a gRPC call has these attributes, and that no body size is recorded.
 fn assert_call(case: &str, ending: &Ending, layer: ApiSpanLayer, expected: &[KeyValue]) {
     let meters = Meters::new();
-    ending.run(&all(meters.on(layer)));
+    ending.run(&with_all_metrics(meters.on(layer)));
     assert_eq!(meters.only(CALL_DURATION).attributes, expected, "{case}");
     assert_eq!(
         meters.only("http.server.active_requests").attributes,
         [kv("http.request.method", "POST"), scheme()],
         "{case}"
     );
-    assert!(meters.of(RESPONSE_SIZE).is_empty(), "{case}: it is HTTP's");
+    assert!(
+        meters.of(RESPONSE_SIZE).is_empty(),
+        "{case}: body sizes are for HTTP only"
+    );
 }
 
 #[test]
-fn calls_of_grpc_have_these_attributes() {
-    let unimplemented = headed(200, GRPC, &[Trailers(&[("grpc-status", "12")])]);
-    let denied = Ending {
-        answer: unimplemented,
-        ..answered("gRPC OK")
+fn grpc_metrics_have_these_attributes() {
+    let unimplemented = head_with(200, GRPC, &[Trailers(&[("grpc-status", "12")])]);
+    let unknown_method = Ending {
+        reply: unimplemented,
+        ..ending("gRPC OK")
     };
     for (case, ending, layer, expected) in [
         (
             "OK",
-            answered("gRPC OK"),
+            ending("gRPC OK"),
             ApiSpanLayer::new(),
             vec![known(), code("OK"), system()],
         ),
         (
             "the client's error",
-            answered("gRPC NOT_FOUND"),
+            ending("gRPC NOT_FOUND"),
             ApiSpanLayer::new(),
-            // Whatever stands before the method may say that, too.
+            // A middleware can return that status too, so the method is not confirmed.
             vec![rpc_method("_OTHER"), code("NOT_FOUND"), system()],
         ),
         (
             "the server's error",
-            answered("gRPC INTERNAL"),
+            ending("gRPC INTERNAL"),
             ApiSpanLayer::new(),
             vec![
                 error("INTERNAL"),
@@ -362,7 +365,7 @@ fn calls_of_grpc_have_these_attributes() {
         ),
         (
             "no such method",
-            denied,
+            unknown_method,
             ApiSpanLayer::new(),
             vec![
                 error("UNIMPLEMENTED"),
@@ -373,7 +376,7 @@ fn calls_of_grpc_have_these_attributes() {
         ),
         (
             "left before the head",
-            answered("gRPC before the head"),
+            ending("gRPC before the head"),
             ApiSpanLayer::new(),
             vec![rpc_method("_OTHER"), code("CANCELLED"), system()],
         ),
@@ -383,48 +386,48 @@ fn calls_of_grpc_have_these_attributes() {
 }
 
 #[test]
-fn calls_of_grpc_that_are_cut_or_listed_have_these_attributes() {
+fn grpc_metrics_of_cancelled_and_of_listed_calls_have_these_attributes() {
     let fails = Ending {
         request: grpc,
-        ..answered("service error")
+        ..ending("service error")
     };
     let listed = || ApiSpanLayer::new().known_rpc_methods(["pkg.Service/Method"]);
     let unlisted = || ApiSpanLayer::new().known_rpc_methods(["pkg.Service/Other"]);
     for (case, ending, layer, expected) in [
         (
-            "unavailable after data",
+            "UNAVAILABLE after data",
             Ending {
-                answer: headed(200, GRPC, &[Data(5), Trailers(&[("grpc-status", "14")])]),
-                ..answered("gRPC INTERNAL")
+                reply: head_with(200, GRPC, &[Data(5), Trailers(&[("grpc-status", "14")])]),
+                ..ending("gRPC INTERNAL")
             },
             ApiSpanLayer::new(),
             vec![error("UNAVAILABLE"), known(), code("UNAVAILABLE"), system()],
         ),
         (
-            "left with data",
+            "left after data",
             Ending {
-                answer: headed(200, GRPC, &[Data(5), Silent]),
+                reply: head_with(200, GRPC, &[Data(5), Silent]),
                 polls: 1,
-                ..answered("gRPC OK")
+                ..ending("gRPC OK")
             },
             ApiSpanLayer::new(),
             vec![known(), code("CANCELLED"), system()],
         ),
         (
-            "left before the head, of a list",
-            answered("gRPC before the head"),
+            "left before the head, listed",
+            ending("gRPC before the head"),
             listed(),
             vec![known(), code("CANCELLED"), system()],
         ),
         (
-            "no code, of a list",
+            "no status, listed",
             fails,
             listed(),
             vec![error("exception"), known(), system()],
         ),
         (
-            "of no list",
-            answered("gRPC OK"),
+            "not listed",
+            ending("gRPC OK"),
             unlisted(),
             vec![rpc_method("_OTHER"), code("OK"), system()],
         ),
@@ -434,7 +437,7 @@ fn calls_of_grpc_that_are_cut_or_listed_have_these_attributes() {
 }
 
 #[test]
-fn language_models_have_these_attributes() {
+fn gen_ai_metrics_have_these_attributes() {
     let operation = || kv("gen_ai.operation.name", "chat");
     let provider = |name| kv("gen_ai.provider.name", StringValue::from(name));
     let models = || {
@@ -444,26 +447,26 @@ fn language_models_have_these_attributes() {
         ]
     };
     let [requested, responded] = models();
-    let refused = Ending {
-        answer: head(404, &[]),
+    let not_found = Ending {
+        reply: head(404, &[]),
         ..GENERATED
     };
     let fails = Ending {
-        answer: head(500, &[]),
+        reply: head(500, &[]),
         ..GENERATED
     };
     let left = Ending {
-        answer: headed(200, &[], &[Data(4), Silent]),
+        reply: head_with(200, &[], &[Data(4), Silent]),
         polls: 1,
         ..GENERATED
     };
-    let alone = Ending {
-        tell: |handle| {
+    let operation_only = Ending {
+        use_handle: |handle| {
             handle.gen_ai().operation_name("embeddings");
         },
         ..GENERATED
     };
-    let all_told = || {
+    let all_recorded = || {
         vec![
             operation(),
             provider("mistral_ai"),
@@ -471,109 +474,108 @@ fn language_models_have_these_attributes() {
             responded.clone(),
         ]
     };
-    let mut of_left = all_told();
-    of_left.insert(0, kv("error.type", "client_disconnect"));
+    let mut expected_of_left = all_recorded();
+    expected_of_left.insert(0, kv("error.type", "client_disconnect"));
     for (case, ending, expected) in [
-        ("all told", GENERATED, all_told()),
+        ("all recorded", GENERATED, all_recorded()),
         (
-            "the operation alone",
-            alone,
+            "the operation only",
+            operation_only,
             vec![
                 kv("gen_ai.operation.name", "embeddings"),
                 provider("_OTHER"),
             ],
         ),
+        ("404", not_found, vec![operation(), provider("mistral_ai")]),
         (
-            "refused",
-            refused,
-            vec![operation(), provider("mistral_ai")],
-        ),
-        (
-            "failed",
+            "500",
             fails,
             vec![kv("error.type", "500"), operation(), provider("mistral_ai")],
         ),
-        ("left", left, of_left),
+        ("left", left, expected_of_left),
     ] {
         let meters = Meters::new();
         ending.run(&meters.layer().gen_ai_metrics(true));
         let duration = meters.only("gen_ai.server.request.duration");
         assert_eq!(duration.attributes, expected, "{case}");
-        let of_success = meters.of("gen_ai.server.time_to_first_token");
-        let is_success = ["all told", "the operation alone"].contains(&case);
-        assert_eq!(of_success.len(), usize::from(is_success), "{case}");
-        for series in of_success {
+        let first_token = meters.of("gen_ai.server.time_to_first_token");
+        let is_success = ["all recorded", "the operation only"].contains(&case);
+        assert_eq!(first_token.len(), usize::from(is_success), "{case}");
+        for series in first_token {
             assert_eq!(series.attributes, expected, "{case}");
         }
     }
 }
 
 #[test]
-fn a_request_without_an_operation_is_no_models() {
+fn a_request_without_an_operation_name_has_no_gen_ai_metrics() {
     let meters = Meters::new();
-    let told = Ending {
-        tell: |handle| {
+    let without_operation = Ending {
+        use_handle: |handle| {
             handle.gen_ai().request_model("llama-4").output_tokens(5);
         },
         ..GENERATED
     };
-    told.run(&meters.layer().gen_ai_metrics(true));
+    without_operation.run(&meters.layer().gen_ai_metrics(true));
     assert_eq!(meters.names(), [DURATION]);
 }
 
 #[test]
-fn what_is_told_of_a_model_in_another_type_is_not_told() {
+fn gen_ai_attributes_of_another_type_are_ignored() {
     const EACH: &str = "gen_ai.server.time_per_output_token";
-    let by_number = Ending {
-        tell: |handle| handle.set_attribute(KeyValue::new("gen_ai.operation.name", 7)),
+    let operation_as_number = Ending {
+        use_handle: |handle| handle.set_attribute(KeyValue::new("gen_ai.operation.name", 7)),
         ..GENERATED
     };
     let meters = Meters::new();
-    by_number.run(&meters.layer().gen_ai_metrics(true));
+    operation_as_number.run(&meters.layer().gen_ai_metrics(true));
     assert_eq!(meters.names(), [DURATION]);
-    let in_words = Ending {
-        tell: |handle| {
+    let tokens_as_text = Ending {
+        use_handle: |handle| {
             handle.gen_ai().operation_name("chat");
             handle.set_attribute(KeyValue::new("gen_ai.usage.output_tokens", "five"));
         },
         ..GENERATED
     };
     let meters = Meters::new();
-    in_words.run(&meters.layer().gen_ai_metrics(true));
+    tokens_as_text.run(&meters.layer().gen_ai_metrics(true));
     assert!(meters.of(EACH).is_empty());
     assert_eq!(meters.of("gen_ai.server.request.duration").len(), 1);
 }
 
 #[test]
-fn tokens_are_timed_where_they_are_shown_as_they_come_and_are_more_than_one() {
+fn token_times_are_recorded_for_streams_and_per_token_times_from_two_tokens_on() {
     const FIRST: &str = "gen_ai.server.time_to_first_token";
     const EACH: &str = "gen_ai.server.time_per_output_token";
-    let whole = headed(200, &[("content-type", "application/json")], &[Data(4)]);
-    for (case, tokens, answer, has_first, has_each) in [
-        ("five tokens", Some(5), GENERATED.answer, true, true),
-        ("two tokens", Some(2), GENERATED.answer, true, true),
-        ("one token", Some(1), GENERATED.answer, true, false),
-        ("no token", Some(0), GENERATED.answer, true, false),
-        ("tokens untold", None, GENERATED.answer, true, false),
-        ("all at once", Some(5), whole, false, false),
-        ("none at all", Some(5), Answer::Never, false, false),
+    let whole = head_with(200, &[("content-type", "application/json")], &[Data(4)]);
+    for (case, tokens, reply, has_first, has_each) in [
+        ("five tokens", Some(5), GENERATED.reply, true, true),
+        ("two tokens", Some(2), GENERATED.reply, true, true),
+        ("one token", Some(1), GENERATED.reply, true, false),
+        ("no token", Some(0), GENERATED.reply, true, false),
+        ("tokens not recorded", None, GENERATED.reply, true, false),
+        ("not streamed", Some(5), whole, false, false),
+        ("no frame", Some(5), Reply::Never, false, false),
     ] {
         let meters = Meters::new();
-        let at = Recorder::new();
-        let mut service = answering(&meters.on(at.layer()).gen_ai_metrics(true), |request| {
-            let handle = SpanHandle::from_extensions(request.extensions());
-            handle.gen_ai().operation_name("chat");
-            if let Some(tokens) = tokens {
-                handle.gen_ai().output_tokens(tokens);
-            }
-            let (content_type, steps) = match answer {
-                Answer::Head { headers, steps, .. } => (headers[0].1, steps),
-                _ => ("text/event-stream", &[][..]),
-            };
-            let body = ScriptedBody::new(steps.iter().cloned());
-            let response = Response::builder().header("content-type", content_type);
-            response.body(body).expect("a response")
-        });
+        let recorder = Recorder::new();
+        let mut service = answering(
+            &meters.on(recorder.layer()).gen_ai_metrics(true),
+            |request| {
+                let handle = SpanHandle::from_extensions(request.extensions());
+                handle.gen_ai().operation_name("chat");
+                if let Some(tokens) = tokens {
+                    handle.gen_ai().output_tokens(tokens);
+                }
+                let (content_type, steps) = match reply {
+                    Reply::Head { headers, steps, .. } => (headers[0].1, steps),
+                    _ => ("text/event-stream", &[][..]),
+                };
+                let body = ScriptedBody::new(steps.iter().cloned());
+                let response = Response::builder().header("content-type", content_type);
+                response.body(body).expect("a response")
+            },
+        );
         let mut body = ready(service.call(get())).expect("a response").into_body();
         while !poll_frame(&mut body).is_pending() && !body.is_end_stream() {
             if let std::task::Poll::Ready(None) = poll_frame(&mut body) {
@@ -594,12 +596,12 @@ fn tokens_are_timed_where_they_are_shown_as_they_come_and_are_more_than_one() {
 }
 
 #[test]
-fn a_duration_is_the_very_one_of_the_span() {
+fn a_duration_equals_the_duration_of_its_span() {
     for ending in ALL.iter().chain([&GENERATED]) {
-        let (at, meters) = (Recorder::new(), Meters::new());
-        ending.run(&all(meters.on(at.layer())));
-        let span = at.only().duration().as_secs_f64();
-        let metric = if ending.is_call() {
+        let (recorder, meters) = (Recorder::new(), Meters::new());
+        ending.run(&with_all_metrics(meters.on(recorder.layer())));
+        let span = recorder.only().duration().as_secs_f64();
+        let metric = if ending.is_grpc() {
             CALL_DURATION
         } else {
             DURATION
@@ -613,17 +615,17 @@ fn a_duration_is_the_very_one_of_the_span() {
 }
 
 #[test]
-fn body_sizes_are_those_of_the_span_and_what_was_read() {
-    for ending in ALL.iter().filter(|ending| !ending.is_call()) {
-        let (at, meters) = (Recorder::new(), Meters::new());
+fn body_sizes_equal_the_span_attributes_and_the_bytes_read() {
+    for ending in ALL.iter().filter(|ending| !ending.is_grpc()) {
+        let (recorder, meters) = (Recorder::new(), Meters::new());
         let request = match (ending.request)() {
             request if request.method() == http::Method::GET => sized(70),
-            call => call,
+            grpc => grpc,
         };
         let is_http = request.headers().contains_key("content-length");
-        let layer = meters.on(at.layer()).body_sizes(true);
+        let layer = meters.on(recorder.layer()).body_sizes(true);
         let read = ending.run_with(request, &layer);
-        let span = at.only();
+        let span = recorder.only();
         for (metric, key, expected) in [
             (
                 REQUEST_SIZE,
@@ -633,7 +635,7 @@ fn body_sizes_are_those_of_the_span_and_what_was_read() {
             (
                 RESPONSE_SIZE,
                 "http.response.body.size",
-                (is_http && matches!(ending.answer, Answer::Head { .. })).then_some(read),
+                (is_http && matches!(ending.reply, Reply::Head { .. })).then_some(read),
             ),
         ] {
             let why = format!("{}: {metric}", ending.name);

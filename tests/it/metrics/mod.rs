@@ -1,11 +1,11 @@
-//! Metrics: what is measured, of which requests, and that it is what the spans say.
+//! Metrics: which are recorded, for which requests, and that they agree with the spans.
 
 mod allocations;
 mod balance;
-mod edges;
+mod cardinality;
+mod edge_cases;
 mod endings;
 mod faults;
-mod hostile;
 mod instruments;
 mod policies;
 mod switches;

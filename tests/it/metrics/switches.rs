@@ -1,4 +1,4 @@
-//! Spans and metrics are switched on and off apart.
+//! Spans and metrics can be turned on and off independently.
 
 use http::Response;
 use opentelemetry::Context;
@@ -15,10 +15,10 @@ use crate::support::meters::Meters;
 use crate::support::recorder::{Recorder, w3c};
 use crate::support::{called, defused, ready};
 
-/// What a handler says, and metrics have to know.
-const TOLD: Ending = Ending {
-    name: "told",
-    tell: |handle| {
+/// The handler records data that metrics use.
+const HANDLER_DATA: Ending = Ending {
+    name: "handler data",
+    use_handle: |handle| {
         handle.set_route("/x/{id}");
         handle.abort("out_of_memory", "no room");
         handle.gen_ai().operation_name("chat").provider_name("me");
@@ -26,16 +26,16 @@ const TOLD: Ending = Ending {
     ..ALL[0]
 };
 
-/// That all endings are measured as they are with spans.
+/// Checks that all endings are measured as they are with spans.
 fn assert_measured(layer: impl Fn() -> ApiSpanLayer, why: &str) {
     for ending in &ALL {
         let meters = Meters::new();
         let layer = meters.on(layer()).active_requests(true);
-        // From a caller that has not sampled, for those that go by it.
+        // From an unsampled caller, which the parent-based sampler follows.
         let mut request = (ending.request)();
         request.headers_mut().extend(called("00").headers().clone());
         ending.run_with(request, &layer);
-        let metric = if ending.is_call() {
+        let metric = if ending.is_grpc() {
             CALL_DURATION
         } else {
             DURATION
@@ -48,7 +48,7 @@ fn assert_measured(layer: impl Fn() -> ApiSpanLayer, why: &str) {
         assert_eq!(meters.active(), 0, "{why}: {name}");
     }
     let meters = Meters::new();
-    TOLD.run_with(called("00"), &meters.on(layer()).gen_ai_metrics(true));
+    HANDLER_DATA.run_with(called("00"), &meters.on(layer()).gen_ai_metrics(true));
     let series = meters.only(DURATION);
     let route = series.attribute("http.route");
     assert_eq!(route.as_deref(), Some("/x/{id}"), "{why}");
@@ -60,15 +60,15 @@ fn assert_measured(layer: impl Fn() -> ApiSpanLayer, why: &str) {
 }
 
 #[test]
-fn there_are_metrics_without_a_tracer() {
+fn metrics_are_recorded_without_a_tracer() {
     assert_measured(|| ApiSpanLayer::new().propagator(w3c()), "no tracer");
 }
 
 #[test]
-fn there_are_metrics_of_requests_that_are_sampled_out() {
-    let at = Recorder::new();
-    assert_measured(|| at.layer().sample_rate(0.0), "by the rate");
-    assert_eq!(at.starts(), 0);
+fn metrics_are_recorded_for_requests_sampled_out() {
+    let recorder = Recorder::new();
+    assert_measured(|| recorder.layer().sample_rate(0.0), "by the rate");
+    assert_eq!(recorder.starts(), 0);
     let off = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
     assert_measured(|| off.layer(), "by the sampler");
     let by_parent = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
@@ -80,70 +80,70 @@ fn there_are_metrics_of_requests_that_are_sampled_out() {
 }
 
 #[test]
-fn there_are_metrics_where_the_tracer_fails() {
+fn metrics_are_recorded_if_the_tracer_panics() {
     let tracer = Foreign::new().panicking_in(&[Method::Build]);
-    defused(|| assert_measured(|| tracer.layer(), "no span is built"));
+    defused(|| assert_measured(|| tracer.layer(), "the tracer panics"));
 }
 
 #[test]
-fn there_are_spans_without_metrics() {
+fn spans_are_recorded_without_metrics() {
     for provider in [None, Some(NoopMeterProvider::new())] {
-        let at = Recorder::new();
-        let layer = at.layer().active_requests(true).response_times(true);
+        let recorder = Recorder::new();
+        let layer = recorder.layer().active_requests(true).response_times(true);
         let layer = match &provider {
             Some(noop) => layer.meter_provider(noop),
             None => layer,
         };
-        TOLD.run(&layer);
-        assert_eq!(at.only().outcome(), "ABORTED(out_of_memory)");
+        HANDLER_DATA.run(&layer);
+        assert_eq!(recorder.only().outcome(), "ABORTED(out_of_memory)");
     }
 }
 
 #[test]
-fn a_request_that_is_filtered_out_or_suppressed_has_neither() {
-    let (at, meters) = (Recorder::new(), Meters::new());
-    let layer = meters.on(at.layer()).active_requests(true);
-    TOLD.run(&layer.clone().filter(|_| false));
+fn a_filtered_or_suppressed_request_has_neither_a_span_nor_metrics() {
+    let (recorder, meters) = (Recorder::new(), Meters::new());
+    let layer = meters.on(recorder.layer()).active_requests(true);
+    HANDLER_DATA.run(&layer.clone().filter(|_| false));
     {
         let _suppressed = Context::enter_telemetry_suppressed_scope();
-        TOLD.run(&layer);
+        HANDLER_DATA.run(&layer);
     }
-    assert_eq!(at.starts(), 0);
+    assert_eq!(recorder.starts(), 0);
     assert_eq!(meters.names(), [""; 0]);
-    // Nor is it because nothing is measured here at all.
-    TOLD.run(&layer);
-    assert_eq!(at.starts(), 1);
+    // The same layer records a request that is neither filtered nor suppressed.
+    HANDLER_DATA.run(&layer);
+    assert_eq!(recorder.starts(), 1);
     assert_eq!(meters.names(), ["http.server.active_requests", DURATION]);
 }
 
 #[test]
-fn a_noop_provider_after_a_real_one_is_none() {
+fn a_noop_meter_provider_replaces_a_real_one() {
     let meters = Meters::new();
-    TOLD.run(&meters.layer().meter_provider(&NoopMeterProvider::new()));
+    HANDLER_DATA.run(&meters.layer().meter_provider(&NoopMeterProvider::new()));
     assert_eq!(meters.names(), [""; 0]);
 }
 
 #[test]
-fn the_handle_is_inert_where_nobody_listens_and_not_where_metrics_do() {
-    let is_there = |layer: ApiSpanLayer| {
-        let mut is_there = None;
+fn the_handle_is_in_the_extensions_if_metrics_are_on_and_not_if_all_is_off() {
+    let has_handle = |layer: ApiSpanLayer| {
+        let mut found = None;
         let mut service = crate::support::answering(&layer, |request| {
-            is_there = Some(request.extensions().get::<SpanHandle>().is_some());
+            found = Some(request.extensions().get::<SpanHandle>().is_some());
             Response::new(String::new())
         });
         drop(ready(service.call(called("01"))));
         drop(service);
-        is_there.expect("the request is served")
+        found.expect("the request is served")
     };
     let meters = Meters::new();
-    assert!(is_there(meters.layer()));
-    assert!(!is_there(
+    assert!(has_handle(meters.layer()));
+    assert!(!has_handle(
         ApiSpanLayer::new().meter_provider(&NoopMeterProvider::new())
     ));
 }
 
 #[test]
-fn bytes_of_a_request_are_counted_without_a_span() {
+fn request_bytes_are_counted_without_a_span() {
     let meters = Meters::new();
     let layer = meters.layer().body_sizes(true);
     let counting = CountRequestBodyLayer::new().layer(tower::service_fn(

@@ -1,4 +1,4 @@
-//! The events between arrival and end, and what only looks like an event stream's.
+//! The events between arrival and end, and data that only resembles an event stream.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -21,13 +21,13 @@ use crate::support::body::Step::Bytes;
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{answering, get, handle_of, poll_frame, read, ready, response};
 
-/// The span of a response that is dropped after three polls; `say` is called inside, and before
-/// each poll with its number.
-fn served(
+/// Serves a request and drops its response after three polls. Calls `before_poll` before each poll, with its
+/// number. Returns the span.
+fn serve(
     layer: &ApiSpanLayer,
-    at: &Recorder,
+    recorder: &Recorder,
     response: Response<ScriptedBody>,
-    say: impl Fn(&SpanHandle, usize),
+    before_poll: impl Fn(&SpanHandle, usize),
 ) -> Seen {
     let mut response = Some(response);
     let handle = Arc::new(Mutex::new(SpanHandle::default()));
@@ -39,18 +39,18 @@ fn served(
     let handle = handle.lock().expect("the handle").clone();
     let mut body = response.into_body();
     for poll in 0..3 {
-        say(&handle, poll);
+        before_poll(&handle, poll);
         let _ = poll_frame(&mut body);
     }
     drop(body);
-    at.only()
+    recorder.only()
 }
 
 #[test]
-fn a_time_of_the_handlers_own_does_not_bring_the_layers_events_out_of_their_order() {
+fn an_event_with_a_future_timestamp_does_not_reorder_the_layers_events() {
     for ahead in [Duration::from_millis(5), Duration::from_secs(3_600)] {
-        let at = Recorder::new();
-        let mut service = answering(&llm(&at), |request| {
+        let recorder = Recorder::new();
+        let mut service = answering(&llm(&recorder), |request| {
             let handle = handle_of(&request);
             let (context, eta) = (handle.context(), SystemTime::now() + ahead);
             let span = context.span();
@@ -60,8 +60,8 @@ fn a_time_of_the_handlers_own_does_not_bring_the_layers_events_out_of_their_orde
         });
         let response = ready(service.call(get())).expect("a response");
         read(&mut response.into_body()).expect("frames");
-        // Not looked over: its times fall, as the handler wants it.
-        let spans = at.exported();
+        // Not checked by the recorder, because the event times decrease.
+        let spans = recorder.exported();
         let names = spans[0].events.iter().map(|event| event.name.as_ref());
         assert_eq!(
             names.collect::<Vec<_>>(),
@@ -78,18 +78,23 @@ fn a_time_of_the_handlers_own_does_not_bring_the_layers_events_out_of_their_orde
 }
 
 #[test]
-fn frames_come_and_the_first_that_is_not_empty_is_the_first_response() {
-    let at = Recorder::new();
+fn the_first_non_empty_frame_is_the_first_response() {
+    let recorder = Recorder::new();
     let frames = [
         Bytes(b""),
         Bytes(b": hello\n\n"),
         Bytes(b"data: [DONE]\n\n"),
     ];
-    let span = served(&llm(&at), &at, event_stream(frames), |handle, poll| {
-        handle.handoff_to_core();
-        handle.add_event(format!("before poll {poll}"), Vec::new());
-        handle.handoff_to_core();
-    });
+    let span = serve(
+        &llm(&recorder),
+        &recorder,
+        event_stream(frames),
+        |handle, poll| {
+            handle.handoff_to_core();
+            handle.add_event(format!("before poll {poll}"), Vec::new());
+            handle.handoff_to_core();
+        },
+    );
     assert_eq!(
         span.events(),
         [
@@ -105,7 +110,7 @@ fn frames_come_and_the_first_that_is_not_empty_is_the_first_response() {
 }
 
 #[test]
-fn a_first_chunk_is_timed_only_in_an_event_stream_and_only_if_asked_for() {
+fn time_to_first_chunk_is_recorded_only_for_event_streams_and_only_if_enabled() {
     let frames = || [Bytes(b"data: 1\n\n"), Bytes(b"data: [DONE]\n\n")];
     let sse = || event_stream(frames());
     let other = || response(200, ScriptedBody::new(frames()));
@@ -113,11 +118,11 @@ fn a_first_chunk_is_timed_only_in_an_event_stream_and_only_if_asked_for() {
         ("an event stream", true, sse(), true, true),
         ("another body", true, other(), true, false),
         ("no frame of data", true, event_stream([]), false, false),
-        ("not asked for", false, sse(), false, false),
+        ("not enabled", false, sse(), false, false),
     ] {
-        let at = Recorder::new();
-        let layer = llm(&at).journey_events(journey);
-        let span = served(&layer, &at, response, |_, _| {});
+        let recorder = Recorder::new();
+        let layer = llm(&recorder).journey_events(journey);
+        let span = serve(&layer, &recorder, response, |_, _| {});
         let event = "api.FIRST_RESPONSE_FROM_CORE".to_owned();
         assert_eq!(span.events().contains(&event), has_event, "{case}");
         let to_chunk = span.value("gen_ai.response.time_to_first_chunk");
@@ -130,13 +135,18 @@ fn a_first_chunk_is_timed_only_in_an_event_stream_and_only_if_asked_for() {
 }
 
 #[test]
-fn a_handler_adds_too_many_events_and_the_layers_own_are_all_there() {
-    let at = Recorder::new();
+fn too_many_handler_events_displace_none_of_the_layers_events() {
+    let recorder = Recorder::new();
     let frames = [Bytes(b"data: 1\n\n"), Bytes(b"data: [DONE]\n\n")];
-    let span = served(&llm(&at), &at, event_stream(frames), |handle, _| {
-        (0..300).for_each(|_| handle.add_event("mine", Vec::new()));
-        handle.handoff_to_core();
-    });
+    let span = serve(
+        &llm(&recorder),
+        &recorder,
+        event_stream(frames),
+        |handle, _| {
+            (0..300).for_each(|_| handle.add_event("mine", Vec::new()));
+            handle.handoff_to_core();
+        },
+    );
     let own: Vec<_> = span
         .events()
         .into_iter()
@@ -156,7 +166,7 @@ fn a_handler_adds_too_many_events_and_the_layers_own_are_all_there() {
 }
 
 #[test]
-fn a_body_only_looks_alike_and_nothing_is_found_in_it() {
+fn text_that_resembles_a_terminator_or_an_error_event_is_ignored() {
     const REAL: &[u8] = b"event: error\ndata: {\"error\":1}\n\ndata: [DONE]\n\n";
     const IN_JSON: &[u8] =
         b"data: {\"text\":\"data: [DONE]\\n\\ndata: {\\\"error\\\":\\\"no\\\"}\"}\n\n";
@@ -166,7 +176,7 @@ fn a_body_only_looks_alike_and_nothing_is_found_in_it() {
     let second_line = b"data: a text\ndata: [DONE]\n\n";
     let compressed: &Headers = &[sse(), (CONTENT_ENCODING, "gzip")];
     for (case, headers, frame, is_found) in [
-        ("the real thing", &[sse()][..], REAL, true),
+        ("an event stream", &[sse()][..], REAL, true),
         ("no content type", &[], REAL, false),
         ("JSON", &[(CONTENT_TYPE, "application/json")], REAL, false),
         (
@@ -178,14 +188,14 @@ fn a_body_only_looks_alike_and_nothing_is_found_in_it() {
         ("compressed", compressed, REAL, false),
         ("inside a JSON string", &[sse()], IN_JSON, false),
         (
-            "in a comment or field of another name",
+            "in a comment or an unknown field",
             &[sse()],
             in_comment,
             false,
         ),
         ("a second line of an event", &[sse()], second_line, false),
     ] {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let mut response = response(
             200,
             ScriptedBody::new([Bytes(frame), Bytes(b"data: x\n\n")]),
@@ -195,38 +205,38 @@ fn a_body_only_looks_alike_and_nothing_is_found_in_it() {
             response.headers_mut().insert(name, value);
         }
         let mut response = Some(response);
-        let mut service = answering(&llm(&at), |_| response.take().expect("one request"));
+        let mut service = answering(&llm(&recorder), |_| response.take().expect("one request"));
         let response = ready(service.call(get())).expect("a response");
         let mut body = response.into_body();
         let _ = poll_frame(&mut body);
-        assert_eq!(at.ends(), usize::from(is_found), "{case}");
+        assert_eq!(recorder.ends(), usize::from(is_found), "{case}");
         read(&mut body).expect("bytes");
         let expected = if is_found {
             "ABORTED(generation_error)"
         } else {
             "DEPARTED"
         };
-        assert_eq!(at.only().outcome(), expected, "{case}");
+        assert_eq!(recorder.only().outcome(), expected, "{case}");
     }
 }
 
 #[test]
-fn a_frame_is_not_in_one_piece_and_nothing_is_looked_for_any_more() {
+fn a_frame_of_several_chunks_stops_the_stream_reader() {
     let real = Data::from_static(b"data: {\"error\":1}\n\ndata: [DONE]\n\n");
     let one = || real.clone().chain(Data::new());
     let two = |cut| real.slice(..cut).chain(real.slice(cut..));
     for (case, first, is_found) in [
-        ("one piece", one(), true),
-        ("an empty first piece", two(0), true),
-        ("two pieces", two(5), false),
-        ("the terminator in the second", two(20), false),
+        ("one chunk", one(), true),
+        ("an empty first chunk", two(0), true),
+        ("two chunks", two(5), false),
+        ("the terminator in the second chunk", two(20), false),
     ] {
-        let at = Recorder::new();
-        // In the second frame it would be found again.
+        let recorder = Recorder::new();
+        // The second frame has the events too, but the reader has stopped.
         let frames = [first, one()].map(|data| Ok::<_, Infallible>(Frame::data(data)));
         let body = StreamBody::new(stream::iter(frames));
         let mut response = Some(event_stream([]).map(|_| body));
-        let mut service = answering(&llm(&at), |_| response.take().expect("one request"));
+        let mut service = answering(&llm(&recorder), |_| response.take().expect("one request"));
         let response = ready(service.call(get())).expect("a response");
         let mut body = response.into_body();
         for _ in 0..2 {
@@ -236,27 +246,27 @@ fn a_frame_is_not_in_one_piece_and_nothing_is_looked_for_any_more() {
             let mut data = frame.into_data().expect("data");
             assert_eq!(data.copy_to_bytes(data.remaining()), real, "{case}");
         }
-        assert_eq!(at.ends(), usize::from(is_found), "{case}");
+        assert_eq!(recorder.ends(), usize::from(is_found), "{case}");
         drop(body);
         let expected = if is_found {
             "ABORTED(generation_error)"
         } else {
             "ABORTED(client_disconnect)"
         };
-        assert_eq!(at.only().outcome(), expected, "{case}");
+        assert_eq!(recorder.only().outcome(), expected, "{case}");
     }
 }
 
 #[test]
-fn a_request_is_refused_and_the_engine_has_not_answered() {
+fn an_error_response_has_no_first_response_event() {
     for status in [400, 404, 503] {
-        let at = Recorder::new();
-        let layer = at.layer().journey_events(true);
+        let recorder = Recorder::new();
+        let layer = recorder.layer().journey_events(true);
         let mut service = answering(&layer, |_| response(status, ScriptedBody::full(5)));
         let mut body = ready(service.call(get())).expect("a response").into_body();
         read(&mut body).expect("bytes");
         assert_eq!(
-            at.only().events(),
+            recorder.only().events(),
             ["api.ARRIVED", "api.ABORTED"],
             "{status}"
         );

@@ -1,5 +1,4 @@
-//! gRPC calls that somebody answers who knows HTTP only, as a proxy or a limit does: statuses by
-//! frameworks.
+//! gRPC calls answered in plain HTTP, as by a proxy or a rate limit: every status on every framework.
 
 use futures_util::future::join_all;
 use http::Request;
@@ -14,10 +13,11 @@ use crate::support::recorder::Recorder;
 
 const METHOD: &str = "nowhere.Service/Call";
 
-pub async fn all() {
+pub async fn check_all() {
     let runs = [Framework::Axum, Framework::Hyper, Framework::Tonic];
-    let runs =
-        runs.map(|framework| [false, true].map(|is_told| tokio::spawn(on(framework, is_told))));
+    let runs = runs.map(|framework| {
+        [false, true].map(|is_configured| tokio::spawn(check_server(framework, is_configured)))
+    });
     let mut report = Report::default();
     for run in join_all(runs.into_iter().flatten()).await {
         report.extend(run.expect("all rows"));
@@ -25,19 +25,19 @@ pub async fn all() {
     report.finish("gRPC calls answered in plain HTTP");
 }
 
-/// All rows on one server, where the peer and the methods of HTTP are told, or not.
-async fn on(framework: Framework, is_told: bool) -> Report {
-    let at = Recorder::new();
-    let mut layer = at.layer();
-    if is_told {
+/// Checks all rows on one server, with or without peer addresses and `known_http_methods`.
+async fn check_server(framework: Framework, is_configured: bool) -> Report {
+    let recorder = Recorder::new();
+    let mut layer = recorder.layer();
+    if is_configured {
         layer = framework
             .with_peers(layer)
             .known_http_methods(KNOWN.to_vec());
     }
-    let known = if is_told { KNOWN } else { STANDARD };
-    let server = framework.start(Version::Http2, layer, is_told).await;
+    let known = if is_configured { KNOWN } else { STANDARD };
+    let server = framework.start(Version::Http2, layer, is_configured).await;
     let mut client = Client::connect(server, Version::Http2).await;
-    let peer = is_told.then_some(client.address);
+    let peer = is_configured.then_some(client.address);
 
     let mut report = Report::default();
     let mut rows = 0;
@@ -50,18 +50,23 @@ async fn on(framework: Framework, is_told: bool) -> Report {
                 request = request.header(ROUTE, route);
             }
             let request = request.body(Empty::new()).expect("a request");
-            let case = format!("{framework} {is_told}: {status} {route:?}");
-            let got = client.ask(request).await;
+            let case = format!("{framework} {is_configured}: {status} {route:?}");
+            let got = client.send(request).await;
             report.check(got == status, || format!("{case}: the client gets {got}"));
-            let expected = expected::refused(&NAME_AND_PORT, METHOD, status, route, peer, known);
-            report.compare(&at, &case, expected).await;
+            let expected =
+                expected::grpc_in_http(&NAME_AND_PORT, METHOD, status, route, peer, known);
+            report.compare(&recorder, &case, expected).await;
             rows += 1;
         }
     }
-    report.check(at.starts() == rows, || {
-        format!("{} spans of {rows} calls", at.starts())
+    report.check(recorder.starts() == rows, || {
+        format!("{} spans of {rows} calls", recorder.starts())
     });
-    let settings = if is_told { "Told" } else { "Default" };
-    report.count(format!("{framework:6} {settings:8}"), rows);
+    let settings = if is_configured {
+        "Configured"
+    } else {
+        "Default"
+    };
+    report.count(format!("{framework:6} {settings:10}"), rows);
     report
 }

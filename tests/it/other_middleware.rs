@@ -1,8 +1,5 @@
-//! Beside the layers that people stack: nothing breaks, and where the layer stands decides what it
-//! can know.
-//!
-//! Each stack is an axum application behind hyper on a pipe. A client gets from it the same with
-//! the layer outside the neighbour, inside it, and without it.
+//! The layer beside other middleware, outside it and inside it: the response is the same as without the layer.
+//! Each stack is an axum application behind hyper on an in-memory pipe.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -34,28 +31,28 @@ use crate::support::recorder::Recorder;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A neighbour, a request, and what the span says outside and inside of it.
+/// A middleware, a request, and the outcome with the layer outside and inside the middleware.
 struct Case {
     rule: &'static str,
-    neighbour: fn(Router) -> Router,
+    middleware: fn(Router) -> Router,
     method: &'static str,
     path: &'static str,
     headers: &'static [(&'static str, &'static str)],
-    /// `None`: the neighbour answers without asking the layer.
+    /// The outcome, or `None` if the layer is not called.
     outside: Option<&'static str>,
     inside: Option<&'static str>,
 }
 
-const fn get_of(
+const fn get_case(
     rule: &'static str,
-    neighbour: fn(Router) -> Router,
+    middleware: fn(Router) -> Router,
     path: &'static str,
     outside: &'static str,
     inside: &'static str,
 ) -> Case {
     Case {
         rule,
-        neighbour,
+        middleware,
         method: "GET",
         path,
         headers: &[],
@@ -78,11 +75,12 @@ fn cases() -> Vec<Case> {
     let cors = |app: Router| app.layer(CorsLayer::permissive());
     let limit = |app: Router| app.layer(RequestBodyLimitLayer::new(10));
     let replaced = |app: Router| app.layer(axum::middleware::map_response(replace));
-    let none = |app: Router| app;
-    let (left, gone) = ("ABORTED(client_disconnect)", "ABORTED(generator_exit)");
+    let no_middleware = |app: Router| app;
+    let disconnect = "ABORTED(client_disconnect)";
+    let unread = "ABORTED(generator_exit)";
     vec![
-        get_of(
-            "nothing to compress",
+        get_case(
+            "compression, not accepted by the client",
             compression,
             "/large",
             "DEPARTED",
@@ -90,61 +88,61 @@ fn cases() -> Vec<Case> {
         ),
         Case {
             headers: &[("accept-encoding", "gzip")],
-            ..get_of(
-                "compression, which polls after None",
+            ..get_case(
+                "compression, which polls the body after its end",
                 compression,
                 "/large",
                 "DEPARTED",
                 "DEPARTED",
             )
         },
-        get_of(
-            "a handler in time",
+        get_case(
+            "a handler within the timeout",
             timeout,
             "/large",
             "DEPARTED",
             "DEPARTED",
         ),
-        // Inside, the time-out is somebody who gave up; outside, an answer.
-        get_of(
-            "a handler too late",
+        // Inside, the response future is dropped. Outside, the timeout is a 408 response.
+        get_case(
+            "a handler after the timeout",
             timeout,
             "/slow",
             "ABORTED(client_error)",
-            left,
+            disconnect,
         ),
-        get_of(
-            "a body in time",
+        get_case(
+            "a body within the timeout",
             body_timeout,
             "/large",
             "DEPARTED",
             "DEPARTED",
         ),
-        get_of(
-            "a body too late",
+        get_case(
+            "a body after the timeout",
             body_timeout,
             "/stalls",
             "ABORTED(exception)",
-            left,
+            disconnect,
         ),
-        get_of(
+        get_case(
             "a panic that is caught",
             catch_panic,
             "/panics",
             "ABORTED(exception)",
             "ABORTED(panic)",
         ),
-        // Inside, the body that the handler gave was never read.
-        get_of(
+        // Inside, the handler's body is dropped unread.
+        get_case(
             "a body that is replaced",
             replaced,
             "/large",
             "DEPARTED",
-            gone,
+            unread,
         ),
         Case {
             headers: &[("origin", "https://example.com")],
-            ..get_of(
+            ..get_case(
                 "a request across origins",
                 cors,
                 "/large",
@@ -159,8 +157,8 @@ fn cases() -> Vec<Case> {
                 ("access-control-request-method", "GET"),
             ],
             inside: None,
-            ..get_of(
-                "a preflight, which only the outside sees",
+            ..get_case(
+                "a preflight request, answered by the middleware",
                 cors,
                 "/large",
                 "DEPARTED",
@@ -171,24 +169,30 @@ fn cases() -> Vec<Case> {
             method: "POST",
             headers: &[("content-length", "99")],
             inside: None,
-            ..get_of(
-                "a body too large, which only the outside sees",
+            ..get_case(
+                "a body too large, rejected by the middleware",
                 limit,
                 "/large",
                 "ABORTED(validation_error)",
                 "",
             )
         },
-        get_of("a file", none, "/file", "DEPARTED", "DEPARTED"),
+        get_case("a file", no_middleware, "/file", "DEPARTED", "DEPARTED"),
         Case {
             headers: &[("range", "bytes=10-19")],
-            ..get_of("a range of a file", none, "/file", "DEPARTED", "DEPARTED")
+            ..get_case(
+                "a range of a file",
+                no_middleware,
+                "/file",
+                "DEPARTED",
+                "DEPARTED",
+            )
         },
         Case {
             headers: &[("range", "bytes=999999-")],
-            ..get_of(
+            ..get_case(
                 "a range beyond a file",
-                none,
+                no_middleware,
                 "/file",
                 "ABORTED(client_error)",
                 "ABORTED(client_error)",
@@ -196,11 +200,17 @@ fn cases() -> Vec<Case> {
         },
         Case {
             method: "HEAD",
-            ..get_of("the head of a file", none, "/file", "DEPARTED", "DEPARTED")
+            ..get_case(
+                "the head of a file",
+                no_middleware,
+                "/file",
+                "DEPARTED",
+                "DEPARTED",
+            )
         },
-        get_of(
-            "events with keep-alives between them",
-            none,
+        get_case(
+            "server-sent events with keep-alives",
+            no_middleware,
             "/events",
             "DEPARTED",
             "DEPARTED",
@@ -209,10 +219,10 @@ fn cases() -> Vec<Case> {
 }
 
 async fn replace(_: Response) -> Response {
-    "something else".into_response()
+    "another body".into_response()
 }
 
-/// The application. The file is its own source of bytes.
+/// Returns the application, which serves `file` at `/file`.
 fn app(file: &std::path::Path) -> Router {
     let large = || async { "a line of text\n".repeat(300) };
     Router::new()
@@ -247,11 +257,11 @@ async fn events() -> impl axum::response::IntoResponse {
     Sse::new(events).keep_alive(KeepAlive::new().interval(SECOND))
 }
 
-/// What a client gets: status, headers without the date, and the body or that it broke off.
+/// The response at the client: status, headers without the date, and the body, if it is complete.
 #[derive(Debug, PartialEq)]
-struct Got(StatusCode, HeaderMap, Result<Bytes, ()>);
+struct Received(StatusCode, HeaderMap, Result<Bytes, ()>);
 
-async fn exchange(app: Router, case: &Case) -> Got {
+async fn exchange(app: Router, case: &Case) -> Received {
     let (mut sender, _connection) = connect(app).await;
     let mut request = Request::builder()
         .method(case.method)
@@ -268,10 +278,10 @@ async fn exchange(app: Router, case: &Case) -> Got {
         .collect()
         .await
         .map(http_body_util::Collected::to_bytes);
-    Got(parts.status, parts.headers, body.map_err(|_| ()))
+    Received(parts.status, parts.headers, body.map_err(|_| ()))
 }
 
-/// A client's connection to an application.
+/// Connects a client to an application.
 async fn connect(
     app: Router,
 ) -> (
@@ -286,12 +296,12 @@ async fn connect(
     (sender, connection)
 }
 
-/// Serves one connection; the client's end of it.
+/// Serves one connection and returns its client side.
 fn serve(app: Router) -> DuplexStream {
     let (client, server) = duplex(64 * 1024);
     tokio::spawn(async move {
         let service = TowerToHyperService::new(app);
-        // How the connection ends is for the client to see.
+        // The tests check the client side.
         let _ = auto::Builder::new(TokioExecutor::new())
             .serve_connection_with_upgrades(TokioIo::new(server), service)
             .await;
@@ -300,33 +310,35 @@ fn serve(app: Router) -> DuplexStream {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_gets_the_same_and_the_span_says_what_its_place_can_know() {
+async fn the_response_is_unchanged_and_the_outcome_depends_on_the_position_in_the_stack() {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(&vec![b'f'; 100_000]).expect("written");
     for case in cases() {
         let app = app(file.path());
-        let bare = exchange((case.neighbour)(app.clone()), &case).await;
+        let bare = exchange((case.middleware)(app.clone()), &case).await;
         for (place, expected) in [("outside", case.outside), ("inside", case.inside)] {
-            let at = Recorder::new();
+            let recorder = Recorder::new();
             let stack = if place == "outside" {
-                (case.neighbour)(app.clone()).layer(at.layer())
+                (case.middleware)(app.clone()).layer(recorder.layer())
             } else {
-                (case.neighbour)(app.clone().layer(at.layer()))
+                (case.middleware)(app.clone().layer(recorder.layer()))
             };
             let got = exchange(stack, &case).await;
             assert_eq!(got, bare, "{}, {place}", case.rule);
-            at.all_ended().await;
+            recorder.all_ended().await;
             match expected {
-                Some(outcome) => assert_eq!(at.only().outcome(), outcome, "{}, {place}", case.rule),
-                None => assert_eq!(at.starts(), 0, "{}, {place}", case.rule),
+                Some(outcome) => {
+                    assert_eq!(recorder.only().outcome(), outcome, "{}, {place}", case.rule);
+                }
+                None => assert_eq!(recorder.starts(), 0, "{}, {place}", case.rule),
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_web_socket_ends_its_span_with_the_handshake_and_lives_on() {
-    let at = Recorder::new();
+async fn a_web_socket_span_ends_with_the_handshake_and_the_socket_stays_open() {
+    let recorder = Recorder::new();
     let echo = |upgrade: axum::extract::WebSocketUpgrade| async {
         upgrade.on_upgrade(|mut socket| async move {
             while let Some(Ok(message)) = socket.recv().await {
@@ -336,11 +348,11 @@ async fn a_web_socket_ends_its_span_with_the_handshake_and_lives_on() {
             }
         })
     };
-    let app = Router::new().route("/", get(echo)).layer(at.layer());
+    let app = Router::new().route("/", get(echo)).layer(recorder.layer());
     let client = tokio_tungstenite::client_async("ws://example.com/", serve(app)).await;
     let (mut socket, response) = client.expect("a handshake");
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-    let span = at.only();
+    let span = recorder.only();
     assert_eq!(span.outcome(), "DEPARTED");
     assert_eq!(
         span.attribute("http.response.status_code").as_deref(),
@@ -351,5 +363,5 @@ async fn a_web_socket_ends_its_span_with_the_handshake_and_lives_on() {
         let echoed = socket.next().await.expect("a message").expect("no error");
         assert_eq!(echoed.into_text().expect("a text").as_str(), text);
     }
-    assert_eq!((at.starts(), at.ends()), (1, 1));
+    assert_eq!((recorder.starts(), recorder.ends()), (1, 1));
 }

@@ -1,5 +1,4 @@
-//! Clients that want something first and then do not go on: an abandoned `Expect: 100-continue`, a tunnel
-//! that nobody waits for, and one that lives on.
+//! `Expect: 100-continue` requests and CONNECT tunnels: the client abandons them or goes on.
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode, Version};
@@ -8,7 +7,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tower_api_span::ApiSpanLayer;
 
-use super::{LEFT, Served, alone, serve, service, settle};
+use super::{
+    BoxedService, CLIENT_DISCONNECT, current_thread_runtime, run_until_idle, serve, service,
+};
 use crate::support::recorder::Recorder;
 
 const EXPECTING: &[u8] =
@@ -19,16 +20,16 @@ const CONNECTED: &[u8] = b"HTTP/1.1 200 OK\r\n";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Handler {
-    /// Reads the request's body, and answers 400 if that fails.
+    /// Reads the request body. Responds with 400 if that fails.
     Reads,
-    /// Answers without it.
+    /// Responds with 413 without reading the body.
     Refuses,
-    /// Never answers, and keeps the body for itself.
+    /// Never responds, and holds the body.
     Hangs,
 }
 use Handler::{Hangs, Reads, Refuses};
 
-fn answering(layer: &ApiSpanLayer, handler: Handler) -> Served {
+fn handling(layer: &ApiSpanLayer, handler: Handler) -> BoxedService {
     service(Some(layer), move |request: Request<Body>| async move {
         let status = match handler {
             Hangs => {
@@ -48,120 +49,147 @@ fn answering(layer: &ApiSpanLayer, handler: Handler) -> Served {
 }
 
 #[test]
-fn an_abandoned_expectation_ends_as_the_handler_or_the_client_ends_it() {
-    for (rule, handler, gets, sends, outcome) in [
+fn an_expect_continue_request_has_the_outcome_of_its_response_or_client_disconnect() {
+    for (rule, handler, received, sent, outcome) in [
         (
-            "read, and the client has left after the 100",
+            "the handler reads, and the client leaves after the 100",
             Reads,
             CONTINUE,
             &b""[..],
             "ABORTED(validation_error)",
         ),
         (
-            "read, and the client has left in its body",
+            "the handler reads, and the client leaves inside its body",
             Reads,
             CONTINUE,
             b"bo",
             "ABORTED(validation_error)",
         ),
         (
-            "read, and all has come",
+            "the handler reads the whole body",
             Reads,
             CONTINUE,
             b"body",
             "DEPARTED",
         ),
         (
-            "not read",
+            "the handler does not read",
             Refuses,
             b"HTTP/1.1 413 Payload Too Large\r\n",
             b"",
             "ABORTED(validation_error)",
         ),
-        ("neither read nor answered", Hangs, b"", b"", LEFT),
+        (
+            "the handler neither reads nor responds",
+            Hangs,
+            b"",
+            b"",
+            CLIENT_DISCONNECT,
+        ),
     ] {
-        let at = Recorder::new();
-        alone().block_on(async {
+        let recorder = Recorder::new();
+        current_thread_runtime().block_on(async {
             let (mut client, server) = duplex(1 << 16);
-            let connection = serve(Version::HTTP_11, server, answering(&at.layer(), handler));
+            let connection = serve(
+                Version::HTTP_11,
+                server,
+                handling(&recorder.layer(), handler),
+            );
             client.write_all(EXPECTING).await.expect("the server reads");
-            let mut got = vec![0; gets.len()];
-            client.read_exact(&mut got).await.expect("an answer");
-            assert_eq!(got, gets, "{rule}");
-            client.write_all(sends).await.expect("the server reads");
-            settle().await;
+            let mut got = vec![0; received.len()];
+            client.read_exact(&mut got).await.expect("a response");
+            assert_eq!(got, received, "{rule}");
+            client.write_all(sent).await.expect("the server reads");
+            run_until_idle().await;
             drop(client);
-            settle().await;
-            // How it ends is for the client to see.
+            run_until_idle().await;
+            // The result depends on how the client left.
             connection.abort();
             let _ = connection.await;
         });
-        assert_eq!(at.only().outcome(), outcome, "{rule}");
+        assert_eq!(recorder.only().outcome(), outcome, "{rule}");
     }
 }
 
-/// Sends back whatever comes through the tunnel, if it opens one.
-fn tunnelling(layer: &ApiSpanLayer, opens: bool) -> Served {
+/// Opens a tunnel that echoes its input, or never responds.
+fn tunnelling(layer: &ApiSpanLayer, opens: bool) -> BoxedService {
     service(Some(layer), move |request: Request<Body>| async move {
         if !opens {
             std::future::pending::<()>().await;
         }
         let upgrade = hyper::upgrade::on(request);
         tokio::spawn(async move {
-            // A client that has left never opens it.
+            // The upgrade fails if the client has left.
             let Ok(upgraded) = upgrade.await else { return };
             let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));
             let _ = tokio::io::copy(&mut read, &mut write).await;
         });
-        // A body that can't be there, and that no server polls.
+        // A 2xx response to CONNECT has no body, so the server does not poll this one.
         Response::new(Body::from("well"))
     })
 }
 
 #[test]
-fn a_tunnel_that_its_client_does_not_wait_for_was_left() {
-    let at = Recorder::new();
-    alone().block_on(async {
+fn a_connect_abandoned_before_the_response_head_has_client_disconnect() {
+    let recorder = Recorder::new();
+    current_thread_runtime().block_on(async {
         let (mut client, server) = duplex(1 << 16);
-        serve(Version::HTTP_11, server, tunnelling(&at.layer(), false));
+        serve(
+            Version::HTTP_11,
+            server,
+            tunnelling(&recorder.layer(), false),
+        );
         client.write_all(CONNECT).await.expect("the server reads");
-        settle().await;
+        run_until_idle().await;
         drop(client);
-        settle().await;
+        run_until_idle().await;
     });
-    assert_eq!(at.only().outcome(), LEFT);
+    assert_eq!(recorder.only().outcome(), CLIENT_DISCONNECT);
 }
 
 #[test]
-fn a_tunnel_has_departed_with_its_head_whatever_passes_through_it_and_however_it_ends() {
+fn a_connect_departs_with_its_response_head_whatever_the_tunnel_carries_and_however_it_ends() {
     for cuts in [false, true] {
-        let at = Recorder::new();
-        let layer = at.layer().body_sizes(true);
-        alone().block_on(async {
+        let recorder = Recorder::new();
+        let layer = recorder.layer().body_sizes(true);
+        current_thread_runtime().block_on(async {
             let (mut client, server) = duplex(1 << 16);
             serve(Version::HTTP_11, server, tunnelling(&layer, true));
             client.write_all(CONNECT).await.expect("the server reads");
             let mut head = vec![0; CONNECTED.len()];
             client.read_exact(&mut head).await.expect("a head");
             assert_eq!(head, CONNECTED);
-            assert_eq!(at.ends(), 1, "with the head");
+            assert_eq!(recorder.ends(), 1, "with the head");
             while !head.ends_with(b"\r\n\r\n") {
                 head.push(client.read_u8().await.expect("the rest of the head"));
             }
             let mut echoed = vec![0; 10_000];
             for _ in 0..100 {
-                client.write_all(&[b'x'; 10_000]).await.expect("it is open");
-                client.read_exact(&mut echoed).await.expect("it is open");
+                client
+                    .write_all(&[b'x'; 10_000])
+                    .await
+                    .expect("the tunnel is open");
+                client
+                    .read_exact(&mut echoed)
+                    .await
+                    .expect("the tunnel is open");
             }
             if cuts {
-                client.write_all(b"half of it").await.expect("it is open");
+                client
+                    .write_all(b"half of it")
+                    .await
+                    .expect("the tunnel is open");
                 drop(client);
             }
-            settle().await;
+            run_until_idle().await;
         });
-        let span = at.only();
+        let span = recorder.only();
         assert_eq!(span.outcome(), "DEPARTED");
         let size = span.attribute("http.response.body.size");
-        assert_eq!(size.as_deref(), Some("0"), "what passes is no body");
+        assert_eq!(
+            size.as_deref(),
+            Some("0"),
+            "tunnelled bytes are not body bytes"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Thousands of streams that are opened and reset on one connection of HTTP/2: each of them has a span
-//! that ends, and none leaves anything behind.
+//! Floods of `RST_STREAM`: one HTTP/2 connection opens and resets thousands of streams. Each span ends, and no
+//! memory stays allocated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,38 +17,41 @@ use tower_api_span::ApiSpanLayer;
 
 use super::raw::{headers, preface, reset};
 use super::tally::Tally;
-use super::{LEFT, Served, alone, serve, service, settle, until};
+use super::{
+    BoxedService, CLIENT_DISCONNECT, current_thread_runtime, run_until_idle, serve, service,
+    wait_until,
+};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Silent};
 
-/// How many streams are open at once.
-const AT_ONCE: usize = 100;
-/// How many there are in a flood.
+/// The number of streams that are open at the same time.
+const CONCURRENT: usize = 100;
+/// The number of streams in a flood.
 const STREAMS: usize = 3_000;
 
-/// When a stream is reset, and in which order.
+/// When the streams are reset, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Order {
-    /// In one write with its head.
+    /// In one write with the request head.
     WithHead,
-    /// While its handler works; the first first.
+    /// While the handlers run, in the order of opening.
     Handling,
-    /// The same, the last first.
+    /// While the handlers run, in reverse order.
     LastFirst,
-    /// After the first frame of its body, every third first.
+    /// After the first body frame, every third stream first.
     Midway,
 }
 use Order::{Handling, LastFirst, Midway, WithHead};
 
-/// How far the server is.
+/// Counts handler calls and body polls.
 #[derive(Clone, Default)]
 struct Progress {
     calls: Arc<AtomicUsize>,
     polls: Arc<AtomicUsize>,
 }
 
-/// Handlers that hang, or bodies that fall silent.
-fn hanging(layer: Option<&ApiSpanLayer>, order: Order, progress: &Progress) -> Served {
+/// Returns a service whose handlers hang, or whose bodies stay silent after one frame.
+fn hanging(layer: Option<&ApiSpanLayer>, order: Order, progress: &Progress) -> BoxedService {
     let progress = progress.clone();
     service(layer, move |_| {
         let Progress { calls, polls } = progress.clone();
@@ -65,7 +68,7 @@ fn hanging(layer: Option<&ApiSpanLayer>, order: Order, progress: &Progress) -> S
     })
 }
 
-/// A connection, its client's end, and the next stream on it.
+/// A client's connection, and the id of its next stream.
 struct Flood {
     write: WriteHalf<DuplexStream>,
     next: u32,
@@ -83,11 +86,10 @@ impl Flood {
         let (mut read, mut write) = split(client);
         tokio::spawn(async move {
             let mut bytes = [0; 4_096];
-            // Whatever comes, until the connection closes.
             while read.read(&mut bytes).await.is_ok_and(|read| read > 0) {}
         });
         write.write_all(&preface()).await.expect("the server reads");
-        settle().await;
+        run_until_idle().await;
         Self {
             write,
             next: 1,
@@ -97,21 +99,21 @@ impl Flood {
         }
     }
 
-    /// Opens streams and resets them.
+    /// Opens and resets this many streams.
     async fn run(&mut self, streams: usize) {
-        for _ in 0..streams / AT_ONCE {
-            let ids: Vec<u32> = (self.next..).step_by(2).take(AT_ONCE).collect();
-            self.next = ids[AT_ONCE - 1] + 2;
-            self.round(&ids).await;
+        for _ in 0..streams / CONCURRENT {
+            let ids: Vec<u32> = (self.next..).step_by(2).take(CONCURRENT).collect();
+            self.next = ids[CONCURRENT - 1] + 2;
+            self.run_batch(&ids).await;
         }
     }
 
-    async fn round(&mut self, ids: &[u32]) {
+    async fn run_batch(&mut self, ids: &[u32]) {
         if self.order == WithHead {
             for id in ids {
                 self.send(&[headers(*id), reset(*id, 8)].concat()).await;
-                // The server takes notice of each of them: it gives up on a client that is faster.
-                settle().await;
+                // The server must process each reset: h2 closes the connection of a faster client.
+                run_until_idle().await;
             }
             return;
         }
@@ -120,14 +122,14 @@ impl Flood {
         let polled = polls.load(Ordering::SeqCst);
         let opened: Vec<_> = ids.iter().flat_map(|id| headers(*id)).collect();
         self.send(&opened).await;
-        until("all handlers are called", || {
+        wait_until("all handlers are called", || {
             calls.load(Ordering::SeqCst) == goal
         })
         .await;
         if self.order == Midway {
-            // A frame each, and one more poll that finds nothing.
+            // One frame each, and one more poll that returns pending.
             let goal = polled + 2 * ids.len();
-            until("all bodies are silent", || {
+            wait_until("all bodies are silent", || {
                 polls.load(Ordering::SeqCst) >= goal
             })
             .await;
@@ -139,7 +141,7 @@ impl Flood {
                 .collect(),
             Handling | WithHead => ids.to_vec(),
         };
-        // CANCEL, NO_ERROR, PROTOCOL_ERROR, and a code that nobody knows.
+        // CANCEL, NO_ERROR, PROTOCOL_ERROR, and an unknown code.
         let codes = [8, 0, 1, 0xbad];
         let resets: Vec<_> = order
             .iter()
@@ -147,7 +149,7 @@ impl Flood {
             .flat_map(|(id, code)| reset(*id, code))
             .collect();
         self.send(&resets).await;
-        settle().await;
+        run_until_idle().await;
     }
 
     async fn send(&mut self, bytes: &[u8]) {
@@ -156,37 +158,37 @@ impl Flood {
 }
 
 #[test]
-fn every_stream_of_a_flood_of_resets_has_a_span_that_ends() {
+fn every_reset_stream_has_a_span_that_ends_with_client_disconnect() {
     for order in [WithHead, Handling, LastFirst, Midway] {
         let tally = Tally::default();
-        alone().block_on(async {
+        current_thread_runtime().block_on(async {
             let mut flood = Flood::connect(Some(&tally.layer()), order).await;
             flood.run(STREAMS).await;
-            settle().await;
-            // Already, and not only when the connection is gone.
-            tally.check(&format!("{order:?}"), STREAMS, LEFT);
+            run_until_idle().await;
+            // Before the connection closes.
+            tally.check(&format!("{order:?}"), STREAMS, CLIENT_DISCONNECT);
             assert!(
                 !flood.server.is_finished(),
-                "{order:?}: the connection lives"
+                "{order:?}: the connection is open"
             );
         });
     }
 }
 
 #[test]
-fn a_flood_of_resets_leaves_nothing_behind() {
+fn a_flood_of_resets_leaves_no_memory_allocated() {
     for order in [Handling, Midway] {
         let tally = Tally::default();
         let layer = tally.layer();
         for layer in [None, Some(&layer)] {
-            let runtime = alone();
+            let runtime = current_thread_runtime();
             let mut flood = runtime.block_on(Flood::connect(layer, order));
-            // The first fills what the connection keeps for the next.
+            // The first run fills the buffers that the connection reuses.
             runtime.block_on(flood.run(STREAMS / 3));
-            let held = measure(|| runtime.block_on(flood.run(STREAMS)));
+            let allocated = measure(|| runtime.block_on(flood.run(STREAMS)));
             assert!(
-                held.count_current.abs() <= 8 && held.bytes_current.abs() <= 4_096,
-                "{order:?}, layer {}: {held:?}",
+                allocated.count_current.abs() <= 8 && allocated.bytes_current.abs() <= 4_096,
+                "{order:?}, layer {}: {allocated:?}",
                 layer.is_some()
             );
         }
@@ -195,40 +197,43 @@ fn a_flood_of_resets_leaves_nothing_behind() {
     }
 }
 
-/// What h2 does with the attack of that name (CVE-2023-44487): more than a few streams that are reset
-/// before anybody has taken them, and the connection is closed.
+/// h2 answers the rapid reset attack (CVE-2023-44487) by closing the connection: too many streams were reset
+/// before they were accepted.
 #[test]
-fn a_rapid_reset_costs_the_connection_and_all_spans_end() {
+fn a_rapid_reset_attack_closes_the_connection_and_all_spans_end() {
     let tally = Tally::default();
-    alone().block_on(async {
+    current_thread_runtime().block_on(async {
         let mut flood = Flood::connect(Some(&tally.layer()), Handling).await;
         let whole: Vec<_> = (1..=9).step_by(2).flat_map(headers).collect();
         flood.send(&whole).await;
         let calls = Arc::clone(&flood.progress.calls);
-        until("five are called", || calls.load(Ordering::SeqCst) == 5).await;
+        wait_until("five handlers are called", || {
+            calls.load(Ordering::SeqCst) == 5
+        })
+        .await;
         let attack: Vec<_> = (11..1_011)
             .step_by(2)
             .flat_map(|id| [headers(id), reset(id, 8)].concat())
             .collect();
-        // The server may well be gone before it has read all of that.
+        // The server may close the connection before it has read everything.
         let _ = flood.write.write_all(&attack).await;
         let ended = flood.server.await.expect("no panic");
-        let error = ended.expect_err("the server has had enough");
+        let error = ended.expect_err("the server closes the connection");
         assert!(
             format!("{error:?}").contains("ENHANCE_YOUR_CALM"),
             "{error:?}"
         );
-        settle().await;
+        run_until_idle().await;
     });
     let spans = tally.starts();
     assert!((5..200).contains(&spans), "{spans} spans");
-    tally.check("rapid reset", spans, LEFT);
+    tally.check("rapid reset", spans, CLIENT_DISCONNECT);
 }
 
 #[test]
-fn a_server_without_that_limit_serves_the_attack_and_all_spans_end() {
+fn a_rapid_reset_attack_on_a_server_without_the_limit_is_served_and_all_spans_end() {
     let tally = Tally::default();
-    alone().block_on(async {
+    current_thread_runtime().block_on(async {
         let service = hanging(Some(&tally.layer()), Handling, &Progress::default());
         let (client, server) = duplex(1 << 16);
         let (mut read, mut write) = split(client);
@@ -246,15 +251,15 @@ fn a_server_without_that_limit_serves_the_attack_and_all_spans_end() {
             .collect();
         write.write_all(&preface()).await.expect("the server reads");
         write.write_all(&attack).await.expect("the server reads");
-        settle().await;
+        run_until_idle().await;
         let spans = tally.starts();
-        tally.check("rapid reset, served", spans, LEFT);
-        assert!(!connection.is_finished(), "the connection lives");
+        tally.check("rapid reset, served", spans, CLIENT_DISCONNECT);
+        assert!(!connection.is_finished(), "the connection is open");
         let next = 2 * u32::try_from(STREAMS).expect("few") + 1;
         write
             .write_all(&headers(next))
             .await
             .expect("the server reads");
-        until("one more is called", || tally.starts() == spans + 1).await;
+        wait_until("one more request is served", || tally.starts() == spans + 1).await;
     });
 }

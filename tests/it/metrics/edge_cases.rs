@@ -1,4 +1,4 @@
-//! What must hold where requests, layers and instruments are odd.
+//! Edge cases of metrics, logs and handles: unusual requests, nested layers and failing instruments.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -25,9 +25,10 @@ use crate::support::{
     answering, defused, explode, get, handle_of, poll_frame, read, ready, response,
 };
 
-const CALL: &str = "rpc.server.call.duration";
+const CALL_DURATION: &str = "rpc.server.call.duration";
 
-fn call_of(
+/// Serves one call with this method number and response body.
+fn call_method(
     layer: &ApiSpanLayer,
     id: usize,
     content_type: &'static str,
@@ -48,42 +49,42 @@ fn call_of(
     }));
 }
 
-fn methods(content_type: &'static str, body: impl Fn() -> ScriptedBody) -> Vec<String> {
+/// Returns the recorded `rpc.method` values of five different methods.
+fn recorded_methods(content_type: &'static str, body: impl Fn() -> ScriptedBody) -> Vec<String> {
     let meters = Meters::new();
     let layer = meters.layer();
     for id in 0..5 {
-        call_of(&layer, id, content_type, &body);
+        call_method(&layer, id, content_type, &body);
     }
     meters
-        .of(CALL)
+        .of(CALL_DURATION)
         .iter()
         .filter_map(|one| one.attribute("rpc.method"))
         .collect()
 }
 
-/// What an interceptor, a deadline or a limit answers before there is a method.
+/// An interceptor, a deadline or a limit replies before the method is known to exist.
 #[test]
-fn statuses_of_what_stands_before_make_no_series() {
+fn different_methods_with_these_grpc_errors_create_one_series() {
     let mut many = Vec::new();
     for status in [
         "1", "2", "3", "4", "5", "6", "9", "10", "11", "13", "15", "99",
     ] {
         let status: &'static str = status;
         let pair: &'static [(&str, &str)] = Box::leak(Box::new([("grpc-status", status)]));
-        let seen = methods("application/grpc", move || {
+        let methods = recorded_methods("application/grpc", move || {
             ScriptedBody::new([Trailers(pair)])
         });
-        if seen.len() > 1 {
-            many.push((status, seen.len()));
+        if methods.len() > 1 {
+            many.push((status, methods.len()));
         }
     }
     assert!(many.is_empty(), "{many:?}");
 }
 
-/// gRPC-Web has its trailers in the body, whose bytes are no data.
+/// gRPC-Web sends its trailers in the body. Their bytes are not a message.
 #[test]
-fn refusals_in_grpc_web_make_no_series() {
-    // `Data(n)` is scripted; a body of our own says what is needed.
+fn different_methods_with_a_grpc_web_error_create_one_series() {
     let meters = Meters::new();
     let layer = meters.layer();
     for id in 0..5 {
@@ -92,17 +93,17 @@ fn refusals_in_grpc_web_make_no_series() {
             let mut bytes = vec![0x80, 0, 0, 0, u8::try_from(trailers.len()).expect("short")];
             bytes.extend_from_slice(trailers);
             let body = http_body_util::Full::new(bytes::Bytes::from(bytes));
-            let answer =
+            let response =
                 http::Response::builder().header("content-type", "application/grpc-web+proto");
-            Ok::<_, std::convert::Infallible>(answer.body(body).unwrap())
+            Ok::<_, std::convert::Infallible>(response.body(body).unwrap())
         }));
         let request = Request::post(format!("/pkg.Service/Method{id}"))
             .header("content-type", "application/grpc-web+proto");
-        let answer = ready(service.call(request.body(()).unwrap())).unwrap();
-        let mut body = answer.into_body();
+        let response = ready(service.call(request.body(()).unwrap())).unwrap();
+        let mut body = response.into_body();
         while let std::task::Poll::Ready(Some(Ok(_))) = poll_frame(&mut body) {}
     }
-    let all = meters.of(CALL);
+    let all = meters.of(CALL_DURATION);
     assert_eq!(
         all[0].attribute("rpc.status_code").as_deref(),
         Some("PERMISSION_DENIED")
@@ -110,9 +111,9 @@ fn refusals_in_grpc_web_make_no_series() {
     assert_eq!(all.len(), 1);
 }
 
-/// One request says that it has 2^64 - 3 bytes, and sends none.
+/// One request declares 2^64 - 3 bytes and sends no body.
 #[test]
-fn a_declared_length_does_not_spoil_the_sum_of_sizes() {
+fn an_implausible_content_length_is_not_recorded_as_a_size() {
     let meters = Meters::new();
     let layer = meters.layer().body_sizes(true);
     let mut service = answering(&layer, |_| response(413, ScriptedBody::new([])));
@@ -127,15 +128,15 @@ fn a_declared_length_does_not_spoil_the_sum_of_sizes() {
     assert_eq!((series.count(), series.sum()), (2, 20.0));
 }
 
-/// `response_attributes` tell the model's operation; the trace is sampled out.
+/// `response_attributes` returns the operation name, with and without a span.
 #[test]
-fn what_the_operator_says_of_a_response_counts_without_a_span() {
+fn response_attributes_reach_the_metrics_without_a_span() {
     let count = |recorded: bool| {
-        let (meters, at) = (Meters::new(), Recorder::new());
+        let (meters, recorder) = (Meters::new(), Recorder::new());
         let layer = if recorded {
-            at.layer()
+            recorder.layer()
         } else {
-            at.layer().sample_rate(0.0)
+            recorder.layer().sample_rate(0.0)
         };
         let layer = meters
             .on(layer)
@@ -148,33 +149,34 @@ fn what_the_operator_says_of_a_response_counts_without_a_span() {
     assert_eq!(count(true), count(false), "sampled, sampled out");
 }
 
-/// An inner layer of metrics alone, as `NoopTracerProvider` is for, inside one of spans alone.
+/// The inner layer records only metrics, the outer one only spans.
 #[test]
-fn the_outer_layers_span_hears_the_handler_with_and_without_inner_metrics() {
+fn the_outer_span_has_the_handlers_verdict_with_and_without_inner_metrics() {
     let outcome = |with_metrics: bool| {
-        let (at, meters) = (Recorder::new(), Meters::new());
+        let (recorder, meters) = (Recorder::new(), Meters::new());
         let inner = ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new());
         let inner = if with_metrics {
             meters.on(inner)
         } else {
             inner
         };
-        let mut service = at
-            .layer()
-            .layer(inner.layer(service_fn(async |request: Request<()>| {
-                SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
-                Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
-            })));
+        let mut service =
+            recorder
+                .layer()
+                .layer(inner.layer(service_fn(async |request: Request<()>| {
+                    SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
+                    Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
+                })));
         let _ = read(&mut ready(service.call(get())).unwrap().into_body());
-        at.only().outcome()
+        recorder.only().outcome()
     };
     assert_eq!(outcome(true), outcome(false));
 }
 
 #[derive(Debug)]
-struct Says(Arc<Mutex<Option<SpanHandle>>>);
+struct HandoffOnEmit(Arc<Mutex<Option<SpanHandle>>>);
 
-impl LogProcessor for Says {
+impl LogProcessor for HandoffOnEmit {
     fn emit(&self, _: &mut SdkLogRecord, _: &InstrumentationScope) {
         if let Some(handle) = &*self.0.lock().unwrap() {
             handle.handoff_to_core();
@@ -191,15 +193,15 @@ impl LogProcessor for Says {
     }
 }
 
-/// Told again between the outcome and the end, as a spawned task may.
+/// The log processor records the handoff again, after the outcome is decided and before the span ends.
 #[test]
-fn the_handoff_is_told_once() {
-    let at = Recorder::new();
+fn the_handoff_event_is_recorded_once() {
+    let recorder = Recorder::new();
     let kept = Arc::new(Mutex::new(None));
     let logs = SdkLoggerProvider::builder()
-        .with_log_processor(Says(Arc::clone(&kept)))
+        .with_log_processor(HandoffOnEmit(Arc::clone(&kept)))
         .build();
-    let layer = at.layer().logger_provider(&logs);
+    let layer = recorder.layer().logger_provider(&logs);
     let mut service = answering(&layer, |request| {
         let handle = handle_of(&request);
         handle.handoff_to_core();
@@ -208,7 +210,7 @@ fn the_handoff_is_told_once() {
         response(200, ScriptedBody::new([]))
     });
     let _ = read(&mut ready(service.call(get())).unwrap().into_body());
-    let span = at.exported().remove(0);
+    let span = recorder.exported().remove(0);
     let events = span
         .events
         .iter()
@@ -219,7 +221,7 @@ fn the_handoff_is_told_once() {
 static FAILS: AtomicBool = AtomicBool::new(true);
 static ACTIVE: AtomicI64 = AtomicI64::new(0);
 
-/// A provider with some state, for one without is taken for a no-op.
+/// A provider with state. One without state is treated as a no-op.
 struct Provider(u8);
 
 struct FailsOnce;
@@ -248,9 +250,9 @@ impl SyncInstrument<i64> for FailsOnce {
     }
 }
 
-/// The counter fails as a request arrives, and works again when it ends.
+/// The counter panics when the request arrives and works when it ends.
 #[test]
-fn what_was_not_counted_up_is_not_counted_down() {
+fn a_request_that_failed_to_increment_active_requests_does_not_decrement_it() {
     let layer = ApiSpanLayer::new()
         .tracer_provider(&NoopTracerProvider::new())
         .meter_provider(&Provider(1))
@@ -260,9 +262,9 @@ fn what_was_not_counted_up_is_not_counted_down() {
     assert_eq!(ACTIVE.load(Ordering::SeqCst), 0);
 }
 
-/// A request without a span ends while another one's context is current, which is none of its own.
+/// A request without a span ends while another request's context is current.
 #[test]
-fn a_log_without_a_span_is_in_no_strangers_trace() {
+fn a_log_event_without_a_span_is_not_in_another_requests_trace() {
     use opentelemetry::trace::{TraceContextExt as _, Tracer as _, TracerProvider as _};
     let exporter = InMemoryLogExporterBuilder::new().build();
     let logs = SdkLoggerProvider::builder()
@@ -288,48 +290,49 @@ fn a_log_without_a_span_is_in_no_strangers_trace() {
     );
 }
 
-/// A tracer that is shut down gives no span; the operator's functions are asked once all the same.
+/// A tracer that is shut down returns no recording span.
 #[test]
-fn functions_are_asked_once() {
-    static ASKED: AtomicI64 = AtomicI64::new(0);
+fn callbacks_run_once_if_the_tracer_is_shut_down() {
+    static CALLS: AtomicI64 = AtomicI64::new(0);
     let meters = Meters::new();
     let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
     provider.shutdown().unwrap();
     let layer = meters.layer().tracer_provider(&provider).route_fn(|_| {
-        ASKED.fetch_add(1, Ordering::SeqCst);
-        Some("/asked")
+        CALLS.fetch_add(1, Ordering::SeqCst);
+        Some("/route")
     });
     let mut service = answering(&layer, |_| response(200, ScriptedBody::new([])));
     let _ = read(&mut ready(service.call(get())).unwrap().into_body());
-    assert_eq!(ASKED.load(Ordering::SeqCst), 1);
+    assert_eq!(CALLS.load(Ordering::SeqCst), 1);
 }
 
-/// A sampled-out request inside a layer that has a span: without inner metrics its handle is the outer's.
+/// The outer layer has a span. The inner one samples out, with and without metrics.
 #[test]
-fn an_inner_layer_that_samples_out_leaves_the_outer_handle() {
+fn an_inner_layer_that_samples_out_leaves_the_outer_handle_in_place() {
     let outcome = |with_metrics: bool| {
-        let (at, within, meters) = (Recorder::new(), Recorder::new(), Meters::new());
-        let inner = within.layer().sample_rate(0.0);
+        let (recorder, inner_recorder, meters) = (Recorder::new(), Recorder::new(), Meters::new());
+        let inner = inner_recorder.layer().sample_rate(0.0);
         let inner = if with_metrics {
             meters.on(inner)
         } else {
             inner
         };
-        let mut service = at
-            .layer()
-            .layer(inner.layer(service_fn(async |request: Request<()>| {
-                SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
-                Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
-            })));
+        let mut service =
+            recorder
+                .layer()
+                .layer(inner.layer(service_fn(async |request: Request<()>| {
+                    SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
+                    Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
+                })));
         let _ = read(&mut ready(service.call(get())).unwrap().into_body());
-        at.only().outcome()
+        recorder.only().outcome()
     };
     assert_eq!(outcome(true), outcome(false));
 }
 
-/// Twenty routes; one stranger varies all that is known: methods, schemes, versions. Then a client comes.
+/// One client sends all combinations of method, scheme and version to 19 routes. Another one uses the 20th.
 #[test]
-fn methods_schemes_and_versions_leave_room_for_the_rest() {
+fn combinations_of_methods_schemes_and_versions_leave_series_for_other_routes() {
     use axum::{Router, routing::get as on_get};
     let meters = Meters::new();
     let mut app: Router = Router::new();
@@ -351,8 +354,8 @@ fn methods_schemes_and_versions_leave_room_for_the_rest() {
         let request = request.body(axum::body::Body::empty()).unwrap();
         runtime.block_on(async {
             use http_body_util::BodyExt as _;
-            let answer: http::Response<axum::body::Body> = app.call(request).await.unwrap();
-            let _ = answer.into_body().collect().await;
+            let response: http::Response<axum::body::Body> = app.call(request).await.unwrap();
+            let _ = response.into_body().collect().await;
         });
     };
     let methods = [
@@ -373,13 +376,15 @@ fn methods_schemes_and_versions_leave_room_for_the_rest() {
         }
     }
     send("GET", "http", 19, http::Version::HTTP_11);
-    // This would refuse a series of the SDK's for what has no room.
+    // `Meters::of` panics if the SDK has recorded an overflow series.
     let all = meters.of("http.server.request.duration");
-    let of = |key: &str| -> BTreeSet<_> {
-        let values = all.iter().filter_map(|one| one.attribute(key));
-        values.collect()
-    };
-    assert!(of("http.route").contains("/r19"), "{} series", all.len());
-    let told = ["http", "https"].map(str::to_owned);
-    assert_eq!(of("url.scheme"), BTreeSet::from(told));
+    let values =
+        |key: &str| -> BTreeSet<_> { all.iter().filter_map(|one| one.attribute(key)).collect() };
+    assert!(
+        values("http.route").contains("/r19"),
+        "{} series",
+        all.len()
+    );
+    let expected = ["http", "https"].map(str::to_owned);
+    assert_eq!(values("url.scheme"), BTreeSet::from(expected));
 }

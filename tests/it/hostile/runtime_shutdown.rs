@@ -1,4 +1,4 @@
-//! A runtime that is dropped with requests in flight: every span ends.
+//! A tokio runtime that is dropped with requests in flight: every span ends.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -14,14 +14,14 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::raw::{GET, headers, preface};
 use super::tally::Tally;
-use super::{LEFT, PATIENCE, PROTOCOLS, Served, serve, service};
+use super::{BoxedService, CLIENT_DISCONNECT, PROTOCOLS, TIMEOUT, serve, service};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Forever, Silent};
 
-/// How many requests there are in flight, of each kind.
+/// The number of requests in flight for each kind of handler.
 const EACH: usize = 16;
 
-/// How it goes.
+/// The ways to drop a runtime.
 const WAYS: [(&str, fn(Runtime)); 3] = [
     ("drop", drop),
     ("shutdown_background", Runtime::shutdown_background),
@@ -30,29 +30,29 @@ const WAYS: [(&str, fn(Runtime)); 3] = [
     }),
 ];
 
-/// Handlers that hang, bodies that are silent and bodies that go on, one after the other; and how many of
-/// them are at work.
-fn handlers(tally: &Tally, at_work: &Arc<AtomicUsize>) -> Served {
-    let (at_work, calls) = (Arc::clone(at_work), Arc::new(AtomicUsize::new(0)));
+/// Returns a service whose handlers alternate: one hangs, one has a silent body, one has an endless body.
+/// `in_flight` counts the requests that have reached that point.
+fn handlers(tally: &Tally, in_flight: &Arc<AtomicUsize>) -> BoxedService {
+    let (in_flight, calls) = (Arc::clone(in_flight), Arc::new(AtomicUsize::new(0)));
     service(Some(&tally.layer()), move |_| {
-        let at_work = Arc::clone(&at_work);
+        let in_flight = Arc::clone(&in_flight);
         let nth = calls.fetch_add(1, Ordering::SeqCst);
-        let note = move || {
-            at_work.fetch_add(1, Ordering::SeqCst);
+        let count = move || {
+            in_flight.fetch_add(1, Ordering::SeqCst);
         };
         async move {
             let steps = match nth % 3 {
                 0 => {
-                    note();
+                    count();
                     std::future::pending().await
                 }
                 1 => [Data(5), Silent],
                 _ => [Data(5), Forever(16 << 10)],
             };
-            let mut once = Some(note);
+            let mut once = Some(count);
             let body = ScriptedBody::new(steps).on_poll(move || {
-                if let Some(note) = once.take() {
-                    note();
+                if let Some(count) = once.take() {
+                    count();
                 }
             });
             Response::new(Body::new(body))
@@ -60,15 +60,15 @@ fn handlers(tally: &Tally, at_work: &Arc<AtomicUsize>) -> Served {
     })
 }
 
-async fn accept(version: Version, listener: TcpListener, served: Served) {
+async fn accept(version: Version, listener: TcpListener, served: BoxedService) {
     loop {
         let (socket, _) = listener.accept().await.expect("a connection");
         serve(version, socket, served.clone());
     }
 }
 
-/// Opens all requests, and keeps the sockets.
-fn clients(version: Version, to: SocketAddr) -> Vec<TcpStream> {
+/// Sends all requests and returns the open sockets.
+fn send_requests(version: Version, to: SocketAddr) -> Vec<TcpStream> {
     let connect = || TcpStream::connect(to).expect("a connection");
     if version == Version::HTTP_2 {
         let mut socket = connect();
@@ -87,11 +87,11 @@ fn clients(version: Version, to: SocketAddr) -> Vec<TcpStream> {
     }
 }
 
-/// Waits until it is so; there is no runtime any more to do it with.
-fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
+/// Blocks until a condition is met. Returns `false` after [`TIMEOUT`].
+fn block_until(mut is_met: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
-    while !is_so() {
-        if start.elapsed() > PATIENCE {
+    while !is_met() {
+        if start.elapsed() > TIMEOUT {
             return false;
         }
         thread::sleep(Duration::from_millis(1));
@@ -100,14 +100,14 @@ fn wait_until(mut is_so: impl FnMut() -> bool) -> bool {
 }
 
 #[test]
-fn all_spans_end_when_the_runtime_is_dropped_with_requests_in_flight() {
+fn all_spans_end_when_a_multi_thread_runtime_is_dropped_with_requests_in_flight() {
     for version in PROTOCOLS {
         for threads in [1, 2] {
             for (way, end) in WAYS {
                 let case = format!("{version:?}, {threads} threads, {way}");
                 let tally = Tally::default();
-                let at_work = Arc::new(AtomicUsize::new(0));
-                let served = handlers(&tally, &at_work);
+                let in_flight = Arc::new(AtomicUsize::new(0));
+                let served = handlers(&tally, &in_flight);
                 let runtime = Builder::new_multi_thread()
                     .worker_threads(threads)
                     .enable_all()
@@ -117,42 +117,42 @@ fn all_spans_end_when_the_runtime_is_dropped_with_requests_in_flight() {
                 let listener = runtime.block_on(listening).expect("a free port");
                 let address = listener.local_addr().expect("an address");
                 runtime.spawn(accept(version, listener, served));
-                let _open = clients(version, address);
-                let all = || at_work.load(Ordering::SeqCst) == 3 * EACH;
-                assert!(wait_until(all), "{case}: {at_work:?} at work");
+                let _sockets = send_requests(version, address);
+                let all = || in_flight.load(Ordering::SeqCst) == 3 * EACH;
+                assert!(block_until(all), "{case}: {in_flight:?} in flight");
                 assert_eq!((tally.starts(), tally.ends()), (3 * EACH, 0), "{case}");
                 end(runtime);
-                let ended = wait_until(|| tally.ends() == 3 * EACH);
+                let ended = block_until(|| tally.ends() == 3 * EACH);
                 assert!(ended, "{case}: {} spans have ended", tally.ends());
-                tally.check(&case, 3 * EACH, LEFT);
+                tally.check(&case, 3 * EACH, CLIENT_DISCONNECT);
             }
         }
     }
 }
 
 #[test]
-fn all_spans_end_when_a_runtime_of_one_thread_is_dropped() {
+fn all_spans_end_when_a_current_thread_runtime_is_dropped_with_requests_in_flight() {
     for version in PROTOCOLS {
         let tally = Tally::default();
-        let at_work = Arc::new(AtomicUsize::new(0));
-        let served = handlers(&tally, &at_work);
-        let runtime = super::alone();
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let served = handlers(&tally, &in_flight);
+        let runtime = super::current_thread_runtime();
         let listening = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
         let listener = runtime.block_on(listening).expect("a free port");
         let address = listener.local_addr().expect("an address");
         runtime.spawn(accept(version, listener, served));
-        let open = thread::spawn(move || clients(version, address));
-        let all = || at_work.load(Ordering::SeqCst) == 3 * EACH;
+        let sockets = thread::spawn(move || send_requests(version, address));
+        let all = || in_flight.load(Ordering::SeqCst) == 3 * EACH;
         runtime.block_on(async {
-            // The clock of the sockets is the system's: there is more to wait for than turns.
+            // Yielding is not enough: the sockets' data arrives in real time.
             let start = Instant::now();
             while !all() {
-                assert!(start.elapsed() < PATIENCE, "not all are at work");
+                assert!(start.elapsed() < TIMEOUT, "not all requests are in flight");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         });
         drop(runtime);
-        tally.check(&format!("{version:?}"), 3 * EACH, LEFT);
-        drop(open.join().expect("no panic"));
+        tally.check(&format!("{version:?}"), 3 * EACH, CLIENT_DISCONNECT);
+        drop(sockets.join().expect("no panic"));
     }
 }

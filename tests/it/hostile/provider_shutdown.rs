@@ -1,5 +1,5 @@
-//! A provider that is shut down while streams are open, and requests that come after: they are served as
-//! before, nothing panics, nothing is kept, and metrics stay balanced.
+//! A tracer provider that is shut down while streams are open, and requests that arrive later: all are served,
+//! nothing panics, no span data stays alive, and the metrics stay balanced.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use tokio::sync::Semaphore;
 use tower_api_span::SpanHandle;
 
 use super::raw::{GET, LAST_GET};
-use super::{PATIENCE, PROTOCOLS, alone, raw, serve, service, settle};
+use super::{PROTOCOLS, TIMEOUT, current_thread_runtime, raw, run_until_idle, serve, service};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Silent};
 use crate::support::meters::{Meters, Series};
 use crate::support::recorder::Recorder;
 
 #[test]
-fn streams_that_are_open_when_their_provider_is_shut_down_end_and_keep_nothing() {
+fn streams_open_during_provider_shutdown_end_and_release_their_span_data() {
     for version in PROTOCOLS {
-        let (at, meters) = (Recorder::new(), Meters::new());
-        let layer = meters.on(at.layer()).active_requests(true);
-        let shared: Arc<str> = Arc::from("what a span holds while it is open");
-        alone().block_on(async {
+        let (recorder, meters) = (Recorder::new(), Meters::new());
+        let layer = meters.on(recorder.layer()).active_requests(true);
+        let shared: Arc<str> = Arc::from("held by the span while it is open");
+        current_thread_runtime().block_on(async {
             let mut clients = Vec::new();
             for leaves in [false, true] {
                 let held = Arc::clone(&shared);
@@ -42,33 +42,40 @@ fn streams_that_are_open_when_their_provider_is_shut_down_end_and_keep_nothing()
                 client.write_all(&request).await.expect("the server reads");
                 clients.push(client);
             }
-            settle().await;
-            assert_eq!((at.starts(), at.ends(), meters.active()), (2, 0, 2));
-            assert!(Arc::strong_count(&shared) > 3, "two spans hold it");
+            run_until_idle().await;
+            assert_eq!(
+                (recorder.starts(), recorder.ends(), meters.active()),
+                (2, 0, 2)
+            );
+            assert!(
+                Arc::strong_count(&shared) > 3,
+                "two open spans hold the value"
+            );
 
-            at.provider
+            recorder
+                .provider
                 .shutdown()
-                .expect("a provider that is shut down once");
+                .expect("the first shutdown succeeds");
 
-            let left = clients.pop().expect("two of them");
-            drop(left);
-            let mut stays = clients.pop().expect("two of them");
+            let leaving = clients.pop().expect("two clients");
+            drop(leaving);
+            let mut staying = clients.pop().expect("two clients");
             if version == Version::HTTP_2 {
                 let window = raw::window(1, 1 << 20);
-                stays.write_all(&window).await.expect("the server reads");
+                staying.write_all(&window).await.expect("the server reads");
             }
             let mut bytes = vec![0; 64 << 10];
-            let whole = async {
+            let read_all = async {
                 while meters.active() > 0 {
-                    assert_ne!(stays.read(&mut bytes).await.expect("a pipe"), 0);
+                    assert_ne!(staying.read(&mut bytes).await.expect("a pipe"), 0);
                 }
             };
-            let is_whole = tokio::time::timeout(PATIENCE, whole).await;
-            is_whole.expect("who stays is sent all");
-            drop(stays);
-            settle().await;
+            let result = tokio::time::timeout(TIMEOUT, read_all).await;
+            result.expect("the other client receives its whole response");
+            drop(staying);
+            run_until_idle().await;
         });
-        // The SDK tells its processors nothing after its shutdown; the metrics know of all ends.
+        // The SDK calls no span processor after its shutdown, so the ends are checked by the metrics.
         assert_eq!(meters.active(), 0, "{version:?}");
         let durations = meters.of("http.server.request.duration");
         assert_eq!(durations.iter().map(Series::count).sum::<u64>(), 2);
@@ -82,23 +89,26 @@ fn streams_that_are_open_when_their_provider_is_shut_down_end_and_keep_nothing()
         assert_eq!(
             Arc::strong_count(&shared),
             1,
-            "{version:?}: no span lives on"
+            "{version:?}: a span is still alive"
         );
     }
 }
 
 #[test]
-fn requests_after_the_shutdown_of_their_provider_are_served_without_a_span() {
-    let at = Recorder::new();
-    let layer = at.layer();
+fn requests_after_provider_shutdown_are_served_without_a_span() {
+    let recorder = Recorder::new();
+    let layer = recorder.layer();
     let count = 20;
-    let answered = alone().block_on(async {
+    let complete = current_thread_runtime().block_on(async {
         let gate = Arc::new(Semaphore::new(0));
         let waits = Arc::clone(&gate);
         let service = service(Some(&layer), move |_| {
             let gate = Arc::clone(&waits);
             async move {
-                let _permit = gate.acquire_owned().await.expect("it is never closed");
+                let _permit = gate
+                    .acquire_owned()
+                    .await
+                    .expect("the semaphore stays open");
                 Response::new(Body::from("well"))
             }
         });
@@ -106,16 +116,17 @@ fn requests_after_the_shutdown_of_their_provider_are_served_without_a_span() {
         serve(Version::HTTP_11, server, service);
         let sent = [GET.repeat(count - 1), LAST_GET.to_vec()].concat();
         client.write_all(&sent).await.expect("the server reads");
-        settle().await;
-        // The first is waiting by now, and has a span; the others have not come yet.
-        at.provider
+        run_until_idle().await;
+        // The first request waits in its handler and has a span. The others are not read yet.
+        recorder
+            .provider
             .shutdown()
-            .expect("a provider that is shut down once");
+            .expect("the first shutdown succeeds");
         gate.add_permits(1);
-        let mut answers = Vec::new();
-        client.read_to_end(&mut answers).await.expect("a pipe");
-        answers.windows(4).filter(|four| four == b"well").count()
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).await.expect("a pipe");
+        received.windows(4).filter(|four| four == b"well").count()
     });
-    assert_eq!(answered, count);
-    assert_eq!(at.starts(), 1);
+    assert_eq!(complete, count);
+    assert_eq!(recorder.starts(), 1);
 }

@@ -1,5 +1,5 @@
-//! Heads that are too large: those the server turns away have no span, and those it lets pass have one
-//! that is no larger than any.
+//! Oversized request heads: a request that the server rejects has no span. An accepted one has a span of
+//! bounded size.
 
 use std::fmt::Write as _;
 
@@ -9,35 +9,40 @@ use opentelemetry::{Array, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use tower_api_span::ApiSpanLayer;
 
-use super::{alone, serve, service, settle};
+use super::{current_thread_runtime, run_until_idle, serve, service};
 use crate::support::recorder::{Recorder, Seen};
 
-/// As much as hyper takes by default.
-const MOST_HEADERS: usize = 100;
-/// What attributes are cut at, and what an event or two and some fixed values come to.
-const MOST_OF_ONE: usize = 1_024;
-const MOST_OF_ALL: usize = 16 << 10;
+/// The default limit of hyper.
+const MAX_HEADERS: usize = 100;
+/// The length at which attribute values are truncated.
+const MAX_VALUE: usize = 1_024;
+/// The highest total allowed for all keys and values of a span.
+const MAX_TOTAL: usize = 16 << 10;
 
-fn answering(at: &Recorder) -> super::Served {
+fn service_with_captured_headers(recorder: &Recorder) -> super::BoxedService {
     let names = (0..4).map(|nth| HeaderName::try_from(format!("x-{nth}")).expect("a name"));
-    let layer: ApiSpanLayer = at.layer().capture_request_headers(names);
+    let layer: ApiSpanLayer = recorder.layer().capture_request_headers(names);
     service(Some(&layer), |_| {
         std::future::ready(Response::new(Body::from("well")))
     })
 }
 
 /// Sends a head over HTTP/1.1 and returns the status.
-async fn http1(at: &Recorder, head: Vec<u8>) -> u16 {
+async fn http1(recorder: &Recorder, head: Vec<u8>) -> u16 {
     let (mut client, server) = duplex(1 << 20);
     let io = hyper_util::rt::TokioIo::new(server);
-    let service = hyper_util::service::TowerToHyperService::new(answering(at));
-    // With its own limits.
+    let service =
+        hyper_util::service::TowerToHyperService::new(service_with_captured_headers(recorder));
+    // hyper's default limits, unlike those of `serve`.
     tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
-    // A server that has had enough does not read the rest.
+    // A server that rejects the head does not read the rest.
     let _ = client.write_all(&head).await;
-    let mut answer = [0; 12];
-    client.read_exact(&mut answer).await.expect("an answer");
-    let status = answer.strip_prefix(b"HTTP/1.1 ").expect("a status line");
+    let mut status_line = [0; 12];
+    client
+        .read_exact(&mut status_line)
+        .await
+        .expect("a response");
+    let status = status_line.strip_prefix(b"HTTP/1.1 ").expect("HTTP/1.1");
     let status = str::from_utf8(status).expect("digits");
     status.parse().expect("a status")
 }
@@ -45,7 +50,7 @@ async fn http1(at: &Recorder, head: Vec<u8>) -> u16 {
 fn head(target: &str, headers: usize, value: usize) -> Vec<u8> {
     let mut head = format!("GET {target} HTTP/1.1\r\nhost: a\r\n");
     for nth in 0..headers - 1 {
-        write!(head, "x-{nth}: {}\r\n", "v".repeat(value)).expect("a string takes all");
+        write!(head, "x-{nth}: {}\r\n", "v".repeat(value)).expect("writing to a string succeeds");
     }
     (head + "\r\n").into_bytes()
 }
@@ -61,13 +66,13 @@ fn check_sizes(case: &str, span: &Seen) {
         };
         let longest = lengths.iter().max().copied().unwrap_or(0);
         assert!(
-            longest <= MOST_OF_ONE,
+            longest <= MAX_VALUE,
             "{case}: {} has {longest} bytes",
             kv.key
         );
         all += lengths.iter().sum::<usize>() + kv.key.as_str().len();
     }
-    assert!(all <= MOST_OF_ALL, "{case}: {all} bytes");
+    assert!(all <= MAX_TOTAL, "{case}: {all} bytes");
     assert!(
         span.0.attributes.len() <= 24,
         "{case}: {} keys",
@@ -77,21 +82,21 @@ fn check_sizes(case: &str, span: &Seen) {
 }
 
 #[test]
-fn a_head_that_the_server_turns_away_has_no_span_and_any_other_a_bounded_one() {
+fn an_http1_head_rejected_by_the_server_has_no_span_and_an_accepted_one_a_bounded_span() {
     let path = |bytes: usize| format!("/{}", "p".repeat(bytes));
     let query = |bytes: usize| format!("/?{}", "q".repeat(bytes));
     for (case, head, status) in [
-        ("as many headers as can be", head("/", MOST_HEADERS, 1), 200),
-        ("one more", head("/", MOST_HEADERS + 1, 1), 431),
-        ("ten thousand", head("/", 10_000, 1), 431),
+        ("the most headers allowed", head("/", MAX_HEADERS, 1), 200),
+        ("one header more", head("/", MAX_HEADERS + 1, 1), 431),
+        ("ten thousand headers", head("/", 10_000, 1), 431),
         (
-            "as much as can be in them",
-            head("/", MOST_HEADERS, 3_900),
+            "the longest header values allowed",
+            head("/", MAX_HEADERS, 3_900),
             200,
         ),
         (
             "a head larger than the buffer",
-            head("/", MOST_HEADERS, 10_000),
+            head("/", MAX_HEADERS, 10_000),
             431,
         ),
         ("one value of 300,000 bytes", head("/", 2, 300_000), 200),
@@ -102,40 +107,44 @@ fn a_head_that_the_server_turns_away_has_no_span_and_any_other_a_bounded_one() {
             200,
         ),
         (
-            "a target that is too long",
+            "a request target that is too long",
             head(&path(70_000), 1 + 1, 1),
             414,
         ),
     ] {
-        let at = Recorder::new();
-        let got = alone().block_on(http1(&at, head));
+        let recorder = Recorder::new();
+        let got = current_thread_runtime().block_on(http1(&recorder, head));
         assert_eq!(got, status, "{case}");
         if status == 200 {
-            check_sizes(case, &at.only());
+            check_sizes(case, &recorder.only());
         } else {
-            assert_eq!(at.starts(), 0, "{case}");
+            assert_eq!(recorder.starts(), 0, "{case}");
         }
     }
 }
 
 #[test]
-fn the_same_over_http2() {
-    // 16 KiB of headers, as HTTP/2 counts them, is what hyper takes by default.
+fn an_http2_head_rejected_by_the_server_has_no_span_and_an_accepted_one_a_bounded_span() {
+    // hyper's default limit is 16 KiB, by the header list size of RFC 9113, section 6.5.2.
     for (case, headers, value, status) in [
         ("a hundred headers", 100, 64, Some(200)),
-        ("more than 16 KiB in many", 200, 64, Some(431)),
-        ("more than 16 KiB in one", 1, 17_000, Some(431)),
-        ("ten thousand", 10_000, 1, None),
+        ("more than 16 KiB in many headers", 200, 64, Some(431)),
+        ("more than 16 KiB in one header", 1, 17_000, Some(431)),
+        ("ten thousand headers", 10_000, 1, None),
     ] {
-        let at = Recorder::new();
-        let got = alone().block_on(async {
+        let recorder = Recorder::new();
+        let got = current_thread_runtime().block_on(async {
             let (client, server) = duplex(1 << 20);
-            serve(Version::HTTP_2, server, answering(&at));
+            serve(
+                Version::HTTP_2,
+                server,
+                service_with_captured_headers(&recorder),
+            );
             let handshake = h2::client::handshake(client).await;
             let (send, connection) = handshake.expect("a handshake");
             tokio::spawn(connection);
-            // The client has heard by then what the server takes, and sends it all the same.
-            settle().await;
+            // The client has the server's settings by then. h2 sends a larger head all the same.
+            run_until_idle().await;
             let mut send = send.ready().await.expect("room for a stream");
             let mut request = Request::get("http://a/");
             for nth in 0..headers {
@@ -146,20 +155,20 @@ fn the_same_over_http2() {
             let (response, _) = stream.expect("the client sends it");
             match response.await {
                 Ok(response) => {
-                    settle().await;
+                    run_until_idle().await;
                     Some(response.status().as_u16())
                 }
                 Err(error) => {
-                    assert!(error.is_remote(), "{case}: the server ends it: {error:?}");
+                    assert!(error.is_remote(), "{case}: the server closes it: {error:?}");
                     None
                 }
             }
         });
         assert_eq!(got, status, "{case}");
         if status == Some(200) {
-            check_sizes(case, &at.only());
+            check_sizes(case, &recorder.only());
         } else {
-            assert_eq!(at.starts(), 0, "{case}");
+            assert_eq!(recorder.starts(), 0, "{case}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Clients that read slowly, or not at all: a server pulls no more from the body than it would from that
-//! of the bare service, and the span ends when the last of it has been pulled.
+//! Clients that read slowly or not at all: the server polls the body as often as without the layer. The span
+//! ends when the last frame has been polled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,35 +11,35 @@ use tokio::task::yield_now;
 use tower_api_span::ApiSpanLayer;
 
 use super::raw::LAST_GET;
-use super::{LEFT, PROTOCOLS, alone, serve, service, settle};
+use super::{CLIENT_DISCONNECT, PROTOCOLS, current_thread_runtime, run_until_idle, serve, service};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::Data;
 use crate::support::recorder::Recorder;
 
 const FRAME: usize = 1_024;
 const FRAMES: usize = 64;
-/// What a client of HTTP/2 takes at a time: h2 takes frames of a few bytes for an attack.
+/// The bytes released at a time by an HTTP/2 client. h2 treats frames of a few bytes as an attack.
 const PIECE: usize = 512;
-/// All frames, and `None`.
+/// The polls of a whole body: all frames, and `None`.
 const POLLS: usize = FRAMES + 1;
 
-/// How far a body was polled, and how many spans had ended, each time that a client has read.
+/// The number of body polls and of ended spans after each read of the client.
 type Trace = Vec<(usize, usize)>;
 
 /// A server on a narrow pipe.
 struct Server {
     client: DuplexStream,
     polls: Arc<AtomicUsize>,
-    at: Recorder,
+    recorder: Recorder,
 }
 
 impl Server {
     fn start(version: Version, is_layered: bool) -> Self {
-        let at = Recorder::new();
+        let recorder = Recorder::new();
         let polls = Arc::new(AtomicUsize::new(0));
         let (client, server) = duplex(64);
         let counted = Arc::clone(&polls);
-        let layer: Option<ApiSpanLayer> = is_layered.then(|| at.layer());
+        let layer: Option<ApiSpanLayer> = is_layered.then(|| recorder.layer());
         let service = service(layer.as_ref(), move |_| {
             let counted = Arc::clone(&counted);
             let body = ScriptedBody::new([const { Data(FRAME) }; FRAMES]).on_poll(move || {
@@ -48,19 +48,27 @@ impl Server {
             std::future::ready(Response::new(Body::new(body)))
         });
         serve(version, server, service);
-        Self { client, polls, at }
+        Self {
+            client,
+            polls,
+            recorder,
+        }
     }
 
-    fn now(&self) -> (usize, usize) {
-        (self.polls.load(Ordering::SeqCst), self.at.ends())
+    fn counts(&self) -> (usize, usize) {
+        (self.polls.load(Ordering::SeqCst), self.recorder.ends())
     }
 }
 
-/// Reads byte by byte, or in small pieces, and gives the server all the time there is in between.
-async fn bit_by_bit(version: Version, is_layered: bool, bytes: usize) -> (Trace, Recorder) {
+/// Reads up to `bytes` in small pieces. Lets the server run until idle after each piece.
+async fn read_slowly(version: Version, is_layered: bool, bytes: usize) -> (Trace, Recorder) {
     let mut trace = Vec::new();
-    let Server { client, polls, at } = Server::start(version, is_layered);
-    let now = || (polls.load(Ordering::SeqCst), at.ends());
+    let Server {
+        client,
+        polls,
+        recorder,
+    } = Server::start(version, is_layered);
+    let counts = || (polls.load(Ordering::SeqCst), recorder.ends());
     if version == Version::HTTP_2 {
         let mut builder = h2::client::Builder::new();
         builder.initial_window_size(2_048);
@@ -80,14 +88,14 @@ async fn bit_by_bit(version: Version, is_layered: bool, bytes: usize) -> (Trace,
             let data = data.expect("data");
             for piece in data.chunks(PIECE) {
                 let released = body.flow_control().release_capacity(piece.len());
-                released.expect("it was taken");
+                released.expect("the capacity was used");
                 read += piece.len();
-                settle().await;
-                trace.push(now());
+                run_until_idle().await;
+                trace.push(counts());
             }
         }
         drop((body, send));
-        settle().await;
+        run_until_idle().await;
         driver.abort();
     } else {
         let mut client = client;
@@ -97,18 +105,20 @@ async fn bit_by_bit(version: Version, is_layered: bool, bytes: usize) -> (Trace,
             for _ in 0..4 {
                 yield_now().await;
             }
-            trace.push(now());
+            trace.push(counts());
         }
     }
-    settle().await;
-    (trace, at)
+    run_until_idle().await;
+    (trace, recorder)
 }
 
 #[test]
-fn a_client_that_reads_bit_by_bit_pulls_no_more_and_the_span_ends_with_the_last_frame() {
+fn a_slow_client_causes_the_same_polls_as_without_the_layer_and_the_span_ends_with_the_last_frame()
+{
     for version in PROTOCOLS {
-        let (bare, _) = alone().block_on(bit_by_bit(version, false, usize::MAX));
-        let (layered, at) = alone().block_on(bit_by_bit(version, true, usize::MAX));
+        let (bare, _) = current_thread_runtime().block_on(read_slowly(version, false, usize::MAX));
+        let (layered, recorder) =
+            current_thread_runtime().block_on(read_slowly(version, true, usize::MAX));
         let polls = |trace: &Trace| trace.iter().map(|(polls, _)| *polls).collect::<Vec<_>>();
         assert_eq!(polls(&layered), polls(&bare), "{version:?}");
         let (first, last) = (bare[0].0, bare[bare.len() - 1].0);
@@ -123,43 +133,44 @@ fn a_client_that_reads_bit_by_bit_pulls_no_more_and_the_span_ends_with_the_last_
                 "{version:?}, {polls} polls"
             );
         }
-        assert_eq!(at.only().outcome(), "DEPARTED", "{version:?}");
+        assert_eq!(recorder.only().outcome(), "DEPARTED", "{version:?}");
     }
 }
 
 #[test]
-fn a_client_that_stops_reading_stops_the_body_and_leaves_when_it_leaves() {
+fn a_client_that_stops_reading_stops_the_polls_and_the_span_ends_when_it_leaves() {
     for version in PROTOCOLS {
-        let enough = FRAMES * FRAME / 4;
-        let (bare, _) = alone().block_on(bit_by_bit(version, false, enough));
-        let (layered, at) = alone().block_on(bit_by_bit(version, true, enough));
+        let quarter = FRAMES * FRAME / 4;
+        let (bare, _) = current_thread_runtime().block_on(read_slowly(version, false, quarter));
+        let (layered, recorder) =
+            current_thread_runtime().block_on(read_slowly(version, true, quarter));
         let (stopped, ends) = layered[layered.len() - 1];
         assert_eq!(bare[bare.len() - 1].0, stopped, "{version:?}");
         assert!(
             stopped < FRAMES && ends == 0,
             "{version:?}: {stopped} polls"
         );
-        assert_eq!(at.only().outcome(), LEFT, "{version:?}");
+        assert_eq!(recorder.only().outcome(), CLIENT_DISCONNECT, "{version:?}");
     }
 }
 
 #[test]
-fn a_client_that_reads_nothing_holds_the_span_open_for_as_long_as_it_stays() {
+fn a_client_that_reads_nothing_keeps_the_span_open_until_it_leaves() {
     for version in PROTOCOLS {
-        alone().block_on(async {
-            let bare = stuck(version, false).await.now().0;
-            let server = stuck(version, true).await;
-            assert_eq!(server.now(), (bare, 0), "{version:?}");
-            let at = server.at.clone();
+        current_thread_runtime().block_on(async {
+            let bare = start_unread(version, false).await.counts().0;
+            let server = start_unread(version, true).await;
+            assert_eq!(server.counts(), (bare, 0), "{version:?}");
+            let recorder = server.recorder.clone();
             drop(server);
-            settle().await;
-            assert_eq!(at.only().outcome(), LEFT, "{version:?}");
+            run_until_idle().await;
+            assert_eq!(recorder.only().outcome(), CLIENT_DISCONNECT, "{version:?}");
         });
     }
 }
 
-/// A server whose client has sent a request and does not read.
-async fn stuck(version: Version, is_layered: bool) -> Server {
+/// Starts a server whose client sends a request and does not read.
+async fn start_unread(version: Version, is_layered: bool) -> Server {
     let mut server = Server::start(version, is_layered);
     let request = super::raw::request(version);
     server
@@ -167,9 +178,13 @@ async fn stuck(version: Version, is_layered: bool) -> Server {
         .write_all(&request)
         .await
         .expect("the server reads");
-    settle().await;
-    let polls = server.now();
-    settle().await;
-    assert_eq!(server.now(), polls, "{version:?}: it goes on");
+    run_until_idle().await;
+    let before = server.counts();
+    run_until_idle().await;
+    assert_eq!(
+        server.counts(),
+        before,
+        "{version:?}: the server still polls"
+    );
     server
 }

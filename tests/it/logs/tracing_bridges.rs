@@ -1,4 +1,4 @@
-//! With the bridges of `tracing` in place: nothing is told twice.
+//! The layer beside the OpenTelemetry bridges of `tracing`: each event is emitted once.
 
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::InMemoryLogExporterBuilder;
@@ -8,29 +8,32 @@ use tracing::subscriber::with_default;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 
-use super::{Logs, body_of};
+use super::{Logs, open_body};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Error};
 use crate::support::recorder::Recorder;
 use crate::support::{get, read};
 
 #[test]
-fn nothing_is_told_twice_beside_the_bridges_of_tracing() {
-    let at = Recorder::new();
-    // One provider for both, as an application has.
+fn events_are_emitted_once_beside_the_tracing_bridges() {
+    let recorder = Recorder::new();
+    // One provider for both, as in an application.
     let exporter = InMemoryLogExporterBuilder::new().build();
     let provider = SdkLoggerProvider::builder()
         .with_simple_exporter(exporter.clone())
         .build();
     let logs = Logs { provider, exporter };
-    let tracer = opentelemetry::trace::TracerProvider::tracer(&at.provider, "tracing");
+    let tracer = opentelemetry::trace::TracerProvider::tracer(&recorder.provider, "tracing");
     let subscriber = registry()
         .with(tracing_opentelemetry::layer().with_tracer(tracer))
         .with(OpenTelemetryTracingBridge::new(&logs.provider));
     with_default(subscriber, || {
-        let layer = logs.layer(&at).lifecycle_events(LifecycleEvents::Both);
-        let body = ScriptedBody::new([Data(3), Error]).on_poll(|| tracing::error!("the engine's"));
-        assert!(read(&mut body_of(&layer, get(), 200, body)).is_err());
+        let layer = logs
+            .layer(&recorder)
+            .lifecycle_events(LifecycleEvents::Both);
+        let body =
+            ScriptedBody::new([Data(3), Error]).on_poll(|| tracing::error!("from the engine"));
+        assert!(read(&mut open_body(&layer, get(), 200, body)).is_err());
     });
     let emitted = logs.exporter.get_emitted_logs().expect("logs");
     let mut names: Vec<_> = emitted
@@ -40,7 +43,7 @@ fn nothing_is_told_twice_beside_the_bridges_of_tracing() {
             _ => "tracing",
         })
         .collect();
-    // Twice polled; the layer's own are told once each, and none of them through `tracing`.
+    // The body is polled twice. The layer's events are emitted once each, and not through `tracing`.
     let expected = [
         "tracing",
         "tracing",
@@ -50,7 +53,7 @@ fn nothing_is_told_twice_beside_the_bridges_of_tracing() {
     ];
     assert_eq!(names, expected);
     names.clear();
-    let span = at.only().0;
+    let span = recorder.only().0;
     names.extend(span.events.iter().map(|event| match &*event.name {
         "api.ARRIVED" => "api.ARRIVED",
         "api.ABORTED" => "api.ABORTED",

@@ -1,4 +1,4 @@
-//! A hundred megabytes, either way: counted right, and of no more memory than a small message.
+//! Bodies of 100 MiB in either direction: their size is recorded, and the layer does not buffer them.
 
 use allocation_counter::{AllocationInfo, measure};
 use axum::body::Body;
@@ -12,58 +12,65 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::duplex;
 use tower_api_span::ApiSpanLayer;
 
-use super::{PROTOCOLS, alone, serve, service};
+use super::{PROTOCOLS, current_thread_runtime, serve, service};
 use crate::support::recorder::Recorder;
 
 const FRAME: usize = 16 << 10;
 const FRAMES: usize = 6_400;
 const SIZE: &str = "104857600";
 
-/// What the layer may add to the most that is held at one time.
-const MOST_ADDED: u64 = 16 << 10;
-/// What all may hold, of which pipe and buffers are the most.
-const MOST: u64 = 4 << 20;
+/// The most that the layer may add to the peak memory.
+const MAX_ADDED: u64 = 16 << 10;
+/// The highest peak memory allowed. The pipe and its buffers are the largest part.
+const MAX_PEAK: u64 = 4 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
-    Down,
-    /// An event stream that is one line, which a reader must not keep.
-    Events,
-    Up,
+enum Direction {
+    Download,
+    /// An event stream of one long line, which the reader must not buffer.
+    EventStream,
+    Upload,
 }
-use Way::{Down, Events, Up};
+use Direction::{Download, EventStream, Upload};
 
 fn frames() -> Body {
-    // A `data:` line that goes on, as an event stream.
     static FRAME_BYTES: [u8; FRAME] = [b'x'; FRAME];
     let frame = Bytes::from_static(&FRAME_BYTES);
     let frames = std::iter::repeat_n(frame, FRAMES);
     Body::from_stream(stream::iter(frames.map(Ok::<_, std::io::Error>)))
 }
 
-/// Sends a large message, and returns what was allocated for it.
-fn carry(version: Version, way: Way, layer: Option<&ApiSpanLayer>) -> AllocationInfo {
+/// Transfers a large body and returns the allocations made.
+fn transfer(
+    version: Version,
+    direction: Direction,
+    layer: Option<&ApiSpanLayer>,
+) -> AllocationInfo {
     let service = service(layer, move |request: Request<Body>| async move {
-        if way != Up {
+        if direction != Upload {
             let mut response = Response::new(frames());
-            let kind = if way == Events {
+            let content_type = if direction == EventStream {
                 "text/event-stream"
             } else {
                 "text/plain"
             };
-            let kind = HeaderValue::from_static(kind);
-            response.headers_mut().insert(CONTENT_TYPE, kind);
+            let content_type = HeaderValue::from_static(content_type);
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
             return response;
         }
-        let taken = drain(request.into_body()).await;
-        Response::new(Body::from(taken.to_string()))
+        let received = drain(request.into_body()).await;
+        Response::new(Body::from(received.to_string()))
     });
-    let runtime = alone();
+    let runtime = current_thread_runtime();
     measure(|| {
         runtime.block_on(async {
             let (client, server) = duplex(64 << 10);
             let serving = serve(version, server, service);
-            let sent = if way == Up { frames() } else { Body::empty() };
+            let sent = if direction == Upload {
+                frames()
+            } else {
+                Body::empty()
+            };
             let request = Request::post("http://a/").header("host", "a").body(sent);
             let request = request.expect("a request");
             let io = TokioIo::new(client);
@@ -79,21 +86,21 @@ fn carry(version: Version, way: Way, layer: Option<&ApiSpanLayer>) -> Allocation
                 sender.send_request(request).await
             };
             let body = response.expect("a response").into_body();
-            if way == Up {
-                let taken = body.collect().await.expect("a body").to_bytes();
-                assert_eq!(taken, SIZE);
+            if direction == Upload {
+                let received = body.collect().await.expect("a body").to_bytes();
+                assert_eq!(received, SIZE);
             } else {
                 assert_eq!(drain(body).await.to_string(), SIZE);
             }
             serving
                 .await
                 .expect("no panic")
-                .expect("a connection that ends well");
+                .expect("a connection that closes without an error");
         });
     })
 }
 
-/// Takes all there is and keeps none of it.
+/// Reads a body to its end and returns the number of bytes.
 async fn drain<B>(mut body: B) -> usize
 where
     B: http_body::Body<Data = Bytes> + Unpin,
@@ -107,26 +114,29 @@ where
 }
 
 #[test]
-fn a_hundred_megabytes_are_counted_right_and_kept_nowhere() {
+fn a_100_mib_body_has_its_size_recorded_and_is_not_buffered() {
     for version in PROTOCOLS {
-        for way in [Down, Events, Up] {
-            let case = format!("{version:?}, {way:?}");
-            let at = Recorder::new();
-            let layer = at
+        for direction in [Download, EventStream, Upload] {
+            let case = format!("{version:?}, {direction:?}");
+            let recorder = Recorder::new();
+            let layer = recorder
                 .layer()
                 .body_sizes(true)
                 .stream_terminator("[DONE]")
                 .stream_errors(true);
-            let bare = carry(version, way, None);
-            let layered = carry(version, way, Some(&layer));
-            assert!(layered.bytes_max < MOST, "{case}: {layered:?}");
+            let bare = transfer(version, direction, None);
+            let layered = transfer(version, direction, Some(&layer));
+            assert!(layered.bytes_max < MAX_PEAK, "{case}: {layered:?}");
             let added = layered.bytes_max.saturating_sub(bare.bytes_max);
-            assert!(added < MOST_ADDED, "{case}: {added} more than {bare:?}");
-            let span = at.only();
+            assert!(
+                added < MAX_ADDED,
+                "{case}: {added} bytes more than {bare:?}"
+            );
+            let span = recorder.only();
             let size = |key| span.attribute(key);
             let [up, down] = ["http.request.body.size", "http.response.body.size"].map(size);
-            let carried = if way == Up { up } else { down };
-            assert_eq!(carried.as_deref(), Some(SIZE), "{case}");
+            let transferred = if direction == Upload { up } else { down };
+            assert_eq!(transferred.as_deref(), Some(SIZE), "{case}");
             assert_eq!(span.outcome(), "DEPARTED", "{case}");
         }
     }

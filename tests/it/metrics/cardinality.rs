@@ -1,18 +1,18 @@
-//! A client sends ten thousand of everything, and there are as many series as before.
+//! Bounded cardinality: ten thousand different client inputs create no more series than one.
 
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Uri, Version};
 
-use super::endings::{ALL, Answer, Ending, GRPC, head, headed};
+use super::endings::{ALL, Ending, GRPC, Reply, head, head_with};
 use super::{CALL_DURATION, DURATION};
 use crate::support::body::Step::{self, Data, Silent, Trailers};
 use crate::support::meters::{Meters, Series};
 
-/// More than the SDK keeps apart by default, which is 2,000: it would say so.
+/// More than the SDK's default cardinality limit of 2,000. The SDK would record an overflow series.
 const REQUESTS: usize = 10_000;
 
-/// How many series there are of `metric` after so many requests.
-fn series(
+/// Returns the number of series of `metric` after this many requests.
+fn count_series(
     metric: &str,
     requests: usize,
     ending: &Ending,
@@ -77,19 +77,23 @@ fn call(id: usize) -> Request<()> {
 }
 
 #[test]
-fn methods_hosts_paths_and_schemes_make_one_series() {
+fn different_methods_hosts_paths_and_schemes_create_one_series() {
     for (what, request) in [
         ("methods", method as fn(usize) -> Request<()>),
         ("hosts", host),
         ("paths", path),
         ("schemes", scheme),
     ] {
-        assert_eq!(series(DURATION, REQUESTS, &ALL[0], request), 1, "{what}");
+        assert_eq!(
+            count_series(DURATION, REQUESTS, &ALL[0], request),
+            1,
+            "{what}"
+        );
     }
 }
 
 #[test]
-fn hosts_make_one_series_behind_a_proxy_that_is_trusted() {
+fn different_hosts_behind_a_trusted_proxy_create_one_series() {
     let meters = Meters::new();
     let layer = meters.layer().trusted_proxies(1).active_requests(true);
     for id in 0..REQUESTS {
@@ -99,83 +103,85 @@ fn hosts_make_one_series_behind_a_proxy_that_is_trusted() {
     assert_eq!(meters.of("http.server.active_requests").len(), 1);
 }
 
-/// What a server answers to a call of a method that it may not have.
-const DENIED: Ending = Ending {
+/// The reply of a server to an unknown method.
+const UNIMPLEMENTED: Ending = Ending {
     name: "UNIMPLEMENTED in the trailers",
-    answer: headed(200, GRPC, &[Trailers(&[("grpc-status", "12")])]),
+    reply: head_with(200, GRPC, &[Trailers(&[("grpc-status", "12")])]),
     ..ALL[0]
 };
-const DENIED_AT_ONCE: Ending = Ending {
+const UNIMPLEMENTED_IN_HEAD: Ending = Ending {
     name: "UNIMPLEMENTED in the head",
-    answer: headed(
+    reply: head_with(
         200,
         &[("content-type", "application/grpc"), ("grpc-status", "12")],
         &[],
     ),
     ..ALL[0]
 };
-const DENIED_UNREAD: Ending = Ending {
-    name: "UNIMPLEMENTED in the head, and left",
+const UNIMPLEMENTED_UNREAD: Ending = Ending {
+    name: "UNIMPLEMENTED in the head, and the client left",
     polls: 0,
-    ..DENIED_AT_ONCE
+    ..UNIMPLEMENTED_IN_HEAD
 };
-const DENIED_TOO_LATE: Ending = Ending {
-    name: "left before the trailers that say so",
+const LEFT_BEFORE_TRAILERS: Ending = Ending {
+    name: "left before the UNIMPLEMENTED trailers",
     polls: 0,
-    ..DENIED
+    ..UNIMPLEMENTED
 };
-/// What stands before a server answers so, whatever is called.
-const fn turned_away(name: &'static str, trailers: &'static [Step]) -> Ending {
+/// Returns the reply of a middleware, which does not depend on the method.
+const fn rejected(name: &'static str, trailers: &'static [Step]) -> Ending {
     Ending {
         name,
-        answer: headed(200, GRPC, trailers),
+        reply: head_with(200, GRPC, trailers),
         ..ALL[0]
     }
 }
-const EXHAUSTED: Ending = turned_away("RESOURCE_EXHAUSTED", &[Trailers(&[("grpc-status", "8")])]);
-const FORBIDDEN: Ending = turned_away("PERMISSION_DENIED", &[Trailers(&[("grpc-status", "7")])]);
-const UNAVAILABLE: Ending = turned_away("UNAVAILABLE", &[Trailers(&[("grpc-status", "14")])]);
-const STRANGER: Ending = turned_away("UNAUTHENTICATED", &[Trailers(&[("grpc-status", "16")])]);
+const RESOURCE_EXHAUSTED: Ending =
+    rejected("RESOURCE_EXHAUSTED", &[Trailers(&[("grpc-status", "8")])]);
+const PERMISSION_DENIED: Ending =
+    rejected("PERMISSION_DENIED", &[Trailers(&[("grpc-status", "7")])]);
+const UNAVAILABLE: Ending = rejected("UNAVAILABLE", &[Trailers(&[("grpc-status", "14")])]);
+const UNAUTHENTICATED: Ending = rejected("UNAUTHENTICATED", &[Trailers(&[("grpc-status", "16")])]);
 const NO_STATUS: Ending = Ending {
     name: "no status",
-    answer: headed(200, GRPC, &[Data(1)]),
+    reply: head_with(200, GRPC, &[Data(1)]),
     error_type: Some("missing_grpc_status"),
     ..ALL[0]
 };
-const FAILS: Ending = Ending {
+const SERVICE_ERROR: Ending = Ending {
     name: "service error",
-    answer: Answer::Fails,
+    reply: Reply::Fails,
     ..ALL[0]
 };
-const NEVER: Ending = Ending {
+const LEFT_BEFORE_HEAD: Ending = Ending {
     name: "left before the head",
-    answer: Answer::Never,
+    reply: Reply::Never,
     ..ALL[0]
 };
-const IN_HTTP: Ending = Ending {
-    name: "answered in HTTP",
-    answer: head(404, &[]),
+const HTTP_RESPONSE: Ending = Ending {
+    name: "plain HTTP response",
+    reply: head(404, &[]),
     ..ALL[0]
 };
 
 #[test]
-fn grpc_methods_make_one_series() {
+fn different_grpc_methods_create_one_series_unless_the_server_confirms_them() {
     for (ending, metric) in [
-        (DENIED, CALL_DURATION),
-        (DENIED_AT_ONCE, CALL_DURATION),
-        (DENIED_UNREAD, CALL_DURATION),
-        (DENIED_TOO_LATE, CALL_DURATION),
-        (EXHAUSTED, CALL_DURATION),
-        (FORBIDDEN, CALL_DURATION),
+        (UNIMPLEMENTED, CALL_DURATION),
+        (UNIMPLEMENTED_IN_HEAD, CALL_DURATION),
+        (UNIMPLEMENTED_UNREAD, CALL_DURATION),
+        (LEFT_BEFORE_TRAILERS, CALL_DURATION),
+        (RESOURCE_EXHAUSTED, CALL_DURATION),
+        (PERMISSION_DENIED, CALL_DURATION),
         (UNAVAILABLE, CALL_DURATION),
-        (STRANGER, CALL_DURATION),
+        (UNAUTHENTICATED, CALL_DURATION),
         (NO_STATUS, CALL_DURATION),
-        (FAILS, CALL_DURATION),
-        (NEVER, CALL_DURATION),
-        (IN_HTTP, DURATION),
+        (SERVICE_ERROR, CALL_DURATION),
+        (LEFT_BEFORE_HEAD, CALL_DURATION),
+        (HTTP_RESPONSE, DURATION),
     ] {
         assert_eq!(
-            series(metric, REQUESTS, &ending, call),
+            count_series(metric, REQUESTS, &ending, call),
             1,
             "{}",
             ending.name
@@ -183,38 +189,38 @@ fn grpc_methods_make_one_series() {
     }
 }
 
-/// A handler tells the model's name as the client has sent it, which is before it knows better.
+/// The handler records the model name from the request before it has checked it.
 const MODEL: Ending = Ending {
-    name: "refused",
-    tell: |handle| {
+    name: "404",
+    use_handle: |handle| {
         handle
             .gen_ai()
             .operation_name("chat")
             .request_model(format!("model-{:?}", handle.context()));
     },
-    answer: head(404, &[Data(1)]),
+    reply: head(404, &[Data(1)]),
     ..ALL[0]
 };
 
 #[test]
-fn models_of_requests_that_are_refused_or_left_make_one_series() {
+fn different_models_of_failed_requests_create_one_series() {
     for ending in [
         MODEL,
         Ending {
             name: "left before the head",
-            answer: Answer::Never,
+            reply: Reply::Never,
             ..MODEL
         },
         Ending {
             name: "service error",
-            answer: Answer::Fails,
+            reply: Reply::Fails,
             ..MODEL
         },
     ] {
         let meters = Meters::new();
         let layer = meters.layer().gen_ai_metrics(true);
         for id in 0..REQUESTS {
-            // The context, which the handler tells as the model, is the caller's.
+            // The handler uses the context as the model name, so each request needs its own caller.
             let mut request = path(id);
             let caller = format!("00-{:032x}-{:016x}-01", id + 1, id + 1);
             let caller = caller.parse().expect("a header");
@@ -227,19 +233,19 @@ fn models_of_requests_that_are_refused_or_left_make_one_series() {
 }
 
 #[test]
-fn grpc_methods_that_the_operator_lists_are_told_and_no_others() {
+fn only_known_rpc_methods_have_series_of_their_own() {
     let meters = Meters::new();
     let listed = ["pkg.Service1/Method1", "pkg.Service2/Method2"];
     let layer = meters.layer().known_rpc_methods(listed);
-    let left = Ending {
-        answer: headed(200, GRPC, &[Data(1), Silent]),
+    let left_midway = Ending {
+        reply: head_with(200, GRPC, &[Data(1), Silent]),
         ..ALL[0]
     };
     for id in 0..REQUESTS {
-        for ending in [&NEVER, &DENIED, &left] {
+        for ending in [&LEFT_BEFORE_HEAD, &UNIMPLEMENTED, &left_midway] {
             ending.run_with(call(id), &layer);
         }
     }
-    // Of each method one that the client has left, and one that the server denies.
+    // CANCELLED and UNIMPLEMENTED, for each listed method and `_OTHER`.
     assert_eq!(meters.of(CALL_DURATION).len(), 3 * 2);
 }
