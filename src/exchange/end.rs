@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use opentelemetry::KeyValue;
 
 use crate::catch_panic::catch_panic;
-use crate::exchange::state::{Ending, Exchange, Phase};
-use crate::outcome::{End, Outcome, Verdict};
+use crate::exchange::state::{Ending, Exchange};
+use crate::outcome::{End, Head, Outcome, Verdict};
 use crate::recording::buffer::SpanBuffer;
 use crate::recording::clock::Elapsed;
 use crate::recording::completion::Completion;
@@ -74,45 +75,36 @@ impl Exchange {
         mut buffer: Option<Box<SpanBuffer>>,
         end: &'a End,
         duration: Duration,
-        captured: Vec<opentelemetry::KeyValue>,
+        captured: Vec<KeyValue>,
     ) -> Completion<'a> {
-        let settings = &self.shared.settings;
         let verdict = buffer
             .as_mut()
             .and_then(|buffer| buffer.verdict.take().or(buffer.status_error.take()));
         let head = self.head();
-        let outcome = self.decide(end, verdict.as_ref(), buffer.as_deref());
-        let streaming = match &self.phase {
-            Phase::AwaitingHead { .. } => None,
-            Phase::Streaming(streaming) => Some(streaming),
-        };
-        let time_to_first_byte = streaming.and_then(|streaming| streaming.time_to_first_byte);
-        let time_to_first_byte = time_to_first_byte.map(Elapsed::duration);
-        let clock = self.span.clock();
-        let has_sizes = settings.body_sizes && self.request.conventions == Conventions::Http;
+        let outcome = self.decide(&head, end, verdict.as_ref(), buffer.as_deref());
+        let streaming = self.phase.streaming();
+        let first_byte = streaming.and_then(|streaming| streaming.time_to_first_byte);
+        let time_to_first_byte = first_byte.map(Elapsed::duration);
+        let started = self.span.clock().started();
+        let has_journey = self.shared.settings.journey_events && !head.is_error_status();
+        let (request_bytes, response_bytes) = self.body_sizes();
         Completion {
             request: &self.request,
+            head,
             end,
             outcome,
             is_outcome_from_verdict: verdict.is_some() && !matches!(end, End::Panicked),
-            at: clock.started() + duration,
+            at: started + duration,
             duration,
             time_to_head: streaming
                 .and_then(|streaming| streaming.time_to_head)
                 .map(Elapsed::duration),
             time_to_first_byte,
             first_response: time_to_first_byte
-                .filter(|_| settings.journey_events && !head.is_error_status())
-                .map(|time| clock.started() + time),
-            head,
-            request_bytes: self
-                .span
-                .request_bytes()
-                .or_else(|| self.cold.as_ref()?.request_length)
-                .filter(|_| has_sizes),
-            response_bytes: streaming
-                .map(|streaming| streaming.body.delivered())
-                .filter(|_| has_sizes),
+                .filter(|_| has_journey)
+                .map(|time| started + time),
+            request_bytes,
+            response_bytes,
             is_event_stream: streaming.is_some_and(|streaming| streaming.is_event_stream),
             is_stream: streaming.is_some_and(|streaming| streaming.is_stream)
                 || buffer.as_ref().is_some_and(|buffer| buffer.is_stream),
@@ -122,15 +114,30 @@ impl Exchange {
         }
     }
 
+    /// Returns the sizes of the request's and the response's body, where they are known and asked for. The
+    /// conventions have them for HTTP alone.
+    fn body_sizes(&self) -> (Option<u64>, Option<u64>) {
+        if !self.shared.settings.body_sizes || self.request.conventions != Conventions::Http {
+            return (None, None);
+        }
+        let declared = || self.cold.as_ref()?.request_length;
+        let streaming = self.phase.streaming();
+        (
+            self.span.request_bytes().or_else(declared),
+            streaming.map(|streaming| streaming.body.delivered()),
+        )
+    }
+
     /// Decides the outcome. Returns `None` if the user's classification panics.
     fn decide(
         &self,
+        head: &Head,
         end: &End,
         verdict: Option<&Verdict>,
         buffer: Option<&SpanBuffer>,
     ) -> Option<Outcome> {
         let settings = &self.shared.settings;
-        let outcome = settings.classify(&self.head(), end, verdict)?;
+        let outcome = settings.classify(head, end, verdict)?;
         let is_disconnect_allowed = !settings.disconnect_is_error
             || buffer.is_some_and(|buffer| buffer.is_disconnect_allowed);
         Some(match (end, verdict) {

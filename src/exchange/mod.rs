@@ -7,6 +7,7 @@
 //!
 //! Nothing here polls a body or calls the inner service.
 
+mod caller;
 mod cold;
 mod end;
 mod frame;

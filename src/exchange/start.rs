@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, request};
+use http::request;
 use opentelemetry::Context;
 use opentelemetry::trace::{Event, Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt};
 
 use crate::catch_panic::catch_panic;
+use crate::exchange::caller::{Caller, rewrite_headers};
 use crate::exchange::cold::ColdState;
 use crate::exchange::guard::ExchangeGuard;
 use crate::exchange::shared::Shared;
@@ -14,7 +15,6 @@ use crate::exchange::state::{Exchange, Phase};
 use crate::handle::SpanHandle;
 use crate::propagation::current::{InnerContext, current};
 use crate::propagation::sampling::Rate;
-use crate::propagation::{Baggage, Extracted};
 use crate::protocol::grpc::{Protocol, detect_protocol};
 use crate::protocol::http::forwarded::read_trusted_hop;
 use crate::provider::tracer::{FoundTracer, StartOptions, StartedSpan};
@@ -50,8 +50,8 @@ pub(crate) fn start(
     }
     let tracer = tracer.filter(|_| !caller.is_sampled_out);
     let (arrival, span) = describe(settings, parts, &mut caller, &current, tracer, &signals);
-    let headers = &mut parts.headers;
-    rewrite_headers(settings, headers, &caller, span.as_ref(), is_public);
+    let context = span.as_ref().map(|span| &span.started.context);
+    rewrite_headers(settings, &mut parts.headers, &caller, context, is_public);
     match (arrival, span) {
         (Some(arrival), Some(span)) => observe_span(shared, parts, &signals, arrival, span),
         (Some(arrival), None) if signals.is_any_enabled() => {
@@ -86,65 +86,6 @@ impl OtherSignals {
 
     fn is_any_enabled(&self) -> bool {
         self.instruments.is_some() || self.has_logger
-    }
-}
-
-/// What the context of a request's caller comes to.
-#[derive(Default)]
-struct Caller {
-    /// In place of the current context, if one came.
-    context: Option<Context>,
-    /// Whether the rate drops the request. Then `context` is without the sampled flag.
-    is_sampled_out: bool,
-    /// A caller that is not trusted: only a link to it is kept.
-    link: Option<SpanContext>,
-}
-
-impl Caller {
-    fn read(
-        settings: &Settings,
-        headers: &HeaderMap,
-        current: &Context,
-        rate: Rate,
-        is_public: bool,
-    ) -> Self {
-        // The sampled flag of a caller that is not trusted decides nothing.
-        let rate = if is_public { Rate::ALL } else { rate };
-        let extracted = settings.propagation.extract(headers, current, rate);
-        let Some(Extracted {
-            context,
-            is_sampled_out,
-        }) = extracted
-        else {
-            return Self::default();
-        };
-        if !is_public {
-            return Self {
-                context: Some(context),
-                is_sampled_out,
-                link: None,
-            };
-        }
-        let span = context.span();
-        let caller = span.span_context();
-        let is_current = caller.span_id() == current.span().span_context().span_id();
-        Self {
-            link: (caller.is_valid() && !is_current).then(|| caller.clone()),
-            ..Self::default()
-        }
-    }
-
-    /// Applies the rate. The propagator has applied it to a W3C caller; any other parent is looked at here,
-    /// and so is a request without one.
-    fn sample(&mut self, current: &Context, rate: Rate) {
-        if rate.keeps_all() {
-            return;
-        }
-        let parent = self.context.as_ref().unwrap_or(current);
-        if let Some(unsampled) = rate.sample_out(parent) {
-            self.context = Some(unsampled);
-            self.is_sampled_out = true;
-        }
     }
 }
 
@@ -240,34 +181,6 @@ fn start_span(
         started,
         at_start: AtStart { keys, is_named },
     })
-}
-
-/// Puts the context of the span, or of a request that is sampled out, into the request's headers, if the
-/// settings ask for it. Without either, the headers of a caller that is not trusted are removed.
-fn rewrite_headers(
-    settings: &Settings,
-    headers: &mut HeaderMap,
-    caller: &Caller,
-    span: Option<&OpenSpan>,
-    is_public: bool,
-) {
-    if !settings.propagate_to_inner {
-        return;
-    }
-    let context = match span {
-        Some(span) => Some(&span.started.context),
-        None => caller.context.as_ref().filter(|_| caller.is_sampled_out),
-    };
-    let baggage = if is_public {
-        Baggage::FromContext
-    } else {
-        Baggage::FromCaller
-    };
-    match context {
-        Some(context) => settings.propagation.replace(context, headers, baggage),
-        None if is_public => settings.propagation.strip(headers),
-        None => {}
-    }
 }
 
 fn observe_span(

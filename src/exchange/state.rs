@@ -49,6 +49,15 @@ pub(super) enum Phase {
     Streaming(Streaming),
 }
 
+impl Phase {
+    pub(super) fn streaming(&self) -> Option<&Streaming> {
+        match self {
+            Self::AwaitingHead { .. } => None,
+            Self::Streaming(streaming) => Some(streaming),
+        }
+    }
+}
+
 /// A response whose head was returned.
 pub(super) struct Streaming {
     pub(super) status: StatusCode,
@@ -181,10 +190,7 @@ impl Exchange {
 
     /// Returns what a classification decides by, apart from the end.
     pub(super) fn head(&self) -> Head {
-        let status = match &self.phase {
-            Phase::AwaitingHead { .. } => None,
-            Phase::Streaming(streaming) => Some(streaming.status),
-        };
+        let status = self.phase.streaming().map(|streaming| streaming.status);
         Head::new(self.request.method.clone(), status).with_protocol(self.head_protocol())
     }
 

@@ -81,7 +81,7 @@ fn the_root_has_few_entries() {
 #[test]
 fn every_file_says_what_it_is_for() {
     for source in Source::read_all() {
-        let is_documented = source.text.starts_with("//! ") || source.path.ends_with("tests.rs");
+        let is_documented = source.text.starts_with("//! ") || source.is_test();
         assert!(is_documented, "src/{} has no `//!`", source.path);
     }
 }

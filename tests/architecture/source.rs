@@ -39,9 +39,14 @@ impl Source {
         first.trim_end_matches(".rs")
     }
 
+    /// Whether the file has unit tests alone.
+    pub fn is_test(&self) -> bool {
+        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
+    }
+
     /// Returns the text before the unit tests.
     pub fn code(&self) -> &str {
-        if self.path.ends_with("tests.rs") {
+        if self.is_test() {
             return "";
         }
         let tests = [

@@ -13,7 +13,7 @@ use crate::recording::request_info::RequestInfo;
 use crate::recording::written_keys::OwnKey;
 use crate::settings::Settings;
 use crate::telemetry::span::network::{self, Connection};
-use crate::telemetry::span::start::StartAttributes;
+use crate::telemetry::span::start_attributes::StartAttributes;
 use crate::text::{truncate, truncate_lossy};
 
 /// Sets the attributes and returns the name. The name never has the path, of which clients choose as many

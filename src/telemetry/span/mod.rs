@@ -7,6 +7,7 @@ pub(crate) mod request;
 pub(crate) mod response;
 mod rpc;
 pub(crate) mod start;
+mod start_attributes;
 
 #[cfg(test)]
 mod tests;

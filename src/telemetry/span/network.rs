@@ -9,7 +9,7 @@ use crate::protocol::http::authority::parse_authority;
 use crate::protocol::http::forwarded::Hop;
 use crate::recording::written_keys::OwnKey;
 use crate::settings::Settings;
-use crate::telemetry::span::start::StartAttributes;
+use crate::telemetry::span::start_attributes::StartAttributes;
 use crate::text::truncate;
 
 /// Both ends of the connection, as far as they are known.

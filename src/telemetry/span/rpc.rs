@@ -9,7 +9,7 @@ use crate::protocol::http::methods::OTHER;
 use crate::recording::request_info::{RPC_SYSTEM_GRPC, RequestInfo};
 use crate::recording::written_keys::OwnKey;
 use crate::telemetry::span::network::{self, Connection};
-use crate::telemetry::span::start::StartAttributes;
+use crate::telemetry::span::start_attributes::StartAttributes;
 use crate::text::truncate;
 
 /// Sets the attributes and returns the name: `service/method`, or `grpc` for an unknown method.

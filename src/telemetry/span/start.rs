@@ -3,20 +3,16 @@
 use std::borrow::Cow;
 
 use ::http::request;
-use opentelemetry::{Key, KeyValue, Value};
+use opentelemetry::KeyValue;
 
 use crate::protocol::http::forwarded::Hop;
-use crate::recording::attribute_map::is_empty;
 use crate::recording::request_info::{Conventions, RequestInfo};
 use crate::recording::written_keys::{OwnKey, WrittenKeys};
 use crate::settings::Settings;
 use crate::telemetry::span::network::Connection;
+use crate::telemetry::span::start_attributes::StartAttributes;
 use crate::telemetry::span::{http, rpc};
 use crate::text::truncate_lossy;
-
-/// How many attributes the settings may add: half of what the SDK keeps by default, so that the layer's
-/// own always fit.
-pub(super) const MAX_FROM_OPERATOR: usize = 64;
 
 /// A span at its start.
 #[derive(Debug)]
@@ -44,7 +40,7 @@ pub(crate) fn describe_start(
     let request_id = request_id.and_then(|name| parts.headers.get(name));
     let room = room_for_own(parts, settings, request, hop, &connection);
     let room = room + from_operator.len() + usize::from(request_id.is_some());
-    attributes.list.reserve_exact(room);
+    attributes.reserve(room);
     let name = match request.conventions {
         Conventions::Http => {
             http::describe_start(parts, settings, request, hop, &connection, &mut attributes)
@@ -55,14 +51,13 @@ pub(crate) fn describe_start(
     if let Some(id) = request_id {
         attributes.set(OwnKey::RequestId, truncate_lossy(id.as_bytes()));
     }
-    // Last, since a tracer with a limit drops the last.
-    attributes.list.extend(from_operator);
+    let (attributes, keys) = attributes.finish(from_operator);
     let name_by_settings = settings.name(parts);
     SpanStart {
         is_named: name_by_settings.is_some(),
         name: name_by_settings.unwrap_or(name),
-        attributes: attributes.list,
-        keys: attributes.keys,
+        attributes,
+        keys,
     }
 }
 
@@ -86,9 +81,7 @@ fn capture_headers(
         return;
     }
     for attribute in captured.read(&parts.headers, &settings.sensitive_headers) {
-        if attributes.claim(&attribute.key) {
-            attributes.list.push(attribute);
-        }
+        attributes.add_for_operator(attribute);
     }
 }
 
@@ -118,37 +111,4 @@ fn room_for_own(
         + 2 * usize::from(local.is_some())
         + 2 * usize::from(settings.body_sizes)
         + captured
-}
-
-/// Attributes collected for the start of a span.
-#[derive(Debug, Default)]
-pub(super) struct StartAttributes {
-    list: Vec<KeyValue>,
-    keys: WrittenKeys,
-    /// How many keys were claimed for the operator.
-    claimed: usize,
-}
-
-impl StartAttributes {
-    /// Adds an attribute of the layer's, unless its value is an empty string or its key is taken.
-    pub(super) fn set(&mut self, key: OwnKey, value: impl Into<Value>) {
-        let value = value.into();
-        if !is_empty(&value) && self.keys.claim_own(key) {
-            self.list.push(KeyValue::new(key.name(), value));
-        }
-    }
-
-    /// Claims a key for the operator, up to [`MAX_FROM_OPERATOR`].
-    fn claim(&mut self, key: &Key) -> bool {
-        let is_claimed = self.claimed < MAX_FROM_OPERATOR && self.keys.claim(key);
-        self.claimed += usize::from(is_claimed);
-        is_claimed
-    }
-
-    /// Claims the keys of these attributes and returns those to be added. An empty string claims its key
-    /// and is not added: so the operator can leave an attribute of the layer's out.
-    fn claim_for_operator(&mut self, mut attributes: Vec<KeyValue>) -> Vec<KeyValue> {
-        attributes.retain(|attribute| self.claim(&attribute.key) && !is_empty(&attribute.value));
-        attributes
-    }
 }

@@ -11,7 +11,8 @@ use crate::protocol::http::forwarded::Hop;
 use crate::settings::callback::Callback;
 use crate::settings::{Captured, Settings};
 use crate::telemetry::span::request::read_request;
-use crate::telemetry::span::start::{MAX_FROM_OPERATOR, SpanStart, describe_start};
+use crate::telemetry::span::start::{SpanStart, describe_start};
+use crate::telemetry::span::start_attributes::MAX_FROM_OPERATOR;
 
 /// Returns name and attributes of a request's span at its start, as `key=value`, sorted.
 pub(crate) fn started(request: Request<()>) -> (String, Vec<String>) {
