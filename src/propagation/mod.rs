@@ -27,12 +27,10 @@ use opentelemetry_http::HeaderInjector;
 use crate::catch_panic::catch_panic;
 use crate::propagation::sampling::Rate;
 
-use strict_headers::{StrictHeaders, joined_tracestate, single_traceparent};
+use strict_headers::{
+    BAGGAGE, StrictHeaders, TRACEPARENT, TRACESTATE, joined_tracestate, single_traceparent,
+};
 use traceparent::{Traceparent, format_traceparent};
-
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
-const BAGGAGE: &str = "baggage";
 
 /// The propagator of a layer.
 #[derive(Clone, Default)]

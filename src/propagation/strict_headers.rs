@@ -8,7 +8,10 @@ use opentelemetry::trace::SpanContext;
 
 use super::sampling::Rate;
 use super::traceparent::{LENGTH, Traceparent, unsampled};
-use super::{BAGGAGE, TRACEPARENT, TRACESTATE};
+
+pub(super) const TRACEPARENT: &str = "traceparent";
+pub(super) const TRACESTATE: &str = "tracestate";
+pub(super) const BAGGAGE: &str = "baggage";
 
 // Parsed once: a lookup by text parses the name each time.
 static TRACEPARENT_NAME: HeaderName = HeaderName::from_static(TRACEPARENT);
