@@ -12,7 +12,7 @@ mod base64;
 
 use http::HeaderMap;
 
-use crate::protocol::grpc::GrpcStatus;
+use crate::protocol::grpc::status::GrpcStatus;
 use crate::protocol::http::content_type::ContentType;
 use crate::protocol::http::progress::is_unencoded;
 

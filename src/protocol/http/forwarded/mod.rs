@@ -4,18 +4,19 @@
 //! proxies, and the client may have written the rest. Lists are read from the right, and no further
 //! than the trusted element. Several lines of a header are one list.
 //!
-//! [`rfc7239`] and [`x_forwarded`] read one family each, by way of [`list`] and [`value`]. Here they
-//! are reconciled.
+//! [`rfc7239`] and [`x_forwarded`] read one family each, by way of [`list`] and [`value`]. Where both
+//! are present, they are reconciled here.
 
+mod hop;
 mod list;
 mod rfc7239;
 mod value;
 mod x_forwarded;
 
-use std::borrow::Cow;
-use std::net::IpAddr;
-
 use http::HeaderMap;
+
+use hop::Client;
+pub(crate) use hop::Hop;
 
 /// Which headers trusted proxies write.
 ///
@@ -39,20 +40,6 @@ pub enum ProxyHeaders {
     Forwarded,
     /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` alone.
     XForwarded,
-}
-
-/// An address, and its port if known.
-type Client = (IpAddr, Option<u16>);
-
-/// The report of the outermost trusted proxy.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hop<'a> {
-    /// The address that connected to the proxy, and its port if known.
-    pub(crate) client: Option<Client>,
-    /// `http`, `https`, `ws` or `wss`; any other scheme is ignored.
-    pub(crate) proto: Option<&'static str>,
-    /// The host, with its port if given; not yet parsed, and never empty.
-    pub(crate) host: Option<Cow<'a, str>>,
 }
 
 /// Reads the report of the outermost of `trusted` proxies: in each list the `trusted`-th element from

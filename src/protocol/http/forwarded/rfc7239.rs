@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use http::header::FORWARDED;
 
+use super::hop::{Client, Hop};
+use super::list;
 use super::value::{parse_node, parse_port, parse_proto, visible_text};
-use super::{Client, Hop, list};
 
 /// Reads the trusted element. `None` if the header is absent or empty; a malformed element gives an
 /// empty report.

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use http::HeaderMap;
 use memchr::memrchr;
 
+use super::hop::{Client, Hop};
+use super::list;
 use super::value::{parse_node, parse_port, parse_proto, visible_text};
-use super::{Client, Hop, list};
 
 const FOR: &str = "x-forwarded-for";
 const PROTO: &str = "x-forwarded-proto";

@@ -1,6 +1,8 @@
 //! Tests of reading trusted hops: one file for each family, for both at once, and properties.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use http::{HeaderName, HeaderValue};
 
