@@ -17,7 +17,7 @@ use crate::text::{format_bounded, truncate};
 
 /// What has ended a body.
 pub(super) enum BodyEnd<'a, E> {
-    /// The body is over: it returned `None`, or says that no frame follows.
+    /// The body is over: it returned `None`, or `is_end_stream` is true after a frame.
     Over,
     /// Trailers, after which servers do not poll again.
     Trailers(&'a HeaderMap),

@@ -19,7 +19,7 @@ pub(crate) struct BodyHints {
     pub(crate) exact_size: Option<u64>,
 }
 
-/// What the head of a response says.
+/// The head of a response, read once.
 struct ResponseHead {
     status: StatusCode,
     answered: Protocol,
@@ -33,8 +33,8 @@ struct ResponseHead {
 /// Which body the message has.
 #[derive(Clone, Copy)]
 enum BodyKind {
-    /// None, whatever the body says (RFC 9110, section 6.4.1).
-    NoBody,
+    /// None, whatever the inner body yields (RFC 9110, section 6.4.1).
+    Empty,
     /// One of this length, if the message declares it.
     Declared(Option<u64>),
 }
@@ -50,7 +50,7 @@ impl ResponseHead {
         let headers = &parts.headers;
         let (answered, grpc_status) = read_protocol(parts, claimed);
         let body = if has_no_body(&request.method, parts.status) {
-            BodyKind::NoBody
+            BodyKind::Empty
         } else if answered == Protocol::Grpc {
             // A gRPC message owes its trailers, whatever its length.
             BodyKind::Declared(None)
@@ -107,7 +107,7 @@ impl Exchange {
         let reads_events = head.is_event_stream && self.shared.settings.reads_event_streams();
         let stream_errors = self.shared.settings.stream_errors;
         let mut body = BodyState::new(match head.body {
-            BodyKind::NoBody => None,
+            BodyKind::Empty => None,
             BodyKind::Declared(length) => length,
         });
         body.record_head(time_to_head);
@@ -133,7 +133,7 @@ impl Exchange {
                 .then(|| Box::new(EventStreamReader::new(stream_errors))),
         });
         match head.body {
-            BodyKind::NoBody => Some(Ending::now(End::Complete {
+            BodyKind::Empty => Some(Ending::now(End::Complete {
                 grpc_status: self.take_grpc_status(),
             })),
             BodyKind::Declared(_) => hints.is_end_stream.then(|| self.ending_of_body(None)),

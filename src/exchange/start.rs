@@ -96,7 +96,7 @@ struct Arrival {
     request: RequestInfo,
 }
 
-/// A span that has started, and what its end needs to know of that.
+/// A span that has started, and what its start decided for its end.
 struct OpenSpan {
     started: StartedSpan,
     at_start: AtStart,

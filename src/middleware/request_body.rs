@@ -1,4 +1,4 @@
-//! The request body: counts the bytes that are read of it.
+//! The request body: counts the bytes that the handler reads.
 
 use std::fmt;
 use std::pin::Pin;
@@ -19,10 +19,9 @@ use crate::recording::shared_span::SharedSpan;
 /// Counts the bytes of request bodies as they are read, for
 /// [`body_sizes`](crate::ApiSpanLayer::body_sizes).
 ///
-/// It stands inside an [`ApiSpanLayer`](crate::ApiSpanLayer) and changes the type of the request's
-/// body, which is why it is a layer of its own. Without it a request has the size that its
-/// Content-Length says, whether or not it was read. Of copies of a request, as a retry inside makes them, the one
-/// that was read furthest counts.
+/// It goes inside an [`ApiSpanLayer`](crate::ApiSpanLayer). It is a layer of its own because it changes the
+/// type of the request's body. Without it a request's size is its Content-Length, whether or not the body was
+/// read. If a retry inside makes copies of a request, the copy that was read furthest counts.
 ///
 /// ```
 /// use axum::{Router, routing::post};
@@ -38,7 +37,7 @@ use crate::recording::shared_span::SharedSpan;
 pub struct CountRequestBodyLayer(());
 
 impl CountRequestBodyLayer {
-    /// The layer; it has no settings.
+    /// Makes the layer. It has no settings.
     ///
     /// ```
     /// let layer = tower_api_span::CountRequestBodyLayer::new();
@@ -57,7 +56,7 @@ impl<S> Layer<S> for CountRequestBodyLayer {
     }
 }
 
-/// A service whose request bodies are counted, made by [`CountRequestBodyLayer`].
+/// A service that counts the bytes of request bodies, made by [`CountRequestBodyLayer`].
 ///
 /// ```
 /// use http::{Request, Response};
@@ -107,9 +106,9 @@ where
     }
 }
 
-/// A request body whose bytes are counted, made by [`CountRequestBody`].
+/// A request body that counts its bytes, made by [`CountRequestBody`].
 ///
-/// Frames, trailers, errors, `size_hint` and `is_end_stream` are those of the wrapped body.
+/// Frames, trailers, errors, `size_hint` and `is_end_stream` are those of the inner body.
 ///
 /// ```
 /// use tower_api_span::CountedBody;

@@ -1,5 +1,4 @@
-//! From what happened to what it means: how the response ended, what the handler said about it, and the
-//! outcome.
+//! How a response ended, the handler's verdict on it, and the outcome that both come to.
 //!
 //! Everything here is pure. Nothing here writes to a span.
 

@@ -44,8 +44,8 @@ pub(super) fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) ->
 
 /// Whether a propagator is the SDK's for W3C Trace Context, so that [`extract_w3c`] can take its place.
 ///
-/// The library does not depend on the SDK. The name says which propagator it should be, and its answers
-/// whether it behaves so: another version, or a look-alike, may not.
+/// The library does not depend on the SDK, so the type's name is compared. Another version, or a
+/// look-alike, may behave otherwise, so its answers are compared as well.
 pub(super) fn is_sdks_w3c<P: TextMapPropagator>(propagator: &P) -> bool {
     has_sdks_name(std::any::type_name::<P>())
         && catch_panic(|| answers_like_w3c(propagator)).unwrap_or(false)

@@ -254,8 +254,8 @@ where
 /// Whether the tracer that made no span under `parent` is the API's no-op.
 ///
 /// The no-op returns its parent's span context, or an invalid one where there is no parent. A sampler
-/// that drops the span may return an invalid one, too. The answer to an unsampled parent tells the two
-/// apart.
+/// that drops the span may return an invalid one, too. The answer to an unsampled parent
+/// distinguishes the two.
 fn is_noop(tracer: &dyn StartSpan, answer: &SpanContext, parent: &Context) -> bool {
     if answer.is_valid() {
         return true;

@@ -27,7 +27,7 @@ pub(crate) struct RequestInfo {
     /// `service/method` of a gRPC call, if it is a known one.
     pub(crate) rpc_method: Option<StringValue>,
     /// Whether the operator has listed the gRPC methods there are.
-    pub(crate) are_rpc_methods_listed: bool,
+    pub(crate) has_rpc_method_list: bool,
 }
 
 /// The semantic conventions that describe a request, whatever answers it.
@@ -96,7 +96,7 @@ mod tests {
                 scheme: Cow::Borrowed("http"),
                 is_scheme_trusted: false,
                 rpc_method: None,
-                are_rpc_methods_listed: false,
+                has_rpc_method_list: false,
             };
             assert_eq!(info.http_version(), Some(expected));
         }

@@ -41,8 +41,8 @@ impl WrittenKeys {
     }
 }
 
-/// Whether a key is the layer's alone. An `error.type` on a span that is no error, say, would
-/// contradict the outcome.
+/// Whether a key is the layer's alone. An `error.type` on a span that is no error would contradict
+/// the outcome.
 fn is_reserved(name: &str) -> bool {
     name.starts_with(key::OWN_PREFIX)
         || matches!(

@@ -1,7 +1,6 @@
 //! Every setting and its default: plain data, and callbacks that may be set.
 //!
-//! Settings know no tracer, meter or logger. Where those come from is kept beside them, in
-//! [`exchange::shared`](crate::exchange::shared).
+//! No tracer, meter or logger is among them. Those are kept beside the settings, in `exchange::shared`.
 
 pub(crate) mod callback;
 pub(crate) mod streams;

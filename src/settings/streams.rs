@@ -7,7 +7,7 @@ use http::HeaderMap;
 use crate::protocol::http::content_type::ContentType;
 
 /// What becomes of the durations of streams in `http.server.request.duration` and
-/// `rpc.server.call.duration`: they take as long as their clients like, and say nothing of latency.
+/// `rpc.server.call.duration`: they last as long as their clients stay, which is not a latency.
 ///
 /// ```
 /// use tower_api_span::StreamDurations;

@@ -79,7 +79,7 @@ impl AttributeList {
         let request = completion.request;
         self.push(key::RPC_SYSTEM_NAME, RPC_SYSTEM_GRPC);
         // Any other method would be a series that a client makes.
-        let is_known = request.are_rpc_methods_listed || is_method_confirmed(completion);
+        let is_known = request.has_rpc_method_list || is_method_confirmed(completion);
         let method = request.rpc_method.clone().filter(|_| is_known);
         self.push(key::RPC_METHOD, method.unwrap_or(StringValue::from(OTHER)));
         if let Some(code) = completion.end.grpc_code() {

@@ -243,7 +243,7 @@ impl EndAttributes<'_> {
         if request.conventions == Conventions::Rpc {
             if is_answered_by_http {
                 name = Some(self.describe_as_http(completion));
-            } else if !request.are_rpc_methods_listed && is_unconfirmed_call(completion) {
+            } else if !request.has_rpc_method_list && is_unconfirmed_call(completion) {
                 name = Some(Cow::Borrowed(RPC_SYSTEM_GRPC));
             }
         }

@@ -38,7 +38,7 @@ pub(crate) fn read_request(
             Conventions::Http => None,
             Conventions::Rpc => rpc_method(parts, settings),
         },
-        are_rpc_methods_listed: settings.rpc_methods.has_list(),
+        has_rpc_method_list: settings.rpc_methods.has_list(),
     }
 }
 
