@@ -56,7 +56,7 @@
 //! | the body returns an error | [`End::BodyError`] |
 //! | the service or the body panics; the panic propagates | [`End::Panicked`] |
 //!
-//! If none of these happens, the span ends when the response is dropped:
+//! If no row applies, the span ends when the response is dropped:
 //!
 //! | state of the response when it is dropped | end |
 //! |---|---|
@@ -156,7 +156,7 @@
 //! * **One span per request, as long as its response.** A stream of ten minutes is a span of ten
 //!   minutes. For latency, use `api.time_to_head` and `api.time_to_first_byte`.
 //! * **Names you can group by.** `GET /users/{id}`; `GET` if there is no route, as for a 404 or for a
-//!   service that is not axum's and sets none; `package.Service/Method`.
+//!   service outside axum that sets no route; `package.Service/Method`.
 //! * **Errors are the server's.** The span status is Error for a 5xx or one of gRPC's six server codes, for
 //!   an error or panic of the service or its body, for a truncated response, and for a client that
 //!   disconnected. A disconnect is not an error in gRPC, if
@@ -167,7 +167,7 @@
 //!   or not it is an error. It has few values. `error.type` is set on errors: `500`, `UNAVAILABLE`,
 //!   `client_disconnect`, `panic`, ...
 //! * **Client addresses are personal data** in many places. `client.address` and `network.peer.address`
-//!   are recorded whenever the layer knows them.
+//!   are recorded whenever the layer has them.
 //!
 //! # Metrics
 //!
@@ -191,7 +191,7 @@
 //! * **A**: `http.request.method`, `url.scheme`; if known, `http.response.status_code`, `http.route`,
 //!   `network.protocol.version`; for an error, the span's `error.type`.
 //! * **B**: `rpc.system.name`, `rpc.method`; if known, `rpc.status_code`; for an error, `error.type`.
-//! * **C**: `gen_ai.operation.name`; `gen_ai.provider.name`, or `_OTHER` if the handler set none; for an
+//! * **C**: `gen_ai.operation.name`; `gen_ai.provider.name`, or `_OTHER` if the handler did not set it; for an
 //!   error, `error.type`. If the response status is below 400, also `gen_ai.request.model` and
 //!   `gen_ai.response.model`, if the handler set them.
 //!
