@@ -158,11 +158,11 @@
 //! * **Names you can group by.** `GET /users/{id}`; `GET` if there is no route, as for a 404 or for a
 //!   service outside axum that sets no route; `package.Service/Method`.
 //! * **Errors are the server's.** The span status is Error for a 5xx or one of gRPC's six server codes, for
-//!   an error or panic of the service or its body, for a truncated response, and for a client that
-//!   disconnected. A disconnect is not an error in gRPC, if
-//!   [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) is false, or if the handler
-//!   [allows it](SpanHandle::allow_disconnect). All other spans are Unset, also those of a 4xx. The layer
-//!   never sets Ok.
+//!   an error or panic of the service or its body, for a truncated response, for a client that
+//!   disconnected, and if the handler [marked the response](SpanHandle::abort). A disconnect is not an
+//!   error in three cases: the call is gRPC; [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error)
+//!   is false; the handler [allows it](SpanHandle::allow_disconnect). All other spans are Unset, also
+//!   those of a 4xx. The layer never sets Ok.
 //! * **One field has the cause.** `api.abort.reason` is set on every request that did not depart, whether
 //!   or not it is an error. It has few values. `error.type` is set on errors: `500`, `UNAVAILABLE`,
 //!   `client_disconnect`, `panic`, ...
@@ -197,8 +197,8 @@
 //!
 //! The buckets of durations are those of the conventions.
 //!
-//! Client input creates few time series. From it come only the method, the scheme and the HTTP version,
-//! each with few values:
+//! Client input cannot create many time series. Only the method, the scheme and the HTTP version come
+//! from the client, and each is limited to few values:
 //!
 //! * An unknown HTTP method is `_OTHER`.
 //! * A scheme that is neither from the [setting](ApiSpanLayer::scheme) nor from a
