@@ -1,11 +1,21 @@
-//! One OpenTelemetry SERVER span per request, ended exactly once, at the true end of the response.
+//! Opens one OpenTelemetry SERVER span for each request, and ends it exactly once, at the true end of
+//! the response.
 //!
-//! [`ApiSpanLayer`] wraps any `Service<http::Request<_>>`. It starts a span before the service is
-//! called and hands it on with the response's body, which watches frames, trailers, errors and its
-//! own drop. So the span covers the whole response, and a client that left midway is seen.
+//! [`ApiSpanLayer`] is a Tower layer for any `Service<http::Request<_>>`: an axum router, a hyper
+//! service, a tonic server. It starts a span before it calls the service. It ends the span when the
+//! response body is complete, fails, or is dropped because the client disconnected. The span of a
+//! streamed response lasts as long as the stream.
+//!
+//! A *span* is the record of one operation: its start and end time, attributes and events. Spans of
+//! several services form a *trace*. A caller sends its *trace context* in headers such as
+//! `traceparent`, and the layer's span becomes a child of the caller's span. The application sets up
+//! two objects. A *tracer provider* makes spans and exports them; without one, there are no spans. A
+//! *propagator* reads the trace context; without one, each span starts a trace of its own.
 //!
 //! ```
 //! use axum::{Router, routing::get};
+//! use opentelemetry_sdk::propagation::TraceContextPropagator;
+//! use opentelemetry_sdk::trace::SdkTracerProvider;
 //! use tower_api_span::{ApiSpanLayer, SpanHandle};
 //!
 //! async fn hello(span: SpanHandle) -> &'static str {
@@ -13,225 +23,273 @@
 //!     "hello"
 //! }
 //!
-//! let app: Router = Router::new().route("/", get(hello)).layer(ApiSpanLayer::new());
+//! // Prints each span when it has ended. In production: the exporter of opentelemetry-otlp.
+//! let provider = SdkTracerProvider::builder()
+//!     .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
+//!     .build();
+//! let layer = ApiSpanLayer::new()
+//!     .tracer_provider(&provider)
+//!     .propagator(TraceContextPropagator::new());
+//! let app: Router = Router::new().route("/", get(hello)).layer(layer);
 //! ```
+//!
+//! Without these two setters, the layer uses the global provider and the global propagator. Handlers
+//! add to the span with [`SpanHandle`]. [`ApiSpanLayer::llm`] is the layer for an API in front of a
+//! language model.
 //!
 //! # When the span ends
 //!
-//! Before the thing that makes the end certain is handed on:
+//! The response has two parts: the *head* (status and headers) and the body, a sequence of frames. The
+//! span ends just before the layer returns the part, the `None` or the error that makes the end certain:
 //!
-//! | what | end |
+//! | event | end |
 //! |---|---|
-//! | the service's error | [`End::ServiceError`] |
-//! | the head of a message that can have no body: an answer to HEAD, 101, 204, 304, CONNECT 2xx | [`End::Complete`] |
-//! | the head, if the body says that it is at its end | [`End::Complete`] |
-//! | the frame after which the body says that it is at its end | [`End::Complete`] |
+//! | the service returns an error | [`End::ServiceError`] |
+//! | the head of a message that cannot have a body: response to HEAD, 101, 204, 304, CONNECT 2xx | [`End::Complete`] |
+//! | the head, if `is_end_stream` of the body is true | [`End::Complete`] |
+//! | a frame after which `is_end_stream` of the body is true | [`End::Complete`] |
 //! | the trailers | [`End::Complete`] |
 //! | the frame that completes the [terminator](ApiSpanLayer::stream_terminator) of an event stream | [`End::Complete`] |
-//! | the frame that completes gRPC-Web's trailers, if they tell a status | [`End::Complete`] |
-//! | `None` | [`End::Complete`] |
-//! | any of these three, if bytes and declared length differ | [`End::LengthMismatch`] |
-//! | the body's error | [`End::BodyError`] |
-//! | a panic of the service or the body, which goes on | [`End::Panicked`] |
+//! | the frame that completes the trailers of gRPC-Web, if they contain a status | [`End::Complete`] |
+//! | the body returns `None` | [`End::Complete`] |
+//! | the body is at its end (`is_end_stream`, trailers or `None`), but its bytes differ from the declared length | [`End::LengthMismatch`] |
+//! | the body returns an error | [`End::BodyError`] |
+//! | the service or the body panics; the panic propagates | [`End::Panicked`] |
 //!
-//! or else when the response is dropped: [`End::Complete`] if nothing was owed any more, with the
-//! time of the last frame; [`End::Dropped`] if something was; [`End::Panicked`] if the thread is
-//! unwinding. What a message owes is its Content-Length, or else the body's exact size hint; after a
-//! terminator or the trailers of gRPC-Web that is not looked at any more.
+//! If no row applies, the span ends when the response is dropped:
 //!
-//! [`classify`] turns the end, the status and what the handler said into the [`Outcome`].
+//! | state of the response when it is dropped | end |
+//! |---|---|
+//! | all declared bytes were returned | [`End::Complete`], with the time of the last frame |
+//! | the same, but more bytes than declared were returned | [`End::LengthMismatch`] |
+//! | bytes are missing, or the length is unknown | [`End::Dropped`] |
+//! | the thread is unwinding from a panic | [`End::Panicked`] |
 //!
-//! # What the span says
+//! The declared length is the `Content-Length`, else the body's exact size hint. It is not checked
+//! after a terminator or the trailers of gRPC-Web. A gRPC response has no declared length: its trailers
+//! complete it.
 //!
-//! Events: `api.ARRIVED` first, then whatever the handler adds, `api.HANDOFF_TO_CORE` if it says so,
-//! `api.FIRST_RESPONSE_FROM_CORE` with [`journey_events`](ApiSpanLayer::journey_events), then one of `api.DEPARTED` and
-//! `api.ABORTED` (`reason`, and `error` where there is a message). Their times are the wall-clock
-//! time of the arrival plus monotonic time, so they never run backwards.
+//! [`classify()`] then computes the [`Outcome`]: [`Departed`](Outcome::Departed) for success, or
+//! [`Aborted`](Outcome::Aborted) with a reason. It reads the end, the response's status, and the
+//! verdict that the handler gave with [`SpanHandle::abort`]. Its documentation has the table of reasons.
+//!
+//! # Events of the span
+//!
+//! 1. `api.ARRIVED`, when the request arrives.
+//! 2. Events that the handler adds; among them `api.HANDOFF_TO_CORE`, if it calls
+//!    [`SpanHandle::handoff_to_core`].
+//! 3. `api.FIRST_RESPONSE_FROM_CORE`, at the first non-empty frame of a response below 400, with
+//!    [`journey_events`](ApiSpanLayer::journey_events). It is placed among the handler's events by its time.
+//! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there is a message, `error`.
+//!
+//! An event's time is the wall-clock time of the arrival plus the monotonic time since then. So the
+//! times never run backwards.
+//!
+//! # Attributes of the span
 //!
 //! | attribute | type, unit | when | source | stability |
 //! |---|---|---|---|---|
-//! | `http.request.method` | string | HTTP; `_OTHER` if not [known](ApiSpanLayer::known_http_methods) | HTTP | stable |
-//! | `http.request.method_original` | string | if that is `_OTHER` | HTTP | stable |
+//! | `http.request.method` | string | HTTP; `_OTHER` if the method is not [known](ApiSpanLayer::known_http_methods) | HTTP | stable |
+//! | `http.request.method_original` | string | HTTP, if `http.request.method` is `_OTHER` | HTTP | stable |
 //! | `url.path` | string | HTTP | HTTP | stable |
-//! | `url.query` | string | HTTP, if there is one; [secrets](ApiSpanLayer::sensitive_query_parameters) `REDACTED` | HTTP | stable |
-//! | `url.scheme` | string | HTTP; by a [trusted proxy](ApiSpanLayer::trusted_proxies), the [setting](ApiSpanLayer::scheme), the request, else `http` | HTTP | stable |
-//! | `http.route` | string | [`route_fn`](ApiSpanLayer::route_fn), `MatchedPath` (feature `axum`), or [`SpanHandle::set_route`] | HTTP | stable |
+//! | `url.query` | string | HTTP, if the URL has a query; values of [secret parameters](ApiSpanLayer::sensitive_query_parameters) are `REDACTED` | HTTP | stable |
+//! | `url.scheme` | string | HTTP; from a [trusted proxy](ApiSpanLayer::trusted_proxies), else the [setting](ApiSpanLayer::scheme), else the request, else `http` | HTTP | stable |
+//! | `http.route` | string | HTTP; from [`route_fn`](ApiSpanLayer::route_fn), `MatchedPath` (feature `axum`) or [`SpanHandle::set_route`] | HTTP | stable |
 //! | `network.protocol.version` | string: `1.0`, `1.1`, `2` | HTTP | HTTP | stable |
-//! | `user_agent.original` | string | HTTP, if sent | HTTP | stable |
-//! | `server.address`, `server.port` | string, int | HTTP: of a trusted proxy, `:authority` or Host; gRPC: of `:authority` or Host | HTTP, gRPC | stable |
-//! | `client.address` | string: an IP address | HTTP, if known: by a trusted proxy, else the peer | HTTP | stable |
-//! | `client.port` | int | [`client_port`](ApiSpanLayer::client_port), if known | HTTP | stable |
-//! | `network.peer.address`, `network.peer.port` | string, int | if known: [`peer_address_fn`](ApiSpanLayer::peer_address_fn), or `ConnectInfo` (feature `connect-info`) | HTTP, gRPC | stable |
-//! | `network.local.address`, `network.local.port` | string, int | [`local_address_fn`](ApiSpanLayer::local_address_fn) | HTTP, gRPC | stable |
-//! | `http.request.header.<name>`, `http.response.header.<name>` | string[] | HTTP, [asked](ApiSpanLayer::capture_request_headers) [for](ApiSpanLayer::capture_response_headers); [secrets](ApiSpanLayer::sensitive_headers) `REDACTED` | HTTP | stable |
-//! | `http.request.body.size`, `http.response.body.size` | int, bytes | HTTP, [`body_sizes`](ApiSpanLayer::body_sizes) | HTTP | development |
-//! | `http.response.status_code` | int | HTTP, if there was a head; gRPC if it is not 200, or the answer is not gRPC's | HTTP | stable |
+//! | `user_agent.original` | string | HTTP, if the request has a `User-Agent` | HTTP | stable |
+//! | `server.address`, `server.port` | string, int | HTTP: from a trusted proxy, `:authority` or `Host`; gRPC: from `:authority` or `Host` | HTTP, gRPC | stable |
+//! | `client.address` | string: an IP address | HTTP, if known: from a trusted proxy, else the peer's address | HTTP | stable |
+//! | `client.port` | int | HTTP, if known, with [`client_port`](ApiSpanLayer::client_port) | HTTP | stable |
+//! | `network.peer.address`, `network.peer.port` | string, int | if known: from [`peer_address_fn`](ApiSpanLayer::peer_address_fn) or `ConnectInfo` (feature `connect-info`) | HTTP, gRPC | stable |
+//! | `network.local.address`, `network.local.port` | string, int | if known: from [`local_address_fn`](ApiSpanLayer::local_address_fn) | HTTP, gRPC | stable |
+//! | `http.request.header.<name>`, `http.response.header.<name>` | string[] | HTTP, for the [request headers](ApiSpanLayer::capture_request_headers) and [response headers](ApiSpanLayer::capture_response_headers) in the settings; [secrets](ApiSpanLayer::sensitive_headers) are `REDACTED` | HTTP | stable |
+//! | `http.request.body.size`, `http.response.body.size` | int, bytes | HTTP, with [`body_sizes`](ApiSpanLayer::body_sizes) | HTTP | development |
+//! | `http.response.status_code` | int | HTTP, if there was a head; gRPC, if the status is not 200 or the response is not gRPC | HTTP | stable |
 //! | `rpc.system.name` | string: `grpc` | gRPC | gRPC | stable |
-//! | `rpc.method` | string: `service/method` | gRPC; `_OTHER` if the path is none, or not [known](ApiSpanLayer::known_rpc_methods) | gRPC | stable |
-//! | `rpc.method_original` | string | if that is `_OTHER` | gRPC | stable |
+//! | `rpc.method` | string: `service/method` | gRPC; `_OTHER` if the path has another form, or the method is not [known](ApiSpanLayer::known_rpc_methods) | gRPC | stable |
+//! | `rpc.method_original` | string | gRPC, if `rpc.method` is `_OTHER` | gRPC | stable |
 //! | `rpc.status_code` | string: the code's name | gRPC, if known | gRPC | stable |
-//! | `rpc.request.header.<name>`, `rpc.response.header.<name>`, `rpc.response.trailer.<name>` | string[] | gRPC, asked for as headers are | gRPC | development |
-//! | `error.type` | string | status Error | HTTP, gRPC | stable |
+//! | `rpc.request.header.<name>`, `rpc.response.header.<name>`, `rpc.response.trailer.<name>` | string[] | gRPC, with the same settings as HTTP headers | gRPC | development |
+//! | `error.type` | string | if the span's status is Error | HTTP, gRPC | stable |
 //! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate | |
-//! | `api.abort.reason` | string | aborted | this crate | |
-//! | `api.dropped_attributes`, `api.dropped_events` | int | the handler told more than is kept | this crate | |
-//! | `api.stream` | boolean: true | streams, if [marked](ApiSpanLayer::stream_durations) (feature `metrics`) | this crate | |
-//! | `api.time_to_head` | double, seconds | there was a head | this crate | |
-//! | `api.time_to_first_byte` | double, seconds | there was a non-empty data frame | this crate | |
-//! | `gen_ai.request.id` | string | [`request_id_header`](ApiSpanLayer::request_id_header), if sent | this crate | |
+//! | `api.abort.reason` | string | if `api.outcome` is `ABORTED` | this crate | |
+//! | `api.dropped_attributes`, `api.dropped_events` | int | if the handler recorded more than the [limits](SpanHandle::set_attribute) | this crate | |
+//! | `api.stream` | boolean: true | streams, if they are [marked](ApiSpanLayer::stream_durations) (feature `metrics`) | this crate | |
+//! | `api.time_to_head` | double, seconds | if there was a head | this crate | |
+//! | `api.time_to_first_byte` | double, seconds | if there was a non-empty data frame | this crate | |
+//! | `gen_ai.request.id` | string | with [`request_id_header`](ApiSpanLayer::request_id_header), if the request has that header | this crate | |
 //! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI`, which measures it at the client | development |
-//! | other `gen_ai.*` | see [`GenAi`] | the handler says so | `GenAI` | development |
+//! | other `gen_ai.*` | see [`GenAi`] | if the handler sets them | `GenAI` | development |
 //!
-//! HTTP and gRPC are the semantic conventions' server spans, release 1.45.0, whose schema URL is on the
-//! scope; `GenAI` is theirs for generative AI, 1.42.0. What is known at the start is given to samplers.
-//! Strings from the wire are cut at 1,024 bytes, between characters; an empty one is no attribute, and
-//! no key is there twice. An IPv4 address is told as one also where the socket has it as IPv6.
+//! Sources: HTTP and gRPC are the server spans of the OpenTelemetry semantic conventions 1.45.0, whose
+//! schema URL is on the scope. `GenAI` is their conventions for generative AI, 1.42.0.
 //!
-//! The name is `{method} {route}`, or `{method}` without a route; `service/method` for gRPC, if a
-//! [list](ApiSpanLayer::known_rpc_methods) has it or a gRPC server has answered and not denied it.
+//! Attributes that are known at the start are passed to samplers. Strings from the wire are truncated to
+//! 1,024 bytes, at a character boundary. An empty string sets no attribute, and no key occurs twice. An
+//! IPv4 address is recorded as IPv4 even if the socket reports it as IPv6.
 //!
-//! A request is gRPC's if it is a POST whose content type says so. If the answer is not gRPC's, HTTP
-//! says what its end means, the name is HTTP's, and `http.request.method`, `http.route`, `url.scheme` and
-//! `network.protocol.version` are added. `rpc.status_code` is the code that was sent; for a
-//! call that was dropped it is `CANCELLED` or `DEADLINE_EXCEEDED`, as gRPC calls that, whatever the wire
-//! said. Of gRPC-Web it is read from the trailers at the end of the body, unless the layer stands inside
-//! the one that translates, or the body is compressed.
+//! Not recorded, although the conventions define them: `network.transport`; `http.request.size` and
+//! `http.response.size`, because a Tower layer cannot see the framing; bodies' contents;
+//! `user_agent.synthetic.type`.
 //!
-//! Not told, though the conventions have a name for it: `network.transport`, `http.request.size` and
-//! `http.response.size` (nobody sees the framing here), bodies' contents, `user_agent.synthetic.type`.
+//! ## Span name
 //!
-//! # What your dashboards will see
+//! The name is `{method} {route}`, or `{method}` if there is no route; `HTTP` replaces an unknown method.
+//! For gRPC it is `service/method`, if the [list of known methods](ApiSpanLayer::known_rpc_methods)
+//! contains it. Without a list it is `service/method` if a gRPC server answered, and not with
+//! `UNIMPLEMENTED`. Otherwise it is `grpc`. With [`llm`](ApiSpanLayer::llm) it is `llm_request`.
 //!
-//! * **One span a request, as long as its response.** A stream of ten minutes is a span of ten minutes:
-//!   for latency look at `api.time_to_head` and `api.time_to_first_byte`.
-//! * **Names you can group by**: `GET /users/{id}`, `GET` where there is no route (404s, services that
-//!   are not axum's and say none), `HTTP` for methods nobody knows, `package.Service/Method`, `grpc` for
-//!   methods that are not there, `llm_request` with [`llm`](ApiSpanLayer::llm).
-//! * **Errors that are the server's.** Status Error: 5xx, gRPC's six server codes, errors and panics
-//!   of the service or its body, responses that were cut short, clients that left (unless
-//!   [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) or the handler says that they may).
-//!   Unset: all else, every 4xx with it. Ok is never set.
-//! * **Why, in one field.** `api.abort.reason`, of few values, for all that did not depart, errors or
-//!   not; `error.type` for the errors: `500`, `UNAVAILABLE`, `client_disconnect`, `panic` ….
-//! * **Questions**, in the words of `TraceQL`: errors without clients that left,
-//!   `{ kind = server && status = error && span.api.abort.reason != "client_disconnect" && span.api.abort.reason != "generator_exit" }`; streams that
-//!   broke, `{ span.http.response.status_code = 200 && span.api.outcome = "ABORTED" }`; slow heads,
-//!   `{ span.api.time_to_head > 1 }`; who is turned away, `{ span.api.abort.reason = "client_error" }`.
-//! * **Addresses of clients** are personal data in many places: `client.address` and
-//!   `network.peer.address` are there where the layer knows them.
+//! ## gRPC
+//!
+//! A request is gRPC if it is a POST with a gRPC content type. If its response is not gRPC, the outcome
+//! and the name follow the rules for HTTP. The span then also gets `http.request.method`, `http.route`,
+//! `url.scheme` and `network.protocol.version`.
+//!
+//! `rpc.status_code` is the code that the server sent. For a dropped call it is `CANCELLED` or
+//! `DEADLINE_EXCEEDED`, which are gRPC's codes for these cases, whatever was sent.
+//!
+//! For gRPC-Web the layer reads the status from the trailers at the end of the body, unless the body is
+//! compressed. Inside a layer that translates gRPC-Web, the trailers are ordinary ones.
+//!
+//! # How to read the spans
+//!
+//! * **One span per request, as long as its response.** A stream of ten minutes is a span of ten
+//!   minutes. For latency, use `api.time_to_head` and `api.time_to_first_byte`.
+//! * **Names you can group by.** `GET /users/{id}`; `GET` if there is no route, as for a 404 or for a
+//!   service outside axum that sets no route; `package.Service/Method`.
+//! * **Errors are the server's.** The span status is Error for a 5xx or one of gRPC's six server codes, for
+//!   an error or panic of the service or its body, for a truncated response, for a client that
+//!   disconnected, and if the handler [marked the response](SpanHandle::abort). A disconnect is not an
+//!   error in three cases: the call is gRPC; [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error)
+//!   is false; the handler [allows it](SpanHandle::allow_disconnect). All other spans are Unset, also
+//!   those of a 4xx. The layer never sets Ok.
+//! * **One field has the cause.** `api.abort.reason` is set on every request that did not depart, whether
+//!   or not it is an error. It has few values. `error.type` is set on errors: `500`, `UNAVAILABLE`,
+//!   `client_disconnect`, `panic`, ...
+//! * **Client addresses are personal data** in many places. `client.address` and `network.peer.address`
+//!   are recorded whenever the layer has them.
 //!
 //! # Metrics
 //!
-//! With feature `metrics`, from the same end and the same figures as the span: a request that is sampled
-//! out is measured, too, and one that is [filtered](ApiSpanLayer::filter) out is not. They switch on and
-//! off apart: `NoopTracerProvider` is for no spans,
-//! [`meter_provider`](ApiSpanLayer::meter_provider)`(&NoopMeterProvider::new())` for no metrics. What the
-//! handler says to its handle counts for both.
+//! With feature `metrics`, the layer also measures each request, from the same data as the span. It
+//! measures requests that are sampled out, but not requests that are [filtered](ApiSpanLayer::filter) out.
+//! Spans and metrics are turned off separately: spans with `NoopTracerProvider`, metrics with
+//! [`meter_provider`](ApiSpanLayer::meter_provider)`(&NoopMeterProvider::new())`. Values set through
+//! [`SpanHandle`] apply to both.
 //!
 //! | metric | instrument, unit | of | attributes | when | source | stability |
 //! |---|---|---|---|---|---|---|
 //! | `http.server.request.duration` | histogram, s | HTTP | A | always | HTTP | stable |
 //! | `rpc.server.call.duration` | histogram, s | gRPC | B | always | gRPC | stable |
-//! | `http.server.active_requests` | up-down counter, {request} | all | `http.request.method`, `url.scheme` | [`active_requests`](ApiSpanLayer::active_requests) | HTTP | development |
-//! | `http.server.request.body.size`, `http.server.response.body.size` | histogram, By | HTTP | A | [`body_sizes`](ApiSpanLayer::body_sizes), where known | HTTP | development |
-//! | `api.server.time_to_head`, `api.server.time_to_first_byte` | histogram, s | all that had one | A, B | [`response_times`](ApiSpanLayer::response_times) | this crate | |
-//! | `gen_ai.server.request.duration` | histogram, s | language models | C | [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics), [`operation_name`](GenAi::operation_name) told | `GenAI` | development |
-//! | `gen_ai.server.time_to_first_token` | histogram, s | …event streams that departed | C | …and a first byte | `GenAI` | development |
-//! | `gen_ai.server.time_per_output_token` | histogram, s | …event streams that departed | C | …and two [tokens](GenAi::output_tokens) or more told | `GenAI` | development |
+//! | `http.server.active_requests` | up-down counter, {request} | all | `http.request.method`, `url.scheme` | with [`active_requests`](ApiSpanLayer::active_requests) | HTTP | development |
+//! | `http.server.request.body.size`, `http.server.response.body.size` | histogram, By | HTTP | A | with [`body_sizes`](ApiSpanLayer::body_sizes), if the size is known | HTTP | development |
+//! | `api.server.time_to_head`, `api.server.time_to_first_byte` | histogram, s | all that have a head, or a first byte | A or B | with [`response_times`](ApiSpanLayer::response_times) | this crate | |
+//! | `gen_ai.server.request.duration` | histogram, s | language models | C | with [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics), if the handler set [`operation_name`](GenAi::operation_name) | `GenAI` | development |
+//! | `gen_ai.server.time_to_first_token` | histogram, s | language models: event streams that departed | C | the same, and there was a first byte | `GenAI` | development |
+//! | `gen_ai.server.time_per_output_token` | histogram, s | language models: event streams that departed | C | the same, and the handler set two or more [`output_tokens`](GenAi::output_tokens) | `GenAI` | development |
 //!
-//! * **A**: `http.request.method`, `url.scheme`, and where they are known `http.response.status_code`,
-//!   `http.route`, `network.protocol.version`; `error.type` of an error, the span's.
-//! * **B**: `rpc.system.name`, `rpc.method`, `rpc.status_code` where it is known, `error.type`.
-//! * **C**: `gen_ai.operation.name`, `gen_ai.provider.name` (`_OTHER` if not told), `error.type`; of a
-//!   response below 400 `gen_ai.request.model` and `gen_ai.response.model`, if told.
+//! * **A**: `http.request.method`, `url.scheme`; if known, `http.response.status_code`, `http.route`,
+//!   `network.protocol.version`; for an error, the span's `error.type`.
+//! * **B**: `rpc.system.name`, `rpc.method`; if known, `rpc.status_code`; for an error, `error.type`.
+//! * **C**: `gen_ai.operation.name`; `gen_ai.provider.name`, or `_OTHER` if the handler did not set it; for an
+//!   error, `error.type`. If the response status is below 400, also `gen_ai.request.model` and
+//!   `gen_ai.response.model`, if the handler set them.
 //!
-//! Buckets of durations are the conventions'. A client makes no more series than its method, scheme and
-//! version make: methods that nobody knows are `_OTHER`; a scheme that is neither the
-//! [setting's](ApiSpanLayer::scheme) nor a [trusted proxy's](ApiSpanLayer::trusted_proxies) is `https` or
-//! else `http`; a gRPC method is told if it is [known](ApiSpanLayer::known_rpc_methods) or, without a
-//! list, if the server has answered with OK or a message, and is else `_OTHER`; there is no
-//! `server.address`. Routes and models are as few as the application makes them.
+//! The buckets of durations are those of the conventions.
 //!
-//! Long streams need not spoil latency objectives: look at the time to the head or the first byte, or
-//! have streams [marked or left out](ApiSpanLayer::stream_durations). Whether a client's leaving is an
-//! error is [one setting](ApiSpanLayer::disconnect_is_error) for span and metric.
+//! Client input cannot create many time series. Only the method, the scheme and the HTTP version come
+//! from the client, and each is limited to few values:
+//!
+//! * An unknown HTTP method is `_OTHER`.
+//! * A scheme that is neither from the [setting](ApiSpanLayer::scheme) nor from a
+//!   [trusted proxy](ApiSpanLayer::trusted_proxies) is recorded as `https` or `http`.
+//! * A gRPC method is recorded if it is [known](ApiSpanLayer::known_rpc_methods). Without a list, it is
+//!   recorded if the server answered with OK or a message. Otherwise it is `_OTHER`.
+//! * There is no `server.address`. Routes and models come from the application.
+//!
+//! A long stream can break a latency objective. Then use the time to the head or the first byte, or have
+//! streams [marked or excluded](ApiSpanLayer::stream_durations). Whether a client's disconnect is an error
+//! is [one setting](ApiSpanLayer::disconnect_is_error) for spans and metrics.
 //!
 //! # Log events
 //!
-//! With feature `logs` and a [`logger_provider`](ApiSpanLayer::logger_provider), with the span's context or,
-//! without a span, with that of the caller, if there is one:
+//! With feature `logs` and a [`logger_provider`](ApiSpanLayer::logger_provider), the layer emits log
+//! events. They carry the span's context or, without a span, the caller's if there is one.
 //!
 //! | event | severity | when | attributes |
 //! |---|---|---|---|
-//! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body, a panic, a mismatch of lengths, a gRPC caller that left after its deadline, or the handler's verdict, if it is an error | `exception.type` (the error's Rust type, else the reason), `exception.message` |
-//! | the same | DEBUG | the client has left | the same |
-//! | `api.ARRIVED` …, as on the span | INFO | [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | as on the span |
+//! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body; a panic; a length mismatch; a gRPC client that disconnected after its deadline; a handler's verdict that is an error | `exception.type` (the error's Rust type, else the reason), `exception.message` |
+//! | the same two | DEBUG | the client disconnected | the same two |
+//! | `api.ARRIVED` and the other events of the layer, as on the span | INFO | with [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | as on the span |
 //!
-//! They are emitted when the request is over, with the times at which things were; before the span ends.
+//! They are emitted when the request is over, before the span ends. Their timestamps are those of the
+//! original events.
 //!
 //! # Settings
 //!
 //! | setting | default |
 //! |---|---|
-//! | [`tracer_provider`](ApiSpanLayer::tracer_provider) | the global one, whenever it is set |
+//! | [`tracer_provider`](ApiSpanLayer::tracer_provider) | the global one, even if it is set later |
 //! | [`propagator`](ApiSpanLayer::propagator) | the global one |
 //! | **callers** | |
 //! | [`filter`](ApiSpanLayer::filter) | all requests are traced |
 //! | [`sample_rate`](ApiSpanLayer::sample_rate) | 1: the SDK's sampler decides |
-//! | [`public_endpoint`](ApiSpanLayer::public_endpoint), [`public_endpoint_fn`](ApiSpanLayer::public_endpoint_fn) | callers are believed |
+//! | [`public_endpoint`](ApiSpanLayer::public_endpoint), [`public_endpoint_fn`](ApiSpanLayer::public_endpoint_fn) | callers are trusted |
 //! | [`propagate_to_inner`](ApiSpanLayer::propagate_to_inner) | false |
-//! | [`traceresponse`](ApiSpanLayer::traceresponse), [`server_timing`](ApiSpanLayer::server_timing), [`expose_trace_headers`](ApiSpanLayer::expose_trace_headers) | false: callers are told no trace |
+//! | [`traceresponse`](ApiSpanLayer::traceresponse), [`server_timing`](ApiSpanLayer::server_timing), [`expose_trace_headers`](ApiSpanLayer::expose_trace_headers) | false: responses carry no trace context |
 //! | **names** | |
-//! | [`span_name`](ApiSpanLayer::span_name), [`span_name_fn`](ApiSpanLayer::span_name_fn) | by the conventions; with [`llm`](ApiSpanLayer::llm) `llm_request` |
-//! | [`route_fn`](ApiSpanLayer::route_fn) | `MatchedPath` with feature `axum`, else none |
-//! | [`known_http_methods`](ApiSpanLayer::known_http_methods) | of `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, else the ten standard ones |
+//! | [`span_name`](ApiSpanLayer::span_name), [`span_name_fn`](ApiSpanLayer::span_name_fn) | from the conventions; with [`llm`](ApiSpanLayer::llm) `llm_request` |
+//! | [`route_fn`](ApiSpanLayer::route_fn) | `MatchedPath` with feature `axum`, else no route |
+//! | [`known_http_methods`](ApiSpanLayer::known_http_methods) | from `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, else the ten standard ones |
 //! | [`known_rpc_methods`](ApiSpanLayer::known_rpc_methods) | all paths of the form `/service/method` |
 //! | **addresses** | |
-//! | [`trusted_proxies`](ApiSpanLayer::trusted_proxies) | 0: no `Forwarded`, no `X-Forwarded-*` |
-//! | [`proxy_headers`](ApiSpanLayer::proxy_headers) | either, if they agree |
-//! | [`scheme`](ApiSpanLayer::scheme) | what the request says, else `http` |
+//! | [`trusted_proxies`](ApiSpanLayer::trusted_proxies) | 0: `Forwarded` and `X-Forwarded-*` are ignored |
+//! | [`proxy_headers`](ApiSpanLayer::proxy_headers) | either kind, if they agree |
+//! | [`scheme`](ApiSpanLayer::scheme) | the request's, else `http` |
 //! | [`peer_address_fn`](ApiSpanLayer::peer_address_fn) | `ConnectInfo` with feature `connect-info`, else unknown |
 //! | [`local_address_fn`](ApiSpanLayer::local_address_fn) | unknown |
 //! | [`client_port`](ApiSpanLayer::client_port) | false |
 //! | **attributes** | |
-//! | [`capture_request_headers`](ApiSpanLayer::capture_request_headers), [`capture_response_headers`](ApiSpanLayer::capture_response_headers) | none |
-//! | [`sensitive_headers`](ApiSpanLayer::sensitive_headers) | eight with credentials |
-//! | [`sensitive_query_parameters`](ApiSpanLayer::sensitive_query_parameters) | the conventions' seven |
+//! | [`capture_request_headers`](ApiSpanLayer::capture_request_headers), [`capture_response_headers`](ApiSpanLayer::capture_response_headers) | no headers |
+//! | [`sensitive_headers`](ApiSpanLayer::sensitive_headers) | eight that carry credentials |
+//! | [`sensitive_query_parameters`](ApiSpanLayer::sensitive_query_parameters) | the seven of the conventions |
 //! | [`body_sizes`](ApiSpanLayer::body_sizes) | false |
-//! | [`request_attributes`](ApiSpanLayer::request_attributes), [`response_attributes`](ApiSpanLayer::response_attributes) | none |
+//! | [`request_attributes`](ApiSpanLayer::request_attributes), [`response_attributes`](ApiSpanLayer::response_attributes) | no attributes |
 //! | **outcomes** | |
 //! | [`classify`](ApiSpanLayer::classify) | [`classify()`] |
 //! | [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) | true |
 //! | [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | on the span |
-//! | [`logger_provider`](ApiSpanLayer::logger_provider) (feature `logs`) | none |
+//! | [`logger_provider`](ApiSpanLayer::logger_provider) (feature `logs`) | no log events |
 //! | **metrics** (feature `metrics`) | |
-//! | [`meter_provider`](ApiSpanLayer::meter_provider) | the global one, whenever it is set |
+//! | [`meter_provider`](ApiSpanLayer::meter_provider) | the global one, even if it is set later |
 //! | [`active_requests`](ApiSpanLayer::active_requests), [`response_times`](ApiSpanLayer::response_times) | false |
 //! | [`stream_durations`](ApiSpanLayer::stream_durations), [`stream_content_types`](ApiSpanLayer::stream_content_types) | included; five types |
 //! | [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics) | false; with `llm` true |
 //! | **language models** | |
-//! | [`request_id_header`](ApiSpanLayer::request_id_header) | none; with `llm` `x-request-id` |
-//! | [`stream_terminator`](ApiSpanLayer::stream_terminator) | none; with `llm` `[DONE]` |
+//! | [`request_id_header`](ApiSpanLayer::request_id_header) | no header; with `llm` `x-request-id` |
+//! | [`stream_terminator`](ApiSpanLayer::stream_terminator) | no terminator; with `llm` `[DONE]` |
 //! | [`stream_errors`](ApiSpanLayer::stream_errors) | false; with `llm` true |
 //! | [`journey_events`](ApiSpanLayer::journey_events) | false; with `llm` true |
 //!
-//! Functions among them are called while a request waits: they should be quick. One that panics has
-//! said nothing.
+//! Callbacks run while a request waits, so they should be fast. If a callback panics, the request
+//! continues. The documentation of each setting states the value that then applies.
 //!
 //! # Features
+//!
+//! No feature is on by default.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` with the prefixes of nested routers, and [`SpanHandle`] as an extractor |
-//! | `logs` | [`ApiSpanLayer::logger_provider`] |
-//! | `metrics` | [`ApiSpanLayer::meter_provider`], and metrics by the global one |
-//! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`, with axum's own feature `tokio` |
+//! | `logs` | [`ApiSpanLayer::logger_provider`]: log events of exceptions and of the request's lifecycle |
+//! | `metrics` | [`ApiSpanLayer::meter_provider`], and metrics from the global provider: durations, active requests, sizes, and those of language models |
+//! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on axum's feature `tokio` |
 //!
-//! # What can go wrong
+//! # Failures
 //!
-//! Nothing that telemetry does fails a request: panics of tracers, processors, hooks and iterators
-//! are contained, which needs `panic = "unwind"`. Where they happen at the end of a span, it is
-//! ended without a terminal event.
+//! A failure in telemetry never fails a request. Panics in tracers, span processors, callbacks and
+//! iterators are caught; this needs `panic = "unwind"`. If such a panic occurs while a span ends, the span
+//! still ends, but without a terminal event (`api.DEPARTED` or `api.ABORTED`).
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
