@@ -114,7 +114,7 @@
 //! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate | |
 //! | `api.abort.reason` | string | if `api.outcome` is `ABORTED` | this crate | |
 //! | `api.dropped_attributes`, `api.dropped_events` | int | if the handler recorded more than the [limits](SpanHandle::set_attribute) | this crate | |
-//! | `api.stream` | boolean: true | streams, if they are [marked](ApiSpanLayer::stream_durations) (feature `metrics`) | this crate | |
+//! | `api.stream` | boolean: true | streams, if they are [marked](ApiSpanLayer::stream_durations) | this crate | |
 //! | `api.time_to_head` | double, seconds | if there was a head | this crate | |
 //! | `api.time_to_first_byte` | double, seconds | if there was a non-empty data frame | this crate | |
 //! | `gen_ai.request.id` | string | with [`request_id_header`](ApiSpanLayer::request_id_header), if the request has that header | this crate | |
@@ -171,7 +171,7 @@
 //!
 //! # Metrics
 //!
-//! With feature `metrics`, the layer also measures each request, from the same data as the span. It
+//! Where a meter provider is set, the layer also measures each request, from the same data as the span. It
 //! measures requests that are sampled out, but not requests that are [filtered](ApiSpanLayer::filter) out.
 //! Spans and metrics are turned off separately: spans with `NoopTracerProvider`, metrics with
 //! [`meter_provider`](ApiSpanLayer::meter_provider)`(&NoopMeterProvider::new())`. Values set through
@@ -213,7 +213,7 @@
 //!
 //! # Log events
 //!
-//! With feature `logs` and a [`logger_provider`](ApiSpanLayer::logger_provider), the layer emits log
+//! With a [`logger_provider`](ApiSpanLayer::logger_provider), the layer emits log
 //! events. They carry the span's context or, without a span, the caller's if there is one.
 //!
 //! | event | severity | when | attributes |
@@ -259,8 +259,8 @@
 //! | [`classify`](ApiSpanLayer::classify) | [`classify()`] |
 //! | [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) | true |
 //! | [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | on the span |
-//! | [`logger_provider`](ApiSpanLayer::logger_provider) (feature `logs`) | no log events |
-//! | **metrics** (feature `metrics`) | |
+//! | [`logger_provider`](ApiSpanLayer::logger_provider) | no log events |
+//! | **metrics** | |
 //! | [`meter_provider`](ApiSpanLayer::meter_provider) | the global one, even if it is set later |
 //! | [`active_requests`](ApiSpanLayer::active_requests), [`response_times`](ApiSpanLayer::response_times) | false |
 //! | [`stream_durations`](ApiSpanLayer::stream_durations), [`stream_content_types`](ApiSpanLayer::stream_content_types) | included; five types |
@@ -276,13 +276,11 @@
 //!
 //! # Features
 //!
-//! No feature is on by default.
+//! No feature is on by default. Spans, metrics and log events need none.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` with the prefixes of nested routers, and [`SpanHandle`] as an extractor |
-//! | `logs` | [`ApiSpanLayer::logger_provider`]: log events of exceptions and of the request's lifecycle |
-//! | `metrics` | [`ApiSpanLayer::meter_provider`], and metrics from the global provider: durations, active requests, sizes, and those of language models |
 //! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on axum's feature `tokio` |
 //!
 //! # Failures

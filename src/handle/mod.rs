@@ -202,7 +202,7 @@ impl SpanHandle {
     }
 
     /// Declares the response a stream, whatever its content type, so that its duration need not count as
-    /// latency. Metrics use it: see `ApiSpanLayer::stream_durations` with feature `metrics`.
+    /// latency. Metrics use it: see [`stream_durations`](crate::ApiSpanLayer::stream_durations).
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();

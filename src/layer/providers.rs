@@ -36,7 +36,7 @@ impl ApiSpanLayer {
         self.with_providers(|providers| providers.tracers = TracerSource::given(provider))
     }
 
-    /// Sets the meter provider (feature `metrics`).
+    /// Sets the meter provider.
     ///
     /// Default: the global one, looked for as that of [tracers](Self::new) is. `NoopMeterProvider`
     /// turns metrics off. A provider type without any state is taken for a no-op.
@@ -56,7 +56,7 @@ impl ApiSpanLayer {
         self.with_providers(|providers| providers.meters = Meters::given(provider))
     }
 
-    /// Sets the logger provider, for log events (feature `logs`).
+    /// Sets the logger provider, for log events.
     ///
     /// Default: none, because there is no global logger provider.
     ///
