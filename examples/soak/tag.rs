@@ -1,26 +1,26 @@
-//! What a request says of itself: which path it takes, over which protocol, and who sends it.
+//! The tag of a request: its path, its protocol and the lane that sends it.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::paths::{PATHS, Path, Protocol};
 
-/// The header that says it.
+/// The header that carries the tag.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-soak");
-/// The attribute in which the span says it again.
-pub(crate) const ATTRIBUTE: &str = "soak.asked";
+/// The span attribute that carries the request's kind.
+pub(crate) const ATTRIBUTE: &str = "soak.kind";
 
-/// Which path, over which protocol; and from which lane.
+/// A request's path, protocol and lane.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Tag {
     path: usize,
     protocol: Protocol,
     pub(crate) lane: usize,
 }
 
-/// How many kinds of requests there are.
+/// The number of kinds. A kind is a path over a protocol.
 pub(crate) const KINDS: usize = PATHS.len() * Protocol::ALL.len();
 
-impl Asked {
+impl Tag {
     pub(crate) fn new(path: usize, protocol: Protocol, lane: usize) -> Self {
         Self {
             path,
@@ -33,33 +33,33 @@ impl Asked {
         &PATHS[self.path]
     }
 
-    /// The kind of request, below [`KINDS`].
-    pub(crate) fn number(self) -> usize {
-        number(self.path, self.protocol)
+    /// Returns the request's kind, below [`KINDS`].
+    pub(crate) fn kind(self) -> usize {
+        kind(self.path, self.protocol)
     }
 
-    /// Reads the header; `None` if a request is none of ours.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    /// Reads the header. Returns `None` if it is missing or invalid.
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let text = headers.get(HEADER)?.to_str().ok()?;
-        let (number, lane) = text.split_once('/')?;
-        let number: usize = number.parse().ok()?;
+        let (kind, lane) = text.split_once('/')?;
+        let kind: usize = kind.parse().ok()?;
         Some(Self {
-            path: number / Protocol::ALL.len(),
-            protocol: Protocol::ALL[number % Protocol::ALL.len()],
+            path: kind / Protocol::ALL.len(),
+            protocol: Protocol::ALL[kind % Protocol::ALL.len()],
             lane: lane.parse().ok()?,
         })
-        .filter(|asked| asked.path < PATHS.len())
+        .filter(|tag| tag.path < PATHS.len())
     }
 
-    /// The header's value.
-    pub(crate) fn value(self) -> HeaderValue {
-        let text = format!("{}/{}", self.number(), self.lane);
-        HeaderValue::try_from(text).expect("digits and a slash can be in a header")
+    /// Returns the header's value.
+    pub(crate) fn header_value(self) -> HeaderValue {
+        let text = format!("{}/{}", self.kind(), self.lane);
+        HeaderValue::try_from(text).expect("digits and a slash are valid in a header")
     }
 }
 
-/// The number of a kind of requests.
-pub(crate) fn number(path: usize, protocol: Protocol) -> usize {
+/// Returns the kind of a path over a protocol.
+pub(crate) fn kind(path: usize, protocol: Protocol) -> usize {
     path * Protocol::ALL.len() + protocol as usize
 }
 
@@ -68,14 +68,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_request_says_can_be_read() {
+    fn tag_is_read_back_from_its_header() {
         for path in 0..PATHS.len() {
             for protocol in Protocol::ALL {
-                let asked = Asked::new(path, protocol, 17);
-                let headers = HeaderMap::from_iter([(HEADER, asked.value())]);
-                let read = Asked::of(&headers).expect("it is one of ours");
-                assert_eq!((read.number(), read.lane), (asked.number(), 17));
-                assert!(read.number() < KINDS);
+                let tag = Tag::new(path, protocol, 17);
+                let headers = HeaderMap::from_iter([(HEADER, tag.header_value())]);
+                let read = Tag::from_headers(&headers).expect("a valid tag");
+                assert_eq!((read.kind(), read.lane), (tag.kind(), 17));
+                assert!(read.kind() < KINDS);
             }
         }
     }
