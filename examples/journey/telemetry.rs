@@ -162,7 +162,7 @@ impl LogExporter for LinePrinter {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let mut stdout = io::stdout().lock();
         for (record, _) in batch.iter() {
-            // See above.
+            // A closed stdout is ignored: requests go on.
             let _ = writeln!(stdout, "{}", event_line(record));
         }
         Ok(())

@@ -16,7 +16,7 @@ use crate::lanes::HangSignal;
 use crate::paths::{Answer, BUFFERED, EVENT, FRAME, FRAMES, STREAM};
 use crate::tag::Tag;
 
-/// Large, because h2 closes connections with floods of small frames.
+/// Large, because HTTP/2 connections with floods of small frames are closed.
 const LARGE_FRAME: &str = match str::from_utf8(&[b'x'; 1_000]) {
     Ok(text) => text,
     Err(_) => unreachable!(),

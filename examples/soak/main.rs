@@ -14,7 +14,7 @@
 //!
 //! The warm-up ends when resident memory has not grown for four rounds: after a fifth of the requests at the
 //! earliest and half of them at the latest. After it, resident and allocated memory may grow by at most 2 %.
-//! In runs of fewer than a million requests, resident memory may also grow by up to 1 MiB.
+//! In runs of fewer than a million requests, resident memory may grow by 1 MiB if that is more.
 
 mod app;
 mod args;

@@ -14,7 +14,7 @@ const MAX_GROWTH: u64 = 2;
 
 /// The number of requests of a long run. In shorter runs and in debug builds, resident pages vary at random.
 const LONG_RUN: u64 = 1_000_000;
-/// The growth of resident memory, in bytes, that is always allowed in a short run.
+/// The growth of resident memory, in bytes, that is allowed in a short run if it is more than [`MAX_GROWTH`].
 const SHORT_RUN_ALLOWANCE: u64 = 1 << 20;
 
 /// The results of a run.

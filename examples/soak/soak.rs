@@ -17,8 +17,8 @@ use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::report::Figures;
 
-/// The number of requests before all connections are replaced. h2 counts the resets of a connection and
-/// closes the connection at a limit.
+/// The number of requests before all connections are replaced. Over the life of a connection, h2 counts the
+/// frames of streams that the client has reset, and closes the connection at a limit.
 const ROUND: u64 = 2_500;
 /// The number of rounds without growth after which memory is stable.
 const STABLE_ROUNDS: u32 = 4;

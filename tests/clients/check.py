@@ -154,7 +154,7 @@ class Streams(Case):
 
     def test_completions_stream_departs(self):
         stream = self.client().completions.create(
-            model="lingers", prompt="Say it", stream=True, extra_headers=self.trace.headers
+            model="lingers", prompt="Hello there", stream=True, extra_headers=self.trace.headers
         )
         text = "".join(chunk.choices[0].text for chunk in stream)
         request, _ = self.request_and_engine_span(self.trace.spans())
@@ -235,7 +235,7 @@ class Buffered(Case):
 
     def test_completions_response_departs(self):
         answer = self.client().completions.create(
-            model="toy", prompt="Say it", extra_headers=self.trace.headers
+            model="toy", prompt="Hello there", extra_headers=self.trace.headers
         )
         request, _ = self.request_and_engine_span(self.trace.wait_for(2))
         self.assertEqual(answer.choices[0].text, ANSWER)
