@@ -1,4 +1,4 @@
-//! What recording costs with the system's allocator, and spans that are freed on another core: see
+//! Measures recording with the system's allocator, with spans freed on another core: see
 //! `support/allocators.rs`.
 //!
 //! ```console

@@ -1,5 +1,4 @@
-//! What recording costs with mimalloc, and spans that are freed on another core: see
-//! `support/allocators.rs`.
+//! Measures recording with mimalloc, with spans freed on another core: see `support/allocators.rs`.
 //!
 //! ```console
 //! $ cargo bench --bench allocators_glibc --bench allocators_mimalloc

@@ -1,5 +1,5 @@
-//! What recording costs beside the same work written by hand, without a layer: the caller's context
-//! by the SDK's propagator, a span of eleven attributes and two events, its context attached, its end.
+//! Compares recording with the floor: the same work written by hand, without a layer. Both extract the
+//! caller's context, start a span, attach its context, record eleven attributes and two events, and end it.
 //!
 //! ```console
 //! $ cargo bench --bench floor
@@ -17,20 +17,20 @@ use support::services::{Read, whole};
 use support::{Ends, requests, with_w3c};
 
 fn main() {
-    let (floor, recording) = (spans_of(floor), spans_of(recording));
+    let (floor, recording) = (recorded_span(floor), recorded_span(recording));
     assert_eq!(floor, recording, "both do the same work");
     assert_eq!((floor.attributes.len(), floor.events.len()), (11, 2));
 
     let mut criterion = support::criterion();
-    let counted = |rung: fn(&SdkTracerProvider) -> Rung| {
+    let with_ends = |rung: fn(&SdkTracerProvider) -> Rung| {
         let ends = Ends::default();
-        rung(&ends.provider(Sampler::AlwaysOn)).recording(ends)
+        rung(&ends.provider(Sampler::AlwaysOn)).expects_one_span(ends)
     };
     let request = || requests::http(true);
     let mut rungs = [
         Rung::new("bare", request, whole(), Read::WHOLE),
-        counted(self::floor),
-        counted(self::recording),
+        with_ends(self::floor),
+        with_ends(self::recording),
     ];
     let mut group = criterion.benchmark_group("floor");
     for rung in &mut rungs {
@@ -39,20 +39,20 @@ fn main() {
     group.finish();
     criterion.final_summary();
     let [bare, floor, recording] = &rungs;
-    let of = |bare| (floor.ratio(bare), recording.ratio(bare));
-    if let ((Some(floor_of_bare), Some(recording_of_bare)), (_, Some(of_floor))) =
-        (of(bare), of(floor))
+    let ratios_to = |other| (floor.ratio(other), recording.ratio(other));
+    if let ((Some(floor_to_bare), Some(recording_to_bare)), (_, Some(to_floor))) =
+        (ratios_to(bare), ratios_to(floor))
     {
-        println!("floor: {floor_of_bare:.1} times the bare service");
+        println!("floor: {floor_to_bare:.1} times the bare service");
         println!(
-            "recording: {recording_of_bare:.1} times the bare service, {of_floor:.2} times the floor"
+            "recording: {recording_to_bare:.1} times the bare service, {to_floor:.2} times the floor"
         );
     }
 }
 
 fn floor(provider: &SdkTracerProvider) -> Rung {
     let send = by_hand(whole(), provider);
-    Rung::sending("floor", || requests::http(true), send, Read::WHOLE)
+    Rung::from_sender("floor", || requests::http(true), send, Read::WHOLE)
 }
 
 fn recording(provider: &SdkTracerProvider) -> Rung {
@@ -61,21 +61,21 @@ fn recording(provider: &SdkTracerProvider) -> Rung {
     Rung::new("recording", || requests::http(true), service, Read::WHOLE)
 }
 
-/// What a span says, without what differs from run to run.
+/// The data of a span that is the same in every run.
 #[derive(Debug, PartialEq)]
-struct Said {
+struct StableSpan {
     name: String,
     parent: String,
     attributes: Vec<String>,
     events: Vec<String>,
 }
 
-fn spans_of(rung: fn(&SdkTracerProvider) -> Rung) -> Said {
+fn recorded_span(rung: fn(&SdkTracerProvider) -> Rung) -> StableSpan {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(exporter.clone())
         .build();
-    rung(&provider).once(|send| send());
+    rung(&provider).send_one(|send| send());
     let spans = exporter.get_finished_spans().expect("spans");
     let [span] = &spans[..] else {
         panic!("one span: {spans:?}");
@@ -86,7 +86,7 @@ fn spans_of(rung: fn(&SdkTracerProvider) -> Rung) -> Said {
     };
     let mut attributes: Vec<_> = span.attributes.iter().map(attribute).collect();
     attributes.sort();
-    Said {
+    StableSpan {
         name: span.name.to_string(),
         parent: span.parent_span_id.to_string(),
         attributes,

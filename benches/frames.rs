@@ -1,8 +1,7 @@
-//! What one frame of a long body costs: responses of 10,000 frames are read to their end, the time
-//! is for each frame. Rungs: the bare body; through the layer and sampled out; recording; recording
-//! an event stream whose terminator is looked for.
+//! Measures the time per frame of a long body: responses of 10,000 frames are read to their end. Rungs: the
+//! bare body; the layer, sampled out; recording; recording an event stream with terminator detection.
 //!
-//! Only whole responses can be timed, so a request's own cost is in it: a 10,000th part.
+//! Only whole responses can be timed, so each frame includes a 10,000th of the request's own cost.
 //!
 //! ```console
 //! $ cargo bench --bench frames
@@ -38,19 +37,19 @@ fn main() {
     if is_test() || is_list() {
         return;
     }
-    println!("| frames of | rung | ns a frame, at best | as a ratio to bare |\n|---|---|---|---|");
+    println!("| frame size | rung | best ns per frame | ratio to bare |\n|---|---|---|---|");
     for (name, rungs) in ladders {
         for rung in &rungs {
             let (Some(best), Some(ratio)) = (rung.best(), rung.ratio(&rungs[0])) else {
                 continue;
             };
-            let of_one = best * 1e9 / f64::from(FRAMES);
-            println!("| {name} | {} | {of_one:.1} | {ratio:.1} |", rung.name);
+            let per_frame = best * 1e9 / f64::from(FRAMES);
+            println!("| {name} | {} | {per_frame:.1} | {ratio:.1} |", rung.name);
         }
     }
 }
 
-/// An event of so many bytes.
+/// Returns an event of `size` bytes.
 fn event(size: usize) -> &'static [u8] {
     let (start, end) = ("data: ", "\n\n");
     let data = "x".repeat(size - start.len() - end.len());
@@ -62,7 +61,7 @@ fn event(size: usize) -> &'static [u8] {
 fn ladder(event: &'static [u8]) -> [Rung; 4] {
     let request = || requests::http(true);
     let frames = usize::from(FRAMES);
-    // The same bytes for all; who looks for the terminator finds it in the last frame.
+    // All rungs read the same bytes. The last frame is the terminator.
     let body = |content_type| streaming(content_type, event, frames - 1, Some(DONE));
     let (binary, events) = ("application/octet-stream", "text/event-stream");
     let read = Read {
@@ -80,14 +79,14 @@ fn ladder(event: &'static [u8]) -> [Rung; 4] {
     let (llm_ends, llm) = with(ApiSpanLayer::llm(), Sampler::AlwaysOn);
     [
         Rung::new("bare", request, body(binary), read),
-        Rung::new("not recording", request, out.layer(body(binary)), read).silent(no_ends),
-        Rung::new("recording", request, on.layer(body(binary)), read).recording(ends),
+        Rung::new("not recording", request, out.layer(body(binary)), read).expects_no_span(no_ends),
+        Rung::new("recording", request, on.layer(body(binary)), read).expects_one_span(ends),
         Rung::new(
             "recording, terminator",
             request,
             llm.layer(body(events)),
             read,
         )
-        .recording(llm_ends),
+        .expects_one_span(llm_ends),
     ]
 }

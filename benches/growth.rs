@@ -1,18 +1,15 @@
-//! What the cost of a request grows with, and what it does not: open streams, the size of what is in a
-//! request, threads; and the memory that an open stream holds.
+//! Measures how the cost of a request grows with open streams, the size of a request and threads, and how
+//! much memory an open stream holds.
 //!
-//! Instructions are counted by callgrind, each in a process of its own, and without valgrind that is
-//! said and skipped. Under all of it is an allocator that counts, so they are a little above those of
-//! `instructions`. Times are the quickest of some rounds and tell what they are: informative.
+//! callgrind counts instructions, each count in its own process. Without valgrind they are skipped with a
+//! message. The counting allocator adds a little, so the counts are above those of `instructions`. Times are
+//! the best of several rounds and only informative.
 //!
 //! ```console
 //! $ cargo bench --bench growth
 //! ```
 
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "no count here is beyond what an f64 holds"
-)]
+#![expect(clippy::cast_precision_loss, reason = "all counts are far below 2^52")]
 
 mod callgrind;
 
@@ -39,17 +36,17 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span, SpanData, Spa
 use tower::{Layer, Service};
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 
-/// How many operations the shorter run under callgrind has.
+/// The number of operations in the shorter run under callgrind.
 const N: u64 = 500;
 
-/// How many streams are open; of those beyond [`MOST_COUNTED`] only the time is taken.
+/// The numbers of open streams. Above [`MAX_COUNTED`] only time is measured.
 const OPEN: [usize; 4] = [1, 100, 10_000, 100_000];
-const MOST_COUNTED: usize = 10_000;
+const MAX_COUNTED: usize = 10_000;
 
-/// Bytes that an open stream may hold beyond the SDK's own span.
-const MOST_HELD: u64 = 1_024;
+/// The limit of bytes that an open stream holds beyond the SDK's span.
+const MAX_HELD: u64 = 1_024;
 
-/// What grows, and its sizes. Growth is compared with that from the first size to the second.
+/// The growing quantities and their sizes. The growth from the first to the second size is the reference.
 const GROWING: [(&str, [usize; 4]); 5] = [
     ("unrelated headers", [0, 10, 50, 100]),
     ("bytes of the path", [10, 100, 1_000, 10_000]),
@@ -60,55 +57,53 @@ const GROWING: [(&str, [usize; 4]); 5] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, run, what, size, who, times] = &arguments[..]
+    if let [_, run, what, size, variant, times] = &arguments[..]
         && run == "--run"
     {
         let (size, times) = (size.parse(), times.parse());
         let (size, times) = (size.expect("a number"), times.expect("a number"));
-        operate(what, size, who == LAYERED, times);
+        run_operations(what, size, variant == LAYERED, times);
         return ExitCode::SUCCESS;
     }
-    let mut verdicts = Verdicts::default();
-    let counts = callgrind::is_there();
-    if !counts {
-        println!(
-            "growth: instructions are SKIPPED, there is no valgrind: install it, and run this again"
-        );
+    let mut failures = Failures::default();
+    let can_count = callgrind::is_available();
+    if !can_count {
+        println!("growth: instruction counts SKIPPED: valgrind is not installed");
     }
-    open_streams(counts, &mut verdicts);
-    memory(&mut verdicts);
-    if counts {
-        sizes(&mut verdicts);
+    open_streams(can_count, &mut failures);
+    memory(&mut failures);
+    if can_count {
+        sizes(&mut failures);
     }
-    threads(counts, &mut verdicts);
-    for broken in &verdicts.0 {
-        println!("growth: {broken}");
+    threads(can_count, &mut failures);
+    for failure in &failures.0 {
+        println!("growth: {failure}");
     }
-    if verdicts.0.is_empty() {
+    if failures.0.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// What does not hold. All tables are printed before it fails.
+/// The failed checks. All tables are printed before the bench fails.
 #[derive(Default)]
-struct Verdicts(Vec<String>);
+struct Failures(Vec<String>);
 
-impl Verdicts {
-    fn check(&mut self, holds: bool, rule: impl FnOnce() -> String) {
+impl Failures {
+    fn check(&mut self, holds: bool, message: impl FnOnce() -> String) {
         if !holds {
-            self.0.push(rule());
+            self.0.push(message());
         }
     }
 }
 
 // === Open streams ===
 
-fn open_streams(counts: bool, verdicts: &mut Verdicts) {
-    println!("## A request, by streams that are open\n");
+fn open_streams(can_count: bool, failures: &mut Failures) {
+    println!("## Cost of a request, by number of open streams\n");
     println!(
-        "| open | instructions | over the bare service | against 1 open | ns | against 1 open |"
+        "| open streams | instructions | beyond the bare service | ratio to 1 open stream | ns | ratio to 1 open stream |"
     );
     println!("|---|---|---|---|---|---|");
     let mut service = recording().layer(Inner::default());
@@ -116,38 +111,38 @@ fn open_streams(counts: bool, verdicts: &mut Verdicts) {
     let (mut first_counted, mut first_time) = (None, None);
     for open in OPEN {
         while held.len() < open {
-            held.push(opened(&mut service, &template));
+            held.push(open_stream(&mut service, &template));
         }
-        let time = quickest(|times| requests(&mut service, &template, times));
+        let time = best_time(|times| requests(&mut service, &template, times));
         let time_ratio = time / *first_time.get_or_insert(time);
-        let counted = (counts && open <= MOST_COUNTED).then(|| Counted::of("open", open));
-        let [all, over, ratio] = counted.map_or([const { String::new() }; 3], |counted| {
-            let over = counted.over();
-            let ratio = ratio(over, *first_counted.get_or_insert(over));
-            verdicts.check((ratio - 1.0).abs() <= 0.05, || {
+        let counted = (can_count && open <= MAX_COUNTED).then(|| Counted::measure("open", open));
+        let [all, beyond, ratio] = counted.map_or([const { String::new() }; 3], |counted| {
+            let beyond = counted.beyond_bare();
+            let ratio = ratio(beyond, *first_counted.get_or_insert(beyond));
+            failures.check((ratio - 1.0).abs() <= 0.05, || {
                 format!(
-                    "with {open} streams open a request costs {ratio:.3} of what it does with 1"
+                    "with {open} open streams a request costs {ratio:.3} times as much as with 1"
                 )
             });
             [
                 counted.layered.to_string(),
-                over.to_string(),
+                beyond.to_string(),
                 format!("{ratio:.3}"),
             ]
         });
-        println!("| {open} | {all} | {over} | {ratio} | {time:.0} | {time_ratio:.2} |");
+        println!("| {open} | {all} | {beyond} | {ratio} | {time:.0} | {time_ratio:.2} |");
     }
     println!();
 }
 
-/// A stream that has given its first frame and is held.
-fn opened<S, B>(service: &mut S, template: &Request<()>) -> Pin<Box<B>>
+/// Opens a stream and reads its first frame.
+fn open_stream<S, B>(service: &mut S, template: &Request<()>) -> Pin<Box<B>>
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes, Error = Infallible>,
 {
     let response = service.call(template.clone()).now_or_never();
-    let Ok(response) = response.expect("nothing waits");
+    let Ok(response) = response.expect("the service and its body are always ready");
     let mut body = Box::pin(response.into_body());
     assert!(frame(body.as_mut()).is_some());
     body
@@ -155,75 +150,77 @@ where
 
 // === Memory ===
 
-fn memory(verdicts: &mut Verdicts) {
-    println!("## Bytes that an open stream holds\n");
+fn memory(failures: &mut Failures) {
+    println!("## Memory of an open stream, in bytes\n");
     println!(
-        "| settings | bare | with layer and span | the SDK's span alone | layer beyond that | at most |"
+        "| settings | bare | layer and span | SDK span alone | layer beyond the SDK span | limit |"
     );
     println!("|---|---|---|---|---|---|");
     let template = request();
-    let bare = held(|| opened(&mut Inner::default(), &template));
+    let bare = bytes_per_value(|| open_stream(&mut Inner::default(), &template));
     for (name, settings) in [
         ("`ApiSpanLayer::new()`", ApiSpanLayer::new()),
         ("`ApiSpanLayer::llm()`", ApiSpanLayer::llm()),
     ] {
-        let seen = Starts::default();
-        let mut watched = on(settings.clone(), &provider(seen.clone())).layer(Inner::default());
-        drop(opened(&mut watched, &template));
-        let seen = seen.0.lock().expect("no panic").clone();
+        let starts = Starts::default();
+        let mut observed = on(settings.clone(), &provider(starts.clone())).layer(Inner::default());
+        drop(open_stream(&mut observed, &template));
+        let attributes = starts.0.lock().expect("no panic").clone();
 
-        let provider = provider(Nothing);
+        let provider = provider(NoopProcessor);
         let mut service = on(settings, &provider).layer(Inner::default());
-        let layered = held(|| opened(&mut service, &template));
+        let layered = bytes_per_value(|| open_stream(&mut service, &template));
         let tracer = provider.tracer("growth");
-        let alone = held(|| {
+        let alone = bytes_per_value(|| {
             let mut builder = SpanBuilder::from_name("GET").with_kind(SpanKind::Server);
-            builder.attributes = Some(seen.clone());
+            builder.attributes = Some(attributes.clone());
             Box::new(tracer.build_with_context(builder, &opentelemetry::Context::new()))
         });
         let beyond = layered - bare - alone;
-        verdicts.check(beyond <= MOST_HELD, || {
+        failures.check(beyond <= MAX_HELD, || {
             format!("{name}: an open stream holds {beyond} bytes beyond the SDK's span")
         });
-        println!("| {name} | {bare} | {layered} | {alone} | {beyond} | {MOST_HELD} |");
+        println!("| {name} | {bare} | {layered} | {alone} | {beyond} | {MAX_HELD} |");
     }
     println!();
 }
 
-/// Bytes on the heap that each value holds.
-fn held<T>(mut make: impl FnMut() -> T) -> u64 {
-    const MANY: usize = 1_000;
-    // The first of a thread makes what the thread keeps.
+/// Returns the heap bytes that each value holds.
+fn bytes_per_value<T>(mut make: impl FnMut() -> T) -> u64 {
+    const VALUES: usize = 1_000;
+    // The first value of a thread initializes thread-locals.
     drop(make());
-    let mut all = Vec::with_capacity(MANY);
-    let measured = allocation_counter::measure(|| all.extend((0..MANY).map(|_| make())));
-    u64::try_from(measured.bytes_current).expect("values that hold something") / 1_000
+    let mut all = Vec::with_capacity(VALUES);
+    let measured = allocation_counter::measure(|| all.extend((0..VALUES).map(|_| make())));
+    u64::try_from(measured.bytes_current).expect("values that hold memory") / 1_000
 }
 
 // === Sizes ===
 
-fn sizes(verdicts: &mut Verdicts) {
-    println!("## A request, by what is in it\n");
+fn sizes(failures: &mut Failures) {
+    println!("## Cost of a request, by its contents\n");
     println!(
-        "| what | how many | instructions | over the bare service | each beyond the first row |"
+        "| quantity | size | instructions | beyond the bare service | per unit beyond the first row |"
     );
     println!("|---|---|---|---|---|");
     for (what, sizes) in GROWING {
-        let counted = sizes.map(|size| Counted::of(what, size));
-        let (first, second) = (counted[0].over(), counted[1].over());
+        let counted = sizes.map(|size| Counted::measure(what, size));
+        let (first, second) = (counted[0].beyond_bare(), counted[1].beyond_bare());
         for (size, counted) in sizes.iter().zip(&counted) {
-            let (more, beyond) = (size - sizes[0], counted.over().saturating_sub(first));
+            let (more, growth) = (size - sizes[0], counted.beyond_bare().saturating_sub(first));
             let each = match more {
                 0 => String::new(),
-                more => format!("{:.1}", ratio(beyond, more as u64)),
+                more => format!("{:.1}", ratio(growth, more as u64)),
             };
-            let (layered, over) = (counted.layered, counted.over());
-            println!("| {what} | {size} | {layered} | {over} | {each} |");
-            // A quarter more, and what is paid once where pieces become large.
+            let (layered, beyond) = (counted.layered, counted.beyond_bare());
+            println!("| {what} | {size} | {layered} | {beyond} | {each} |");
+            // Allows a quarter more, and a one-time cost for large values.
             let proportional =
                 second.saturating_sub(first) as f64 * more as f64 / (sizes[1] - sizes[0]) as f64;
-            verdicts.check(beyond as f64 <= 1.25 * proportional + 1_000.0, || {
-                format!("{what}: {size} cost {beyond}, and in proportion {proportional:.0}")
+            failures.check(growth as f64 <= 1.25 * proportional + 1_000.0, || {
+                format!(
+                    "{what}: {size} cost {growth} more, in proportion it would be {proportional:.0}"
+                )
             });
         }
     }
@@ -232,21 +229,22 @@ fn sizes(verdicts: &mut Verdicts) {
 
 // === Threads ===
 
-fn threads(counts: bool, verdicts: &mut Verdicts) {
-    println!("## A request, by threads that serve clones of one service\n");
+fn threads(can_count: bool, failures: &mut Failures) {
+    println!("## Cost of a request, by number of threads that serve clones of one service\n");
     println!(
-        "| threads | instructions | against 1 | bare, ns (against 1) | the SDK's span alone | layer and span | waits in 1,000 requests |"
+        "| threads | instructions | ratio to 1 thread | bare, ns (ratio to 1 thread) | SDK span alone | layer and span | waits per 1,000 requests |"
     );
     println!("|---|---|---|---|---|---|---|");
-    let (service, provider) = (recording().layer(Inner::default()), provider(Nothing));
+    let (service, provider) = (recording().layer(Inner::default()), provider(NoopProcessor));
     let tracer = provider.tracer("growth");
     let (mut first_counted, mut first_times) = (None, None);
     for count in [1, 2] {
-        let [counted, counted_ratio] = if counts {
-            let counted = callgrind::of_one(&["threads", &count.to_string(), LAYERED], 4 * N);
+        let [counted, counted_ratio] = if can_count {
+            let counted =
+                callgrind::per_operation(&["threads", &count.to_string(), LAYERED], 4 * N);
             let ratio = ratio(counted, *first_counted.get_or_insert(counted));
-            verdicts.check((ratio - 1.0).abs() <= 0.02, || {
-                format!("on {count} threads a request costs {ratio:.3} of what it does on 1")
+            failures.check((ratio - 1.0).abs() <= 0.02, || {
+                format!("on {count} threads a request costs {ratio:.3} times as much as on 1")
             });
             [counted.to_string(), format!("{ratio:.3}")]
         } else {
@@ -261,7 +259,7 @@ fn threads(counts: bool, verdicts: &mut Verdicts) {
             alone.time / ratios[1],
             layered.time / ratios[2],
         ];
-        verdicts.check(layered.waits < 1.0, || {
+        failures.check(layered.waits < 1.0, || {
             format!(
                 "on {count} threads {:.1} of 1,000 requests wait",
                 layered.waits
@@ -276,7 +274,7 @@ fn threads(counts: bool, verdicts: &mut Verdicts) {
     println!();
 }
 
-/// The quickest of some rounds; whoever waited in any of them has waited.
+/// Returns the best time and the most waits of several rounds.
 fn rounds<F: FnOnce(u64) + Send>(count: usize, prepare: impl Fn() -> F) -> OnThreads {
     (0..10)
         .map(|_| on_threads(count, 10_000, &prepare))
@@ -287,7 +285,7 @@ fn rounds<F: FnOnce(u64) + Send>(count: usize, prepare: impl Fn() -> F) -> OnThr
         .expect("some rounds")
 }
 
-/// Requests of a clone of `service`; what each thread has is made on that thread.
+/// Returns a function that sends requests to a clone of `service`. Each thread builds its own requests.
 fn clones<S, B>(service: &S) -> impl FnOnce(u64) + Send + use<S, B>
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible> + Clone + Send,
@@ -297,7 +295,7 @@ where
     move |times| requests(&mut service, &request(), times)
 }
 
-/// The SDK's spans alone, of a tracer that all threads share as they do the layer's.
+/// Returns a function that only starts and ends SDK spans, with a tracer that all threads share.
 fn spans(tracer: &SdkTracer) -> impl FnOnce(u64) + Send + use<> {
     let tracer = tracer.clone();
     move |times| {
@@ -310,15 +308,15 @@ fn spans(tracer: &SdkTracer) -> impl FnOnce(u64) + Send + use<> {
     }
 }
 
-/// What a request costs on each of some threads.
+/// The cost of a request on several threads.
 struct OnThreads {
     /// Nanoseconds.
     time: f64,
-    /// How often one of 1,000 gives up its thread, as who waits for a lock does.
+    /// Voluntary context switches per 1,000 requests. Waiting for a lock causes them.
     waits: f64,
 }
 
-/// `prepare` is called once for each thread, before any of them starts.
+/// Runs `times` operations on each thread. Calls `prepare` once per thread before any of them starts.
 fn on_threads<F>(count: usize, times: u64, prepare: impl Fn() -> F) -> OnThreads
 where
     F: FnOnce(u64) + Send,
@@ -349,7 +347,7 @@ where
     }
 }
 
-/// How often this thread has given itself up; zero where the system does not say it.
+/// Returns the voluntary context switches of this thread; zero where the system does not provide them.
 fn waits() -> u64 {
     let status = fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     status
@@ -358,37 +356,37 @@ fn waits() -> u64 {
         .map_or(0, |number| number.trim().parse().expect("a number"))
 }
 
-// === What is served ===
+// === Operations ===
 
-/// Who serves, as the child process is told.
+/// The variants, as passed to the child process.
 const LAYERED: &str = "layered";
 const BARE: &str = "bare";
 
-/// The instructions of one request.
+/// The instructions of one request, with and without the layer.
 struct Counted {
     layered: u64,
     bare: u64,
 }
 
 impl Counted {
-    fn of(what: &str, size: usize) -> Self {
+    fn measure(what: &str, size: usize) -> Self {
         let size = size.to_string();
-        let of = |who| callgrind::of_one(&[what, &size, who], N);
+        let count = |variant| callgrind::per_operation(&[what, &size, variant], N);
         thread::scope(|scope| {
-            let bare = scope.spawn(|| of(BARE));
-            let layered = of(LAYERED);
+            let bare = scope.spawn(|| count(BARE));
+            let layered = count(LAYERED);
             let bare = bare.join().expect("counted");
             Self { layered, bare }
         })
     }
 
-    fn over(&self) -> u64 {
+    fn beyond_bare(&self) -> u64 {
         self.layered.saturating_sub(self.bare)
     }
 }
 
-/// Does `times` requests, in the child process.
-fn operate(what: &str, size: usize, is_layered: bool, times: u64) {
+/// Makes `times` requests, in the child process.
+fn run_operations(what: &str, size: usize, is_layered: bool, times: u64) {
     let captured: Vec<_> = (0..size).map(header).collect();
     let (mut inner, mut layer) = (Inner::default(), recording());
     let mut template = request();
@@ -399,7 +397,7 @@ fn operate(what: &str, size: usize, is_layered: bool, times: u64) {
         "bytes of the path" => *template.uri_mut() = path(size).parse().expect("a path"),
         "bytes of the query" if size == 0 => {}
         "bytes of the query" => {
-            // Ten bytes each, without the last `&`.
+            // Ten bytes per pair, without the last `&`.
             let query = "key=value&".repeat(size / 10);
             let uri = format!("/v1/models?{}", &query[..size - 1]);
             *template.uri_mut() = uri.parse().expect("a query");
@@ -409,7 +407,7 @@ fn operate(what: &str, size: usize, is_layered: bool, times: u64) {
             add_headers(&mut template, 16);
             layer = layer.capture_request_headers(captured);
         }
-        _ => panic!("nothing is known of {what}"),
+        _ => panic!("unknown quantity: {what}"),
     }
     match (what, is_layered) {
         ("threads", true) => {
@@ -417,26 +415,32 @@ fn operate(what: &str, size: usize, is_layered: bool, times: u64) {
             let service = layer.layer(inner);
             on_threads(size, each, || clones(&service));
         }
-        ("open", true) => beside(size, &mut layer.layer(inner), &template, times),
-        ("open", false) => beside(size, &mut inner, &template, times),
+        ("open", true) => {
+            requests_beside_open_streams(size, &mut layer.layer(inner), &template, times)
+        }
+        ("open", false) => requests_beside_open_streams(size, &mut inner, &template, times),
         (_, true) => requests(&mut layer.layer(inner), &template, times),
         (_, false) => requests(&mut inner, &template, times),
     }
 }
 
-/// Does requests beside streams that are open.
-fn beside<S, B>(open: usize, service: &mut S, template: &Request<()>, times: u64)
-where
+/// Makes requests while `open` streams are open.
+fn requests_beside_open_streams<S, B>(
+    open: usize,
+    service: &mut S,
+    template: &Request<()>,
+    times: u64,
+) where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes, Error = Infallible>,
 {
-    let held: Vec<_> = (0..open).map(|_| opened(service, template)).collect();
+    let held: Vec<_> = (0..open).map(|_| open_stream(service, template)).collect();
     requests(service, template, times);
-    // Nor are they closed: that is no part of what is counted, and the process ends anyway.
+    // Not closed, so that closing is not counted.
     std::mem::forget(held);
 }
 
-/// Does requests, each read to its end.
+/// Makes requests and reads each response to its end.
 fn requests<S, B>(service: &mut S, template: &Request<()>, times: u64)
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
@@ -444,7 +448,7 @@ where
 {
     for _ in 0..times {
         let response = service.call(template.clone()).now_or_never();
-        let Ok(response) = response.expect("nothing waits");
+        let Ok(response) = response.expect("the service and its body are always ready");
         let mut body = std::pin::pin!(response.into_body());
         let mut bytes = 0;
         while let Some(data) = frame(body.as_mut()) {
@@ -458,12 +462,12 @@ fn frame<B: Body<Data = Bytes, Error = Infallible>>(body: Pin<&mut B>) -> Option
     match body.poll_frame(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Some(Ok(frame))) => frame.into_data().ok(),
         Poll::Ready(None) => None,
-        Poll::Pending => panic!("nothing waits"),
+        Poll::Pending => panic!("the service and its body are always ready"),
     }
 }
 
-/// Nanoseconds of one request, in the quickest of some rounds.
-fn quickest(mut requests: impl FnMut(u64)) -> f64 {
+/// Returns the nanoseconds per request in the best of several rounds.
+fn best_time(mut requests: impl FnMut(u64)) -> f64 {
     const TIMES: u32 = 2_000;
     let round = |_| {
         let begun = Instant::now();
@@ -498,12 +502,12 @@ impl Body for Twice {
     }
 }
 
-/// Answers with a stream, and sets attributes of these keys.
+/// A service that answers with a stream and sets attributes with these keys.
 #[derive(Clone, Default)]
 struct Inner(Arc<[&'static str]>);
 
 impl Inner {
-    /// Keys are static, as those of a handler are.
+    /// Returns a service that sets so many attributes. The keys are static, as in a handler.
     fn setting(attributes: usize) -> Self {
         let key = |number| &*format!("app.attribute.{number:03}").leak();
         Self((0..attributes).map(key).collect())
@@ -549,16 +553,16 @@ fn header(number: usize) -> HeaderName {
     HeaderName::try_from(format!("x-unrelated-{number:03}")).expect("a name")
 }
 
-fn add_headers(request: &mut Request<()>, many: usize) {
+fn add_headers(request: &mut Request<()>, count: usize) {
     let value = HeaderValue::from_static("the value of a header");
-    let headers = (0..many).map(|number| (header(number), value.clone()));
+    let headers = (0..count).map(|number| (header(number), value.clone()));
     request.headers_mut().extend(headers);
 }
 
 // === Spans ===
 
 fn recording() -> ApiSpanLayer {
-    on(ApiSpanLayer::new(), &provider(Nothing))
+    on(ApiSpanLayer::new(), &provider(NoopProcessor))
 }
 
 fn on(layer: ApiSpanLayer, provider: &SdkTracerProvider) -> ApiSpanLayer {
@@ -567,22 +571,22 @@ fn on(layer: ApiSpanLayer, provider: &SdkTracerProvider) -> ApiSpanLayer {
         .tracer_provider(provider)
 }
 
-/// Every span is recorded.
+/// Returns a provider that records every span.
 fn provider(processor: impl SpanProcessor + 'static) -> SdkTracerProvider {
     SdkTracerProvider::builder()
         .with_span_processor(processor)
         .build()
 }
 
-/// Does nothing, so that nothing of it is shared.
+/// A processor that does nothing, so threads share no state of it.
 #[derive(Debug)]
-struct Nothing;
+struct NoopProcessor;
 
-/// Keeps with which attributes the last span has started.
+/// A processor that keeps the start attributes of the last span.
 #[derive(Clone, Debug, Default)]
 struct Starts(Arc<Mutex<Vec<KeyValue>>>);
 
-impl SpanProcessor for Nothing {
+impl SpanProcessor for NoopProcessor {
     fn on_start(&self, _: &mut Span, _: &opentelemetry::Context) {}
 
     fn on_end(&self, _: SpanData) {}

@@ -1,16 +1,15 @@
-//! What one request and one frame cost in instructions, which are the same from run to run, held
-//! against their budgets. Needs valgrind; without it, it says that it skips.
+//! Counts the instructions of one request and one frame, and compares them with budgets. Counts are the same
+//! in every run. Without valgrind the bench is skipped with a message.
 //!
-//! Each rung runs in a process of its own under callgrind, once with `N` operations and once with
-//! `2 N`: the difference is theirs, without the start of the process. Of a request that is built,
-//! served and read to its end the bare service's are taken off; of a frame those of the bare body.
+//! Each rung runs in its own process under callgrind, once with `N` operations and once with `2 N`. The
+//! difference excludes the start of the process. A request is built, served and read to its end. The
+//! instructions of the bare service, or of the bare body, are subtracted.
 //!
-//! Allocators and compilers of other machines count a little otherwise: it fails where a budget is
-//! exceeded by more than a twentieth.
+//! Counts differ slightly between machines, so the bench fails if a budget is exceeded by more than 5 %.
 //!
 //! ```console
 //! $ cargo bench --bench instructions
-//! $ cargo bench --bench instructions -- --docs # and the table of the README is written
+//! $ cargo bench --bench instructions -- --docs # also writes the table into the README
 //! ```
 
 mod callgrind;
@@ -36,7 +35,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanP
 use tower::{Layer, Service, service_fn};
 use tower_api_span::ApiSpanLayer;
 
-/// A rung of the ladder: its name, which one is bare beside it, and its budget.
+/// A rung of the ladder: its name, its bare rung and its budget.
 struct Rung {
     name: &'static str,
     bare: &'static str,
@@ -63,7 +62,7 @@ const fn rung(name: &'static str, bare: &'static str, budget: Option<u64>) -> Ru
     Rung { name, bare, budget }
 }
 
-/// How many operations the shorter run has.
+/// The number of operations in the shorter run.
 const N: u64 = 2_000;
 
 fn main() -> ExitCode {
@@ -71,15 +70,15 @@ fn main() -> ExitCode {
     if let [_, run, name, times] = &arguments[..]
         && run == "--run"
     {
-        operate(name, times.parse().expect("a number"));
+        run_operations(name, times.parse().expect("a number"));
         return ExitCode::SUCCESS;
     }
-    if !callgrind::is_there() {
-        println!("instructions: SKIPPED, there is no valgrind: install it, and run this again");
+    if !callgrind::is_available() {
+        println!("instructions: SKIPPED: valgrind is not installed");
         return ExitCode::SUCCESS;
     }
-    let of_one = |rung: &Rung| callgrind::of_one(&[rung.name], N);
-    let counted: Vec<u64> = RUNGS.iter().map(of_one).collect();
+    let count = |rung: &Rung| callgrind::per_operation(&[rung.name], N);
+    let counted: Vec<u64> = RUNGS.iter().map(count).collect();
     let mut table =
         "| rung | instructions | over the bare one | budget |\n|---|---|---|---|\n".to_owned();
     let mut is_over = false;
@@ -87,7 +86,7 @@ fn main() -> ExitCode {
         let bare = RUNGS.iter().position(|other| other.name == rung.bare);
         let over = bare.map(|bare| counted_here.saturating_sub(counted[bare]));
         let text = |number: Option<u64>| number.map_or(String::new(), |number| number.to_string());
-        let verdict = match (over, rung.budget) {
+        let mark = match (over, rung.budget) {
             (Some(over), Some(budget)) if over > budget => {
                 is_over |= over > budget + budget / 20;
                 " **over**"
@@ -98,7 +97,7 @@ fn main() -> ExitCode {
         let name = rung.name;
         let _ = writeln!(
             table,
-            "| {name} | {counted_here} | {over} | {budget}{verdict} |"
+            "| {name} | {counted_here} | {over} | {budget}{mark} |"
         );
     }
     let caption = caption();
@@ -110,20 +109,20 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if is_over {
-        println!("instructions: a budget is exceeded by more than a twentieth, see above");
+        println!("instructions: a budget is exceeded by more than 5 %, see above");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }
 
-/// On which day, on what, and of which commit this was counted.
+/// Returns the date, the commit, the platform and the tool versions of the run.
 fn caption() -> String {
-    let said = |program: &str, arguments: &[&str]| {
+    let stdout_of = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output();
         let output = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
         output.unwrap_or_default()
     };
-    let commit = said(
+    let commit = stdout_of(
         "git",
         &[
             "describe",
@@ -134,15 +133,19 @@ fn caption() -> String {
     );
     format!(
         "{}, commit {commit}, {} {}, {}, {}.",
-        said("date", &["-u", "+%Y-%m-%d"]),
+        stdout_of("date", &["-u", "+%Y-%m-%d"]),
         std::env::consts::ARCH,
         std::env::consts::OS,
-        said("rustc", &["--version"]),
-        said("valgrind", &["--version"]),
+        stdout_of("rustc", &["--version"]),
+        stdout_of("valgrind", &["--version"]),
     )
 }
 
-/// Writes the table into the README. An error is one line.
+/// Writes the table into the README.
+///
+/// # Errors
+///
+/// One line, if the README cannot be written or the markers are missing.
 fn write_docs(table: &str) -> Result<(), String> {
     const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     const START: &str =
@@ -178,8 +181,8 @@ impl SpanProcessor for Ends {
     }
 }
 
-/// Does `times` operations of a rung.
-fn operate(name: &str, times: u64) {
+/// Runs `times` operations of a rung.
+fn run_operations(name: &str, times: u64) {
     let ends = Ends::default();
     let provider = |sampler| {
         SdkTracerProvider::builder()
@@ -211,7 +214,7 @@ fn operate(name: &str, times: u64) {
         "bare event" => frames(streaming(EVENT), times),
         "event of 256 B, off" => frames(off.layer(streaming(EVENT)), times),
         "event of 256 B, recording, LLM" => frames(llm.layer(streaming(EVENT)), times),
-        _ => panic!("there is no rung {name}"),
+        _ => panic!("unknown rung: {name}"),
     }
 }
 
@@ -243,7 +246,7 @@ fn whole() -> impl Service<
     service_fn(async |_| Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
 }
 
-/// A body of the same frame for ever.
+/// An endless body of equal frames.
 struct Endless(&'static [u8]);
 
 impl Body for Endless {
@@ -294,7 +297,8 @@ where
             }
             Ok::<_, Infallible>(bytes)
         };
-        let bytes = futures_util::FutureExt::now_or_never(served).expect("nothing waits");
+        let bytes = futures_util::FutureExt::now_or_never(served)
+            .expect("the service and its body are always ready");
         assert_eq!(black_box(bytes), Ok(BODY.len()));
     }
 }
@@ -305,7 +309,9 @@ where
     B: Body<Data = Bytes, Error = Infallible>,
 {
     let served = futures_util::FutureExt::now_or_never(service.call(request(false)));
-    let response = served.expect("nothing waits").expect("a response");
+    let response = served
+        .expect("the service and its body are always ready")
+        .expect("a response");
     let mut body = std::pin::pin!(response.into_body());
     let mut context = Context::from_waker(Waker::noop());
     let mut bytes = 0;
@@ -313,7 +319,7 @@ where
         let Poll::Ready(Some(Ok(frame))) = body.as_mut().poll_frame(&mut context) else {
             panic!("an endless body has frames");
         };
-        // Or the compiler sees that all frames of the bare body are the same.
+        // Keeps the compiler from seeing that all frames of the bare body are equal.
         bytes += black_box(frame).data_ref().map_or(0, Bytes::len);
     }
     assert!(bytes > 0);

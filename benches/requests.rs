@@ -1,16 +1,16 @@
-//! What one request costs: time, by criterion, and allocations, which are the same in every run.
+//! Measures one request: its time, with criterion, and its allocations, which are the same in every run.
 //!
-//! Each request is served and its body read to its end; making it is not timed. Rungs: the bare
-//! service; the layer without a provider; filtered; sampled out; recording; recording, with a handler
-//! that talks to its span; an event stream of 20 events and `[DONE]`; a gRPC answer with trailers.
-//! For the layer of HTTP and that of language models, with a caller and without.
+//! Each request is served and its body read to its end; building it is not timed. Rungs: the bare service; the
+//! layer without a provider; filtered; sampled out; recording; recording with a handler that uses its handle;
+//! an event stream of 20 events and `[DONE]`; a gRPC response with trailers. All of them run with the HTTP
+//! and the LLM preset, with and without a caller.
 //!
-//! The table at the end has the best time of each rung as a ratio to its bare one: on a busy machine it
-//! moves by a fifth. The counting allocator is in all of them.
+//! The table at the end has each rung's best time as a ratio to its bare rung. On a busy machine the ratio
+//! varies by a fifth. All rungs run with the counting allocator.
 //!
 //! ```console
 //! $ cargo bench --bench requests
-//! $ cargo bench --bench requests -- --test # only whether all is as asserted
+//! $ cargo bench --bench requests -- --test # only checks the assertions
 //! ```
 
 mod support;
@@ -23,7 +23,7 @@ use support::rung::Rung;
 use support::services::Read;
 use support::{Ends, is_list, requests, services, with_w3c};
 
-/// A rung, and the place of the bare one beside it.
+/// A rung, and the index of its bare rung.
 type Step = (Rung, usize);
 
 fn main() {
@@ -49,7 +49,7 @@ fn main() {
         return;
     }
     println!(
-        "| preset, request | rung | allocations | beyond the bare one | time, as a ratio to it |"
+        "| preset, request | rung | allocations | beyond the bare rung | time, ratio to the bare rung |"
     );
     println!("|---|---|---|---|---|");
     for (name, mut ladder) in ladders {
@@ -68,9 +68,9 @@ fn main() {
 }
 
 fn allocations(rung: &mut Rung) -> u64 {
-    // The first of a thread makes what the thread keeps.
-    rung.once(|send| send());
-    let counted = rung.once(|send| allocation_counter::measure(send));
+    // The first request of a thread initializes thread-locals.
+    rung.send_one(|send| send());
+    let counted = rung.send_one(|send| allocation_counter::measure(send));
     rung.check();
     counted.count_total
 }
@@ -79,7 +79,7 @@ fn ladder(layer: fn() -> ApiSpanLayer, has_caller: bool) -> Vec<Step> {
     let http = move || requests::http(has_caller);
     let grpc = move || requests::grpc(has_caller);
     let layer = || with_w3c(layer());
-    // To each rung its own ends.
+    // Each rung counts its own spans.
     let with = |sampler| {
         let ends = Ends::default();
         let layer = layer().tracer_provider(&ends.provider(sampler));
@@ -98,27 +98,27 @@ fn ladder(layer: fn() -> ApiSpanLayer, has_caller: bool) -> Vec<Step> {
 
     let (ends, on) = with(Sampler::AlwaysOn);
     let filtered = on.filter(|_| false);
-    steps.push((whole("filtered", &filtered).silent(ends), 0));
+    steps.push((whole("filtered", &filtered).expects_no_span(ends), 0));
 
     let (ends, out) = with(Sampler::AlwaysOff);
-    steps.push((whole("sampled out", &out).silent(ends), 0));
+    steps.push((whole("sampled out", &out).expects_no_span(ends), 0));
 
     let (ends, on) = with(Sampler::AlwaysOn);
-    steps.push((whole("recording", &on).recording(ends), 0));
+    steps.push((whole("recording", &on).expects_one_span(ends), 0));
 
     let (ends, on) = with(Sampler::AlwaysOn);
-    let talking = on.layer(services::talking());
-    let rung = Rung::new("recording, handle used", http, talking, Read::WHOLE);
-    steps.push((rung.recording(ends), 0));
+    let using_handle = on.layer(services::using_handle());
+    let rung = Rung::new("recording, handle used", http, using_handle, Read::WHOLE);
+    steps.push((rung.expects_one_span(ends), 0));
 
     let (ends, on) = with(Sampler::AlwaysOn);
     let events = on.layer(services::events());
     let rung = Rung::new("recording, event stream", http, events, Read::EVENTS);
-    steps.push((rung.recording(ends), 1));
+    steps.push((rung.expects_one_span(ends), 1));
 
     let (ends, on) = with(Sampler::AlwaysOn);
     let call = on.layer(services::grpc());
     let rung = Rung::new("recording, gRPC", grpc, call, Read::GRPC);
-    steps.push((rung.recording(ends), 2));
+    steps.push((rung.expects_one_span(ends), 2));
     steps
 }

@@ -12,47 +12,48 @@ use tower_api_span::{ApiSpanLayer, SpanHandle};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Prints each span as it ends. In production: a batch exporter of opentelemetry-otlp.
+    // Prints each span as it ends. In production, use a batch exporter of opentelemetry-otlp.
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
         .build();
     global::set_tracer_provider(provider.clone());
-    // So that spans are children of the caller's, whose context is in `traceparent`.
+    // Reads the caller's context from `traceparent`: spans become children of the caller's span.
     global::set_text_map_propagator(TraceContextPropagator::new());
 
     let app = Router::new()
         .route("/hello/{name}", get(hello))
         .route("/stream", get(stream))
-        // Added last, and so outermost: what is added after it would not be in the span.
+        // Added last, so it is the outermost layer. A layer added later would run outside the span.
         .layer(ApiSpanLayer::new());
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     let address = listener.local_addr()?;
     eprintln!("Listening on http://{address}; Ctrl-C stops.");
     eprintln!("  curl http://{address}/hello/world");
-    eprintln!("  curl http://{address}/hello/nobody");
-    eprintln!("  curl -N http://{address}/stream    and Ctrl-C, to be a client that leaves");
+    eprintln!("  curl http://{address}/hello/unknown");
+    eprintln!("  curl -N http://{address}/stream    press Ctrl-C to disconnect midway");
     let stop = async { tokio::signal::ctrl_c().await.expect("a handler for Ctrl-C") };
-    // With it, the span knows who is at the other end of the connection.
+    // Provides `ConnectInfo`, from which the span takes the peer address.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app)
         .with_graceful_shutdown(stop)
         .await?;
-    // Exports what is left, which is nothing here but much with a batch exporter.
+    // Exports the remaining spans. The simple exporter has none; a batch exporter has.
     Ok(provider.shutdown()?)
 }
 
-/// The handle is an extractor; what is said to it is seen in the request's span.
+/// Greets, and sets attributes on the request's span. `SpanHandle` is an extractor.
 async fn hello(Path(name): Path<String>, span: SpanHandle) -> String {
     span.set_attribute(KeyValue::new("greeted", name.clone()));
-    if name == "nobody" {
-        // The response is a 200 all the same; the span is `ABORTED(nobody)`.
-        span.abort("nobody", "there is nobody to greet");
+    if name == "unknown" {
+        // The response is still a 200; the span is `ABORTED(unknown_name)`.
+        span.abort("unknown_name", "no person of that name");
     }
     format!("Hello, {name}\n")
 }
 
-/// The span lasts as long as the stream. `api.ABORTED` tells of a client that leaves earlier.
+/// Streams five lines. The span lasts as long as the stream, and is `ABORTED(client_disconnect)` if the
+/// client disconnects earlier.
 async fn stream() -> Body {
     let lines = stream::iter(0..5).then(async |number| {
         sleep(Duration::from_secs(1)).await;

@@ -9,16 +9,16 @@ use tower_api_span::ApiSpanLayer;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Prints each span as it ends. In production: a batch exporter of opentelemetry-otlp.
+    // Prints each span as it ends. In production, use a batch exporter of opentelemetry-otlp.
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
         .build();
     global::set_tracer_provider(provider.clone());
-    // So that spans are children of the caller's, whose context is in `traceparent`.
+    // Reads the caller's context from `traceparent`: spans become children of the caller's span.
     global::set_text_map_propagator(TraceContextPropagator::new());
 
-    // A service that needs no code of one's own. In a method of yours, the handle of the request's
-    // span is `SpanHandle::from_extensions(request.extensions())`.
+    // The health service needs no code of its own. In your own method, get the span's handle with
+    // `SpanHandle::from_extensions(request.extensions())`.
     let (_, health) = tonic_health::server::health_reporter();
 
     let incoming = TcpIncoming::bind("127.0.0.1:3000".parse()?)?;
@@ -33,14 +33,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stop = async { tokio::signal::ctrl_c().await.expect("a handler for Ctrl-C") };
     let layer = ApiSpanLayer::new()
         .peer_address_fn(|request| request.extensions.get::<TcpConnectInfo>()?.remote_addr())
-        // What else a client calls is `_OTHER`.
+        // Other methods are recorded as `_OTHER`.
         .known_rpc_methods(["grpc.health.v1.Health/Check", "grpc.health.v1.Health/Watch"]);
     Server::builder()
-        // Around all services: a call to one that does not exist has a span, too.
+        // Wraps all services, so a call to an unknown service has a span too.
         .layer(layer)
         .add_service(health)
         .serve_with_incoming_shutdown(incoming, stop)
         .await?;
-    // Exports what is left, which is nothing here but much with a batch exporter.
+    // Exports the remaining spans. The simple exporter has none; a batch exporter has.
     Ok(provider.shutdown()?)
 }

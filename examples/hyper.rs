@@ -16,15 +16,16 @@ use tower_api_span::{ApiSpanLayer, SpanHandle};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Prints each span as it ends. In production: a batch exporter of opentelemetry-otlp.
+    // Prints each span as it ends. In production, use a batch exporter of opentelemetry-otlp.
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
         .build();
-    // The provider may be given, as here, or global. hyper says nobody's address, see below.
+    // The provider is passed here; it may also be global. hyper does not provide the peer address, so the
+    // accept loop below puts it into the request's extensions.
     let layer = ApiSpanLayer::new()
         .tracer_provider(&provider)
         .peer_address_fn(|request| request.extensions.get::<SocketAddr>().copied());
-    // The outermost layer sees what hyper sees.
+    // The outermost layer sees the same response as hyper.
     let service = ServiceBuilder::new().layer(layer).service_fn(hello);
 
     let listener = TcpListener::bind("127.0.0.1:3000").await?;
@@ -45,18 +46,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 request
             })
             .service(service.clone());
-        // hyper has a trait of its own for services.
+        // hyper has its own service trait.
         let service = TowerToHyperService::new(service);
         let connection = builder.serve_connection(TokioIo::new(connection), service);
-        // Its result is only whether the client broke it off.
+        // The result is ignored: it is an error only if the client broke the connection.
         tokio::spawn(connections.watch(connection.into_owned()));
     }
     connections.shutdown().await;
     Ok(provider.shutdown()?)
 }
 
-/// Without a router, nobody but the handler knows the route. The path does not do for a span's name:
-/// there are too many.
+/// Greets, and sets the route: without a router only the handler knows it. The path is not used as span
+/// name, because its cardinality is unbounded.
 async fn hello(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
     let mut response = Response::new(String::new());
     if let Some(name) = request.uri().path().strip_prefix("/hello/") {

@@ -1,21 +1,21 @@
-//! This program run again under callgrind, which counts its instructions.
+//! Runs this program under callgrind and reads the instruction count.
 
 use std::process::Command;
 
-/// Whether there is a valgrind.
-pub(crate) fn is_there() -> bool {
+/// Whether valgrind is installed.
+pub(crate) fn is_available() -> bool {
     Command::new("valgrind").arg("--version").output().is_ok()
 }
 
-/// The instructions of one operation: of `2 n` of them less those of `n`, so without the start of the
-/// process. The child gets the arguments `--run`, then `run`, then how often.
-pub(crate) fn of_one(run: &[&str], n: u64) -> u64 {
-    let (once, twice) = (counted(run, n), counted(run, 2 * n));
+/// Returns the instructions per operation: those of `2 n` operations minus those of `n`, divided by `n`. The
+/// difference excludes the start of the process. The child's arguments are `--run`, `run` and the count.
+pub(crate) fn per_operation(run: &[&str], n: u64) -> u64 {
+    let (once, twice) = (count(run, n), count(run, 2 * n));
     (twice - once) / n
 }
 
-/// The instructions of a process with so many operations.
-fn counted(run: &[&str], times: u64) -> u64 {
+/// Counts the instructions of a process with `times` operations.
+fn count(run: &[&str], times: u64) -> u64 {
     let this = std::env::current_exe().expect("this program");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -25,14 +25,14 @@ fn counted(run: &[&str], times: u64) -> u64 {
         .arg(times.to_string())
         .output()
         .expect("valgrind runs");
-    let said = String::from_utf8_lossy(&output.stderr);
+    let report = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "{run:?} fails under valgrind:\n{said}"
+        "{run:?} fails under valgrind:\n{report}"
     );
-    let collected = said
+    let collected = report
         .lines()
         .find_map(|line| line.split_once("Collected :"))
-        .expect("callgrind says what it has collected");
+        .expect("callgrind prints its count");
     collected.1.trim().parse().expect("a number")
 }

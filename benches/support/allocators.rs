@@ -1,8 +1,8 @@
-//! The bench of allocators. One program has one global allocator, so there is a program for each.
+//! The allocator bench. A program has one global allocator, so there is one program per allocator.
 //!
-//! A span is made by one thread and freed by another, that of the SDK's batch processor: allocators
-//! differ most in that. Its exporter only counts, so that the time is that of the request and not of
-//! an encoding. Rungs are measured in turns and the best turn counts; ratios are within a run.
+//! One thread allocates a span and another frees it, the thread of the SDK's batch processor: allocators
+//! differ most in that. The exporter only counts, so that no encoding is timed. Rungs take turns, and the best
+//! turn counts. Compare ratios within a run.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use super::rung::Rung;
 use super::services::{Read, whole};
 use super::{Ends, is_list, is_test, requests, with_w3c};
 
-/// How many requests a turn has. All of their spans fit into the queue: one that does not is dropped
-/// by who made it.
+/// The number of requests in a turn. All their spans fit into the queue: a span that does not fit is dropped
+/// on the request's thread.
 const TURN: usize = 4_096;
 const TURNS: usize = 200;
 
@@ -44,20 +44,20 @@ pub(crate) fn main(allocator: &str) {
     let floor = by_hand(whole(), &by_hand_provider);
     let mut rungs = [
         Rung::new("bare", request, whole(), Read::WHOLE),
-        Rung::sending("floor", request, floor, Read::WHOLE).recording(by_hand_ends),
-        Rung::new("recording", request, layer.layer(whole()), Read::WHOLE).recording(ends),
+        Rung::from_sender("floor", request, floor, Read::WHOLE).expects_one_span(by_hand_ends),
+        Rung::new("recording", request, layer.layer(whole()), Read::WHOLE).expects_one_span(ends),
     ];
     for _ in 0..if is_test() { 1 } else { TURNS } {
         for rung in &mut rungs {
             rung.time(TURN as u64);
-            // Not timed, and nothing of it is left for the next rung.
+            // Not timed. It empties the queue before the next rung.
             for provider in [&by_hand_provider, &provider] {
                 provider.force_flush().expect("exported");
             }
             rung.check();
         }
     }
-    println!("| {allocator}, batch processor | ns a request | as a ratio to bare |\n|---|---|---|");
+    println!("| {allocator}, batch processor | ns per request | ratio to bare |\n|---|---|---|");
     for rung in &rungs {
         let nanoseconds = rung.best().map(|seconds| seconds * 1e9);
         let (Some(nanoseconds), Some(ratio)) = (nanoseconds, rung.ratio(&rungs[0])) else {
@@ -67,7 +67,7 @@ pub(crate) fn main(allocator: &str) {
     }
 }
 
-/// A provider whose batch processor hands spans to a thread of its own, and what counts them there.
+/// Returns a provider with the batch processor, and the counter of its exported spans.
 fn exporting() -> (Ends, SdkTracerProvider) {
     let ends = Ends::default();
     let config = BatchConfigBuilder::default()

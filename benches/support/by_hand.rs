@@ -1,5 +1,5 @@
-//! The naive floor: what `recording` does of a plain request, written by hand by who knows the API
-//! and has no layer. No handle, no classification, nothing contained.
+//! The floor: the work of `recording` for a plain request, written by hand with the OpenTelemetry API. It has
+//! no handle and no classification, and does not catch panics.
 
 use std::convert::Infallible;
 use std::time::Instant;
@@ -60,7 +60,7 @@ where
         let time_to_head = arrived.elapsed().as_secs_f64();
         span.set_attribute(KeyValue::new("api.time_to_head", time_to_head));
         let read = read(response.into_body());
-        // The body is one frame: its end is its first byte.
+        // The body is one frame, so its end is also the time of its first byte.
         let time_to_first_byte = arrived.elapsed().as_secs_f64();
         span.set_attribute(KeyValue::new("api.time_to_first_byte", time_to_first_byte));
         span.set_attribute(KeyValue::new("api.outcome", "DEPARTED"));

@@ -1,6 +1,6 @@
-//! What the benches share: providers, requests, services, and readers that assert what they have read.
+//! Code that the benches share: providers, requests, services and readers.
 
-#![allow(dead_code, reason = "no bench uses all of it")]
+#![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub(crate) mod allocators;
 pub(crate) mod by_hand;
@@ -19,7 +19,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower_api_span::ApiSpanLayer;
 
-/// Counts spans that have ended, and does nothing else.
+/// A processor that only counts the ended spans.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ends(Arc<AtomicU64>);
 
@@ -56,12 +56,12 @@ impl SpanProcessor for Ends {
     }
 }
 
-/// With the propagator that everybody has, and no provider yet.
+/// Sets the W3C propagator, the usual choice.
 pub(crate) fn with_w3c(layer: ApiSpanLayer) -> ApiSpanLayer {
     layer.propagator(TraceContextPropagator::new())
 }
 
-/// As the command line says; without it short, since there are many rungs.
+/// Returns criterion with the command line's settings and short defaults, because there are many rungs.
 pub(crate) fn criterion() -> Criterion {
     Criterion::default()
         .warm_up_time(Duration::from_millis(500))
@@ -69,13 +69,13 @@ pub(crate) fn criterion() -> Criterion {
         .configure_from_args()
 }
 
-/// Whether this is a run that only says what there is to run.
+/// Whether the run only lists the benches (`--list`).
 pub(crate) fn is_list() -> bool {
     std::env::args().any(|argument| argument == "--list")
 }
 
-/// Whether this is a run that only looks whether the bench works, as criterion has it: by `--test`,
-/// or without the `--bench` that `cargo bench` gives.
+/// Whether the run only tests the bench: with `--test`, or without the `--bench` that `cargo bench` passes. The
+/// rule is criterion's.
 pub(crate) fn is_test() -> bool {
     let has = |wanted: &str| std::env::args().any(|argument| argument == wanted);
     has("--test") || !has("--bench")

@@ -1,25 +1,25 @@
-//! Requests, with a caller and without.
+//! Requests with and without a caller.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 
-/// One for the API of a language model, with a host and a user agent.
+/// Returns an HTTP request to an LLM API, with host and user agent.
 pub(crate) fn http(has_caller: bool) -> Request<()> {
     let mut request = Request::new(());
     *request.uri_mut() = Uri::from_static("/v1/chat/completions");
     let headers = request.headers_mut();
-    *headers = headers_of(has_caller);
+    *headers = base_headers(has_caller);
     headers.insert(header::HOST, HeaderValue::from_static("example.com:8080"));
     request
 }
 
-/// A gRPC call, as a server of HTTP/2 hands it on.
+/// Returns a gRPC call, as an HTTP/2 server passes it to the service.
 pub(crate) fn grpc(has_caller: bool) -> Request<()> {
     let mut request = Request::new(());
     *request.method_mut() = Method::POST;
     *request.version_mut() = Version::HTTP_2;
     *request.uri_mut() = Uri::from_static("http://example.com:8080/grpc.health.v1.Health/Check");
     let headers = request.headers_mut();
-    *headers = headers_of(has_caller);
+    *headers = base_headers(has_caller);
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/grpc"),
@@ -28,7 +28,7 @@ pub(crate) fn grpc(has_caller: bool) -> Request<()> {
     request
 }
 
-fn headers_of(has_caller: bool) -> HeaderMap {
+fn base_headers(has_caller: bool) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::USER_AGENT, HeaderValue::from_static("curl/8.14.1"));
     if has_caller {

@@ -1,4 +1,4 @@
-//! A rung of a ladder: what sends one request, and what must have come of it.
+//! A rung of a ladder: sends requests and checks the responses and the number of spans.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -12,25 +12,25 @@ use http_body::Body;
 use super::Ends;
 use super::services::{Answers, Read, head, read};
 
-/// How many requests are made before they are timed. More, and what is timed is the cache.
+/// The number of requests that are built before they are timed. A larger batch would not fit the cache.
 const BATCH: u64 = 64;
 
-/// A shorter time says nothing: the clock and the first requests are too much of it.
-const ENOUGH: Duration = Duration::from_micros(200);
+/// The minimal duration of a measurement. In shorter ones the clock and the first requests dominate.
+const MIN_ELAPSED: Duration = Duration::from_micros(200);
 
 pub(crate) struct Rung {
     pub(crate) name: &'static str,
     request: Box<dyn Fn() -> Request<()>>,
     send: Box<dyn FnMut(Request<()>)>,
-    /// The spans of this rung alone, and how many a request has.
+    /// The counter of this rung's spans, and the expected number per request.
     ends: Option<(Ends, u64)>,
     sent: u64,
-    /// Seconds for one request, in the best of all measurements.
+    /// Seconds per request in the best measurement.
     best: Option<f64>,
 }
 
 impl Rung {
-    /// A rung whose service answers with `expected`.
+    /// Returns a rung whose service answers with `expected`.
     pub(crate) fn new<B>(
         name: &'static str,
         request: impl Fn() -> Request<()> + 'static,
@@ -41,11 +41,11 @@ impl Rung {
         B: Body<Data = Bytes, Error = Infallible> + 'static,
     {
         let send = move |request| read(head(&mut service, request).into_body());
-        Self::sending(name, request, send, expected)
+        Self::from_sender(name, request, send, expected)
     }
 
-    /// A rung without a service.
-    pub(crate) fn sending(
+    /// Returns a rung that sends with a function instead of a service.
+    pub(crate) fn from_sender(
         name: &'static str,
         request: impl Fn() -> Request<()> + 'static,
         mut send: impl FnMut(Request<()>) -> Read + 'static,
@@ -61,19 +61,19 @@ impl Rung {
         }
     }
 
-    /// One span ends with each request. `ends` counts those of this rung alone.
-    pub(crate) fn recording(mut self, ends: Ends) -> Self {
+    /// Expects one span per request, counted by `ends`.
+    pub(crate) fn expects_one_span(mut self, ends: Ends) -> Self {
         self.ends = Some((ends, 1));
         self
     }
 
-    /// There is who would count spans, and there are none.
-    pub(crate) fn silent(mut self, ends: Ends) -> Self {
+    /// Expects no spans in `ends`.
+    pub(crate) fn expects_no_span(mut self, ends: Ends) -> Self {
         self.ends = Some((ends, 0));
         self
     }
 
-    /// Lets criterion time it.
+    /// Runs the rung with criterion.
     pub(crate) fn bench(&mut self, group: &mut BenchmarkGroup<'_, WallTime>) {
         group.bench_function(self.name, |bencher| {
             bencher.iter_custom(|requests| self.time(requests));
@@ -81,20 +81,20 @@ impl Rung {
         self.check();
     }
 
-    /// The time that so many requests take, without the time to make them.
+    /// Returns the time of `requests` requests, without the time to build them.
     pub(crate) fn time(&mut self, requests: u64) -> Duration {
         let mut elapsed = Duration::ZERO;
         let mut left = requests;
         while left > 0 {
-            let few = left.min(BATCH);
-            let batch: Vec<_> = (0..few).map(|_| (self.request)()).collect();
+            let size = left.min(BATCH);
+            let batch: Vec<_> = (0..size).map(|_| (self.request)()).collect();
             let start = Instant::now();
             batch.into_iter().for_each(&mut *self.send);
             elapsed += start.elapsed();
-            left -= few;
+            left -= size;
         }
         self.sent += requests;
-        if elapsed >= ENOUGH {
+        if elapsed >= MIN_ELAPSED {
             #[expect(clippy::cast_precision_loss, reason = "far from 2^52 requests")]
             let one = elapsed.as_secs_f64() / requests as f64;
             self.best = Some(self.best.map_or(one, |best| best.min(one)));
@@ -102,26 +102,31 @@ impl Rung {
         elapsed
     }
 
-    /// One request, its making not in `within`.
-    pub(crate) fn once<T>(&mut self, within: impl FnOnce(&mut dyn FnMut()) -> T) -> T {
+    /// Builds one request, and sends it inside `within`.
+    pub(crate) fn send_one<T>(&mut self, within: impl FnOnce(&mut dyn FnMut()) -> T) -> T {
         let mut request = Some((self.request)());
         self.sent += 1;
         within(&mut || (self.send)(request.take().expect("one request")))
     }
 
-    /// Fails unless as many spans have ended as should.
+    /// Asserts the number of ended spans.
     pub(crate) fn check(&self) {
-        if let Some((ends, of_each)) = &self.ends {
-            assert_eq!(ends.count(), self.sent * of_each, "{}: spans", self.name);
+        if let Some((ends, per_request)) = &self.ends {
+            assert_eq!(
+                ends.count(),
+                self.sent * per_request,
+                "{}: spans",
+                self.name
+            );
         }
     }
 
-    /// Seconds for one request, in the best of all measurements.
+    /// Returns the seconds per request in the best measurement.
     pub(crate) fn best(&self) -> Option<f64> {
         self.best
     }
 
-    /// How much longer it takes than the bare one, at best.
+    /// Returns the ratio of the best times to those of `bare`.
     pub(crate) fn ratio(&self, bare: &Self) -> Option<f64> {
         Some(self.best? / bare.best?)
     }

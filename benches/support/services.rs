@@ -1,4 +1,4 @@
-//! Services, and who reads their answers.
+//! Services, and a reader of their responses.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -18,13 +18,13 @@ const BODY: &[u8] = b"hello, world";
 const EVENT: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\" token\"}}]}\n\n";
 const MESSAGE: &[u8] = b"\0\0\0\0\x02\x08\x01";
 
-/// How an event stream says that it is over.
+/// The terminator of the event stream.
 pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
 
-/// How many events the event stream has before [`DONE`].
+/// The number of events before [`DONE`].
 const EVENTS: usize = 20;
 
-/// What a reader has read.
+/// The frames and bytes that a reader has read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Read {
     pub(crate) data_frames: usize,
@@ -50,7 +50,7 @@ impl Read {
     };
 }
 
-/// A service whose answers are there at once.
+/// A service whose responses are ready immediately.
 pub(crate) trait Answers<B>:
     Service<Request<()>, Response = Response<B>, Error = Infallible>
 {
@@ -59,19 +59,22 @@ pub(crate) trait Answers<B>:
 impl<S, B> Answers<B> for S where S: Service<Request<()>, Response = Response<B>, Error = Infallible>
 {}
 
-/// The head of the answer.
+/// Calls the service and returns the response.
 pub(crate) fn head<B>(service: &mut impl Answers<B>, request: Request<()>) -> Response<B> {
-    let Ok(response) = service.call(request).now_or_never().expect("nothing waits");
+    let Ok(response) = service
+        .call(request)
+        .now_or_never()
+        .expect("the service and its body are always ready");
     response
 }
 
-/// Reads a body as hyper does: to its end, which a body may say before it has no more frames.
+/// Reads a body to its end as hyper does: until `None` or `is_end_stream`.
 pub(crate) fn read(body: impl Body<Data = Bytes, Error = Infallible>) -> Read {
     let mut body = pin!(body);
     let mut task = Context::from_waker(Waker::noop());
     let mut read = Read::default();
     while !body.is_end_stream() {
-        // Or the compiler sees that all frames of the bare body are the same.
+        // Keeps the compiler from seeing that all frames of the bare body are equal.
         match black_box(body.as_mut().poll_frame(&mut task)) {
             Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
                 Some(data) => {
@@ -81,19 +84,19 @@ pub(crate) fn read(body: impl Body<Data = Bytes, Error = Infallible>) -> Read {
                 None => read.trailers += 1,
             },
             Poll::Ready(None) => break,
-            Poll::Pending => panic!("nothing waits"),
+            Poll::Pending => panic!("the service and its body are always ready"),
         }
     }
     read
 }
 
-/// One piece, whose length is known.
+/// Returns a service with a body of one frame and known length.
 pub(crate) fn whole() -> impl Answers<Full<Bytes>> {
     service_fn(async |_| Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
 }
 
-/// As [`whole`], by a handler that tells its span an attribute, an event and a route.
-pub(crate) fn talking() -> impl Answers<Full<Bytes>> {
+/// Like [`whole`], and sets an attribute, an event and a route through the handle.
+pub(crate) fn using_handle() -> impl Answers<Full<Bytes>> {
     service_fn(async |request: Request<()>| {
         let span = SpanHandle::from_extensions(request.extensions());
         span.set_attribute(KeyValue::new("tenant", "blue"));
@@ -103,12 +106,12 @@ pub(crate) fn talking() -> impl Answers<Full<Bytes>> {
     })
 }
 
-/// An event stream of 20 events and [`DONE`].
+/// Returns a service with an event stream of 20 events and [`DONE`].
 pub(crate) fn events() -> impl Answers<Script> {
     streaming("text/event-stream", EVENT, EVENTS, Some(DONE))
 }
 
-/// As many frames of these bytes, and perhaps a last one.
+/// Returns a service whose body has `times` equal frames and then `last`.
 pub(crate) fn streaming(
     content_type: &'static str,
     frame: &'static [u8],
@@ -123,7 +126,7 @@ pub(crate) fn streaming(
     })
 }
 
-/// A gRPC answer: one message, and trailers that say OK.
+/// Returns a gRPC service that answers one message and status OK.
 pub(crate) fn grpc() -> impl Answers<Script> {
     const STATUS: HeaderName = HeaderName::from_static("grpc-status");
     answering("application/grpc", || Script {
@@ -148,7 +151,7 @@ fn answering(content_type: &'static str, body: impl Fn() -> Script) -> impl Answ
     })
 }
 
-/// A body that gives what is left here, from top to bottom.
+/// A body whose fields are the remaining frames, in order.
 #[derive(Debug)]
 pub(crate) struct Script {
     frame: &'static [u8],

@@ -1,4 +1,4 @@
-//! The application: both APIs on one port, and where the layer goes.
+//! The application: HTTP and gRPC on one port, behind the layer.
 
 use std::io;
 use std::panic::panic_any;
@@ -17,50 +17,53 @@ use tower_api_span::{ApiSpanLayer, End, Head, Outcome, ResponseBody, Verdict, cl
 use crate::engine::{Engine, IntendedPanic};
 use crate::{grpc_api, http_api};
 
-/// A request for this path gets no response, but the error of a service.
+/// The service returns an error, and no response, for this path.
 pub(crate) const SERVICE_ERROR: &str = "/exception/service";
-/// A verdict that the classification cannot cope with.
+/// The verdict on which the classification panics.
 pub(crate) const UNCLASSIFIABLE: &str = "unclassifiable";
-/// Marks a response whose body the middleware around the layer throws away.
+/// Marks a response whose body is dropped by the middleware outside the layer.
 pub(crate) const DISCARDED: Discarded = Discarded;
 
 #[derive(Clone)]
 pub(crate) struct Discarded;
 
-/// The layer, with what the application says of itself.
+/// Returns the layer with the application's settings.
 pub(crate) fn layer(provider: &SdkTracerProvider) -> ApiSpanLayer {
     ApiSpanLayer::llm()
         .tracer_provider(provider)
         .propagator(TraceContextPropagator::new())
-        .classify(classify_most)
+        .classify(classify_or_panic)
 }
 
-/// Serves HTTP/1.1, HTTP/2 and gRPC, until told to stop and the last response is over.
+/// Serves HTTP/1.1, HTTP/2 and gRPC until `stopped` completes and the last response has ended.
 ///
 /// # Errors
 ///
-/// If the server cannot go on.
+/// If the server fails.
 pub(crate) async fn serve(
     listener: TcpListener,
     layer: ApiSpanLayer,
     engine: Engine,
-    until: impl Future<Output = ()>,
+    stopped: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     let http = http_api::routes(engine.clone()).fallback(not_found);
     let routes = Routes::from(http).add_service(grpc_api::service(engine));
     let layers = ServiceBuilder::new()
         .map_response(discard)
         .layer(layer)
-        .filter(all_but_service_error);
+        .filter(fail_for_service_error);
     Server::builder()
         .accept_http1(true)
         .layer(layers)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), until)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stopped,
+        )
         .await
 }
 
-/// Each protocol has its own way to say so.
+/// Answers 404 over HTTP and UNIMPLEMENTED over gRPC.
 async fn not_found(request: axum::extract::Request) -> Response<Body> {
     let content_type = request.headers().get(http::header::CONTENT_TYPE);
     if content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc")) {
@@ -72,8 +75,7 @@ async fn not_found(request: axum::extract::Request) -> Response<Body> {
     }
 }
 
-/// Stands for any middleware that answers something else than it was given, as one does which
-/// finds that the client has the same `ETag` already.
+/// Replaces a response marked [`Discarded`] with a 304, as a middleware for conditional requests does.
 fn discard(response: Response<ResponseBody<Body>>) -> Response<Body> {
     if response.extensions().get::<Discarded>().is_none() {
         return response.map(Body::new);
@@ -83,8 +85,8 @@ fn discard(response: Response<ResponseBody<Body>>) -> Response<Body> {
     not_modified
 }
 
-/// Stands for any middleware that fails instead of answering.
-fn all_but_service_error(request: Request<Body>) -> io::Result<Request<Body>> {
+/// Fails for [`SERVICE_ERROR`], as a middleware that returns an error does.
+fn fail_for_service_error(request: Request<Body>) -> io::Result<Request<Body>> {
     if request.uri().path() == SERVICE_ERROR {
         Err(io::Error::other("the engine does not answer"))
     } else {
@@ -92,8 +94,8 @@ fn all_but_service_error(request: Request<Body>) -> io::Result<Request<Body>> {
     }
 }
 
-/// A hook with a bug, which is telemetry's own affair.
-fn classify_most(head: &Head, end: &End, verdict: Option<&Verdict>) -> Outcome {
+/// Classifies, and panics for [`UNCLASSIFIABLE`]: a callback with a bug must not change the response.
+fn classify_or_panic(head: &Head, end: &End, verdict: Option<&Verdict>) -> Outcome {
     if verdict.is_some_and(|verdict| verdict.reason == UNCLASSIFIABLE) {
         panic_any(IntendedPanic);
     }

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use crate::scenarios::{self, Asks};
+use crate::scenarios::{self, Target};
 
-/// What is to be done.
+/// The action to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Journey { draws_all: bool },
@@ -15,11 +15,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Reads the arguments after the program's name.
+    /// Parses the arguments after the program's name.
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong and what to do.
+    /// One line with the fault and its remedy.
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let arguments: Vec<_> = arguments
             .map(|argument| argument.to_string_lossy().into_owned())
@@ -40,34 +40,34 @@ impl Command {
     }
 }
 
-/// How to use it, with the paths that are served.
+/// Returns the help text, with all paths.
 pub(crate) fn usage() -> String {
     let mut usage = "\
-Takes tower-api-span through every way a request can end, and checks its spans.
+Ends requests to tower-api-span in every possible way, and checks the spans.
 
-Usage: journey [--all]         make requests to a server of its own, draw and check their spans;
-                               with --all, draw every one of them
+Usage: journey [--all]         start a server, send requests, draw and check their spans;
+                               --all draws every request
        journey --serve ADDR    serve the same application, until Ctrl-C
        journey --help
 
 ADDR is an IP address and a port, such as 127.0.0.1:3000. HTTP/1.1, HTTP/2 (prior knowledge) and
-gRPC are served there. Spans and log events are printed as they come, metrics at the end, in
-Prometheus' text format; if OTEL_EXPORTER_OTLP_ENDPOINT is set, all are exported to that collector
-instead, with OTLP over gRPC (http://127.0.0.1:4317). NO_COLOR switches colours off.
+gRPC are served there. Spans and log events are printed when they are emitted, metrics at the end, in
+Prometheus text format. If OTEL_EXPORTER_OTLP_ENDPOINT is set (http://127.0.0.1:4317), they are
+exported to that collector instead, with OTLP over gRPC. NO_COLOR switches colours off.
 
-What to ask for:
+Paths:
 "
     .to_owned();
     for scenario in scenarios::all() {
-        let Asks::Http { method, path } = scenario.asks else {
+        let Target::Http { method, path } = scenario.target else {
             continue;
         };
-        // Nothing can go wrong in writing to a string.
-        let _ = writeln!(usage, "  {:4} {path:24} {}", method.as_str(), scenario.name);
+        // Writing to a string cannot fail.
+        let _ = writeln!(usage, "  {:4} {path:25} {}", method.as_str(), scenario.name);
     }
     usage.push_str(
-        "  gRPC grpc.health.v1.Health    Check and Watch of service success, told, cancelled,\n\
-        \u{20}                               exception, uncaught or telemetry\n",
+        "  gRPC grpc.health.v1.Health     Check and Watch of service success, handler-error, cancelled,\n\
+        \u{20}                                exception, uncaught or tracing-panic\n",
     );
     usage
 }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for() {
+    fn arguments_are_parsed_into_a_command() {
         let address = SocketAddr::from(([127, 0, 0, 1], 3_000));
         for (arguments, expected) in [
             (&[][..], Command::Journey { draws_all: false }),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_one_line() {
+    fn wrong_arguments_give_one_line_of_error() {
         for (arguments, expected) in [
             (&["--serve"][..], "needs an address"),
             (&["--serve", "nowhere"], "\"nowhere\" is not an address"),

@@ -1,4 +1,4 @@
-//! Holds what was seen against what was expected.
+//! Compares the client's view and the span with the expected ones.
 
 use crate::client::Caller;
 use crate::journey::Run;
@@ -9,59 +9,78 @@ use crate::timeline::millis;
 const HANDOFF_TO_CORE: &str = "api.HANDOFF_TO_CORE";
 const FIRST_RESPONSE_FROM_CORE: &str = "api.FIRST_RESPONSE_FROM_CORE";
 
-/// What should have been there instead of what was; `None` if all is as expected.
-pub(crate) fn expected_instead(expected: &Expected, run: &Run, spans: &Spans) -> Option<String> {
-    let mut instead = Vec::new();
+/// Returns what differs from the expected result; `None` if nothing does.
+pub(crate) fn differences(expected: &Expected, run: &Run, spans: &Spans) -> Option<String> {
+    let mut differences = Vec::new();
     match &run.observed {
         Ok(observed) if observed.seen == expected.seen => {}
-        Ok(observed) => instead.push(format!("client {} (not {})", expected.seen, observed.seen)),
-        Err(error) => instead.push(format!("client {} (not: {error})", expected.seen)),
+        Ok(observed) => differences.push(format!(
+            "client saw {}, expected {}",
+            observed.seen, expected.seen
+        )),
+        Err(error) => differences.push(format!(
+            "client failed ({error}), expected {}",
+            expected.seen
+        )),
     }
     let requests: Vec<_> = spans.requests(run.caller.trace_id).collect();
     match requests[..] {
-        [span] => of_span(expected, run.caller, span, spans, &mut instead),
-        _ => instead.push(format!("exactly one span (not {})", requests.len())),
+        [span] => compare_span(expected, run.caller, span, spans, &mut differences),
+        _ => differences.push(format!("{} spans, expected 1", requests.len())),
     }
-    (!instead.is_empty()).then(|| instead.join(", "))
+    (!differences.is_empty()).then(|| differences.join(", "))
 }
 
-fn of_span(
+fn compare_span(
     expected: &Expected,
     caller: Caller,
     span: &EndedSpan,
     spans: &Spans,
-    instead: &mut Vec<String>,
+    differences: &mut Vec<String>,
 ) {
     if span.outcome != expected.outcome {
-        instead.push(format!("span {} (not {})", expected.outcome, span.outcome));
+        differences.push(format!(
+            "span {}, expected {}",
+            span.outcome, expected.outcome
+        ));
     }
     if span.status != expected.status {
-        instead.push(format!("status {} (not {})", expected.status, span.status));
+        differences.push(format!(
+            "status {}, expected {}",
+            span.status, expected.status
+        ));
     }
     if span.code != expected.code {
         let shown = |code: &Option<String>| code.clone().unwrap_or("none".to_owned());
         let (expected, code) = (shown(&expected.code), shown(&span.code));
-        instead.push(format!("code {expected} (not {code})"));
+        differences.push(format!("code {code}, expected {expected}"));
     }
-    if span.duration() < expected.at_least() {
-        let (least, took) = (millis(expected.at_least()), millis(span.duration()));
-        instead.push(format!("at least {least} ms (not {took})"));
+    if span.duration() < expected.min_duration() {
+        let (least, took) = (millis(expected.min_duration()), millis(span.duration()));
+        differences.push(format!("duration {took} ms, expected at least {least}"));
     }
     if span.parent_id != caller.span_id {
-        instead.push("the caller as parent".to_owned());
+        differences.push("the parent is not the caller".to_owned());
     }
     let expects_handoff = expected.children() > 0;
     let has = |name| span.events.iter().any(|event| event.name == name);
     if has(HANDOFF_TO_CORE) != expects_handoff {
-        let not = if expects_handoff { "a" } else { "no" };
-        instead.push(format!("{not} handoff to the engine"));
+        let found = if expects_handoff {
+            "no"
+        } else {
+            "an unexpected"
+        };
+        differences.push(format!("{found} handoff event"));
     }
     if has(FIRST_RESPONSE_FROM_CORE) != span.has_data {
-        let not = if span.has_data { "a" } else { "no" };
-        instead.push(format!("{not} first response"));
+        let found = if span.has_data { "no" } else { "an unexpected" };
+        differences.push(format!("{found} first-response event"));
     }
     let children = spans.children(span).count();
     if children != expected.children() {
-        instead.push(format!("{} children (not {children})", expected.children()));
+        differences.push(format!(
+            "{children} child spans, expected {}",
+            expected.children()
+        ));
     }
 }

@@ -1,23 +1,26 @@
-//! One request as a drawing: what the client saw, the span, its children and its events.
+//! Draws one request: the client's view, the span, its child spans and its events.
 
 use std::iter;
 use std::time::{Duration, SystemTime};
 
 use crate::client::Observed;
 use crate::journey::Run;
-use crate::scenarios::{Asks, Scenario};
+use crate::scenarios::{Scenario, Target};
 use crate::spans::{EndedSpan, Spans, since};
 use crate::style::{Style, Tone};
 use crate::timeline::{Bar, Scale, bar, millis, ruler, text};
 
-/// How wide the names of the scenarios are.
-const TITLES: usize = 31;
-/// How wide a line of events may be.
+/// The width of the scenarios' names.
+const TITLES: usize = 36;
+/// The maximal width of a line of events.
 const EVENTS: usize = 88;
 
-/// Draws these requests below each other, on the same scale.
+/// Draws the requests one below the other, on one scale.
 pub(crate) fn draw(requests: &[(&Scenario, &Run)], spans: &Spans, style: Style) -> String {
-    let longest = requests.iter().map(|(_, run)| lasted(run, spans)).max();
+    let longest = requests
+        .iter()
+        .map(|(_, run)| duration_of_all(run, spans))
+        .max();
     let scale = Scale::up_to(longest.unwrap_or_default());
     let mut drawn = ruler(scale, style);
     for (scenario, run) in requests {
@@ -28,22 +31,22 @@ pub(crate) fn draw(requests: &[(&Scenario, &Run)], spans: &Spans, style: Style) 
 }
 
 fn request(scenario: &Scenario, run: &Run, spans: &Spans, scale: Scale, style: Style) -> String {
-    let asked = match &scenario.asks {
-        Asks::Http { method, path } => format!("{method} {path}"),
-        Asks::Grpc(call) => format!("{:?}({:?})", call.method, call.service),
+    let target = match &scenario.target {
+        Target::Http { method, path } => format!("{method} {path}"),
+        Target::Grpc(call) => format!("{:?}({:?})", call.method, call.service),
     };
     let title = style.paint(Tone::Heading, scenario.name);
     let gap = TITLES.saturating_sub(scenario.name.chars().count());
-    let mut drawn = format!("{title}{:gap$}  {asked}, {}\n", "", run.protocol.name());
+    let mut drawn = format!("{title}{:gap$}  {target}, {}\n", "", run.protocol.name());
     let origin = origin(run, spans);
     match &run.observed {
-        Ok(observed) => drawn.push_str(&bar(&of_client(observed, origin), scale, style)),
+        Ok(observed) => drawn.push_str(&bar(&client_bar(observed, origin), scale, style)),
         Err(error) => drawn.push_str(&text("client", error, style)),
     }
     for span in spans.requests(run.caller.trace_id) {
-        drawn.push_str(&bar(&of_request(span, origin), scale, style));
+        drawn.push_str(&bar(&span_bar(span, origin), scale, style));
         for child in spans.children(span) {
-            drawn.push_str(&bar(&of_child(child, origin), scale, style));
+            drawn.push_str(&bar(&child_bar(child, origin), scale, style));
         }
         let children: Vec<_> = spans.children(span).collect();
         let events = lines(&events(span, &children));
@@ -55,7 +58,7 @@ fn request(scenario: &Scenario, run: &Run, spans: &Spans, scale: Scale, style: S
     drawn
 }
 
-fn of_client(observed: &Observed, origin: SystemTime) -> Bar<'static> {
+fn client_bar(observed: &Observed, origin: SystemTime) -> Bar<'static> {
     Bar {
         label: "client",
         from: since(origin, observed.sent),
@@ -70,7 +73,7 @@ fn of_client(observed: &Observed, origin: SystemTime) -> Bar<'static> {
     }
 }
 
-fn of_request(span: &EndedSpan, origin: SystemTime) -> Bar<'static> {
+fn span_bar(span: &EndedSpan, origin: SystemTime) -> Bar<'static> {
     Bar {
         label: "span",
         from: since(origin, span.started),
@@ -81,7 +84,7 @@ fn of_request(span: &EndedSpan, origin: SystemTime) -> Bar<'static> {
     }
 }
 
-fn of_child(span: &EndedSpan, origin: SystemTime) -> Bar<'_> {
+fn child_bar(span: &EndedSpan, origin: SystemTime) -> Bar<'_> {
     Bar {
         label: &span.name,
         from: since(origin, span.started),
@@ -97,32 +100,32 @@ fn marks(span: &EndedSpan, origin: SystemTime) -> Vec<Duration> {
     events.map(|event| since(origin, event.at)).collect()
 }
 
-/// The events of a span and its children, with the milliseconds since its start; and when the first
-/// chunk of a stream was there (TTFT).
+/// Returns the events of a span and its children, with milliseconds since the span's start, and the time
+/// to the first chunk of a stream (TTFT).
 pub(crate) fn events(span: &EndedSpan, children: &[&EndedSpan]) -> Vec<String> {
     let own = span.events.iter().map(|event| (event, ""));
-    let of_children = children.iter().flat_map(|child| {
+    let from_children = children.iter().flat_map(|child| {
         let events = child.events.iter();
         events.map(|event| (event, child.name.as_str()))
     });
-    let mut events: Vec<_> = own.chain(of_children).collect();
+    let mut events: Vec<_> = own.chain(from_children).collect();
     events.sort_by_key(|(event, _)| event.at);
-    let mut told: Vec<_> = events
+    let mut lines: Vec<_> = events
         .iter()
-        .map(|(event, of)| {
-            let gap = if of.is_empty() { "" } else { " " };
+        .map(|(event, child)| {
+            let gap = if child.is_empty() { "" } else { " " };
             let at = millis(since(span.started, event.at));
-            format!("{at} {of}{gap}{}", event.name)
+            format!("{at} {child}{gap}{}", event.name)
         })
         .collect();
-    told.extend(
+    lines.extend(
         span.time_to_first_chunk
             .map(|time| format!("TTFT {}", millis(time))),
     );
-    told
+    lines
 }
 
-/// The events in lines that fit on a screen.
+/// Joins the events into lines of at most [`EVENTS`] columns.
 fn lines(events: &[String]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for event in events {
@@ -141,7 +144,7 @@ fn lines(events: &[String]) -> Vec<String> {
     lines
 }
 
-/// The colour of a span.
+/// Returns the colour for a span.
 pub(crate) fn tone(span: &EndedSpan) -> Tone {
     match (span.outcome.as_str(), span.status) {
         ("DEPARTED", "Unset") => Tone::Good,
@@ -150,7 +153,7 @@ pub(crate) fn tone(span: &EndedSpan) -> Tone {
     }
 }
 
-/// When the client sent the request; without a client that did, when the span started.
+/// Returns when the client sent the request, or when the span started if the client failed.
 fn origin(run: &Run, spans: &Spans) -> SystemTime {
     let sent = run.observed.as_ref().map(|observed| observed.sent);
     let span = spans.requests(run.caller.trace_id).next();
@@ -159,8 +162,8 @@ fn origin(run: &Run, spans: &Spans) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// The time until client, span and children are all done.
-fn lasted(run: &Run, spans: &Spans) -> Duration {
+/// Returns the time until the client, the span and its children have all ended.
+fn duration_of_all(run: &Run, spans: &Spans) -> Duration {
     let client = run.observed.as_ref().map(|observed| observed.ended);
     let requests = spans.requests(run.caller.trace_id);
     let spans_ended = requests.flat_map(|span| {

@@ -1,4 +1,4 @@
-//! The engine behind the API: makes tokens, and tells of it in a span of its own.
+//! The engine behind the API: generates tokens and records its own span.
 
 use std::future;
 use std::sync::Arc;
@@ -12,24 +12,22 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tower_api_span::SpanHandle;
 
-/// How many tokens an answer has.
+/// The number of tokens in an answer.
 pub(crate) const TOKENS: u32 = 3;
-/// Before each token, and before what follows the last one. It also gives the server the occasion
-/// to flush: it drops what it has not yet written when a body fails.
+/// The pause before each token and after the last one. The server flushes meanwhile: when a body fails, it
+/// drops data that is not yet written.
 pub(crate) const PAUSE: Duration = Duration::from_millis(5);
-/// How long the engine hangs where it does: longer than a client of the journey waits, but not so
-/// long that a server which is told to stop would not.
+/// How long a hanging engine hangs: longer than any client waits, but short enough for the server to stop.
 const HANGS_FOR: Duration = Duration::from_secs(10);
 
-/// Name of the engine's spans.
+/// The name of the engine's spans.
 const ENGINE_SPAN: &str = "llm_core";
 const FIRST_TOKEN: &str = "first_token";
 
 /// The payload of the panics that belong to a scenario.
 pub(crate) struct IntendedPanic;
 
-/// An engine. Its spans are children of whatever is current where it runs, which is for the layer
-/// to see to.
+/// An engine. Its spans are children of the current context, which the layer sets.
 #[derive(Clone)]
 pub(crate) struct Engine {
     tracer: SdkTracer,
@@ -44,13 +42,13 @@ impl Engine {
         }
     }
 
-    /// Told when the engine has made its tokens and hangs.
+    /// Returns the signal for "all tokens are generated and the engine hangs".
     pub(crate) fn hanging(&self) -> Arc<Notify> {
         Arc::clone(&self.hanging)
     }
 
-    /// Makes all tokens, then does what `last` does.
-    pub(crate) async fn whole<T>(&self, api: &SpanHandle, last: impl Future<Output = T>) -> T {
+    /// Generates all tokens, then runs `last`.
+    pub(crate) async fn generate<T>(&self, api: &SpanHandle, last: impl Future<Output = T>) -> T {
         let core = self.start(api);
         for token in 0..TOKENS {
             Self::token(token, &core).await;
@@ -58,9 +56,9 @@ impl Engine {
         last.await
     }
 
-    /// A stream of tokens that ends as `last` says: with one more item or without. The engine
-    /// starts with the first poll of the stream.
-    pub(crate) fn stream<T: Clone, E>(
+    /// Returns a stream of tokens, followed by the item of `last` if it has one. The engine starts with the
+    /// first poll of the stream.
+    pub(crate) fn generate_stream<T: Clone, E>(
         self,
         api: SpanHandle,
         token: T,
@@ -68,16 +66,16 @@ impl Engine {
     ) -> impl Stream<Item = Result<T, E>> {
         stream::once(async move {
             let core = self.start(&api);
-            let of_tokens = core.clone();
+            let token_context = core.clone();
             let tokens = stream::iter(0..TOKENS).then(move |nth| {
-                let (core, token) = (of_tokens.clone(), token.clone());
+                let (core, token) = (token_context.clone(), token.clone());
                 async move {
                     Self::token(nth, &core).await;
                     Ok(token)
                 }
             });
             let last = stream::once(async move {
-                // Ends with the last item, or with the stream if that is given up earlier.
+                // Ends the engine's span with the last item, or when the stream is dropped.
                 let _core = core;
                 sleep(PAUSE).await;
                 last.await
@@ -87,14 +85,14 @@ impl Engine {
         .flatten()
     }
 
-    /// Does nothing for so long that the client leaves first.
+    /// Does nothing for so long that the client disconnects first.
     pub(crate) async fn hang(&self) {
-        // Not `notify_one`, which would be kept for a client that waits later.
+        // Not `notify_one`: its permit would be kept for a later client.
         self.hanging.notify_waiters();
         sleep(HANGS_FOR).await;
     }
 
-    /// The request is the engine's from here on. Its span ends with the last clone of this context.
+    /// Records the handoff and starts the engine's span, which ends with the last clone of this context.
     fn start(&self, api: &SpanHandle) -> Context {
         api.handoff_to_core();
         Context::current_with_span(self.tracer.start(ENGINE_SPAN))

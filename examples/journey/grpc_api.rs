@@ -1,5 +1,5 @@
-//! The API over gRPC: the health service, because its code comes ready-made. The name of the
-//! service that is asked for says what will happen.
+//! The API over gRPC: the health service, because its code is already generated. The requested service
+//! name selects how the call ends.
 
 use std::panic::panic_any;
 
@@ -13,7 +13,7 @@ use tower_api_span::SpanHandle;
 use crate::app::UNCLASSIFIABLE;
 use crate::engine::{Engine, IntendedPanic};
 
-/// Serves `check`, which answers with one message, and `watch`, which streams a message a token.
+/// Serves `check`, which answers with one message, and `watch`, which streams one message per token.
 pub(crate) fn service(engine: Engine) -> HealthServer<impl Health> {
     HealthServer::new(Api { engine })
 }
@@ -31,9 +31,9 @@ impl Health for Api {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
         let span = SpanHandle::from_extensions(request.extensions());
-        let ending = Ending::of(&request)?;
-        let last = ending.happens(self.engine.clone(), span.clone());
-        self.engine.whole(&span, last).await?;
+        let ending = Ending::from_request(&request)?;
+        let last = ending.run(self.engine.clone(), span.clone());
+        self.engine.generate(&span, last).await?;
         Ok(Response::new(serving()))
     }
 
@@ -42,47 +42,47 @@ impl Health for Api {
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let span = SpanHandle::from_extensions(request.extensions());
-        let ending = Ending::of(&request)?;
-        let last = ending.happens(self.engine.clone(), span.clone());
+        let ending = Ending::from_request(&request)?;
+        let last = ending.run(self.engine.clone(), span.clone());
         let last = async { last.await.err().map(Err) };
-        let messages = self.engine.clone().stream(span, serving(), last);
+        let messages = self.engine.clone().generate_stream(span, serving(), last);
         Ok(Response::new(messages.boxed()))
     }
 }
 
-/// How a call ends once the tokens are made.
+/// How a call ends after the tokens are generated.
 #[derive(Clone, Copy)]
 enum Ending {
     Success,
-    Told,
+    HandlerError,
     Cancelled,
     Exception,
     Uncaught,
-    Telemetry,
+    TracingPanic,
 }
 
 impl Ending {
-    fn of(request: &Request<HealthCheckRequest>) -> Result<Self, Status> {
+    fn from_request(request: &Request<HealthCheckRequest>) -> Result<Self, Status> {
         match request.get_ref().service.as_str() {
             "" => Err(Status::invalid_argument("name a service")),
             "success" => Ok(Self::Success),
-            "told" => Ok(Self::Told),
+            "handler-error" => Ok(Self::HandlerError),
             "cancelled" => Ok(Self::Cancelled),
             "exception" => Ok(Self::Exception),
             "uncaught" => Ok(Self::Uncaught),
-            "telemetry" => Ok(Self::Telemetry),
+            "tracing-panic" => Ok(Self::TracingPanic),
             _ => Err(Status::not_found("no such service")),
         }
     }
 
-    async fn happens(self, engine: Engine, span: SpanHandle) -> Result<(), Status> {
+    async fn run(self, engine: Engine, span: SpanHandle) -> Result<(), Status> {
         match self {
             Self::Success => {}
-            Self::Told => span.abort("generation_error", "the engine ran out of memory"),
+            Self::HandlerError => span.abort("generation_error", "the engine ran out of memory"),
             Self::Cancelled => engine.hang().await,
             Self::Exception => return Err(Status::unavailable("the engine has gone away")),
             Self::Uncaught => panic_any(IntendedPanic),
-            Self::Telemetry => span.abort(UNCLASSIFIABLE, ""),
+            Self::TracingPanic => span.abort(UNCLASSIFIABLE, ""),
         }
         Ok(())
     }

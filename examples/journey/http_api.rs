@@ -1,4 +1,4 @@
-//! The API over HTTP: a route for each way to end.
+//! The API over HTTP: one route for each way a request can end.
 
 use std::io;
 use std::panic::panic_any;
@@ -23,30 +23,35 @@ const SSE_DONE: &str = "data: [DONE]\n\n";
 pub(crate) const TOKENS_BYTES: usize = TOKENS as usize * SSE_TOKEN.len();
 pub(crate) const STREAM_BYTES: usize = TOKENS_BYTES + SSE_DONE.len();
 
-/// All routes. The path says what will happen.
+/// Returns all routes. The path selects how the request ends.
 pub(crate) fn routes(engine: Engine) -> Router {
     Router::new()
         .route("/success/streaming", get(success_streaming))
-        .route("/success/whole", get(success_whole))
+        .route("/success/buffered", get(success_buffered))
         .route("/content-length", get(content_length))
-        .route("/told/streaming", get(told_streaming))
-        .route("/told/whole", get(told_whole))
+        .route("/handler-error/streaming", get(handler_error_streaming))
+        .route("/handler-error/buffered", get(handler_error_buffered))
         .route("/cancelled/streaming", get(cancelled_streaming))
-        .route("/cancelled/whole", get(cancelled_whole))
+        .route("/cancelled/buffered", get(cancelled_buffered))
         .route("/closed/streaming", get(closed_streaming))
-        .route("/invalid/whole", get(invalid_whole))
+        .route("/invalid/buffered", get(invalid_buffered))
         .route("/exception/streaming", get(exception_streaming))
-        .route("/exception/whole", get(exception_whole))
+        .route("/exception/buffered", get(exception_buffered))
         .route("/uncaught/streaming", get(uncaught_streaming))
-        .route("/uncaught/whole", get(uncaught_whole))
-        .route("/telemetry/streaming", get(telemetry_streaming))
-        .route("/telemetry/whole", get(telemetry_whole))
-        .route_layer(from_fn(tell_route))
+        .route("/uncaught/buffered", get(uncaught_buffered))
+        .route("/tracing-panic/streaming", get(tracing_panic_streaming))
+        .route("/tracing-panic/buffered", get(tracing_panic_buffered))
+        .route_layer(from_fn(record_route))
         .with_state(engine)
 }
 
-/// The layer is outside the router, where nobody knows the route yet.
-async fn tell_route(path: MatchedPath, span: SpanHandle, request: Request, next: Next) -> Response {
+/// Records the route: the layer is outside the router and cannot read it.
+async fn record_route(
+    path: MatchedPath,
+    span: SpanHandle,
+    request: Request,
+    next: Next,
+) -> Response {
     span.set_route(path.as_str());
     next.run(request).await
 }
@@ -55,30 +60,30 @@ async fn success_streaming(State(engine): State<Engine>, span: SpanHandle) -> Re
     sse(engine, span, async { Ok(SSE_DONE) })
 }
 
-async fn success_whole(State(engine): State<Engine>, span: SpanHandle) -> &'static str {
-    engine.whole(&span, async { ANSWER }).await
+async fn success_buffered(State(engine): State<Engine>, span: SpanHandle) -> &'static str {
+    engine.generate(&span, async { ANSWER }).await
 }
 
-/// Its server stops asking once the declared bytes are there: the body's `None` is never seen.
+/// Streams with a Content-Length: the server drops the body after the declared bytes, before its `None`.
 async fn content_length(engine: State<Engine>, span: SpanHandle) -> impl IntoResponse {
     let streamed = success_streaming(engine, span).await;
     ([(CONTENT_LENGTH, STREAM_BYTES)], streamed)
 }
 
-/// Ends as it should on the wire; that it was cut short is known to the handler alone.
-async fn told_streaming(State(engine): State<Engine>, span: SpanHandle) -> Response {
+/// Sends a complete response and reports an error through the handle.
+async fn handler_error_streaming(State(engine): State<Engine>, span: SpanHandle) -> Response {
     sse(engine, span.clone(), async move {
         span.abort("generation_error", "the engine ran out of memory");
         Ok(SSE_DONE)
     })
 }
 
-async fn told_whole(State(engine): State<Engine>, span: SpanHandle) -> &'static str {
-    let told = async {
+async fn handler_error_buffered(State(engine): State<Engine>, span: SpanHandle) -> &'static str {
+    let reported = async {
         span.abort("content_filter", "the answer was withheld");
         ANSWER
     };
-    engine.whole(&span, told).await
+    engine.generate(&span, reported).await
 }
 
 async fn cancelled_streaming(State(engine): State<Engine>, span: SpanHandle) -> Response {
@@ -89,8 +94,8 @@ async fn cancelled_streaming(State(engine): State<Engine>, span: SpanHandle) -> 
     })
 }
 
-async fn cancelled_whole(State(engine): State<Engine>, span: SpanHandle) -> &'static str {
-    engine.whole(&span, engine.hang()).await;
+async fn cancelled_buffered(State(engine): State<Engine>, span: SpanHandle) -> &'static str {
+    engine.generate(&span, engine.hang()).await;
     ANSWER
 }
 
@@ -98,7 +103,7 @@ async fn closed_streaming(engine: State<Engine>, span: SpanHandle) -> impl IntoR
     (Extension(DISCARDED), success_streaming(engine, span).await)
 }
 
-async fn invalid_whole() -> StatusCode {
+async fn invalid_buffered() -> StatusCode {
     StatusCode::BAD_REQUEST
 }
 
@@ -108,38 +113,38 @@ async fn exception_streaming(State(engine): State<Engine>, span: SpanHandle) -> 
     })
 }
 
-async fn exception_whole(State(engine): State<Engine>, span: SpanHandle) -> StatusCode {
+async fn exception_buffered(State(engine): State<Engine>, span: SpanHandle) -> StatusCode {
     let failed = async { StatusCode::INTERNAL_SERVER_ERROR };
-    engine.whole(&span, failed).await
+    engine.generate(&span, failed).await
 }
 
 async fn uncaught_streaming(State(engine): State<Engine>, span: SpanHandle) -> Response {
     sse(engine, span, async { panic_any(IntendedPanic) })
 }
 
-async fn uncaught_whole(State(engine): State<Engine>, span: SpanHandle) -> StatusCode {
+async fn uncaught_buffered(State(engine): State<Engine>, span: SpanHandle) -> StatusCode {
     let panics = async { panic_any(IntendedPanic) };
-    engine.whole(&span, panics).await
+    engine.generate(&span, panics).await
 }
 
-async fn telemetry_streaming(engine: State<Engine>, span: SpanHandle) -> Response {
+async fn tracing_panic_streaming(engine: State<Engine>, span: SpanHandle) -> Response {
     span.abort(UNCLASSIFIABLE, "");
     success_streaming(engine, span).await
 }
 
-async fn telemetry_whole(engine: State<Engine>, span: SpanHandle) -> &'static str {
+async fn tracing_panic_buffered(engine: State<Engine>, span: SpanHandle) -> &'static str {
     span.abort(UNCLASSIFIABLE, "");
-    success_whole(engine, span).await
+    success_buffered(engine, span).await
 }
 
-/// A stream of tokens that ends with `last`.
+/// Returns an event stream of tokens that ends with `last`.
 fn sse(
     engine: Engine,
     span: SpanHandle,
     last: impl Future<Output = io::Result<&'static str>> + Send + 'static,
 ) -> Response {
     let last = async { Some(last.await) };
-    let events = engine.stream(span, SSE_TOKEN, last).boxed();
+    let events = engine.generate_stream(span, SSE_TOKEN, last).boxed();
     let content_type = (CONTENT_TYPE, "text/event-stream");
     ([content_type], Body::from_stream(events)).into_response()
 }

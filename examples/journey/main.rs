@@ -1,14 +1,14 @@
-//! Takes the layer through every way a request can end, on real sockets, and checks what its spans
-//! say of it.
+//! Ends requests in every possible way, on real sockets, and checks the layer's spans.
 //!
 //! ```text
 //! cargo run --example journey
 //! cargo run --example journey -- --serve 127.0.0.1:3000
 //! ```
 //!
-//! The first makes requests over HTTP/1.1, HTTP/2 and gRPC, draws what became of them and holds it
-//! against what is expected; the exit code is 0 if all is so, and 1 if not. The second serves the
-//! same application for other clients. Wrong arguments are exit code 2.
+//! The first command makes requests over HTTP/1.1, HTTP/2 and gRPC, draws them and compares them with the
+//! expected results. The second serves the same application for other clients.
+//!
+//! Exit code 0: all as expected. 1: a difference or an error. 2: wrong arguments.
 
 mod app;
 mod args;
@@ -39,13 +39,13 @@ use args::Command;
 use engine::IntendedPanic;
 
 fn main() -> ExitCode {
-    hush_intended_panics();
+    silence_intended_panics();
     let done = match Command::parse(env::args_os().skip(1)) {
         Ok(Command::Journey { draws_all }) => journey(draws_all),
         Ok(Command::Serve(address)) => serve::serve(address),
         Ok(Command::Help) => help(),
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             return ExitCode::from(2);
         }
     };
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             ExitCode::FAILURE
         }
     }
@@ -61,8 +61,8 @@ fn main() -> ExitCode {
 
 fn journey(draws_all: bool) -> Result<bool, String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
-    let travelled = runtime.block_on(journey::run(draws_all));
-    travelled.map_err(|error| error.to_string())
+    let result = runtime.block_on(journey::run(draws_all));
+    result.map_err(|error| error.to_string())
 }
 
 fn help() -> Result<bool, String> {
@@ -70,9 +70,9 @@ fn help() -> Result<bool, String> {
     written.map(|()| true).map_err(|error| error.to_string())
 }
 
-/// Some scenarios panic in the server on purpose. A report of theirs on stderr would look like a
-/// failure of this example; any other panic is still reported.
-fn hush_intended_panics() {
+/// Suppresses the reports of intended panics on stderr, which would look like failures of this example.
+/// Other panics are still reported.
+fn silence_intended_panics() {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if !info.payload().is::<IntendedPanic>() {
@@ -81,8 +81,8 @@ fn hush_intended_panics() {
     }));
 }
 
-/// Says what is wrong, and what to do, in one line.
-fn complain(message: &str) {
-    // Without a stderr there is nobody to tell; the exit code says it too.
+/// Prints an error on stderr, in one line.
+fn print_error(message: &str) {
+    // A closed stderr is ignored: the exit code reports the failure too.
     let _ = writeln!(io::stderr(), "journey: {message}");
 }

@@ -1,5 +1,5 @@
-//! Metrics in Prometheus' text format, named by the rules of the OpenTelemetry specification
-//! "Prometheus and `OpenMetrics` compatibility": as many of them as the layer's metrics need.
+//! Writes metrics in Prometheus text format, with the names that the OpenTelemetry specification
+//! "Prometheus and `OpenMetrics` compatibility" defines. Only the layer's kinds of metrics are supported.
 
 use std::fmt::{Display, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Metric, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 
-/// An exporter that keeps the text of what it was given last.
+/// An exporter that keeps the text of the last export.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Text(Arc<Mutex<String>>);
 
@@ -67,7 +67,7 @@ fn write<T: Copy + Display>(
         MetricData::Sum(sum) if sum.is_monotonic() => ("counter", true),
         MetricData::Sum(_) | MetricData::Gauge(_) => ("gauge", false),
         MetricData::Histogram(_) => ("histogram", false),
-        // The layer has none, and the text format no way to say one.
+        // The layer does not use it, and the text format cannot express it.
         MetricData::ExponentialHistogram(_) => return,
     };
     let name = name(metric.name(), metric.unit(), is_counter);
@@ -114,11 +114,11 @@ fn write<T: Copy + Display>(
 }
 
 fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Nothing can go wrong in writing to a string.
+    // Writing to a string cannot fail.
     let _ = writeln!(text, "{line}");
 }
 
-/// A metric's name with its unit, unless that is a mere annotation such as `{request}`.
+/// Returns a metric's name with its unit. Annotations such as `{request}` are omitted.
 fn name(name: &str, unit: &str, is_counter: bool) -> String {
     let mut name = sanitized(name);
     let unit = match unit {
@@ -135,36 +135,36 @@ fn name(name: &str, unit: &str, is_counter: bool) -> String {
     name
 }
 
-/// The labels of a point, the scope's first.
+/// Returns the labels of a point, the scope's labels first.
 fn labels<'a>(
     scope: &InstrumentationScope,
     attributes: impl Iterator<Item = &'a KeyValue>,
 ) -> String {
-    let of_scope = [
+    let scope_labels = [
         ("otel_scope_name", Some(scope.name())),
         ("otel_scope_version", scope.version()),
     ];
-    let of_scope = of_scope
+    let scope_labels = scope_labels
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
-    let mut of_point: Vec<_> = attributes
+    let mut point_labels: Vec<_> = attributes
         .map(|attribute| {
             let name = sanitized(attribute.key.as_str());
             (name, attribute.value.to_string())
         })
         .collect();
-    of_point.sort();
-    let labels = of_scope.chain(of_point).map(|(name, value)| {
+    point_labels.sort();
+    let labels = scope_labels.chain(point_labels).map(|(name, value)| {
         let value = value.replace('\\', r"\\").replace('"', "\\\"");
         format!("{name}=\"{}\"", value.replace('\n', r"\n"))
     });
     labels.collect::<Vec<_>>().join(",")
 }
 
-/// A name of no other characters than Prometheus has in names.
+/// Replaces the characters that Prometheus does not allow in names.
 fn sanitized(name: &str) -> String {
-    let is_known = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    name.replace(|c| !is_known(c), "_")
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.replace(|c| !is_allowed(c), "_")
 }
 
 #[cfg(test)]
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metrics_are_written_as_prometheus_reads_them() {
+    fn metrics_are_written_in_prometheus_text_format() {
         let text = Text::default();
         let provider = SdkMeterProvider::builder()
             .with_reader(PeriodicReader::builder(text.clone()).build())
@@ -219,7 +219,7 @@ mod tests {
         ];
         let (text, mut expected) = (text.last(), expected);
         let mut lines: Vec<_> = text.lines().collect();
-        // The order of metrics is not said.
+        // The order of metrics is not specified.
         lines.sort_unstable();
         expected.sort_unstable();
         assert_eq!(lines, expected);

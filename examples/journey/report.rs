@@ -1,14 +1,14 @@
-//! One line a scenario, one more where it is wrong, and a summary.
+//! The tables: one row per scenario, one line per difference, and a summary.
 
 use std::fmt::Write;
 
-use crate::check::expected_instead;
+use crate::check::differences;
 use crate::drawing::tone;
-use crate::journey::{Run, Told};
+use crate::journey::{Run, ScenarioRuns};
 use crate::spans::{EndedSpan, Spans};
 use crate::style::{Style, Tone};
 
-/// A table and its verdict.
+/// The tables, and whether all rows are as expected.
 pub(crate) struct Report {
     pub(crate) text: String,
     pub(crate) as_expected: bool,
@@ -16,39 +16,39 @@ pub(crate) struct Report {
 
 struct Row {
     cells: Vec<(String, Tone)>,
-    /// What is wrong, a line each.
+    /// The differences, one line each.
     wrong: Vec<String>,
 }
 
 impl Report {
-    /// Compares what clients saw, and what spans say, with what the table of scenarios expects.
-    pub(crate) fn of(told: &[Told], spans: &Spans, style: Style) -> Self {
+    /// Compares the clients' views and the spans with the expected results.
+    pub(crate) fn new(results: &[ScenarioRuns], spans: &Spans, style: Style) -> Self {
         let mut text = String::new();
         let mut wrong = 0;
         let mut expected = 0;
-        for section in told.chunk_by(|one, next| one.protocols() == next.protocols()) {
+        for section in results.chunk_by(|one, next| one.protocols() == next.protocols()) {
             let mut rows = vec![headings(section)];
-            for told in section {
-                let row = row(told, spans);
+            for result in section {
+                let row = row(result, spans);
                 wrong += row.wrong.len();
-                expected += told.runs.len() * (1 + told.scenario.expected.children());
+                expected += result.runs.len() * (1 + result.scenario.expected.children());
                 rows.push(row);
             }
             text.push_str(&aligned(&rows, style));
             text.push('\n');
         }
 
-        let requests: usize = told.iter().map(|told| told.runs.len()).sum();
+        let requests: usize = results.iter().map(|result| result.runs.len()).sum();
         let (started, ended) = (spans.started(), spans.ended());
         let as_many = started == expected && ended == expected;
-        // Nothing can go wrong in writing to a string.
+        // Writing to a string cannot fail.
         let _ = writeln!(
             text,
             "{requests} requests, {wrong} not as expected; {started} spans started, {ended} ended{}",
             if as_many {
                 String::new()
             } else {
-                format!(": WRONG, expected instead: {expected}")
+                format!(": WRONG, expected {expected}")
             },
         );
         Self {
@@ -58,24 +58,30 @@ impl Report {
     }
 }
 
-fn headings(section: &[Told]) -> Row {
-    let protocols = section.first().map(Told::protocols).unwrap_or_default();
+fn headings(section: &[ScenarioRuns]) -> Row {
+    let protocols = section
+        .first()
+        .map(ScenarioRuns::protocols)
+        .unwrap_or_default();
     let clients = protocols.iter().map(|protocol| protocol.name());
-    let cells = ["how it ends", "span", "status"].into_iter().chain(clients);
+    let cells = ["scenario", "span", "status"]
+        .into_iter()
+        .chain(clients)
+        .chain(["check"]);
     Row {
         cells: cells.map(|cell| (cell.to_owned(), Tone::Heading)).collect(),
         wrong: Vec::new(),
     }
 }
 
-fn row(told: &Told, spans: &Spans) -> Row {
-    let Told { scenario, runs } = told;
+fn row(result: &ScenarioRuns, spans: &Spans) -> Row {
+    let ScenarioRuns { scenario, runs } = result;
     let wrong: Vec<_> = runs
         .iter()
         .filter_map(|run| {
-            let instead = expected_instead(&scenario.expected, run, spans)?;
+            let differences = differences(&scenario.expected, run, spans)?;
             let protocol = run.protocol.name();
-            Some(format!("{protocol}: expected instead: {instead}"))
+            Some(format!("{protocol}: {differences}"))
         })
         .collect();
     let requests: Vec<_> = runs
@@ -96,7 +102,7 @@ fn row(told: &Told, spans: &Spans) -> Row {
     Row { cells, wrong }
 }
 
-/// What the spans of all protocols say, once if it is the same.
+/// Joins the cells of all protocols, without repetitions.
 fn distinct<'a>(spans: &[&'a EndedSpan], cell: fn(&'a EndedSpan) -> &'a str) -> String {
     let mut cells: Vec<_> = spans.iter().map(|span| cell(span)).collect();
     cells.dedup();
@@ -108,12 +114,12 @@ fn distinct<'a>(spans: &[&'a EndedSpan], cell: fn(&'a EndedSpan) -> &'a str) -> 
 
 fn seen(run: &Run) -> String {
     match &run.observed {
-        Ok(observed) => observed.seen.in_short(),
+        Ok(observed) => observed.seen.summary(),
         Err(_) => "failed".to_owned(),
     }
 }
 
-/// The rows in columns, as wide as their widest cell.
+/// Aligns the rows in columns.
 fn aligned(rows: &[Row], style: Style) -> String {
     let columns = rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
     let width = |column: usize| {

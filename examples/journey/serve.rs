@@ -1,4 +1,4 @@
-//! Serves the application for clients of your own.
+//! Serves the application for other clients.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -13,17 +13,17 @@ use crate::app;
 use crate::engine::Engine;
 use crate::telemetry::Telemetry;
 
-/// Serves until Ctrl-C; then lets open responses finish, until another Ctrl-C, and exports the
-/// telemetry that is left; true if all has been.
+/// Serves until Ctrl-C. Then waits for open responses, until another Ctrl-C, and exports the remaining
+/// telemetry. Returns whether everything was exported.
 ///
 /// # Errors
 ///
-/// A sentence that says what is wrong and what to do.
+/// One line with the fault and its remedy.
 pub(crate) fn serve(address: SocketAddr) -> Result<bool, String> {
     let telemetry = Telemetry::from_env()?;
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     let served = runtime.block_on(listen(address, &telemetry));
-    // Drops the requests that are still open, which ends their spans.
+    // Drops the open requests, which ends their spans.
     drop(runtime);
     let is_exported = telemetry.shutdown();
     served.map(|()| is_exported)
@@ -34,31 +34,31 @@ async fn listen(address: SocketAddr, telemetry: &Telemetry) -> Result<(), String
         .await
         .map_err(|error| format!("cannot listen on {address}: {error}; give another address"))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    tell(&format!(
+    print_message(&format!(
         "Listening on http://{address}; Ctrl-C stops.\n  \
            curl -N http://{address}/success/streaming\n  \
-           curl -N --http2-prior-knowledge http://{address}/told/streaming\n\
-         --help tells what else there is.",
+           curl -N --http2-prior-knowledge http://{address}/handler-error/streaming\n\
+         --help lists the other paths.",
     ));
 
     let engine = Engine::new(&telemetry.provider);
-    let (stop, told_to_stop) = oneshot::channel();
-    let until = async {
-        // A sender that is dropped means the same.
-        let _ = told_to_stop.await;
+    let (stop, stop_received) = oneshot::channel();
+    let stopped = async {
+        // A dropped sender stops the server too.
+        let _ = stop_received.await;
     };
     tokio::select! {
-        served = app::serve(listener, layer(telemetry), engine, until) => {
+        served = app::serve(listener, layer(telemetry), engine, stopped) => {
             served.map_err(|error| error.to_string())
         }
-        interrupted = interrupts(stop) => match interrupted {
+        interrupted = stop_on_interrupts(stop) => match interrupted {
             Ok(()) => Err("stopped while responses were open".to_owned()),
             Err(error) => Err(format!("cannot wait for Ctrl-C: {error}")),
         },
     }
 }
 
-/// The application's layer, with all metrics that there are, and log events.
+/// Returns the application's layer with all metrics and log events turned on.
 fn layer(telemetry: &Telemetry) -> ApiSpanLayer {
     app::layer(&telemetry.provider)
         .meter_provider(&telemetry.meters)
@@ -69,17 +69,17 @@ fn layer(telemetry: &Telemetry) -> ApiSpanLayer {
         .logger_provider(&telemetry.loggers)
 }
 
-/// Waits for Ctrl-C, says that it is time to stop, and waits for another.
-async fn interrupts(stop: oneshot::Sender<()>) -> io::Result<()> {
+/// Waits for Ctrl-C, stops the server, and waits for another Ctrl-C.
+async fn stop_on_interrupts(stop: oneshot::Sender<()>) -> io::Result<()> {
     ctrl_c().await?;
-    tell("Stopping when the open responses are over; Ctrl-C again stops at once.");
-    // A server that does not listen to this has stopped already.
+    print_message("Stopping when the open responses have ended; Ctrl-C again stops immediately.");
+    // If the receiver is gone, the server has already stopped.
     let _ = stop.send(());
     ctrl_c().await
 }
 
-/// Tells the user, on stderr: stdout is for telemetry.
-fn tell(message: &str) {
-    // Without a stderr there is nobody to tell.
+/// Prints on stderr, because stdout is for telemetry.
+fn print_message(message: &str) {
+    // A closed stderr is ignored.
     let _ = writeln!(io::stderr(), "{message}");
 }

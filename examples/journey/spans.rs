@@ -1,4 +1,4 @@
-//! The spans as a backend would get them.
+//! Collects the exported spans.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,12 +10,12 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tokio::sync::mpsc;
 
-/// A provider, and the spans that come out of it.
+/// Returns a provider, and the spans it exports.
 pub(crate) fn provider() -> (SdkTracerProvider, Spans) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let started = Arc::new(AtomicUsize::new(0));
     let provider = SdkTracerProvider::builder()
-        .with_span_processor(HandOver {
+        .with_span_processor(Forward {
             started: Arc::clone(&started),
             ended: sender,
         })
@@ -28,20 +28,20 @@ pub(crate) fn provider() -> (SdkTracerProvider, Spans) {
     (provider, spans)
 }
 
-/// Counts the spans that start and hands over those that end, at once.
+/// Counts the spans that start, and sends each span to [`Spans`] when it ends.
 #[derive(Debug)]
-struct HandOver {
+struct Forward {
     started: Arc<AtomicUsize>,
     ended: mpsc::UnboundedSender<SpanData>,
 }
 
-impl SpanProcessor for HandOver {
+impl SpanProcessor for Forward {
     fn on_start(&self, _: &mut Span, _: &Context) {
         self.started.fetch_add(1, Ordering::SeqCst);
     }
 
     fn on_end(&self, span: SpanData) {
-        // Nobody receives once the report is written.
+        // The receiver is gone after the report is written.
         let _ = self.ended.send(span);
     }
 
@@ -71,20 +71,20 @@ impl Spans {
         }
     }
 
-    /// Takes in what has ended since, without waiting.
+    /// Receives the spans that have already ended, without waiting.
     pub(crate) fn collect(&mut self) {
         while let Ok(span) = self.receiver.try_recv() {
             self.ended.push(EndedSpan::read(&span));
         }
     }
 
-    /// The ended spans of requests in this trace.
+    /// Returns the ended request spans of a trace.
     pub(crate) fn requests(&self, trace_id: TraceId) -> impl Iterator<Item = &EndedSpan> {
-        let of_trace = move |span: &&EndedSpan| span.trace_id == trace_id && span.is_request;
-        self.ended.iter().filter(of_trace)
+        let is_in_trace = move |span: &&EndedSpan| span.trace_id == trace_id && span.is_request;
+        self.ended.iter().filter(is_in_trace)
     }
 
-    /// The ended spans right under this one.
+    /// Returns the ended child spans.
     pub(crate) fn children(&self, parent: &EndedSpan) -> impl Iterator<Item = &EndedSpan> {
         let (trace_id, span_id) = (parent.trace_id, parent.span_id);
         let is_child = move |span: &&EndedSpan| {
@@ -93,41 +93,41 @@ impl Spans {
         self.ended.iter().filter(is_child)
     }
 
-    /// How many spans have started.
+    /// Returns the number of started spans.
     pub(crate) fn started(&self) -> usize {
         self.started.load(Ordering::SeqCst)
     }
 
-    /// How many spans have ended.
+    /// Returns the number of ended spans.
     pub(crate) fn ended(&self) -> usize {
         self.ended.len()
     }
 }
 
-/// What an ended span says.
+/// The data of an ended span.
 pub(crate) struct EndedSpan {
     pub(crate) trace_id: TraceId,
     span_id: SpanId,
     pub(crate) parent_id: SpanId,
     pub(crate) is_request: bool,
     pub(crate) name: String,
-    /// Method and path as they came, or gRPC's method; the name where these are not told.
-    pub(crate) asked: String,
+    /// The HTTP method and path, or the gRPC method, or else the span's name.
+    pub(crate) target: String,
     pub(crate) started: SystemTime,
     pub(crate) ended: SystemTime,
     pub(crate) events: Vec<Event>,
-    /// `DEPARTED`, `ABORTED(reason)`, or what is wrong with its terminal events.
+    /// `DEPARTED`, `ABORTED(reason)`, or the fault of its terminal events.
     pub(crate) outcome: String,
     pub(crate) status: &'static str,
-    /// The code of the response that the span knows, HTTP's or gRPC's.
+    /// The HTTP or gRPC status code on the span.
     pub(crate) code: Option<String>,
-    /// Some of the response's body was handed on.
+    /// Whether part of the response's body was sent.
     pub(crate) has_data: bool,
-    /// Of an event stream, since the arrival.
+    /// Set for event streams only.
     pub(crate) time_to_first_chunk: Option<Duration>,
 }
 
-/// What happened at a moment of a span.
+/// A span event.
 pub(crate) struct Event {
     pub(crate) name: String,
     pub(crate) at: SystemTime,
@@ -145,7 +145,7 @@ impl EndedSpan {
             parent_id: span.parent_span_id,
             is_request: span.span_kind == SpanKind::Server,
             name: span.name.to_string(),
-            asked: attribute("http.request.method")
+            target: attribute("http.request.method")
                 .zip(attribute("url.path"))
                 .map(|(method, path)| format!("{method} {path}"))
                 .or_else(|| attribute("rpc.method"))
@@ -179,18 +179,18 @@ impl Event {
         }
     }
 
-    /// Whether it tells how the request ended.
+    /// Whether this is `DEPARTED` or `ABORTED`.
     fn is_terminal(&self) -> bool {
         self.name == DEPARTED || self.name.starts_with(ABORTED)
     }
 }
 
-/// The time from one moment to another that is not before it.
+/// Returns the time between two moments; zero if `moment` is before `start`.
 pub(crate) fn since(start: SystemTime, moment: SystemTime) -> Duration {
     moment.duration_since(start).unwrap_or_default()
 }
 
-/// What the terminal event says: there is one, and it is the last event.
+/// Returns the outcome in the terminal event, or the fault: it must be the only one and the last event.
 fn outcome(span: &SpanData) -> String {
     let events: Vec<_> = span.events.iter().map(Event::read).collect();
     let terminals = events.iter().filter(|event| event.is_terminal()).count();

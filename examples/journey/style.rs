@@ -1,9 +1,9 @@
-//! Colours, where they can be seen and are wanted.
+//! Terminal colours.
 
 use std::env;
 use std::io::{self, IsTerminal};
 
-/// What a piece of text is about.
+/// The kind of a text, which selects its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Heading,
@@ -27,8 +27,9 @@ impl Style {
     #[cfg(test)]
     pub(crate) const COLOURED: Self = Self { is_coloured: true };
 
-    /// Coloured on a terminal, unless `NO_COLOR` is there and not empty (no-color.org).
-    pub(crate) fn of_stdout() -> Self {
+    /// Returns the style for stdout: coloured on a terminal, unless `NO_COLOR` is set and not empty
+    /// (no-color.org).
+    pub(crate) fn for_stdout() -> Self {
         let is_unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             is_coloured: io::stdout().is_terminal() && !is_unwanted,

@@ -1,4 +1,4 @@
-//! Where spans, metrics and log events of the served application go: to stdout, or to a collector.
+//! Exports spans, metrics and log events of the served application to stdout or to a collector.
 
 use std::env;
 use std::fmt::{Debug, Write as _};
@@ -20,8 +20,8 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tokio::runtime::Runtime;
 
-use crate::complain;
 use crate::drawing::{events, tone};
+use crate::print_error;
 use crate::prometheus;
 use crate::spans::EndedSpan;
 use crate::style::Style;
@@ -29,24 +29,24 @@ use crate::timeline::millis;
 
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// The providers, and what is needed to shut them down.
+/// The providers and their exporters' state.
 pub(crate) struct Telemetry {
     pub(crate) provider: SdkTracerProvider,
     pub(crate) meters: SdkMeterProvider,
     pub(crate) loggers: SdkLoggerProvider,
     has_failed: Arc<AtomicBool>,
-    /// What is printed at the end.
+    /// The metrics that are printed at the end.
     metrics: Option<prometheus::Text>,
-    /// The exporters' own, because they have work to do when the server's is gone.
+    /// The exporters' runtime. They still export after the server's runtime is dropped.
     _runtime: Option<Runtime>,
 }
 
 impl Telemetry {
-    /// Exports to the collector that the environment names, or else to stdout.
+    /// Exports to the collector in `OTEL_EXPORTER_OTLP_ENDPOINT`, or else to stdout.
     ///
     /// # Errors
     ///
-    /// A sentence, if the environment names a collector that there cannot be.
+    /// One line, if the collector's address is invalid.
     pub(crate) fn from_env() -> Result<Self, String> {
         match env::var(ENDPOINT).ok().filter(|value| !value.is_empty()) {
             Some(endpoint) => Self::to_collector(&endpoint),
@@ -55,16 +55,16 @@ impl Telemetry {
     }
 
     fn to_stdout() -> Self {
-        let lines = || Lines(Style::of_stdout());
+        let printer = || LinePrinter(Style::for_stdout());
         let metrics = prometheus::Text::default();
         let reader = PeriodicReader::builder(metrics.clone()).build();
         Self {
             provider: SdkTracerProvider::builder()
-                .with_simple_exporter(lines())
+                .with_simple_exporter(printer())
                 .build(),
             meters: SdkMeterProvider::builder().with_reader(reader).build(),
             loggers: SdkLoggerProvider::builder()
-                .with_simple_exporter(lines())
+                .with_simple_exporter(printer())
                 .build(),
             has_failed: Arc::default(),
             metrics: Some(metrics),
@@ -106,7 +106,7 @@ impl Telemetry {
         })
     }
 
-    /// Exports what is left; true if all has been. If not, the user has been told.
+    /// Exports the remaining telemetry. Returns whether everything was exported; failures are printed.
     pub(crate) fn shutdown(self) -> bool {
         let shut_down = [
             ("spans", self.provider.shutdown()),
@@ -118,51 +118,51 @@ impl Telemetry {
             if let Err(error) = result
                 && !has_failed
             {
-                complain(&format!("the last {what} may be lost: {error}"));
+                print_error(&format!("the last {what} may be lost: {error}"));
             }
         }
         if let Some(metrics) = &self.metrics {
-            // Nobody may read on.
+            // A closed stdout is ignored.
             let _ = io::stdout().lock().write_all(metrics.last().as_bytes());
         }
         shut_down.iter().all(|(_, result)| result.is_ok()) && !has_failed
     }
 }
 
-/// Prints a line a span, or a log event.
+/// Prints one line per span or log event.
 #[derive(Debug)]
-struct Lines(Style);
+struct LinePrinter(Style);
 
-impl SpanExporter for Lines {
+impl SpanExporter for LinePrinter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let mut stdout = io::stdout().lock();
         for span in batch {
-            // Requests go on, also where nobody reads on.
+            // A closed stdout is ignored: requests go on.
             let _ = writeln!(stdout, "{}", self.line(&EndedSpan::read(&span)));
         }
         Ok(())
     }
 }
 
-impl Lines {
+impl LinePrinter {
     fn line(&self, span: &EndedSpan) -> String {
         let took = millis(span.duration());
         if !span.is_request {
             return format!("{took:>9} ms  {}, child of {}", span.name, span.parent_id);
         }
-        let says = format!("{} {}", span.outcome, span.status);
-        let says = self.0.paint(tone(span), &says);
+        let result = format!("{} {}", span.outcome, span.status);
+        let result = self.0.paint(tone(span), &result);
         let code = span.code.as_deref().unwrap_or("no code");
         let events = events(span, &[]).join(", ");
-        format!("{took:>9} ms  {}  {says}  {code}  {events}", span.asked)
+        format!("{took:>9} ms  {}  {result}  {code}  {events}", span.target)
     }
 }
 
-impl LogExporter for Lines {
+impl LogExporter for LinePrinter {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let mut stdout = io::stdout().lock();
         for (record, _) in batch.iter() {
-            // As of spans.
+            // A closed stdout is ignored: requests go on.
             let _ = writeln!(stdout, "{}", event_line(record));
         }
         Ok(())
@@ -174,7 +174,7 @@ fn event_line(record: &SdkLogRecord) -> String {
     let name = record.event_name().unwrap_or_default();
     let mut line = format!("{severity:>12}  {name}");
     for (key, value) in record.attributes_iter() {
-        // Nothing can go wrong in writing to a string.
+        // Writing to a string cannot fail.
         let _ = if let AnyValue::String(text) = value {
             write!(line, "  {key}={text}")
         } else {
@@ -184,21 +184,26 @@ fn event_line(record: &SdkLogRecord) -> String {
     line
 }
 
-/// An exporter whose first failure is told to the user: the SDK tells it to `tracing` only.
+/// An exporter whose first failure is printed. The SDK reports failures only to `tracing`.
 #[derive(Debug)]
 struct Reporting<E> {
     exporter: E,
-    /// What it exports.
-    what: &'static str,
+    /// The kind of telemetry.
+    signal: &'static str,
     endpoint: String,
     has_failed: Arc<AtomicBool>,
 }
 
 impl<E> Reporting<E> {
-    fn new(exporter: E, what: &'static str, endpoint: &str, has_failed: &Arc<AtomicBool>) -> Self {
+    fn new(
+        exporter: E,
+        signal: &'static str,
+        endpoint: &str,
+        has_failed: &Arc<AtomicBool>,
+    ) -> Self {
         Self {
             exporter,
-            what,
+            signal,
             endpoint: endpoint.to_owned(),
             has_failed: Arc::clone(has_failed),
         }
@@ -208,10 +213,10 @@ impl<E> Reporting<E> {
         if let Err(error) = &exported
             && !self.has_failed.swap(true, Ordering::SeqCst)
         {
-            complain(&format!(
-                "{} are lost, {} does not take them: {error}; start a collector there, or unset \
-                 {ENDPOINT} to see them here",
-                self.what, self.endpoint,
+            print_error(&format!(
+                "{} are lost, {} does not accept them: {error}; start a collector there, or unset \
+                 {ENDPOINT} to print them",
+                self.signal, self.endpoint,
             ));
         }
         exported

@@ -1,16 +1,16 @@
-//! Draws what happened as bars to scale. Pure.
+//! Draws bars to scale.
 
 use std::time::Duration;
 
 use crate::style::{Style, Tone};
 
-/// How wide the drawing is, and the labels before it.
+/// The width of the drawing, and of the labels before it.
 const COLUMNS: usize = 52;
 const LABELS: usize = 8;
-/// How many numbers the ruler has at most, after its 0.
+/// The maximal number of ticks on the ruler after 0.
 const TICKS: u128 = 6;
 
-/// Something that took a while: a bar from one moment to another, with marks on it.
+/// A bar from one moment to another, with marks.
 pub(crate) struct Bar<'a> {
     pub(crate) label: &'a str,
     pub(crate) from: Duration,
@@ -20,16 +20,16 @@ pub(crate) struct Bar<'a> {
     pub(crate) tone: Tone,
 }
 
-/// Which time a column stands for, the same for all bars that are to be compared.
+/// The time per column, the same for all bars of a drawing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
     longest: Duration,
 }
 
 impl Scale {
-    /// A scale on which nothing that lasts no longer is cut.
+    /// Returns a scale that fits durations up to `longest`.
     pub(crate) fn up_to(longest: Duration) -> Self {
-        // One of nothing would have no columns.
+        // Avoids a division by zero in `column`.
         let longest = longest.max(Duration::from_millis(1));
         Self { longest }
     }
@@ -39,7 +39,7 @@ impl Scale {
         usize::try_from(column).map_or(COLUMNS - 1, |column| column.min(COLUMNS - 1))
     }
 
-    /// Round numbers of milliseconds, and not too many.
+    /// Returns the ticks: round numbers of milliseconds.
     fn ticks(self) -> impl Iterator<Item = Duration> {
         let longest = self.longest.as_millis();
         let decades = std::iter::successors(Some(1), |step| Some(step * 10));
@@ -54,7 +54,7 @@ impl Scale {
     }
 }
 
-/// The milliseconds above the columns.
+/// Draws the ticks in milliseconds above the columns.
 pub(crate) fn ruler(scale: Scale, style: Style) -> String {
     let mut numbers = String::new();
     for tick in scale.ticks() {
@@ -66,7 +66,7 @@ pub(crate) fn ruler(scale: Scale, style: Style) -> String {
     line("ms", &style.paint(Tone::Aside, &numbers), "")
 }
 
-/// A bar on its line, with its label before it and its note after it.
+/// Draws a bar with its label before it and its note after it.
 pub(crate) fn bar(bar: &Bar<'_>, scale: Scale, style: Style) -> String {
     let (from, to) = (scale.column(bar.from), scale.column(bar.to));
     let marks: Vec<_> = bar.marks.iter().map(|mark| scale.column(*mark)).collect();
@@ -84,7 +84,7 @@ pub(crate) fn bar(bar: &Bar<'_>, scale: Scale, style: Style) -> String {
     line(bar.label, &drawn, &bar.note)
 }
 
-/// Text where the bars are.
+/// Draws a text in place of a bar.
 pub(crate) fn text(label: &str, text: &str, style: Style) -> String {
     line(label, &style.paint(Tone::Aside, text), "")
 }
@@ -94,7 +94,7 @@ fn line(label: &str, drawn: &str, note: &str) -> String {
     format!("{}\n", line.trim_end())
 }
 
-/// Milliseconds with one decimal.
+/// Formats milliseconds with one decimal.
 pub(crate) fn millis(duration: Duration) -> String {
     format!("{:.1}", duration.as_secs_f64() * 1_000.0)
 }
@@ -103,7 +103,7 @@ pub(crate) fn millis(duration: Duration) -> String {
 mod tests {
     use super::*;
 
-    const TWO_A_COLUMN: Scale = Scale {
+    const TWO_MS_PER_COLUMN: Scale = Scale {
         longest: Duration::from_millis(2 * COLUMNS as u64),
     };
 
@@ -120,18 +120,18 @@ mod tests {
             note: String::new(),
             tone: Tone::Good,
         };
-        let line = super::bar(&bar, TWO_A_COLUMN, Style::PLAIN);
+        let line = super::bar(&bar, TWO_MS_PER_COLUMN, Style::PLAIN);
         let drawn = line.strip_prefix("  span     ").expect("the label");
         drawn.trim_end().to_owned()
     }
 
     #[test]
-    fn a_bar_is_as_long_as_it_took() {
+    fn bar_length_is_proportional_to_the_duration() {
         for (from, to, marks, expected) in [
             (0, 10, &[][..], "├────┤"),
             (4, 10, &[], "  ├──┤"),
             (0, 10, &[4, 6], "├─●●─┤"),
-            // The ends of a bar are seen, whatever happened there.
+            // Marks at the ends of a bar are not drawn.
             (0, 10, &[0, 10], "├────┤"),
             (6, 8, &[], "   ├┤"),
             (6, 7, &[], "   │"),
@@ -142,13 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_beyond_the_scale_ends_at_its_edge() {
+    fn bar_beyond_the_scale_ends_at_its_edge() {
         let expected = format!("├{}┤", "─".repeat(COLUMNS - 2));
         assert_eq!(drawn(0, 10_000, &[]), expected);
     }
 
     #[test]
-    fn notes_are_below_each_other_also_in_colour() {
+    fn notes_are_aligned_with_and_without_colour() {
         let noted = |to, style| {
             let bar = Bar {
                 label: "span",
@@ -158,7 +158,7 @@ mod tests {
                 note: "note".to_owned(),
                 tone: Tone::Bad,
             };
-            super::bar(&bar, TWO_A_COLUMN, style)
+            super::bar(&bar, TWO_MS_PER_COLUMN, style)
         };
         assert_eq!(noted(0, Style::PLAIN).chars().count(), 69);
         assert_eq!(noted(90, Style::PLAIN).chars().count(), 69);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ruler_has_round_numbers_where_they_belong() {
+    fn ruler_has_round_numbers_at_their_columns() {
         let numbers = |longest| ruler(Scale::up_to(ms(longest)), Style::PLAIN);
         for (longest, expected) in [
             (

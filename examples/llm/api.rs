@@ -1,4 +1,4 @@
-//! The API, and where the layer goes.
+//! The API, behind the layer.
 
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -15,9 +15,9 @@ use tower_api_span::{ApiSpanLayer, SpanHandle};
 use crate::engine::{Engine, MODELS, WEIGHTS};
 use crate::error::ApiError;
 use crate::reply::Reply;
-use crate::request::{Asked, Endpoint};
+use crate::request::{CompletionRequest, Endpoint};
 
-/// All routes, in the layer.
+/// Returns all routes, wrapped in the layer.
 pub(crate) fn routes(engine: Engine, provider: &SdkTracerProvider) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat))
@@ -25,7 +25,7 @@ pub(crate) fn routes(engine: Engine, provider: &SdkTracerProvider) -> Router {
         .route("/v1/models", get(models))
         .route("/health", get("ok"))
         .with_state(engine)
-        // Added last, and so outermost: what is added after it would not be in the span.
+        // Added last, so it is the outermost layer. A layer added later would run outside the span.
         .layer(
             ApiSpanLayer::llm()
                 .tracer_provider(provider)
@@ -34,7 +34,7 @@ pub(crate) fn routes(engine: Engine, provider: &SdkTracerProvider) -> Router {
         )
 }
 
-/// What is asked all the time and says nothing is not traced.
+/// Excludes preflight requests and polled endpoints from tracing.
 fn is_traced(request: &request::Parts) -> bool {
     request.method != Method::OPTIONS && !matches!(request.uri.path(), "/health" | "/v1/models")
 }
@@ -64,23 +64,23 @@ async fn answer(
     body: Body,
 ) -> Result<Response, ApiError> {
     let Json(body) = body?;
-    let asked = Asked::read(endpoint, &body)?;
-    let said = span.gen_ai();
-    said.request_model(&asked.model);
-    if let Some(tokens) = asked.max_tokens {
-        said.max_tokens(tokens);
+    let request = CompletionRequest::parse(endpoint, &body)?;
+    let gen_ai = span.gen_ai();
+    gen_ai.request_model(&request.model);
+    if let Some(tokens) = request.max_tokens {
+        gen_ai.max_tokens(tokens);
     }
-    if let Some(temperature) = asked.temperature {
-        said.temperature(temperature);
+    if let Some(temperature) = request.temperature {
+        gen_ai.temperature(temperature);
     }
-    let job = engine.accept(&asked)?;
-    said.response_model(WEIGHTS);
-    let is_stream = asked.stream;
-    let reply = Reply::start(asked, job, span);
+    let job = engine.accept(&request)?;
+    gen_ai.response_model(WEIGHTS);
+    let is_stream = request.stream;
+    let reply = Reply::start(request, job, span);
     Ok(if is_stream {
         Sse::new(reply.events()).into_response()
     } else {
-        Json(reply.whole().await?).into_response()
+        Json(reply.buffered().await?).into_response()
     })
 }
 

@@ -4,32 +4,31 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-/// How to use it.
+/// The help text.
 pub(crate) const USAGE: &str = "\
-Serves an LLM API as OpenAI's clients expect it, with a toy for an engine, until Ctrl-C.
+Serves an OpenAI-compatible LLM API with a toy engine, until Ctrl-C.
 
 Usage: llm [--addr ADDR] [--spans FILE]
 
-  --addr ADDR    an IP address and a port; 127.0.0.1:0, which is any free port, if not given
-  --spans FILE   write each span that ends to this file, as a line of JSON; if not given, they are
-                 printed
-  --help         this
+  --addr ADDR    IP address and port; default: 127.0.0.1:0, any free port
+  --spans FILE   write each ended span to this file, as a line of JSON; default: print them
+  --help         print this help
 
-The first line on stdout says where it listens.
+The first line on stdout is the address of the server.
 
   POST /v1/chat/completions, /v1/completions
   GET  /v1/models, /health                     not traced
 
-What the models do:
+Models:
   toy            answers
-  slow           answers, 200 ms a token
-  lingers        answers, and ends a stream a second after its last event
-  fails-at-K     makes K tokens, then fails
-  stalls         makes 3 tokens, then nothing for ever; also stalls-at-K
-  refuses        refuses the request
+  slow           answers, with 200 ms per token
+  lingers        answers, and ends a stream one second after its last event
+  fails-at-K     generates K tokens, then fails
+  stalls         generates 3 tokens, then hangs; also stalls-at-K
+  refuses        rejects the request
 ";
 
-/// What is to be done.
+/// The action to run.
 pub(crate) enum Command {
     Serve(Serve),
     Help,
@@ -37,16 +36,16 @@ pub(crate) enum Command {
 
 pub(crate) struct Serve {
     pub(crate) address: SocketAddr,
-    /// Where spans are written to; without it they are printed.
+    /// The file that spans are written to; `None` prints them.
     pub(crate) spans: Option<PathBuf>,
 }
 
 impl Command {
-    /// Reads the arguments after the program's name.
+    /// Parses the arguments after the program's name.
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong and what to do.
+    /// One line with the fault and its remedy.
     pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let mut serve = Serve {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),

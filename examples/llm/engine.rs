@@ -1,4 +1,4 @@
-//! The engine behind the API: makes tokens, and tells of it in a span of its own.
+//! The engine behind the API: generates tokens and records its own span.
 
 use std::future;
 use std::sync::Arc;
@@ -12,38 +12,38 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 use tokio::time::sleep;
 
 use crate::error::ApiError;
-use crate::request::Asked;
+use crate::request::CompletionRequest;
 
-/// What it always says.
+/// The answer, one word per token.
 const WORDS: [&str; 8] = [
-    "All", " that", " a", " toy", " can", " say", " is", " this.",
+    "This", " answer", " always", " has", " the", " same", " eight", " words.",
 ];
-/// The model that answers, whatever the name it was asked by.
+/// The response model, for every request model.
 pub(crate) const WEIGHTS: &str = "toy-8w";
-/// The models to tell of.
+/// The models in the model list.
 pub(crate) const MODELS: [&str; 6] = ["toy", "slow", "lingers", "fails-at-3", "stalls", "refuses"];
 
 const PAUSE: Duration = Duration::from_millis(5);
 const LONG_PAUSE: Duration = Duration::from_millis(200);
 
-/// How long a stream is left open after its end by a model that lingers.
+/// How long the model `lingers` keeps a stream open after its last event.
 const LINGERS_FOR: Duration = Duration::from_secs(1);
 
 /// A token of one of the choices.
 pub(crate) struct Token {
     pub(crate) choice: u32,
     pub(crate) text: &'static str,
-    /// It is the first one of its choice.
+    /// Whether it is the first token of its choice.
     pub(crate) is_first: bool,
-    /// It is the last one of its choice, and why.
+    /// Set on the last token of its choice.
     pub(crate) finish_reason: Option<&'static str>,
 }
 
-/// The engine has failed.
+/// A failure of the engine, with its message.
 #[derive(Debug)]
 pub(crate) struct Failure(pub(crate) String);
 
-/// What a model does, by its name.
+/// The behaviour of a model.
 #[derive(Clone, Copy)]
 struct Behaviour {
     pause: Duration,
@@ -55,8 +55,8 @@ struct Behaviour {
 impl Behaviour {
     /// # Errors
     ///
-    /// If there is no such model, or it takes no requests.
-    fn of(model: &str) -> Result<Self, ApiError> {
+    /// If the model does not exist or rejects the request.
+    fn for_model(model: &str) -> Result<Self, ApiError> {
         let mut behaviour = Self {
             pause: PAUSE,
             lingers: false,
@@ -69,7 +69,7 @@ impl Behaviour {
         } else if model == "lingers" {
             behaviour.lingers = true;
         } else if model == "refuses" {
-            return Err(ApiError::invalid("this model refuses all requests"));
+            return Err(ApiError::invalid("this model rejects all requests"));
         } else if let Some(at) = at("fails-at-") {
             behaviour.fails_at = Some(at);
         } else if let Some(at) = at("stalls-at-").or((model == "stalls").then_some(3)) {
@@ -84,19 +84,19 @@ impl Behaviour {
 #[derive(Clone)]
 pub(crate) struct Engine {
     tracer: SdkTracer,
-    /// How many requests it has taken.
-    taken: Arc<AtomicU64>,
+    /// The number of accepted requests.
+    accepted: Arc<AtomicU64>,
 }
 
-/// A request that the engine is ready to take.
+/// An accepted request.
 pub(crate) struct Job {
     pub(crate) number: u64,
     tracer: SdkTracer,
     behaviour: Behaviour,
     choices: u32,
-    /// How many tokens a choice gets.
+    /// The number of tokens per choice.
     tokens: u32,
-    /// Why each choice will be over then.
+    /// The finish reason of each choice.
     finish_reason: &'static str,
 }
 
@@ -104,32 +104,32 @@ impl Engine {
     pub(crate) fn new(provider: &SdkTracerProvider) -> Self {
         Self {
             tracer: provider.tracer("engine"),
-            taken: Arc::default(),
+            accepted: Arc::default(),
         }
     }
 
-    /// Looks at a request before anything is done for it.
+    /// Checks a request and assigns it a number.
     ///
     /// # Errors
     ///
-    /// If the engine will not take it.
-    pub(crate) fn accept(&self, asked: &Asked) -> Result<Job, ApiError> {
-        let says = u32::try_from(WORDS.len()).expect("a toy has few words");
-        let most = asked.max_tokens.unwrap_or(says);
+    /// If the engine rejects it.
+    pub(crate) fn accept(&self, request: &CompletionRequest) -> Result<Job, ApiError> {
+        let words = u32::try_from(WORDS.len()).expect("the number of words fits");
+        let limit = request.max_tokens.unwrap_or(words);
         Ok(Job {
-            behaviour: Behaviour::of(&asked.model)?,
-            number: self.taken.fetch_add(1, Ordering::Relaxed),
+            behaviour: Behaviour::for_model(&request.model)?,
+            number: self.accepted.fetch_add(1, Ordering::Relaxed),
             tracer: self.tracer.clone(),
-            choices: asked.choices,
-            tokens: says.min(most),
-            finish_reason: if most < says { "length" } else { "stop" },
+            choices: request.choices,
+            tokens: words.min(limit),
+            finish_reason: if limit < words { "length" } else { "stop" },
         })
     }
 }
 
 impl Job {
-    /// What is still to be done when the client has everything, such as to send a bill.
-    pub(crate) fn afterwards(&self) -> Duration {
+    /// Returns how long the handler keeps working after the last event.
+    pub(crate) fn linger_time(&self) -> Duration {
         if self.behaviour.lingers {
             LINGERS_FOR
         } else {
@@ -137,8 +137,8 @@ impl Job {
         }
     }
 
-    /// Makes the tokens, a word of each choice after the other. Its span begins here, is a child of
-    /// `parent`, and ends with the stream or when that is dropped.
+    /// Generates the tokens, alternating between the choices. The engine's span starts here as a child of
+    /// `parent`; it ends when the stream ends or is dropped.
     pub(crate) fn start(
         self,
         parent: &Context,
@@ -147,11 +147,11 @@ impl Job {
         let running = Running {
             job: self,
             span,
-            made: 0,
+            generated: 0,
         };
         stream::unfold(Some(running), |running| async {
             let mut running = running?;
-            match running.token().await? {
+            match running.next_token().await? {
                 Ok(token) => Some((Ok(token), Some(running))),
                 Err(failure) => Some((Err(failure), None)),
             }
@@ -161,15 +161,15 @@ impl Job {
 
 struct Running {
     job: Job,
-    // The SDK ends a span that is dropped.
+    // The SDK ends the span when it is dropped.
     span: Span,
-    /// Tokens of all choices.
-    made: u32,
+    /// The number of generated tokens, over all choices.
+    generated: u32,
 }
 
 impl Running {
-    /// The next token; `None` if that was the last one.
-    async fn token(&mut self) -> Option<Result<Token, Failure>> {
+    /// Returns the next token; `None` after the last one.
+    async fn next_token(&mut self) -> Option<Result<Token, Failure>> {
         let Job {
             behaviour,
             choices,
@@ -177,7 +177,7 @@ impl Running {
             finish_reason,
             ..
         } = self.job;
-        let (nth, choice) = (self.made / choices, self.made % choices);
+        let (nth, choice) = (self.generated / choices, self.generated % choices);
         if nth == tokens {
             return None;
         }
@@ -190,18 +190,18 @@ impl Running {
             self.span.set_status(Status::error(failure.0.clone()));
             return Some(Err(failure));
         }
-        self.made += 1;
-        if self.made == 1 {
+        self.generated += 1;
+        if self.generated == 1 {
             self.span.add_event("first_token", Vec::new());
         }
         self.span
-            .set_attribute(KeyValue::new("tokens", i64::from(self.made)));
+            .set_attribute(KeyValue::new("tokens", i64::from(self.generated)));
         Some(Ok(Token {
             choice,
             text: usize::try_from(nth)
                 .ok()
                 .and_then(|nth| WORDS.get(nth))
-                .expect("no more tokens than words"),
+                .expect("there are no more tokens than words"),
             is_first: nth == 0,
             finish_reason: (nth + 1 == tokens).then_some(finish_reason),
         }))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::engine::Failure;
 
-/// An answer that is an error.
+/// An error response.
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
@@ -33,7 +33,7 @@ impl ApiError {
         }
     }
 
-    /// What an answer is, or what an event stream says when it is too late for a status.
+    /// Returns the body of an error response, or the error event of a stream whose status is already sent.
     pub(crate) fn body(&self) -> Value {
         json!({ "error": {
             "message": self.message,

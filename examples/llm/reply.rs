@@ -1,4 +1,4 @@
-//! The answer, whole or as a stream, and what the request's span is told of it.
+//! The response, buffered or as a stream, and its record on the request's span.
 
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,15 +11,15 @@ use tower_api_span::SpanHandle;
 
 use crate::engine::{Failure, Job, Token, WEIGHTS};
 use crate::error::ApiError;
-use crate::request::{Asked, Endpoint};
+use crate::request::{CompletionRequest, Endpoint};
 
-/// An answer in the making.
+/// A response in progress.
 pub(crate) struct Reply {
     number: u64,
-    afterwards: Duration,
-    asked: Asked,
+    linger_time: Duration,
+    request: CompletionRequest,
     tokens: BoxStream<'static, Result<Token, Failure>>,
-    account: Account,
+    usage: Usage,
     created: u64,
     next: Part,
 }
@@ -28,57 +28,56 @@ pub(crate) struct Reply {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Tokens,
-    Usage,
+    UsageChunk,
     Terminator,
-    Nothing,
+    End,
 }
 
 impl Reply {
-    /// Hands the job to the engine.
-    pub(crate) fn start(asked: Asked, job: Job, span: SpanHandle) -> Self {
+    /// Starts the engine.
+    pub(crate) fn start(request: CompletionRequest, job: Job, span: SpanHandle) -> Self {
         let created = SystemTime::now().duration_since(UNIX_EPOCH);
         span.handoff_to_core();
         Self {
             number: job.number,
-            afterwards: job.afterwards(),
-            // The handle's context makes the engine's span a child of the request's, wherever the
-            // engine runs.
+            linger_time: job.linger_time(),
+            // The handle's context makes the engine's span a child of the request's span, on any thread.
             tokens: job.start(&span.context()).boxed(),
-            account: Account {
+            usage: Usage {
                 span,
-                input_tokens: asked.input_tokens,
+                input_tokens: request.input_tokens,
                 output_tokens: 0,
                 finish_reasons: Vec::new(),
             },
-            asked,
+            request,
             created: created.map_or(0, |since| since.as_secs()),
             next: Part::Tokens,
         }
     }
 
-    /// The answer in one piece.
+    /// Returns the buffered response.
     ///
     /// # Errors
     ///
     /// If the engine fails.
-    pub(crate) async fn whole(mut self) -> Result<Value, ApiError> {
-        let choices = (0..self.asked.choices).map(|_| (String::new(), None));
+    pub(crate) async fn buffered(mut self) -> Result<Value, ApiError> {
+        let choices = (0..self.request.choices).map(|_| (String::new(), None));
         let mut choices: Vec<(String, Option<&str>)> = choices.collect();
         while let Some(token) = self.tokens.next().await {
             let token = token.inspect_err(|Failure(message)| {
-                // A 500 alone would be an `exception`, which says less.
-                self.account.span.abort("generation_error", message);
+                // The status 500 alone would be recorded as the less specific `exception`.
+                self.usage.span.abort("generation_error", message);
             })?;
-            self.account.count(&token);
+            self.usage.count(&token);
             let choice = usize::try_from(token.choice).ok();
             let choice = choice.and_then(|choice| choices.get_mut(choice));
-            let (text, finish_reason) = choice.expect("a token of a choice that was asked for");
+            let (text, finish_reason) = choice.expect("the token belongs to a requested choice");
             text.push_str(token.text);
             *finish_reason = token.finish_reason;
         }
         let choices = choices.iter().enumerate().map(|(index, (text, reason))| {
             let mut choice = json!({ "index": index, "finish_reason": reason, "logprobs": null });
-            match self.asked.endpoint {
+            match self.request.endpoint {
                 Endpoint::Chat => {
                     choice["message"] = json!({ "role": "assistant", "content": text });
                 }
@@ -87,49 +86,49 @@ impl Reply {
             choice
         });
         let mut answer = self.object("chat.completion", &choices.collect::<Vec<_>>());
-        answer["usage"] = self.account.usage();
+        answer["usage"] = self.usage.to_json();
         Ok(answer)
     }
 
-    /// The answer as events, with those that `OpenAI`'s clients know an error and the end by.
+    /// Returns the response as events, with `OpenAI`'s error event and terminator.
     pub(crate) fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
         stream::unfold(self, |mut reply| async {
-            let data = reply.event().await?;
+            let data = reply.next_event().await?;
             Some((Ok(Event::default().data(data)), reply))
         })
     }
 
-    /// The data of the next event.
-    async fn event(&mut self) -> Option<String> {
+    /// Returns the data of the next event.
+    async fn next_event(&mut self) -> Option<String> {
         if self.next == Part::Tokens {
             match self.tokens.next().await {
                 Some(Ok(token)) => {
-                    self.account.count(&token);
+                    self.usage.count(&token);
                     return Some(self.chunk(&token).to_string());
                 }
                 Some(Err(failure)) => {
-                    // The head has said 200 already. What went wrong is for the layer to find here.
+                    // The status 200 is already sent. The layer reads the failure from this event.
                     self.next = Part::Terminator;
                     return Some(ApiError::from(failure).body().to_string());
                 }
-                None => self.next = Part::Usage,
+                None => self.next = Part::UsageChunk,
             }
         }
-        if self.next == Part::Usage {
+        if self.next == Part::UsageChunk {
             self.next = Part::Terminator;
-            if self.asked.include_usage {
+            if self.request.include_usage {
                 let mut last = self.object("chat.completion.chunk", &[]);
-                last["usage"] = self.account.usage();
+                last["usage"] = self.usage.to_json();
                 return Some(last.to_string());
             }
         }
         if self.next == Part::Terminator {
-            self.next = Part::Nothing;
-            // Now, because the terminator ends the span.
-            self.account.tell();
+            self.next = Part::End;
+            // Recorded now, because the terminator ends the span.
+            self.usage.record();
             return Some("[DONE]".to_owned());
         }
-        sleep(self.afterwards).await;
+        sleep(self.linger_time).await;
         None
     }
 
@@ -139,7 +138,7 @@ impl Reply {
             "finish_reason": token.finish_reason,
             "logprobs": null,
         });
-        match self.asked.endpoint {
+        match self.request.endpoint {
             Endpoint::Completions => choice["text"] = json!(token.text),
             Endpoint::Chat => {
                 choice["delta"] = json!({ "content": token.text });
@@ -151,9 +150,9 @@ impl Reply {
         self.object("chat.completion.chunk", &[choice])
     }
 
-    fn object(&self, of_chat: &str, choices: &[Value]) -> Value {
-        let object = match self.asked.endpoint {
-            Endpoint::Chat => of_chat,
+    fn object(&self, chat_object: &str, choices: &[Value]) -> Value {
+        let object = match self.request.endpoint {
+            Endpoint::Chat => chat_object,
             Endpoint::Completions => "text_completion",
         };
         json!({
@@ -166,22 +165,22 @@ impl Reply {
     }
 }
 
-/// Counts what is made. The request's span is told when this is dropped, so also if the client
-/// leaves midway.
-struct Account {
+/// Counts the tokens. They are recorded on the request's span when this is dropped, so also if the client
+/// disconnects midway.
+struct Usage {
     span: SpanHandle,
     input_tokens: u32,
     output_tokens: u32,
     finish_reasons: Vec<&'static str>,
 }
 
-impl Account {
+impl Usage {
     fn count(&mut self, token: &Token) {
         self.output_tokens += 1;
         self.finish_reasons.extend(token.finish_reason);
     }
 
-    fn usage(&self) -> Value {
+    fn to_json(&self) -> Value {
         json!({
             "prompt_tokens": self.input_tokens,
             "completion_tokens": self.output_tokens,
@@ -189,18 +188,19 @@ impl Account {
         })
     }
 
-    fn tell(&self) {
-        let said = self.span.gen_ai();
-        said.input_tokens(self.input_tokens)
+    fn record(&self) {
+        let gen_ai = self.span.gen_ai();
+        gen_ai
+            .input_tokens(self.input_tokens)
             .output_tokens(self.output_tokens);
         if !self.finish_reasons.is_empty() {
-            said.finish_reasons(&self.finish_reasons);
+            gen_ai.finish_reasons(&self.finish_reasons);
         }
     }
 }
 
-impl Drop for Account {
+impl Drop for Usage {
     fn drop(&mut self) {
-        self.tell();
+        self.record();
     }
 }

@@ -1,19 +1,19 @@
-//! What a client asks for.
+//! Parses a client's request.
 
 use serde_json::Value;
 
 use crate::error::ApiError;
 
-/// Which of the two endpoints was asked.
+/// The requested endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Chat,
     Completions,
 }
 
-/// A request for an answer.
+/// A parsed request.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct CompletionRequest {
     pub(crate) endpoint: Endpoint,
     pub(crate) model: String,
     pub(crate) input_tokens: u32,
@@ -24,13 +24,15 @@ pub(crate) struct Asked {
     pub(crate) include_usage: bool,
 }
 
-const MOST_CHOICES: u32 = 16;
+const MAX_CHOICES: u32 = 16;
 
-impl Asked {
+impl CompletionRequest {
+    /// Parses the body.
+    ///
     /// # Errors
     ///
-    /// If something is missing, or not what it should be.
-    pub(crate) fn read(endpoint: Endpoint, body: &Value) -> Result<Self, ApiError> {
+    /// If a value is missing or invalid.
+    pub(crate) fn parse(endpoint: Endpoint, body: &Value) -> Result<Self, ApiError> {
         let model = body["model"]
             .as_str()
             .ok_or_else(|| ApiError::invalid("model must be a string"))?;
@@ -39,8 +41,8 @@ impl Asked {
             given => given,
         };
         let choices = count(body, "n")?.unwrap_or(1);
-        if choices > MOST_CHOICES {
-            let message = format!("n must not be more than {MOST_CHOICES}");
+        if choices > MAX_CHOICES {
+            let message = format!("n must not be more than {MAX_CHOICES}");
             return Err(ApiError::invalid(message));
         }
         Ok(Self {
@@ -56,7 +58,7 @@ impl Asked {
     }
 }
 
-/// A word is a token.
+/// Counts the tokens of the prompt, one per word.
 fn prompt_tokens(endpoint: Endpoint, body: &Value) -> Result<u32, ApiError> {
     let words = |text: &str| text.split_whitespace().count();
     let tokens = match endpoint {
@@ -67,7 +69,7 @@ fn prompt_tokens(endpoint: Endpoint, body: &Value) -> Result<u32, ApiError> {
         Endpoint::Chat => body["messages"]
             .as_array()
             .filter(|messages| !messages.is_empty())
-            .ok_or_else(|| ApiError::invalid("messages must be a list, and not an empty one"))?
+            .ok_or_else(|| ApiError::invalid("messages must be a non-empty list"))?
             .iter()
             .filter_map(|message| message["content"].as_str())
             .map(words)
@@ -76,9 +78,9 @@ fn prompt_tokens(endpoint: Endpoint, body: &Value) -> Result<u32, ApiError> {
     u32::try_from(tokens).map_err(|_| ApiError::invalid("the prompt is too long"))
 }
 
-/// A number from 1.
+/// Reads a positive number.
 fn count(body: &Value, key: &str) -> Result<Option<u32>, ApiError> {
-    optional(body, key, "a number from 1", |value| {
+    optional(body, key, "a positive number", |value| {
         let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
         count.filter(|count| *count > 0)
     })
@@ -89,7 +91,7 @@ fn flag(body: &Value, key: &str) -> Result<bool, ApiError> {
     flag.map(Option::unwrap_or_default)
 }
 
-/// A value that may be missing, or null, which is the same.
+/// Reads a value that may be missing or null.
 fn optional<T>(
     body: &Value,
     key: &str,

@@ -1,4 +1,4 @@
-//! Writes each span that ends as a line: of JSON into a file, or for people on stdout.
+//! Writes each ended span as one line: as JSON to a file, or as text to stdout.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -12,35 +12,35 @@ use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use serde_json::{Map, json};
 
-/// A processor that writes at once, so that whoever has the response can read the span.
+/// A processor that writes when a span ends, so that a client with the whole response can read the span.
 #[derive(Debug)]
-pub(crate) struct Lines {
-    /// `None` is stdout.
+pub(crate) struct SpanWriter {
+    /// `None` means stdout.
     file: Option<File>,
-    /// Why the first span that is lost could not be written.
-    lost: Mutex<Option<io::Error>>,
+    /// The first write error.
+    error: Mutex<Option<io::Error>>,
 }
 
-impl Lines {
+impl SpanWriter {
     /// # Errors
     ///
-    /// If the file can't be made.
+    /// If the file cannot be created.
     pub(crate) fn to_file(path: &Path) -> io::Result<Self> {
         Ok(Self {
             file: Some(File::create(path)?),
-            lost: Mutex::new(None),
+            error: Mutex::new(None),
         })
     }
 
     pub(crate) fn to_stdout() -> Self {
         Self {
             file: None,
-            lost: Mutex::new(None),
+            error: Mutex::new(None),
         }
     }
 
     fn write(&self, span: &SpanData) -> io::Result<()> {
-        // A line is written in one piece, so that lines of several threads don't mix.
+        // One write per line, so that lines of several threads do not mix.
         if let Some(mut file) = self.file.as_ref() {
             file.write_all(format!("{}\n", as_json(span)).as_bytes())
         } else {
@@ -50,19 +50,19 @@ impl Lines {
     }
 }
 
-impl SpanProcessor for Lines {
+impl SpanProcessor for SpanWriter {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
         if let Err(error) = self.write(&span) {
-            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            lost.get_or_insert(error);
+            let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(error);
         }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*lost {
+        let first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*first {
             Some(error) => Err(OTelSdkError::InternalFailure(error.to_string())),
             None => Ok(()),
         }
@@ -160,12 +160,12 @@ fn typed(value: &Value) -> serde_json::Value {
             values.iter().map(|value| json!(value.as_str())).collect()
         }
         Value::String(value) => json!(value.as_str()),
-        // Kinds of values and arrays that there may be one day.
+        // Both enums are `#[non_exhaustive]`.
         Value::Array(_) | _ => json!(value.to_string()),
     }
 }
 
-/// The time from one moment to another that is not before it.
+/// Returns the time between two moments; zero if `moment` is before `start`.
 fn since(start: SystemTime, moment: SystemTime) -> Duration {
     moment.duration_since(start).unwrap_or_default()
 }

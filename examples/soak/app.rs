@@ -17,24 +17,24 @@ use tonic::transport::server::TcpIncoming;
 use tower::ServiceBuilder;
 use tower_api_span::{ApiSpanLayer, ResponseBody, SpanHandle, StreamDurations};
 
-use crate::asked::{self, Asked};
-use crate::lanes::Hanging;
-use crate::paths::{Answer, Does};
+use crate::lanes::HangSignal;
+use crate::paths::{Answer, ServerAction};
+use crate::tag::{self, Tag};
 use crate::{grpc_api, http_api};
 
-/// Marks a response whose body the middleware around the layer throws away.
+/// Marks a response whose body is dropped by the middleware outside the layer.
 #[derive(Clone)]
 pub(crate) struct Discarded;
 
-/// The layer, with everything switched on that is told of a request.
+/// Returns the layer with all metrics turned on. Each span has the request's kind as an attribute.
 pub(crate) fn layer(provider: &SdkTracerProvider, meters: &SdkMeterProvider) -> ApiSpanLayer {
     ApiSpanLayer::llm()
         .tracer_provider(provider)
         .propagator(TraceContextPropagator::new())
         .request_attributes(|request| {
-            let asked = Asked::of(&request.headers)?;
-            let number = i64::try_from(asked.number()).ok()?;
-            Some(KeyValue::new(asked::ATTRIBUTE, number))
+            let tag = Tag::from_headers(&request.headers)?;
+            let kind = i64::try_from(tag.kind()).ok()?;
+            Some(KeyValue::new(tag::ATTRIBUTE, kind))
         })
         .meter_provider(meters)
         .active_requests(true)
@@ -43,22 +43,24 @@ pub(crate) fn layer(provider: &SdkTracerProvider, meters: &SdkMeterProvider) -> 
         .stream_durations(StreamDurations::Marked)
 }
 
-/// Serves for as long as it is polled.
+/// Serves until it is dropped.
 ///
 /// # Errors
 ///
-/// If the server cannot go on.
+/// If the server fails.
 pub(crate) async fn serve(
     listener: TcpListener,
     layer: ApiSpanLayer,
-    hanging: Hanging,
+    hang_signal: HangSignal,
 ) -> Result<(), tonic::transport::Error> {
-    let http = Router::new().fallback(answer).with_state(hanging.clone());
-    let routes = Routes::from(http).add_service(grpc_api::service(hanging));
+    let http = Router::new()
+        .fallback(answer)
+        .with_state(hang_signal.clone());
+    let routes = Routes::from(http).add_service(grpc_api::service(hang_signal));
     let layers = ServiceBuilder::new()
         .map_response(discard)
         .layer(layer)
-        .filter(all_but_service_errors);
+        .filter(fail_for_service_error);
     Server::builder()
         .accept_http1(true)
         .layer(layers)
@@ -68,19 +70,20 @@ pub(crate) async fn serve(
 }
 
 async fn answer(
-    State(hanging): State<Hanging>,
+    State(hang_signal): State<HangSignal>,
     span: SpanHandle,
     request: AxumRequest,
 ) -> Response<axum::body::Body> {
-    let asked = Asked::of(request.headers());
-    match asked.map(|asked| (asked.path().does, asked)) {
-        Some((Does::Http(answer), asked)) => http_api::answer(answer, span, &hanging, asked).await,
-        Some((Does::Grpc(..), _)) | None => http_api::unheard_of(),
+    let tag = Tag::from_headers(request.headers());
+    match tag.map(|tag| (tag.path().server, tag)) {
+        Some((ServerAction::Http(answer), tag)) => {
+            http_api::answer(answer, span, &hang_signal, tag).await
+        }
+        Some((ServerAction::Grpc(..), _)) | None => http_api::not_implemented(),
     }
 }
 
-/// Stands for any middleware that answers something else than it was given, as one does which
-/// finds that the client has the same `ETag` already.
+/// Replaces a response marked [`Discarded`] with a 304, as a middleware for conditional requests does.
 fn discard(response: Response<ResponseBody<Body>>) -> Response<Body> {
     if response.extensions().get::<Discarded>().is_none() {
         return response.map(Body::new);
@@ -90,10 +93,10 @@ fn discard(response: Response<ResponseBody<Body>>) -> Response<Body> {
     not_modified
 }
 
-/// Stands for any middleware that fails instead of answering.
-fn all_but_service_errors(request: Request<Body>) -> io::Result<Request<Body>> {
-    let does = Asked::of(request.headers()).map(|asked| asked.path().does);
-    if does == Some(Does::Http(Answer::ServiceFails)) {
+/// Fails for [`Answer::ServiceFails`], as a middleware that returns an error does.
+fn fail_for_service_error(request: Request<Body>) -> io::Result<Request<Body>> {
+    let action = Tag::from_headers(request.headers()).map(|tag| tag.path().server);
+    if action == Some(ServerAction::Http(Answer::ServiceFails)) {
         Err(io::Error::other("the service does not answer"))
     } else {
         Ok(request)

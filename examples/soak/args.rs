@@ -2,34 +2,34 @@
 
 use std::ffi::OsString;
 
-/// What is to be done.
+/// The action to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Soak { requests: u64 },
     Help,
 }
 
-/// How many requests are made if nothing is said.
+/// The default number of requests.
 const REQUESTS: u64 = 50_000;
-/// Fewer do not take every path through every connection once it is warm.
-const LEAST: u64 = 20_000;
+/// The minimal number of requests. Fewer do not take every path on every connection after the warm-up.
+const MIN_REQUESTS: u64 = 20_000;
 
 pub(crate) const USAGE: &str = "\
-Takes requests down every path through tower-api-span at full speed, and counts what comes of them.
+Sends requests through every path of tower-api-span at full speed, and counts the results.
 
 Usage: soak [--requests N]    N is 50000 by default, and at least 20000
        soak --help
 
-The exit code is 0 if all is as intended, 1 if not, and 2 if the arguments are wrong. The figures are
-those of a release build: cargo run --release --example soak -- --requests 1000000
+The exit code is 0 if all is as expected, 1 if not, and 2 if the arguments are wrong. For meaningful
+figures use a release build: cargo run --release --example soak -- --requests 1000000
 ";
 
 impl Command {
-    /// Reads the arguments after the program's name.
+    /// Parses the arguments after the program's name.
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong and what to do.
+    /// One line with the fault and its remedy.
     pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let arguments: Vec<_> = arguments
             .map(|argument| argument.to_string_lossy().into_owned())
@@ -40,12 +40,12 @@ impl Command {
             ["--help" | "-h"] => Ok(Self::Help),
             ["--requests"] => Err("--requests needs a number, such as 50000".to_owned()),
             ["--requests", number] => match number.parse() {
-                Ok(requests) if requests >= LEAST => Ok(Self::Soak { requests }),
+                Ok(requests) if requests >= MIN_REQUESTS => Ok(Self::Soak { requests }),
                 Ok(_) => Err(format!(
-                    "{number} requests are too few; give {LEAST} or more"
+                    "{number} requests are too few; give {MIN_REQUESTS} or more"
                 )),
                 Err(_) => Err(format!(
-                    "{number:?} is no number of requests; give one such as {REQUESTS}"
+                    "{number:?} is not a number of requests; give one such as {REQUESTS}"
                 )),
             },
             ["--requests" | "--help" | "-h", other, ..] | [other, ..] => {
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for() {
+    fn arguments_are_parsed_into_a_command() {
         for (arguments, expected) in [
             (&[][..], Command::Soak { requests: 50_000 }),
             (
@@ -81,11 +81,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_one_line() {
+    fn wrong_arguments_give_one_line_of_error() {
         for (arguments, expected) in [
             (&["--requests"][..], "needs a number"),
-            (&["--requests", "many"], "\"many\" is no number"),
-            (&["--requests", "-1"], "\"-1\" is no number"),
+            (&["--requests", "many"], "\"many\" is not a number"),
+            (&["--requests", "-1"], "\"-1\" is not a number"),
             (&["--requests", "10"], "too few"),
             (&["--requests", "50000", "more"], "unexpected"),
             (&["--loud"], "\"--loud\""),

@@ -1,4 +1,4 @@
-//! What is replied over gRPC: by the health service, because its code comes ready-made.
+//! The API over gRPC: the health service, because its code is already generated.
 
 use std::future::pending;
 use std::panic::panic_any;
@@ -11,16 +11,16 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tower_api_span::SpanHandle;
 
 use crate::IntendedPanic;
-use crate::asked::Asked;
-use crate::lanes::Hanging;
-use crate::paths::{Does, MESSAGES, Reply};
+use crate::lanes::HangSignal;
+use crate::paths::{MESSAGES, Reply, ServerAction};
+use crate::tag::Tag;
 
-pub(crate) fn service(hanging: Hanging) -> HealthServer<impl Health> {
-    HealthServer::new(Api { hanging })
+pub(crate) fn service(hang_signal: HangSignal) -> HealthServer<impl Health> {
+    HealthServer::new(Api { hang_signal })
 }
 
 struct Api {
-    hanging: Hanging,
+    hang_signal: HangSignal,
 }
 
 #[tonic::async_trait]
@@ -31,7 +31,7 @@ impl Health for Api {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
-        reply(self.hanging.clone(), &request)?.await?;
+        reply(self.hang_signal.clone(), &request)?.await?;
         Ok(Response::new(serving()))
     }
 
@@ -39,10 +39,10 @@ impl Health for Api {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let last = reply(self.hanging.clone(), &request)?;
+        let last = reply(self.hang_signal.clone(), &request)?;
         let last = stream::once(last).filter_map(async |replied| replied.err().map(Err));
         let messages = stream::repeat_with(|| Ok(serving())).take(MESSAGES);
-        // Not all at once: what is ready together is one frame.
+        // Yields between messages: messages that are ready together are sent as one frame.
         let messages = messages.then(async |message| {
             tokio::task::yield_now().await;
             message
@@ -51,28 +51,28 @@ impl Health for Api {
     }
 }
 
-/// What the request asks for.
+/// Returns the future that ends the call as its tag requests.
 fn reply(
-    hanging: Hanging,
+    hang_signal: HangSignal,
     request: &Request<HealthCheckRequest>,
 ) -> Result<impl Future<Output = Result<(), Status>> + use<>, Status> {
     let span = SpanHandle::from_extensions(request.extensions());
     span.handoff_to_core();
-    let asked = Asked::of(request.metadata().as_ref());
-    let Some((Does::Grpc(_, reply), asked)) = asked.map(|asked| (asked.path().does, asked)) else {
-        return Err(Status::unimplemented("nobody has asked for this"));
+    let tag = Tag::from_headers(request.metadata().as_ref());
+    let Some((ServerAction::Grpc(_, reply), tag)) = tag.map(|tag| (tag.path().server, tag)) else {
+        return Err(Status::unimplemented("the request has no valid tag"));
     };
     Ok(async move {
         match reply {
             Reply::Succeeds => Ok(()),
-            Reply::Told => {
+            Reply::ReportsError => {
                 span.abort("generation_error", "the engine ran out of memory");
                 Ok(())
             }
             Reply::Fails(code) => Err(Status::new(code, "the engine has gone away")),
             Reply::Panics => panic_any(IntendedPanic),
             Reply::Hangs => {
-                hanging.tell(asked);
+                hang_signal.notify(tag);
                 pending().await
             }
         }

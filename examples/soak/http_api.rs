@@ -1,4 +1,4 @@
-//! What is answered over HTTP.
+//! The API over HTTP.
 
 use std::future::{Future, pending};
 use std::io;
@@ -12,11 +12,11 @@ use tower_api_span::SpanHandle;
 
 use crate::IntendedPanic;
 use crate::app::Discarded;
-use crate::asked::Asked;
-use crate::lanes::Hanging;
-use crate::paths::{Answer, EVENT, FRAME, FRAMES, STREAM, WHOLE};
+use crate::lanes::HangSignal;
+use crate::paths::{Answer, BUFFERED, EVENT, FRAME, FRAMES, STREAM};
+use crate::tag::Tag;
 
-/// HTTP/2 connections are closed over floods of small frames.
+/// Large, because HTTP/2 connections with floods of small frames are closed.
 const LARGE_FRAME: &str = match str::from_utf8(&[b'x'; 1_000]) {
     Ok(text) => text,
     Err(_) => unreachable!(),
@@ -27,32 +27,34 @@ type Item = io::Result<&'static str>;
 pub(crate) async fn answer(
     answer: Answer,
     span: SpanHandle,
-    hanging: &Hanging,
-    asked: Asked,
+    hang_signal: &HangSignal,
+    tag: Tag,
 ) -> Response<Body> {
     span.handoff_to_core();
     match answer {
-        Answer::Whole(status) => with_status(status, Body::from(WHOLE)),
+        Answer::Buffered(status) => with_status(status, Body::from(BUFFERED)),
         Answer::Empty(status) => with_status(status, Body::empty()),
         Answer::Stream => streamed(frames()),
-        Answer::Declared => declaring(STREAM, frames().chain(silence())),
+        Answer::DeclaredLength => declaring(STREAM, frames().chain(silence())),
         Answer::TooShort => declaring(STREAM + 1, frames()),
         Answer::Events(last) => {
-            let events = stream::iter([Ok(EVENT)]).chain(soon(async move { Ok(last) }));
+            let events = stream::iter([Ok(EVENT)]).chain(after_flush(async move { Ok(last) }));
             let mut response = streamed(events);
-            let of_events = HeaderValue::from_static("text/event-stream");
-            response.headers_mut().insert(CONTENT_TYPE, of_events);
+            let content_type = HeaderValue::from_static("text/event-stream");
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
             response
         }
         Answer::Silent => streamed(frame().chain(silence())),
         Answer::Endless => streamed(endless()),
         Answer::BodyFails => {
-            let fails = soon(async { Err(io::Error::other("the engine has gone away")) });
+            let fails = after_flush(async { Err(io::Error::other("the engine has gone away")) });
             streamed(frame().chain(fails))
         }
-        Answer::BodyPanics => streamed(frame().chain(soon(async { panic_any(IntendedPanic) }))),
+        Answer::BodyPanics => {
+            streamed(frame().chain(after_flush(async { panic_any(IntendedPanic) })))
+        }
         Answer::Hangs => {
-            hanging.tell(asked);
+            hang_signal.notify(tag);
             pending().await
         }
         Answer::Panics => panic_any(IntendedPanic),
@@ -61,34 +63,34 @@ pub(crate) async fn answer(
             response.extensions_mut().insert(Discarded);
             response
         }
-        Answer::ToldWhole => {
+        Answer::ReportsErrorBuffered => {
             span.abort("content_filter", "the answer was withheld");
-            Response::new(Body::from(WHOLE))
+            Response::new(Body::from(BUFFERED))
         }
-        Answer::ToldStream => {
-            let told = soon(async move {
+        Answer::ReportsErrorStream => {
+            let last = after_flush(async move {
                 span.abort("generation_error", "the engine ran out of memory");
                 Ok(FRAME)
             });
-            streamed(frames().take(FRAMES - 1).chain(told))
+            streamed(frames().take(FRAMES - 1).chain(last))
         }
-        Answer::MayLeave => {
+        Answer::AllowsDisconnect => {
             span.allow_disconnect();
             streamed(frame().chain(silence()))
         }
-        // It never gets here.
-        Answer::ServiceFails => unheard_of(),
+        // The middleware fails before this handler.
+        Answer::ServiceFails => not_implemented(),
     }
 }
 
-/// What nobody has asked for: the client sees another answer than it should.
-pub(crate) fn unheard_of() -> Response<Body> {
+/// Answers a request without a valid tag. No client expects this response.
+pub(crate) fn not_implemented() -> Response<Body> {
     with_status(501, Body::empty())
 }
 
 fn with_status(status: u16, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::from_u16(status).expect("a status of the table");
+    *response.status_mut() = StatusCode::from_u16(status).expect("a valid status");
     response
 }
 
@@ -110,15 +112,15 @@ fn frames() -> impl Stream<Item = Item> {
     stream::repeat_with(|| Ok(FRAME)).take(FRAMES)
 }
 
-/// Not with the frame before it, but after the server has had an occasion to flush that.
-fn soon(last: impl Future<Output = Item>) -> impl Stream<Item = Item> {
+/// Yields once before the item, so that the server can flush the frame before it.
+fn after_flush(last: impl Future<Output = Item>) -> impl Stream<Item = Item> {
     stream::once(async move {
         tokio::task::yield_now().await;
         last.await
     })
 }
 
-/// One at a time, so that what lies in buffers when the client leaves is much the same every time.
+/// Yields between frames, so that about the same number of bytes is buffered at every disconnection.
 fn endless() -> impl Stream<Item = Item> {
     stream::repeat_with(|| Ok(LARGE_FRAME)).then(async |frame| {
         tokio::task::yield_now().await;

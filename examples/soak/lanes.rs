@@ -1,4 +1,4 @@
-//! The load: lanes, each of which makes one request after the other as fast as it can.
+//! The load: lanes, each of which makes one request after the other at full speed.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::asked::{Asked, KINDS, number};
 use crate::client::{Client, Connection};
 use crate::paths::{Behaviour, PATHS, Protocol};
+use crate::tag::{KINDS, Tag, kind};
 
-/// How many connections there are, and how many lanes on each.
+/// Per protocol: the number of connections, and of lanes on each.
 const CONNECTIONS: [(Protocol, usize, usize); 3] = [
     (Protocol::Http1, 32, 1),
     (Protocol::Http2, 4, 8),
@@ -30,24 +30,24 @@ const LANES: usize = {
     one * one_each + two * two_each + three * three_each
 };
 
-/// How long a request may take before it counts as never coming back.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How many surprises are enough to stop for.
-const SURPRISES: u64 = 100;
+/// The time limit of a request.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// The number of unexpected responses at which the run stops.
+const MAX_UNEXPECTED: u64 = 100;
 
-/// Where a handler tells the lane whose request it has that it hangs now.
+/// Signals, per lane, that the handler of the lane's request hangs.
 #[derive(Clone, Debug)]
-pub(crate) struct Hanging(Arc<[Notify]>);
+pub(crate) struct HangSignal(Arc<[Notify]>);
 
-impl Hanging {
+impl HangSignal {
     pub(crate) fn new() -> Self {
         Self((0..LANES).map(|_| Notify::new()).collect())
     }
 
-    /// Tells it, if it waits for that: else it would be told too early the next time.
-    pub(crate) fn tell(&self, asked: Asked) {
-        if asked.path().client == Behaviour::LeavesBeforeHead
-            && let Some(waiting) = self.0.get(asked.lane)
+    /// Notifies the request's lane, but only if it waits: the permit would be kept for a later request.
+    pub(crate) fn notify(&self, tag: Tag) {
+        if tag.path().client == Behaviour::DisconnectsBeforeHead
+            && let Some(waiting) = self.0.get(tag.lane)
         {
             waiting.notify_one();
         }
@@ -59,59 +59,59 @@ impl Hanging {
     }
 }
 
-/// What the lanes share.
+/// The state that all lanes share.
 #[derive(Debug)]
 pub(crate) struct Load {
-    hanging: Hanging,
-    /// Requests that may still be made.
+    hang_signal: HangSignal,
+    /// The number of requests that are left.
     left: AtomicU64,
-    /// Requests that were made, of each kind.
+    /// The number of requests made, per kind.
     made: Vec<AtomicU64>,
-    /// Where the next turn of a lane begins.
+    /// The number of each lane's next turn.
     turns: Vec<AtomicUsize>,
-    surprises: Mutex<BTreeMap<String, u64>>,
+    unexpected: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Load {
-    pub(crate) fn new(hanging: Hanging) -> Self {
+    pub(crate) fn new(hang_signal: HangSignal) -> Self {
         Self {
-            hanging,
+            hang_signal,
             left: AtomicU64::new(0),
             made: (0..KINDS).map(|_| AtomicU64::new(0)).collect(),
             turns: (0..LANES).map(AtomicUsize::new).collect(),
-            surprises: Mutex::default(),
+            unexpected: Mutex::default(),
         }
     }
 
-    /// Requests that were made, of each kind.
+    /// Returns the number of requests made, per kind.
     pub(crate) fn made(&self) -> Vec<u64> {
         let made = self.made.iter();
         made.map(|made| made.load(Ordering::Relaxed)).collect()
     }
 
-    /// All requests that were made.
+    /// Returns the number of requests made.
     pub(crate) fn total(&self) -> u64 {
         self.made().iter().sum()
     }
 
-    /// What clients have seen that they should not have, and how often.
-    pub(crate) fn surprises(&self) -> BTreeMap<String, u64> {
-        let surprises = self.surprises.lock();
-        surprises.unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns the unexpected responses and their counts.
+    pub(crate) fn unexpected(&self) -> BTreeMap<String, u64> {
+        let unexpected = self.unexpected.lock();
+        unexpected.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn surprise(&self, what: String) {
-        let mut surprises = self
-            .surprises
+    fn record_unexpected(&self, response: String) {
+        let mut unexpected = self
+            .unexpected
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *surprises.entry(what).or_default() += 1;
-        if surprises.values().sum::<u64>() >= SURPRISES {
+        *unexpected.entry(response).or_default() += 1;
+        if unexpected.values().sum::<u64>() >= MAX_UNEXPECTED {
             self.left.store(0, Ordering::Relaxed);
         }
     }
 
-    fn take(&self) -> bool {
+    fn take_request(&self) -> bool {
         let less = |left: u64| left.checked_sub(1);
         let taken = self
             .left
@@ -119,17 +119,21 @@ impl Load {
         taken.is_ok()
     }
 
-    /// Whether so much has gone wrong that there is no use in going on.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.surprises().values().sum::<u64>() >= SURPRISES
+    /// Whether the run must stop because of unexpected responses.
+    pub(crate) fn has_failed_too_often(&self) -> bool {
+        self.unexpected().values().sum::<u64>() >= MAX_UNEXPECTED
     }
 
-    /// Makes so many requests, over connections that are opened for it and closed after it.
+    /// Makes `requests` requests over new connections, and closes them.
     ///
     /// # Errors
     ///
     /// If a request cannot be made.
-    pub(crate) async fn round(self: &Arc<Self>, requests: u64, to: SocketAddr) -> io::Result<()> {
+    pub(crate) async fn run_round(
+        self: &Arc<Self>,
+        requests: u64,
+        to: SocketAddr,
+    ) -> io::Result<()> {
         self.left.store(requests, Ordering::Relaxed);
         let mut lanes = JoinSet::new();
         for (protocol, connections, lanes_each) in CONNECTIONS {
@@ -166,28 +170,30 @@ impl Lane {
             load,
         } = self;
         let paths: Vec<_> = (0..PATHS.len())
-            .filter(|path| PATHS[*path].is_of(protocol))
+            .filter(|path| PATHS[*path].is_over(protocol))
             .collect();
-        // Each lane is at another path than its neighbour, and goes on where it was.
-        while load.take() {
+        // Lanes start at different paths, and continue in the next round where they stopped.
+        while load.take_request() {
             let turn = load.turns[lane].fetch_add(1, Ordering::Relaxed);
             let path = paths[turn % paths.len()];
-            let asked = Asked::new(path, protocol, lane);
-            load.made[number(path, protocol)].fetch_add(1, Ordering::Relaxed);
-            let exchange = client.exchange(asked, &load.hanging);
-            let seen = match timeout(PATIENCE, exchange).await {
+            let tag = Tag::new(path, protocol, lane);
+            load.made[kind(path, protocol)].fetch_add(1, Ordering::Relaxed);
+            let exchange = client.exchange(tag, &load.hang_signal);
+            let seen = match timeout(TIMEOUT, exchange).await {
                 Ok(seen) => Some(seen?),
                 Err(_) => None,
             };
-            if seen == Some(asked.path().seen) {
+            if seen == Some(tag.path().seen) {
                 continue;
             }
-            let instead = seen.map_or_else(
-                || format!("nothing within {PATIENCE:?}"),
+            let received = seen.map_or_else(
+                || format!("no response within {TIMEOUT:?}"),
                 |seen| seen.to_string(),
             );
-            let (name, over) = (asked.path().name, protocol.name());
-            load.surprise(format!("{name} over {over}: the client got {instead}"));
+            let (name, over) = (tag.path().name, protocol.name());
+            load.record_unexpected(format!(
+                "{name} over {over}: the client received {received}"
+            ));
         }
         Ok(())
     }

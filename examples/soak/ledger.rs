@@ -1,4 +1,4 @@
-//! What the spans say: how many have started and ended, and of which kind with which outcome.
+//! Counts the spans: started, ended, and with the expected outcome per kind of request.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,10 +10,10 @@ use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 
-use crate::asked::{ATTRIBUTE, KINDS};
 use crate::paths::{End, PATHS, Path, Protocol};
+use crate::tag::{ATTRIBUTE, KINDS};
 
-/// Counts spans, and keeps none.
+/// A processor that counts spans and keeps none.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger(Arc<Counts>);
 
@@ -21,19 +21,19 @@ pub(crate) struct Ledger(Arc<Counts>);
 struct Counts {
     starts: AtomicU64,
     ends: AtomicU64,
-    /// Those that have ended as they should, of each kind.
-    as_intended: Vec<AtomicU64>,
-    otherwise: Mutex<BTreeMap<String, u64>>,
+    /// Spans with the expected outcome, per kind.
+    as_expected: Vec<AtomicU64>,
+    unexpected: Mutex<BTreeMap<String, u64>>,
 }
 
 impl Ledger {
-    /// A provider, and what counts its spans.
+    /// Returns a provider, and the counts of its spans.
     pub(crate) fn new() -> (SdkTracerProvider, Self) {
         let ledger = Self(Arc::new(Counts {
             starts: AtomicU64::new(0),
             ends: AtomicU64::new(0),
-            as_intended: (0..KINDS).map(|_| AtomicU64::new(0)).collect(),
-            otherwise: Mutex::default(),
+            as_expected: (0..KINDS).map(|_| AtomicU64::new(0)).collect(),
+            unexpected: Mutex::default(),
         }));
         let provider = SdkTracerProvider::builder()
             .with_span_processor(ledger.clone())
@@ -49,53 +49,54 @@ impl Ledger {
         self.0.ends.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn as_intended(&self) -> Vec<u64> {
-        let counts = self.0.as_intended.iter();
+    pub(crate) fn as_expected(&self) -> Vec<u64> {
+        let counts = self.0.as_expected.iter();
         counts.map(|count| count.load(Ordering::Relaxed)).collect()
     }
 
-    /// Outcomes that should not have been, and how often they were.
-    pub(crate) fn otherwise(&self) -> BTreeMap<String, u64> {
-        let otherwise = self.0.otherwise.lock();
-        otherwise.unwrap_or_else(PoisonError::into_inner).clone()
+    /// Returns the unexpected outcomes and their counts.
+    pub(crate) fn unexpected(&self) -> BTreeMap<String, u64> {
+        let unexpected = self.0.unexpected.lock();
+        unexpected.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, span: &SpanData) {
+    fn record(&self, span: &SpanData) {
         let kind = match value(&span.attributes, ATTRIBUTE) {
             Some(Value::I64(kind)) => usize::try_from(*kind).ok(),
             Some(_) | None => None,
         };
         let outcome = outcome(span);
-        let instead = match kind.filter(|kind| *kind < KINDS) {
+        let description = match kind.filter(|kind| *kind < KINDS) {
             Some(kind) => {
                 let path = &PATHS[kind / Protocol::ALL.len()];
-                if outcome == end_of(path) {
-                    self.0.as_intended[kind].fetch_add(1, Ordering::Relaxed);
+                if outcome == expected_outcome(path) {
+                    self.0.as_expected[kind].fetch_add(1, Ordering::Relaxed);
                     return;
                 }
                 let over = Protocol::ALL[kind % Protocol::ALL.len()].name();
-                format!("{} over {over}: its span says {outcome}", path.name)
+                format!("{} over {over}: its span has {outcome}", path.name)
             }
-            None => format!("a request nobody has made: its span says {outcome}"),
+            None => format!("a request without a valid tag: its span has {outcome}"),
         };
-        let mut otherwise = self
+        let mut unexpected = self
             .0
-            .otherwise
+            .unexpected
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        *otherwise.entry(instead).or_default() += 1;
+        *unexpected.entry(description).or_default() += 1;
     }
 }
 
-/// What the span of a path must say.
-fn end_of(path: &Path) -> String {
+/// Returns the expected outcome of a path, as [`outcome`] writes it.
+fn expected_outcome(path: &Path) -> String {
     let End { outcome, is_error } = path.end;
     let is_error = if is_error { ", an error" } else { "" };
     let first_responses = u8::from(path.has_first_response());
     format!("{outcome}{is_error}, first responses: {first_responses}")
 }
 
-/// `DEPARTED` or `ABORTED(reason)`, and whether that is an error, if attributes, events and status agree on it.
+/// Returns the outcome, the error status and the number of first responses, or a contradiction between the
+/// span's attributes, events and status.
 fn outcome(span: &SpanData) -> String {
     let is_error = match (&span.status, value(&span.attributes, "error.type")) {
         (Status::Error { .. }, Some(_)) => ", an error",
@@ -104,19 +105,19 @@ fn outcome(span: &SpanData) -> String {
     };
     let text = |attributes, key| value(attributes, key).map(Value::as_str);
     let last = span.events.iter().next_back();
-    let said = text(&span.attributes, "api.outcome").unwrap_or_default();
+    let outcome = text(&span.attributes, "api.outcome").unwrap_or_default();
     let reason = text(&span.attributes, "api.abort.reason");
-    let told = last.map(|event| (event.name.as_ref(), text(&event.attributes, "reason")));
-    if told != Some((&*format!("api.{said}"), reason.clone())) {
-        return format!("{said}, {reason:?}, but its last event {told:?}");
+    let event = last.map(|event| (event.name.as_ref(), text(&event.attributes, "reason")));
+    if event != Some((&*format!("api.{outcome}"), reason.clone())) {
+        return format!("{outcome}, {reason:?}, but its last event {event:?}");
     }
     let first = |event: &&Event| event.name == "api.FIRST_RESPONSE_FROM_CORE";
     let first_responses = span.events.iter().filter(first).count();
-    let said = match reason {
-        Some(reason) => format!("{said}({reason}){is_error}"),
-        None => format!("{said}{is_error}"),
+    let outcome = match reason {
+        Some(reason) => format!("{outcome}({reason}){is_error}"),
+        None => format!("{outcome}{is_error}"),
     };
-    format!("{said}, first responses: {first_responses}")
+    format!("{outcome}, first responses: {first_responses}")
 }
 
 fn value<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a Value> {
@@ -130,7 +131,7 @@ impl SpanProcessor for Ledger {
     }
 
     fn on_end(&self, span: SpanData) {
-        self.note(&span);
+        self.record(&span);
         self.0.ends.fetch_add(1, Ordering::SeqCst);
     }
 

@@ -1,44 +1,45 @@
-//! The memory of this process: what is allocated, counted under everything, and what is resident.
+//! The allocated and the resident memory of this process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-static MADE: AtomicU64 = AtomicU64::new(0);
+static TOTAL: AtomicU64 = AtomicU64::new(0);
 static FREED: AtomicU64 = AtomicU64::new(0);
 static LIVE_BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// The system's allocator, with a count of what it is asked for.
+/// The system's allocator, with counters.
 pub(crate) struct Counting;
 
-/// What there is at one moment.
+/// The memory at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    /// Allocations since the program began.
-    pub(crate) made: u64,
-    /// Those that have not been freed.
+    /// Allocations since the start of the program.
+    pub(crate) total: u64,
+    /// Allocations that are not freed.
     pub(crate) live: u64,
     pub(crate) live_bytes: u64,
-    /// `None` where the system does not tell.
+    /// Resident bytes; `None` where the system does not provide them.
     pub(crate) resident: Option<u64>,
 }
 
 impl Memory {
     pub(crate) fn now() -> Self {
-        let made = MADE.load(Relaxed);
+        let total = TOTAL.load(Relaxed);
         Self {
-            made,
-            live: made.wrapping_sub(FREED.load(Relaxed)),
+            total,
+            live: total.wrapping_sub(FREED.load(Relaxed)),
             live_bytes: LIVE_BYTES.load(Relaxed),
             resident: resident(),
         }
     }
 }
 
-/// Has the allocator keep what is freed, in one arena, so that resident memory is the most that was ever
-/// needed. By default it has an arena a thread and gives back what lies behind the last block that is not
-/// free: then resident memory varies by a fifth from one moment to another, with nothing behind it.
-pub(crate) fn keep_all() {
+/// Makes glibc keep freed memory, in one arena, so that resident memory is the peak.
+///
+/// By default glibc has an arena per thread and returns free memory at an arena's end to the system. Resident
+/// memory then varies by a fifth at random.
+pub(crate) fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         use std::ffi::c_int;
@@ -46,8 +47,8 @@ pub(crate) fn keep_all() {
         const M_TRIM_THRESHOLD: c_int = -1;
         const M_MMAP_THRESHOLD: c_int = -3;
         const M_ARENA_MAX: c_int = -8;
-        #[expect(unsafe_code, reason = "the allocator has no other door")]
-        // SAFETY: this is how it is declared, and no parameter can do harm.
+        #[expect(unsafe_code, reason = "glibc has no safe interface for this")]
+        // SAFETY: the declaration matches glibc's, and every parameter value is sound.
         unsafe extern "C" {
             safe fn mallopt(parameter: c_int, value: c_int) -> c_int;
         }
@@ -57,8 +58,7 @@ pub(crate) fn keep_all() {
     }
 }
 
-/// Bytes in memory, counted page by page: `VmRSS` in `status` is an estimate, which may be off by more
-/// than what is looked for here.
+/// Returns the resident bytes, counted page by page. `VmRSS` in `status` is an estimate and too inexact.
 fn resident() -> Option<u64> {
     let rollup = fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let rest = rollup.lines().find_map(|line| line.strip_prefix("Rss:"))?;
@@ -67,7 +67,7 @@ fn resident() -> Option<u64> {
 }
 
 fn add(bytes: usize) {
-    MADE.fetch_add(1, Relaxed);
+    TOTAL.fetch_add(1, Relaxed);
     LIVE_BYTES.fetch_add(bytes as u64, Relaxed);
 }
 
@@ -76,8 +76,8 @@ fn remove(bytes: usize) {
     LIVE_BYTES.fetch_sub(bytes as u64, Relaxed);
 }
 
-#[expect(unsafe_code, reason = "an allocator cannot be had without it")]
-// SAFETY: each call is handed on as it is.
+#[expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
+// SAFETY: each call is forwarded unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size());

@@ -1,13 +1,13 @@
-//! The ways through a request: what the server does, what the client does, and what must come of it.
+//! The paths of a request: the server's action, the client's behaviour and the expected results.
 //!
-//! None of them leaves it to chance who is first: where a client leaves, the server waits for ever, and
-//! where the server breaks something, the client waits for that.
+//! No path contains a race: where the client disconnects, the server waits for ever, and where the server
+//! breaks the response, the client waits for that.
 
 use tonic::Code;
 
-use crate::client::Seen::{self, Answered, Broken, Left, Whole};
+use crate::client::Seen::{self, Answered, Broken, Complete, Disconnected};
 
-/// What is spoken.
+/// The protocol of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Http1,
@@ -27,29 +27,29 @@ impl Protocol {
     }
 }
 
-/// One way through a request.
+/// One path of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Path {
     pub(crate) name: &'static str,
-    pub(crate) does: Does,
+    pub(crate) server: ServerAction,
     pub(crate) client: Behaviour,
-    /// What the client must see.
+    /// The expected view of the client.
     pub(crate) seen: Seen,
-    /// What the span must say.
+    /// The expected end of the span.
     pub(crate) end: End,
 }
 
-/// How a span has ended.
+/// The end of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct End {
     /// `DEPARTED` or `ABORTED(reason)`.
     pub(crate) outcome: &'static str,
-    /// Its status is Error, and there is an `error.type`; else there is neither.
+    /// Whether the status is Error and `error.type` is set. Otherwise neither is.
     pub(crate) is_error: bool,
 }
 
 impl End {
-    const fn fine(outcome: &'static str) -> Self {
+    const fn unset(outcome: &'static str) -> Self {
         Self {
             outcome,
             is_error: false,
@@ -64,9 +64,9 @@ impl End {
     }
 }
 
-/// What the server does.
+/// The server's action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Does {
+pub(crate) enum ServerAction {
     Http(Answer),
     Grpc(Method, Reply),
 }
@@ -75,39 +75,39 @@ pub(crate) enum Does {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// A body in one piece, with this status.
-    Whole(u16),
-    /// None.
+    Buffered(u16),
+    /// An empty body, with this status.
     Empty(u16),
     /// A body in frames, of unknown length.
     Stream,
-    /// One that declares its length, and falls silent after the last byte.
-    Declared,
-    /// One that declares more than it has.
+    /// A body with a Content-Length, which is pending after its last byte.
+    DeclaredLength,
+    /// A body with a Content-Length that is too large.
     TooShort,
-    /// Server-sent events, the last of which is this.
+    /// Server-sent events that end with this one.
     Events(&'static str),
-    /// A frame, then silence.
+    /// A frame; then the body is pending.
     Silent,
-    /// Frames without end.
+    /// An endless body.
     Endless,
     /// A frame, then an error.
     BodyFails,
     /// A frame, then a panic.
     BodyPanics,
-    /// No head, ever.
+    /// No head: the handler hangs.
     Hangs,
     /// A panic instead of a head.
     Panics,
-    /// An error of the service instead of a head.
+    /// A service error instead of a head.
     ServiceFails,
-    /// A body that a middleware throws away unread.
+    /// A body that a middleware drops unread.
     Discarded,
-    /// A body in one piece, and a verdict.
-    ToldWhole,
-    /// A body in frames, and a verdict with the last one.
-    ToldStream,
-    /// A frame, then silence; and the handler has said that clients may leave.
-    MayLeave,
+    /// A body in one piece; the handler reports an error.
+    ReportsErrorBuffered,
+    /// A body in frames; the handler reports an error with the last one.
+    ReportsErrorStream,
+    /// A frame; then the body is pending. The handler allows disconnection.
+    AllowsDisconnect,
 }
 
 /// A method of the health service.
@@ -115,7 +115,7 @@ pub(crate) enum Answer {
 pub(crate) enum Method {
     /// Unary.
     Check,
-    /// Server-streaming: a few messages before whatever is the [`Reply`].
+    /// Server-streaming: some messages, then the [`Reply`].
     Watch,
 }
 
@@ -123,30 +123,30 @@ pub(crate) enum Method {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Succeeds,
-    Told,
+    ReportsError,
     Fails(Code),
     Panics,
-    /// For ever.
+    /// Hangs for ever.
     Hangs,
 }
 
-/// What the client does.
+/// The client's behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
-    /// Reads all there is.
-    Stays,
-    /// The same, of an answer to HEAD.
-    AsksForHead,
-    /// Leaves while the handler hangs.
-    LeavesBeforeHead,
-    /// Leaves after this much of the body: bytes, or messages of gRPC.
-    LeavesAfter(usize),
-    /// Sends a deadline that passes, and waits for the server to notice.
-    HasDeadline,
+    /// Reads the whole response.
+    ReadsAll,
+    /// Sends HEAD and reads the whole response.
+    SendsHead,
+    /// Disconnects while the handler hangs.
+    DisconnectsBeforeHead,
+    /// Disconnects after this much of the body, in bytes or gRPC messages.
+    DisconnectsAfter(usize),
+    /// Sets a deadline and waits for the server to enforce it.
+    SetsDeadline,
 }
-use Behaviour::{AsksForHead, HasDeadline, LeavesAfter, LeavesBeforeHead, Stays};
+use Behaviour::{DisconnectsAfter, DisconnectsBeforeHead, ReadsAll, SendsHead, SetsDeadline};
 
-pub(crate) const WHOLE: &str = "a whole answer in one piece\n";
+pub(crate) const BUFFERED: &str = "a buffered answer in one piece\n";
 pub(crate) const FRAME: &str = "one frame of some\n";
 pub(crate) const FRAMES: usize = 4;
 pub(crate) const STREAM: usize = FRAMES * FRAME.len();
@@ -155,11 +155,11 @@ pub(crate) const DONE: &str = "data: [DONE]\n\n";
 pub(crate) const FAILED: &str = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n";
 pub(crate) const MESSAGES: usize = 3;
 
-const DEPARTED: End = End::fine("DEPARTED");
+const DEPARTED: End = End::unset("DEPARTED");
 const CLIENT_DISCONNECT: End = End::error("ABORTED(client_disconnect)");
-/// It said that it leaves, as calls may; or the handler has said that clients may leave.
-const CLIENT_LEAVES: End = End::fine("ABORTED(client_disconnect)");
-const CLIENT_ERROR: End = End::fine("ABORTED(client_error)");
+/// A cancelled gRPC call, or a disconnection that the handler allows.
+const ALLOWED_DISCONNECT: End = End::unset("ABORTED(client_disconnect)");
+const CLIENT_ERROR: End = End::unset("ABORTED(client_error)");
 const CONTENT_FILTER: End = End::error("ABORTED(content_filter)");
 const DEADLINE_EXCEEDED: End = End::error("ABORTED(deadline_exceeded)");
 const EXCEPTION: End = End::error("ABORTED(exception)");
@@ -167,55 +167,55 @@ const GENERATION_ERROR: End = End::error("ABORTED(generation_error)");
 const GENERATOR_EXIT: End = End::error("ABORTED(generator_exit)");
 const LENGTH_MISMATCH: End = End::error("ABORTED(length_mismatch)");
 const PANIC: End = End::error("ABORTED(panic)");
-const VALIDATION_ERROR: End = End::fine("ABORTED(validation_error)");
+const VALIDATION_ERROR: End = End::unset("ABORTED(validation_error)");
 
-/// All of them; those over HTTP are told in HTTP/1.1 and in HTTP/2.
+/// All paths. Paths over HTTP run over HTTP/1.1 and HTTP/2.
 #[rustfmt::skip]
 pub(crate) const PATHS: &[Path] = &[
-    http("whole",                      Answer::Whole(200),    Stays, Whole(200, WHOLE.len()), DEPARTED),
-    http("empty",                      Answer::Empty(200),    Stays, Whole(200, 0),           DEPARTED),
-    http("HEAD",                       Answer::Whole(200),    AsksForHead, Whole(200, 0),     DEPARTED),
-    http("204",                        Answer::Empty(204),    Stays, Whole(204, 0),           DEPARTED),
-    http("404",                        Answer::Whole(404),    Stays, Whole(404, WHOLE.len()), CLIENT_ERROR),
-    http("422",                        Answer::Empty(422),    Stays, Whole(422, 0),           VALIDATION_ERROR),
-    http("500",                        Answer::Empty(500),    Stays, Whole(500, 0),           EXCEPTION),
-    http("handler error: 503",         Answer::Whole(503),    Stays, Whole(503, WHOLE.len()), EXCEPTION),
-    http("service error",              Answer::ServiceFails,  Stays, Broken,                  EXCEPTION),
-    http("handler panic",              Answer::Panics,        Stays, Broken,                  PANIC),
-    http("verdict, whole",             Answer::ToldWhole,     Stays, Whole(200, WHOLE.len()), CONTENT_FILTER),
-    http("verdict, stream",            Answer::ToldStream,    Stays, Whole(200, STREAM),      GENERATION_ERROR),
-    http("stream",                     Answer::Stream,        Stays, Whole(200, STREAM),      DEPARTED),
-    http("events, [DONE]",             Answer::Events(DONE),  Stays, Whole(200, EVENT.len() + DONE.len()), DEPARTED),
-    http("events, error",              Answer::Events(FAILED), Stays, Whole(200, EVENT.len() + FAILED.len()), GENERATION_ERROR),
-    http("Content-Length delivered",   Answer::Declared,      LeavesAfter(STREAM), Left,      DEPARTED),
-    http("Content-Length too large",   Answer::TooShort,      Stays, Broken,                  LENGTH_MISMATCH),
-    http("body error",                 Answer::BodyFails,     Stays, Broken,                  EXCEPTION),
-    http("body panic",                 Answer::BodyPanics,    Stays, Broken,                  PANIC),
-    http("unread",                     Answer::Discarded,     Stays, Whole(304, 0),           GENERATOR_EXIT),
-    http("client leaves before head",  Answer::Hangs,         LeavesBeforeHead, Left,         CLIENT_DISCONNECT),
-    http("client leaves silent body",  Answer::Silent,        LeavesAfter(FRAME.len()), Left, CLIENT_DISCONNECT),
-    http("client leaves busy body",    Answer::Endless,       LeavesAfter(FRAME.len()), Left, CLIENT_DISCONNECT),
-    http("client may leave",           Answer::MayLeave,      LeavesAfter(FRAME.len()), Left, CLIENT_LEAVES),
-    grpc("unary",                      Method::Check, Reply::Succeeds, Stays, Answered(1, Code::Ok),        DEPARTED),
-    grpc("messages",                   Method::Watch, Reply::Succeeds, Stays, Answered(MESSAGES, Code::Ok), DEPARTED),
-    grpc("NOT_FOUND",                  Method::Check, Reply::Fails(Code::NotFound),    Stays, Answered(0, Code::NotFound),    CLIENT_ERROR),
-    grpc("INVALID_ARGUMENT",           Method::Check, Reply::Fails(Code::InvalidArgument), Stays, Answered(0, Code::InvalidArgument), VALIDATION_ERROR),
-    grpc("UNAVAILABLE",                Method::Check, Reply::Fails(Code::Unavailable), Stays, Answered(0, Code::Unavailable), EXCEPTION),
-    grpc("UNAVAILABLE after messages", Method::Watch, Reply::Fails(Code::Unavailable), Stays, Answered(MESSAGES, Code::Unavailable), EXCEPTION),
-    grpc("call: verdict",              Method::Check, Reply::Told,     Stays, Answered(1, Code::Ok),        GENERATION_ERROR),
-    grpc("call: panic",                Method::Check, Reply::Panics,   Stays, Broken, PANIC),
-    grpc("call: panic after messages", Method::Watch, Reply::Panics,   Stays, Broken, PANIC),
-    grpc("call: cancelled before head", Method::Check, Reply::Hangs,   LeavesBeforeHead, Left,              CLIENT_LEAVES),
-    grpc("call: cancelled midway",     Method::Watch, Reply::Hangs,    LeavesAfter(MESSAGES), Left,         CLIENT_LEAVES),
-    // The server answers in the call's stead, with a status that the layer does not see.
-    grpc("call: deadline",             Method::Check, Reply::Hangs,    HasDeadline, Broken, DEADLINE_EXCEEDED),
+    http("buffered",                 Answer::Buffered(200),        ReadsAll,                      Complete(200, BUFFERED.len()),             DEPARTED),
+    http("empty",                    Answer::Empty(200),           ReadsAll,                      Complete(200, 0),                          DEPARTED),
+    http("HEAD",                     Answer::Buffered(200),        SendsHead,                     Complete(200, 0),                          DEPARTED),
+    http("204",                      Answer::Empty(204),           ReadsAll,                      Complete(204, 0),                          DEPARTED),
+    http("404",                      Answer::Buffered(404),        ReadsAll,                      Complete(404, BUFFERED.len()),             CLIENT_ERROR),
+    http("422",                      Answer::Empty(422),           ReadsAll,                      Complete(422, 0),                          VALIDATION_ERROR),
+    http("500",                      Answer::Empty(500),           ReadsAll,                      Complete(500, 0),                          EXCEPTION),
+    http("handler error: 503",       Answer::Buffered(503),        ReadsAll,                      Complete(503, BUFFERED.len()),             EXCEPTION),
+    http("service error",            Answer::ServiceFails,         ReadsAll,                      Broken,                                    EXCEPTION),
+    http("handler panic",            Answer::Panics,               ReadsAll,                      Broken,                                    PANIC),
+    http("reported error, buffered", Answer::ReportsErrorBuffered, ReadsAll,                      Complete(200, BUFFERED.len()),             CONTENT_FILTER),
+    http("reported error, stream",   Answer::ReportsErrorStream,   ReadsAll,                      Complete(200, STREAM),                     GENERATION_ERROR),
+    http("stream",                   Answer::Stream,               ReadsAll,                      Complete(200, STREAM),                     DEPARTED),
+    http("events, [DONE]",           Answer::Events(DONE),         ReadsAll,                      Complete(200, EVENT.len() + DONE.len()),   DEPARTED),
+    http("events, error",            Answer::Events(FAILED),       ReadsAll,                      Complete(200, EVENT.len() + FAILED.len()), GENERATION_ERROR),
+    http("Content-Length delivered", Answer::DeclaredLength,       DisconnectsAfter(STREAM),      Disconnected,                              DEPARTED),
+    http("Content-Length too large", Answer::TooShort,             ReadsAll,                      Broken,                                    LENGTH_MISMATCH),
+    http("body error",               Answer::BodyFails,            ReadsAll,                      Broken,                                    EXCEPTION),
+    http("body panic",               Answer::BodyPanics,           ReadsAll,                      Broken,                                    PANIC),
+    http("body dropped unread",      Answer::Discarded,            ReadsAll,                      Complete(304, 0),                          GENERATOR_EXIT),
+    http("disconnect before head",   Answer::Hangs,                DisconnectsBeforeHead,         Disconnected,                              CLIENT_DISCONNECT),
+    http("disconnect, silent body",  Answer::Silent,               DisconnectsAfter(FRAME.len()), Disconnected,                              CLIENT_DISCONNECT),
+    http("disconnect, busy body",    Answer::Endless,              DisconnectsAfter(FRAME.len()), Disconnected,                              CLIENT_DISCONNECT),
+    http("disconnect, allowed",      Answer::AllowsDisconnect,     DisconnectsAfter(FRAME.len()), Disconnected,                              ALLOWED_DISCONNECT),
+    grpc("unary",                       Method::Check, Reply::Succeeds,                     ReadsAll,                   Answered(1, Code::Ok),                 DEPARTED),
+    grpc("messages",                    Method::Watch, Reply::Succeeds,                     ReadsAll,                   Answered(MESSAGES, Code::Ok),          DEPARTED),
+    grpc("NOT_FOUND",                   Method::Check, Reply::Fails(Code::NotFound),        ReadsAll,                   Answered(0, Code::NotFound),           CLIENT_ERROR),
+    grpc("INVALID_ARGUMENT",            Method::Check, Reply::Fails(Code::InvalidArgument), ReadsAll,                   Answered(0, Code::InvalidArgument),    VALIDATION_ERROR),
+    grpc("UNAVAILABLE",                 Method::Check, Reply::Fails(Code::Unavailable),     ReadsAll,                   Answered(0, Code::Unavailable),        EXCEPTION),
+    grpc("UNAVAILABLE after messages",  Method::Watch, Reply::Fails(Code::Unavailable),     ReadsAll,                   Answered(MESSAGES, Code::Unavailable), EXCEPTION),
+    grpc("call: reported error",        Method::Check, Reply::ReportsError,                 ReadsAll,                   Answered(1, Code::Ok),                 GENERATION_ERROR),
+    grpc("call: panic",                 Method::Check, Reply::Panics,                       ReadsAll,                   Broken,                                PANIC),
+    grpc("call: panic after messages",  Method::Watch, Reply::Panics,                       ReadsAll,                   Broken,                                PANIC),
+    grpc("call: cancelled before head", Method::Check, Reply::Hangs,                        DisconnectsBeforeHead,      Disconnected,                          ALLOWED_DISCONNECT),
+    grpc("call: cancelled midway",      Method::Watch, Reply::Hangs,                        DisconnectsAfter(MESSAGES), Disconnected,                          ALLOWED_DISCONNECT),
+    // The server itself answers, with a status that the layer does not see.
+    grpc("call: deadline",              Method::Check, Reply::Hangs,                        SetsDeadline,               Broken,                                DEADLINE_EXCEEDED),
 ];
 
 const fn http(name: &'static str, answer: Answer, client: Behaviour, seen: Seen, end: End) -> Path {
-    let does = Does::Http(answer);
+    let server = ServerAction::Http(answer);
     Path {
         name,
-        does,
+        server,
         client,
         seen,
         end,
@@ -230,10 +230,10 @@ const fn grpc(
     seen: Seen,
     end: End,
 ) -> Path {
-    let does = Does::Grpc(method, reply);
+    let server = ServerAction::Grpc(method, reply);
     Path {
         name,
-        does,
+        server,
         client,
         seen,
         end,
@@ -241,37 +241,41 @@ const fn grpc(
 }
 
 impl Path {
-    /// Whether the server sends data in an answer that is none of an error, so that there is a first response.
+    /// Whether the server sends data in a response without an error, which is recorded as a first response.
     pub(crate) fn has_first_response(&self) -> bool {
-        match self.does {
-            Does::Http(Answer::Whole(status)) => status < 400 && self.client != AsksForHead,
-            Does::Http(
+        match self.server {
+            ServerAction::Http(Answer::Buffered(status)) => {
+                status < 400 && self.client != SendsHead
+            }
+            ServerAction::Http(
                 Answer::Stream
-                | Answer::Declared
+                | Answer::DeclaredLength
                 | Answer::TooShort
                 | Answer::Events(_)
                 | Answer::Silent
                 | Answer::Endless
                 | Answer::BodyFails
                 | Answer::BodyPanics
-                | Answer::ToldWhole
-                | Answer::ToldStream
-                | Answer::MayLeave,
+                | Answer::ReportsErrorBuffered
+                | Answer::ReportsErrorStream
+                | Answer::AllowsDisconnect,
             )
-            | Does::Grpc(Method::Watch, _)
-            | Does::Grpc(Method::Check, Reply::Succeeds | Reply::Told) => true,
-            Does::Http(
+            | ServerAction::Grpc(Method::Watch, _)
+            | ServerAction::Grpc(Method::Check, Reply::Succeeds | Reply::ReportsError) => true,
+            ServerAction::Http(
                 Answer::Empty(_)
                 | Answer::Hangs
                 | Answer::Panics
                 | Answer::ServiceFails
                 | Answer::Discarded,
             )
-            | Does::Grpc(Method::Check, Reply::Fails(_) | Reply::Panics | Reply::Hangs) => false,
+            | ServerAction::Grpc(Method::Check, Reply::Fails(_) | Reply::Panics | Reply::Hangs) => {
+                false
+            }
         }
     }
 
-    pub(crate) fn is_of(&self, protocol: Protocol) -> bool {
-        matches!(self.does, Does::Grpc(..)) == (protocol == Protocol::Grpc)
+    pub(crate) fn is_over(&self, protocol: Protocol) -> bool {
+        matches!(self.server, ServerAction::Grpc(..)) == (protocol == Protocol::Grpc)
     }
 }

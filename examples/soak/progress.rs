@@ -1,4 +1,4 @@
-//! A progress bar, where there is a terminal to draw it on.
+//! A progress bar, if stderr is a terminal.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl Progress {
             loop {
                 ticks.tick().await;
                 let bar = bar(load.total(), requests, start.elapsed());
-                // Without a stderr there is nobody to see it.
+                // A closed stderr is ignored.
                 let _ = write!(io::stderr(), "\r{bar}");
             }
         })))
@@ -36,7 +36,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(drawing) = self.0.take() {
             drawing.abort();
-            // The same: it is wiped out where it was drawn.
+            // Clears the bar. A closed stderr is ignored.
             let _ = write!(io::stderr(), "\r{:1$}\r", "", 100);
         }
     }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_as_long_as_what_is_done() {
+    fn bar_length_is_proportional_to_requests_made() {
         for (made, hashes) in [(0, 0), (1, 0), (500, 20), (999, 39), (1_000, 40)] {
             let bar = bar(made, 1_000, Duration::from_secs(1));
             assert_eq!(bar.matches('#').count(), hashes, "{bar}");

@@ -1,39 +1,39 @@
-//! The table, and what is wrong with it.
+//! The table of results, and its faults.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::asked::number;
-use crate::measures::Measured;
 use crate::memory::Memory;
+use crate::metrics::MetricSums;
 use crate::paths::{PATHS, Protocol};
+use crate::tag::kind;
 
-/// How much more memory may be resident at the end than after the warm-up, in percent.
-const GROWTH: u64 = 2;
+/// The maximal growth of memory after the warm-up, in percent.
+const MAX_GROWTH: u64 = 2;
 
-/// How many requests are many: of fewer, and of debug builds, pages come and go that say nothing.
-const MANY: u64 = 1_000_000;
-/// How much more may be resident all the same after fewer, in bytes. What lives on is counted to the byte.
-const FEW_MAY_GROW: u64 = 1 << 20;
+/// The number of requests of a long run. In shorter runs and in debug builds, resident pages vary at random.
+const LONG_RUN: u64 = 1_000_000;
+/// The growth of resident memory, in bytes, that is allowed in a short run if it is more than [`MAX_GROWTH`].
+const SHORT_RUN_ALLOWANCE: u64 = 1 << 20;
 
-/// All that was counted.
+/// The results of a run.
 pub(crate) struct Figures {
-    /// Requests that were asked for.
+    /// The number of requests to make.
     pub(crate) requested: u64,
-    /// A task went on after its round, and so the run was stopped.
+    /// Whether the run was stopped because a task did not end with its round.
     pub(crate) is_stuck: bool,
-    /// Requests that were made, of each kind.
+    /// Requests made, per kind.
     pub(crate) made: Vec<u64>,
-    /// Spans that have ended as they should, of each kind.
-    pub(crate) as_intended: Vec<u64>,
-    /// What other spans say, and what clients have got that they should not have.
-    pub(crate) otherwise: BTreeMap<String, u64>,
-    pub(crate) surprises: BTreeMap<String, u64>,
+    /// Spans with the expected outcome, per kind.
+    pub(crate) as_expected: Vec<u64>,
+    /// Unexpected outcomes and responses, with their counts.
+    pub(crate) unexpected_outcomes: BTreeMap<String, u64>,
+    pub(crate) unexpected_responses: BTreeMap<String, u64>,
     pub(crate) starts: u64,
     pub(crate) ends: u64,
-    pub(crate) measured: Measured,
-    /// Requests after the warm-up, and how long they took.
+    pub(crate) measured: MetricSums,
+    /// Requests after the warm-up, and their duration.
     pub(crate) counted: u64,
     pub(crate) took: Duration,
     /// After the warm-up, and at the end.
@@ -48,7 +48,8 @@ impl Figures {
 
     pub(crate) fn table(&self) -> String {
         let mut table = String::new();
-        self.write(&mut table).expect("a string takes all");
+        self.write(&mut table)
+            .expect("writing to a string cannot fail");
         table
     }
 
@@ -57,28 +58,28 @@ impl Figures {
         for protocol in Protocol::ALL {
             write!(to, " {:>11}", protocol.name())?;
         }
-        writeln!(to, " {:>11}", "as intended")?;
+        writeln!(to, " {:>11}", "as expected")?;
         for (nth, path) in PATHS.iter().enumerate() {
             write!(to, "{:27} {:27}", path.name, path.end.outcome)?;
-            let mut as_intended = 0;
+            let mut as_expected = 0;
             for protocol in Protocol::ALL {
-                let kind = number(nth, protocol);
-                as_intended += self.as_intended[kind];
+                let kind = kind(nth, protocol);
+                as_expected += self.as_expected[kind];
                 let made = match self.made[kind] {
                     0 => String::new(),
                     made => grouped(made),
                 };
                 write!(to, " {made:>11}")?;
             }
-            writeln!(to, " {:>11}", grouped(as_intended))?;
+            writeln!(to, " {:>11}", grouped(as_expected))?;
         }
         writeln!(to)?;
         for (what, count) in [
             ("requests", self.requests()),
-            ("of them to warm up", self.requests() - self.counted),
+            ("requests in the warm-up", self.requests() - self.counted),
             ("span starts", self.starts),
             ("span ends", self.ends),
-            ("outcomes as intended", self.as_intended.iter().sum()),
+            ("outcomes as expected", self.as_expected.iter().sum()),
             ("requests measured", self.measured.requests),
         ] {
             writeln!(to, "{what:27} {:>15}", grouped(count))?;
@@ -91,10 +92,15 @@ impl Figures {
         writeln!(
             to,
             "{:27} {rate:>15}   in {seconds:.1} s",
-            "requests a second"
+            "requests per second"
         )?;
-        let made = (self.after.made - self.before.made) / self.counted.max(1);
-        writeln!(to, "{:27} {:>15}\n", "allocations a request", grouped(made))?;
+        let made = (self.after.total - self.before.total) / self.counted.max(1);
+        writeln!(
+            to,
+            "{:27} {:>15}\n",
+            "allocations per request",
+            grouped(made)
+        )?;
 
         writeln!(
             to,
@@ -113,20 +119,20 @@ impl Figures {
     }
 
     fn memory(&self) -> [(&'static str, [Option<u64>; 2]); 3] {
-        let of = |value: fn(&Memory) -> Option<u64>| [value(&self.before), value(&self.after)];
+        let values = |value: fn(&Memory) -> Option<u64>| [value(&self.before), value(&self.after)];
         [
-            ("resident bytes", of(|memory| memory.resident)),
-            ("allocated bytes", of(|memory| Some(memory.live_bytes))),
-            ("allocations", of(|memory| Some(memory.live))),
+            ("resident bytes", values(|memory| memory.resident)),
+            ("allocated bytes", values(|memory| Some(memory.live_bytes))),
+            ("allocations", values(|memory| Some(memory.live))),
         ]
     }
 
-    /// What is wrong, a sentence each.
+    /// Returns the faults, one line each.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let requests = self.requests();
         if self.is_stuck {
-            faults.push("something of a round goes on after it".to_owned());
+            faults.push("a task did not end with its round".to_owned());
         }
         if requests != self.requested {
             let requested = self.requested;
@@ -147,18 +153,22 @@ impl Figures {
         }
         for (nth, path) in PATHS.iter().enumerate() {
             for protocol in Protocol::ALL {
-                let kind = number(nth, protocol);
-                let (made, as_intended) = (self.made[kind], self.as_intended[kind]);
-                if made != as_intended {
+                let kind = kind(nth, protocol);
+                let (made, as_expected) = (self.made[kind], self.as_expected[kind]);
+                if made != as_expected {
                     let (name, over) = (path.name, protocol.name());
                     faults.push(format!(
-                        "{name} over {over}: {as_intended} of {made} are {}",
+                        "{name} over {over}: {as_expected} of {made} are {}",
                         path.end.outcome
                     ));
                 }
             }
         }
-        for (what, count) in self.otherwise.iter().chain(&self.surprises) {
+        for (what, count) in self
+            .unexpected_outcomes
+            .iter()
+            .chain(&self.unexpected_responses)
+        {
             faults.push(format!("{what}, {count} times"));
         }
         for (what, memory) in self.memory() {
@@ -166,21 +176,21 @@ impl Figures {
                 continue;
             };
             let is_resident = what.starts_with("resident");
-            let floor = if is_resident && self.requested < MANY {
-                FEW_MAY_GROW
+            let floor = if is_resident && self.requested < LONG_RUN {
+                SHORT_RUN_ALLOWANCE
             } else {
                 0
             };
-            if after > before + (before * GROWTH / 100).max(floor) {
+            if after > before + (before * MAX_GROWTH / 100).max(floor) {
                 let growth = growth(before, after);
-                faults.push(format!("{what}: {growth}, more than {GROWTH} %"));
+                faults.push(format!("{what}: {growth}, more than {MAX_GROWTH} %"));
             }
         }
         faults
     }
 }
 
-/// With a comma every three digits.
+/// Formats a number with a comma every three digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -193,7 +203,7 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// In percent, with a sign.
+/// Formats the growth in percent, with a sign.
 #[expect(clippy::cast_precision_loss, reason = "it is shown with two digits")]
 fn growth(before: u64, after: u64) -> String {
     let ratio = after as f64 / before.max(1) as f64;
@@ -203,30 +213,30 @@ fn growth(before: u64, after: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::asked::KINDS;
+    use crate::tag::KINDS;
 
     fn memory(resident: u64, live_bytes: u64) -> Memory {
         Memory {
-            made: 0,
+            total: 0,
             live: 100,
             live_bytes,
             resident: Some(resident),
         }
     }
 
-    /// A run in which there were two requests of each kind, and nothing was wrong.
-    fn well() -> Figures {
+    /// Returns a run without faults, with two requests of each kind.
+    fn faultless() -> Figures {
         let requests = 2 * KINDS as u64;
         Figures {
             requested: requests,
             is_stuck: false,
             made: vec![2; KINDS],
-            as_intended: vec![2; KINDS],
-            otherwise: BTreeMap::new(),
-            surprises: BTreeMap::new(),
+            as_expected: vec![2; KINDS],
+            unexpected_outcomes: BTreeMap::new(),
+            unexpected_responses: BTreeMap::new(),
             starts: requests,
             ends: requests,
-            measured: Measured {
+            measured: MetricSums {
                 requests,
                 active: 0,
             },
@@ -238,68 +248,77 @@ mod tests {
     }
 
     #[test]
-    fn a_run_in_which_all_is_as_intended_has_no_faults() {
-        assert_eq!(well().faults(), [""; 0]);
+    fn run_as_expected_has_no_faults() {
+        assert_eq!(faultless().faults(), [""; 0]);
     }
 
     #[test]
-    fn whatever_is_wrong_is_said() {
+    fn each_fault_is_reported() {
         type Breaks = fn(&mut Figures);
         let cases: [(Breaks, &str); 12] = [
-            (|it| it.is_stuck = true, "goes on after it"),
-            (|it| it.requested += 1, "requests were made, of"),
-            (|it| it.after.live = 103, "allocations: +3.00 %"),
-            (|it| it.starts -= 1, "spans have started"),
-            (|it| it.ends -= 1, "spans have ended"),
-            (|it| it.measured.requests += 1, "requests were measured"),
-            (|it| it.measured.active = -1, "-1 requests are active"),
             (
-                |it| it.as_intended[0] = 1,
-                "whole over HTTP/1.1: 1 of 2 are DEPARTED",
+                |figures| figures.is_stuck = true,
+                "did not end with its round",
+            ),
+            (|figures| figures.requested += 1, "requests were made, of"),
+            (|figures| figures.after.live = 103, "allocations: +3.00 %"),
+            (|figures| figures.starts -= 1, "spans have started"),
+            (|figures| figures.ends -= 1, "spans have ended"),
+            (
+                |figures| figures.measured.requests += 1,
+                "requests were measured",
             ),
             (
-                |it| {
-                    it.otherwise.insert("what".to_owned(), 3);
+                |figures| figures.measured.active = -1,
+                "-1 requests are active",
+            ),
+            (
+                |figures| figures.as_expected[0] = 1,
+                "buffered over HTTP/1.1: 1 of 2 are DEPARTED",
+            ),
+            (
+                |figures| {
+                    figures.unexpected_outcomes.insert("what".to_owned(), 3);
                 },
                 "what, 3 times",
             ),
             (
-                |it| {
-                    it.surprises.insert("what".to_owned(), 3);
+                |figures| {
+                    figures.unexpected_responses.insert("what".to_owned(), 3);
                 },
                 "what, 3 times",
             ),
             (
-                |it| it.after.resident = Some(102_000_001),
+                |figures| figures.after.resident = Some(102_000_001),
                 "resident bytes: +2.00 %",
             ),
             (
-                |it| it.after.live_bytes = 102_001,
+                |figures| figures.after.live_bytes = 102_001,
                 "allocated bytes: +2.00 %",
             ),
         ];
-        for (breaks, said) in cases {
-            let mut figures = well();
+        for (breaks, expected) in cases {
+            let mut figures = faultless();
             breaks(&mut figures);
             let faults = figures.faults();
             assert!(
-                faults.len() == 1 && faults[0].contains(said),
-                "{said}: {faults:?}"
+                faults.len() == 1 && faults[0].contains(expected),
+                "{expected}: {faults:?}"
             );
         }
     }
 
     #[test]
-    fn a_few_pages_more_say_nothing_of_a_short_run_and_do_of_a_long_one() {
-        let mut figures = well();
+    fn small_resident_growth_is_a_fault_only_in_a_long_run() {
+        let mut figures = faultless();
         (figures.before.resident, figures.after.resident) = (Some(10_000_000), Some(11_000_000));
         assert_eq!(figures.faults(), [""; 0]);
         figures.after.resident = Some(11_100_000);
         assert_eq!(figures.faults().len(), 1);
         figures.after.resident = Some(11_000_000);
-        let made = MANY / KINDS as u64 + 1;
+        let made = LONG_RUN / KINDS as u64 + 1;
         figures.made = vec![made; KINDS];
-        figures.as_intended.clone_from(&figures.made);
+        figures.as_expected.clone_from(&figures.made);
         let all = made * KINDS as u64;
         (figures.requested, figures.starts, figures.ends) = (all, all, all);
         figures.measured.requests = all;
@@ -307,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_grouped_by_three() {
+    fn numbers_are_grouped_by_three_digits() {
         for (number, text) in [
             (0, "0"),
             (999, "999"),

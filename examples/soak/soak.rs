@@ -1,4 +1,4 @@
-//! The run: warm-up, and then what counts.
+//! Runs the warm-up and the measured rounds.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,36 +10,36 @@ use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use crate::app;
-use crate::lanes::{Hanging, Load};
+use crate::lanes::{HangSignal, Load};
 use crate::ledger::Ledger;
-use crate::measures::Measures;
 use crate::memory::Memory;
+use crate::metrics::Metrics;
 use crate::progress::Progress;
 use crate::report::Figures;
 
-/// How many requests are made before all connections are closed and opened anew: HTTP/2 counts, for as
-/// long as a connection lives, the frames of streams that its client has left, and gives up at some number.
+/// The number of requests before all connections are replaced. Over the life of a connection, h2 counts the
+/// frames of streams that the client has reset, and closes the connection at a limit.
 const ROUND: u64 = 2_500;
-/// After how many rounds without growth memory stands still.
-const STILL: u32 = 4;
+/// The number of rounds without growth after which memory is stable.
+const STABLE_ROUNDS: u32 = 4;
 
-/// How long the server may take to notice the last clients' leaving.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for the server to notice the last disconnections.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Makes all requests, the first of them to warm up, and counts.
+/// Makes all requests, the first ones as warm-up, and returns the results.
 ///
 /// # Errors
 ///
 /// If the server cannot be started, or a request cannot be made.
 pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
     let (provider, ledger) = Ledger::new();
-    let metrics = Measures::new();
-    let hanging = Hanging::new();
-    let load = Arc::new(Load::new(hanging.clone()));
+    let metrics = Metrics::new();
+    let hang_signal = HangSignal::new();
+    let load = Arc::new(Load::new(hang_signal.clone()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
     let layer = app::layer(&provider, &metrics.provider);
-    let server = tokio::spawn(app::serve(listener, layer, hanging));
+    let server = tokio::spawn(app::serve(listener, layer, hang_signal));
 
     let progress = Progress::start(&load, requests);
     let mut rounds = Rounds {
@@ -47,14 +47,14 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
         load: Arc::clone(&load),
         ledger: ledger.clone(),
         address,
-        tasks: Handle::current().metrics().num_alive_tasks(),
+        idle_tasks: Handle::current().metrics().num_alive_tasks(),
         is_stuck: false,
     };
     let before = rounds.warm_up(requests).await?;
     let (made_before, start) = (load.total(), Instant::now());
     let mut after = before;
-    while rounds.goes_on() {
-        after = rounds.next().await?;
+    while rounds.has_next() {
+        after = rounds.run_next().await?;
     }
     let took = start.elapsed();
     drop(progress);
@@ -64,9 +64,9 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
         requested: requests,
         is_stuck: rounds.is_stuck,
         made: load.made(),
-        as_intended: ledger.as_intended(),
-        otherwise: ledger.otherwise(),
-        surprises: load.surprises(),
+        as_expected: ledger.as_expected(),
+        unexpected_outcomes: ledger.unexpected(),
+        unexpected_responses: load.unexpected(),
         starts: ledger.starts(),
         ends: ledger.ends(),
         measured,
@@ -77,51 +77,51 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
     })
 }
 
-/// What is left to be made, a round at a time.
+/// The remaining rounds.
 struct Rounds {
     left: u64,
     load: Arc<Load>,
     ledger: Ledger,
     address: SocketAddr,
-    /// How many there are where nothing happens.
-    tasks: usize,
-    /// Something of a round goes on after it.
+    /// The number of tasks while no request is made.
+    idle_tasks: usize,
+    /// Whether a task did not end with its round.
     is_stuck: bool,
 }
 
 impl Rounds {
-    /// Whether there is more to be made, and any use in it.
-    fn goes_on(&self) -> bool {
-        self.left > 0 && !self.is_stuck && !self.load.is_hopeless()
+    /// Whether another round is to be run.
+    fn has_next(&self) -> bool {
+        self.left > 0 && !self.is_stuck && !self.load.has_failed_too_often()
     }
 
-    /// Makes requests until memory stands still: for at least a fifth of them and at most half.
+    /// Makes requests until memory is stable: at least a fifth of them and at most half.
     async fn warm_up(&mut self, requests: u64) -> io::Result<Memory> {
-        let mut last = self.next().await?;
-        let mut still = 0;
-        while self.goes_on() && self.left > requests / 2 {
-            let now = self.next().await?;
-            still = if now.resident > last.resident {
+        let mut last = self.run_next().await?;
+        let mut stable = 0;
+        while self.has_next() && self.left > requests / 2 {
+            let now = self.run_next().await?;
+            stable = if now.resident > last.resident {
                 0
             } else {
-                still + 1
+                stable + 1
             };
             last = now;
-            if still >= STILL && self.left <= requests - requests / 5 {
+            if stable >= STABLE_ROUNDS && self.left <= requests - requests / 5 {
                 break;
             }
         }
         Ok(last)
     }
 
-    /// Makes a round of requests, and waits until nothing happens any more.
-    async fn next(&mut self) -> io::Result<Memory> {
+    /// Makes a round of requests and waits until the server is idle.
+    async fn run_next(&mut self) -> io::Result<Memory> {
         let requests = self.left.min(ROUND);
-        self.load.round(requests, self.address).await?;
+        self.load.run_round(requests, self.address).await?;
         self.left -= requests;
         let start = Instant::now();
-        while !self.is_quiet() {
-            if start.elapsed() > PATIENCE {
+        while !self.is_idle() {
+            if start.elapsed() > TIMEOUT {
                 self.is_stuck = true;
                 break;
             }
@@ -130,9 +130,9 @@ impl Rounds {
         Ok(Memory::now())
     }
 
-    /// All spans have ended, and all connections are closed.
-    fn is_quiet(&self) -> bool {
+    /// Whether all spans have ended and all connections are closed.
+    fn is_idle(&self) -> bool {
         let alive = Handle::current().metrics().num_alive_tasks();
-        self.ledger.starts() == self.ledger.ends() && alive <= self.tasks
+        self.ledger.starts() == self.ledger.ends() && alive <= self.idle_tasks
     }
 }

@@ -1,4 +1,4 @@
-"""The example as a server, and the spans that it writes."""
+"""Starts examples/llm and reads the spans that it writes."""
 
 import json
 import os
@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 import time
 
-# How long anything may take before it counts as never coming.
-PATIENCE = 5
+# The time limit for every step, in seconds.
+TIMEOUT = 5
 
 
 class Server:
@@ -24,20 +24,20 @@ class Server:
             text=True,
         )
         line = self._process.stdout.readline()
-        told, _, self.url = line.strip().rpartition(" ")
-        assert told == "listening on", f"the first line is {line!r}"
+        message, _, self.url = line.strip().rpartition(" ")
+        assert message == "listening on", f"the first line is {line!r}"
 
     def spans(self):
-        """What has been written up to now, without waiting."""
+        """Returns the spans written so far, without waiting."""
         with open(self._file, encoding="utf-8") as lines:
-            # A line without its end is still being written.
+            # A line without a line end is still being written.
             return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def stop(self):
-        """Stops it as Ctrl-C does; gives its exit code and all its spans."""
+        """Stops the server with SIGINT. Returns its exit code and all its spans."""
         self._process.send_signal(signal.SIGINT)
         try:
-            code = self._process.wait(PATIENCE)
+            code = self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -49,7 +49,7 @@ class Server:
 
 
 class Trace:
-    """A trace of a client's own, so that its request's spans can be told from others."""
+    """A new trace, which identifies the spans of one request."""
 
     def __init__(self, server):
         self._server = server
@@ -58,13 +58,13 @@ class Trace:
         self.headers = {"traceparent": f"00-{self.trace_id}-{self.span_id}-01"}
 
     def spans(self):
-        """Those that have ended up to now, without waiting."""
+        """Returns the spans of this trace written so far, without waiting."""
         spans = self._server.spans()
         return [span for span in spans if span["trace_id"] == self.trace_id]
 
     def wait_for(self, count):
-        """Waits until as many spans have ended; gives what there is if they do not."""
-        until = time.monotonic() + PATIENCE
+        """Waits for `count` spans or the time limit. Returns the spans written."""
+        until = time.monotonic() + TIMEOUT
         while len(self.spans()) < count and time.monotonic() < until:
             time.sleep(0.01)
         return self.spans()

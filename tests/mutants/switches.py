@@ -1,7 +1,7 @@
-"""Writes mutants into the source that they are mutants of, each behind a switch.
+"""Writes mutants into the source, each behind a switch.
 
-A mutant is one of `cargo mutants --list --json`, with a number. Where it is switched on, which is asked
-when that code runs, its text is run, else what stands there now.
+A mutant is an item of `cargo mutants --list --json` with a number. The code checks at run time whether the mutant
+is switched on, and then runs the mutant's text instead of the original.
 """
 
 import collections
@@ -12,7 +12,7 @@ import tree_sitter_rust
 
 PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_rust.language()))
 
-# Goes into lib.rs.
+# The code that is appended to lib.rs.
 SWITCH = b"""
 static MUTANT: std::sync::LazyLock<Option<u32>> =
     std::sync::LazyLock::new(|| std::env::var("MUTANT").ok()?.parse().ok());
@@ -20,11 +20,11 @@ pub(crate) fn mutant(number: u32) -> bool { *MUTANT == Some(number) }
 """
 
 
-class Unfit(Exception):
-    """A mutant that cannot be switched on when the tests run: what becomes of it.
+class NotSwitchable(Exception):
+    """A mutant that cannot have a switch, with the reason.
 
-    `left` to a build of its own; `unviable`: it would not compile; `absent`: what it changes is not
-    there with all features.
+    `own build`: it needs its own build. `unviable`: it would not compile. `absent`: its code is not compiled with
+    all features.
     """
 
 
@@ -35,14 +35,14 @@ class Source:
         self.root = PARSER.parse(text).root_node
 
     def with_mutants(self, mutants):
-        """The text with all of these in it, and what becomes of those that are not."""
-        sites, unfit = collections.defaultdict(list), {}
+        """Returns the text with these mutants, and the reasons for those it leaves out."""
+        sites, left_out = collections.defaultdict(list), {}
         for mutant in mutants:
             try:
                 where, change = self.site(mutant)
                 sites[where].append((b"crate::mutant(%d)" % mutant["number"], change))
-            except Unfit as why:
-                unfit[mutant["number"]] = str(why)
+            except NotSwitchable as reason:
+                left_out[mutant["number"]] = str(reason)
         ordered = sorted(sites, key=lambda where: (where[0], -where[1]))
 
         def render(start, end, within=None):
@@ -59,22 +59,22 @@ class Source:
                 text = change(on, text)
             return text
 
-        return render(0, len(self.text)), unfit
+        return render(0, len(self.text)), left_out
 
-    def changed_by(self, mutant):
-        """The text with this one in place of what it changes, for good."""
+    def with_mutant(self, mutant):
+        """Returns the text with this mutant in place of the original, without a switch."""
         start, end = (self.offset(mutant["span"][side]) for side in ("start", "end"))
         return self.text[:start] + mutant["replacement"].encode() + self.text[end:]
 
     def site(self, mutant):
-        """Which bytes are replaced, and by what: a function of the switch and what is there now."""
+        """Returns the bytes to replace, and a function from the switch and the original to the new text."""
         start, end = (self.offset(mutant["span"][side]) for side in ("start", "end"))
         node = self.root.descendant_for_byte_range(start, end)
-        function = around(node, "function_item")
-        if around(node, "const_item", "static_item") or function and is_const(function):
-            raise Unfit("left")
+        function = ancestor(node, "function_item")
+        if ancestor(node, "const_item", "static_item") or function and is_const(function):
+            raise NotSwitchable("own build")
         if function and is_absent(function):
-            raise Unfit("absent")
+            raise NotSwitchable("absent")
         new = mutant["replacement"].encode()
 
         def replaced(whole, text):
@@ -84,24 +84,24 @@ class Source:
             case "FnValue":
                 kind = function.child_by_field_name("return_type")
                 if kind and b"impl " in kind.text:
-                    raise Unfit("left")
+                    raise NotSwitchable("own build")
                 value = marked(mutant, b"return;" if new == b"()" else b"return %s;" % new)
                 body = span(function.child_by_field_name("body"))
                 return body, lambda on, old: b"{ if %s { %s }\n%s }" % (on, value, old)
             case "BinaryOperator":
                 both = node.parent
-                # Where a `let` stands beside it, `||` is no Rust.
+                # `||` beside a `let` condition is a syntax error.
                 if any(part.type in ("let_condition", "let_chain") for part in [both, *both.children]):
-                    raise Unfit("unviable")
+                    raise NotSwitchable("unviable")
                 left, right = self.text[both.start_byte : start], self.text[end : both.end_byte]
                 return replaced(span(both), left + b" " + new + b" " + right)
             case "UnaryOperator":
-                whole = around(node, "unary_expression")
+                whole = ancestor(node, "unary_expression")
                 return replaced(span(whole), self.text[end : whole.end_byte])
             case "MatchArmGuard":
                 return replaced((start, end), new)
             case "MatchArm":
-                pattern = around(node, "match_arm").child_by_field_name("pattern")
+                pattern = ancestor(node, "match_arm").child_by_field_name("pattern")
                 guard = pattern.child_by_field_name("condition")
                 if guard:
                     return span(guard), lambda on, old: b"(!%s && (%s))" % (on, old)
@@ -109,16 +109,16 @@ class Source:
                 return behind, lambda on, old: (old + b" && !" if old else b" if !") + on
             case "StructField":
                 place = self.root.descendant_for_byte_range(start, start + 1)
-                field = around(place, "field_initializer", "shorthand_field_initializer")
+                field = ancestor(place, "field_initializer", "shorthand_field_initializer")
                 name, value = field.child_by_field_name("field"), field.child_by_field_name("value")
-                others = around(field, "field_initializer_list").children
+                others = ancestor(field, "field_initializer_list").children
                 base = next(part for part in others if part.type == "base_field_initializer")
                 text = b"{ let base = %s; base.%s }" % (base.children[-1].text, (name or field).text)
                 if value:
                     return replaced(span(value), text)
                 label = field.text + b": "
                 return span(field), lambda on, old: label + either(on, marked(mutant, text), old)
-        raise Unfit("left")
+        raise NotSwitchable("own build")
 
     def offset(self, position):
         above = sum(len(line) + 1 for line in self.lines[: position["line"] - 1])
@@ -131,6 +131,7 @@ def is_const(function):
 
 
 def is_absent(function):
+    """Whether the function is compiled only without a feature."""
     attribute = function.prev_named_sibling
     while attribute and attribute.type == "attribute_item":
         if b"cfg(not(feature" in attribute.text:
@@ -139,7 +140,7 @@ def is_absent(function):
     return False
 
 
-def around(node, *kinds):
+def ancestor(node, *kinds):
     while node and node.type not in kinds:
         node = node.parent
     return node
@@ -157,15 +158,17 @@ def marked(mutant, text):
     return b"/*{%d*/%s/*%d}*/" % (mutant["number"], text, mutant["number"])
 
 
-def to_blame(text, start, end, is_exhaustive):
-    """The mutants that an error at these bytes of the changed text is about: in whose text it is, or,
-    if a match is not exhaustive, without whose arms it is not."""
+def mutants_at(text, start, end, is_exhaustive):
+    """Returns the mutants that cause a compiler error at these bytes of the changed text.
+
+    They are the mutants whose text contains the bytes or, for a non-exhaustive match, those that guard its arms.
+    """
     numbers = set()
     for mark in re.finditer(rb"/\*\{(\d+)\*/", text):
         if mark.start() <= start <= text.index(b"/*%s}*/" % mark[1], mark.end()):
             numbers.add(int(mark[1]))
     if not numbers and not is_exhaustive:
         place = PARSER.parse(text).root_node.descendant_for_byte_range(start, end)
-        whole = around(place, "match_expression").text
+        whole = ancestor(place, "match_expression").text
         numbers = {int(number) for number in re.findall(rb"(?:if|&&) !crate::mutant\((\d+)\)", whole)}
     return numbers

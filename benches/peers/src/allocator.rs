@@ -1,14 +1,14 @@
-//! The allocator: the system's or mimalloc, as the environment says, so that one program has tables
-//! of both; and a count of what it is asked for.
+//! The allocator, which counts: the system's or mimalloc. An environment variable selects it, so that one
+//! program measures both.
 //!
-//! What this adds to an allocation is the same for everybody: a load, and two branches never taken.
+//! It adds the same cost to every allocation: one load, and two branches that are not taken.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use mimalloc::MiMalloc;
 
-/// If it is set, the process has mimalloc.
+/// If this variable is set, the process uses mimalloc.
 pub const VARIABLE: &str = "PEERS_MIMALLOC";
 
 pub struct Switch;
@@ -21,8 +21,8 @@ static STATE: AtomicU8 = AtomicU8::new(0);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static REALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// How often memory was asked for, and how often for more or less of the same, while `work` ran.
-pub fn counted(work: impl FnOnce()) -> (u64, u64) {
+/// Counts the allocations and the reallocations while `work` runs.
+pub fn count_during(work: impl FnOnce()) -> (u64, u64) {
     let counts = || (ALLOCATIONS.load(Relaxed), REALLOCATIONS.load(Relaxed));
     let before = counts();
     STATE.fetch_or(COUNTING, Relaxed);
@@ -32,16 +32,17 @@ pub fn counted(work: impl FnOnce()) -> (u64, u64) {
     (after.0 - before.0, after.1 - before.1)
 }
 
-/// The choice is made once, at the first allocation: memory must go back to where it came from.
+/// Returns the state. The allocator is selected once, at the first allocation: memory must be freed by the
+/// allocator that allocated it.
 #[inline]
 fn state() -> u8 {
     let state = STATE.load(Relaxed);
-    if state == 0 { chosen() } else { state }
+    if state == 0 { select() } else { state }
 }
 
 #[cold]
-fn chosen() -> u8 {
-    // `std::env` allocates. SAFETY: a name that ends in NUL, and nobody sets variables yet.
+fn select() -> u8 {
+    // `std::env` allocates. SAFETY: the name ends in NUL, and no thread sets variables yet.
     let unset = unsafe { libc::getenv(c"PEERS_MIMALLOC".as_ptr()) }.is_null();
     let state = if unset { KNOWN } else { KNOWN | MIMALLOC };
     STATE.store(state, Relaxed);
@@ -55,7 +56,7 @@ fn count(state: u8, what: &AtomicU64) {
     }
 }
 
-// SAFETY: each call is handed on as it is, always to the same allocator of the two.
+// SAFETY: each call is forwarded unchanged, always to the same allocator.
 unsafe impl GlobalAlloc for Switch {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

@@ -1,19 +1,19 @@
-//! Instructions: each contestant under callgrind, with N requests and with 2N. The difference has no
-//! part of what happens once; and outside of the loop nothing is counted.
+//! Counts instructions: each contestant runs under callgrind, with N requests and with 2N. The difference
+//! excludes one-time costs, and only the loop is counted.
 
 use std::process::Command;
 
-use crate::child::itself;
+use crate::child::current_program;
 use crate::contestants::{ALL, Contestant};
 use crate::hot::MEASURED;
 use crate::table::{Panel, Table};
 
 const REQUESTS: u64 = 2_000;
 
-/// `None` if there is no valgrind, which it says.
+/// Measures all contestants. Returns `None`, with a message, if valgrind is not installed.
 pub fn table() -> Option<Panel> {
     if Command::new("valgrind").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: --callgrind needs valgrind, and there is none");
+        eprintln!("SKIPPED: --callgrind needs valgrind, which is not installed");
         return None;
     }
     let each: Vec<_> = ALL
@@ -27,10 +27,10 @@ pub fn table() -> Option<Panel> {
         "layer",
         "instructions per request",
         "ratio to ours",
-        "without the bare service's",
+        "beyond the bare service",
         "ratio to ours",
     ]);
-    let mut panel = Panel::new("Instructions of a request, ratio to tower-api-span");
+    let mut panel = Panel::new("Instructions per request, ratio to tower-api-span");
     for (one, count) in ALL.iter().zip(&each) {
         table.row(vec![
             one.name(),
@@ -43,23 +43,23 @@ pub fn table() -> Option<Panel> {
         let ratio = format!("{:.2}", count / each[2]);
         panel.cell("instructions", &one.name(), ratio);
     }
-    panel.say(&table);
+    panel.print(&table);
     Some(panel)
 }
 
-fn instructions(of: Contestant, requests: u64) -> u64 {
-    let ran = Command::new("valgrind")
+fn instructions(contestant: Contestant, requests: u64) -> u64 {
+    let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(format!("--toggle-collect={MEASURED}"))
-        .arg(itself())
-        .args(["--child", "once", &of.key(), &requests.to_string()])
+        .arg(current_program())
+        .args(["--child", "once", &contestant.key(), &requests.to_string()])
         .output()
-        .expect("valgrind started a moment ago");
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{}: {said}", of.name());
-    let (_, collected) = said
+        .expect("valgrind starts");
+    let report = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {report}", contestant.name());
+    let (_, collected) = report
         .split_once("Collected : ")
-        .expect("callgrind says what it counted");
+        .expect("callgrind prints its count");
     let count = collected
         .split_whitespace()
         .next()

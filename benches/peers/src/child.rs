@@ -1,5 +1,4 @@
-//! A process for each contestant, which answers lines with lines: what one sets for the whole
-//! process, no other sees.
+//! A child process per contestant, so that contestants do not share globals. Parent and child exchange lines.
 
 use std::io::{BufRead, BufReader, Write, stdin, stdout};
 use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
@@ -12,14 +11,14 @@ pub struct Child {
     from: BufReader<ChildStdout>,
 }
 
-/// This program, as a child.
-pub fn itself() -> std::path::PathBuf {
-    std::env::current_exe().expect("the program knows where it is")
+/// Returns the path of this program.
+pub fn current_program() -> std::path::PathBuf {
+    std::env::current_exe().expect("the program has a path")
 }
 
 impl Child {
     pub fn start(arguments: &[&str], mimalloc: bool) -> Self {
-        let mut command = Command::new(itself());
+        let mut command = Command::new(current_program());
         command.arg("--child").args(arguments);
         command.env_remove(allocator::VARIABLE);
         if mimalloc {
@@ -27,14 +26,14 @@ impl Child {
         }
         let (to, from) = (Stdio::piped(), Stdio::piped());
         let started = command.stdin(to).stdout(from).spawn();
-        let mut process = started.expect("this program starts again");
+        let mut process = started.expect("this program starts");
         let to = process.stdin.take().expect("it is piped");
         let from = BufReader::new(process.stdout.take().expect("it is piped"));
         Self { process, to, from }
     }
 
     pub fn ask(&mut self, line: &str) -> String {
-        writeln!(self.to, "{line}").expect("the child listens");
+        writeln!(self.to, "{line}").expect("the child reads");
         let mut answer = String::new();
         self.from
             .read_line(&mut answer)
@@ -49,7 +48,7 @@ impl Child {
         answer.split(' ').map(number).collect()
     }
 
-    /// Ends the child: how many requests it has had, and how many spans have ended.
+    /// Stops the child. Returns the number of requests it made and of spans it ended.
     pub fn sent_and_ended(&mut self) -> (u64, u64) {
         let counts = self.numbers("end");
         (counts[0] as u64, counts[1] as u64)
@@ -57,14 +56,14 @@ impl Child {
 }
 
 impl Drop for Child {
-    /// Only after a panic of the parent is there still something to stop.
+    /// Kills the child if it still runs, which happens only after a panic of the parent.
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// The child's side: answers until the parent is gone.
+/// Answers the parent's lines, until stdin is closed. Runs in the child.
 pub fn answer_lines(mut answer: impl FnMut(&str) -> String) {
     for line in stdin().lines() {
         let line = line.expect("the parent writes text");

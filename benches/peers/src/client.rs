@@ -1,4 +1,4 @@
-//! Who sends requests to the servers, and says how long each took.
+//! The client that sends requests to the servers and measures latencies.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -34,8 +34,8 @@ impl Protocol {
 
 pub const CONNECTIONS: usize = 8;
 
-/// A steady rate that leaves the server time to wait. One that is always busy hears of many requests
-/// at once: the slower it is, the more, and the less each of them costs.
+/// A load at a steady rate, at which the server is idle between requests. A saturated server reads several
+/// requests at once, which lowers the cost per request, the more the slower it is.
 #[derive(Clone, Copy)]
 pub struct Load {
     pub protocol: Protocol,
@@ -47,37 +47,40 @@ pub struct Load {
 
 pub enum Client {
     H2load,
-    Own,
+    BuiltIn,
 }
 
 impl Client {
-    pub fn found() -> Self {
+    /// Returns h2load if it is installed, or else the built-in client.
+    pub fn detect() -> Self {
         if Command::new("h2load").arg("--version").output().is_ok() {
             Self::H2load
         } else {
-            Self::Own
+            Self::BuiltIn
         }
     }
 
     pub fn name(&self) -> &'static str {
         match self {
             Self::H2load => "h2load",
-            Self::Own => "hyper's, in the process that measures, as there is no h2load",
+            Self::BuiltIn => {
+                "a hyper client in the measuring process, because h2load is not installed"
+            }
         }
     }
 
-    /// The microseconds that each request took, from first to last byte.
+    /// Sends the load. Returns the latency of each request in microseconds, from first to last byte.
     pub fn send(&self, port: u16, load: &Load) -> Vec<f64> {
         match self {
             Self::H2load => h2load(port, load),
-            Self::Own => own(port, load),
+            Self::BuiltIn => built_in(port, load),
         }
     }
 }
 
 fn h2load(port: u16, load: &Load) -> Vec<f64> {
     let log = env::temp_dir().join(format!("peers-{}.log", process::id()));
-    // It appends.
+    // h2load appends to the log.
     let _ = fs::remove_file(&log);
     let mut command = Command::new("h2load");
     command.args(["-n", &load.requests.to_string()]);
@@ -89,24 +92,24 @@ fn h2load(port: u16, load: &Load) -> Vec<f64> {
         command.arg("--h1");
     }
     command.arg(format!("http://127.0.0.1:{port}{}", load.path));
-    let ran = command.output().expect("h2load started a moment ago");
+    let output = command.output().expect("h2load starts");
     assert!(
-        ran.status.success(),
+        output.status.success(),
         "{}",
-        String::from_utf8_lossy(&ran.stderr)
+        String::from_utf8_lossy(&output.stderr)
     );
     let lines = fs::read_to_string(&log).expect("h2load has written its log");
     let _ = fs::remove_file(&log);
-    let took = lines.lines().map(|line| {
+    let latencies = lines.lines().map(|line| {
         let mut columns = line.split('\t').skip(1);
         assert_eq!(columns.next(), Some("200"), "{line}");
-        let took = columns.next().and_then(|took| took.parse().ok());
-        took.expect("the third column is microseconds")
+        let latency = columns.next().and_then(|latency| latency.parse().ok());
+        latency.expect("the third column is microseconds")
     });
-    took.collect()
+    latencies.collect()
 }
 
-fn own(port: u16, load: &Load) -> Vec<f64> {
+fn built_in(port: u16, load: &Load) -> Vec<f64> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime starts").block_on(async {
         let connections = (0..CONNECTIONS).map(|connection| {
@@ -114,33 +117,36 @@ fn own(port: u16, load: &Load) -> Vec<f64> {
                 requests: (load.requests + connection) / CONNECTIONS,
                 ..*load
             };
-            tokio::spawn(connection_of(port, load))
+            tokio::spawn(run_connection(port, load))
         });
-        let took = join_all(connections).await.into_iter();
-        took.flat_map(|took| took.expect("no connection panics"))
+        let latencies = join_all(connections).await.into_iter();
+        latencies
+            .flat_map(|latencies| latencies.expect("no connection panics"))
             .collect()
     })
 }
 
-async fn connection_of(port: u16, load: Load) -> Vec<f64> {
+async fn run_connection(port: u16, load: Load) -> Vec<f64> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await;
     let stream = TokioIo::new(stream.expect("the server listens"));
     match load.protocol {
         Protocol::Http1 => {
-            let (mut to, driver) = http1::handshake(stream).await.expect("it speaks");
+            let (mut to, driver) = http1::handshake(stream)
+                .await
+                .expect("the handshake succeeds");
             tokio::spawn(driver);
-            one_by_one(port, load, move |request| to.send_request(request)).await
+            send_at_rate(port, load, move |request| to.send_request(request)).await
         }
         Protocol::Http2 => {
             let shaken = http2::handshake(TokioExecutor::new(), stream).await;
-            let (mut to, driver) = shaken.expect("it speaks");
+            let (mut to, driver) = shaken.expect("the handshake succeeds");
             tokio::spawn(driver);
-            one_by_one(port, load, move |request| to.send_request(request)).await
+            send_at_rate(port, load, move |request| to.send_request(request)).await
         }
     }
 }
 
-async fn one_by_one<F>(
+async fn send_at_rate<F>(
     port: u16,
     load: Load,
     mut send: impl FnMut(Request<Empty<Bytes>>) -> F,
@@ -150,7 +156,7 @@ where
 {
     let mut ticks = interval(Duration::from_secs(1) / load.rate as u32);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut took = Vec::with_capacity(load.requests);
+    let mut latencies = Vec::with_capacity(load.requests);
     for _ in 0..load.requests {
         ticks.tick().await;
         let request = Request::get(format!("http://127.0.0.1:{port}{}", load.path))
@@ -164,7 +170,7 @@ where
         assert_eq!(response.status(), 200);
         let body = response.into_body().collect().await;
         body.expect("the body arrives");
-        took.push(start.elapsed().as_secs_f64() * 1e6);
+        latencies.push(start.elapsed().as_secs_f64() * 1e6);
     }
-    took
+    latencies
 }

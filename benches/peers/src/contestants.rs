@@ -1,4 +1,4 @@
-//! Who is compared: each wraps the same service, and is handed on to whatever sends requests.
+//! The contestants. Each wraps the same service.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -41,7 +41,7 @@ use Contestant::{
     AxumTracing, Bare, Floor, InstrumentationTower, Ours, OursGlobal, TowerHttpOtel, TowerOtel,
 };
 
-/// Bare is the first, as all else is told as a ratio to it.
+/// All contestants. The ratios rely on the order: `Bare` is the first, `Ours` the third.
 pub const ALL: [Contestant; 9] = [
     Bare,
     Floor,
@@ -55,17 +55,18 @@ pub const ALL: [Contestant; 9] = [
 ];
 
 impl Contestant {
-    /// What the command line of a child says.
+    /// Returns the name on the command line of a child.
     pub fn key(self) -> String {
         format!("{self:?}")
     }
 
-    pub fn of(key: &str) -> Self {
+    /// Returns the contestant with this key.
+    pub fn from_key(key: &str) -> Self {
         let found = ALL.into_iter().find(|one| one.key() == key);
-        found.expect("a key is one of those that `key` gives")
+        found.expect("a valid key")
     }
 
-    /// What a table says, with the versions that the lock file has.
+    /// Returns the name in tables, with the versions in the lock file.
     pub fn name(self) -> String {
         let version = machine::version;
         let crates: &[_] = match self {
@@ -83,23 +84,23 @@ impl Contestant {
         crates.iter().map(named).collect::<Vec<_>>().join(" + ")
     }
 
-    fn traces(self) -> bool {
+    /// Whether the layer creates spans of `tracing`.
+    fn uses_tracing(self) -> bool {
         matches!(
             self,
             TowerOtel | Contestant::TraceLayer | AxumTracing | TowerHttpOtel
         )
     }
 
-    /// What this one reads from the process, set before its layer is made. Ours, with what it is
-    /// given, and the floor have to do without.
+    /// Sets the globals that the layer reads when it is built. `Bare`, `Floor` and `Ours` need none.
     fn set_globals(self, provider: &SdkTracerProvider) {
         if matches!(self, Bare | Floor | Ours) {
             return;
         }
         global::set_text_map_propagator(TraceContextPropagator::new());
         global::set_tracer_provider(provider.clone());
-        if self.traces() {
-            // Without a filter each request over HTTP/2 also has some thirty spans of h2's own.
+        if self.uses_tracing() {
+            // Without this filter, h2 adds about thirty spans to each HTTP/2 request.
             let theirs = [
                 "otel::tracing",
                 "tower_http",
@@ -109,51 +110,46 @@ impl Contestant {
             let theirs = Targets::new().with_targets(theirs.map(|name| (name, Level::TRACE)));
             let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("peers"));
             let subscriber = tracing_subscriber::registry().with(theirs).with(layer);
-            tracing::subscriber::set_global_default(subscriber)
-                .expect("a child has one contestant, which sets it once");
+            tracing::subscriber::set_global_default(subscriber).expect("set once per process");
         }
     }
 
-    /// Wraps the service of `used`, which it is given to. Once in a process.
-    pub fn give_to<R: Body + Send + 'static, U: Use<R>>(
+    /// Wraps the harness's service in the contestant's layer and runs the harness. Call once per process.
+    pub fn run<R: Body + Send + 'static, H: Harness<R>>(
         self,
         provider: &SdkTracerProvider,
-        used: U,
-    ) -> U::Out {
+        harness: H,
+    ) -> H::Out {
         self.set_globals(provider);
-        let inner = used.inner();
+        let inner = harness.inner();
         match self {
-            Bare => used.with(inner),
-            Floor => used.with(floor(inner, provider.tracer("floor"))),
-            Ours => used.with(
+            Bare => harness.run(inner),
+            Floor => harness.run(floor(inner, provider.tracer("floor"))),
+            Ours => harness.run(
                 ApiSpanLayer::new()
                     .tracer_provider(provider)
                     .propagator(TraceContextPropagator::new())
                     .layer(inner),
             ),
-            OursGlobal => used.with(ApiSpanLayer::new().layer(inner)),
+            OursGlobal => harness.run(ApiSpanLayer::new().layer(inner)),
             InstrumentationTower => {
-                // Metrics are not compared here, and there is no meter provider.
+                // Metrics are not compared, and no meter provider is set.
                 let layer = LayerBuilder::builder().with_metrics(false).build();
-                used.with(
-                    layer
-                        .expect("nothing is set that could be wrong")
-                        .layer(inner),
-                )
+                harness.run(layer.expect("the settings are valid").layer(inner))
             }
             TowerOtel => {
                 let layer = tower_otel::trace::HttpLayer::server(Level::INFO);
-                used.with(layer.trace_body().layer(inner))
+                harness.run(layer.trace_body().layer(inner))
             }
-            Contestant::TraceLayer => used.with(TraceLayer::new_for_http().layer(inner)),
-            AxumTracing => used.with(OtelAxumLayer::default().layer(inner)),
-            TowerHttpOtel => used.with(HttpServerTelemetryLayer::new().layer(inner)),
+            Contestant::TraceLayer => harness.run(TraceLayer::new_for_http().layer(inner)),
+            AxumTracing => harness.run(OtelAxumLayer::default().layer(inner)),
+            TowerHttpOtel => harness.run(HttpServerTelemetryLayer::new().layer(inner)),
         }
     }
 }
 
-/// What is done with a service, whatever its type is.
-pub trait Use<R> {
+/// A consumer of a service of any type.
+pub trait Harness<R> {
     type Body: Body<Data = Bytes, Error = Infallible> + Unpin + Send + 'static;
     type Inner: Service<Request<R>, Response = Response<Self::Body>, Error = Infallible, Future: Send>
         + Clone
@@ -163,7 +159,7 @@ pub trait Use<R> {
 
     fn inner(&self) -> Self::Inner;
 
-    fn with<S, B>(self, service: S) -> Self::Out
+    fn run<S, B>(self, service: S) -> Self::Out
     where
         S: Service<Request<R>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,

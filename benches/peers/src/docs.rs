@@ -1,4 +1,4 @@
-//! The figures in the documentation, written by the run that measured them.
+//! Writes the figures of a run into the documentation.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,15 @@ use crate::table::{Panel, Table};
 const START: &str = "<!-- The next lines are written by the run itself: see benches/peers. -->\n";
 const END: &str = "<!-- So far (benches/peers). -->\n";
 
-/// Writes the whole run into the README beside this package, a short table into the crate's, and the
-/// chart that both show. An error is one line, for whoever started it.
+/// Writes all tables into this package's README, a short table into the crate's README, and the chart.
+///
+/// # Errors
+///
+/// One line, if a file cannot be written or has no markers.
 pub fn write(panels: &[Panel], caption: &[String]) -> Result<(), String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let chart = here.join("ratios.svg");
-    fs::write(&chart, svg::chart(panels, caption)).map_err(|error| told(&chart, &error))?;
+    fs::write(&chart, svg::chart(panels, caption)).map_err(|error| io_error(&chart, &error))?;
     let caption = caption.join(".  \n");
     let all: Vec<_> = panels.iter().map(|panel| panel.text.as_str()).collect();
     put(
@@ -33,7 +36,7 @@ pub fn write(panels: &[Panel], caption: &[String]) -> Result<(), String> {
     )
 }
 
-/// All columns that are short, beside each other; a row is there if the first column has it.
+/// Joins the columns of all panels. The first column determines the rows.
 fn short(panels: &[Panel]) -> Table {
     let columns: Vec<_> = panels.iter().flat_map(|panel| &panel.columns).collect();
     let mut headings = vec!["layer"];
@@ -51,9 +54,9 @@ fn short(panels: &[Panel]) -> Table {
     table
 }
 
-/// Puts text between the two marks of a document, in place of what is there.
+/// Replaces the text between the two markers of a document.
 fn put(path: &PathBuf, text: &str) -> Result<(), String> {
-    let document = fs::read_to_string(path).map_err(|error| told(path, &error))?;
+    let document = fs::read_to_string(path).map_err(|error| io_error(path, &error))?;
     let marked = document.split_once(START).and_then(|(before, rest)| {
         let (_, after) = rest.split_once(END)?;
         Some((before, after))
@@ -66,9 +69,9 @@ fn put(path: &PathBuf, text: &str) -> Result<(), String> {
         ));
     };
     let document = format!("{before}{START}\n{text}\n{END}{after}");
-    fs::write(path, document).map_err(|error| told(path, &error))
+    fs::write(path, document).map_err(|error| io_error(path, &error))
 }
 
-fn told(path: &Path, error: &std::io::Error) -> String {
+fn io_error(path: &Path, error: &std::io::Error) -> String {
     format!("{}: {error}", path.display())
 }

@@ -1,5 +1,5 @@
-//! The naive floor: the same work written by hand around a service, as a handler's author would who
-//! knows the API and has no layer. No handle, no classification, nothing contained.
+//! The floor: the same work written by hand around a service with the OpenTelemetry API. It has no handle and
+//! no classification, and does not catch panics.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! Requests in a loop, without a server: a child has one contestant, and does as it is told, line by
-//! line; the parent lets the children take turns.
+//! Requests in a loop, without a server. Each child runs one contestant and executes the parent's commands; the
+//! children take turns.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -22,7 +22,7 @@ use tower::Service;
 
 use crate::allocator;
 use crate::child::{Child, answer_lines};
-use crate::contestants::{self, Contestant, Use};
+use crate::contestants::{self, Contestant, Harness};
 use crate::machine::cpu_time;
 use crate::spans::Spans;
 use crate::table::{Panel, Table, best, median, median_ratio, percentile, ratios};
@@ -31,15 +31,15 @@ const BODY: &[u8] = b"hello, world";
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const ROUNDS: usize = 21;
 const REQUESTS: u64 = 10_000;
-/// Enough that what is not in each of them, such as new random seeds, shows as what it is.
+/// Large enough that occasional allocations, such as new random seeds, are visible as such.
 const COUNTED: u64 = 1_000;
 
-/// The table of all contestants, with a processor that counts.
+/// Measures all contestants, with a processor that only counts.
 pub fn table() -> Panel {
     let mut children = children(&contestants::ALL, "count", false);
-    let says: Vec<_> = children
+    let descriptions: Vec<_> = children
         .iter_mut()
-        .map(|(_, child)| child.ask("says"))
+        .map(|(_, child)| child.ask("describe"))
         .collect();
     let times = times(&mut children, REQUESTS);
     let (bare, ours) = (&times[0].0, &times[2].0);
@@ -55,9 +55,9 @@ pub fn table() -> Panel {
         "kind",
         "parent",
         "ends with",
-        "end time told",
+        "end time taken at",
     ]);
-    let mut panel = Panel::new("Time of a request in a loop, ratio to tower-api-span");
+    let mut panel = Panel::new("Time per request in a loop, ratio to tower-api-span");
     for (at, (contestant, child)) in children.iter_mut().enumerate() {
         let counted = child.numbers(&format!("allocations {COUNTED}"));
         let (times, _) = &times[at];
@@ -74,23 +74,23 @@ pub fn table() -> Panel {
             format!("{:.1}", median_ratio(times, bare)),
             format!("{:.2}", best(times) / 1e3),
         ];
-        let says: Vec<_> = says[at].split('\t').map(str::to_owned).collect();
+        let cells: Vec<_> = descriptions[at].split('\t').map(str::to_owned).collect();
         let name = contestant.name();
         panel.cell("allocations", &name, each(counted[0]));
         panel.cell("time in a loop", &name, format!("{:.2}", median(&to_ours)));
-        panel.cell("attributes (of the conventions)", &name, says[0].clone());
-        panel.cell("events", &name, says[1].clone());
-        panel.cell("span ends with", &name, says[4].clone());
-        row.extend(says);
+        panel.cell("attributes (of the conventions)", &name, cells[0].clone());
+        panel.cell("events", &name, cells[1].clone());
+        panel.cell("span ends with", &name, cells[4].clone());
+        row.extend(cells);
         table.row(row);
         panel.bar(&name, median(&to_ours));
     }
     end(children);
-    panel.say(&table);
+    panel.print(&table);
     panel
 }
 
-/// The table of some, with the batch processor, whose thread frees what the request's allocated.
+/// Measures some contestants with the batch processor, whose thread frees memory of the request's thread.
 pub fn batch_table() -> Panel {
     let some = [
         Contestant::Floor,
@@ -100,19 +100,19 @@ pub fn batch_table() -> Panel {
     ];
     let mut table = Table::new(&[
         "layer, with the batch processor",
-        "glibc: µs of the request's thread",
+        "glibc: request thread, µs",
         "ratio to ours",
-        "µs of CPU in all",
+        "total CPU, µs",
         "ratio to ours",
-        "mimalloc: µs of the request's thread",
+        "mimalloc: request thread, µs",
         "ratio to ours",
-        "µs of CPU in all",
+        "total CPU, µs",
         "ratio to ours",
-        "glibc / mimalloc, thread",
-        "CPU in all",
+        "glibc / mimalloc, request thread",
+        "glibc / mimalloc, total CPU",
     ]);
-    let mut panel = Panel::new("CPU time with the batch processor, glibc's over mimalloc's");
-    // All take turns, as what else the machine does slows all of a round.
+    let mut panel = Panel::new("CPU time with the batch processor, ratio of glibc to mimalloc");
+    // All take turns, so that other load on the machine slows all of them in a round.
     let mut children = children(&some, "batch", false);
     children.extend(self::children(&some, "batch", true));
     let times = times(&mut children, 2 * REQUESTS);
@@ -136,22 +136,23 @@ pub fn batch_table() -> Panel {
         table.row(row);
         panel.bar(&contestant.name(), ratio);
     }
-    panel.say(&table);
+    panel.print(&table);
     panel
 }
 
-fn children(of: &[Contestant], spans: &str, mimalloc: bool) -> Vec<(Contestant, Child)> {
+fn children(contestants: &[Contestant], spans: &str, mimalloc: bool) -> Vec<(Contestant, Child)> {
     let start = |one: &Contestant| (*one, Child::start(&["loop", &one.key(), spans], mimalloc));
-    of.iter().map(start).collect()
+    contestants.iter().map(start).collect()
 }
 
-/// Per contestant: nanoseconds of a request in each round, of its thread and of all CPUs.
+/// Returns, per contestant, the nanoseconds per request in each round: elapsed on the request's thread, and of
+/// CPU time in total.
 fn times(children: &mut [(Contestant, Child)], requests: u64) -> Vec<(Vec<f64>, Vec<f64>)> {
     let mut times = vec![(Vec::new(), Vec::new()); children.len()];
     for round in 0..=ROUNDS {
         for ((_, child), (thread, cpus)) in children.iter_mut().zip(&mut times) {
             let took = child.numbers(&format!("time {requests}"));
-            // The first is for warming up.
+            // The first round is the warm-up.
             if round > 0 {
                 thread.push(took[0] / requests as f64);
                 cpus.push(took[1] / requests as f64);
@@ -187,7 +188,7 @@ fn each(count: f64) -> String {
     }
 }
 
-/// What a child does.
+/// Runs a child.
 pub fn child(contestant: Contestant, batch: bool) {
     let (spans, provider);
     if batch {
@@ -197,47 +198,45 @@ pub fn child(contestant: Contestant, batch: bool) {
         spans = Spans::default();
         provider = spans.counted();
     }
-    let mut send = contestant.give_to(&provider, Loop);
+    let mut send = contestant.run(&provider, Loop);
     let mut sent = 0;
     answer_lines(|line| {
         let (what, requests) = line.split_once(' ').unwrap_or((line, "0"));
-        let count = requests.parse().expect("the parent says how many");
+        let count = requests.parse().expect("the parent sends a count");
         sent += count;
         match what {
-            "says" => {
+            "describe" => {
                 sent += 1;
-                says(&mut send, &spans)
+                describe_span(&mut send, &spans)
             }
             "allocations" => {
-                let requests = requests_of(count);
-                let (new, grown) = allocator::counted(|| send.all(requests));
+                let requests = build_requests(count);
+                let (new, grown) = allocator::count_during(|| send.all(requests));
                 format!("{new} {grown}")
             }
             "time" => {
-                let requests = requests_of(count);
+                let requests = build_requests(count);
                 let (start, cpu) = (Instant::now(), cpu_time());
                 send.all(requests);
                 let took = start.elapsed().as_nanos();
-                provider
-                    .force_flush()
-                    .expect("nothing fails in the processor");
+                provider.force_flush().expect("the processor does not fail");
                 format!("{took} {}", cpu_time() - cpu)
             }
             "end" => {
-                provider.shutdown().expect("nothing fails in the processor");
+                provider.shutdown().expect("the processor does not fail");
                 format!("{sent} {}", spans.ended())
             }
-            _ => unreachable!("the parent says nothing else"),
+            _ => unreachable!("unknown command"),
         }
     });
 }
 
-/// What a process under callgrind does, which counts within [`measured`] only.
+/// Runs a process under callgrind, which counts only inside [`measured`].
 pub fn once(contestant: Contestant, count: u64) {
     let spans = Spans::default();
     let provider = spans.counted();
-    let mut send = contestant.give_to(&provider, Loop);
-    measured(&mut send, requests_of(count));
+    let mut send = contestant.run(&provider, Loop);
+    measured(&mut send, build_requests(count));
     let expected = if contestant == Contestant::Bare {
         0
     } else {
@@ -254,11 +253,11 @@ fn measured(send: &mut Sender, requests: Vec<Request<Empty<Bytes>>>) {
     send.all(requests);
 }
 
-/// What the span says, in the columns of the table.
-fn says(send: &mut Sender, spans: &Spans) -> String {
+/// Describes the span of one request, as cells of the table.
+fn describe_span(send: &mut Sender, spans: &Spans) -> String {
     let before = spans.ended();
     let (mut ends, mut body_at) = ("", SystemTime::UNIX_EPOCH);
-    let span = spans.seen(|| {
+    let span = spans.last_ended_during(|| {
         (send.slowly)(&mut |at| {
             if ends.is_empty() && spans.ended() > before {
                 ends = at;
@@ -272,10 +271,10 @@ fn says(send: &mut Sender, spans: &Spans) -> String {
     let Some(span) = span else {
         return ["–"; 6].join("\t");
     };
-    let told = if span.end_time < body_at {
-        "of the head"
+    let end_time = if span.end_time < body_at {
+        "the head"
     } else {
-        "of the body"
+        "the body"
     };
     let parent = if span.parent_span_id == SpanId::INVALID {
         "no"
@@ -289,12 +288,12 @@ fn says(send: &mut Sender, spans: &Spans) -> String {
     let (attributes, conventional) = (span.attributes.len(), conventional(&span));
     let attributes = format!("{attributes} ({conventional})");
     let events = span.events.len().to_string();
-    [&attributes, &events, kind, parent, ends, told].join("\t")
+    [&attributes, &events, kind, parent, ends, end_time].join("\t")
 }
 
-/// How many attributes are of the conventions for HTTP servers, and not empty.
+/// Counts the non-empty attributes of the conventions for HTTP servers.
 fn conventional(span: &SpanData) -> usize {
-    let of_http = [
+    let prefixes = [
         "http.",
         "url.",
         "network.",
@@ -307,7 +306,7 @@ fn conventional(span: &SpanData) -> usize {
     attributes
         .filter(|attribute| {
             let key = attribute.key.as_str();
-            of_http.iter().any(|start| key.starts_with(start))
+            prefixes.iter().any(|start| key.starts_with(start))
                 && !attribute.value.as_str().is_empty()
         })
         .count()
@@ -315,7 +314,7 @@ fn conventional(span: &SpanData) -> usize {
 
 struct Loop;
 
-/// Sends requests through a contestant: as fast as it can, or one, saying where it is.
+/// Sends requests through a contestant: at full speed, or one request that reports its progress.
 struct Sender {
     fast: Box<dyn FnMut(Request<Empty<Bytes>>)>,
     slowly: Slowly,
@@ -347,7 +346,7 @@ impl Service<Request<Empty<Bytes>>> for Hello {
     }
 }
 
-impl Use<Empty<Bytes>> for Loop {
+impl Harness<Empty<Bytes>> for Loop {
     type Body = Full<Bytes>;
     type Inner = Hello;
     type Out = Sender;
@@ -356,7 +355,7 @@ impl Use<Empty<Bytes>> for Loop {
         Hello
     }
 
-    fn with<S, B>(self, service: S) -> Sender
+    fn run<S, B>(self, service: S) -> Sender
     where
         S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -370,7 +369,7 @@ impl Use<Empty<Bytes>> for Loop {
         Sender {
             fast: Box::new(move |request| {
                 let served = async {
-                    let response = fast.call(request).await.expect("it cannot fail");
+                    let response = fast.call(request).await.expect("the service does not fail");
                     let mut body = pin!(response.into_body());
                     let mut bytes = 0;
                     while let Some(frame) = body.frame().await {
@@ -382,29 +381,36 @@ impl Use<Empty<Bytes>> for Loop {
                     }
                     bytes
                 };
-                let bytes = served.now_or_never().expect("nothing waits");
+                let bytes = served
+                    .now_or_never()
+                    .expect("the service and its body are always ready");
                 assert_eq!(black_box(bytes), BODY.len());
             }),
             slowly: Box::new(move |at| {
                 let served = async {
-                    let response = slow.call(request()).await.expect("it cannot fail");
+                    let response = slow
+                        .call(request())
+                        .await
+                        .expect("the service does not fail");
                     at("the head");
                     let mut body = Box::pin(response.into_body());
                     body.frame()
                         .await
                         .expect("there is a frame")
-                        .expect("it does not fail");
+                        .expect("the body does not fail");
                     at("the last frame");
                     drop(body);
                     at("the body's drop");
                 };
-                served.now_or_never().expect("nothing waits");
+                served
+                    .now_or_never()
+                    .expect("the service and its body are always ready");
             }),
         }
     }
 }
 
-fn requests_of(count: u64) -> Vec<Request<Empty<Bytes>>> {
+fn build_requests(count: u64) -> Vec<Request<Empty<Bytes>>> {
     (0..count).map(|_| request()).collect()
 }
 

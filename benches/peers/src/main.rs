@@ -1,4 +1,4 @@
-//! What a request costs with this crate's layer and with others', side by side. See the README.
+//! Compares the cost of a request with this crate's layer and with other layers. See the README.
 
 mod allocator;
 mod callgrind;
@@ -24,18 +24,18 @@ static ALLOCATOR: allocator::Switch = allocator::Switch;
 const USAGE: &str = "\
 usage: peers [--loop] [--batch] [--callgrind] [--servers] [--all] [--svg PATH] [--docs]
   without any of the first four: --loop --batch
-  --docs: all, and the figures of the READMEs are written";
+  --docs: all, and write the figures into the READMEs";
 
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["--child", "loop", key, spans] => hot::child(Contestant::of(key), spans == "batch"),
+        ["--child", "loop", key, spans] => hot::child(Contestant::from_key(key), spans == "batch"),
         ["--child", "once", key, count] => {
-            let count = count.parse().expect("the parent says how many");
-            hot::once(Contestant::of(key), count);
+            let count = count.parse().expect("the parent sends a count");
+            hot::once(Contestant::from_key(key), count);
         }
-        ["--child", "serve", key] => servers::child(Contestant::of(key)),
+        ["--child", "serve", key] => servers::child(Contestant::from_key(key)),
         _ => compare(&words),
     }
 }
@@ -77,7 +77,7 @@ fn compare(words: &[&str]) {
         }
     }
     if let Some(path) = path {
-        fs::write(path, svg::chart(&panels, &caption)).expect("the chart's path can be written to");
+        fs::write(path, svg::chart(&panels, &caption)).expect("the chart's path is writable");
     }
     if is_for_docs && let Err(error) = docs::write(&panels, &caption) {
         eprintln!("peers: {error}");

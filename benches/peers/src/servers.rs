@@ -1,5 +1,5 @@
-//! Whole servers: hyper on loopback, a process for each contestant, with the batch processor; all of
-//! its spans are counted. The client is h2load, or a small one of our own.
+//! Servers: hyper on loopback with the batch processor, one process per contestant. All spans are counted. The
+//! client is h2load or the built-in one.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -24,8 +24,8 @@ use tower::Service;
 
 use crate::child::{Child, answer_lines};
 use crate::client::{CONNECTIONS, Client, Load, Protocol};
-use crate::contestants::{Contestant, Use};
-use crate::machine::{cpu_time, stay_on_cpu};
+use crate::contestants::{Contestant, Harness};
+use crate::machine::{cpu_time, pin_to_cpu};
 use crate::spans::Spans;
 use crate::table::{Panel, Table, median, median_ratio, percentile, ratios};
 
@@ -43,13 +43,13 @@ const ROUNDS: usize = 6;
 const FRAMES: usize = 200;
 const FRAME: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]}, and so on\n\n";
 
-/// A table for each protocol and each kind of answer.
+/// Measures each protocol with each kind of response.
 pub fn tables() -> Vec<Panel> {
-    // The client, which inherits this, and the server keep out of each other's way.
-    stay_on_cpu(1);
-    let client = Client::found();
-    let said = format!(
-        "The client is {}; {CONNECTIONS} connections, each with a steady rate of requests.\n",
+    // The client inherits this CPU; the server has the other one.
+    pin_to_cpu(1);
+    let client = Client::detect();
+    let note = format!(
+        "Client: {}; {CONNECTIONS} connections, each with a steady rate of requests.\n",
         client.name()
     );
     let mut panels = Vec::<Panel>::new();
@@ -66,13 +66,13 @@ pub fn tables() -> Vec<Panel> {
             rate: 200,
             ..whole
         };
-        panels.push(table(&client, &said, "small answers", &whole));
+        panels.push(table(&client, &note, "small answers", &whole));
         panels.push(table(&client, "", "streams of 200 frames", &frames));
     }
     panels
 }
 
-fn table(client: &Client, said: &str, answers: &str, load: &Load) -> Panel {
+fn table(client: &Client, note: &str, answers: &str, load: &Load) -> Panel {
     let mut servers: Vec<_> = SOME
         .iter()
         .map(|one| {
@@ -85,9 +85,9 @@ fn table(client: &Client, said: &str, answers: &str, load: &Load) -> Panel {
         for (child, port, figures) in &mut servers {
             let before = child.numbers("cpu")[0];
             let latencies = client.send(*port, load);
-            assert_eq!(latencies.len(), load.requests, "an answer for each request");
+            assert_eq!(latencies.len(), load.requests, "one response per request");
             let used = child.numbers("cpu")[0] - before;
-            // The first is for warming up.
+            // The first round is the warm-up.
             if round > 0 {
                 figures.cpu.push(used / load.requests as f64);
                 figures.p50.push(percentile(&latencies, 0.5));
@@ -106,9 +106,11 @@ fn table(client: &Client, said: &str, answers: &str, load: &Load) -> Panel {
         "p99 µs",
         "ratio to bare",
     ]);
-    let mut panel = Panel::new(&format!("Server's CPU time, {what}: ratio to the bare one"));
-    if !said.is_empty() {
-        panel.say(&said);
+    let mut panel = Panel::new(&format!(
+        "Server CPU time, {what}, ratio to the bare service"
+    ));
+    if !note.is_empty() {
+        panel.print(&note);
     }
     let bare = servers[0].2.clone();
     for (one, (child, _, figures)) in SOME.iter().zip(&mut servers) {
@@ -137,11 +139,11 @@ fn table(client: &Client, said: &str, answers: &str, load: &Load) -> Panel {
         let expected = if *one == Contestant::Bare { 0 } else { sent };
         assert_eq!(ended, expected, "{}: a span for each request", one.name());
     }
-    panel.say(&table);
+    panel.print(&table);
     panel
 }
 
-/// A round each: nanoseconds of the server's CPU time per request, microseconds at the client.
+/// The figures of each round: CPU nanoseconds per request, and latencies at the client in microseconds.
 #[derive(Clone, Default)]
 struct Figures {
     cpu: Vec<f64>,
@@ -149,29 +151,27 @@ struct Figures {
     p99: Vec<f64>,
 }
 
-/// What a child does: the server has a thread, and its parent's questions another.
+/// Runs a child. The server runs on its own thread; this one answers the parent.
 pub fn child(contestant: Contestant) {
-    stay_on_cpu(0);
+    pin_to_cpu(0);
     let spans = Spans::default();
     let provider = spans.batched();
     let (port, bound) = mpsc::channel();
-    let server = contestant.give_to(&provider, Serve { port });
+    let server = contestant.run(&provider, Serve { port });
     thread::spawn(server);
     let address = bound.recv().expect("the server starts");
     answer_lines(|line| match line {
         "port" => address.port().to_string(),
         "cpu" => {
-            // What is not exported yet is paid for, too.
-            provider
-                .force_flush()
-                .expect("nothing fails in the exporter");
+            // Includes the cost of exporting the queued spans.
+            provider.force_flush().expect("the exporter does not fail");
             cpu_time().to_string()
         }
         "end" => {
-            provider.shutdown().expect("nothing fails in the exporter");
+            provider.shutdown().expect("the exporter does not fail");
             format!("0 {}", spans.ended())
         }
-        _ => unreachable!("the parent says nothing else"),
+        _ => unreachable!("unknown command"),
     });
 }
 
@@ -179,7 +179,7 @@ struct Serve {
     port: mpsc::Sender<SocketAddr>,
 }
 
-impl Use<Incoming> for Serve {
+impl Harness<Incoming> for Serve {
     type Body = Answer;
     type Inner = Answers;
     type Out = Box<dyn FnOnce() + Send>;
@@ -188,7 +188,7 @@ impl Use<Incoming> for Serve {
         Answers
     }
 
-    fn with<S, B>(self, service: S) -> Self::Out
+    fn run<S, B>(self, service: S) -> Self::Out
     where
         S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -203,15 +203,15 @@ impl Use<Incoming> for Serve {
             runtime.expect("a runtime starts").block_on(async {
                 let listener = TcpListener::bind("127.0.0.1:0")
                     .await
-                    .expect("there is loopback");
-                let address = listener.local_addr().expect("it is bound");
+                    .expect("a loopback port is available");
+                let address = listener.local_addr().expect("the listener is bound");
                 self.port.send(address).expect("the parent's thread waits");
                 loop {
-                    let (stream, _) = listener.accept().await.expect("clients come");
-                    stream.set_nodelay(true).expect("it is TCP");
+                    let (stream, _) = listener.accept().await.expect("the listener accepts");
+                    stream.set_nodelay(true).expect("a TCP option");
                     let service = TowerToHyperService::new(service.clone());
                     tokio::spawn(async move {
-                        // A client that hangs up is none of ours: it counts its answers.
+                        // Errors are ignored: the client counts its responses.
                         let _ = auto::Builder::new(TokioExecutor::new())
                             .serve_connection(TokioIo::new(stream), service)
                             .await;
@@ -241,7 +241,7 @@ impl Service<Request<Incoming>> for Answers {
     }
 }
 
-/// So many frames, all there at once; the length is known if it is one.
+/// A body of `frames` frames that are always ready. Its length is known unless it is a stream.
 struct Answer {
     frames: usize,
     stream: bool,

@@ -1,4 +1,4 @@
-//! Where the spans go: they are counted, and one can be looked at.
+//! Counts the spans, and keeps one on request.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -13,23 +13,23 @@ use opentelemetry_sdk::trace::{
 
 use crate::machine;
 
-/// A processor, or the exporter behind the batch processor, that counts.
+/// A span processor, or the exporter of the batch processor, that counts.
 #[derive(Clone, Debug, Default)]
 pub struct Spans(Arc<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
     ended: AtomicU64,
-    /// Whether the exporter's thread keeps away from the first CPU.
+    /// Whether the exporter's thread is pinned to the second CPU.
     pinned: bool,
     keeping: AtomicBool,
     last: Mutex<Option<SpanData>>,
 }
 
 impl Spans {
-    /// The calling thread stays on the first CPU, and the batch processor's will on the second.
+    /// Pins the calling thread to the first CPU, and later the batch processor's thread to the second.
     pub fn pinned() -> Self {
-        machine::stay_on_cpu(0);
+        machine::pin_to_cpu(0);
         let pinned = true;
         Self(Arc::new(Kept {
             pinned,
@@ -37,16 +37,15 @@ impl Spans {
         }))
     }
 
-    /// A provider whose spans are counted here, as they end.
+    /// Returns a provider whose spans are counted when they end.
     pub fn counted(&self) -> SdkTracerProvider {
         SdkTracerProvider::builder()
             .with_span_processor(self.clone())
             .build()
     }
 
-    /// A provider whose spans are counted here by the thread of the batch processor, which drops
-    /// them, too. The queue is long enough for all spans of a round: a span that finds no room costs
-    /// nothing, and would make a table of how many were lost.
+    /// Returns a provider whose spans are counted and dropped by the batch processor's thread. The queue has
+    /// room for all spans of a round: dropped spans would cost less and distort the figures.
     pub fn batched(&self) -> SdkTracerProvider {
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(1 << 17)
@@ -61,16 +60,12 @@ impl Spans {
         self.0.ended.load(Relaxed)
     }
 
-    /// The last span that ended while `work` ran.
-    pub fn seen(&self, work: impl FnOnce()) -> Option<SpanData> {
+    /// Returns the last span that ended while `work` ran.
+    pub fn last_ended_during(&self, work: impl FnOnce()) -> Option<SpanData> {
         self.0.keeping.store(true, Relaxed);
         work();
         self.0.keeping.store(false, Relaxed);
-        self.0
-            .last
-            .lock()
-            .expect("nothing panics with the lock")
-            .take()
+        self.0.last.lock().expect("the lock is not poisoned").take()
     }
 }
 
@@ -80,7 +75,7 @@ impl SpanProcessor for Spans {
     fn on_end(&self, span: SpanData) {
         self.0.ended.fetch_add(1, Relaxed);
         if self.0.keeping.load(Relaxed) {
-            *self.0.last.lock().expect("nothing panics with the lock") = Some(span);
+            *self.0.last.lock().expect("the lock is not poisoned") = Some(span);
         }
     }
 
@@ -96,7 +91,7 @@ impl SpanProcessor for Spans {
 impl SpanExporter for Spans {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         if self.0.ended.fetch_add(batch.len() as u64, Relaxed) == 0 && self.0.pinned {
-            machine::stay_on_cpu(1);
+            machine::pin_to_cpu(1);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The chart: horizontal bars, a panel for each table, and the caption of the run.
+//! Draws the chart: horizontal bars in one panel per table, and the caption of the run.
 
 use std::fmt::Write;
 

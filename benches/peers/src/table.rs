@@ -1,4 +1,4 @@
-//! Tables, as Markdown, and what a chart is made of.
+//! Markdown tables, the data of the chart, and statistics.
 
 use std::fmt::{Display, Formatter, Result};
 
@@ -19,7 +19,7 @@ impl Table {
         assert_eq!(
             row.len(),
             self.rows[0].len(),
-            "a cell for each column: {row:?}"
+            "one cell per column: {row:?}"
         );
         self.rows.push(row);
     }
@@ -34,8 +34,7 @@ impl Display for Table {
     }
 }
 
-/// What a mode has found: its table, bars under one title, and columns of the table that is short enough
-/// for the crate's README.
+/// The result of a mode: its table, its bars, and its columns in the short table of the crate's README.
 pub struct Panel {
     pub title: String,
     pub bars: Vec<(String, f64)>,
@@ -43,7 +42,7 @@ pub struct Panel {
     pub columns: Vec<Column>,
 }
 
-/// A heading, and a cell for each of some rows.
+/// A column of the short table: its heading, and cells with their row names.
 pub struct Column {
     pub heading: String,
     pub cells: Vec<(String, String)>,
@@ -63,8 +62,8 @@ impl Panel {
         self.bars.push((name.replace("**", ""), ratio));
     }
 
-    /// Says something, to whoever is waiting and for later.
-    pub fn say(&mut self, text: &impl Display) {
+    /// Prints a text and keeps it for the README.
+    pub fn print(&mut self, text: &impl Display) {
         println!("{text}");
         self.text.push_str(&format!("{text}\n"));
     }
@@ -86,25 +85,29 @@ impl Panel {
     }
 }
 
-pub fn best(of: &[f64]) -> f64 {
-    of.iter().copied().fold(f64::INFINITY, f64::min)
+pub fn best(values: &[f64]) -> f64 {
+    values.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
-pub fn median(of: &[f64]) -> f64 {
-    percentile(of, 0.5)
+pub fn median(values: &[f64]) -> f64 {
+    percentile(values, 0.5)
 }
 
-/// Of what took turns: the median of each round's ratio, which a slow round does not touch.
-pub fn median_ratio(of: &[f64], to: &[f64]) -> f64 {
-    median(&ratios(of, to))
+/// Returns the median of the rounds' ratios. A slow round hardly affects it.
+pub fn median_ratio(values: &[f64], to: &[f64]) -> f64 {
+    median(&ratios(values, to))
 }
 
-pub fn ratios(of: &[f64], to: &[f64]) -> Vec<f64> {
-    of.iter().zip(to).map(|(of, to)| of / to).collect()
+pub fn ratios(values: &[f64], to: &[f64]) -> Vec<f64> {
+    values
+        .iter()
+        .zip(to)
+        .map(|(value, to)| value / to)
+        .collect()
 }
 
-pub fn percentile(of: &[f64], part: f64) -> f64 {
-    let mut of = of.to_vec();
-    of.sort_by(f64::total_cmp);
-    of[((of.len() - 1) as f64 * part).round() as usize]
+pub fn percentile(values: &[f64], part: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * part).round() as usize]
 }

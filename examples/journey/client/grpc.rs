@@ -1,4 +1,4 @@
-//! tonic's client of the health service.
+//! The gRPC client: tonic's client of the health service.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -16,17 +16,17 @@ use tower_api_span::GrpcCode;
 
 use super::{Behaviour, Caller, Observed, Seen};
 
-/// hyper, not a channel of tonic's: that would give up at the deadline by itself, in a race with
+/// Uses hyper instead of tonic's channel, which would itself cancel the call at the deadline and race with
 /// the server.
 type Client = HealthClient<legacy::Client<HttpConnector, Body>>;
 
-/// A call: what is asked of which service.
+/// A call of the health service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) method: Method,
-    /// The argument, which says what will happen.
+    /// The service name in the message, which selects how the call ends.
     pub(crate) service: &'static str,
-    /// Before the path of the method; with one, there is no such method.
+    /// A prefix of the method's path. If it is not empty, the server does not know the method.
     pub(crate) prefix: &'static str,
     pub(crate) timeout: Option<Duration>,
 }
@@ -39,7 +39,7 @@ pub(crate) enum Method {
     Watch,
 }
 
-/// Makes a call on a connection of its own; where the client leaves, it resets the stream.
+/// Makes a call on a new connection. To disconnect, the client resets the stream.
 ///
 /// # Errors
 ///
@@ -54,7 +54,7 @@ pub(super) async fn exchange(
     let origin = Uri::try_from(format!("http://{address}{}", call.prefix))
         .map_err(|error| error.to_string())?;
     let mut connector = HttpConnector::new();
-    // Else a request's message waits for the acknowledgement of its head.
+    // Without it, a request's message waits for the acknowledgement of its head.
     connector.set_nodelay(true);
     let connections = legacy::Client::builder(TokioExecutor::new())
         .http2_only(true)
@@ -66,7 +66,7 @@ pub(super) async fn exchange(
     let traceparent = caller
         .traceparent()
         .parse()
-        .map_err(|_| "a traceparent that is no metadata")?;
+        .map_err(|_| "the traceparent is not valid metadata")?;
     request.metadata_mut().insert("traceparent", traceparent);
     if let Some(timeout) = call.timeout {
         request.set_timeout(timeout);
@@ -81,11 +81,11 @@ pub(super) async fn exchange(
         }
     };
     let seen = match behaviour {
-        Behaviour::LeavesBeforeTheHead => tokio::select! {
+        Behaviour::DisconnectsBeforeHead => tokio::select! {
             () = engine_hangs => Seen::grpc(0, None),
             seen = answered => seen,
         },
-        Behaviour::Stays | Behaviour::LeavesAfter(_) => answered.await,
+        Behaviour::ReadsAll | Behaviour::DisconnectsAfter(_) => answered.await,
     };
     Ok(Observed {
         seen,
@@ -102,7 +102,7 @@ async fn check(
     head: &mut Option<SystemTime>,
 ) -> Seen {
     let answer = client.check(request).await;
-    note_head(&answer, head);
+    record_head(&answer, head);
     match answer {
         Ok(_) => Seen::grpc(1, Some(GrpcCode::OK)),
         Err(status) => Seen::grpc(0, Some(code(&status))),
@@ -116,7 +116,7 @@ async fn watch(
     head: &mut Option<SystemTime>,
 ) -> Seen {
     let answer: Result<Response<Streaming<HealthCheckResponse>>, _> = client.watch(request).await;
-    note_head(&answer, head);
+    record_head(&answer, head);
     let mut stream = match answer {
         Ok(response) => response.into_inner(),
         Err(status) => return Seen::grpc(0, Some(code(&status))),
@@ -128,13 +128,13 @@ async fn watch(
             Ok(None) => return Seen::grpc(messages, Some(GrpcCode::OK)),
             Err(status) => return Seen::grpc(messages, Some(code(&status))),
         }
-        if behaviour.leaves_with(messages) {
+        if behaviour.disconnects_after(messages) {
             return Seen::grpc(messages, None);
         }
     }
 }
 
-fn note_head<T>(answer: &Result<Response<T>, Status>, head: &mut Option<SystemTime>) {
+fn record_head<T>(answer: &Result<Response<T>, Status>, head: &mut Option<SystemTime>) {
     *head = answer.is_ok().then(SystemTime::now);
 }
 

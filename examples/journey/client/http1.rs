@@ -1,4 +1,4 @@
-//! A client that shows what is really on the wire: a TCP socket and just enough HTTP/1.1.
+//! The HTTP/1.1 client: a TCP socket and a minimal parser, to see what is on the wire.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,22 +11,22 @@ use tokio::sync::futures::Notified;
 
 use super::{Behaviour, Caller, End, Head, Observed, Seen};
 
-/// How the length of a body is known.
+/// The framing of a body.
 #[derive(Clone, Copy)]
 enum Framing {
-    /// There is none.
+    /// The response has no body.
     NoBody,
-    /// By its Content-Length.
+    /// Content-Length.
     Length(usize),
-    /// By its last chunk.
+    /// Chunked transfer coding.
     Chunked,
 }
 
-/// Makes a request on a connection of its own, which the client closes where it leaves.
+/// Makes a request on a new connection. To disconnect, the client closes it.
 ///
 /// # Errors
 ///
-/// If there is no connection, or what comes back is no HTTP/1.1.
+/// If the connection fails, or the response is not HTTP/1.1.
 pub(super) async fn exchange(
     address: SocketAddr,
     method: &Method,
@@ -44,14 +44,20 @@ pub(super) async fn exchange(
     connection.write_all(request.as_bytes()).await?;
 
     let mut head = None;
-    let (seen, connection) = if let Behaviour::LeavesBeforeTheHead = behaviour {
-        // Closed any earlier, the request might never reach the handler.
+    let (seen, connection) = if let Behaviour::DisconnectsBeforeHead = behaviour {
+        // If it closed earlier, the request might not reach the handler.
         engine_hangs.await;
-        (Seen::nothing(End::Left), None)
+        (Seen::no_response(End::Disconnected), None)
     } else {
         let seen = read_response(&mut connection, method, behaviour, &mut head).await?;
-        let left = matches!(seen, Seen::Http { end: End::Left, .. });
-        (seen, (!left).then_some(connection))
+        let has_disconnected = matches!(
+            seen,
+            Seen::Http {
+                end: End::Disconnected,
+                ..
+            }
+        );
+        (seen, (!has_disconnected).then_some(connection))
     };
     Ok(Observed {
         seen,
@@ -62,7 +68,7 @@ pub(super) async fn exchange(
     })
 }
 
-/// Reads until the message is whole, cut off, or enough for the client to leave.
+/// Reads until the message is complete or cut off, or until the client disconnects.
 async fn read_response(
     connection: &mut TcpStream,
     method: &Method,
@@ -78,32 +84,32 @@ async fn read_response(
                 head_at.get_or_insert_with(SystemTime::now);
             }
             if *end == End::CutOff && !closed {
-                if !behaviour.leaves_with(*bytes) {
+                if !behaviour.disconnects_after(*bytes) {
                     continue;
                 }
-                *end = End::Left;
+                *end = End::Disconnected;
             }
         }
         return Ok(seen);
     }
 }
 
-/// Reads what there is; true if the server has closed the connection.
+/// Reads the available bytes. Returns whether the server has closed the connection.
 async fn read_more(connection: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<bool> {
     match connection.read_buf(received).await {
         Ok(bytes) => Ok(bytes == 0),
-        // As much an end as a close, only less polite.
+        // A reset counts as a close.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(true),
         Err(error) => Err(error),
     }
 }
 
-/// The message so far, cut off unless it is whole.
+/// Parses the received bytes: the message is cut off if it is not complete.
 fn read_message(method: &Method, received: &[u8]) -> io::Result<Seen> {
     let Some((head, body)) = split(received, b"\r\n\r\n") else {
-        return Ok(Seen::nothing(End::CutOff));
+        return Ok(Seen::no_response(End::CutOff));
     };
-    let head = str::from_utf8(head).map_err(|_| not_http("a head that is no text"))?;
+    let head = str::from_utf8(head).map_err(|_| not_http("a head that is not text"))?;
     let (head, framing) = read_head(method, head)?;
     let (bytes, rest) = match framing {
         Framing::NoBody => (0, Some(body)),
@@ -111,7 +117,7 @@ fn read_message(method: &Method, received: &[u8]) -> io::Result<Seen> {
         Framing::Chunked => read_chunks(body)?,
     };
     let end = match rest {
-        Some([]) => End::Whole,
+        Some([]) => End::Complete,
         Some(_) => return Err(not_http("bytes after the end of the message")),
         None => End::CutOff,
     };
@@ -125,7 +131,7 @@ fn read_head(method: &Method, head: &str) -> io::Result<(Head, Framing)> {
         .next()
         .and_then(|line| line.strip_prefix("HTTP/1.1 "))
         .and_then(|line| line.get(..3)?.parse().ok())
-        .ok_or_else(|| not_http("a status line of another kind"))?;
+        .ok_or_else(|| not_http("an unexpected status line"))?;
     let (mut length, mut chunked) = (None, false);
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
@@ -144,7 +150,7 @@ fn read_head(method: &Method, head: &str) -> io::Result<(Head, Framing)> {
     Ok((Head { status, length }, framing))
 }
 
-/// The bytes in the chunks that are complete, and what follows the last chunk if it is there.
+/// Returns the number of bytes in complete chunks, and the bytes after the last chunk if it has arrived.
 fn read_chunks(mut body: &[u8]) -> io::Result<(usize, Option<&[u8]>)> {
     let mut bytes = 0;
     while let Some((size, rest)) = split(body, b"\r\n") {
@@ -167,7 +173,7 @@ fn read_chunks(mut body: &[u8]) -> io::Result<(usize, Option<&[u8]>)> {
     Ok((bytes, None))
 }
 
-/// What is before and after the first `separator`.
+/// Splits at the first `separator`.
 fn split<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = bytes
         .windows(separator.len())
@@ -175,6 +181,9 @@ fn split<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> 
     Some((&bytes[..at], &bytes[at + separator.len()..]))
 }
 
-fn not_http(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the client got {what}"))
+fn not_http(received: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the client received {received}"),
+    )
 }

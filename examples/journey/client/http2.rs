@@ -1,4 +1,4 @@
-//! A client that speaks HTTP/2 without having been told to, which is called prior knowledge.
+//! The HTTP/2 client, which uses prior knowledge.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -16,11 +16,11 @@ use tokio::sync::futures::Notified;
 
 use super::{Behaviour, Caller, End, Head, Observed, Seen};
 
-/// Makes a request on a connection of its own; where the client leaves, it resets the stream.
+/// Makes a request on a new connection. To disconnect, the client resets the stream.
 ///
 /// # Errors
 ///
-/// If there is no connection.
+/// If the connection fails.
 pub(super) async fn exchange(
     address: SocketAddr,
     method: &Method,
@@ -48,11 +48,11 @@ pub(super) async fn exchange(
     let seen = {
         let mut response = pin!(sender.send_request(request));
         match behaviour {
-            Behaviour::LeavesBeforeTheHead => tokio::select! {
-                () = engine_hangs => Seen::nothing(End::Left),
+            Behaviour::DisconnectsBeforeHead => tokio::select! {
+                () = engine_hangs => Seen::no_response(End::Disconnected),
                 response = &mut response => read(response, behaviour, &mut head).await,
             },
-            Behaviour::Stays | Behaviour::LeavesAfter(_) => {
+            Behaviour::ReadsAll | Behaviour::DisconnectsAfter(_) => {
                 read(response.await, behaviour, &mut head).await
             }
         }
@@ -66,14 +66,14 @@ pub(super) async fn exchange(
     })
 }
 
-/// Reads a response up to its end; an error of the connection is one.
+/// Reads a response to its end. A connection error counts as cut off.
 async fn read(
     response: hyper::Result<Response<Incoming>>,
     behaviour: Behaviour,
     head_at: &mut Option<SystemTime>,
 ) -> Seen {
     let Ok(response) = response else {
-        return Seen::nothing(End::CutOff);
+        return Seen::no_response(End::CutOff);
     };
     *head_at = Some(SystemTime::now());
     let (parts, mut body) = response.into_parts();
@@ -90,10 +90,10 @@ async fn read(
         match body.frame().await {
             Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len),
             Some(Err(_)) => break End::CutOff,
-            None => break End::Whole,
+            None => break End::Complete,
         }
-        if behaviour.leaves_with(bytes) {
-            break End::Left;
+        if behaviour.disconnects_after(bytes) {
+            break End::Disconnected;
         }
     };
     Seen::Http {

@@ -1,4 +1,4 @@
-//! The clients: one for each protocol, which note what they see and when.
+//! The clients, one per protocol. They record what they receive and when.
 
 mod grpc;
 mod http1;
@@ -13,11 +13,11 @@ use opentelemetry::trace::{SpanId, TraceId};
 use tokio::sync::futures::Notified;
 use tower_api_span::GrpcCode;
 
-use crate::scenarios::{Asks, Scenario};
+use crate::scenarios::{Scenario, Target};
 
 pub(crate) use grpc::{Call, Method};
 
-/// What is spoken.
+/// The protocol of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Http1,
@@ -35,28 +35,28 @@ impl Protocol {
     }
 }
 
-/// What the client does before it has the whole response.
+/// When the client disconnects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Behaviour {
-    /// Waits for it.
-    Stays,
-    /// Leaves while the engine hangs.
-    LeavesBeforeTheHead,
-    /// Leaves after this much of the body: bytes, or messages of gRPC.
-    LeavesAfter(usize),
+    /// Never: it reads the whole response.
+    ReadsAll,
+    /// While the engine hangs, before the head arrives.
+    DisconnectsBeforeHead,
+    /// After this much of the body, in bytes or gRPC messages.
+    DisconnectsAfter(usize),
 }
 
 impl Behaviour {
-    /// Whether the client leaves once it has got this much.
-    fn leaves_with(self, received: usize) -> bool {
+    /// Whether the client disconnects after it has received this much.
+    fn disconnects_after(self, received: usize) -> bool {
         match self {
-            Self::Stays | Self::LeavesBeforeTheHead => false,
-            Self::LeavesAfter(enough) => received >= enough,
+            Self::ReadsAll | Self::DisconnectsBeforeHead => false,
+            Self::DisconnectsAfter(enough) => received >= enough,
         }
     }
 }
 
-/// The caller's side of a trace, by which the spans of a request are found again.
+/// The caller's trace and span ids, which identify the spans of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller {
     pub(crate) trace_id: TraceId,
@@ -64,9 +64,9 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The caller of the nth request.
+    /// Returns the caller of the nth request.
     pub(crate) fn nth(nth: u32) -> Self {
-        // An id of zeros is none.
+        // An all-zero id is invalid.
         let id = nth + 1;
         Self {
             trace_id: TraceId::from(u128::from(id)),
@@ -80,18 +80,18 @@ impl Caller {
     }
 }
 
-/// What the client has seen of a response.
+/// What the client has received of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Http {
         head: Option<Head>,
-        /// Bytes of the body, without those of any coding of the transfer.
+        /// Bytes of the body, without transfer coding.
         bytes: usize,
         end: End,
     },
     Grpc {
         messages: usize,
-        /// `None` if the client left without waiting for it.
+        /// `None` if the client disconnected before it.
         status: Option<GrpcCode>,
     },
 }
@@ -106,15 +106,15 @@ pub(crate) struct Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// The message is complete.
-    Whole,
-    /// The server closed the connection or reset the stream too early.
+    Complete,
+    /// The server closed the connection or reset the stream before the end.
     CutOff,
-    /// The client did.
-    Left,
+    /// The client closed the connection or reset the stream before the end.
+    Disconnected,
 }
 
 impl Seen {
-    /// A response without Content-Length.
+    /// Returns a response without Content-Length.
     pub(crate) fn http(status: u16, bytes: usize, end: End) -> Self {
         let length = None;
         Self::Http {
@@ -124,8 +124,8 @@ impl Seen {
         }
     }
 
-    /// No response at all.
-    pub(crate) fn nothing(end: End) -> Self {
+    /// Returns the view of a client that got no response.
+    pub(crate) fn no_response(end: End) -> Self {
         Self::Http {
             head: None,
             bytes: 0,
@@ -148,16 +148,19 @@ impl Seen {
         self
     }
 
-    /// The same in two or three words.
-    pub(crate) fn in_short(&self) -> String {
+    /// Returns a summary of two or three words.
+    pub(crate) fn summary(&self) -> String {
         match self {
             Self::Http {
                 head: Some(Head { status, .. }),
                 end,
                 ..
             } => format!("{status} {end}"),
-            Self::Http { end: End::Left, .. } => "left".to_owned(),
-            Self::Http { .. } => "no answer".to_owned(),
+            Self::Http {
+                end: End::Disconnected,
+                ..
+            } => "disconnected".to_owned(),
+            Self::Http { .. } => "no response".to_owned(),
             Self::Grpc { .. } => self.to_string(),
         }
     }
@@ -177,13 +180,13 @@ impl fmt::Display for Seen {
                 }
                 write!(f, "bytes, {end}")
             }
-            Self::Http { .. } => f.write_str(&self.in_short()),
+            Self::Http { .. } => f.write_str(&self.summary()),
             Self::Grpc { messages, status } => {
                 let plural = if *messages == 1 { "" } else { "s" };
                 write!(f, "{messages} message{plural}, ")?;
                 match status {
                     Some(status) => write!(f, "{status}"),
-                    None => f.write_str("left"),
+                    None => f.write_str("disconnected"),
                 }
             }
         }
@@ -193,29 +196,28 @@ impl fmt::Display for Seen {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Whole => "whole",
+            Self::Complete => "complete",
             Self::CutOff => "cut off",
-            Self::Left => "left",
+            Self::Disconnected => "disconnected",
         })
     }
 }
 
-/// What the client has seen, and when.
+/// What the client has received, and when.
 pub(crate) struct Observed {
     pub(crate) seen: Seen,
     pub(crate) sent: SystemTime,
     pub(crate) head: Option<SystemTime>,
     pub(crate) ended: SystemTime,
-    /// The connection, if the client has not closed it. While it is open, it must be the response
-    /// that ends the span.
+    /// The connection, if the client has not closed it. While it is open, only the response can end the span.
     pub(crate) connection: Option<Box<dyn Any + Send>>,
 }
 
-/// Makes a request on a connection of its own.
+/// Makes a request on a new connection.
 ///
 /// # Errors
 ///
-/// A sentence, if there is no connection or what comes back is not of this protocol.
+/// One line, if the connection fails or the response does not follow the protocol.
 pub(crate) async fn exchange(
     address: SocketAddr,
     scenario: &Scenario,
@@ -224,15 +226,15 @@ pub(crate) async fn exchange(
     engine_hangs: Notified<'_>,
 ) -> Result<Observed, String> {
     let behaviour = scenario.client;
-    match &scenario.asks {
-        Asks::Http { method, path } if protocol == Protocol::Http1 => {
+    match &scenario.target {
+        Target::Http { method, path } if protocol == Protocol::Http1 => {
             http1::exchange(address, method, path, behaviour, caller, engine_hangs)
                 .await
                 .map_err(|error| error.to_string())
         }
-        Asks::Http { method, path } => {
+        Target::Http { method, path } => {
             http2::exchange(address, method, path, behaviour, caller, engine_hangs).await
         }
-        Asks::Grpc(call) => grpc::exchange(address, call, behaviour, caller, engine_hangs).await,
+        Target::Grpc(call) => grpc::exchange(address, call, behaviour, caller, engine_hangs).await,
     }
 }

@@ -1,20 +1,20 @@
-//! Over gRPC, where a call ends with a status of its own.
+//! The scenarios over gRPC.
 
 use std::time::Duration;
 
 use tower_api_span::GrpcCode;
 
 use super::{
-    Asks, CLIENT_DISCONNECT, CLIENT_ERROR, DEPARTED, ERROR, EXCEPTION, GENERATION_ERROR,
-    NO_TERMINAL_EVENT, PANIC, Scenario, TO_THE_END, TO_THE_TOKENS, UNSET, VALIDATION_ERROR,
+    CLIENT_DISCONNECT, CLIENT_ERROR, DEPARTED, ERROR, EXCEPTION, GENERATION_ERROR,
+    NO_TERMINAL_EVENT, PANIC, Scenario, TO_THE_END, TO_THE_TOKENS, Target, UNSET, VALIDATION_ERROR,
 };
-use crate::client::Behaviour::{LeavesAfter, LeavesBeforeTheHead};
+use crate::client::Behaviour::{DisconnectsAfter, DisconnectsBeforeHead};
 use crate::client::Method::{self, Check, Watch};
 use crate::client::{Call, Seen};
 use crate::engine::TOKENS;
 
 const MESSAGES: usize = TOKENS as usize;
-/// More than the tokens take, less than the engine hangs for.
+/// Longer than the tokens take, shorter than the engine hangs.
 const DEADLINE: Duration = Duration::from_millis(25);
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -23,75 +23,79 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     let refused = |code| Seen::grpc(0, Some(code));
     vec![
         call("success, streaming", Watch, "success")
-            .sees(streamed)
-            .says(DEPARTED, UNSET)
-            .covers(TO_THE_END)
+            .client_sees(streamed)
+            .span_has(DEPARTED, UNSET)
+            .span_lasts(TO_THE_END)
             .drawn(),
         call("success, unary", Check, "success")
-            .sees(answered)
-            .says(DEPARTED, UNSET)
-            .covers(TO_THE_TOKENS),
-        call("error told, streaming", Watch, "told")
-            .sees(streamed)
-            .says(GENERATION_ERROR, ERROR)
-            .covers(TO_THE_END),
-        call("error told, unary", Check, "told")
-            .sees(answered)
-            .says(GENERATION_ERROR, ERROR)
-            .covers(TO_THE_TOKENS),
+            .client_sees(answered)
+            .span_has(DEPARTED, UNSET)
+            .span_lasts(TO_THE_TOKENS),
+        call(
+            "handler reported an error, streaming",
+            Watch,
+            "handler-error",
+        )
+        .client_sees(streamed)
+        .span_has(GENERATION_ERROR, ERROR)
+        .span_lasts(TO_THE_END),
+        call("handler reported an error, unary", Check, "handler-error")
+            .client_sees(answered)
+            .span_has(GENERATION_ERROR, ERROR)
+            .span_lasts(TO_THE_TOKENS),
         call("cancelled, streaming", Watch, "cancelled")
-            .client(LeavesAfter(MESSAGES))
-            .sees(Seen::grpc(MESSAGES, None))
-            .knows(Some("CANCELLED"))
-            .says(CLIENT_DISCONNECT, UNSET)
-            .covers(TO_THE_TOKENS)
+            .client(DisconnectsAfter(MESSAGES))
+            .client_sees(Seen::grpc(MESSAGES, None))
+            .span_code(Some("CANCELLED"))
+            .span_has(CLIENT_DISCONNECT, UNSET)
+            .span_lasts(TO_THE_TOKENS)
             .drawn(),
         call("cancelled, unary", Check, "cancelled")
-            .client(LeavesBeforeTheHead)
-            .sees(Seen::grpc(0, None))
-            .knows(Some("CANCELLED"))
-            .says(CLIENT_DISCONNECT, UNSET)
-            .covers(TO_THE_TOKENS),
-        // The server answers in the call's stead, with a status that the layer does not see.
+            .client(DisconnectsBeforeHead)
+            .client_sees(Seen::grpc(0, None))
+            .span_code(Some("CANCELLED"))
+            .span_has(CLIENT_DISCONNECT, UNSET)
+            .span_lasts(TO_THE_TOKENS),
+        // The server itself answers, with a status that the layer does not see.
         with_deadline("deadline passed, unary", Check, "cancelled")
-            .sees(refused(GrpcCode::CANCELLED))
-            .knows(Some("DEADLINE_EXCEEDED"))
-            .says("ABORTED(deadline_exceeded)", ERROR)
-            .covers(TO_THE_TOKENS)
+            .client_sees(refused(GrpcCode::CANCELLED))
+            .span_code(Some("DEADLINE_EXCEEDED"))
+            .span_has("ABORTED(deadline_exceeded)", ERROR)
+            .span_lasts(TO_THE_TOKENS)
             .drawn(),
         call("invalid argument, unary", Check, "")
-            .sees(refused(GrpcCode::INVALID_ARGUMENT))
-            .says(VALIDATION_ERROR, UNSET),
-        call("no such service, unary", Check, "unheard-of")
-            .sees(refused(GrpcCode::NOT_FOUND))
-            .says(CLIENT_ERROR, UNSET),
-        elsewhere("no such method, unary", Check, "success")
-            .sees(refused(GrpcCode::UNIMPLEMENTED))
-            .says(EXCEPTION, ERROR),
+            .client_sees(refused(GrpcCode::INVALID_ARGUMENT))
+            .span_has(VALIDATION_ERROR, UNSET),
+        call("no such service, unary", Check, "unknown")
+            .client_sees(refused(GrpcCode::NOT_FOUND))
+            .span_has(CLIENT_ERROR, UNSET),
+        unknown_method("no such method, unary", Check, "success")
+            .client_sees(refused(GrpcCode::UNIMPLEMENTED))
+            .span_has(EXCEPTION, ERROR),
         call("exception, streaming", Watch, "exception")
-            .sees(Seen::grpc(MESSAGES, Some(GrpcCode::UNAVAILABLE)))
-            .says(EXCEPTION, ERROR)
-            .covers(TO_THE_END)
+            .client_sees(Seen::grpc(MESSAGES, Some(GrpcCode::UNAVAILABLE)))
+            .span_has(EXCEPTION, ERROR)
+            .span_lasts(TO_THE_END)
             .drawn(),
         call("exception, unary", Check, "exception")
-            .sees(refused(GrpcCode::UNAVAILABLE))
-            .says(EXCEPTION, ERROR)
-            .covers(TO_THE_TOKENS),
-        // A stream that is reset is CANCELLED to a client of gRPC, whoever did it.
+            .client_sees(refused(GrpcCode::UNAVAILABLE))
+            .span_has(EXCEPTION, ERROR)
+            .span_lasts(TO_THE_TOKENS),
+        // A gRPC client reports a reset stream as CANCELLED.
         call("uncaught panic, streaming", Watch, "uncaught")
-            .sees(Seen::grpc(MESSAGES, Some(GrpcCode::CANCELLED)))
-            .knows(None)
-            .says(PANIC, ERROR)
-            .covers(TO_THE_END),
+            .client_sees(Seen::grpc(MESSAGES, Some(GrpcCode::CANCELLED)))
+            .span_code(None)
+            .span_has(PANIC, ERROR)
+            .span_lasts(TO_THE_END),
         call("uncaught panic, unary", Check, "uncaught")
-            .sees(refused(GrpcCode::CANCELLED))
-            .knows(None)
-            .says(PANIC, ERROR)
-            .covers(TO_THE_TOKENS),
-        call("telemetry fails, unary", Check, "telemetry")
-            .sees(answered)
-            .says(NO_TERMINAL_EVENT, UNSET)
-            .covers(TO_THE_TOKENS),
+            .client_sees(refused(GrpcCode::CANCELLED))
+            .span_code(None)
+            .span_has(PANIC, ERROR)
+            .span_lasts(TO_THE_TOKENS),
+        call("tracing code panics, unary", Check, "tracing-panic")
+            .client_sees(answered)
+            .span_has(NO_TERMINAL_EVENT, UNSET)
+            .span_lasts(TO_THE_TOKENS),
     ]
 }
 
@@ -103,8 +107,8 @@ fn with_deadline(name: &'static str, method: Method, service: &'static str) -> S
     scenario(name, method, service, "", Some(DEADLINE))
 }
 
-fn elsewhere(name: &'static str, method: Method, service: &'static str) -> Scenario {
-    scenario(name, method, service, "/elsewhere", None)
+fn unknown_method(name: &'static str, method: Method, service: &'static str) -> Scenario {
+    scenario(name, method, service, "/unknown", None)
 }
 
 fn scenario(
@@ -120,5 +124,5 @@ fn scenario(
         prefix,
         timeout,
     };
-    Scenario::new(name, Asks::Grpc(call))
+    Scenario::new(name, Target::Grpc(call))
 }

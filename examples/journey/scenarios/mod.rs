@@ -1,4 +1,4 @@
-//! The scenarios: what the client asks and does, and what it and the span must say then.
+//! The scenarios: the client's request and behaviour, and the expected results.
 
 mod grpc;
 mod http;
@@ -10,7 +10,7 @@ use ::http::Method;
 use crate::client::{Behaviour, Call, End, Head, Protocol, Seen};
 use crate::engine::{PAUSE, TOKENS};
 
-/// All of them: over HTTP, which are told in HTTP/1.1 and in HTTP/2, and over gRPC.
+/// Returns all scenarios, over HTTP/1.1 and HTTP/2 and over gRPC.
 pub(crate) fn all() -> Vec<Scenario> {
     let mut all = http::scenarios();
     all.extend(grpc::scenarios());
@@ -20,38 +20,38 @@ pub(crate) fn all() -> Vec<Scenario> {
 /// One way in which a request ends.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    pub(crate) asks: Asks,
+    pub(crate) target: Target,
     pub(crate) client: Behaviour,
     pub(crate) expected: Expected,
-    /// Whether its timeline is drawn where not all are.
+    /// Whether it is drawn without `--all`.
     pub(crate) is_drawn: bool,
 }
 
-/// What the client asks for.
-pub(crate) enum Asks {
+/// The requested resource.
+pub(crate) enum Target {
     Http { method: Method, path: &'static str },
     Grpc(Call),
 }
 
-/// What the client must have seen and the span must say.
+/// The expected client's view and span.
 pub(crate) struct Expected {
     pub(crate) seen: Seen,
     pub(crate) outcome: &'static str,
     pub(crate) status: &'static str,
-    /// The code of the response, if the span is to know one.
+    /// The status code on the span.
     pub(crate) code: Option<String>,
-    /// How many pauses of the engine the span must cover: ending with the head is too early. With
-    /// none, the engine is not asked and the span has no child.
+    /// The number of engine pauses that the span must last: ending with the head is too early. Zero: the
+    /// engine does not run, and the span has no child.
     pub(crate) pauses: u32,
 }
 
 impl Expected {
-    /// The span lasts at least as long.
-    pub(crate) fn at_least(&self) -> Duration {
+    /// Returns the minimal duration of the span.
+    pub(crate) fn min_duration(&self) -> Duration {
         PAUSE * self.pauses
     }
 
-    /// How many children the span has.
+    /// Returns the number of child spans.
     pub(crate) fn children(&self) -> usize {
         usize::from(self.pauses > 0)
     }
@@ -66,28 +66,29 @@ const EXCEPTION: &str = "ABORTED(exception)";
 const GENERATION_ERROR: &str = "ABORTED(generation_error)";
 const PANIC: &str = "ABORTED(panic)";
 const VALIDATION_ERROR: &str = "ABORTED(validation_error)";
-/// Telemetry has failed; the span is ended all the same.
+/// The tracing code panicked; the span is still ended.
 const NO_TERMINAL_EVENT: &str = "no terminal event";
 
-/// The engine's pauses up to the last token, and up to what follows it.
+/// The engine's pauses up to the last token, and up to the end of the stream.
 const TO_THE_TOKENS: u32 = TOKENS;
 const TO_THE_END: u32 = TOKENS + 1;
+
 impl Scenario {
-    /// The protocols it is told in.
+    /// Returns the protocols in which the scenario runs.
     pub(crate) fn protocols(&self) -> &'static [Protocol] {
-        match self.asks {
-            Asks::Http { .. } => &[Protocol::Http1, Protocol::Http2],
-            Asks::Grpc(_) => &[Protocol::Grpc],
+        match self.target {
+            Target::Http { .. } => &[Protocol::Http1, Protocol::Http2],
+            Target::Grpc(_) => &[Protocol::Grpc],
         }
     }
 
-    fn new(name: &'static str, asks: Asks) -> Self {
+    fn new(name: &'static str, target: Target) -> Self {
         Self {
             name,
-            asks,
-            client: Behaviour::Stays,
+            target,
+            client: Behaviour::ReadsAll,
             expected: Expected {
-                seen: Seen::nothing(End::CutOff),
+                seen: Seen::no_response(End::CutOff),
                 outcome: DEPARTED,
                 status: UNSET,
                 code: None,
@@ -102,8 +103,8 @@ impl Scenario {
         self
     }
 
-    /// What the client sees, with the code that the span knows as well.
-    fn sees(mut self, seen: Seen) -> Self {
+    /// Sets the client's view, whose status code is also expected on the span.
+    fn client_sees(mut self, seen: Seen) -> Self {
         self.expected.seen = seen;
         self.expected.code = match seen {
             Seen::Http { head, .. } => head.map(|Head { status, .. }| status.to_string()),
@@ -112,19 +113,19 @@ impl Scenario {
         self
     }
 
-    /// The span knows another code than the client, or none.
-    fn knows(mut self, code: Option<&str>) -> Self {
+    /// Sets the span's status code where it differs from the client's.
+    fn span_code(mut self, code: Option<&str>) -> Self {
         self.expected.code = code.map(str::to_owned);
         self
     }
 
-    fn says(mut self, outcome: &'static str, status: &'static str) -> Self {
+    fn span_has(mut self, outcome: &'static str, status: &'static str) -> Self {
         self.expected.outcome = outcome;
         self.expected.status = status;
         self
     }
 
-    fn covers(mut self, pauses: u32) -> Self {
+    fn span_lasts(mut self, pauses: u32) -> Self {
         self.expected.pauses = pauses;
         self
     }

@@ -1,4 +1,4 @@
-//! tonic's client of the health service, which shares its connection.
+//! The gRPC client: tonic's client of the health service, on a shared connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,15 +14,15 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::Seen;
-use crate::asked::{Asked, HEADER};
-use crate::lanes::Hanging;
-use crate::paths::{Behaviour, Does, Method};
+use crate::lanes::HangSignal;
+use crate::paths::{Behaviour, Method, ServerAction};
+use crate::tag::{HEADER, Tag};
 
-/// hyper, not a channel of tonic's: that would give up at the deadline by itself, in a race with
+/// Uses hyper instead of tonic's channel, which would itself cancel the call at the deadline and race with
 /// the server.
 pub(crate) type Client = HealthClient<legacy::Client<HttpConnector, Body>>;
 
-/// What the handler hangs for is longer in any case.
+/// Shorter than the handler hangs.
 const DEADLINE: Duration = Duration::from_millis(2);
 
 pub(super) fn connect(address: SocketAddr) -> io::Result<Client> {
@@ -35,25 +35,27 @@ pub(super) fn connect(address: SocketAddr) -> io::Result<Client> {
     Ok(HealthClient::with_origin(connections, origin))
 }
 
-pub(super) async fn exchange(client: &mut Client, asked: Asked, hanging: &Hanging) -> Seen {
+pub(super) async fn exchange(client: &mut Client, tag: Tag, hang_signal: &HangSignal) -> Seen {
     let mut request = Request::new(HealthCheckRequest::default());
     request
         .metadata_mut()
         .as_mut()
-        .insert(HEADER, asked.value());
-    let behaviour = asked.path().client;
-    if behaviour == Behaviour::HasDeadline {
+        .insert(HEADER, tag.header_value());
+    let behaviour = tag.path().client;
+    if behaviour == Behaviour::SetsDeadline {
         request.set_timeout(DEADLINE);
     }
     let answered = async {
-        match asked.path().does {
-            Does::Grpc(Method::Watch, _) => watch(client, request, behaviour).await,
-            Does::Grpc(Method::Check, _) | Does::Http(_) => check(client, request).await,
+        match tag.path().server {
+            ServerAction::Grpc(Method::Watch, _) => watch(client, request, behaviour).await,
+            ServerAction::Grpc(Method::Check, _) | ServerAction::Http(_) => {
+                check(client, request).await
+            }
         }
     };
-    if behaviour == Behaviour::LeavesBeforeHead {
+    if behaviour == Behaviour::DisconnectsBeforeHead {
         tokio::select! {
-            () = hanging.wait(asked.lane) => Seen::Left,
+            () = hang_signal.wait(tag.lane) => Seen::Disconnected,
             seen = answered => seen,
         }
     } else {
@@ -84,14 +86,13 @@ async fn watch(
             Ok(None) => return Seen::Answered(messages, Code::Ok),
             Err(status) => return failed(messages, &status),
         }
-        if matches!(behaviour, Behaviour::LeavesAfter(enough) if messages >= enough) {
-            return Seen::Left;
+        if matches!(behaviour, Behaviour::DisconnectsAfter(enough) if messages >= enough) {
+            return Seen::Disconnected;
         }
     }
 }
 
-/// CANCELLED is what a client is told of a stream that was reset, and how many messages there were
-/// before depends on what was flushed in time.
+/// Maps a status. A reset stream has CANCELLED, and its number of messages depends on what was flushed.
 fn failed(messages: usize, status: &Status) -> Seen {
     if status.code() == Code::Cancelled {
         Seen::Broken

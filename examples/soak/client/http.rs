@@ -1,4 +1,4 @@
-//! What the clients of both versions of HTTP have in common.
+//! The code that the HTTP/1.1 and HTTP/2 clients share.
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
@@ -6,13 +6,13 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 
 use super::Seen;
-use crate::asked::{Asked, HEADER};
-use crate::lanes::Hanging;
+use crate::lanes::HangSignal;
 use crate::paths::Behaviour;
+use crate::tag::{HEADER, Tag};
 
-/// The request. HTTP/2 has the authority in its target, HTTP/1.1 in a header.
-pub(super) fn request(asked: Asked, origin: &str) -> Request<Empty<Bytes>> {
-    let method = if asked.path().client == Behaviour::AsksForHead {
+/// Returns the request. HTTP/2 has the authority in the target, HTTP/1.1 in a header.
+pub(super) fn request(tag: Tag, origin: &str) -> Request<Empty<Bytes>> {
+    let method = if tag.path().client == Behaviour::SendsHead {
         Method::HEAD
     } else {
         Method::GET
@@ -21,27 +21,26 @@ pub(super) fn request(asked: Asked, origin: &str) -> Request<Empty<Bytes>> {
         .method(method)
         .uri(format!("{origin}/soak?n=1"))
         .header("host", "example.com")
-        .header(HEADER, asked.value())
+        .header(HEADER, tag.header_value())
         .body(Empty::new())
         .expect("all parts are well-formed")
 }
 
-/// Sees what becomes of a request, up to the client's leaving: whatever is held of it is dropped
-/// then.
+/// Reads the response to its end or until the client disconnects. The response is dropped on return.
 pub(super) async fn receive(
     response: impl Future<Output = hyper::Result<Response<Incoming>>>,
-    asked: Asked,
-    hanging: &Hanging,
+    tag: Tag,
+    hang_signal: &HangSignal,
 ) -> Seen {
-    let enough = match asked.path().client {
-        Behaviour::LeavesBeforeHead => {
+    let enough = match tag.path().client {
+        Behaviour::DisconnectsBeforeHead => {
             return tokio::select! {
-                () = hanging.wait(asked.lane) => Seen::Left,
+                () = hang_signal.wait(tag.lane) => Seen::Disconnected,
                 response = response => read(response, usize::MAX).await,
             };
         }
-        Behaviour::LeavesAfter(enough) => enough,
-        Behaviour::Stays | Behaviour::AsksForHead | Behaviour::HasDeadline => usize::MAX,
+        Behaviour::DisconnectsAfter(enough) => enough,
+        Behaviour::ReadsAll | Behaviour::SendsHead | Behaviour::SetsDeadline => usize::MAX,
     };
     read(response.await, enough).await
 }
@@ -57,10 +56,10 @@ async fn read(response: hyper::Result<Response<Incoming>>, enough: usize) -> See
         match body.frame().await {
             Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, Bytes::len),
             Some(Err(_)) => return Seen::Broken,
-            None => return Seen::Whole(status, bytes),
+            None => return Seen::Complete(status, bytes),
         }
         if bytes >= enough {
-            return Seen::Left;
+            return Seen::Disconnected;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A client of HTTP/1.1. It keeps its connection from request to request, as long as that holds.
+//! The HTTP/1.1 client. It reuses its connection while the connection stays open.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,13 +10,13 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
 use super::{Seen, connect, http};
-use crate::asked::Asked;
-use crate::lanes::Hanging;
+use crate::lanes::HangSignal;
+use crate::tag::Tag;
 
 pub(crate) struct Client {
     address: SocketAddr,
     open: Option<Open>,
-    /// How many connections it has had.
+    /// The number of connections opened.
     connections: u64,
 }
 
@@ -34,22 +34,26 @@ impl Client {
         }
     }
 
-    pub(super) async fn exchange(&mut self, asked: Asked, hanging: &Hanging) -> io::Result<Seen> {
+    pub(super) async fn exchange(
+        &mut self,
+        tag: Tag,
+        hang_signal: &HangSignal,
+    ) -> io::Result<Seen> {
         let mut open = self.connection().await?;
-        let request = http::request(asked, "");
-        let seen = http::receive(open.sender.send_request(request), asked, hanging).await;
-        if let Seen::Whole(..) = seen {
+        let request = http::request(tag, "");
+        let seen = http::receive(open.sender.send_request(request), tag, hang_signal).await;
+        if let Seen::Complete(..) = seen {
             self.open = Some(open);
         } else {
-            // This is what tells the server that somebody has left: the socket is gone.
+            // Closes the socket, which the server sees as a disconnection.
             open.task.abort();
-            // Cancelled, or over by itself.
+            // The result is ignored: the task was cancelled or had ended.
             let _ = open.task.await;
         }
         Ok(seen)
     }
 
-    /// The connection there is, or a new one. Half of them are closed with RST.
+    /// Returns the open connection, or a new one. Every other new one is closed with RST.
     async fn connection(&mut self) -> io::Result<Open> {
         if let Some(mut open) = self.open.take()
             && open.sender.ready().await.is_ok()

@@ -1,4 +1,4 @@
-//! A client of HTTP/2, which shares its connection. Where it leaves, it resets its stream.
+//! The HTTP/2 client, on a shared connection. To disconnect, it resets its stream.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,10 +9,10 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
 use super::{Seen, connect, http};
-use crate::asked::Asked;
-use crate::lanes::Hanging;
+use crate::lanes::HangSignal;
+use crate::tag::Tag;
 
-/// Bytes that may be on their way: more than any answer has, and few where a client is slow to leave.
+/// The flow-control window in bytes: larger than any finite response, but small for endless ones.
 const WINDOW: u32 = 64 << 10;
 
 #[derive(Clone)]
@@ -29,14 +29,18 @@ impl Client {
             .handshake(TokioIo::new(socket))
             .await
             .map_err(io::Error::other)?;
-        // Until the last sender is gone. If it breaks before, requests on it say so.
+        // Runs until the last sender is dropped. If it fails earlier, its requests fail too.
         tokio::spawn(connection);
         Ok(Self { sender })
     }
 
-    pub(super) async fn exchange(&mut self, asked: Asked, hanging: &Hanging) -> io::Result<Seen> {
+    pub(super) async fn exchange(
+        &mut self,
+        tag: Tag,
+        hang_signal: &HangSignal,
+    ) -> io::Result<Seen> {
         self.sender.ready().await.map_err(io::Error::other)?;
-        let request = http::request(asked, "http://example.com");
-        Ok(http::receive(self.sender.send_request(request), asked, hanging).await)
+        let request = http::request(tag, "http://example.com");
+        Ok(http::receive(self.sender.send_request(request), tag, hang_signal).await)
     }
 }

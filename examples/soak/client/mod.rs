@@ -1,4 +1,4 @@
-//! The clients: one for each protocol, which see what becomes of their requests.
+//! The clients, one per protocol.
 
 mod grpc;
 mod http;
@@ -12,37 +12,37 @@ use std::net::SocketAddr;
 use tokio::net::{TcpSocket, TcpStream};
 use tonic::Code;
 
-use crate::asked::Asked;
-use crate::lanes::Hanging;
+use crate::lanes::HangSignal;
 use crate::paths::Protocol;
+use crate::tag::Tag;
 
-/// What the client has seen of a response.
+/// What the client has received of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// All of it: the status, and how many bytes its body has.
-    Whole(u16, usize),
-    /// Less than that. How much less depends on what was flushed in time.
+    /// The whole response: its status and the bytes of its body.
+    Complete(u16, usize),
+    /// Part of the response. How much depends on what was flushed.
     Broken,
-    /// The client has left, where it was to.
-    Left,
-    /// All of it: how many messages, and the code.
+    /// The client has disconnected, as intended.
+    Disconnected,
+    /// The whole gRPC response: the number of messages and the code.
     Answered(usize, Code),
 }
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Whole(status, bytes) => write!(f, "{status} with {bytes} bytes"),
+            Self::Complete(status, bytes) => write!(f, "{status} with {bytes} bytes"),
             Self::Broken => f.write_str("a broken response"),
-            Self::Left => f.write_str("no more, because it left"),
+            Self::Disconnected => f.write_str("a part, and disconnected"),
             Self::Answered(messages, code) => write!(f, "{messages} messages and {code:?}"),
         }
     }
 }
 
-/// A connection that some clients share. It is closed when the last of them is gone.
+/// A connection that clients may share. It is closed when the last of them is dropped.
 pub(crate) enum Connection {
-    /// Each client of HTTP/1.1 has its own.
+    /// Each HTTP/1.1 client opens its own.
     Http1(SocketAddr),
     Http2(http2::Client),
     Grpc(Box<grpc::Client>),
@@ -56,9 +56,11 @@ pub(crate) enum Client {
 }
 
 impl Connection {
+    /// Opens a connection.
+    ///
     /// # Errors
     ///
-    /// If there is no connection.
+    /// If the connection fails.
     pub(crate) async fn open(protocol: Protocol, address: SocketAddr) -> io::Result<Self> {
         Ok(match protocol {
             Protocol::Http1 => Self::Http1(address),
@@ -81,17 +83,21 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If it cannot be made.
-    pub(crate) async fn exchange(&mut self, asked: Asked, hanging: &Hanging) -> io::Result<Seen> {
+    /// If the request cannot be made.
+    pub(crate) async fn exchange(
+        &mut self,
+        tag: Tag,
+        hang_signal: &HangSignal,
+    ) -> io::Result<Seen> {
         match self {
-            Self::Http1(client) => client.exchange(asked, hanging).await,
-            Self::Http2(client) => client.exchange(asked, hanging).await,
-            Self::Grpc(client) => Ok(grpc::exchange(client, asked, hanging).await),
+            Self::Http1(client) => client.exchange(tag, hang_signal).await,
+            Self::Http2(client) => client.exchange(tag, hang_signal).await,
+            Self::Grpc(client) => Ok(grpc::exchange(client, tag, hang_signal).await),
         }
     }
 }
 
-/// A connection; closed with RST if it is `abortive`, and else with FIN.
+/// Opens a connection that is closed with RST if `abortive`, otherwise with FIN.
 async fn connect(address: SocketAddr, abortive: bool) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.set_nodelay(true)?;

@@ -1,4 +1,4 @@
-//! What the metrics say: how many requests were measured, and how many are still active.
+//! Reads the metrics: the number of measured requests, and of active ones.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,38 +12,40 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 
 /// Sums over all series.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Measured {
-    /// Durations, of HTTP and gRPC.
+pub(crate) struct MetricSums {
+    /// The count of the HTTP and gRPC duration histograms.
     pub(crate) requests: u64,
     /// `http.server.active_requests`.
     pub(crate) active: i64,
 }
 
-/// Metrics, read when they are asked for.
-pub(crate) struct Measures {
+/// A meter provider whose metrics are read on demand.
+pub(crate) struct Metrics {
     pub(crate) provider: SdkMeterProvider,
     last: Last,
 }
 
-/// An exporter that keeps the sums of what it was given last.
+/// An exporter that keeps the sums of the last export.
 #[derive(Clone, Debug, Default)]
-struct Last(Arc<Mutex<Measured>>);
+struct Last(Arc<Mutex<MetricSums>>);
 
-impl Measures {
+impl Metrics {
     pub(crate) fn new() -> Self {
         let last = Last::default();
         let reader = PeriodicReader::builder(last.clone())
-            // Not by the clock: it would allocate at some moment or other.
+            // No periodic export: it would allocate at random moments.
             .with_interval(Duration::from_secs(24 * 60 * 60))
             .build();
         let provider = SdkMeterProvider::builder().with_reader(reader).build();
         Self { provider, last }
     }
 
+    /// Reads the metrics.
+    ///
     /// # Errors
     ///
-    /// If there is nothing to be read any more.
-    pub(crate) fn read(&self) -> Result<Measured, String> {
+    /// If the export fails.
+    pub(crate) fn read(&self) -> Result<MetricSums, String> {
         let flushed = self.provider.force_flush();
         flushed.map_err(|error| error.to_string())?;
         Ok(*self.last.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -52,7 +54,7 @@ impl Measures {
 
 impl PushMetricExporter for Last {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let mut measured = Measured::default();
+        let mut measured = MetricSums::default();
         let scopes = metrics.scope_metrics();
         for metric in scopes.flat_map(ScopeMetrics::metrics) {
             match (metric.name(), metric.data()) {
