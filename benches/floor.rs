@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider}
 use tower::Layer as _;
 use tower_api_span::ApiSpanLayer;
 
-use support::by_hand::by_hand;
+use support::handwritten::handwritten_sender;
 use support::rung::Rung;
 use support::services::{Read, whole};
 use support::{Ends, requests, with_w3c};
@@ -51,7 +51,7 @@ fn main() {
 }
 
 fn floor(provider: &SdkTracerProvider) -> Rung {
-    let send = by_hand(whole(), provider);
+    let send = handwritten_sender(whole(), provider);
     Rung::from_sender("floor", || requests::http(true), send, Read::WHOLE)
 }
 

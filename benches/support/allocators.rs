@@ -13,7 +13,7 @@ use opentelemetry_sdk::trace::{
 use tower::Layer as _;
 use tower_api_span::ApiSpanLayer;
 
-use super::by_hand::by_hand;
+use super::handwritten::handwritten_sender;
 use super::rung::Rung;
 use super::services::{Read, whole};
 use super::{Ends, is_list, is_test, requests, with_w3c};
@@ -38,20 +38,20 @@ pub(crate) fn main(allocator: &str) {
         return;
     }
     let request = || requests::http(true);
-    let (by_hand_ends, by_hand_provider) = exporting();
+    let (floor_ends, floor_provider) = exporting();
     let (ends, provider) = exporting();
     let layer = with_w3c(ApiSpanLayer::new()).tracer_provider(&provider);
-    let floor = by_hand(whole(), &by_hand_provider);
+    let floor = handwritten_sender(whole(), &floor_provider);
     let mut rungs = [
         Rung::new("bare", request, whole(), Read::WHOLE),
-        Rung::from_sender("floor", request, floor, Read::WHOLE).expects_one_span(by_hand_ends),
+        Rung::from_sender("floor", request, floor, Read::WHOLE).expects_one_span(floor_ends),
         Rung::new("recording", request, layer.layer(whole()), Read::WHOLE).expects_one_span(ends),
     ];
     for _ in 0..if is_test() { 1 } else { TURNS } {
         for rung in &mut rungs {
             rung.time(TURN as u64);
             // Not timed. It empties the queue before the next rung.
-            for provider in [&by_hand_provider, &provider] {
+            for provider in [&floor_provider, &provider] {
                 provider.force_flush().expect("exported");
             }
             rung.check();

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub(crate) mod allocators;
-pub(crate) mod by_hand;
+pub(crate) mod handwritten;
 pub(crate) mod requests;
 pub(crate) mod rung;
 pub(crate) mod services;

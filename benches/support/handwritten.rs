@@ -16,8 +16,8 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use super::services::{Answers, Read, head, read};
 
-/// Sends requests through `service`, each with a span around it.
-pub(crate) fn by_hand<S, B>(
+/// Returns a function that sends requests through `service`, each with a span around it.
+pub(crate) fn handwritten_sender<S, B>(
     mut service: S,
     provider: &SdkTracerProvider,
 ) -> impl FnMut(Request<()>) -> Read + use<S, B>
