@@ -67,7 +67,7 @@ impl RequestInfo {
 
     fn method_or(&self, unknown: &'static str) -> Cow<'static, str> {
         match self.known_method {
-            KnownMethod::Standard(name) => Cow::Borrowed(name),
+            KnownMethod::Standard(method) => Cow::Borrowed(method.name()),
             KnownMethod::Listed => Cow::Owned(self.method.as_str().to_owned()),
             KnownMethod::Unknown => Cow::Borrowed(unknown),
         }

@@ -28,8 +28,8 @@ CONFIG = ROOT / "tests/mutants/mutants.toml"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "mutants"
 TREE, RESULTS = TARGET / "tree", TARGET / "results.jsonl"
 # Tests that take seconds each. They run last, for the mutants that all other tests miss.
-SLOW = ["concurrency::", "conventions::", "hostile", "llm::sampling", "load::", "matrix::", "metrics::balance"]
-SLOW += ["otlp::", "properties::", "outside_nothing_is_current"]
+SLOW = ["concurrency::", "conventions::", "hostile", "llm::sampling", "load::", "matrix::", "metrics::balance", "metrics::cardinality"]
+SLOW += ["otlp::", "properties::", "outside_no_span_is_current"]
 
 
 def cargo(*arguments, cwd=TREE):

@@ -50,9 +50,9 @@ impl HttpMethods {
             Self::Standard => true,
             Self::Listed(known) => known.iter().any(|known| known == method),
         };
-        match STANDARD.iter().find(|standard| **standard == method) {
+        match StandardMethod::find(method) {
             _ if !is_known => KnownMethod::Unknown,
-            Some(name) => KnownMethod::Standard(name),
+            Some(method) => KnownMethod::Standard(method),
             None if matches!(self, Self::Listed(_)) => KnownMethod::Listed,
             None => KnownMethod::Unknown,
         }
@@ -62,11 +62,25 @@ impl HttpMethods {
 /// Whether an HTTP method is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KnownMethod {
-    /// One of the standard methods, with its name.
-    Standard(&'static str),
+    Standard(StandardMethod),
     /// Another one that the operator has listed.
     Listed,
     Unknown,
+}
+
+/// One of the standard methods: its index. A name would make an open stream hold more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StandardMethod(u8);
+
+impl StandardMethod {
+    fn find(method: &str) -> Option<Self> {
+        let index = STANDARD.iter().position(|standard| *standard == method)?;
+        u8::try_from(index).ok().map(Self)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        STANDARD[usize::from(self.0)]
+    }
 }
 
 /// The known gRPC methods.
