@@ -1,4 +1,4 @@
-//! Tries a rule in all orders.
+//! Runs a rule in all orders of its threads.
 
 use loom::model::Builder;
 use loom::thread::{self, JoinHandle};
@@ -7,63 +7,63 @@ use crate::standard::collections::BTreeMap;
 use crate::standard::sync::{Arc, Mutex};
 use crate::standard::time::Instant;
 
-/// What must hold in whatever order threads run.
+/// A rule that holds in every order of its threads.
 pub struct Rule {
     pub name: &'static str,
-    /// Runs once, in one order, and panics if that breaks the rule. Returns what it has come to.
+    /// Runs once, in one order. Panics if that order breaks the rule, and returns its outcome.
     pub model: fn() -> String,
-    /// All that it comes to in one order or another: each of it is seen, and nothing else.
-    pub comes_to: &'static [&'static str],
+    /// The sorted outcomes of all orders. Each of them occurs, and no other does.
+    pub outcomes: &'static [&'static str],
 }
 
-/// Coroutines have small stacks, and a request is served on one here.
+/// The stack of a thread, which is a coroutine. Its default is too small to serve a request.
 const STACK: usize = 32 * 1_024;
 
 impl Rule {
     pub fn check(&self) {
-        let began = Instant::now();
-        let seen = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
-        let (counted, model) = (Arc::clone(&seen), self.model);
+        let started = Instant::now();
+        let counts = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
+        let (count, model) = (Arc::clone(&counts), self.model);
         let mut builder = Builder::new();
         builder.max_branches = 10_000;
         builder.check(move || {
-            let came_to = spawn(model).join().expect("the model has run");
-            let mut counted = counted.lock().expect("not poisoned");
-            *counted.entry(came_to).or_default() += 1;
+            let outcome = spawn(model).join().expect("the model does not panic");
+            let mut count = count.lock().expect("the lock is not poisoned");
+            *count.entry(outcome).or_default() += 1;
         });
-        let seen = seen.lock().expect("not poisoned");
-        let orders: usize = seen.values().sum();
+        let counts = counts.lock().expect("the lock is not poisoned");
+        let orders: usize = counts.values().sum();
         println!(
-            "{}\n    {orders} orders in {:.1?}: {seen:?}",
+            "{}\n    {orders} orders in {:.1?}: {counts:?}",
             self.name,
-            began.elapsed()
+            started.elapsed()
         );
-        let seen: Vec<_> = seen.keys().map(String::as_str).collect();
-        assert_eq!(seen, self.comes_to, "{}", self.name);
+        let outcomes: Vec<_> = counts.keys().map(String::as_str).collect();
+        assert_eq!(outcomes, self.outcomes, "{}", self.name);
     }
 }
 
-/// A thread of a model.
+/// Spawns a thread of a model.
 pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let thread = thread::Builder::new().stack_size(STACK);
-    thread.spawn(f).expect("a coroutine")
+    thread.spawn(f).expect("loom makes a coroutine")
 }
 
-/// A thing that is done at one moment, of which every thread knows whether it has been.
-pub struct Moment(loom::sync::atomic::AtomicUsize);
+/// A point in a model that one thread reaches, and any thread can test.
+pub struct Milestone(loom::sync::atomic::AtomicUsize);
 
-impl Moment {
+impl Milestone {
     pub fn new() -> Self {
         Self(loom::sync::atomic::AtomicUsize::new(0))
     }
 
-    pub fn is_now(&self) {
+    pub fn reach(&self) {
         self.0.fetch_add(1, loom::sync::atomic::Ordering::SeqCst);
     }
 
-    /// Changes nothing, but as a change it is in one order with all others: a load might see what has
-    /// been long ago.
-    pub fn has_been(&self) -> bool {
+    /// Adds zero instead of loading, because a load may return a stale value. A read-modify-write always
+    /// reads the latest one.
+    pub fn is_reached(&self) -> bool {
         self.0.fetch_add(0, loom::sync::atomic::Ordering::SeqCst) > 0
     }
 }

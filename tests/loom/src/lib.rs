@@ -1,4 +1,4 @@
-//! The standard library, with loom's locks and atomics in place of its own.
+//! The standard library, with its locks and atomics replaced by loom's.
 
 pub use ::std::*;
 

@@ -1,32 +1,32 @@
-//! The crate's own files under loom, which tries all orders that their threads can run in, and all
-//! values that their atomics may show.
+//! Checks the crate's own files with loom, which tries all thread interleavings, and all values that
+//! their atomics may return.
 //!
-//! `cargo run --locked --manifest-path tests/loom/Cargo.toml` checks all rules; words after `--` choose
-//! those whose names catch_panic one of them.
+//! `cargo run --locked --manifest-path tests/loom/Cargo.toml` checks all rules. Arguments after `--`
+//! select the rules whose names contain one of them.
 //!
-//! Nothing of the crate is written for this. Its files say `std`, and here that is `lib.rs`: the
-//! standard library with loom's locks and atomics in place of its own. A lock that a file of the
-//! crate is to have next needs nothing here; a new file needs its line below.
+//! The crate has no code for loom. Its files use `std`, which is `lib.rs` here: the standard library with
+//! loom's locks and atomics. A new lock in a file of the crate needs no change here. A new module at the
+//! root of the crate needs its line below.
 //!
-//! Threads of a model are coroutines of one thread. So they share what is thread-local, and must not be
-//! stopped where they hold a lock that is not loom's: a model neither has a context attached while it
-//! does something that loom sees, nor goes by the span of a `Context`, which has a lock of the API's
-//! around it.
+//! The threads of a model are coroutines on one thread. So they share thread-local state, and must not
+//! yield while they hold a lock that is not loom's. Loom may yield at each operation on its own types. So a
+//! model attaches no context around such an operation, and does not use the span of a `Context`, which
+//! the API wraps in a lock.
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "what only users of the crate need is unused here"
+    reason = "the models use a part of the crate"
 )]
 
 extern crate std as standard;
 extern crate tower_api_span_loom as std;
 
 mod explore;
+mod recording_tracer;
 mod rules;
-mod served;
-mod watched;
+mod service;
 
-/// The crate, as it is.
+/// The unchanged source of the crate.
 #[path = "../../../src"]
 mod crate_files {
     pub(crate) mod catch_panic;
@@ -44,7 +44,10 @@ mod crate_files {
     pub(crate) mod telemetry;
     pub(crate) mod text;
 }
-#[allow(clippy::wildcard_imports, reason = "its root is here")]
+#[allow(
+    clippy::wildcard_imports,
+    reason = "the files import from the root of the crate"
+)]
 pub(crate) use crate_files::*;
 
 pub use handle::SpanHandle;
@@ -58,17 +61,17 @@ pub use outcome::lifecycle::LifecycleEvents;
 pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
 pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use protocol::http::forwarded::ProxyHeaders;
-pub use telemetry::metrics::StreamDurations;
+pub use settings::streams::StreamDurations;
 
 fn main() {
     let words: Vec<_> = std::env::args().skip(1).collect();
-    let is_chosen = |rule: &&explore::Rule| {
+    let is_selected = |rule: &&explore::Rule| {
         words.is_empty() || words.iter().any(|word| rule.name.contains(word.as_str()))
     };
-    let rules: Vec<_> = rules::all().filter(is_chosen).collect();
+    let rules: Vec<_> = rules::all().filter(is_selected).collect();
     for rule in &rules {
         rule.check();
     }
-    assert!(!rules.is_empty(), "no rule is named so");
+    assert!(!rules.is_empty(), "no rule has such a name");
     println!("{} rules hold", rules.len());
 }

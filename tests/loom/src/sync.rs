@@ -1,4 +1,4 @@
-//! In place of the standard library's `sync`: loom's, and what loom has not.
+//! Replaces the standard library's `sync` with loom's, and adds what loom lacks.
 
 pub use ::std::sync::{Arc, PoisonError};
 pub use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic};
@@ -6,8 +6,8 @@ pub use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 use ::std::fmt;
 use ::std::sync::OnceLock as Cell;
 
-/// A cell that is written once, as the standard library's: who sees it written sees all that was done
-/// before.
+/// A cell that is written once, like the standard library's. A thread that finds it set also sees all
+/// writes that came before.
 pub struct OnceLock<T> {
     value: Cell<T>,
     is_set: atomic::AtomicBool,
@@ -31,7 +31,7 @@ impl<T> OnceLock<T> {
 
     /// # Errors
     ///
-    /// `value`, if another one is there.
+    /// Returns `value` if the cell is already set.
     pub fn set(&self, value: T) -> Result<(), T> {
         let _writing = self.writing.lock();
         self.value.set(value)?;

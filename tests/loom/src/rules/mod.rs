@@ -1,20 +1,20 @@
-//! The rules.
+//! The rules, one file for each shared object.
 
-mod finding;
-mod meters;
+mod global_meter;
+mod global_tracer;
+mod lookup_schedule;
 mod requests;
-mod schedule;
-mod slot;
+mod shared_span;
 
 use crate::explore::Rule;
 
 pub fn all() -> impl Iterator<Item = &'static Rule> {
     [
-        slot::RULES,
+        shared_span::RULES,
         requests::RULES,
-        schedule::RULES,
-        finding::RULES,
-        meters::RULES,
+        lookup_schedule::RULES,
+        global_tracer::RULES,
+        global_meter::RULES,
     ]
     .into_iter()
     .flatten()

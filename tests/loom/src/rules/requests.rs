@@ -1,4 +1,4 @@
-//! Whole requests: a handle in one thread, the response and its end in another.
+//! Tests whole requests: one thread uses the handle, another serves the response to its end.
 
 use crate::SpanHandle;
 use crate::standard::convert::Infallible;
@@ -8,155 +8,154 @@ use crate::standard::sync::Arc;
 use http::Response;
 use opentelemetry::KeyValue;
 
-use crate::explore::{Moment, Rule, spawn};
-use crate::served::{Step, Steps, answered, call, poll};
-use crate::watched::Watched;
+use crate::explore::{Milestone, Rule, spawn};
+use crate::recording_tracer::RecordingTracer;
+use crate::service::{Step, TestBody, call_service, poll_frame, start_response};
 
-const AFTER_ALL: &[&str] = &["DEPARTED", "quota: used up"];
-const AFTER_ERROR: &[&str] = &["exception: boom", "quota: used up"];
+const COMPLETE_OR_VERDICT: &[&str] = &["DEPARTED", "quota: used up"];
+const ERROR_OR_VERDICT: &[&str] = &["exception: boom", "quota: used up"];
 
 pub const RULES: &[Rule] = &[
     Rule {
-        name: "a verdict and the end of a body: one of them decides",
-        model: || verdict_and(&[Step::Data], End::Polled),
-        comes_to: AFTER_ALL,
+        name: "a verdict or the end of the body decides the outcome",
+        model: || verdict_and(&[Step::Data], BodyUse::PolledToEnd),
+        outcomes: COMPLETE_OR_VERDICT,
     },
     Rule {
-        name: "a verdict and trailers: one of them decides",
-        model: || verdict_and(&[Step::Trailers], End::Polled),
-        comes_to: AFTER_ALL,
+        name: "a verdict or the trailers decide the outcome",
+        model: || verdict_and(&[Step::Trailers], BodyUse::PolledToEnd),
+        outcomes: COMPLETE_OR_VERDICT,
     },
     Rule {
-        name: "a verdict and the stream's terminator: one of them decides",
-        model: || verdict_and(&[Step::Terminator, Step::Data], End::Polled),
-        comes_to: AFTER_ALL,
+        name: "a verdict or the stream's terminator decides the outcome",
+        model: || verdict_and(&[Step::Terminator, Step::Data], BodyUse::PolledToEnd),
+        outcomes: COMPLETE_OR_VERDICT,
     },
     Rule {
-        name: "a verdict and an error of the body: one of them decides",
-        model: || verdict_and(&[Step::Error], End::Polled),
-        comes_to: AFTER_ERROR,
+        name: "a verdict or the body's error decides the outcome",
+        model: || verdict_and(&[Step::Error], BodyUse::PolledToEnd),
+        outcomes: ERROR_OR_VERDICT,
     },
     Rule {
-        name: "a verdict and an error event of the stream: the first of them decides",
-        model: || verdict_and(&[Step::ErrorEvent], End::Polled),
-        comes_to: &["generation_error: late", "quota: used up"],
+        name: "a verdict or the stream's error event decides the outcome, the first of the two",
+        model: || verdict_and(&[Step::ErrorEvent], BodyUse::PolledToEnd),
+        outcomes: &["generation_error: late", "quota: used up"],
     },
     Rule {
-        name: "a verdict and a client who leaves midway: one of them decides",
-        model: || verdict_and(&[Step::Data, Step::Data], End::DroppedMidway),
-        comes_to: &["client_disconnect", "quota: used up"],
+        name: "a verdict or a client that disconnects midway decides the outcome",
+        model: || verdict_and(&[Step::Data, Step::Data], BodyUse::DroppedMidway),
+        outcomes: &["client_disconnect", "quota: used up"],
     },
     Rule {
-        name: "a verdict and a body that nobody reads: one of them decides",
-        model: || verdict_and(&[Step::Data], End::Dropped),
-        comes_to: &["generator_exit", "quota: used up"],
+        name: "a verdict or a body that is dropped unread decides the outcome",
+        model: || verdict_and(&[Step::Data], BodyUse::DroppedUnread),
+        outcomes: &["generator_exit", "quota: used up"],
     },
     Rule {
-        name: "a verdict and a client who leaves before the head: one of them decides",
-        model: verdict_before_the_head,
-        comes_to: &["client_disconnect", "quota: used up"],
+        name: "a verdict or a client that disconnects before the head decides the outcome",
+        model: verdict_before_head,
+        outcomes: &["client_disconnect", "quota: used up"],
     },
     Rule {
-        name: "of two verdicts the first decides",
+        name: "the first of two verdicts decides the outcome",
         model: two_verdicts,
-        comes_to: &["DEPARTED", "first: of the first", "second: of the second"],
+        outcomes: &["DEPARTED", "first: of the first", "second: of the second"],
     },
     Rule {
-        name: "attributes that are set together are there together",
+        name: "attributes that are set together are written together",
         model: attributes,
-        comes_to: &["None", "Some(\"1\")", "Some(\"2\")"],
+        outcomes: &["None", "Some(\"1\")", "Some(\"2\")"],
     },
     Rule {
-        name: "of two who hand off, while the body ends, one event tells",
+        name: "two handoffs while the body ends leave one event at most",
         model: handoffs,
-        comes_to: &["0", "1"],
+        outcomes: &["0", "1"],
     },
     Rule {
-        name: "events are in the order of their times, whoever adds them",
+        name: "events that two threads add are in the order of their times",
         model: events,
-        comes_to: &["1 of 3", "2 of 3", "3 of 3"],
+        outcomes: &["1 of 3", "2 of 3", "3 of 3"],
     },
 ];
 
-/// How the response ends.
+/// What the server does with the body.
 #[derive(Clone, Copy, PartialEq)]
-enum End {
-    /// It is polled to its end.
-    Polled,
-    Dropped,
-    /// It is polled once, and dropped.
+enum BodyUse {
+    PolledToEnd,
+    DroppedUnread,
+    /// The body is polled once and dropped.
     DroppedMidway,
 }
 
-/// A verdict is given while a response ends. What was told before the end decides.
-fn verdict_and(steps: &[Step], end: End) -> String {
-    let watched = Watched::default();
-    let (mut body, handle) = answered(&watched, steps);
-    let ending = Arc::new(Moment::new());
-    let verdict = verdict(handle, &ending);
-    if end == End::DroppedMidway {
-        assert!(poll(&mut body));
+/// Gives a verdict while a response ends. A verdict that was recorded before the end decides.
+fn verdict_and(steps: &[Step], body_use: BodyUse) -> String {
+    let tracer = RecordingTracer::default();
+    let (mut body, handle) = start_response(&tracer, steps);
+    let ending = Arc::new(Milestone::new());
+    let verdict = spawn_verdict(handle, &ending);
+    if body_use == BodyUse::DroppedMidway {
+        assert!(poll_frame(&mut body));
     }
-    ending.is_now();
-    while end == End::Polled && poll(&mut body) {}
+    ending.reach();
+    while body_use == BodyUse::PolledToEnd && poll_frame(&mut body) {}
     drop(body);
-    let is_in_time = verdict.join().expect("the thread has run");
-    let outcome = watched.outcome();
+    let is_in_time = verdict.join().expect("the thread does not panic");
+    let outcome = tracer.outcome();
     assert!(!is_in_time || outcome == "quota: used up", "{outcome}");
     outcome
 }
 
-fn verdict_before_the_head() -> String {
-    let watched = Watched::default();
-    let never: Pending<Result<Response<Steps>, Infallible>> = pending();
-    let (future, handle) = call(&watched, never);
-    let ending = Arc::new(Moment::new());
-    let verdict = verdict(handle, &ending);
-    ending.is_now();
+fn verdict_before_head() -> String {
+    let tracer = RecordingTracer::default();
+    let never: Pending<Result<Response<TestBody>, Infallible>> = pending();
+    let (future, handle) = call_service(&tracer, never);
+    let ending = Arc::new(Milestone::new());
+    let verdict = spawn_verdict(handle, &ending);
+    ending.reach();
     drop(future);
-    let is_in_time = verdict.join().expect("the thread has run");
-    let outcome = watched.outcome();
+    let is_in_time = verdict.join().expect("the thread does not panic");
+    let outcome = tracer.outcome();
     assert!(!is_in_time || outcome == "quota: used up", "{outcome}");
     outcome
 }
 
-/// A thread that gives a verdict, and says whether that was before the end had begun.
-fn verdict(handle: SpanHandle, ending: &Arc<Moment>) -> loom::thread::JoinHandle<bool> {
+/// Spawns a thread that gives a verdict. It returns whether the end had not begun by then.
+fn spawn_verdict(handle: SpanHandle, ending: &Arc<Milestone>) -> loom::thread::JoinHandle<bool> {
     let ending = Arc::clone(ending);
     spawn(move || {
         handle.abort("quota", "used up");
-        !ending.has_been()
+        !ending.is_reached()
     })
 }
 
 fn two_verdicts() -> String {
-    let watched = Watched::default();
-    let (mut body, handle) = answered(&watched, &[]);
-    let first_is_given = Arc::new(Moment::new());
+    let tracer = RecordingTracer::default();
+    let (mut body, handle) = start_response(&tracer, &[]);
+    let first_is_given = Arc::new(Milestone::new());
     let first = {
         let (handle, is_given) = (handle.clone(), Arc::clone(&first_is_given));
         spawn(move || {
             handle.abort("first", "of the first");
-            is_given.is_now();
+            is_given.reach();
         })
     };
     let second = spawn(move || {
-        let is_second = first_is_given.has_been();
+        let is_second = first_is_given.is_reached();
         handle.abort("second", "of the second");
         is_second
     });
-    assert!(!poll(&mut body));
-    first.join().expect("the thread has run");
-    let is_second = second.join().expect("the thread has run");
-    let outcome = watched.outcome();
+    assert!(!poll_frame(&mut body));
+    first.join().expect("the thread does not panic");
+    let is_second = second.join().expect("the thread does not panic");
+    let outcome = tracer.outcome();
     assert!(!is_second || outcome != "second: of the second");
     outcome
 }
 
 fn attributes() -> String {
-    let watched = Watched::default();
-    let (mut body, handle) = answered(&watched, &[]);
-    let tellers = [1, 2].map(|value| {
+    let tracer = RecordingTracer::default();
+    let (mut body, handle) = start_response(&tracer, &[]);
+    let threads = [1, 2].map(|value| {
         let handle = handle.clone();
         spawn(move || {
             handle.set_attributes([
@@ -165,50 +164,48 @@ fn attributes() -> String {
             ]);
         })
     });
-    assert!(!poll(&mut body));
-    for teller in tellers {
-        teller.join().expect("the thread has run");
+    assert!(!poll_frame(&mut body));
+    for thread in threads {
+        thread.join().expect("the thread does not panic");
     }
-    assert_eq!(watched.outcome(), "DEPARTED");
-    let value = watched.attribute("test.one");
-    assert_eq!(value, watched.attribute("test.other"));
+    assert_eq!(tracer.outcome(), "DEPARTED");
+    let value = tracer.attribute("test.one");
+    assert_eq!(value, tracer.attribute("test.other"));
     format!("{value:?}")
 }
 
 fn handoffs() -> String {
-    let watched = Watched::default();
-    let (mut body, handle) = answered(&watched, &[Step::Data]);
-    let tellers = [handle.clone(), handle].map(|handle| spawn(move || handle.handoff_to_core()));
-    while poll(&mut body) {}
-    for teller in tellers {
-        teller.join().expect("the thread has run");
+    let tracer = RecordingTracer::default();
+    let (mut body, handle) = start_response(&tracer, &[Step::Data]);
+    let threads = [handle.clone(), handle].map(|handle| spawn(move || handle.handoff_to_core()));
+    while poll_frame(&mut body) {}
+    for thread in threads {
+        thread.join().expect("the thread does not panic");
     }
-    assert_eq!(watched.outcome(), "DEPARTED");
-    let events = watched.events();
-    let handoffs = events
-        .iter()
-        .filter(|event| *event == "api.HANDOFF_TO_CORE");
+    assert_eq!(tracer.outcome(), "DEPARTED");
+    let names = tracer.event_names();
+    let handoffs = names.iter().filter(|name| *name == "api.HANDOFF_TO_CORE");
     let handoffs = handoffs.count();
-    assert!(handoffs <= 1, "{events:?}");
+    assert!(handoffs <= 1, "{names:?}");
     handoffs.to_string()
 }
 
 fn events() -> String {
-    let watched = Watched::default();
-    let (mut body, handle) = answered(&watched, &[Step::Data]);
+    let tracer = RecordingTracer::default();
+    let (mut body, handle) = start_response(&tracer, &[Step::Data]);
     let other = handle.clone();
-    let tellers = [
+    let threads = [
         spawn(move || handle.handoff_to_core()),
         spawn(move || other.add_event("mine", Vec::new())),
     ];
-    while poll(&mut body) {}
-    for teller in tellers {
-        teller.join().expect("the thread has run");
+    while poll_frame(&mut body) {}
+    for thread in threads {
+        thread.join().expect("the thread does not panic");
     }
-    // It looks at their times.
-    assert_eq!(watched.outcome(), "DEPARTED");
-    let events = watched.events();
+    // Checks the order of the times.
+    assert_eq!(tracer.outcome(), "DEPARTED");
+    let names = tracer.event_names();
     let first = "api.FIRST_RESPONSE_FROM_CORE".to_owned();
-    assert!(events.contains(&first), "{events:?}");
-    format!("{} of 3", events.len() - 2)
+    assert!(names.contains(&first), "{names:?}");
+    format!("{} of 3", names.len() - 2)
 }

@@ -1,4 +1,6 @@
-//! Requests that are served, by bodies and services that loom does not see.
+//! Serves requests through the layer, with a test service and a test body.
+//!
+//! They use no type of loom's, so loom does not yield in them.
 
 use crate::standard::collections::VecDeque;
 use crate::standard::convert::Infallible;
@@ -14,10 +16,10 @@ use http_body::{Body, Frame};
 use tower_layer::Layer as _;
 use tower_service::Service;
 
-use crate::watched::Watched;
+use crate::recording_tracer::RecordingTracer;
 use crate::{ApiSpanLayer, ResponseBody, ResponseFuture, SpanHandle};
 
-/// What one poll of a body gives.
+/// What one poll of a body returns.
 #[derive(Clone, Copy)]
 pub enum Step {
     Data,
@@ -27,44 +29,44 @@ pub enum Step {
     Error,
 }
 
-/// A body that goes by steps.
-pub struct Steps(VecDeque<Step>);
+/// A body that returns one step at each poll.
+pub struct TestBody(VecDeque<Step>);
 
 #[derive(Debug)]
-pub struct Boom;
+pub struct TestError;
 
-impl fmt::Display for Boom {
+impl fmt::Display for TestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("boom")
     }
 }
 
-impl Body for Steps {
+impl Body for TestBody {
     type Data = Bytes;
-    type Error = Boom;
+    type Error = TestError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Boom>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, TestError>>> {
         let data = |data| Ok(Frame::data(Bytes::from_static(data)));
         Poll::Ready(self.0.pop_front().map(|step| match step {
-            Step::Data => data(b": nothing\n\n"),
+            Step::Data => data(b": comment\n\n"),
             Step::Terminator => data(b"data: [DONE]\n\n"),
             Step::ErrorEvent => data(b"data: {\"error\": {\"message\": \"late\"}}\n\n"),
             Step::Trailers => Ok(Frame::trailers(HeaderMap::new())),
-            Step::Error => Err(Boom),
+            Step::Error => Err(TestError),
         }))
     }
 }
 
-/// A service that answers at once, or never.
-pub struct Answers<F> {
+/// A service that returns the given future, once, and keeps the handle of the request.
+pub struct TestService<F> {
     future: Option<F>,
     handle: Arc<Mutex<SpanHandle>>,
 }
 
-impl<F, B> Service<Request<()>> for Answers<F>
+impl<F, B> Service<Request<()>> for TestService<F>
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
 {
@@ -78,46 +80,49 @@ where
 
     fn call(&mut self, request: Request<()>) -> F {
         let handle = SpanHandle::from_extensions(request.extensions());
-        *self.handle.lock().expect("not poisoned") = handle;
-        self.future.take().expect("called once")
+        *self.handle.lock().expect("the lock is not poisoned") = handle;
+        self.future.take().expect("the service is called once")
     }
 }
 
-/// A request that has been called, and its handle.
-pub fn call<F, B>(watched: &Watched, future: F) -> (ResponseFuture<F>, SpanHandle)
+/// Calls a service that returns `future`. Returns the layer's future and the handle of the request.
+pub fn call_service<F, B>(tracer: &RecordingTracer, future: F) -> (ResponseFuture<F>, SpanHandle)
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
     B: Body,
     B::Error: fmt::Display,
 {
     let handle = Arc::<Mutex<SpanHandle>>::default();
-    let layer = ApiSpanLayer::llm().tracer_provider(watched);
-    let mut service = layer.layer(Answers {
+    let layer = ApiSpanLayer::llm().tracer_provider(tracer);
+    let mut service = layer.layer(TestService {
         future: Some(future),
         handle: Arc::clone(&handle),
     });
     let future = service.call(Request::new(()));
-    let handle = handle.lock().expect("not poisoned").clone();
+    let handle = handle.lock().expect("the lock is not poisoned").clone();
     (future, handle)
 }
 
-/// The body of a response whose head is there, and its request's handle.
-pub fn answered(watched: &Watched, steps: &[Step]) -> (ResponseBody<Steps>, SpanHandle) {
-    let mut response = Response::new(Steps(steps.iter().copied().collect()));
+/// Serves a request up to the head of its response. Returns the body and the handle of the request.
+pub fn start_response(
+    tracer: &RecordingTracer,
+    steps: &[Step],
+) -> (ResponseBody<TestBody>, SpanHandle) {
+    let mut response = Response::new(TestBody(steps.iter().copied().collect()));
     let content_type = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert("content-type", content_type);
     let future: Ready<Result<_, Infallible>> = ready(Ok(response));
-    let (future, handle) = call(watched, future);
+    let (future, handle) = call_service(tracer, future);
     let future = pin!(future);
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(response)) => (response.into_body(), handle),
         Poll::Ready(Err(never)) => match never {},
-        Poll::Pending => panic!("it answers at once"),
+        Poll::Pending => panic!("the service responds at once"),
     }
 }
 
-/// Polls a body once. False if there is no more.
-pub fn poll(body: &mut ResponseBody<Steps>) -> bool {
+/// Polls a body once. Returns whether it returned a frame.
+pub fn poll_frame(body: &mut ResponseBody<TestBody>) -> bool {
     let polled = Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()));
     matches!(polled, Poll::Ready(Some(Ok(_))))
 }

@@ -1,14 +1,14 @@
-//! When to look for a global provider.
+//! Tests which requests look for a global provider.
 
 use crate::explore::{Rule, spawn};
-use crate::provider::schedule::Schedule;
+use crate::provider::lookup::Schedule;
 use crate::standard::sync::Arc;
 
 pub const RULES: &[Rule] = &[
     Rule {
-        name: "of the first six requests three are due, whoever serves them",
-        model: || due(0, [2, 2, 2], 3),
-        comes_to: &[
+        name: "three of the first six requests are due, on whatever threads they are",
+        model: || count_due(0, [2, 2, 2], 3),
+        outcomes: &[
             "[0, 1, 2]",
             "[0, 2, 1]",
             "[1, 0, 2]",
@@ -19,14 +19,14 @@ pub const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        name: "of requests 1,023 to 1,026 one is due, whoever serves them",
-        model: || due(1_022, [1, 2, 1], 1),
-        comes_to: &["[0, 0, 1]", "[0, 1, 0]", "[1, 0, 0]"],
+        name: "one of requests 1,023 to 1,026 is due, on whatever threads they are",
+        model: || count_due(1_022, [1, 2, 1], 1),
+        outcomes: &["[0, 0, 1]", "[0, 1, 0]", "[1, 0, 0]"],
     },
 ];
 
-/// How many requests are due to each of three threads, after so many.
-fn due(before: usize, requests: [usize; 3], expected: usize) -> String {
+/// Counts the due requests of three threads, after `before` requests.
+fn count_due(before: usize, requests: [usize; 3], expected: usize) -> String {
     let schedule = Arc::new(Schedule::default());
     for _ in 0..before {
         schedule.is_due();
@@ -35,7 +35,7 @@ fn due(before: usize, requests: [usize; 3], expected: usize) -> String {
         let schedule = Arc::clone(&schedule);
         spawn(move || (0..requests).filter(|_| schedule.is_due()).count())
     });
-    let due = threads.map(|thread| thread.join().expect("the thread has run"));
+    let due = threads.map(|thread| thread.join().expect("the thread does not panic"));
     assert_eq!(due.iter().sum::<usize>(), expected, "{due:?}");
     format!("{due:?}")
 }
