@@ -193,7 +193,7 @@ fn observe_span(
     let OpenSpan { started, at_start } = span;
     let StartedSpan { span, context } = started;
     insert_handle(shared, parts, &span, context.clone());
-    let exchange = Exchange::new(shared, parts, signals, arrival, span, Some(at_start));
+    let exchange = Exchange::guard(shared, parts, signals, arrival, span, Some(at_start));
     (InnerContext::new(Some(context)), exchange)
 }
 
@@ -213,7 +213,7 @@ fn observe_without_span(
     if parts.extensions.get::<SpanHandle>().is_none() {
         insert_handle(shared, parts, &span, context);
     }
-    let exchange = Exchange::new(shared, parts, signals, arrival, span, None);
+    let exchange = Exchange::guard(shared, parts, signals, arrival, span, None);
     (InnerContext::new(caller), exchange)
 }
 
@@ -229,7 +229,8 @@ fn insert_handle(
 }
 
 impl Exchange {
-    fn new(
+    /// Makes the exchange and its guard.
+    fn guard(
         shared: &Arc<Shared>,
         parts: &request::Parts,
         signals: &OtherSignals,
@@ -244,7 +245,7 @@ impl Exchange {
         let measurement = signals
             .instruments
             .as_ref()
-            .map(|instruments| Measurement::start(instruments, &request, &settings.metrics));
+            .map(|instruments| Measurement::start(instruments, &request, settings.metrics));
         ExchangeGuard::new(Box::new(Self {
             cold: ColdState::read(settings, parts, claimed),
             phase: Phase::AwaitingHead { claimed },

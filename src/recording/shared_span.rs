@@ -52,6 +52,9 @@ enum State {
     Ended,
 }
 
+/// Another call has ended the span.
+struct AlreadyEnded;
+
 impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
     /// Wraps a span that has started. Its ids and whether it records are not asked for again.
     pub(crate) fn new(
@@ -215,20 +218,28 @@ impl SharedSpan {
         if !self.is_recording {
             return self.end_unrecorded();
         }
-        let mut late = self.end_records();
+        let Ok(mut late) = self.end_records() else {
+            return;
+        };
         self.span.end(at, &mut |span| write(span, late.take()));
     }
 
     /// Does the same for a span that does not record: nothing is written, and no clock is needed.
     pub(crate) fn end_unrecorded(&self) {
-        self.end_records();
-        self.span.end_unrecorded();
+        if self.end_records().is_ok() {
+            self.span.end_unrecorded();
+        }
     }
 
-    fn end_records(&self) -> Option<Box<SpanBuffer>> {
+    /// Takes what was recorded late. Only the first caller ends the span: the two locks are taken one after
+    /// the other, and a second caller could take the span without the buffer.
+    fn end_records(&self) -> Result<Option<Box<SpanBuffer>>, AlreadyEnded> {
         let mut recorded = self.lock();
+        if recorded.state == State::Ended {
+            return Err(AlreadyEnded);
+        }
         recorded.state = State::Ended;
-        recorded.buffer.take()
+        Ok(recorded.buffer.take())
     }
 
     fn lock(&self) -> MutexGuard<'_, Recorded> {

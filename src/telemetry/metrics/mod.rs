@@ -97,7 +97,7 @@ impl Measurement {
     pub(crate) fn start(
         instruments: &Arc<Instruments>,
         request: &RequestInfo,
-        settings: &MetricSettings,
+        settings: MetricSettings,
     ) -> Self {
         let instruments = Arc::clone(instruments);
         let is_active = settings.active_requests && add_active(&instruments, 1, request).is_some();

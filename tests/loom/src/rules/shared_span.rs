@@ -78,11 +78,14 @@ fn make_shared_span(tracer: &RecordingTracer, is_recording: bool) -> Arc<SharedS
 fn two_ends(is_recording: bool) -> String {
     let tracer = RecordingTracer::default();
     let span = make_shared_span(&tracer, is_recording);
+    span.record(|buffer| buffer.route = Some("/".to_owned()));
     let threads = ["the first", "the second"].map(|name| {
         let span = Arc::clone(&span);
         spawn(move || {
             let mut writer = None;
-            span.end(SystemTime::now(), &mut |_, _| writer = Some(name));
+            span.end(SystemTime::now(), &mut |_, late| {
+                writer = Some((name, late))
+            });
             writer
         })
     });
@@ -91,8 +94,12 @@ fn two_ends(is_recording: bool) -> String {
     let mut writers = writers.into_iter().flatten();
     let writer = writers.next();
     assert_eq!(writer.is_some(), is_recording);
-    assert_eq!(writers.next(), None);
-    writer.unwrap_or("neither").to_owned()
+    assert!(writers.next().is_none());
+    let Some((name, late)) = writer else {
+        return "neither".to_owned();
+    };
+    assert!(late.is_some(), "what was recorded is lost");
+    name.to_owned()
 }
 
 fn two_closes() -> String {
