@@ -34,19 +34,9 @@ impl Exchange {
             measurement.leave_active(&self.request);
         }
         let duration = self.duration(ending, buffer.as_deref());
-        let at = self.span.clock().started() + duration;
-        let captured = self
-            .cold
-            .as_mut()
-            .map(|cold| std::mem::take(&mut cold.captured));
         let mut at_start = self.at_start.take();
-        let completion = catch_panic(|| {
-            self.complete(buffer, &ending.end, duration, captured.unwrap_or_default())
-        });
-        let Some(mut completion) = completion else {
-            self.span.end(at, &mut |_, _| {});
-            return;
-        };
+        let captured = self.take_captured();
+        let mut completion = self.complete(buffer, &ending.end, duration, captured);
         let settings = &self.shared.settings;
         if let Some(measurement) = measurement {
             catch_panic(|| measurement.record(&completion, settings));
@@ -56,7 +46,7 @@ impl Exchange {
         if loggers.is_set() {
             catch_panic(|| loggers.emit(&completion, &self.span, settings.lifecycle_events));
         }
-        self.span.end(at, &mut |span, late| {
+        self.span.end(completion.at, &mut |span, late| {
             if let Some(at_start) = &mut at_start {
                 write_end(span, &mut completion, late, at_start, settings);
             }
@@ -152,7 +142,7 @@ impl Exchange {
     /// a span.
     pub(super) fn write_trace_headers(&self, headers: &mut HeaderMap) {
         let trace_headers = self.shared.settings.trace_headers;
-        if self.at_start.is_some() && trace_headers.is_enabled() {
+        if trace_headers.is_enabled() && self.at_start.is_some() {
             trace_headers.write(self.span.span_context(), headers);
         }
     }

@@ -104,6 +104,7 @@ impl ExchangeGuard {
     }
 
     /// Takes the exchange out and ends it, if it has not ended.
+    #[inline]
     fn end(&mut self, ending: impl FnOnce(&mut Exchange) -> Ending) {
         if let Some(mut exchange) = self.0.take() {
             let ending = ending(&mut exchange);

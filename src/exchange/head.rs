@@ -1,15 +1,16 @@
 //! The head of the response: read once, when it is about to be returned to the server.
 
-use http::{StatusCode, response};
+use http::{HeaderMap, response};
 
 use crate::exchange::state::{BodyState, Ending, Exchange, Phase, Streaming};
 use crate::outcome::End;
-use crate::protocol::grpc::web::{self, TrailersReader};
-use crate::protocol::grpc::{GrpcStatus, Protocol, is_grpc_response};
+use crate::protocol::grpc::web;
+use crate::protocol::grpc::{GrpcStatus, Protocol, is_grpc};
+use crate::protocol::http::content_type::ContentType;
 use crate::protocol::http::progress::{declared_length, has_no_body};
 use crate::protocol::sse::{EventStreamReader, is_event_stream};
 use crate::recording::request_info::RequestInfo;
-use crate::settings::Settings;
+use crate::settings::streams::ContentTypes;
 use crate::telemetry::span::response::capture_headers;
 
 /// What a body answers before it is polled.
@@ -21,13 +22,11 @@ pub(crate) struct BodyHints {
 
 /// The head of a response, read once.
 struct ResponseHead {
-    status: StatusCode,
     answered: Protocol,
     grpc_status: Option<GrpcStatus>,
     body: BodyKind,
     is_event_stream: bool,
     is_stream: bool,
-    web_trailers: Option<TrailersReader>,
 }
 
 /// Which body the message has.
@@ -45,10 +44,14 @@ impl ResponseHead {
         claimed: Protocol,
         request: &RequestInfo,
         exact_size: Option<u64>,
-        settings: &Settings,
+        streams: &ContentTypes,
     ) -> Self {
         let headers = &parts.headers;
-        let (answered, grpc_status) = read_protocol(parts, claimed);
+        let content_type = ContentType::from_headers(headers);
+        let (answered, grpc_status) = match claimed {
+            Protocol::Http => (Protocol::Http, None),
+            Protocol::Grpc | Protocol::GrpcWeb => read_grpc(headers, claimed, content_type),
+        };
         let body = if has_no_body(&request.method, parts.status) {
             BodyKind::Empty
         } else if answered == Protocol::Grpc {
@@ -57,30 +60,26 @@ impl ResponseHead {
         } else {
             BodyKind::Declared(declared_length(headers, request.version, exact_size))
         };
-        // A gRPC answer with its status in the head adds none in its body.
-        let may_have_web_trailers = answered != Protocol::Http && grpc_status.is_none();
         Self {
-            status: parts.status,
             answered,
-            body,
-            is_event_stream: is_event_stream(headers),
-            is_stream: settings.stream_content_types.has(headers),
-            web_trailers: may_have_web_trailers
-                .then(|| web::reader_for(headers))
-                .flatten(),
             grpc_status,
+            body,
+            is_event_stream: content_type.is_some_and(|it| is_event_stream(it, headers)),
+            is_stream: content_type.is_some_and(|it| streams.contain(it)),
         }
     }
 }
 
-/// Returns the protocol that the answer has, and its gRPC status. A content type that is not gRPC's means
+/// Returns the protocol that answers a gRPC request, and gRPC's status. A content type that is not gRPC's means
 /// plain HTTP.
-fn read_protocol(parts: &response::Parts, claimed: Protocol) -> (Protocol, Option<GrpcStatus>) {
-    if claimed == Protocol::Http {
-        return (Protocol::Http, None);
-    }
-    let grpc_status = GrpcStatus::from_headers(&parts.headers);
-    if grpc_status.is_none() && !is_grpc_response(&parts.headers) {
+#[inline(never)]
+fn read_grpc(
+    headers: &HeaderMap,
+    claimed: Protocol,
+    content_type: Option<ContentType<'_>>,
+) -> (Protocol, Option<GrpcStatus>) {
+    let grpc_status = GrpcStatus::from_headers(headers);
+    if grpc_status.is_none() && !content_type.is_some_and(is_grpc) {
         return (Protocol::Http, None);
     }
     (claimed, grpc_status)
@@ -98,45 +97,62 @@ impl Exchange {
             return None;
         };
         let settings = &self.shared.settings;
-        let head = ResponseHead::read(parts, claimed, &self.request, hints.exact_size, settings);
+        let streams = &settings.stream_content_types;
+        let head = ResponseHead::read(parts, claimed, &self.request, hints.exact_size, streams);
         let is_observed = self.span.is_observed();
         let time_to_head = is_observed.then(|| self.elapsed());
+        let reads_events = is_observed && head.is_event_stream && settings.reads_event_streams();
+        let events = reads_events.then(|| EventStreamReader::new(settings.stream_errors));
         if is_observed {
             self.record_head(parts);
         }
-        let reads_events = head.is_event_stream && self.shared.settings.reads_event_streams();
-        let stream_errors = self.shared.settings.stream_errors;
+        if claimed != Protocol::Http {
+            self.receive_grpc_head(parts, head.answered, head.grpc_status);
+        }
         let mut body = BodyState::new(match head.body {
             BodyKind::Empty => None,
             BodyKind::Declared(length) => length,
         });
         body.record_head(time_to_head);
-        if head.answered != claimed
-            && let Some(cold) = &mut self.cold
-        {
-            cold.timeout = None;
-        }
-        if is_observed && (head.grpc_status.is_some() || head.web_trailers.is_some()) {
-            let cold = self.cold();
-            cold.grpc_status = head.grpc_status;
-            cold.web_trailers = head.web_trailers;
-        }
         self.phase = Phase::Streaming(Streaming {
-            status: head.status,
+            status: parts.status,
             answered: head.answered,
             is_event_stream: head.is_event_stream,
             is_stream: head.is_stream,
             time_to_head,
             time_to_first_byte: None,
             body,
-            events: (is_observed && reads_events)
-                .then(|| Box::new(EventStreamReader::new(stream_errors))),
+            events: events.map(Box::new),
         });
         match head.body {
             BodyKind::Empty => Some(Ending::now(End::Complete {
                 grpc_status: self.take_grpc_status(),
             })),
             BodyKind::Declared(_) => hints.is_end_stream.then(|| self.ending_of_body(None)),
+        }
+    }
+
+    /// Records the head of an answer to a request that claimed gRPC.
+    fn receive_grpc_head(
+        &mut self,
+        parts: &response::Parts,
+        answered: Protocol,
+        grpc_status: Option<GrpcStatus>,
+    ) {
+        if answered == Protocol::Http {
+            if let Some(cold) = &mut self.cold {
+                cold.timeout = None;
+            }
+            return;
+        }
+        if !self.span.is_observed() {
+            return;
+        }
+        if grpc_status.is_some() {
+            self.cold().grpc_status = grpc_status;
+        } else if let Some(reader) = web::reader_for(&parts.headers) {
+            // An answer with its status in the head adds none in its body.
+            self.cold().web_trailers = Some(reader);
         }
     }
 

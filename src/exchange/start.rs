@@ -49,16 +49,20 @@ pub(crate) fn start(
         caller.sample(&current, rate);
     }
     let tracer = tracer.filter(|_| !caller.is_sampled_out);
-    let (arrival, span) = describe(settings, parts, &mut caller, &current, tracer, &signals);
-    let context = span.as_ref().map(|span| &span.started.context);
-    rewrite_headers(settings, &mut parts.headers, &caller, context, is_public);
-    match (arrival, span) {
-        (Some(arrival), Some(span)) => observe_span(shared, parts, &signals, arrival, span),
-        (Some(arrival), None) if signals.is_any_enabled() => {
-            observe_without_span(shared, parts, &signals, arrival, caller.context, current)
-        }
-        _ => (InnerContext::new(caller.context), ExchangeGuard::default()),
-    }
+    let observed = if tracer.is_some() || signals.is_any_enabled() {
+        catch_panic(|| observe(shared, parts, &mut caller, current, tracer, &signals))
+    } else {
+        None
+    };
+    let (context, exchange) = observed.unwrap_or_default();
+    rewrite_headers(
+        settings,
+        &mut parts.headers,
+        &caller,
+        context.as_ref(),
+        is_public,
+    );
+    (InnerContext::new(context.or(caller.context)), exchange)
 }
 
 /// Returns the tracer for this request, if there is one.
@@ -84,16 +88,15 @@ impl OtherSignals {
         }
     }
 
+    /// Starts to measure the request, if there is a meter.
+    fn measure(&self, request: &RequestInfo, settings: &Settings) -> Option<Measurement> {
+        let instruments = self.instruments.as_ref()?;
+        Some(Measurement::start(instruments, request, settings.metrics))
+    }
+
     fn is_any_enabled(&self) -> bool {
         self.instruments.is_some() || self.has_logger
     }
-}
-
-/// What is known of a request when it arrives.
-struct Arrival {
-    clock: Clock,
-    claimed: Protocol,
-    request: RequestInfo,
 }
 
 /// A span that has started, and what its start decided for its end.
@@ -102,51 +105,71 @@ struct OpenSpan {
     at_start: AtStart,
 }
 
-/// Reads what is known of the request, and starts its span. Each is contained: if the tracer panics, metrics
-/// and logs still have the arrival.
-fn describe(
-    settings: &Settings,
-    parts: &request::Parts,
+/// Reads the request, starts its span, and inserts the handle. Returns the span's context, if there is a
+/// span, and the guard. If the tracer panics, metrics and logs still observe the request.
+fn observe(
+    shared: &Arc<Shared>,
+    parts: &mut request::Parts,
     caller: &mut Caller,
-    current: &Context,
+    current: Context,
     tracer: Option<FoundTracer<'_>>,
     signals: &OtherSignals,
-) -> (Option<Arrival>, Option<OpenSpan>) {
-    if tracer.is_none() && !signals.is_any_enabled() {
-        return (None, None);
-    }
+) -> (Option<Context>, ExchangeGuard) {
+    let settings = &shared.settings;
+    let clock = Clock::start();
+    let claimed = claimed_protocol(settings, parts);
     let hop = read_trusted_hop(
         &parts.headers,
         settings.trusted_proxies,
         settings.proxy_headers,
     );
-    let arrival = catch_panic(|| {
-        // No gRPC method at all: then nothing is gRPC.
-        let claimed = if settings.rpc_methods.has_any() {
-            detect_protocol(&parts.method, &parts.headers)
-        } else {
-            Protocol::Http
-        };
-        Arrival {
-            clock: Clock::start(),
-            claimed,
-            request: read_request(parts, claimed, settings, &hop),
-        }
-    });
-    let span = arrival.as_ref().zip(tracer).and_then(|(arrival, tracer)| {
+    let request = read_request(parts, claimed, settings, &hop);
+    let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
-        let parent = caller.context.as_ref().unwrap_or(current);
+        let parent = caller.context.as_ref().unwrap_or(&current);
         let options = StartOptions {
-            clock: arrival.clock,
+            clock,
             has_other_readers: signals.is_any_enabled(),
         };
-        catch_panic(|| {
-            let start = describe_start(parts, settings, &arrival.request, &hop);
+        let start = || {
+            let start = describe_start(parts, settings, &request, &hop);
             start_span(settings, start, link, &tracer, parent, options)
-        })
-        .flatten()
+        };
+        catch_panic(start).flatten()
     });
-    (arrival, span)
+    if open.is_none() && !signals.is_any_enabled() {
+        return (None, ExchangeGuard::default());
+    }
+    let (span, context, at_start) = match open {
+        Some(OpenSpan { started, at_start }) => {
+            insert_handle(shared, parts, &started.span, started.context.clone());
+            (started.span, Some(started.context), Some(at_start))
+        }
+        None => {
+            let context = caller.context.clone().unwrap_or(current);
+            (without_span(shared, parts, context, clock), None, None)
+        }
+    };
+    let exchange = Exchange {
+        cold: ColdState::read(settings, parts, claimed),
+        measurement: signals.measure(&request, settings),
+        phase: Phase::AwaitingHead { claimed },
+        span,
+        shared: Arc::clone(shared),
+        request,
+        at_start,
+    };
+    (context, ExchangeGuard::new(Box::new(exchange)))
+}
+
+/// Returns the protocol that the request's content type claims.
+fn claimed_protocol(settings: &Settings, parts: &request::Parts) -> Protocol {
+    // If the operator has listed no gRPC method at all, nothing is gRPC.
+    if settings.rpc_methods.has_any() {
+        detect_protocol(&parts.method, &parts.headers)
+    } else {
+        Protocol::Http
+    }
 }
 
 /// Starts the span. Returns `None` if the tracer makes none for this request.
@@ -183,38 +206,20 @@ fn start_span(
     })
 }
 
-fn observe_span(
-    shared: &Arc<Shared>,
+/// Makes the place where metrics and logs find what is recorded for a request without a span.
+fn without_span(
+    shared: &Shared,
     parts: &mut request::Parts,
-    signals: &OtherSignals,
-    arrival: Arrival,
-    span: OpenSpan,
-) -> (InnerContext, ExchangeGuard) {
-    let OpenSpan { started, at_start } = span;
-    let StartedSpan { span, context } = started;
-    insert_handle(shared, parts, &span, context.clone());
-    let exchange = Exchange::guard(shared, parts, signals, arrival, span, Some(at_start));
-    (InnerContext::new(Some(context)), exchange)
-}
-
-/// Observes a request without a span, for metrics and logs. The caller's context flows on.
-fn observe_without_span(
-    shared: &Arc<Shared>,
-    parts: &mut request::Parts,
-    signals: &OtherSignals,
-    arrival: Arrival,
-    caller: Option<Context>,
-    current: Context,
-) -> (InnerContext, ExchangeGuard) {
-    let context = caller.clone().unwrap_or(current);
+    context: Context,
+    clock: Clock,
+) -> Arc<SharedSpan> {
     let parent = context.span().span_context().clone();
-    let span: Arc<SharedSpan> = Arc::new(SharedSpan::without_span(parent, arrival.clock));
+    let span: Arc<SharedSpan> = Arc::new(SharedSpan::without_span(parent, clock));
     // The handle of a layer outside has a span to record to.
     if parts.extensions.get::<SpanHandle>().is_none() {
         insert_handle(shared, parts, &span, context);
     }
-    let exchange = Exchange::guard(shared, parts, signals, arrival, span, None);
-    (InnerContext::new(caller), exchange)
+    span
 }
 
 fn insert_handle(
@@ -226,34 +231,4 @@ fn insert_handle(
     let propagation = shared.settings.propagation.clone();
     let handle = SpanHandle::new(Arc::clone(span), context, propagation);
     parts.extensions.insert(handle);
-}
-
-impl Exchange {
-    /// Makes the exchange and its guard.
-    fn guard(
-        shared: &Arc<Shared>,
-        parts: &request::Parts,
-        signals: &OtherSignals,
-        arrival: Arrival,
-        span: Arc<SharedSpan>,
-        at_start: Option<AtStart>,
-    ) -> ExchangeGuard {
-        let Arrival {
-            claimed, request, ..
-        } = arrival;
-        let settings = &shared.settings;
-        let measurement = signals
-            .instruments
-            .as_ref()
-            .map(|instruments| Measurement::start(instruments, &request, settings.metrics));
-        ExchangeGuard::new(Box::new(Self {
-            cold: ColdState::read(settings, parts, claimed),
-            phase: Phase::AwaitingHead { claimed },
-            span,
-            shared: Arc::clone(shared),
-            request,
-            at_start,
-            measurement,
-        }))
-    }
 }

@@ -220,6 +220,12 @@ impl Exchange {
         self.cold.as_mut()?.grpc_status.take()
     }
 
+    pub(super) fn take_captured(&mut self) -> Vec<KeyValue> {
+        let cold = self.cold.as_mut();
+        cold.map(|cold| std::mem::take(&mut cold.captured))
+            .unwrap_or_default()
+    }
+
     pub(super) fn add_captured(&mut self, captured: Vec<KeyValue>) {
         if !captured.is_empty() {
             self.cold().captured.extend(captured);

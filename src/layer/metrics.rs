@@ -57,7 +57,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn stream_content_types<T: Into<String>>(self, types: impl IntoIterator<Item = T>) -> Self {
-        let types = ContentTypes::given(types);
+        let types = ContentTypes::from_names(types);
         self.with(|config| config.stream_content_types = types)
     }
 

@@ -37,20 +37,19 @@ pub enum Protocol {
 /// does not count.
 pub(crate) fn detect_protocol(method: &Method, headers: &HeaderMap) -> Protocol {
     if method == Method::POST {
-        match_content_type(headers)
+        ContentType::from_headers(headers).map_or(Protocol::Http, match_content_type)
     } else {
         Protocol::Http
     }
 }
 
-/// Whether a response with these headers is one of gRPC or gRPC-Web.
-pub(crate) fn is_grpc_response(headers: &HeaderMap) -> bool {
-    match_content_type(headers) != Protocol::Http
+/// Whether this is a content type of gRPC or gRPC-Web.
+pub(crate) fn is_grpc(content_type: ContentType<'_>) -> bool {
+    match_content_type(content_type) != Protocol::Http
 }
 
-fn match_content_type(headers: &HeaderMap) -> Protocol {
-    let content_type = ContentType::from_headers(headers);
-    match content_type.and_then(|it| it.strip_prefix("application/grpc")) {
+fn match_content_type(content_type: ContentType<'_>) -> Protocol {
+    match content_type.strip_prefix("application/grpc") {
         Some([] | [b'+', ..]) => Protocol::Grpc,
         Some([b'-', ..]) => Protocol::GrpcWeb,
         _ => Protocol::Http,
@@ -82,12 +81,15 @@ mod tests {
             ("", Protocol::Http),
         ] {
             assert_eq!(
-                match_content_type(&headers(content_type)),
+                detect_protocol(&Method::POST, &headers(content_type)),
                 expected,
                 "{content_type}"
             );
         }
-        assert_eq!(match_content_type(&HeaderMap::new()), Protocol::Http);
+        assert_eq!(
+            detect_protocol(&Method::POST, &HeaderMap::new()),
+            Protocol::Http
+        );
         let headers = headers("application/grpc");
         for (method, expected) in [
             (Method::POST, Protocol::Grpc),

@@ -33,7 +33,11 @@ fn parse_port(rest: &str) -> Option<Option<u16>> {
         return Some(None);
     }
     let digits = rest.strip_prefix(':')?;
-    is_decimal(digits).then(|| digits.parse().ok())
+    match digits.parse() {
+        // `str::parse` accepts a leading `+`.
+        Ok(port) if !digits.starts_with('+') => Some(Some(port)),
+        _ => is_decimal(digits).then_some(None),
+    }
 }
 
 /// Whether a byte is allowed in a registered name (RFC 3986, section 3.2.2).

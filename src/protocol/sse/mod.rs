@@ -23,10 +23,10 @@ pub(crate) const MAX_PREFIX: usize = 1_024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether a response with these headers is an event stream that can be read.
-pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    ContentType::from_headers(headers).is_some_and(|it| it.is("text/event-stream"))
-        && is_unencoded(headers)
+/// Whether a response is an event stream that can be read: by its content type, and without a content
+/// encoding.
+pub(crate) fn is_event_stream(content_type: ContentType<'_>, headers: &HeaderMap) -> bool {
+    content_type.is("text/event-stream") && is_unencoded(headers)
 }
 
 /// What a piece of an event stream contained.

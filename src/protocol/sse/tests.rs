@@ -318,7 +318,7 @@ fn content_type_and_encoding_decide_what_is_an_event_stream() {
             }
         }
         assert_eq!(
-            is_event_stream(&headers),
+            ContentType::from_headers(&headers).is_some_and(|it| is_event_stream(it, &headers)),
             expected,
             "{content_type:?} {encoding:?}"
         );
