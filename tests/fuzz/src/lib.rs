@@ -9,6 +9,8 @@ mod exchange;
 pub mod forwarded;
 pub mod grpc;
 mod input;
+#[path = "../../oracle/mod.rs"]
+pub mod oracle;
 pub mod query;
 mod recorder;
 pub mod sse;

@@ -11,8 +11,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower_api_span::ApiSpanLayer;
 
-/// Longest string that a span may have, in bytes.
-pub const MAX_STRING: usize = 1_024;
+use crate::oracle::MAX_STRING;
 
 static PROVIDER: LazyLock<SdkTracerProvider> = LazyLock::new(|| {
     let builder = SdkTracerProvider::builder();
@@ -53,7 +52,7 @@ pub fn recorded(layer: ApiSpanLayer) -> ApiSpanLayer {
 }
 
 /// Lets go of all spans.
-pub fn forget() {
+pub fn clear() {
     STARTS.set(0);
     ENDED.with_borrow_mut(Vec::clear);
 }
@@ -96,11 +95,6 @@ impl Seen {
         let attributes = &self.0.events.last()?.attributes;
         let error = attributes.iter().find(|kv| kv.key.as_str() == "error");
         error.map(|kv| kv.value.to_string())
-    }
-
-    /// The names of the events, in order.
-    pub fn events(&self) -> Vec<&str> {
-        self.0.events.iter().map(|event| &*event.name).collect()
     }
 
     /// What is true of every span, whatever happened.

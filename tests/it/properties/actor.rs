@@ -15,9 +15,9 @@ use opentelemetry::{Context, KeyValue};
 use tower::{Service, service_fn};
 use tower_api_span::SpanHandle;
 
-use super::script::{Call, Inner, Script};
+use super::oracle::{ContextCall, HandlerCall};
+use super::script::{Inner, Script};
 use crate::support::body::{Boom, ScriptedBody};
-use crate::support::conventions::BY_HANDLERS;
 use crate::support::handle_of;
 
 /// What is current: the span, and what baggage says for `id`.
@@ -41,7 +41,7 @@ impl Current {
 pub struct Handler {
     handle: Arc<Mutex<SpanHandle>>,
     /// What to say in the next poll.
-    next: Arc<Mutex<VecDeque<Call>>>,
+    next: Arc<Mutex<VecDeque<HandlerCall>>>,
     polls: Arc<AtomicUsize>,
     /// What was current in the call.
     current: Arc<Mutex<Option<Current>>>,
@@ -73,7 +73,7 @@ impl Handler {
     }
 
     /// What is to be said in the next poll.
-    pub fn queue(&self, call: Call) {
+    pub fn queue(&self, call: HandlerCall) {
         self.next.lock().expect("not poisoned").push_back(call);
     }
 
@@ -90,39 +90,41 @@ impl Handler {
     fn say_next(&self) {
         let next = self.next.lock().expect("not poisoned").pop_front();
         if let Some(call) = next {
-            say(&self.handle(), call);
+            perform(&self.handle(), call);
         }
     }
 }
 
-/// Says this.
-pub fn say(handle: &SpanHandle, call: Call) {
+/// Makes a call on a handle.
+pub fn perform(handle: &SpanHandle, call: HandlerCall) {
     match call {
-        Call::SetAttribute(key) => handle.set_attribute(KeyValue::new(key, BY_HANDLERS)),
-        Call::SetAttributeOfContext(key) => {
-            let attribute = KeyValue::new(key, BY_HANDLERS);
-            handle.context().span().set_attribute(attribute);
-        }
-        Call::SetRoute => handle.set_route("/late/{route}"),
-        Call::AddEvent => handle.add_event("handler's", Vec::new()),
-        Call::Abort(reason, message) => handle.abort(reason, message),
-        Call::AllowDisconnect => handle.allow_disconnect(),
-        Call::AddEventOfContext => handle.context().span().add_event("handler's", Vec::new()),
-        Call::SetStatusOfContext(is_error) => {
-            let status = if is_error {
-                Status::error("by its context")
-            } else {
-                Status::Ok
-            };
-            handle.context().span().set_status(status);
-        }
-        Call::EndSpanOfContext => handle.context().span().end(),
-        Call::Inject => {
+        HandlerCall::SetAttribute(key, value) => handle.set_attribute(KeyValue::new(key, value)),
+        HandlerCall::SetRoute(route) => handle.set_route(route),
+        HandlerCall::AddEvent(name) => handle.add_event(name, Vec::new()),
+        HandlerCall::Abort(reason, message) => handle.abort(reason, message),
+        HandlerCall::AllowDisconnect => handle.allow_disconnect(),
+        HandlerCall::HandOff => handle.handoff_to_core(),
+        HandlerCall::Inject => {
             let mut headers = HeaderMap::new();
             handle.inject(&mut headers);
-            let is_told = headers.contains_key("traceparent");
+            let is_injected = headers.contains_key("traceparent");
             let context = handle.context();
-            assert_eq!(is_told, context.span().span_context().is_valid());
+            assert_eq!(is_injected, context.span().span_context().is_valid());
+        }
+        HandlerCall::OnContext(call) => {
+            let context = handle.context();
+            let span = context.span();
+            match call {
+                ContextCall::SetAttribute(key, value) => {
+                    span.set_attribute(KeyValue::new(key, value));
+                }
+                ContextCall::AddEvent(name) => span.add_event(name, Vec::new()),
+                ContextCall::SetErrorStatus(description) => {
+                    span.set_status(Status::error(description));
+                }
+                ContextCall::SetOkStatus => span.set_status(Status::Ok),
+                ContextCall::End => span.end(),
+            }
         }
     }
 }
@@ -207,7 +209,7 @@ pub async fn inner(
                     .on_drop(move || {
                         on_drop.look();
                         if let Some(call) = destructor {
-                            say(&on_drop.handle(), call);
+                            perform(&on_drop.handle(), call);
                         }
                     });
             }

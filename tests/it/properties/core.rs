@@ -10,11 +10,10 @@ use tower_layer::Layer as _;
 
 use super::actor::actor;
 use super::config;
-use super::model::Model;
+use super::oracle::{HandlerCall, Oracle};
 use super::play::Play;
-use super::script::{Act, Call, Script};
+use super::script::{Act, Script};
 use super::scripts::scripts;
-use crate::support::conventions::BY_HANDLERS;
 use crate::support::recorder::{Recorder, Seen, w3c};
 
 proptest! {
@@ -54,12 +53,11 @@ fn play_under(policy: Policy, script: Script) -> Seen {
         Policy::Panics => layer.classify(|_, _, _| resume_unwind(Box::new("classification"))),
     };
     let mut service = layer.layer(actor());
-    let mut model = Model::new(&script);
+    let mut oracle = script.oracle();
     if policy == Policy::Tolerant {
-        model.say(Call::AllowDisconnect);
+        oracle.call(HandlerCall::AllowDisconnect);
     }
-    let models = vec![model];
-    let mut play = Play::open(&mut service, &script, models, script.request());
+    let mut play = Play::open(&mut service, &script, vec![oracle], script.request());
     for act in script.acts.iter().chain([&Act::Drop]) {
         play.act(act);
         let counted = (at.starts(), at.ends());
@@ -71,7 +69,7 @@ fn play_under(policy: Policy, script: Script) -> Seen {
     if policy == Policy::Panics {
         assert_eq!((span.outcome().as_str(), span.is_error()), ("none", false));
     } else {
-        check(&span, &play.models[0]);
+        check(&span, &play.oracles[0]);
     }
     // What the body's destructor says belongs to the span, and may be later.
     if let Some(within) = play.whole_within.filter(|_| script.destructor.is_none()) {
@@ -91,57 +89,10 @@ pub fn layer(at: &Recorder, is_llm: bool) -> ApiSpanLayer {
     }
 }
 
-/// The span is the model's.
-pub fn check(span: &Seen, model: &Model) {
-    let script = &model.script;
-    let ended = model.ended().expect("an end");
-    assert_eq!(span.outcome(), ended.outcome);
-    assert_eq!(span.attribute("error.type"), ended.error_type, "error.type");
-    assert_eq!(span.error(), ended.error, "the message");
-    assert_eq!(
-        span.attribute("rpc.status_code").as_deref(),
-        ended.grpc_code
-    );
-    let status = span.attribute("http.response.status_code");
-    let tells_status = !ended.is_grpc || ended.status != Some(200);
-    let expected = ended
-        .status
-        .filter(|_| tells_status)
-        .map(|status| status.to_string());
-    assert_eq!(status, expected);
-    for key in ["test.mine", "test.mine.too"] {
-        assert_eq!(
-            span.attribute(key).is_some(),
-            ended.attributes.contains(&key),
-            "{key}"
-        );
-    }
-    if !script.is_grpc() {
-        assert_eq!(
-            span.attribute("url.path").as_deref(),
-            Some("/pkg.Service/Method")
-        );
-        // A handler may also say it by key.
-        let by_key = ended.attributes.contains(&"http.route");
-        let route = if ended.route {
-            Some("/late/{route}")
-        } else {
-            by_key.then_some(BY_HANDLERS)
-        };
-        assert_eq!(span.attribute("http.route").as_deref(), route);
-    }
-    if script.is_llm {
-        assert_eq!(span.0.name, "llm_request");
-    } else if !script.is_grpc() {
-        let late = if ended.route { " /late/{route}" } else { "" };
-        assert_eq!(span.0.name, format!("{}{late}", script.method));
-    }
-    let events = span.events();
-    let times = |event: &str| events.iter().filter(|name| *name == event).count();
-    assert_eq!(times("handler's"), ended.events, "events of the handler");
-    assert_eq!(
-        times("api.FIRST_RESPONSE_FROM_CORE"),
-        usize::from(ended.first_response),
-        "first responses"
-    );
+/// Checks that a span shows how its exchange ended.
+pub fn check(span: &Seen, oracle: &Oracle) {
+    oracle.check(&span.0);
+    let ended = oracle.ended().expect("the exchange has ended");
+    assert_eq!(span.outcome(), ended.outcome());
+    assert_eq!(span.error().as_deref(), ended.error(), "the message");
 }

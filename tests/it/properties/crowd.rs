@@ -20,7 +20,7 @@ use tower_layer::Layer as _;
 use super::actor::{Current, actor};
 use super::config;
 use super::core::{check, layer};
-use super::model::Model;
+use super::oracle::Oracle;
 use super::play::Play;
 use super::script::{Act, Script};
 use super::scripts::scripts;
@@ -34,7 +34,7 @@ proptest! {
     fn requests_that_interleave_have_nothing_of_each_other(crowd in crowds()) {
         let at = Recorder::new();
         let service = layer(&at, crowd.is_llm).layer(actor());
-        let plays = crowd.play(service, |script| vec![Model::new(script)], |plays| {
+        let plays = crowd.play(service, |script| vec![script.oracle()], |plays| {
             let ended = plays.iter().map(Play::ended).sum();
             assert_eq!((at.starts(), at.ends()), (plays.len(), ended));
         });
@@ -42,7 +42,7 @@ proptest! {
         for (nr, play) in &plays {
             let inside = play.handler.current().expect("a call");
             let span = spans.find(inside.span.span_id());
-            check(span, &play.models[0]);
+            check(span, &play.oracles[0]);
             let (trace, parent) = crowd.caller(*nr);
             assert_eq!(span.0.parent_span_id, parent, "the parent of {nr}");
             if trace != TraceId::INVALID {
@@ -158,7 +158,7 @@ impl Crowd {
     pub fn play<S, B>(
         &self,
         service: S,
-        models: impl Fn(&Arc<Script>) -> Vec<Model>,
+        oracles: impl Fn(&Script) -> Vec<Oracle>,
         look: impl Fn(&[Play<B>]),
     ) -> Vec<(usize, Play<B>)>
     where
@@ -190,7 +190,7 @@ impl Crowd {
                     script, service, ..
                 } = &self.scripts[nr];
                 let service = &mut services[*service];
-                let play = Play::open(service, script, models(script), self.request(nr));
+                let play = Play::open(service, script, oracles(script), self.request(nr));
                 let inside = play.handler.current().expect("a call");
                 assert_eq!(inside.id, Some(nr.to_string()), "the baggage inside");
                 numbers.push(nr);

@@ -12,7 +12,7 @@ use opentelemetry::metrics::{
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
 
-use super::model::{Ended, Model};
+use super::oracle::{Ended, Oracle};
 use crate::support::body::Boom;
 
 /// One measurement of a duration.
@@ -98,18 +98,18 @@ impl SyncInstrument<i64> for Instrument {
 }
 
 /// The series of active requests that those are in which the models say not to have ended.
-pub fn active<'a>(models: impl Iterator<Item = &'a Model>) -> BTreeMap<Vec<String>, i64> {
+pub fn active<'a>(oracles: impl Iterator<Item = &'a Oracle>) -> BTreeMap<Vec<String>, i64> {
     let mut active = BTreeMap::new();
-    for model in models.filter(|model| model.ended().is_none()) {
-        let series = vec![model.script.method.to_string(), "http".to_owned()];
+    for oracle in oracles.filter(|oracle| oracle.ended().is_none()) {
+        let series = vec![oracle.method().to_string(), "http".to_owned()];
         *active.entry(series).or_default() += 1;
     }
     active
 }
 
 /// The measurement of a request that has taken so many seconds.
-pub fn entry(model: &Model, seconds: f64) -> Entry {
-    let ended = model.ended().expect("an end");
+pub fn entry(oracle: &Oracle, seconds: f64) -> Entry {
+    let ended = oracle.ended().expect("an end");
     let mut attributes = BTreeMap::new();
     let mut set = |key: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -127,8 +127,8 @@ pub fn entry(model: &Model, seconds: f64) -> Entry {
         set("rpc.status_code", ended.grpc_code.map(str::to_owned));
     } else {
         let status = ended.status.map(|status| status.to_string());
-        let route = ended.route.then(|| "/late/{route}".to_owned());
-        set("http.request.method", Some(model.script.method.to_string()));
+        let route = ended.route.map(str::to_owned);
+        set("http.request.method", Some(oracle.method().to_string()));
         set("url.scheme", Some("http".to_owned()));
         set("network.protocol.version", Some("1.1".to_owned()));
         set("http.response.status_code", status);
@@ -194,24 +194,25 @@ pub fn log_events(ended: &Ended, has_lifecycle: bool) -> Vec<LogEvent> {
     if has_lifecycle {
         let info = |name, attributes| LogEvent(name, Severity::Info, attributes);
         events.push(info("api.ARRIVED", BTreeMap::new()));
-        if ended.first_response {
+        if ended.events.contains(&"api.FIRST_RESPONSE_FROM_CORE") {
             events.push(info("api.FIRST_RESPONSE_FROM_CORE", BTreeMap::new()));
         }
-        let reason = ended.outcome.strip_prefix("ABORTED(");
-        events.push(match reason.and_then(|rest| rest.strip_suffix(')')) {
+        events.push(match ended.reason {
             None => info("api.DEPARTED", BTreeMap::new()),
             Some(reason) => {
                 let mut attributes = BTreeMap::from([("reason".to_owned(), reason.to_owned())]);
-                attributes.extend(ended.error.clone().map(|error| ("error".to_owned(), error)));
+                let error = ended
+                    .error()
+                    .map(|error| ("error".to_owned(), error.to_owned()));
+                attributes.extend(error);
                 info("api.ABORTED", attributes)
             }
         });
     }
     events.extend(ended.exception.as_ref().map(|exception| {
-        let kind = exception.kind.clone();
-        let kind = kind.unwrap_or_else(|| std::any::type_name::<Boom>().to_owned());
-        let mut attributes = BTreeMap::from([("exception.type".to_owned(), kind)]);
-        let message = exception.message.clone();
+        let kind = exception.kind.unwrap_or(std::any::type_name::<Boom>());
+        let mut attributes = BTreeMap::from([("exception.type".to_owned(), kind.to_owned())]);
+        let message = ended.error().map(str::to_owned);
         attributes.extend(message.map(|message| ("exception.message".to_owned(), message)));
         LogEvent(
             if ended.is_grpc {

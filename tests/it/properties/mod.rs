@@ -39,7 +39,9 @@ mod crowd;
 mod events;
 mod found;
 mod ledger;
-mod model;
+#[path = "../../oracle/mod.rs"]
+#[expect(dead_code, reason = "the fuzz targets use the rest")]
+mod oracle;
 mod play;
 mod proxies;
 mod readers;

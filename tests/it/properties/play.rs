@@ -8,13 +8,13 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower::Service;
 
-use super::actor::{Handler, Role, inner, is_scripted, say};
-use super::model::{Model, Saw};
-use super::script::{Act, Call, Inner, Script, Thread};
+use super::actor::{Handler, Role, inner, is_scripted, perform};
+use super::oracle::{BodyHints, HandlerCall, Oracle, Polled};
+use super::script::{Act, Inner, Script, Thread};
 use crate::support::body::{Boom, ScriptedBody};
 use crate::support::{poll, poll_frame};
 
@@ -27,40 +27,33 @@ enum Reader<B> {
     Gone,
 }
 
-/// What a reader sees when it asks.
-#[derive(Debug, PartialEq)]
-struct Asked(bool, u64, Option<u64>);
-
 impl<B> Reader<B>
 where
     B: Body<Data = Bytes, Error = Boom> + Unpin,
 {
-    fn poll(&mut self) -> (Saw, Option<(u16, HeaderMap)>) {
-        let seen = catch_unwind(AssertUnwindSafe(|| match self {
+    fn poll(&mut self) -> Polled {
+        let polled = catch_unwind(AssertUnwindSafe(|| match self {
             Self::Future(future) => match poll(future.as_mut()) {
-                Poll::Pending => (Saw::Pending, None),
-                Poll::Ready(Err(Boom)) => (Saw::ServiceError, None),
+                Poll::Pending => Polled::Pending,
+                Poll::Ready(Err(Boom)) => Polled::ServiceError,
                 Poll::Ready(Ok(response)) => {
                     let (parts, body) = response.into_parts();
                     *self = Self::Body(Box::new(body));
-                    (Saw::Head, Some((parts.status.as_u16(), parts.headers)))
+                    Polled::Head(parts.status.as_u16(), parts.headers)
                 }
             },
-            Self::Body(body) => (seen_of(&poll_frame(body.as_mut())), None),
-            Self::Gone => unreachable!("nothing is left to poll"),
+            Self::Body(body) => polled(&poll_frame(body.as_mut())),
+            Self::Gone => unreachable!("the reader has dropped it"),
         }));
-        seen.unwrap_or_else(|payload| {
+        polled.unwrap_or_else(|payload| {
             assert!(is_scripted(&*payload), "the layer panics in a poll");
-            (Saw::Panic, None)
+            Polled::Panic
         })
     }
 
-    fn ask(&self) -> Option<Asked> {
+    fn hints(&self) -> Option<BodyHints> {
         match self {
-            Self::Body(body) => {
-                let hint = body.size_hint();
-                Some(Asked(body.is_end_stream(), hint.lower(), hint.upper()))
-            }
+            Self::Body(body) => Some(BodyHints::of(body.as_ref())),
             Self::Future(_) | Self::Gone => None,
         }
     }
@@ -81,25 +74,17 @@ where
     }
 }
 
-/// What a poll of a body has given.
-pub fn seen_of<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>) -> Saw {
+/// Describes a poll of a body.
+pub fn polled<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>) -> Polled {
     let frame = match polled {
-        Poll::Pending => return Saw::Pending,
-        Poll::Ready(None) => return Saw::None,
-        Poll::Ready(Some(Err(_))) => return Saw::Error,
+        Poll::Pending => return Polled::Pending,
+        Poll::Ready(None) => return Polled::EndOfBody,
+        Poll::Ready(Some(Err(_))) => return Polled::BodyError,
         Poll::Ready(Some(Ok(frame))) => frame,
     };
     match (frame.data_ref(), frame.trailers_ref()) {
-        (Some(data), _) => Saw::Data(data.clone()),
-        (_, Some(trailers)) => Saw::Trailers(
-            trailers
-                .iter()
-                .map(|(name, value)| {
-                    let value = value.to_str().expect("text");
-                    (name.to_string(), value.to_owned())
-                })
-                .collect(),
-        ),
+        (Some(data), _) => Polled::Data(data.clone(), true),
+        (_, Some(trailers)) => Polled::Trailers(trailers.clone()),
         _ => unreachable!("a frame is data or trailers"),
     }
 }
@@ -107,8 +92,8 @@ pub fn seen_of<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>) -> Saw {
 /// A script being played.
 pub struct Play<B> {
     pub script: Arc<Script>,
-    /// Of the spans of this request, the inner one first, which hears the handler.
-    pub models: Vec<Model>,
+    /// One for each layer, the inner one first. The handler's calls reach the first.
+    pub oracles: Vec<Oracle>,
     pub handler: Handler,
     reader: Reader<B>,
     bare: Reader<ScriptedBody>,
@@ -131,7 +116,7 @@ where
     pub fn open<S>(
         service: &mut S,
         script: &Arc<Script>,
-        mut models: Vec<Model>,
+        mut oracles: Vec<Oracle>,
         mut request: Request<()>,
     ) -> Self
     where
@@ -151,15 +136,15 @@ where
             Err(payload) => {
                 assert!(is_scripted(&*payload), "the layer panics in its call");
                 assert!(matches!(script.service, Inner::PanicsInCall));
-                for model in &mut models {
-                    model.polled_future(&Saw::Panic, false);
+                for oracle in &mut oracles {
+                    oracle.polled(&Polled::Panic, None);
                 }
                 (Reader::Gone, Reader::Gone)
             }
         };
         Self {
             script: Arc::clone(script),
-            models,
+            oracles,
             handler,
             reader,
             bare,
@@ -177,7 +162,7 @@ where
 
     /// How many spans of this request have ended.
     pub fn ended(&self) -> usize {
-        let ended = self.models.iter().filter(|model| model.ended().is_some());
+        let ended = self.oracles.iter().filter(|one| one.ended().is_some());
         ended.count()
     }
 
@@ -188,17 +173,17 @@ where
         }
         match act {
             Act::Poll => self.poll(None),
-            Act::PollSaying(call) => self.poll(Some(*call)),
-            Act::Ask => assert_eq!(self.reader.ask(), self.bare.ask(), "what the body says"),
-            Act::Say(call, thread) => {
+            Act::PollCalling(call) => self.poll(Some(*call)),
+            Act::Ask => assert_eq!(self.reader.hints(), self.bare.hints(), "the body's hints"),
+            Act::Call(call, thread) => {
                 let handle = self.handler.handle();
                 if *thread == Thread::This {
-                    say(&handle, *call);
+                    perform(&handle, *call);
                 } else {
-                    std::thread::scope(|scope| scope.spawn(|| say(&handle, *call)).join())
+                    std::thread::scope(|scope| scope.spawn(|| perform(&handle, *call)).join())
                         .expect("no panic");
                 }
-                self.say(*call);
+                self.report(*call);
             }
             Act::Drop => self.drop(false),
             Act::DropUnwinding => self.drop(true),
@@ -214,61 +199,55 @@ where
     pub fn look_back(&self) {
         let polls = self.handler.polls();
         assert_eq!(polls, self.polls, "polls of the inner body");
-        // Whatever is said after the end is not heard.
-        say(&self.handler.handle(), Call::Abort("too late", ""));
+        // Calls after the end must have no effect.
+        perform(&self.handler.handle(), HandlerCall::Abort("too late", ""));
     }
 
-    fn say(&mut self, call: Call) {
-        if let Some(model) = self.models.first_mut() {
-            model.say(call);
+    fn report(&mut self, call: HandlerCall) {
+        if let Some(oracle) = self.oracles.first_mut() {
+            oracle.call(call);
         }
     }
 
-    fn poll(&mut self, saying: Option<Call>) {
+    fn poll(&mut self, calling: Option<HandlerCall>) {
         let was_body = self.reader.is_body();
         if self.done && !was_body {
             return;
         }
-        if let Some(call) = saying.filter(|_| !self.exhausted) {
+        if let Some(call) = calling.filter(|_| !self.exhausted) {
             self.handler.queue(call);
-            self.say(call);
+            self.report(call);
         }
-        let (saw, head) = self.reader.poll();
+        let polled = self.reader.poll();
         if self.exhausted {
-            assert_eq!(saw, Saw::None, "after None comes None");
+            assert_eq!(polled, Polled::EndOfBody, "a poll after None");
             return;
         }
-        let (bare_saw, bare_head) = self.bare.poll();
-        assert_eq!(saw, bare_saw, "what the bare service gives");
-        assert_eq!(head, bare_head, "the head of the bare service");
-        let at_end = self.bare.ask().is_some_and(|asked| asked.0);
+        assert_eq!(polled, self.bare.poll(), "the poll of the bare service");
+        let hints = self.bare.hints();
         if was_body {
             self.polls += 1;
-            self.exhausted = saw == Saw::None;
+            self.exhausted = polled == Polled::EndOfBody;
         } else {
-            self.done = saw != Saw::Pending;
+            self.done = polled != Polled::Pending;
         }
-        for model in &mut self.models {
-            if was_body {
-                model.polled_body(&saw, at_end);
-            } else {
-                model.polled_future(&saw, at_end);
-            }
+        for oracle in &mut self.oracles {
+            oracle.polled(&polled, hints);
         }
     }
 
     fn drop(&mut self, unwinding: bool) {
         if let Some(call) = self.script.destructor.filter(|_| self.reader.is_body()) {
-            self.say(call);
+            self.report(call);
         }
-        let (within, open) = (self.began.elapsed(), self.ended() < self.models.len());
+        let (within, open) = (self.began.elapsed(), self.ended() < self.oracles.len());
         // Longer than from the beginning to the layer's own.
         while open && self.began.elapsed() < within + Duration::from_micros(20) {}
         self.reader.drop(unwinding);
-        for model in &mut self.models {
-            model.dropped(unwinding);
+        for oracle in &mut self.oracles {
+            oracle.dropped(unwinding);
         }
-        let is_complete = |model: &Model| model.ended().is_some_and(|ended| ended.is_complete);
-        self.whole_within = (open && self.models.iter().all(is_complete)).then_some(within);
+        let is_complete = |one: &Oracle| one.ended().is_some_and(|ended| ended.is_complete);
+        self.whole_within = (open && self.oracles.iter().all(is_complete)).then_some(within);
     }
 }

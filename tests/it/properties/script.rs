@@ -3,8 +3,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Version};
 
+use super::oracle::{HandlerCall, Oracle, Settings};
 use crate::support::body::{Says, ScriptedBody, Step};
 
 /// Everything that happens to one request.
@@ -21,7 +22,7 @@ pub struct Script {
     pub service: Inner,
     pub acts: Vec<Act>,
     /// What the body's destructor says to the handle.
-    pub destructor: Option<Call>,
+    pub destructor: Option<HandlerCall>,
 }
 
 /// What the inner service does.
@@ -55,11 +56,11 @@ pub enum Act {
     /// The reader polls, first the future, then the body.
     Poll,
     /// The reader polls, and in there the handler says something.
-    PollSaying(Call),
+    PollCalling(HandlerCall),
     /// The reader asks for `is_end_stream` and `size_hint`.
     Ask,
     /// The handler says something, here or on another thread.
-    Say(Call, Thread),
+    Call(HandlerCall, Thread),
     /// The reader drops what it has.
     Drop,
     /// The reader drops what it has while its thread unwinds.
@@ -70,40 +71,6 @@ pub enum Act {
 pub enum Thread {
     This,
     Another,
-}
-
-/// What can be said to a handle, or to the span in its context.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Call {
-    SetAttribute(&'static str),
-    SetAttributeOfContext(&'static str),
-    SetRoute,
-    AddEvent,
-    Abort(&'static str, &'static str),
-    AllowDisconnect,
-    EndSpanOfContext,
-    /// Error, or Ok.
-    SetStatusOfContext(bool),
-    AddEventOfContext,
-    Inject,
-}
-
-impl Call {
-    /// It is said to the span in the context, and not to the handle.
-    pub fn is_of_context(self) -> bool {
-        match self {
-            Self::SetAttributeOfContext(_)
-            | Self::EndSpanOfContext
-            | Self::SetStatusOfContext(_)
-            | Self::AddEventOfContext => true,
-            Self::SetAttribute(_)
-            | Self::SetRoute
-            | Self::AddEvent
-            | Self::Abort(..)
-            | Self::AllowDisconnect
-            | Self::Inject => false,
-        }
-    }
 }
 
 impl Script {
@@ -118,25 +85,25 @@ impl Script {
         request.body(()).expect("a request")
     }
 
-    pub fn is_grpc(&self) -> bool {
-        self.method == Method::POST && self.protocol.starts_with("application/grpc")
+    /// Starts the oracle of this exchange.
+    pub fn oracle(&self) -> Oracle {
+        self.oracle_over(Version::HTTP_11)
+    }
+
+    /// Starts the oracle of this exchange over another version of HTTP.
+    pub fn oracle_over(&self, version: Version) -> Oracle {
+        let settings = if self.is_llm {
+            Settings::llm()
+        } else {
+            Settings::default()
+        };
+        let mut request = self.request();
+        *request.version_mut() = version;
+        Oracle::new(settings, &request, self.timeout == Some("1n"))
     }
 }
 
 impl Answer {
-    /// The response is in the protocol of gRPC, by its content type.
-    pub fn is_grpc(&self) -> bool {
-        self.content_type
-            .is_some_and(|content_type| content_type.starts_with("application/grpc"))
-    }
-
-    /// The response is an event stream in the clear.
-    pub fn is_readable_stream(&self) -> bool {
-        let content_type = self.content_type.unwrap_or_default().to_lowercase();
-        content_type.split(';').next() == Some("text/event-stream")
-            && self.content_encoding != Some("gzip")
-    }
-
     pub fn body(&self) -> ScriptedBody {
         let body = ScriptedBody::new(self.steps.clone())
             .reading(self.text.clone())

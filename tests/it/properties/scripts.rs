@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::events::event_streams;
-use super::script::{Act, Answer, Call, Inner, Script, Thread};
+use super::oracle::{ContextCall, HandlerCall};
+use super::script::{Act, Answer, Inner, Script, Thread};
 use crate::support::body::{Says, Step};
+use crate::support::conventions::BY_HANDLERS;
 
 /// Keys of the layer's and others.
 const KEYS: [&str; 7] = [
@@ -194,32 +196,39 @@ fn steps() -> impl Strategy<Value = Step> {
 fn acts() -> impl Strategy<Value = Act> {
     prop_oneof![
         10 => Just(Act::Poll),
-        2 => calls().prop_map(Act::PollSaying),
+        2 => calls().prop_map(Act::PollCalling),
         2 => Just(Act::Ask),
-        3 => calls().prop_map(|call| Act::Say(call, Thread::This)),
-        1 => calls().prop_map(|call| Act::Say(call, Thread::Another)),
+        3 => calls().prop_map(|call| Act::Call(call, Thread::This)),
+        1 => calls().prop_map(|call| Act::Call(call, Thread::Another)),
         1 => Just(Act::Drop),
         1 => Just(Act::DropUnwinding),
     ]
 }
 
-fn calls() -> impl Strategy<Value = Call> {
+fn calls() -> impl Strategy<Value = HandlerCall> {
     prop_oneof![
-        select(&KEYS[..]).prop_map(Call::SetAttribute),
-        select(&KEYS[..]).prop_map(Call::SetAttributeOfContext),
-        Just(Call::SetRoute),
-        Just(Call::AddEvent),
+        select(&KEYS[..]).prop_map(|key| HandlerCall::SetAttribute(key, BY_HANDLERS)),
+        Just(HandlerCall::SetRoute("/late/{route}")),
+        Just(HandlerCall::AddEvent(BY_HANDLERS)),
         select(vec![
-            Call::Abort("generation_error", "out of memory"),
-            Call::Abort("validation_error", ""),
-            Call::Abort("client_disconnect", "so they say"),
+            HandlerCall::Abort("generation_error", "out of memory"),
+            HandlerCall::Abort("validation_error", ""),
+            HandlerCall::Abort("client_disconnect", "so they say"),
             // With a message: a 5xx without one has its status as `error.type`, in every span.
-            Call::Abort("", "for no reason"),
+            HandlerCall::Abort("", "for no reason"),
         ]),
-        Just(Call::AllowDisconnect),
-        Just(Call::EndSpanOfContext),
-        any::<bool>().prop_map(Call::SetStatusOfContext),
-        Just(Call::AddEventOfContext),
-        Just(Call::Inject),
+        Just(HandlerCall::AllowDisconnect),
+        Just(HandlerCall::Inject),
+        context_calls().prop_map(HandlerCall::OnContext),
+    ]
+}
+
+fn context_calls() -> impl Strategy<Value = ContextCall> {
+    prop_oneof![
+        select(&KEYS[..]).prop_map(|key| ContextCall::SetAttribute(key, BY_HANDLERS)),
+        Just(ContextCall::AddEvent(BY_HANDLERS)),
+        Just(ContextCall::SetErrorStatus("by its context")),
+        Just(ContextCall::SetOkStatus),
+        Just(ContextCall::End),
     ]
 }

@@ -2,8 +2,6 @@
 //! one is the outer one's child and hears the handler. Each layer measures for itself. Where the inner
 //! one filters all out, the handler speaks to the outer one.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 use tower_layer::Layer as _;
 
@@ -12,7 +10,6 @@ use super::config;
 use super::core::{check, layer};
 use super::crowd::{Spans, crowds};
 use super::ledger::{Ledger, active, entry};
-use super::model::Model;
 use super::play::Play;
 use super::script::Script;
 use super::told::sorted;
@@ -40,18 +37,18 @@ proptest! {
         } else {
             vec![&of_inner, &of_outer]
         };
-        let models = |script: &Arc<Script>| {
-            let of_outer = Script { is_llm: is_outer_llm, ..Script::clone(script) };
-            let mut models = vec![Model::new(script), Model::new(&Arc::new(of_outer))];
-            models.drain(..2 - ledgers.len());
-            models
+        let oracles = |script: &Script| {
+            let of_outer = Script { is_llm: is_outer_llm, ..script.clone() };
+            let mut oracles = vec![script.oracle(), of_outer.oracle()];
+            oracles.drain(..2 - ledgers.len());
+            oracles
         };
-        let plays = crowd.play(outer.layer(inner.layer(actor())), models, |plays| {
+        let plays = crowd.play(outer.layer(inner.layer(actor())), oracles, |plays| {
             let ended = plays.iter().map(Play::ended).sum();
             assert_eq!((at.starts(), at.ends()), (ledgers.len() * plays.len(), ended));
             for (which, ledger) in ledgers.iter().enumerate() {
-                let models = plays.iter().map(|play| &play.models[which]);
-                assert_eq!(ledger.active(), active(models), "active requests");
+                let oracles = plays.iter().map(|play| &play.oracles[which]);
+                assert_eq!(ledger.active(), active(oracles), "active requests");
             }
         });
 
@@ -60,11 +57,11 @@ proptest! {
         for (nr, play) in &plays {
             let inside = play.handler.current().expect("a call").span;
             let mut id = inside.span_id();
-            for (model, expected) in play.models.iter().zip(&mut expected) {
+            for (oracle, expected) in play.oracles.iter().zip(&mut expected) {
                 let span = spans.find(id);
-                check(span, model);
+                check(span, oracle);
                 assert_eq!(span.0.span_context.trace_id(), inside.trace_id());
-                expected.push(entry(model, span.duration().as_secs_f64()));
+                expected.push(entry(oracle, span.duration().as_secs_f64()));
                 // The next one is its parent.
                 id = span.0.parent_span_id;
             }

@@ -11,7 +11,7 @@ use super::config;
 use super::core::layer;
 use super::crowd::{Spans, crowds};
 use super::ledger::{Entry, Ledger, Logs, active, entry, log_events};
-use super::model::Model;
+use super::script::Script;
 use crate::support::recorder::Recorder;
 
 proptest! {
@@ -33,11 +33,11 @@ proptest! {
             .active_requests(true)
             .logger_provider(&logs.provider)
             .lifecycle_events(lifecycle);
-        let models = |script: &_| vec![Model::new(script)];
-        let plays = crowd.play(layer.layer(actor()), models, |plays| {
-            let models = plays.iter().map(|play| &play.models[0]);
-            assert_eq!(ledger.active(), active(models.clone()), "active requests");
-            let ended = models.filter(|model| model.ended().is_some()).count();
+        let oracles = |script: &Script| vec![script.oracle()];
+        let plays = crowd.play(layer.layer(actor()), oracles, |plays| {
+            let oracles = plays.iter().map(|play| &play.oracles[0]);
+            assert_eq!(ledger.active(), active(oracles.clone()), "active requests");
+            let ended = oracles.filter(|oracle| oracle.ended().is_some()).count();
             assert_eq!(ledger.entries().len(), ended, "durations");
         });
 
@@ -47,11 +47,11 @@ proptest! {
         for (_, play) in &plays {
             let inside: SpanContext = play.handler.current().expect("a call").span;
             let span = spans.find(inside.span_id());
-            let [model] = &play.models[..] else {
-                panic!("one model");
+            let [oracle] = &play.oracles[..] else {
+                panic!("one oracle");
             };
-            expected.push(entry(model, span.duration().as_secs_f64()));
-            let events = log_events(model.ended().expect("an end"), has_lifecycle);
+            expected.push(entry(oracle, span.duration().as_secs_f64()));
+            let events = log_events(oracle.ended().expect("an end"), has_lifecycle);
             told += events.len();
             let logged = logged.get(&inside.span_id().to_string());
             assert_eq!(logged.cloned().unwrap_or_default(), events, "log events");

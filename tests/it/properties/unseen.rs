@@ -18,7 +18,6 @@ use super::actor::{Current, actor};
 use super::config;
 use super::core::layer;
 use super::ledger::{Ledger, Logs, active, entry, log_events};
-use super::model::Model;
 use super::play::Play;
 use super::script::{Act, Script};
 use super::scripts::scripts;
@@ -92,15 +91,15 @@ fn play(script: Script, why: Why, is_called: bool, is_measured: bool) {
     }
     // What is filtered out or suppressed is not for metrics either.
     let is_told = is_measured && ![Why::Filtered, Why::Suppressed].contains(&why);
-    let model = match why {
-        Why::Rate | Why::NoProvider => Model::new(&script).without_span(),
-        // What nobody listens to is not read for a terminator: it ends with the body.
+    let oracle = match why {
+        Why::Rate | Why::NoProvider => script.oracle().without_span(),
+        // A body that is not observed is not read for a terminator.
         Why::NotRecording if !is_told => {
             let is_llm = false;
             let script = Script::clone(&script);
-            Model::new(&Arc::new(Script { is_llm, ..script }))
+            Script { is_llm, ..script }.oracle()
         }
-        _ => Model::new(&script),
+        _ => script.oracle(),
     };
     let mut request = script.request();
     if is_called {
@@ -116,7 +115,7 @@ fn play(script: Script, why: Why, is_called: bool, is_measured: bool) {
     };
     let _around = around.attach();
     let outside = Current::here();
-    let mut play = Play::open(&mut layer.layer(actor()), &script, vec![model], request);
+    let mut play = Play::open(&mut layer.layer(actor()), &script, vec![oracle], request);
     let inside = play.handler.current().expect("a call").span;
     check_inside(&inside, why, is_called);
     for act in script.acts.iter().chain([&Act::Drop]) {
@@ -126,7 +125,7 @@ fn play(script: Script, why: Why, is_called: bool, is_measured: bool) {
         let builds = usize::from(why == Why::NotRecording);
         let counts = (builds, builds * play.ended(), builds * play.ended());
         assert_eq!(foreign.counts(), counts, "of another make, after {act:?}");
-        let told = play.models.iter().filter(|_| is_told);
+        let told = play.oracles.iter().filter(|_| is_told);
         assert_eq!(ledger.active(), active(told), "after {act:?}");
         let measured = if is_told { play.ended() } else { 0 };
         assert_eq!(ledger.entries().len(), measured, "after {act:?}");
@@ -136,18 +135,18 @@ fn play(script: Script, why: Why, is_called: bool, is_measured: bool) {
     assert_eq!(at.exported(), []);
 
     let mut logged = BTreeMap::new();
-    for model in play.models.iter().filter(|_| is_told) {
+    for oracle in play.oracles.iter().filter(|_| is_told) {
         let entries = ledger.entries();
         // Its time is known to nobody else.
         let took = entries[0].value;
         assert!((0.0..60.0).contains(&took), "{took} s");
-        assert_eq!(entries, [entry(model, took)]);
+        assert_eq!(entries, [entry(oracle, took)]);
         let span = if inside.is_valid() {
             inside.span_id().to_string()
         } else {
             String::new()
         };
-        let events = log_events(model.ended().expect("an end"), true);
+        let events = log_events(oracle.ended().expect("an end"), true);
         logged.insert(span, events);
     }
     assert_eq!(logs.by_span(), logged, "log events");

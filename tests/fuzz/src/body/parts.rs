@@ -17,10 +17,8 @@ use opentelemetry::trace::{Status, TraceContextExt};
 use tower_api_span::SpanHandle;
 use tower_service::Service;
 
-use super::script::{ABORTS, Answer, Call, Inner, KEYS, Says, Script, Step, TRAILERS};
-
-/// What handlers set.
-pub const BY_HANDLER: &str = "handler's";
+use super::script::{Answer, Call, Inner, Says, Script, Step, TRAILERS};
+use crate::oracle::{ContextCall, HandlerCall};
 
 /// The error of a service or a body.
 #[derive(Debug)]
@@ -36,54 +34,51 @@ impl fmt::Display for Boom {
 #[derive(Default)]
 pub struct Handler {
     pub handle: RefCell<SpanHandle>,
-    /// What to say in the next poll.
+    /// The call to make in the next poll.
     pub next: Cell<Option<Call>>,
     /// How often the body was polled.
     pub polls: Cell<usize>,
 }
 
 impl Handler {
-    pub fn say(&self, call: Call) {
+    pub fn call(&self, call: Call) {
         let handle = self.handle.borrow().clone();
-        let key = |chosen: u8| KEYS[usize::from(chosen) % KEYS.len()];
-        match call {
-            Call::SetAttribute(chosen) => {
-                handle.set_attribute(KeyValue::new(key(chosen), BY_HANDLER));
-            }
-            Call::SetAttributeOfContext(chosen) => {
-                let attribute = KeyValue::new(key(chosen), BY_HANDLER);
-                handle.context().span().set_attribute(attribute);
-            }
-            Call::SetEmptyAttribute(chosen) => handle.set_attribute(KeyValue::new(key(chosen), "")),
-            Call::SetRoute(is_one) => handle.set_route(if is_one { "/late/{route}" } else { "" }),
-            Call::AddEvents(more) => {
-                for _ in 0..more {
-                    handle.add_event(BY_HANDLER, Vec::new());
-                }
-                handle.add_event("", Vec::new());
-            }
-            Call::AddEventOfContext => handle.context().span().add_event(BY_HANDLER, Vec::new()),
-            Call::Abort(chosen) => {
-                let (reason, message) = ABORTS[usize::from(chosen) % ABORTS.len()];
-                handle.abort(reason, message);
-            }
-            Call::AllowDisconnect => handle.allow_disconnect(),
-            Call::Handoff => handle.handoff_to_core(),
-            Call::EndSpanOfContext => handle.context().span().end(),
-            Call::SetStatusOfContext(is_error) => {
-                let status = if is_error {
-                    Status::error("by its context")
-                } else {
-                    Status::Ok
-                };
-                handle.context().span().set_status(status);
-            }
+        for call in call.decode() {
+            perform(&handle, call);
         }
     }
 
-    fn say_next(&self) {
+    fn call_next(&self) {
         if let Some(call) = self.next.take() {
-            self.say(call);
+            self.call(call);
+        }
+    }
+}
+
+/// Makes a call on a handle.
+fn perform(handle: &SpanHandle, call: HandlerCall) {
+    match call {
+        HandlerCall::SetAttribute(key, value) => handle.set_attribute(KeyValue::new(key, value)),
+        HandlerCall::SetRoute(route) => handle.set_route(route),
+        HandlerCall::AddEvent(name) => handle.add_event(name, Vec::new()),
+        HandlerCall::Abort(reason, message) => handle.abort(reason, message),
+        HandlerCall::AllowDisconnect => handle.allow_disconnect(),
+        HandlerCall::HandOff => handle.handoff_to_core(),
+        HandlerCall::Inject => handle.inject(&mut HeaderMap::new()),
+        HandlerCall::OnContext(call) => {
+            let context = handle.context();
+            let span = context.span();
+            match call {
+                ContextCall::SetAttribute(key, value) => {
+                    span.set_attribute(KeyValue::new(key, value));
+                }
+                ContextCall::AddEvent(name) => span.add_event(name, Vec::new()),
+                ContextCall::SetErrorStatus(description) => {
+                    span.set_status(Status::error(description));
+                }
+                ContextCall::SetOkStatus => span.set_status(Status::Ok),
+                ContextCall::End => span.end(),
+            }
         }
     }
 }
@@ -136,7 +131,7 @@ impl Future for ScriptedFuture {
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(handler) = &self.handler {
-            handler.say_next();
+            handler.call_next();
         }
         if std::mem::take(&mut self.is_pending) {
             return Poll::Pending;
@@ -187,7 +182,7 @@ impl Body for ScriptedBody {
     ) -> Poll<Option<Result<Frame<Self::Data>, Boom>>> {
         if let Some(handler) = &self.handler {
             handler.polls.set(handler.polls.get() + 1);
-            handler.say_next();
+            handler.call_next();
         }
         let frame = match self.steps.pop_front() {
             Some(Step::Pending) => return Poll::Pending,
@@ -235,7 +230,7 @@ impl Body for ScriptedBody {
 impl Drop for ScriptedBody {
     fn drop(&mut self) {
         if let (Some(handler), Some(call)) = (&self.handler, self.destructor) {
-            handler.say(call);
+            handler.call(call);
         }
     }
 }

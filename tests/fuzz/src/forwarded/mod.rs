@@ -15,8 +15,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower_api_span::{ApiSpanLayer, ProxyHeaders};
 
 use crate::exchange::{Frames, answer};
-use crate::input::byte;
-use crate::recorder::{MAX_STRING, forget, only, recorded};
+use crate::input::take_byte;
+use crate::oracle::MAX_STRING;
+use crate::recorder::{clear, only, recorded};
 use naive::{Hop, host_and_port, is_there, of_either, of_forwarded, of_x};
 
 /// How many proxies are trusted at most.
@@ -71,7 +72,7 @@ impl Settings {
 
 /// Plays an input.
 pub fn run(mut input: &[u8]) {
-    let chosen = byte(&mut input);
+    let chosen = take_byte(&mut input);
     let settings = Settings::of(chosen);
     if chosen >= 0x80 {
         proxies::run(settings, input);
@@ -166,7 +167,7 @@ impl Told {
         }
         let kind = KINDS.iter().position(|kind| *kind == settings.kind);
         let kind = kind.expect("one of three");
-        forget();
+        clear();
         drop(answer(
             &LAYERS[KINDS.len() * settings.trusted + kind],
             request,

@@ -14,8 +14,9 @@ use percent_encoding::percent_decode_str;
 use tower_api_span::ApiSpanLayer;
 
 use crate::exchange::{Frames, answer};
-use crate::input::byte;
-use crate::recorder::{MAX_STRING, forget, only, recorded};
+use crate::input::take_byte;
+use crate::oracle::MAX_STRING;
+use crate::recorder::{clear, only, recorded};
 
 /// The conventions' own, and lists that take their place.
 const LISTS: [&[&str]; 4] = [
@@ -46,15 +47,15 @@ static LAYERS: LazyLock<[ApiSpanLayer; LISTS.len()]> = LazyLock::new(|| {
 
 /// Plays an input.
 pub fn run(mut input: &[u8]) {
-    let chosen = byte(&mut input);
+    let chosen = take_byte(&mut input);
     let list = usize::from(chosen) % LISTS.len();
     if chosen < 0x80 || LISTS[list].is_empty() {
         told(list, input);
         return;
     }
-    let name = LISTS[list][usize::from(byte(&mut input)) % LISTS[list].len()];
-    let spelled = spell(name, byte(&mut input));
-    let at = usize::from(byte(&mut input)).min(input.len());
+    let name = LISTS[list][usize::from(take_byte(&mut input)) % LISTS[list].len()];
+    let spelled = spell(name, take_byte(&mut input));
+    let at = usize::from(take_byte(&mut input)).min(input.len());
     let (left, right) = input.split_at(at);
     let secret = format!("&{spelled}={SECRET}&");
     let others = [left, b"&", right].concat();
@@ -90,7 +91,7 @@ fn told(list: usize, query: &[u8]) -> Option<String> {
     let expected = expected(LISTS[list], target.query()?);
     let mut request = Request::new(());
     *request.uri_mut() = Uri::from(target);
-    forget();
+    clear();
     drop(answer(&LAYERS[list], request, |_| {
         Response::new(Frames::none())
     }));

@@ -15,7 +15,7 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use tower_api_span::ApiSpanLayer;
 
 use crate::exchange::{Frames, answer};
-use crate::input::byte;
+use crate::input::take_byte;
 use layers::{ASKED, Asked, HALF, KINDS, LAYERS, NONE, RATES, WITH_BAGGAGE, keeps};
 use strict::{Parent, expected};
 
@@ -44,7 +44,7 @@ impl Settings {
 
 /// Plays an input.
 pub fn run(mut input: &[u8]) {
-    let settings = Settings::of(byte(&mut input));
+    let settings = Settings::of(take_byte(&mut input));
     let mut headers = HeaderMap::new();
     for line in input.split(|byte| *byte == b'\n').take(16) {
         let Some((name, value)) = line.split_first() else {

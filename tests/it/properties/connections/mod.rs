@@ -115,9 +115,9 @@ async fn play(connection: &Connection) {
 
     let (spans, seen) = (Spans::of(&at), seen.lock());
     assert_eq!((at.starts(), at.ends()), (seen.len(), seen.len()));
-    for (nr, Witnessed { model, span }) in seen.iter() {
+    for (nr, Witnessed { oracle, span }) in seen.iter() {
         let span = spans.find(*span);
-        check(span, model);
+        check(span, oracle);
         let mut impossible = match reads[*nr] {
             Read::Whole => vec!["client_disconnect", "generator_exit", "panic"],
             Read::WholeAsDeclared => vec![

@@ -8,15 +8,15 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::thread;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use opentelemetry::trace::{SpanId, TraceContextExt as _};
 use tower::{Service, service_fn};
 
 use super::super::actor::{inner, is_scripted};
-use super::super::model::{Model, Saw};
-use super::super::play::seen_of;
+use super::super::oracle::{BodyHints, Oracle, Polled};
+use super::super::play::polled;
 use super::super::script::Inner;
 use super::{Member, NUMBER};
 use crate::support::body::{Boom, ScriptedBody};
@@ -24,7 +24,7 @@ use crate::support::handle_of;
 
 /// What is known of one request.
 pub(super) struct Witnessed {
-    pub(super) model: Model,
+    pub(super) oracle: Oracle,
     pub(super) span: SpanId,
 }
 
@@ -37,10 +37,10 @@ impl Seen {
         self.0.lock().expect("not poisoned")
     }
 
-    fn tell(&self, nr: usize, f: impl FnOnce(&mut Model)) {
+    fn tell(&self, nr: usize, f: impl FnOnce(&mut Oracle)) {
         // One that was given up before its call is unknown.
         if let Some(witnessed) = self.lock().get_mut(&nr) {
-            f(&mut witnessed.model);
+            f(&mut witnessed.oracle);
         }
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn served(
         let script = Arc::clone(&members[nr].script);
         let context = handle_of(&request).context();
         let witnessed = Witnessed {
-            model: Model::new(&script).over_http2(),
+            oracle: script.oracle_over(Version::HTTP_2),
             span: context.span().span_context().span_id(),
         };
         let before = seen.lock().insert(nr, witnessed);
@@ -95,7 +95,7 @@ impl<T> Watched<T> {
     }
 
     /// What a poll gives; that it unwinds, the model is told.
-    fn enter<R>(&mut self, f: impl FnOnce(Pin<&mut T>) -> R, tell: fn(&mut Model)) -> R
+    fn enter<R>(&mut self, f: impl FnOnce(Pin<&mut T>) -> R, tell: fn(&mut Oracle)) -> R
     where
         T: Unpin,
     {
@@ -116,7 +116,7 @@ impl<T> Drop for Watched<T> {
         if let Some(inner) = self.inner.take() {
             drop(inner);
             self.seen
-                .tell(self.nr, |model| model.dropped(thread::panicking()));
+                .tell(self.nr, |oracle| oracle.dropped(thread::panicking()));
         }
     }
 }
@@ -139,7 +139,7 @@ where
         let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         let inner = called.unwrap_or_else(|payload| {
             assert!(is_scripted(&*payload), "the layer panics");
-            let panicked = |model: &mut Model| model.polled_future(&Saw::Panic, false);
+            let panicked = |oracle: &mut Oracle| oracle.polled(&Polled::Panic, None);
             self.seen.tell(nr, panicked);
             resume_unwind(payload)
         });
@@ -161,13 +161,14 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let polled = self.enter(
             |future| future.get_mut().as_mut().poll(cx),
-            |model| model.polled_future(&Saw::Panic, false),
+            |oracle| oracle.polled(&Polled::Panic, None),
         );
         let (nr, seen) = (self.nr, self.seen.clone());
         Poll::Ready(match ready!(polled) {
             Ok(response) => {
-                let at_end = response.body().is_end_stream();
-                seen.tell(nr, |model| model.polled_future(&Saw::Head, at_end));
+                let hints = BodyHints::of(response.body());
+                let head = Polled::Head(response.status().as_u16(), response.headers().clone());
+                seen.tell(nr, |oracle| oracle.polled(&head, Some(hints)));
                 self.inner = None;
                 Ok(response.map(|body| Watched {
                     inner: Some(body),
@@ -176,7 +177,7 @@ where
                 }))
             }
             Err(error) => {
-                seen.tell(nr, |model| model.polled_future(&Saw::ServiceError, false));
+                seen.tell(nr, |oracle| oracle.polled(&Polled::ServiceError, None));
                 self.inner = None;
                 Err(error)
             }
@@ -195,14 +196,14 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Boom>>> {
-        let polled = self.enter(
+        let frame = self.enter(
             |body| body.poll_frame(cx),
-            |model| model.polled_body(&Saw::Panic, false),
+            |oracle| oracle.polled(&Polled::Panic, None),
         );
-        let (saw, at_end) = (seen_of(&polled), self.get().is_end_stream());
+        let (observed, hints) = (polled(&frame), BodyHints::of(self.get()));
         self.seen
-            .tell(self.nr, |model| model.polled_body(&saw, at_end));
-        polled
+            .tell(self.nr, |oracle| oracle.polled(&observed, Some(hints)));
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
