@@ -79,7 +79,7 @@ pub struct BodyHints {
 
 impl BodyHints {
     /// Asks a body.
-    pub fn of(body: &impl Body) -> Self {
+    pub fn from_body(body: &impl Body) -> Self {
         let size = body.size_hint();
         Self {
             is_end_stream: body.is_end_stream(),
@@ -418,4 +418,12 @@ impl Oracle {
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
     Some(value.to_owned())
+}
+
+/// Removes characters from the end until the text has at most so many bytes.
+fn truncate(mut text: String, bytes: usize) -> String {
+    while text.len() > bytes {
+        text.pop();
+    }
+    text
 }

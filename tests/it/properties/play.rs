@@ -1,5 +1,5 @@
-//! A request being played by its script, with the layer and without: what the reader sees must be
-//! the same, and the models are told of it.
+//! A script being played, with the layer and without. The server must observe the same of both, and the
+//! oracles receive what it observes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower::Service;
 
-use super::actor::{Handler, Role, inner, is_scripted, perform};
+use super::handler::{Handler, Scripted, is_scripted, perform, respond};
 use super::oracle::{BodyHints, HandlerCall, Oracle, Polled};
 use super::script::{Act, Inner, Script, Thread};
 use crate::support::body::{Boom, ScriptedBody};
@@ -20,7 +20,7 @@ use crate::support::{poll, poll_frame};
 
 type BoxFuture<B> = Pin<Box<dyn Future<Output = Result<Response<B>, Boom>>>>;
 
-/// What a reader has of one response.
+/// What a server holds of one response.
 enum Reader<B> {
     Future(BoxFuture<B>),
     Body(Box<B>),
@@ -53,7 +53,7 @@ where
 
     fn hints(&self) -> Option<BodyHints> {
         match self {
-            Self::Body(body) => Some(BodyHints::of(body.as_ref())),
+            Self::Body(body) => Some(BodyHints::from_body(body.as_ref())),
             Self::Future(_) | Self::Gone => None,
         }
     }
@@ -62,19 +62,19 @@ where
         matches!(self, Self::Body(_))
     }
 
-    fn drop(&mut self, unwinding: bool) {
+    fn drop(&mut self, is_unwinding: bool) {
         let dropped = std::mem::replace(self, Self::Gone);
         let dropped = catch_unwind(AssertUnwindSafe(move || {
             let _dropped = dropped;
-            if unwinding {
+            if is_unwinding {
                 resume_unwind(Box::new("elsewhere"));
             }
         }));
-        assert_eq!(dropped.is_err(), unwinding, "a panic while dropping");
+        assert_eq!(dropped.is_err(), is_unwinding, "a panic while dropping");
     }
 }
 
-/// Describes a poll of a body.
+/// Converts the result of a poll of a body.
 pub fn polled<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>) -> Polled {
     let frame = match polled {
         Poll::Pending => return Polled::Pending,
@@ -97,22 +97,22 @@ pub struct Play<B> {
     pub handler: Handler,
     reader: Reader<B>,
     bare: Reader<ScriptedBody>,
-    /// The future has given something, and may not be polled again.
-    done: bool,
-    /// The body has given `None`.
-    exhausted: bool,
+    /// The future has returned and must not be polled again.
+    is_future_done: bool,
+    /// The body has returned `None`.
+    is_exhausted: bool,
     polls: usize,
-    began: Instant,
-    /// How long it took until shortly before the drop, if all had been handed on by then: no span is longer. (By
-    /// this clock, since the wall clock's time of a start may be late.)
-    pub whole_within: Option<Duration>,
+    started: Instant,
+    /// The time from the start to shortly before the drop, if the message was complete by then. No span
+    /// is longer. It is measured by the monotonic clock: the wall-clock time of the start can be late.
+    pub complete_within: Option<Duration>,
 }
 
 impl<B> Play<B>
 where
     B: Body<Data = Bytes, Error = Boom> + Unpin,
 {
-    /// Calls `service`, in which an [`actor`] is in as many layers as there are models.
+    /// Calls `service`: a scripted service in as many layers as there are oracles.
     pub fn open<S>(
         service: &mut S,
         script: &Arc<Script>,
@@ -124,13 +124,13 @@ where
         S::Future: 'static,
     {
         let handler = Handler::default();
-        let role = Role(Arc::clone(script), handler.clone());
-        request.extensions_mut().insert(role);
-        let began = Instant::now();
+        let scripted = Scripted(Arc::clone(script), handler.clone());
+        request.extensions_mut().insert(scripted);
+        let started = Instant::now();
         let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
         let (reader, bare) = match called {
             Ok(future) => {
-                let bare: BoxFuture<_> = Box::pin(inner(Arc::clone(script), None));
+                let bare: BoxFuture<_> = Box::pin(respond(Arc::clone(script), None));
                 (Reader::Future(Box::pin(future)), Reader::Future(bare))
             }
             Err(payload) => {
@@ -148,27 +148,27 @@ where
             handler,
             reader,
             bare,
-            done: false,
-            exhausted: false,
+            is_future_done: false,
+            is_exhausted: false,
             polls: 0,
-            began,
-            whole_within: None,
+            started,
+            complete_within: None,
         }
     }
 
-    pub fn is_over(&self) -> bool {
+    pub fn is_dropped(&self) -> bool {
         matches!(self.reader, Reader::Gone)
     }
 
-    /// How many spans of this request have ended.
+    /// Returns how many spans of this request must have ended.
     pub fn ended(&self) -> usize {
         let ended = self.oracles.iter().filter(|one| one.ended().is_some());
         ended.count()
     }
 
-    /// Does this, if anything is left of the request.
+    /// Performs an action, unless the server has dropped everything.
     pub fn act(&mut self, act: &Act) {
-        if self.is_over() {
+        if self.is_dropped() {
             return;
         }
         match act {
@@ -188,15 +188,15 @@ where
             Act::Drop => self.drop(false),
             Act::DropUnwinding => self.drop(true),
         }
-        let strayed = self.handler.strayed();
+        let deviations = self.handler.deviations();
         assert!(
-            strayed.is_empty(),
-            "current inside, but for the call: {strayed:?}"
+            deviations.is_empty(),
+            "the current context is not that of the call: {deviations:?}"
         );
     }
 
-    /// What must be true once nothing is left of the request.
-    pub fn look_back(&self) {
+    /// Checks what must be true after the drop.
+    pub fn check_after_drop(&self) {
         let polls = self.handler.polls();
         assert_eq!(polls, self.polls, "polls of the inner body");
         // Calls after the end must have no effect.
@@ -211,15 +211,15 @@ where
 
     fn poll(&mut self, calling: Option<HandlerCall>) {
         let was_body = self.reader.is_body();
-        if self.done && !was_body {
+        if self.is_future_done && !was_body {
             return;
         }
-        if let Some(call) = calling.filter(|_| !self.exhausted) {
+        if let Some(call) = calling.filter(|_| !self.is_exhausted) {
             self.handler.queue(call);
             self.report(call);
         }
         let polled = self.reader.poll();
-        if self.exhausted {
+        if self.is_exhausted {
             assert_eq!(polled, Polled::EndOfBody, "a poll after None");
             return;
         }
@@ -227,27 +227,27 @@ where
         let hints = self.bare.hints();
         if was_body {
             self.polls += 1;
-            self.exhausted = polled == Polled::EndOfBody;
+            self.is_exhausted = polled == Polled::EndOfBody;
         } else {
-            self.done = polled != Polled::Pending;
+            self.is_future_done = polled != Polled::Pending;
         }
         for oracle in &mut self.oracles {
             oracle.polled(&polled, hints);
         }
     }
 
-    fn drop(&mut self, unwinding: bool) {
+    fn drop(&mut self, is_unwinding: bool) {
         if let Some(call) = self.script.destructor.filter(|_| self.reader.is_body()) {
             self.report(call);
         }
-        let (within, open) = (self.began.elapsed(), self.ended() < self.oracles.len());
-        // Longer than from the beginning to the layer's own.
-        while open && self.began.elapsed() < within + Duration::from_micros(20) {}
-        self.reader.drop(unwinding);
+        let (within, is_open) = (self.started.elapsed(), self.ended() < self.oracles.len());
+        // The layer's clock starts later than `started`, by less than this.
+        while is_open && self.started.elapsed() < within + Duration::from_micros(20) {}
+        self.reader.drop(is_unwinding);
         for oracle in &mut self.oracles {
-            oracle.dropped(unwinding);
+            oracle.dropped(is_unwinding);
         }
         let is_complete = |one: &Oracle| one.ended().is_some_and(|ended| ended.is_complete);
-        self.whole_within = (open && self.oracles.iter().all(is_complete)).then_some(within);
+        self.complete_within = (is_open && self.oracles.iter().all(is_complete)).then_some(within);
     }
 }

@@ -1,4 +1,4 @@
-//! A script: what a request, its service, its body, its reader and its handler do.
+//! A script: what the client, the service, the body, the handler and the server do in one exchange.
 
 use std::fmt;
 
@@ -8,20 +8,21 @@ use http::{Method, Request, Response, Version};
 use super::oracle::{HandlerCall, Oracle, Settings};
 use crate::support::body::{Says, ScriptedBody, Step};
 
-/// Everything that happens to one request.
+/// One exchange.
 #[derive(Clone)]
 pub struct Script {
     /// The layer is the preset for language models.
     pub is_llm: bool,
     pub method: Method,
+    /// The content type of the request.
     pub protocol: &'static str,
-    /// `grpc-timeout`: one that has passed before anything can happen, or one that never does.
+    /// `grpc-timeout`: it passes at once, or never.
     pub timeout: Option<&'static str>,
-    /// How often the response future is pending before it does what `service` says.
+    /// How often the response future is pending before it does what `service` defines.
     pub pending: usize,
     pub service: Inner,
     pub acts: Vec<Act>,
-    /// What the body's destructor says to the handle.
+    /// The call that the body's destructor makes.
     pub destructor: Option<HandlerCall>,
 }
 
@@ -44,26 +45,26 @@ pub struct Answer {
     pub content_encoding: Option<&'static str>,
     pub grpc_status: Option<&'static str>,
     pub steps: Vec<Step>,
-    /// What slices among them are of.
+    /// The text of slices among the steps.
     pub text: Bytes,
-    pub says: Says,
+    pub end_stream: Says,
     pub size: Option<u64>,
 }
 
-/// What happens next.
+/// The next action of server or handler.
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// The reader polls, first the future, then the body.
+    /// The server polls the future, and once it has the response, the body.
     Poll,
-    /// The reader polls, and in there the handler says something.
+    /// The server polls, and the handler makes a call during the poll.
     PollCalling(HandlerCall),
-    /// The reader asks for `is_end_stream` and `size_hint`.
+    /// The server asks for `is_end_stream` and `size_hint`.
     Ask,
-    /// The handler says something, here or on another thread.
+    /// The handler makes a call, on this thread or another.
     Call(HandlerCall, Thread),
-    /// The reader drops what it has.
+    /// The server drops what it holds.
     Drop,
-    /// The reader drops what it has while its thread unwinds.
+    /// The server drops what it holds while its thread unwinds.
     DropUnwinding,
 }
 
@@ -107,7 +108,7 @@ impl Answer {
     pub fn body(&self) -> ScriptedBody {
         let body = ScriptedBody::new(self.steps.clone())
             .reading(self.text.clone())
-            .saying(self.says);
+            .saying(self.end_stream);
         match self.size {
             Some(size) => body.sized(size),
             None => body,
@@ -136,7 +137,7 @@ impl Answer {
 }
 
 impl fmt::Debug for Script {
-    /// Line by line, as one would tell it.
+    /// Prints one line for each part.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f)?;
         write!(f, "  request    {} {}", self.method, self.protocol)?;
@@ -171,13 +172,13 @@ impl fmt::Debug for Script {
                 writeln!(
                     f,
                     "  body       {:?}, is_end_stream {:?}, exact size {:?}",
-                    answer.steps, answer.says, answer.size
+                    answer.steps, answer.end_stream, answer.size
                 )?;
             }
             other => writeln!(f, "{other:?}")?,
         }
         if let Some(call) = self.destructor {
-            writeln!(f, "             its destructor says {call:?}")?;
+            writeln!(f, "             its destructor calls {call:?}")?;
         }
         for act in &self.acts {
             writeln!(f, "  then       {act:?}")?;

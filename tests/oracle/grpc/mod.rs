@@ -5,7 +5,7 @@ pub mod web;
 use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode;
 
-use super::MAX_STRING;
+use super::{MAX_STRING, truncate};
 
 /// The names of the codes, by number.
 pub const NAMES: [&str; 17] = [
@@ -47,9 +47,8 @@ impl Status {
         let known = names.find(|(number, _)| number.to_string().as_bytes() == code);
         let message = message.map(|message| {
             let bytes: Vec<u8> = percent_decode(message).collect();
-            let mut text = String::from_utf8_lossy(&bytes).into_owned();
-            text.truncate(text.floor_char_boundary(MAX_STRING));
-            text
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            truncate(text, MAX_STRING)
         });
         Self {
             name: known.map_or("UNKNOWN", |(_, name)| name),

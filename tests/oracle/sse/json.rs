@@ -1,5 +1,7 @@
 //! The message of an error event, read by a parser of RFC 8259.
 
+use super::super::truncate;
+
 /// What the message of an error must be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
@@ -13,11 +15,8 @@ impl Message {
     #[must_use]
     pub fn truncate(self, bytes: usize) -> Self {
         match self {
-            Self::Is(Some(mut message)) => {
-                message.truncate(message.floor_char_boundary(bytes));
-                Self::Is(Some(message))
-            }
-            Self::Is(None) | Self::Any => self,
+            Self::Is(message) => Self::Is(message.map(|message| truncate(message, bytes))),
+            Self::Any => self,
         }
     }
 }

@@ -60,7 +60,7 @@ where
         let Self::Body(body) = self else {
             return None;
         };
-        catch_unwind(AssertUnwindSafe(|| BodyHints::of(body.as_ref()))).ok()
+        catch_unwind(AssertUnwindSafe(|| BodyHints::from_body(body.as_ref()))).ok()
     }
 
     pub fn drop(&mut self, is_unwinding: bool) {

@@ -1,5 +1,4 @@
-//! Event streams: lines of which it is known what they are, cut anywhere; and what is to be found in
-//! one, read as a whole from its beginning.
+//! Strategies for event streams: lines that the oracle can read, cut anywhere.
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -10,7 +9,7 @@ use crate::support::body::Step;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Lines, without their ends.
+/// Lines, without line breaks.
 const LINES: [&str; 22] = [
     "data: {\"choices\":[]}",
     "data: {\"choices\":[]}",
@@ -36,29 +35,29 @@ const LINES: [&str; 22] = [
     "",
 ];
 
-/// The text of an event stream, and its pieces.
+/// Returns the text of an event stream, and its pieces.
 pub fn event_streams() -> impl Strategy<Value = (Bytes, Vec<Step>)> {
     let noise = vec(select(&b"dataevent: [DONE]"[..]), 0..9)
         .prop_map(|noise| String::from_utf8(noise).expect("ASCII"));
     let line = prop_oneof![9 => select(&LINES[..]).prop_map(str::to_owned), 1 => noise];
-    let end = select(vec!["\n", "\n", "\n\n", "\r\n", "\r\n\r\n", "\r", "\r\r"]);
+    let line_break = select(vec!["\n", "\n", "\n\n", "\r\n", "\r\n\r\n", "\r", "\r\r"]);
     (
         prop::bool::weighted(0.1),
-        vec((line, end), 0..6),
-        // The last line may lack its end.
+        vec((line, line_break), 0..6),
+        // The last line can lack its line break.
         any::<bool>(),
         cuts(),
     )
-        .prop_map(|(has_mark, lines, is_ended, cuts)| {
+        .prop_map(|(has_mark, lines, has_last_break, cuts)| {
             let mut text = String::new();
             if has_mark {
                 text.push_str(BYTE_ORDER_MARK);
             }
             let last = lines.len().saturating_sub(1);
-            for (nr, (line, end)) in lines.iter().enumerate() {
+            for (nr, (line, line_break)) in lines.iter().enumerate() {
                 text.push_str(line);
-                if nr < last || is_ended {
-                    text.push_str(end);
+                if nr < last || has_last_break {
+                    text.push_str(line_break);
                 }
             }
             let pieces = cuts.pieces(text.as_bytes());
@@ -70,7 +69,7 @@ pub fn event_streams() -> impl Strategy<Value = (Bytes, Vec<Step>)> {
 #[derive(Clone, Debug)]
 struct Cuts {
     anywhere: Vec<usize>,
-    /// Between CR and LF, and after each CR that is alone.
+    /// After each CR, also before a LF.
     after_cr: bool,
 }
 
@@ -80,7 +79,6 @@ fn cuts() -> impl Strategy<Value = Cuts> {
 }
 
 impl Cuts {
-    /// The same bytes in pieces.
     fn pieces(&self, all: &[u8]) -> Vec<Step> {
         let anywhere = self.anywhere.iter().map(|cut| cut % (all.len() + 1));
         let mut cuts: Vec<_> = anywhere.chain([0, all.len()]).collect();

@@ -1,4 +1,4 @@
-//! One request: how its span ends and what it says, and when.
+//! One request: when its span ends, and what it shows.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -8,19 +8,19 @@ use proptest::sample::select;
 use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer as _;
 
-use super::actor::actor;
 use super::config;
+use super::handler::scripted_service;
 use super::oracle::{HandlerCall, Oracle};
 use super::play::Play;
 use super::script::{Act, Script};
-use super::scripts::scripts;
+use super::strategies::scripts;
 use crate::support::recorder::{Recorder, Seen, w3c};
 
 proptest! {
     #![proptest_config(config(10_000))]
 
     #[test]
-    fn any_script_ends_as_the_model_says_and_looks_like_the_bare_service(
+    fn any_script_ends_as_the_oracle_expects_and_responds_as_the_bare_service(
         script in scripts(),
         policy in select(&[Policy::Default, Policy::Default, Policy::Tolerant, Policy::Panics][..]),
     ) {
@@ -28,13 +28,13 @@ proptest! {
     }
 }
 
-/// What the operator has said of ends.
+/// The operator's settings for ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Policy {
     Default,
-    /// That a client leaves is no error.
+    /// `disconnect_is_error(false)`.
     Tolerant,
-    /// A classification that panics: the span ends all the same, and says nothing of an outcome.
+    /// The classification panics: the span ends without an outcome.
     Panics,
 }
 
@@ -52,7 +52,7 @@ fn play_under(policy: Policy, script: Script) -> Seen {
         Policy::Tolerant => layer.disconnect_is_error(false),
         Policy::Panics => layer.classify(|_, _, _| resume_unwind(Box::new("classification"))),
     };
-    let mut service = layer.layer(actor());
+    let mut service = layer.layer(scripted_service());
     let mut oracle = script.oracle();
     if policy == Policy::Tolerant {
         oracle.call(HandlerCall::AllowDisconnect);
@@ -63,7 +63,7 @@ fn play_under(policy: Policy, script: Script) -> Seen {
         let counted = (at.starts(), at.ends());
         assert_eq!(counted, (1, play.ended()), "starts and ends after {act:?}");
     }
-    play.look_back();
+    play.check_after_drop();
     assert_eq!((at.starts(), at.ends()), (1, 1));
     let span = at.only();
     if policy == Policy::Panics {
@@ -71,14 +71,14 @@ fn play_under(policy: Policy, script: Script) -> Seen {
     } else {
         check(&span, &play.oracles[0]);
     }
-    // What the body's destructor says belongs to the span, and may be later.
-    if let Some(within) = play.whole_within.filter(|_| script.destructor.is_none()) {
-        assert!(span.duration() <= within, "as late as the last frame");
+    // A call of the body's destructor can extend the span.
+    if let Some(within) = play.complete_within.filter(|_| script.destructor.is_none()) {
+        assert!(span.duration() <= within, "later than the last frame");
     }
     span
 }
 
-/// The layer, or its preset for language models, whose spans are recorded there.
+/// Returns the layer, or its preset for language models, with its spans recorded in `at`.
 pub fn layer(at: &Recorder, is_llm: bool) -> ApiSpanLayer {
     if is_llm {
         ApiSpanLayer::llm()

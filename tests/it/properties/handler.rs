@@ -1,5 +1,4 @@
-//! The service inside of the layer, which does what a script says, and its handler, which speaks and
-//! looks around.
+//! The scripted inner service, and its handler, which makes calls and checks the current context.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -20,7 +19,7 @@ use super::script::{Inner, Script};
 use crate::support::body::{Boom, ScriptedBody};
 use crate::support::handle_of;
 
-/// What is current: the span, and what baggage says for `id`.
+/// The current context: its span, and the baggage entry `id`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Current {
     pub span: SpanContext,
@@ -36,17 +35,17 @@ impl Current {
     }
 }
 
-/// What the handler holds, shared with the body's polls and destructor.
+/// The state of a handler, shared with the polls and the destructor of its body.
 #[derive(Clone, Default)]
 pub struct Handler {
     handle: Arc<Mutex<SpanHandle>>,
-    /// What to say in the next poll.
+    /// The calls to make in the next polls.
     next: Arc<Mutex<VecDeque<HandlerCall>>>,
     polls: Arc<AtomicUsize>,
-    /// What was current in the call.
+    /// What was current when the service was called.
     current: Arc<Mutex<Option<Current>>>,
-    /// What was current where it was something else.
-    strayed: Arc<Mutex<Vec<Current>>>,
+    /// What was current elsewhere, if it differed.
+    deviations: Arc<Mutex<Vec<Current>>>,
 }
 
 impl Handler {
@@ -54,25 +53,25 @@ impl Handler {
         self.handle.lock().expect("not poisoned").clone()
     }
 
-    /// What was current inside, if the service was called.
+    /// Returns what was current when the service was called, if it was.
     pub fn current(&self) -> Option<Current> {
         self.current.lock().expect("not poisoned").clone()
     }
 
-    fn called(&self, handle: SpanHandle) {
+    fn begin_call(&self, handle: SpanHandle) {
         *self.handle.lock().expect("not poisoned") = handle;
         *self.current.lock().expect("not poisoned") = Some(Current::here());
     }
 
-    /// Everything inside runs where the call has run.
-    fn look(&self) {
+    /// Checks that the current context is still that of the call.
+    fn check_current(&self) {
         let here = Current::here();
         if self.current().as_ref() != Some(&here) {
-            self.strayed.lock().expect("not poisoned").push(here);
+            self.deviations.lock().expect("not poisoned").push(here);
         }
     }
 
-    /// What is to be said in the next poll.
+    /// Queues a call for the next poll.
     pub fn queue(&self, call: HandlerCall) {
         self.next.lock().expect("not poisoned").push_back(call);
     }
@@ -82,12 +81,12 @@ impl Handler {
         self.polls.load(Ordering::SeqCst)
     }
 
-    /// What was current inside, where it was something else than in the call.
-    pub fn strayed(&self) -> Vec<Current> {
-        self.strayed.lock().expect("not poisoned").clone()
+    /// Returns what was current elsewhere, if it differed.
+    pub fn deviations(&self) -> Vec<Current> {
+        self.deviations.lock().expect("not poisoned").clone()
     }
 
-    fn say_next(&self) {
+    fn call_next(&self) {
         let next = self.next.lock().expect("not poisoned").pop_front();
         if let Some(call) = next {
             perform(&self.handle(), call);
@@ -129,58 +128,58 @@ pub fn perform(handle: &SpanHandle, call: HandlerCall) {
     }
 }
 
-/// Who is called, and what they are to do: goes along with a request.
+/// The script of a request and its handler, in the extensions of the request.
 #[derive(Clone)]
-pub struct Role(pub Arc<Script>, pub Handler);
+pub struct Scripted(pub Arc<Script>, pub Handler);
 
-/// The texts that scripts panic with.
+/// The payloads of the panics of scripts.
 const PANICS: [&str; 3] = ["in call", "in poll", "the body panics"];
 
-/// Whether this was thrown by a script, and not by the layer itself.
+/// Whether a script threw this payload, and not the layer.
 pub fn is_scripted(payload: &(dyn Any + Send)) -> bool {
     let text = payload.downcast_ref::<&str>();
     text.is_some_and(|text| PANICS.contains(text))
 }
 
-/// The innermost service of all plays.
-pub fn actor() -> impl Service<
+/// Returns the inner service: it does what the script of the request defines.
+pub fn scripted_service() -> impl Service<
     Request<()>,
     Response = Response<ScriptedBody>,
     Error = Boom,
     Future = impl Future<Output = Result<Response<ScriptedBody>, Boom>>,
 > + Clone {
     service_fn(|request: Request<()>| {
-        let role = request.extensions().get::<Role>();
-        let Role(script, handler) = role.expect("a role").clone();
-        handler.called(handle_of(&request));
+        let scripted = request.extensions().get::<Scripted>();
+        let Scripted(script, handler) = scripted.expect("a script").clone();
+        handler.begin_call(handle_of(&request));
         if matches!(script.service, Inner::PanicsInCall) {
             resume_unwind(Box::new("in call"));
         }
-        inner(script, Some(handler))
+        respond(script, Some(handler))
     })
 }
 
-/// The inner service of a script. Without a handler it is the bare one.
-pub async fn inner(
+/// Responds as a script defines. Without a handler this is the bare service.
+pub async fn respond(
     script: Arc<Script>,
     handler: Option<Handler>,
 ) -> Result<Response<ScriptedBody>, Boom> {
-    /// Looks around where the future is dropped.
-    struct Looks(Option<Handler>);
-    impl Drop for Looks {
+    /// Checks the current context when the future is dropped.
+    struct CheckOnDrop(Option<Handler>);
+    impl Drop for CheckOnDrop {
         fn drop(&mut self) {
             if let Some(handler) = &self.0 {
-                handler.look();
+                handler.check_current();
             }
         }
     }
-    let looks = Looks(handler);
-    let handler = looks.0.clone();
+    let check = CheckOnDrop(handler);
+    let handler = check.0.clone();
     let mut pending = script.pending;
     std::future::poll_fn(|cx| {
         if let Some(handler) = &handler {
-            handler.look();
-            handler.say_next();
+            handler.check_current();
+            handler.call_next();
         }
         match pending.checked_sub(1) {
             Some(fewer) => {
@@ -202,12 +201,12 @@ pub async fn inner(
                 let destructor = script.destructor;
                 body = body
                     .on_poll(move || {
-                        on_poll.look();
+                        on_poll.check_current();
                         on_poll.polls.fetch_add(1, Ordering::SeqCst);
-                        on_poll.say_next();
+                        on_poll.call_next();
                     })
                     .on_drop(move || {
-                        on_drop.look();
+                        on_drop.check_current();
                         if let Some(call) = destructor {
                             perform(&on_drop.handle(), call);
                         }
