@@ -1,4 +1,4 @@
-//! The inner service and its body, by script.
+//! The scripted inner service, its body and its handler.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use opentelemetry::trace::{Status, TraceContextExt};
 use tower_api_span::SpanHandle;
 use tower_service::Service;
 
-use super::script::{Answer, Call, Inner, Says, Script, Step, TRAILERS};
+use super::script::{Answer, Call, EndHint, Inner, Script, Step, TRAILERS};
 use crate::oracle::{ContextCall, HandlerCall};
 
 /// The error of a service or a body.
@@ -30,7 +30,7 @@ impl fmt::Display for Boom {
     }
 }
 
-/// What the handler holds, shared with the polls and the destructor of its body.
+/// The state of a handler, shared with the polls and the destructor of its body.
 #[derive(Default)]
 pub struct Handler {
     pub handle: RefCell<SpanHandle>,
@@ -102,14 +102,14 @@ impl Service<Request<()>> for Scripted {
         let handle = SpanHandle::from_extensions(request.extensions());
         self.handler.handle.replace(handle);
         if matches!(self.script.service, Inner::PanicsInCall) {
-            // Not `panic!`, which would run the hook, and there a fuzzer stops.
+            // `panic!` would run the panic hook, at which a fuzzer stops.
             resume_unwind(Box::new("in call"));
         }
         ScriptedFuture::new(&self.script, Some(&self.handler))
     }
 }
 
-/// The future of its response. Without a handler it is the bare one.
+/// The response future. Without a handler it is that of the bare service.
 pub struct ScriptedFuture {
     script: Rc<Script>,
     handler: Option<Rc<Handler>>,
@@ -150,10 +150,10 @@ impl Future for ScriptedFuture {
     }
 }
 
-/// A body by script, which can lie about its end and its size.
+/// A scripted body. Its hints about end and size can be wrong.
 pub struct ScriptedBody {
     steps: VecDeque<Step>,
-    says: Says,
+    end_hint: EndHint,
     size: Option<u64>,
     handler: Option<Rc<Handler>>,
     destructor: Option<Call>,
@@ -163,7 +163,7 @@ impl ScriptedBody {
     fn new(answer: &Answer, handler: Option<Rc<Handler>>, destructor: Option<Call>) -> Self {
         Self {
             steps: answer.steps().cloned().collect(),
-            says: answer.says,
+            end_hint: answer.end_hint,
             size: answer.size(),
             handler,
             destructor,
@@ -172,7 +172,7 @@ impl ScriptedBody {
 }
 
 impl Body for ScriptedBody {
-    /// In two pieces, one of which may be empty.
+    /// Two chunks, of which one can be empty.
     type Data = Chain<Bytes, Bytes>;
     type Error = Boom;
 
@@ -195,8 +195,8 @@ impl Body for ScriptedBody {
                 }
                 Frame::data(first.chain(second))
             }
-            Some(Step::Trailers(chosen)) => {
-                let trailers = TRAILERS[usize::from(chosen) % TRAILERS.len()].iter();
+            Some(Step::Trailers(index)) => {
+                let trailers = TRAILERS[usize::from(index) % TRAILERS.len()].iter();
                 let trailers = trailers.map(|(name, value)| {
                     (
                         HeaderName::from_static(name),
@@ -213,11 +213,11 @@ impl Body for ScriptedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match self.says {
-            Says::Truth => self.steps.is_empty(),
-            Says::Always(says) => says,
-            // The layer contains this one and forgets what it carries: nothing, or it were a leak.
-            Says::Panics => resume_unwind(Box::new(())),
+        match self.end_hint {
+            EndHint::Correct => self.steps.is_empty(),
+            EndHint::Always(is_end) => is_end,
+            // The layer catches this panic and leaks the payload, which is empty here.
+            EndHint::Panics => resume_unwind(Box::new(())),
         }
     }
 

@@ -1,4 +1,4 @@
-//! A script: what a request, its service, its body, its reader and its handler do.
+//! A script: what the client, the service, the body, the handler and the reader do in one exchange.
 
 use arbitrary::Arbitrary;
 use http::{Request, Response};
@@ -6,30 +6,30 @@ use http::{Request, Response};
 use super::parts::ScriptedBody;
 use crate::oracle::{ContextCall, HandlerCall, Oracle, Settings};
 
-/// Everything that happens to one request.
+/// One exchange.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Script {
     pub preset: Preset,
     method: u8,
     protocol: u8,
-    /// `grpc-timeout`: one that has passed before anything can happen, or one that never does.
+    /// `grpc-timeout`: it passes at once, or never.
     is_late: Option<bool>,
-    /// The response future is pending once before it does what `service` says.
+    /// The response future is pending once before it does what `service` defines.
     pub is_pending: bool,
     pub service: Inner,
-    /// What the body's destructor says to the handle.
+    /// The call that the body's destructor makes.
     pub destructor: Option<Call>,
     pub acts: Vec<Act>,
 }
 
-/// How the layer is set.
+/// The settings of the layer.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
 pub enum Preset {
     Http,
     Llm,
-    /// With a terminator, and nothing else of `llm`.
+    /// `stream_terminator`, without the rest of `llm`.
     Terminated,
-    /// Clients may leave.
+    /// `disconnect_is_error(false)`.
     Tolerant,
 }
 
@@ -39,7 +39,7 @@ pub enum Inner {
     PanicsInCall,
     PanicsInPoll,
     Errs,
-    // More often than not.
+    // Three variants, so that responses are frequent.
     Answers(Answer),
     Responds(Answer),
     Replies(Answer),
@@ -54,7 +54,7 @@ pub struct Answer {
     length: Option<Length>,
     transfer_encoding: bool,
     grpc_status: Option<u8>,
-    pub says: Says,
+    pub end_hint: EndHint,
     size: Option<Size>,
     steps: Vec<Step>,
 }
@@ -69,7 +69,7 @@ enum ContentType {
     GrpcWebText,
 }
 
-/// The Content-Length, by how long the body is.
+/// The Content-Length, relative to the length of the body.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Length {
     Right,
@@ -89,33 +89,33 @@ enum Size {
     Wrong(u8),
 }
 
-/// What the body says when it is asked whether it is at its end.
+/// What `is_end_stream` returns.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub enum Says {
-    /// Whether its script is at its end.
-    Truth,
+pub enum EndHint {
+    /// Whether the script is at its end.
+    Correct,
     Always(bool),
     Panics,
 }
 
-/// What one poll of the body gives.
+/// What one poll of the body returns.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Step {
     Pending,
-    /// Data: which, and where it is cut in two, if it is.
+    /// Data, and where it is cut into two chunks, if it is.
     Data(Data, Option<u8>),
     Trailers(u8),
     Error,
     Panic,
-    /// `None`; what follows is what a poll after the end gives.
+    /// `None`. The next steps are those of polls after the end.
     End,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Data {
-    /// So many bytes that say nothing.
+    /// So many zeros.
     Zeros(u8),
-    /// A piece that means something in an event stream or a body of gRPC-Web.
+    /// A piece of an event stream or of a gRPC-Web body.
     Piece(u8),
 }
 
@@ -179,10 +179,10 @@ pub const TRAILERS: [&[(&str, &str)]; 5] = [
 const ABORTS: [(&str, &str); 4] = [
     ("generation_error", "out of memory"),
     ("validation_error", ""),
-    ("client_disconnect", "so they say"),
+    ("client_disconnect", "by the handler"),
     ("", "for no reason"),
 ];
-/// Keys of the layer's and others.
+/// Keys of the layer and others.
 const KEYS: [&str; 7] = [
     "test.mine",
     "test.mine.too",
@@ -221,9 +221,9 @@ const PIECES: [&[u8]; 24] = [
     b"AAAA",
 ];
 
-/// The one of a table that a byte chooses.
-fn one_of<T: Copy>(all: &[T], chosen: u8) -> T {
-    all[usize::from(chosen) % all.len()]
+/// Returns the element of a table that a byte selects.
+fn one_of<T: Copy>(all: &[T], index: u8) -> T {
+    all[usize::from(index) % all.len()]
 }
 
 impl Call {
@@ -318,8 +318,7 @@ impl Answer {
     }
 
     fn grpc_status(&self) -> Option<&'static str> {
-        self.grpc_status
-            .map(|chosen| one_of(&GRPC_STATUSES, chosen))
+        self.grpc_status.map(|index| one_of(&GRPC_STATUSES, index))
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
@@ -391,7 +390,7 @@ impl Data {
     pub fn bytes(self) -> &'static [u8] {
         match self {
             Self::Zeros(bytes) => &[0; 6][..usize::from(bytes) % 6],
-            Self::Piece(chosen) => one_of(&PIECES, chosen),
+            Self::Piece(index) => one_of(&PIECES, index),
         }
     }
 }

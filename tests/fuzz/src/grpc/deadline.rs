@@ -12,7 +12,7 @@ pub enum Deadline {
 }
 
 impl Deadline {
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let value = headers.get("grpc-timeout").map(HeaderValue::as_bytes);
         let Some((unit, digits @ [_, ..])) = value.and_then(<[u8]>::split_last) else {
             return Self::Never;

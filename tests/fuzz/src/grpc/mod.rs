@@ -232,7 +232,7 @@ fn expected(pieces: &[&[u8]], metadata: &Metadata, settings: Settings) -> Vec<Re
             poll,
         }
     };
-    match Deadline::of(&metadata.request) {
+    match Deadline::from_headers(&metadata.request) {
         Deadline::Never => vec![expect(false)],
         Deadline::Passed => vec![expect(true)],
         Deadline::Soon => vec![expect(false), expect(true)],
