@@ -1,4 +1,4 @@
-//! One request through a layer, by hand.
+//! One request through a layer, without an executor.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -16,22 +16,22 @@ use tower_service::Service;
 
 use crate::recorder::counts;
 
-/// A body that gives these frames, and then `None`.
+/// A body with these frames.
 pub struct Frames(VecDeque<Frame<Bytes>>);
 
 impl Frames {
-    /// The body that gives nothing.
+    /// Returns a body without frames.
     pub fn none() -> Self {
         Self(VecDeque::new())
     }
 
-    /// Data in these pieces.
+    /// Returns a body with a data frame for each piece.
     pub fn data<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let pieces = pieces.into_iter().map(Bytes::copy_from_slice);
         Self(pieces.map(Frame::data).collect())
     }
 
-    /// The same with a frame more.
+    /// Appends a frame.
     pub fn then(mut self, frame: Frame<Bytes>) -> Self {
         self.0.push_back(frame);
         self
@@ -50,7 +50,7 @@ impl Body for Frames {
     }
 }
 
-/// A service that answers at once with what `F` returns.
+/// A service that responds at once with what `F` returns.
 struct Answers<F>(F);
 
 impl<R, B, F: FnMut(Request<R>) -> Response<B>> Service<Request<R>> for Answers<F> {
@@ -67,7 +67,7 @@ impl<R, B, F: FnMut(Request<R>) -> Response<B>> Service<Request<R>> for Answers<
     }
 }
 
-/// What `handler`, behind the layer, answers to a request.
+/// Returns the response of `handler`, inside the layer, to a request.
 pub fn answer<B>(
     layer: &ApiSpanLayer,
     request: Request<()>,
@@ -83,7 +83,7 @@ where
     }
 }
 
-/// What one poll of a body gives.
+/// What one poll of a body returns.
 pub type Polled<B> = Poll<Option<Result<Frame<<B as Body>::Data>, <B as Body>::Error>>>;
 
 /// Polls a body once.
@@ -91,8 +91,8 @@ pub fn poll_frame<B: Body + Unpin>(body: &mut B) -> Polled<B> {
     Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Polls a body to `None`, or no more than `polls` times, and drops it. In which poll the span ended,
-/// counted from 0, if it was in one.
+/// Polls a body to `None`, but at most `polls` times, and drops it. Returns the poll, from 0, during which
+/// the span ended, if it was one.
 pub fn read<B>(mut body: ResponseBody<B>, polls: usize) -> Option<usize>
 where
     B: Body<Error: Display> + Unpin,

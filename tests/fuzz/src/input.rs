@@ -1,7 +1,7 @@
-//! Inputs: what their first bytes mean.
+//! Parts of an input: its leading bytes, and the rest in pieces.
 
-/// Takes the first byte off; 0 if there is none.
-pub fn byte(input: &mut &[u8]) -> u8 {
+/// Takes the first byte; 0 if there is none.
+pub fn take_byte(input: &mut &[u8]) -> u8 {
     let Some((first, rest)) = input.split_first() else {
         return 0;
     };
@@ -9,16 +9,16 @@ pub fn byte(input: &mut &[u8]) -> u8 {
     *first
 }
 
-/// Takes off how to cut: a number of lengths, up to 15, and as many lengths.
-pub fn cuts<'a>(input: &mut &'a [u8]) -> &'a [u8] {
-    let wanted = usize::from(byte(input) % 16);
+/// Takes cut lengths: a byte for their number, up to 15, and one byte for each.
+pub fn take_cuts<'a>(input: &mut &'a [u8]) -> &'a [u8] {
+    let wanted = usize::from(take_byte(input) % 16);
     let (lengths, rest) = input.split_at(wanted.min(input.len()));
     *input = rest;
     lengths
 }
 
-/// Cuts into pieces of these lengths, which begin anew at their end; whole if there is none but 0.
-pub fn cut<'a>(mut bytes: &'a [u8], lengths: &[u8]) -> Vec<&'a [u8]> {
+/// Splits bytes into pieces of these lengths, which repeat. Without a length over 0 there is one piece.
+pub fn split<'a>(mut bytes: &'a [u8], lengths: &[u8]) -> Vec<&'a [u8]> {
     if lengths.iter().all(|length| *length == 0) {
         return vec![bytes];
     }
@@ -32,14 +32,14 @@ pub fn cut<'a>(mut bytes: &'a [u8], lengths: &[u8]) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// The piece in which so many bytes are there.
-pub fn piece_of(pieces: &[&[u8]], bytes: usize) -> usize {
-    let mut there = 0;
+/// Returns the index of the piece in which the first `bytes` bytes end.
+pub fn piece_at(pieces: &[&[u8]], bytes: usize) -> usize {
+    let mut length = 0;
     pieces
         .iter()
         .position(|piece| {
-            there += piece.len();
-            there >= bytes
+            length += piece.len();
+            length >= bytes
         })
-        .expect("so many bytes are there")
+        .expect("the pieces have so many bytes")
 }

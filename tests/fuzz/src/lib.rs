@@ -1,14 +1,16 @@
-//! What the fuzz targets do with their bytes.
+//! The fuzz targets.
 //!
-//! Every target goes through the public face: a layer, a request, a response, and the span that ended.
-//! What must come of it is told by a second implementation, as naive as it can be. On stable Rust
-//! `cargo test` replays all inputs that are kept.
+//! Every target uses the public API: a layer, a request, a response, and the recorded span. The span is
+//! compared with a second, naive implementation of the rules. On stable Rust `cargo test` replays all
+//! committed inputs.
 
 pub mod body;
 mod exchange;
 pub mod forwarded;
 pub mod grpc;
 mod input;
+#[path = "../../oracle/mod.rs"]
+pub mod oracle;
 pub mod query;
 mod recorder;
 pub mod sse;
@@ -17,7 +19,7 @@ pub mod traceparent;
 #[cfg(fuzzing)]
 pub use libfuzzer_sys;
 
-/// A target: its name, and what it does with an input. It panics if a rule is broken.
+/// A target: its name, and its function, which panics if an input breaks a rule.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -30,8 +32,8 @@ pub const TARGETS: &[Target] = &[
     ("traceparent", traceparent::run),
 ];
 
-/// The entry of a target's program: libFuzzer's where `cargo fuzz` builds, else one that plays the files
-/// it is given.
+/// Defines the entry point of a target: that of libFuzzer under `cargo fuzz`, else a `main` that plays the
+/// files in its arguments.
 #[macro_export]
 macro_rules! main {
     ($run:path) => {

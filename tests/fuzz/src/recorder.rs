@@ -1,4 +1,4 @@
-//! The spans of this thread, as they ended.
+//! The spans that this thread has recorded.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -11,8 +11,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower_api_span::ApiSpanLayer;
 
-/// Longest string that a span may have, in bytes.
-pub const MAX_STRING: usize = 1_024;
+use crate::oracle::MAX_STRING;
 
 static PROVIDER: LazyLock<SdkTracerProvider> = LazyLock::new(|| {
     let builder = SdkTracerProvider::builder();
@@ -24,8 +23,7 @@ thread_local! {
     static ENDED: RefCell<Vec<SpanData>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Keeps what ends. A thread of its own has spans of its own, so that targets may be replayed side by
-/// side.
+/// Keeps the spans of each thread apart, so that targets can be replayed in parallel.
 #[derive(Debug)]
 pub struct Recording;
 
@@ -47,29 +45,29 @@ impl SpanProcessor for Recording {
     }
 }
 
-/// The same layer with its spans recorded.
+/// Returns the layer with its spans recorded.
 pub fn recorded(layer: ApiSpanLayer) -> ApiSpanLayer {
     layer.tracer_provider(&*PROVIDER)
 }
 
-/// Lets go of all spans.
-pub fn forget() {
+/// Removes all spans.
+pub fn clear() {
     STARTS.set(0);
     ENDED.with_borrow_mut(Vec::clear);
 }
 
-/// How many spans have started and ended.
+/// Returns how many spans have started and ended.
 pub fn counts() -> (usize, usize) {
     (STARTS.get(), ENDED.with_borrow(Vec::len))
 }
 
-/// The one span that has started, looked over.
+/// Returns the only span, checked. Panics unless exactly one has started and ended.
 pub fn only() -> Seen {
     assert_eq!(counts(), (1, 1), "spans started and ended");
     STARTS.set(0);
     let ended = ENDED.with_borrow_mut(Vec::pop);
     let seen = Seen(ended.expect("it has ended"));
-    seen.look_over();
+    seen.check();
     seen
 }
 
@@ -78,45 +76,40 @@ pub fn only() -> Seen {
 pub struct Seen(pub SpanData);
 
 impl Seen {
-    /// An attribute's value.
+    /// Returns the value of an attribute.
     pub fn attribute(&self, key: &str) -> Option<String> {
         let mut attributes = self.0.attributes.iter();
         let attribute = attributes.find(|kv| kv.key.as_str() == key);
         attribute.map(|kv| kv.value.to_string())
     }
 
-    /// `DEPARTED`, or the reason of `ABORTED`.
+    /// Returns `DEPARTED`, or the reason of `ABORTED`.
     pub fn outcome(&self) -> String {
         let reason = self.attribute("api.abort.reason");
         reason.unwrap_or_else(|| self.attribute("api.outcome").expect("an outcome"))
     }
 
-    /// The message of the terminal event.
+    /// Returns the message in the terminal event.
     pub fn error(&self) -> Option<String> {
         let attributes = &self.0.events.last()?.attributes;
         let error = attributes.iter().find(|kv| kv.key.as_str() == "error");
         error.map(|kv| kv.value.to_string())
     }
 
-    /// The names of the events, in order.
-    pub fn events(&self) -> Vec<&str> {
-        self.0.events.iter().map(|event| &*event.name).collect()
-    }
-
-    /// What is true of every span, whatever happened.
-    fn look_over(&self) {
+    /// Checks the rules for all spans.
+    fn check(&self) {
         let Self(span) = self;
         assert!(!span.name.is_empty(), "no name");
         let mut keys = BTreeSet::new();
         for attribute in &span.attributes {
             let key = attribute.key.as_str();
             assert!(!key.is_empty() && keys.insert(key), "{key} is there twice");
-            look_over_value(key, &attribute.value);
+            check_value(key, &attribute.value);
         }
         let last = span.events.last().expect("a terminal event");
         for event in span.events.iter() {
             for attribute in &event.attributes {
-                look_over_value(attribute.key.as_str(), &attribute.value);
+                check_value(attribute.key.as_str(), &attribute.value);
             }
         }
         let terminal = |name: &str| ["api.DEPARTED", "api.ABORTED"].contains(&name);
@@ -145,7 +138,7 @@ impl Seen {
     }
 }
 
-fn look_over_value(key: &str, value: &Value) {
+fn check_value(key: &str, value: &Value) {
     let texts = if let Value::String(text) = value {
         std::slice::from_ref(text)
     } else if let Value::Array(Array::String(texts)) = value {

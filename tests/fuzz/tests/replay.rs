@@ -1,4 +1,4 @@
-//! All inputs that are kept, on whatever Rust there is: the seeds, and what was once found.
+//! The replay of all committed inputs on stable Rust: the seeds, and the inputs that once failed.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -7,15 +7,15 @@ use std::path::Path;
 use fuzz::TARGETS;
 
 #[test]
-fn whatever_is_kept_holds() {
+fn committed_inputs_break_no_rule() {
     let mut failed = Vec::new();
     for (target, run) in TARGETS {
-        let [seeds, found] = ["seeds", "regressions"].map(|folder| {
+        let [seeds, regressions] = ["seeds", "regressions"].map(|folder| {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join(folder)
                 .join(target);
             let mut inputs = 0;
-            // There need not be any regressions.
+            // A target can have no regressions.
             for entry in fs::read_dir(&folder).into_iter().flatten() {
                 let path = entry.expect("an entry").path();
                 let input = fs::read(&path).expect("a file");
@@ -26,8 +26,8 @@ fn whatever_is_kept_holds() {
             }
             inputs
         });
-        println!("{target}: {seeds} seeds and {found} regressions replayed");
+        println!("{target}: {seeds} seeds and {regressions} regressions replayed");
         assert!(seeds > 0, "{target} has no seeds");
     }
-    assert!(failed.is_empty(), "a rule is broken by {failed:#?}");
+    assert!(failed.is_empty(), "these inputs break a rule: {failed:#?}");
 }

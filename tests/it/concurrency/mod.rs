@@ -1,39 +1,38 @@
-//! Handles that many threads use, while responses end in others: on all paths, with real threads.
+//! Handles that many threads use while responses end in other threads, on all paths.
 //!
-//! A lane serves one request after the other, and some speakers say all that a handle and its context
-//! can say to the request that the lane is at. Of each thing it is known how often it was begun before
-//! the end, and how often it was done before the last move that ends the request began: so it is known
-//! what the span must have, what it may have, and what not.
+//! A worker serves one request after the other. Tasks call every method of the handle and its context on
+//! the worker's current request. Two counts of each method decide what the span must, may and must not
+//! contain: the calls that began before the end, and those that returned before the last step.
 //!
-//! A short form runs with the other tests. The long form, for as many requests as one likes:
+//! A short form runs with the other tests. The long form serves any number of requests:
 //!
 //! ```sh
 //! CONCURRENT_REQUESTS=200000 cargo test --test it -- concurrency
 //! ```
 
-mod lanes;
-mod moves;
+mod calls;
+mod exchange;
 mod paths;
-mod reckoning;
-mod said;
+mod recorders;
+mod request;
 mod spans;
-mod speakers;
+mod workers;
 
 use std::collections::BTreeMap;
 
 use tower_api_span::{ApiSpanLayer, LifecycleEvents};
 
 use crate::support::recorder::w3c;
-use lanes::Round;
+use calls::REASONS;
 use paths::PATHS;
-use said::Verdicts;
-use speakers::REASONS;
+use request::Verdicts;
+use workers::Round;
 
-/// Requests that are served one after the other, at the same time as those of other lanes.
-const LANES: usize = 2;
-/// Threads that speak to the request that a lane is at.
-const SPEAKERS: usize = 3;
-/// What is kept of so many is looked over, and let go of.
+/// How many workers serve requests at the same time.
+const WORKERS: usize = 2;
+/// How many threads make calls on the current request of a worker.
+const TASKS: usize = 3;
+/// How many requests are served before they are checked and released.
 const ROUND: usize = 400;
 
 fn requests() -> usize {
@@ -42,9 +41,9 @@ fn requests() -> usize {
 }
 
 #[test]
-fn whatever_is_said_meanwhile_each_request_ends_once_and_all_that_tell_of_it_agree() {
+fn requests_with_concurrent_handle_calls_end_once_and_all_signals_agree() {
     let mut outcomes = BTreeMap::<(&str, String), usize>::new();
-    let (mut by_speaker, mut by_path, mut heard, mut raced) = (0, 0, 0, 0);
+    let (mut by_task, mut by_path, mut in_time, mut raced) = (0, 0, 0, 0);
     for round in 0..requests().div_ceil(ROUND) {
         let layer = if round % 2 == 0 {
             ApiSpanLayer::llm()
@@ -56,32 +55,36 @@ fn whatever_is_said_meanwhile_each_request_ends_once_and_all_that_tell_of_it_agr
             .active_requests(true)
             .body_sizes(true)
             .lifecycle_events(LifecycleEvents::Both);
-        for came in Round::new(layer).run(round) {
-            heard += usize::from(came.was_heard);
-            raced += usize::from(came.has_raced);
-            if came.verdicts == Verdicts::Racing {
-                let is_speakers = REASONS.iter().any(|reason| came.outcome.contains(reason));
-                by_speaker += usize::from(is_speakers);
-                by_path += usize::from(!is_speakers);
+        for checked in Round::new(layer).run(round) {
+            in_time += usize::from(checked.has_calls_in_time);
+            raced += usize::from(checked.has_raced);
+            if checked.verdicts == Verdicts::Racing {
+                let is_tasks = REASONS
+                    .iter()
+                    .any(|reason| checked.outcome.contains(reason));
+                by_task += usize::from(is_tasks);
+                by_path += usize::from(!is_tasks);
             }
-            *outcomes.entry((came.path, came.outcome)).or_default() += 1;
+            *outcomes.entry((checked.path, checked.outcome)).or_default() += 1;
         }
     }
-    // Or else nobody has spoken in time, or nobody at the end, and the rules were held against nothing.
-    for (what, count) in [
-        ("heard before the last move", heard),
-        ("spoken to during it", raced),
-        ("decided by a speaker", by_speaker),
-        ("decided by the end, though speakers gave verdicts", by_path),
+    // Without these cases the rules would not be tested.
+    for (case, count) in [
+        ("had calls before the last step", in_time),
+        ("had calls during the last step", raced),
+        ("were decided by a task", by_task),
+        (
+            "were decided by the end, though tasks gave verdicts",
+            by_path,
+        ),
     ] {
-        println!("{count} were {what}");
-        assert!(count > 0, "none was {what}");
+        println!("{count} requests {case}");
+        assert!(count > 0, "no requests {case}");
     }
     for path in PATHS {
-        let came_to = outcomes.keys().filter(|(name, _)| *name == path.name);
-        let came_to = came_to.count();
+        let names = outcomes.keys().filter(|(name, _)| *name == path.name);
         assert!(
-            came_to > 1 || path.overrules,
+            names.count() > 1 || path.overrides_verdicts,
             "{}: {outcomes:#?}",
             path.name
         );

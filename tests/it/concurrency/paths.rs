@@ -1,39 +1,40 @@
-//! All paths on which a request ends.
+//! All paths on which a request can end.
 
-use crate::support::body::Step::{self, Data, Error, Panic, Silent, Trailers};
+use crate::support::body::Step as BodyStep;
+use crate::support::body::Step::{Bytes, Data, Error, Panic, Silent, Trailers};
 
 pub struct Path {
     pub name: &'static str,
-    pub is_call: bool,
+    pub is_grpc: bool,
     pub answer: Answer,
-    /// Frames before the last move.
+    /// How many frames precede the last step.
     pub frames: usize,
-    /// The move that ends it.
-    pub last: Last,
-    /// What it comes to if nobody says anything.
+    /// The step that ends it.
+    pub last: Step,
+    /// The outcome without calls on the handle.
     pub outcome: &'static str,
-    /// No verdict outweighs that.
-    pub overrules: bool,
+    /// No verdict changes the outcome.
+    pub overrides_verdicts: bool,
 }
 
 pub enum Answer {
     Head {
         status: u16,
         headers: &'static [(&'static str, &'static str)],
-        steps: &'static [Step],
+        steps: &'static [BodyStep],
     },
-    /// A body that knows its size.
+    /// A body with an exact size hint of so many bytes.
     Full(usize),
     Fails,
-    /// When it is called.
+    /// In `call`.
     Panics,
-    /// When it is polled.
+    /// In `poll`.
     PanicsLater,
     Never,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum Last {
+pub enum Step {
     /// The service is called.
     Call,
     /// The future is polled.
@@ -42,43 +43,43 @@ pub enum Last {
     Read,
     /// The future or the body is dropped.
     Drop,
-    /// The same by a panic.
+    /// The same while a panic unwinds.
     Unwind,
 }
 
 const SSE: &[(&str, &str)] = &[("content-type", "text/event-stream")];
 const GRPC: &[(&str, &str)] = &[("content-type", "application/grpc")];
-const TOLD: &[u8] = b"data: {\"choices\": []}\n\n";
+const CHUNK: &[u8] = b"data: {\"choices\": []}\n\n";
 const DONE: &[u8] = b"data: [DONE]\n\n";
 
-const fn path(name: &'static str, answer: Answer, last: Last, outcome: &'static str) -> Path {
+const fn path(name: &'static str, answer: Answer, last: Step, outcome: &'static str) -> Path {
     Path {
         name,
-        is_call: false,
+        is_grpc: false,
         answer,
         frames: 0,
         last,
         outcome,
-        overrules: false,
+        overrides_verdicts: false,
     }
 }
 
 const fn body(
     name: &'static str,
-    steps: &'static [Step],
+    steps: &'static [BodyStep],
     frames: usize,
-    last: Last,
+    last: Step,
     outcome: &'static str,
 ) -> Path {
-    headed(name, &[], steps, frames, last, outcome)
+    with_headers(name, &[], steps, frames, last, outcome)
 }
 
-const fn headed(
+const fn with_headers(
     name: &'static str,
     headers: &'static [(&'static str, &'static str)],
-    steps: &'static [Step],
+    steps: &'static [BodyStep],
     frames: usize,
-    last: Last,
+    last: Step,
     outcome: &'static str,
 ) -> Path {
     let answer = Answer::Head {
@@ -98,134 +99,140 @@ const fn empty(name: &'static str, status: u16, outcome: &'static str) -> Path {
         headers: &[("content-length", "0")],
         steps: &[],
     };
-    path(name, answer, Last::Read, outcome)
+    path(name, answer, Step::Read, outcome)
 }
 
-const fn overruling(path: Path) -> Path {
+const fn overriding(path: Path) -> Path {
     Path {
-        overrules: true,
+        overrides_verdicts: true,
         ..path
     }
 }
 
-const fn call(path: Path) -> Path {
+const fn grpc(path: Path) -> Path {
     Path {
-        is_call: true,
+        is_grpc: true,
         ..path
     }
 }
 
-const LEFT: &str = "ABORTED(client_disconnect)";
+const DISCONNECTED: &str = "ABORTED(client_disconnect)";
 const FAILED: &str = "ABORTED(exception)";
 const PANICKED: &str = "ABORTED(panic)";
 
 pub const PATHS: &[Path] = &[
-    overruling(path(
+    overriding(path(
         "the call panics",
         Answer::Panics,
-        Last::Call,
+        Step::Call,
         PANICKED,
     )),
-    overruling(path(
+    overriding(path(
         "the future panics",
         Answer::PanicsLater,
-        Last::Poll,
+        Step::Poll,
         PANICKED,
     )),
-    path("the service fails", Answer::Fails, Last::Poll, FAILED),
-    path("left before the head", Answer::Never, Last::Drop, LEFT),
-    overruling(path(
+    path("the service fails", Answer::Fails, Step::Poll, FAILED),
+    path(
+        "dropped before the head",
+        Answer::Never,
+        Step::Drop,
+        DISCONNECTED,
+    ),
+    overriding(path(
         "unwound before the head",
         Answer::Never,
-        Last::Unwind,
+        Step::Unwind,
         PANICKED,
     )),
-    path(
-        "a body that is at its end",
-        Answer::Full(0),
-        Last::Poll,
-        "DEPARTED",
-    ),
-    path("the last frame", Answer::Full(3), Last::Read, "DEPARTED"),
+    path("an empty body", Answer::Full(0), Step::Poll, "DEPARTED"),
+    path("the last frame", Answer::Full(3), Step::Read, "DEPARTED"),
     empty("404", 404, "ABORTED(client_error)"),
     empty("500", 500, FAILED),
-    body("none", &[Data(3)], 1, Last::Read, "DEPARTED"),
+    body("None", &[Data(3)], 1, Step::Read, "DEPARTED"),
     body(
         "trailers",
         &[Data(3), Trailers(&[])],
         1,
-        Last::Read,
+        Step::Read,
         "DEPARTED",
     ),
-    body("an error", &[Data(3), Error], 1, Last::Read, FAILED),
-    headed(
+    body("an error", &[Data(3), Error], 1, Step::Read, FAILED),
+    with_headers(
         "a terminator",
         SSE,
-        &[Step::Bytes(TOLD), Step::Bytes(DONE), Silent],
+        &[Bytes(CHUNK), Bytes(DONE), Silent],
         1,
-        Last::Read,
+        Step::Read,
         "DEPARTED",
     ),
-    headed(
-        "all delivered",
+    with_headers(
+        "all bytes delivered",
         &[("content-length", "3")],
         &[Data(3), Silent],
         1,
-        Last::Drop,
+        Step::Drop,
         "DEPARTED",
     ),
-    headed(
-        "too short",
+    with_headers(
+        "a short body",
         &[("content-length", "5")],
         &[Data(3)],
         1,
-        Last::Read,
+        Step::Read,
         "ABORTED(length_mismatch)",
     ),
     body(
-        "unread",
+        "dropped unread",
         &[Data(3)],
         0,
-        Last::Drop,
+        Step::Drop,
         "ABORTED(generator_exit)",
     ),
-    body("midway", &[Data(3), Silent], 1, Last::Drop, LEFT),
-    overruling(body(
+    body(
+        "dropped midway",
+        &[Data(3), Silent],
+        1,
+        Step::Drop,
+        DISCONNECTED,
+    ),
+    overriding(body(
         "the body panics",
         &[Data(3), Panic],
         1,
-        Last::Read,
+        Step::Read,
         PANICKED,
     )),
-    overruling(body(
+    overriding(body(
         "unwound midway",
         &[Data(3), Silent],
         1,
-        Last::Unwind,
+        Step::Unwind,
         PANICKED,
     )),
-    call(headed(
+    grpc(with_headers(
         "gRPC OK",
         GRPC,
         &[Data(3), Trailers(&[("grpc-status", "0")])],
         1,
-        Last::Read,
+        Step::Read,
         "DEPARTED",
     )),
-    call(headed(
+    grpc(with_headers(
         "gRPC INTERNAL",
         GRPC,
         &[Trailers(&[("grpc-status", "13")])],
         0,
-        Last::Read,
+        Step::Read,
         FAILED,
     )),
-    call(headed(
-        "gRPC left",
+    grpc(with_headers(
+        "gRPC dropped midway",
         GRPC,
         &[Data(3), Silent],
         1,
-        Last::Drop,
-        LEFT,
+        Step::Drop,
+        DISCONNECTED,
     )),
 ];

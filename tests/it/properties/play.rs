@@ -1,5 +1,5 @@
-//! A request being played by its script, with the layer and without: what the reader sees must be
-//! the same, and the models are told of it.
+//! A script being played, with the layer and without. The server must observe the same of both, and the
+//! oracles receive what it observes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -8,59 +8,52 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower::Service;
 
-use super::actor::{Handler, Role, inner, is_scripted, say};
-use super::model::{Model, Saw};
-use super::script::{Act, Call, Inner, Script, Thread};
+use super::handler::{Handler, Scripted, is_scripted, perform, respond};
+use super::oracle::{BodyHints, HandlerCall, Oracle, Polled};
+use super::script::{Act, Inner, Script, Thread};
 use crate::support::body::{Boom, ScriptedBody};
 use crate::support::{poll, poll_frame};
 
 type BoxFuture<B> = Pin<Box<dyn Future<Output = Result<Response<B>, Boom>>>>;
 
-/// What a reader has of one response.
+/// What a server holds of one response.
 enum Reader<B> {
     Future(BoxFuture<B>),
     Body(Box<B>),
     Gone,
 }
 
-/// What a reader sees when it asks.
-#[derive(Debug, PartialEq)]
-struct Asked(bool, u64, Option<u64>);
-
 impl<B> Reader<B>
 where
     B: Body<Data = Bytes, Error = Boom> + Unpin,
 {
-    fn poll(&mut self) -> (Saw, Option<(u16, HeaderMap)>) {
-        let seen = catch_unwind(AssertUnwindSafe(|| match self {
+    fn poll(&mut self) -> Polled {
+        let polled = catch_unwind(AssertUnwindSafe(|| match self {
             Self::Future(future) => match poll(future.as_mut()) {
-                Poll::Pending => (Saw::Pending, None),
-                Poll::Ready(Err(Boom)) => (Saw::ServiceError, None),
+                Poll::Pending => Polled::Pending,
+                Poll::Ready(Err(Boom)) => Polled::ServiceError,
                 Poll::Ready(Ok(response)) => {
                     let (parts, body) = response.into_parts();
                     *self = Self::Body(Box::new(body));
-                    (Saw::Head, Some((parts.status.as_u16(), parts.headers)))
+                    Polled::Head(parts.status.as_u16(), parts.headers)
                 }
             },
-            Self::Body(body) => (seen_of(&poll_frame(body.as_mut())), None),
-            Self::Gone => unreachable!("nothing is left to poll"),
+            Self::Body(body) => polled(&poll_frame(body.as_mut())),
+            Self::Gone => unreachable!("the reader has dropped it"),
         }));
-        seen.unwrap_or_else(|payload| {
+        polled.unwrap_or_else(|payload| {
             assert!(is_scripted(&*payload), "the layer panics in a poll");
-            (Saw::Panic, None)
+            Polled::Panic
         })
     }
 
-    fn ask(&self) -> Option<Asked> {
+    fn hints(&self) -> Option<BodyHints> {
         match self {
-            Self::Body(body) => {
-                let hint = body.size_hint();
-                Some(Asked(body.is_end_stream(), hint.lower(), hint.upper()))
-            }
+            Self::Body(body) => Some(BodyHints::from_body(body.as_ref())),
             Self::Future(_) | Self::Gone => None,
         }
     }
@@ -69,37 +62,29 @@ where
         matches!(self, Self::Body(_))
     }
 
-    fn drop(&mut self, unwinding: bool) {
+    fn drop(&mut self, is_unwinding: bool) {
         let dropped = std::mem::replace(self, Self::Gone);
         let dropped = catch_unwind(AssertUnwindSafe(move || {
             let _dropped = dropped;
-            if unwinding {
+            if is_unwinding {
                 resume_unwind(Box::new("elsewhere"));
             }
         }));
-        assert_eq!(dropped.is_err(), unwinding, "a panic while dropping");
+        assert_eq!(dropped.is_err(), is_unwinding, "a panic while dropping");
     }
 }
 
-/// What a poll of a body has given.
-pub fn seen_of<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>) -> Saw {
+/// Converts the result of a poll of a body.
+pub fn polled<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>) -> Polled {
     let frame = match polled {
-        Poll::Pending => return Saw::Pending,
-        Poll::Ready(None) => return Saw::None,
-        Poll::Ready(Some(Err(_))) => return Saw::Error,
+        Poll::Pending => return Polled::Pending,
+        Poll::Ready(None) => return Polled::EndOfBody,
+        Poll::Ready(Some(Err(_))) => return Polled::BodyError,
         Poll::Ready(Some(Ok(frame))) => frame,
     };
     match (frame.data_ref(), frame.trailers_ref()) {
-        (Some(data), _) => Saw::Data(data.clone()),
-        (_, Some(trailers)) => Saw::Trailers(
-            trailers
-                .iter()
-                .map(|(name, value)| {
-                    let value = value.to_str().expect("text");
-                    (name.to_string(), value.to_owned())
-                })
-                .collect(),
-        ),
+        (Some(data), _) => Polled::Data(data.clone(), true),
+        (_, Some(trailers)) => Polled::Trailers(trailers.clone()),
         _ => unreachable!("a frame is data or trailers"),
     }
 }
@@ -107,31 +92,31 @@ pub fn seen_of<E>(polled: &Poll<Option<Result<Frame<Bytes>, E>>>) -> Saw {
 /// A script being played.
 pub struct Play<B> {
     pub script: Arc<Script>,
-    /// Of the spans of this request, the inner one first, which hears the handler.
-    pub models: Vec<Model>,
+    /// One for each layer, the inner one first. The handler's calls reach the first.
+    pub oracles: Vec<Oracle>,
     pub handler: Handler,
     reader: Reader<B>,
     bare: Reader<ScriptedBody>,
-    /// The future has given something, and may not be polled again.
-    done: bool,
-    /// The body has given `None`.
-    exhausted: bool,
+    /// The future has returned and must not be polled again.
+    is_future_done: bool,
+    /// The body has returned `None`.
+    is_exhausted: bool,
     polls: usize,
-    began: Instant,
-    /// How long it took until shortly before the drop, if all had been handed on by then: no span is longer. (By
-    /// this clock, since the wall clock's time of a start may be late.)
-    pub whole_within: Option<Duration>,
+    started: Instant,
+    /// The time from the start to shortly before the drop, if the message was complete by then. No span
+    /// is longer. It is measured by the monotonic clock: the wall-clock time of the start can be late.
+    pub complete_within: Option<Duration>,
 }
 
 impl<B> Play<B>
 where
     B: Body<Data = Bytes, Error = Boom> + Unpin,
 {
-    /// Calls `service`, in which an [`actor`] is in as many layers as there are models.
+    /// Calls `service`: a scripted service in as many layers as there are oracles.
     pub fn open<S>(
         service: &mut S,
         script: &Arc<Script>,
-        mut models: Vec<Model>,
+        mut oracles: Vec<Oracle>,
         mut request: Request<()>,
     ) -> Self
     where
@@ -139,136 +124,130 @@ where
         S::Future: 'static,
     {
         let handler = Handler::default();
-        let role = Role(Arc::clone(script), handler.clone());
-        request.extensions_mut().insert(role);
-        let began = Instant::now();
+        let scripted = Scripted(Arc::clone(script), handler.clone());
+        request.extensions_mut().insert(scripted);
+        let started = Instant::now();
         let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
         let (reader, bare) = match called {
             Ok(future) => {
-                let bare: BoxFuture<_> = Box::pin(inner(Arc::clone(script), None));
+                let bare: BoxFuture<_> = Box::pin(respond(Arc::clone(script), None));
                 (Reader::Future(Box::pin(future)), Reader::Future(bare))
             }
             Err(payload) => {
                 assert!(is_scripted(&*payload), "the layer panics in its call");
                 assert!(matches!(script.service, Inner::PanicsInCall));
-                for model in &mut models {
-                    model.polled_future(&Saw::Panic, false);
+                for oracle in &mut oracles {
+                    oracle.polled(&Polled::Panic, None);
                 }
                 (Reader::Gone, Reader::Gone)
             }
         };
         Self {
             script: Arc::clone(script),
-            models,
+            oracles,
             handler,
             reader,
             bare,
-            done: false,
-            exhausted: false,
+            is_future_done: false,
+            is_exhausted: false,
             polls: 0,
-            began,
-            whole_within: None,
+            started,
+            complete_within: None,
         }
     }
 
-    pub fn is_over(&self) -> bool {
+    pub fn is_dropped(&self) -> bool {
         matches!(self.reader, Reader::Gone)
     }
 
-    /// How many spans of this request have ended.
+    /// Returns how many spans of this request must have ended.
     pub fn ended(&self) -> usize {
-        let ended = self.models.iter().filter(|model| model.ended().is_some());
+        let ended = self.oracles.iter().filter(|one| one.ended().is_some());
         ended.count()
     }
 
-    /// Does this, if anything is left of the request.
+    /// Performs an action, unless the server has dropped everything.
     pub fn act(&mut self, act: &Act) {
-        if self.is_over() {
+        if self.is_dropped() {
             return;
         }
         match act {
             Act::Poll => self.poll(None),
-            Act::PollSaying(call) => self.poll(Some(*call)),
-            Act::Ask => assert_eq!(self.reader.ask(), self.bare.ask(), "what the body says"),
-            Act::Say(call, thread) => {
+            Act::PollCalling(call) => self.poll(Some(*call)),
+            Act::Ask => assert_eq!(self.reader.hints(), self.bare.hints(), "the body's hints"),
+            Act::Call(call, thread) => {
                 let handle = self.handler.handle();
                 if *thread == Thread::This {
-                    say(&handle, *call);
+                    perform(&handle, *call);
                 } else {
-                    std::thread::scope(|scope| scope.spawn(|| say(&handle, *call)).join())
+                    std::thread::scope(|scope| scope.spawn(|| perform(&handle, *call)).join())
                         .expect("no panic");
                 }
-                self.say(*call);
+                self.report(*call);
             }
             Act::Drop => self.drop(false),
             Act::DropUnwinding => self.drop(true),
         }
-        let strayed = self.handler.strayed();
+        let deviations = self.handler.deviations();
         assert!(
-            strayed.is_empty(),
-            "current inside, but for the call: {strayed:?}"
+            deviations.is_empty(),
+            "the current context is not that of the call: {deviations:?}"
         );
     }
 
-    /// What must be true once nothing is left of the request.
-    pub fn look_back(&self) {
+    /// Checks what must be true after the drop.
+    pub fn check_after_drop(&self) {
         let polls = self.handler.polls();
         assert_eq!(polls, self.polls, "polls of the inner body");
-        // Whatever is said after the end is not heard.
-        say(&self.handler.handle(), Call::Abort("too late", ""));
+        // Calls after the end must have no effect.
+        perform(&self.handler.handle(), HandlerCall::Abort("too late", ""));
     }
 
-    fn say(&mut self, call: Call) {
-        if let Some(model) = self.models.first_mut() {
-            model.say(call);
+    fn report(&mut self, call: HandlerCall) {
+        if let Some(oracle) = self.oracles.first_mut() {
+            oracle.call(call);
         }
     }
 
-    fn poll(&mut self, saying: Option<Call>) {
+    fn poll(&mut self, calling: Option<HandlerCall>) {
         let was_body = self.reader.is_body();
-        if self.done && !was_body {
+        if self.is_future_done && !was_body {
             return;
         }
-        if let Some(call) = saying.filter(|_| !self.exhausted) {
+        if let Some(call) = calling.filter(|_| !self.is_exhausted) {
             self.handler.queue(call);
-            self.say(call);
+            self.report(call);
         }
-        let (saw, head) = self.reader.poll();
-        if self.exhausted {
-            assert_eq!(saw, Saw::None, "after None comes None");
+        let polled = self.reader.poll();
+        if self.is_exhausted {
+            assert_eq!(polled, Polled::EndOfBody, "a poll after None");
             return;
         }
-        let (bare_saw, bare_head) = self.bare.poll();
-        assert_eq!(saw, bare_saw, "what the bare service gives");
-        assert_eq!(head, bare_head, "the head of the bare service");
-        let at_end = self.bare.ask().is_some_and(|asked| asked.0);
+        assert_eq!(polled, self.bare.poll(), "the poll of the bare service");
+        let hints = self.bare.hints();
         if was_body {
             self.polls += 1;
-            self.exhausted = saw == Saw::None;
+            self.is_exhausted = polled == Polled::EndOfBody;
         } else {
-            self.done = saw != Saw::Pending;
+            self.is_future_done = polled != Polled::Pending;
         }
-        for model in &mut self.models {
-            if was_body {
-                model.polled_body(&saw, at_end);
-            } else {
-                model.polled_future(&saw, at_end);
-            }
+        for oracle in &mut self.oracles {
+            oracle.polled(&polled, hints);
         }
     }
 
-    fn drop(&mut self, unwinding: bool) {
+    fn drop(&mut self, is_unwinding: bool) {
         if let Some(call) = self.script.destructor.filter(|_| self.reader.is_body()) {
-            self.say(call);
+            self.report(call);
         }
-        let (within, open) = (self.began.elapsed(), self.ended() < self.models.len());
-        // Longer than from the beginning to the layer's own.
-        while open && self.began.elapsed() < within + Duration::from_micros(20) {}
-        self.reader.drop(unwinding);
-        for model in &mut self.models {
-            model.dropped(unwinding);
+        let (within, is_open) = (self.started.elapsed(), self.ended() < self.oracles.len());
+        // The layer's clock starts later than `started`, by less than this.
+        while is_open && self.started.elapsed() < within + Duration::from_micros(20) {}
+        self.reader.drop(is_unwinding);
+        for oracle in &mut self.oracles {
+            oracle.dropped(is_unwinding);
         }
-        let is_complete = |model: &Model| model.ended().is_some_and(|ended| ended.is_complete);
-        self.whole_within = (open && self.models.iter().all(is_complete)).then_some(within);
+        let is_complete = |one: &Oracle| one.ended().is_some_and(|ended| ended.is_complete);
+        self.complete_within = (is_open && self.oracles.iter().all(is_complete)).then_some(within);
     }
 }

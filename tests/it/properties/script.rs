@@ -1,27 +1,29 @@
-//! A script: what a request, its service, its body, its reader and its handler do.
+//! A script: what the client, the service, the body, the handler and the server do in one exchange.
 
 use std::fmt;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Version};
 
+use super::oracle::{HandlerCall, Oracle, Settings};
 use crate::support::body::{Says, ScriptedBody, Step};
 
-/// Everything that happens to one request.
+/// One exchange.
 #[derive(Clone)]
 pub struct Script {
     /// The layer is the preset for language models.
     pub is_llm: bool,
     pub method: Method,
+    /// The content type of the request.
     pub protocol: &'static str,
-    /// `grpc-timeout`: one that has passed before anything can happen, or one that never does.
+    /// `grpc-timeout`: it passes at once, or never.
     pub timeout: Option<&'static str>,
-    /// How often the response future is pending before it does what `service` says.
+    /// How often the response future is pending before it does what `service` defines.
     pub pending: usize,
     pub service: Inner,
     pub acts: Vec<Act>,
-    /// What the body's destructor says to the handle.
-    pub destructor: Option<Call>,
+    /// The call that the body's destructor makes.
+    pub destructor: Option<HandlerCall>,
 }
 
 /// What the inner service does.
@@ -43,26 +45,26 @@ pub struct Answer {
     pub content_encoding: Option<&'static str>,
     pub grpc_status: Option<&'static str>,
     pub steps: Vec<Step>,
-    /// What slices among them are of.
+    /// The text of slices among the steps.
     pub text: Bytes,
-    pub says: Says,
+    pub end_stream: Says,
     pub size: Option<u64>,
 }
 
-/// What happens next.
+/// The next action of server or handler.
 #[derive(Clone, Debug)]
 pub enum Act {
-    /// The reader polls, first the future, then the body.
+    /// The server polls the future, and once it has the response, the body.
     Poll,
-    /// The reader polls, and in there the handler says something.
-    PollSaying(Call),
-    /// The reader asks for `is_end_stream` and `size_hint`.
+    /// The server polls, and the handler makes a call during the poll.
+    PollCalling(HandlerCall),
+    /// The server asks for `is_end_stream` and `size_hint`.
     Ask,
-    /// The handler says something, here or on another thread.
-    Say(Call, Thread),
-    /// The reader drops what it has.
+    /// The handler makes a call, on this thread or another.
+    Call(HandlerCall, Thread),
+    /// The server drops what it holds.
     Drop,
-    /// The reader drops what it has while its thread unwinds.
+    /// The server drops what it holds while its thread unwinds.
     DropUnwinding,
 }
 
@@ -70,40 +72,6 @@ pub enum Act {
 pub enum Thread {
     This,
     Another,
-}
-
-/// What can be said to a handle, or to the span in its context.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Call {
-    SetAttribute(&'static str),
-    SetAttributeOfContext(&'static str),
-    SetRoute,
-    AddEvent,
-    Abort(&'static str, &'static str),
-    AllowDisconnect,
-    EndSpanOfContext,
-    /// Error, or Ok.
-    SetStatusOfContext(bool),
-    AddEventOfContext,
-    Inject,
-}
-
-impl Call {
-    /// It is said to the span in the context, and not to the handle.
-    pub fn is_of_context(self) -> bool {
-        match self {
-            Self::SetAttributeOfContext(_)
-            | Self::EndSpanOfContext
-            | Self::SetStatusOfContext(_)
-            | Self::AddEventOfContext => true,
-            Self::SetAttribute(_)
-            | Self::SetRoute
-            | Self::AddEvent
-            | Self::Abort(..)
-            | Self::AllowDisconnect
-            | Self::Inject => false,
-        }
-    }
 }
 
 impl Script {
@@ -118,29 +86,29 @@ impl Script {
         request.body(()).expect("a request")
     }
 
-    pub fn is_grpc(&self) -> bool {
-        self.method == Method::POST && self.protocol.starts_with("application/grpc")
+    /// Starts the oracle of this exchange.
+    pub fn oracle(&self) -> Oracle {
+        self.oracle_over(Version::HTTP_11)
+    }
+
+    /// Starts the oracle of this exchange over another version of HTTP.
+    pub fn oracle_over(&self, version: Version) -> Oracle {
+        let settings = if self.is_llm {
+            Settings::llm()
+        } else {
+            Settings::default()
+        };
+        let mut request = self.request();
+        *request.version_mut() = version;
+        Oracle::new(settings, &request, self.timeout == Some("1n"))
     }
 }
 
 impl Answer {
-    /// The response is in the protocol of gRPC, by its content type.
-    pub fn is_grpc(&self) -> bool {
-        self.content_type
-            .is_some_and(|content_type| content_type.starts_with("application/grpc"))
-    }
-
-    /// The response is an event stream in the clear.
-    pub fn is_readable_stream(&self) -> bool {
-        let content_type = self.content_type.unwrap_or_default().to_lowercase();
-        content_type.split(';').next() == Some("text/event-stream")
-            && self.content_encoding != Some("gzip")
-    }
-
     pub fn body(&self) -> ScriptedBody {
         let body = ScriptedBody::new(self.steps.clone())
             .reading(self.text.clone())
-            .saying(self.says);
+            .saying(self.end_stream);
         match self.size {
             Some(size) => body.sized(size),
             None => body,
@@ -169,7 +137,7 @@ impl Answer {
 }
 
 impl fmt::Debug for Script {
-    /// Line by line, as one would tell it.
+    /// Prints one line for each part.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f)?;
         write!(f, "  request    {} {}", self.method, self.protocol)?;
@@ -204,13 +172,13 @@ impl fmt::Debug for Script {
                 writeln!(
                     f,
                     "  body       {:?}, is_end_stream {:?}, exact size {:?}",
-                    answer.steps, answer.says, answer.size
+                    answer.steps, answer.end_stream, answer.size
                 )?;
             }
             other => writeln!(f, "{other:?}")?,
         }
         if let Some(call) = self.destructor {
-            writeln!(f, "             its destructor says {call:?}")?;
+            writeln!(f, "             its destructor calls {call:?}")?;
         }
         for act in &self.acts {
             writeln!(f, "  then       {act:?}")?;

@@ -1,26 +1,26 @@
-//! Event streams and nothing else: by the model, and the same wherever they are cut.
+//! Event streams: each ends as the oracle expects, and the same wherever it is cut.
 
 use bytes::Bytes;
 use http::Method;
 use proptest::prelude::*;
 
 use super::config;
-use super::core::play;
-use super::events::event_streams;
+use super::event_streams::event_streams;
 use super::script::{Act, Answer, Inner, Script};
+use super::single_request::play;
 use crate::support::body::{Says, Step};
 
 proptest! {
     #![proptest_config(config(2_500))]
 
     #[test]
-    fn an_event_stream_is_read_the_same_wherever_it_is_cut(
+    fn event_stream_ends_the_same_wherever_it_is_cut(
         (text, pieces) in event_streams(),
         has_length in any::<bool>(),
         polls in 0..10_usize,
     ) {
         let stream = |steps, polls| stream(steps, &text, has_length, polls);
-        // To their end, and as far as the reader likes.
+        // Read to the end, and up to any poll.
         let to_the_end = pieces.len() + 2;
         let cut = play(stream(pieces.clone(), to_the_end));
         let whole = play(stream(vec![Step::Slice(0, text.len())], 3));
@@ -46,7 +46,7 @@ fn stream(steps: Vec<Step>, text: &Bytes, has_length: bool, polls: usize) -> Scr
             grpc_status: None,
             steps,
             text: text.clone(),
-            says: Says::Always(false),
+            end_stream: Says::Always(false),
             size: None,
         }),
         acts: vec![Act::Poll; polls],

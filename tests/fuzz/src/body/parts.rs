@@ -1,4 +1,4 @@
-//! The inner service and its body, by script.
+//! The scripted inner service, its body and its handler.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,10 +17,8 @@ use opentelemetry::trace::{Status, TraceContextExt};
 use tower_api_span::SpanHandle;
 use tower_service::Service;
 
-use super::script::{ABORTS, Answer, Call, Inner, KEYS, Says, Script, Step, TRAILERS};
-
-/// What handlers set.
-pub const BY_HANDLER: &str = "handler's";
+use super::script::{Answer, Call, EndHint, Inner, Script, Step, TRAILERS};
+use crate::oracle::{ContextCall, HandlerCall};
 
 /// The error of a service or a body.
 #[derive(Debug)]
@@ -32,58 +30,55 @@ impl fmt::Display for Boom {
     }
 }
 
-/// What the handler holds, shared with the polls and the destructor of its body.
+/// The state of a handler, shared with the polls and the destructor of its body.
 #[derive(Default)]
 pub struct Handler {
     pub handle: RefCell<SpanHandle>,
-    /// What to say in the next poll.
+    /// The call to make in the next poll.
     pub next: Cell<Option<Call>>,
     /// How often the body was polled.
     pub polls: Cell<usize>,
 }
 
 impl Handler {
-    pub fn say(&self, call: Call) {
+    pub fn call(&self, call: Call) {
         let handle = self.handle.borrow().clone();
-        let key = |chosen: u8| KEYS[usize::from(chosen) % KEYS.len()];
-        match call {
-            Call::SetAttribute(chosen) => {
-                handle.set_attribute(KeyValue::new(key(chosen), BY_HANDLER));
-            }
-            Call::SetAttributeOfContext(chosen) => {
-                let attribute = KeyValue::new(key(chosen), BY_HANDLER);
-                handle.context().span().set_attribute(attribute);
-            }
-            Call::SetEmptyAttribute(chosen) => handle.set_attribute(KeyValue::new(key(chosen), "")),
-            Call::SetRoute(is_one) => handle.set_route(if is_one { "/late/{route}" } else { "" }),
-            Call::AddEvents(more) => {
-                for _ in 0..more {
-                    handle.add_event(BY_HANDLER, Vec::new());
-                }
-                handle.add_event("", Vec::new());
-            }
-            Call::AddEventOfContext => handle.context().span().add_event(BY_HANDLER, Vec::new()),
-            Call::Abort(chosen) => {
-                let (reason, message) = ABORTS[usize::from(chosen) % ABORTS.len()];
-                handle.abort(reason, message);
-            }
-            Call::AllowDisconnect => handle.allow_disconnect(),
-            Call::Handoff => handle.handoff_to_core(),
-            Call::EndSpanOfContext => handle.context().span().end(),
-            Call::SetStatusOfContext(is_error) => {
-                let status = if is_error {
-                    Status::error("by its context")
-                } else {
-                    Status::Ok
-                };
-                handle.context().span().set_status(status);
-            }
+        for call in call.decode() {
+            perform(&handle, call);
         }
     }
 
-    fn say_next(&self) {
+    fn call_next(&self) {
         if let Some(call) = self.next.take() {
-            self.say(call);
+            self.call(call);
+        }
+    }
+}
+
+/// Makes a call on a handle.
+fn perform(handle: &SpanHandle, call: HandlerCall) {
+    match call {
+        HandlerCall::SetAttribute(key, value) => handle.set_attribute(KeyValue::new(key, value)),
+        HandlerCall::SetRoute(route) => handle.set_route(route),
+        HandlerCall::AddEvent(name) => handle.add_event(name, Vec::new()),
+        HandlerCall::Abort(reason, message) => handle.abort(reason, message),
+        HandlerCall::AllowDisconnect => handle.allow_disconnect(),
+        HandlerCall::HandOff => handle.handoff_to_core(),
+        HandlerCall::Inject => handle.inject(&mut HeaderMap::new()),
+        HandlerCall::OnContext(call) => {
+            let context = handle.context();
+            let span = context.span();
+            match call {
+                ContextCall::SetAttribute(key, value) => {
+                    span.set_attribute(KeyValue::new(key, value));
+                }
+                ContextCall::AddEvent(name) => span.add_event(name, Vec::new()),
+                ContextCall::SetErrorStatus(description) => {
+                    span.set_status(Status::error(description));
+                }
+                ContextCall::SetOkStatus => span.set_status(Status::Ok),
+                ContextCall::End => span.end(),
+            }
         }
     }
 }
@@ -107,14 +102,14 @@ impl Service<Request<()>> for Scripted {
         let handle = SpanHandle::from_extensions(request.extensions());
         self.handler.handle.replace(handle);
         if matches!(self.script.service, Inner::PanicsInCall) {
-            // Not `panic!`, which would run the hook, and there a fuzzer stops.
+            // `panic!` would run the panic hook, at which a fuzzer stops.
             resume_unwind(Box::new("in call"));
         }
         ScriptedFuture::new(&self.script, Some(&self.handler))
     }
 }
 
-/// The future of its response. Without a handler it is the bare one.
+/// The response future. Without a handler it is that of the bare service.
 pub struct ScriptedFuture {
     script: Rc<Script>,
     handler: Option<Rc<Handler>>,
@@ -136,7 +131,7 @@ impl Future for ScriptedFuture {
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(handler) = &self.handler {
-            handler.say_next();
+            handler.call_next();
         }
         if std::mem::take(&mut self.is_pending) {
             return Poll::Pending;
@@ -155,10 +150,10 @@ impl Future for ScriptedFuture {
     }
 }
 
-/// A body by script, which can lie about its end and its size.
+/// A scripted body. Its hints about end and size can be wrong.
 pub struct ScriptedBody {
     steps: VecDeque<Step>,
-    says: Says,
+    end_hint: EndHint,
     size: Option<u64>,
     handler: Option<Rc<Handler>>,
     destructor: Option<Call>,
@@ -168,7 +163,7 @@ impl ScriptedBody {
     fn new(answer: &Answer, handler: Option<Rc<Handler>>, destructor: Option<Call>) -> Self {
         Self {
             steps: answer.steps().cloned().collect(),
-            says: answer.says,
+            end_hint: answer.end_hint,
             size: answer.size(),
             handler,
             destructor,
@@ -177,7 +172,7 @@ impl ScriptedBody {
 }
 
 impl Body for ScriptedBody {
-    /// In two pieces, one of which may be empty.
+    /// Two chunks, of which one can be empty.
     type Data = Chain<Bytes, Bytes>;
     type Error = Boom;
 
@@ -187,7 +182,7 @@ impl Body for ScriptedBody {
     ) -> Poll<Option<Result<Frame<Self::Data>, Boom>>> {
         if let Some(handler) = &self.handler {
             handler.polls.set(handler.polls.get() + 1);
-            handler.say_next();
+            handler.call_next();
         }
         let frame = match self.steps.pop_front() {
             Some(Step::Pending) => return Poll::Pending,
@@ -200,8 +195,8 @@ impl Body for ScriptedBody {
                 }
                 Frame::data(first.chain(second))
             }
-            Some(Step::Trailers(chosen)) => {
-                let trailers = TRAILERS[usize::from(chosen) % TRAILERS.len()].iter();
+            Some(Step::Trailers(index)) => {
+                let trailers = TRAILERS[usize::from(index) % TRAILERS.len()].iter();
                 let trailers = trailers.map(|(name, value)| {
                     (
                         HeaderName::from_static(name),
@@ -218,11 +213,11 @@ impl Body for ScriptedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match self.says {
-            Says::Truth => self.steps.is_empty(),
-            Says::Always(says) => says,
-            // The layer contains this one and forgets what it carries: nothing, or it were a leak.
-            Says::Panics => resume_unwind(Box::new(())),
+        match self.end_hint {
+            EndHint::Correct => self.steps.is_empty(),
+            EndHint::Always(is_end) => is_end,
+            // The layer catches this panic and leaks the payload, which is empty here.
+            EndHint::Panics => resume_unwind(Box::new(())),
         }
     }
 
@@ -235,7 +230,7 @@ impl Body for ScriptedBody {
 impl Drop for ScriptedBody {
     fn drop(&mut self) {
         if let (Some(handler), Some(call)) = (&self.handler, self.destructor) {
-            handler.say(call);
+            handler.call(call);
         }
     }
 }

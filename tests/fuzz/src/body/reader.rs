@@ -1,4 +1,4 @@
-//! Who reads a response, and what is seen of it.
+//! A reader of a response: what it observes of the future and of the body.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
@@ -6,23 +6,19 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::buf::Chain;
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Response};
+use http::Response;
 use http_body::{Body, Frame};
 
-use super::model::Saw;
 use super::parts::Boom;
 use crate::exchange::poll_frame;
+use crate::oracle::{BodyHints, Polled};
 
-/// What a reader has of one response.
+/// What a reader holds of one response.
 pub enum Reader<B> {
     Future(Pin<Box<dyn Future<Output = Result<Response<B>, Boom>>>>),
     Body(Box<B>),
     Gone,
 }
-
-/// What a reader sees when it asks: whether the body is at its end, and how long it is; nothing if that
-/// panics.
-pub type Asked = Option<(bool, u64, Option<u64>)>;
 
 pub type Data = Chain<Bytes, Bytes>;
 
@@ -34,45 +30,37 @@ where
         Self::Future(Box::pin(future))
     }
 
-    pub fn poll(&mut self) -> (Saw, Option<(u16, HeaderMap)>) {
-        let saw = catch_unwind(AssertUnwindSafe(|| match self {
+    pub fn poll(&mut self) -> Polled {
+        let polled = catch_unwind(AssertUnwindSafe(|| match self {
             Self::Future(future) => {
-                match future
-                    .as_mut()
-                    .poll(&mut Context::from_waker(Waker::noop()))
-                {
-                    Poll::Pending => (Saw::Pending, None),
-                    Poll::Ready(Err(Boom)) => (Saw::ServiceError, None),
+                let mut cx = Context::from_waker(Waker::noop());
+                match future.as_mut().poll(&mut cx) {
+                    Poll::Pending => Polled::Pending,
+                    Poll::Ready(Err(Boom)) => Polled::ServiceError,
                     Poll::Ready(Ok(response)) => {
                         let (parts, body) = response.into_parts();
                         *self = Self::Body(Box::new(body));
-                        (Saw::Head, Some((parts.status.as_u16(), parts.headers)))
+                        Polled::Head(parts.status.as_u16(), parts.headers)
                     }
                 }
             }
-            Self::Body(body) => {
-                let saw = match poll_frame(body.as_mut()) {
-                    Poll::Pending => Saw::Pending,
-                    Poll::Ready(None) => Saw::None,
-                    Poll::Ready(Some(Err(Boom))) => Saw::Error,
-                    Poll::Ready(Some(Ok(frame))) => saw(frame),
-                };
-                (saw, None)
-            }
-            Self::Gone => unreachable!("nothing is left to poll"),
+            Self::Body(body) => match poll_frame(body.as_mut()) {
+                Poll::Pending => Polled::Pending,
+                Poll::Ready(None) => Polled::EndOfBody,
+                Poll::Ready(Some(Err(Boom))) => Polled::BodyError,
+                Poll::Ready(Some(Ok(frame))) => polled(frame),
+            },
+            Self::Gone => unreachable!("the reader has dropped it"),
         }));
-        saw.unwrap_or((Saw::Panic, None))
+        polled.unwrap_or(Polled::Panic)
     }
 
-    pub fn ask(&self) -> Asked {
+    /// Returns the hints of the body; `None` if it panics.
+    pub fn hints(&self) -> Option<BodyHints> {
         let Self::Body(body) = self else {
             return None;
         };
-        let asked = catch_unwind(AssertUnwindSafe(|| {
-            let hint = body.size_hint();
-            (body.is_end_stream(), hint.lower(), hint.upper())
-        }));
-        asked.ok()
+        catch_unwind(AssertUnwindSafe(|| BodyHints::from_body(body.as_ref()))).ok()
     }
 
     pub fn drop(&mut self, is_unwinding: bool) {
@@ -87,21 +75,13 @@ where
     }
 }
 
-fn saw(frame: Frame<Data>) -> Saw {
+fn polled(frame: Frame<Data>) -> Polled {
     match frame.into_data() {
         Ok(mut data) => {
             let is_contiguous = data.chunk().len() == data.remaining();
             let length = data.remaining();
-            Saw::Data(data.copy_to_bytes(length).into(), is_contiguous)
+            Polled::Data(data.copy_to_bytes(length), is_contiguous)
         }
-        Err(frame) => {
-            let trailers = frame.trailers_ref().expect("data or trailers").iter();
-            let text = |value: &HeaderValue| value.to_str().expect("text").to_owned();
-            Saw::Trailers(
-                trailers
-                    .map(|(name, value)| (name.to_string(), text(value)))
-                    .collect(),
-            )
-        }
+        Err(frame) => Polled::Trailers(frame.into_trailers().expect("data or trailers")),
     }
 }

@@ -1,34 +1,35 @@
-//! A script: what a request, its service, its body, its reader and its handler do.
+//! A script: what the client, the service, the body, the handler and the reader do in one exchange.
 
 use arbitrary::Arbitrary;
 use http::{Request, Response};
 
 use super::parts::ScriptedBody;
+use crate::oracle::{ContextCall, HandlerCall, Oracle, Settings};
 
-/// Everything that happens to one request.
+/// One exchange.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Script {
     pub preset: Preset,
     method: u8,
     protocol: u8,
-    /// `grpc-timeout`: one that has passed before anything can happen, or one that never does.
-    pub is_late: Option<bool>,
-    /// The response future is pending once before it does what `service` says.
+    /// `grpc-timeout`: it passes at once, or never.
+    is_late: Option<bool>,
+    /// The response future is pending once before it does what `service` defines.
     pub is_pending: bool,
     pub service: Inner,
-    /// What the body's destructor says to the handle.
+    /// The call that the body's destructor makes.
     pub destructor: Option<Call>,
     pub acts: Vec<Act>,
 }
 
-/// How the layer is set.
+/// The settings of the layer.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
 pub enum Preset {
     Http,
     Llm,
-    /// With a terminator, and nothing else of `llm`.
+    /// `stream_terminator`, without the rest of `llm`.
     Terminated,
-    /// Clients may leave.
+    /// `disconnect_is_error(false)`.
     Tolerant,
 }
 
@@ -38,7 +39,7 @@ pub enum Inner {
     PanicsInCall,
     PanicsInPoll,
     Errs,
-    // More often than not.
+    // Three variants, so that responses are frequent.
     Answers(Answer),
     Responds(Answer),
     Replies(Answer),
@@ -48,18 +49,18 @@ pub enum Inner {
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Answer {
     status: u8,
-    pub content_type: ContentType,
-    pub is_encoded: bool,
-    pub length: Option<Length>,
-    pub transfer_encoding: bool,
+    content_type: ContentType,
+    is_encoded: bool,
+    length: Option<Length>,
+    transfer_encoding: bool,
     grpc_status: Option<u8>,
-    pub says: Says,
+    pub end_hint: EndHint,
     size: Option<Size>,
     steps: Vec<Step>,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
-pub enum ContentType {
+enum ContentType {
     None,
     Plain,
     Events,
@@ -68,9 +69,9 @@ pub enum ContentType {
     GrpcWebText,
 }
 
-/// The Content-Length, by how long the body is.
+/// The Content-Length, relative to the length of the body.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub enum Length {
+enum Length {
     Right,
     Short,
     Long,
@@ -88,72 +89,75 @@ enum Size {
     Wrong(u8),
 }
 
-/// What the body says when it is asked whether it is at its end.
+/// What `is_end_stream` returns.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub enum Says {
-    /// Whether its script is at its end.
-    Truth,
+pub enum EndHint {
+    /// Whether the script is at its end.
+    Correct,
     Always(bool),
     Panics,
 }
 
-/// What one poll of the body gives.
+/// What one poll of the body returns.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Step {
     Pending,
-    /// Data: which, and where it is cut in two, if it is.
+    /// Data, and where it is cut into two chunks, if it is.
     Data(Data, Option<u8>),
     Trailers(u8),
     Error,
     Panic,
-    /// `None`; what follows is what a poll after the end gives.
+    /// `None`. The next steps are those of polls after the end.
     End,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Data {
-    /// So many bytes that say nothing.
+    /// So many zeros.
     Zeros(u8),
-    /// A piece that means something in an event stream or a body of gRPC-Web.
+    /// A piece of an event stream or of a gRPC-Web body.
     Piece(u8),
 }
 
-/// What happens next.
+/// The next action of reader or handler.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Act {
-    /// The reader polls, first the future, then the body.
+    /// The reader polls the future, and once it has the response, the body.
     Poll,
-    /// It polls on until there is nothing more.
+    /// The reader polls until the end.
     PollToEnd,
-    /// It polls, and in there the handler says something.
-    PollSaying(Call),
+    /// The reader polls, and the handler makes a call during the poll.
+    PollCalling(Call),
     /// The reader asks for `is_end_stream` and `size_hint`.
     Ask,
-    Say(Call),
+    /// The handler makes a call.
+    Call(Call),
     Drop,
-    /// The reader drops what it has while its thread unwinds.
+    /// The reader drops what it holds while its thread unwinds.
     DropUnwinding,
 }
 
-/// What can be said to a handle, or to the span in its context.
+/// A call of the handler on its handle, or on the span in its context.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Call {
     SetAttribute(u8),
-    SetAttributeOfContext(u8),
+    SetContextAttribute(u8),
     SetEmptyAttribute(u8),
     SetRoute(bool),
     AddEvents(u8),
-    AddEventOfContext,
+    AddContextEvent,
     Abort(u8),
     AllowDisconnect,
-    Handoff,
-    EndSpanOfContext,
+    HandOff,
+    EndContextSpan,
     /// Error, or Ok.
-    SetStatusOfContext(bool),
+    SetContextStatus(bool),
 }
 
-pub const METHODS: [&str; 5] = ["GET", "POST", "POST", "HEAD", "CONNECT"];
-pub const PROTOCOLS: [&str; 4] = [
+/// The value of attributes and the name of events that handlers set.
+const BY_HANDLER: &str = "handler's";
+const METHODS: [&str; 5] = ["GET", "POST", "POST", "HEAD", "CONNECT"];
+const PROTOCOLS: [&str; 4] = [
     "application/json",
     "application/grpc",
     "application/grpc-web+proto",
@@ -172,14 +176,14 @@ pub const TRAILERS: [&[(&str, &str)]; 5] = [
 ];
 /// Reasons and messages. An empty reason has a message: without one, a 5xx has its status as
 /// `error.type` in every span.
-pub const ABORTS: [(&str, &str); 4] = [
+const ABORTS: [(&str, &str); 4] = [
     ("generation_error", "out of memory"),
     ("validation_error", ""),
-    ("client_disconnect", "so they say"),
+    ("client_disconnect", "by the handler"),
     ("", "for no reason"),
 ];
-/// Keys of the layer's and others.
-pub const KEYS: [&str; 7] = [
+/// Keys of the layer and others.
+const KEYS: [&str; 7] = [
     "test.mine",
     "test.mine.too",
     "url.path",
@@ -217,23 +221,74 @@ const PIECES: [&[u8]; 24] = [
     b"AAAA",
 ];
 
-/// The one of a table that a byte chooses.
-fn one_of<T: Copy>(all: &[T], chosen: u8) -> T {
-    all[usize::from(chosen) % all.len()]
+/// Returns the element of a table that a byte selects.
+fn one_of<T: Copy>(all: &[T], index: u8) -> T {
+    all[usize::from(index) % all.len()]
+}
+
+impl Call {
+    /// Returns the calls that it stands for.
+    pub fn decode(self) -> Vec<HandlerCall> {
+        let key = |index: u8| one_of(&KEYS, index);
+        vec![match self {
+            Self::SetAttribute(index) => HandlerCall::SetAttribute(key(index), BY_HANDLER),
+            Self::SetContextAttribute(index) => {
+                HandlerCall::OnContext(ContextCall::SetAttribute(key(index), BY_HANDLER))
+            }
+            Self::SetEmptyAttribute(index) => HandlerCall::SetAttribute(key(index), ""),
+            Self::SetRoute(true) => HandlerCall::SetRoute("/late/{route}"),
+            Self::SetRoute(false) => HandlerCall::SetRoute(""),
+            Self::AddEvents(count) => {
+                let mut calls = vec![HandlerCall::AddEvent(BY_HANDLER); count.into()];
+                calls.push(HandlerCall::AddEvent(""));
+                return calls;
+            }
+            Self::AddContextEvent => HandlerCall::OnContext(ContextCall::AddEvent(BY_HANDLER)),
+            Self::Abort(index) => {
+                let (reason, message) = one_of(&ABORTS, index);
+                HandlerCall::Abort(reason, message)
+            }
+            Self::AllowDisconnect => HandlerCall::AllowDisconnect,
+            Self::HandOff => HandlerCall::HandOff,
+            Self::EndContextSpan => HandlerCall::OnContext(ContextCall::End),
+            Self::SetContextStatus(true) => {
+                HandlerCall::OnContext(ContextCall::SetErrorStatus("by its context"))
+            }
+            Self::SetContextStatus(false) => HandlerCall::OnContext(ContextCall::SetOkStatus),
+        }]
+    }
+
+    pub fn report_to(self, oracle: &mut Oracle) {
+        for call in self.decode() {
+            oracle.call(call);
+        }
+    }
 }
 
 impl Script {
-    pub fn method(&self) -> &'static str {
+    fn method(&self) -> &'static str {
         one_of(&METHODS, self.method)
     }
 
-    pub fn protocol(&self) -> &'static str {
+    fn protocol(&self) -> &'static str {
         one_of(&PROTOCOLS, self.protocol)
     }
 
-    /// gRPC is spoken in POST alone.
-    pub fn is_grpc(&self) -> bool {
-        self.method() == "POST" && self.protocol().starts_with("application/grpc")
+    /// Starts the oracle of this exchange.
+    pub fn oracle(&self) -> Oracle {
+        let settings = match self.preset {
+            Preset::Http => Settings::default(),
+            Preset::Llm => Settings::llm(),
+            Preset::Terminated => Settings {
+                terminator: Some("[DONE]"),
+                ..Settings::default()
+            },
+            Preset::Tolerant => Settings {
+                allows_disconnect: true,
+                ..Settings::default()
+            },
+        };
+        Oracle::new(settings, &self.request(), self.is_late == Some(true))
     }
 
     pub fn answer(&self) -> Option<&Answer> {
@@ -258,13 +313,12 @@ impl Script {
 }
 
 impl Answer {
-    pub fn status(&self) -> u16 {
+    fn status(&self) -> u16 {
         one_of(&STATUSES, self.status)
     }
 
-    pub fn grpc_status(&self) -> Option<&'static str> {
-        self.grpc_status
-            .map(|chosen| one_of(&GRPC_STATUSES, chosen))
+    fn grpc_status(&self) -> Option<&'static str> {
+        self.grpc_status.map(|index| one_of(&GRPC_STATUSES, index))
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &Step> {
@@ -286,26 +340,25 @@ impl Answer {
         })
     }
 
-    /// The Content-Lengths that are sent, and what they declare.
-    pub fn lengths(&self) -> (Vec<String>, Option<u64>) {
+    /// Returns the values of Content-Length.
+    fn lengths(&self) -> Vec<String> {
         let bytes = self.bytes();
-        let one = |length: u64| (vec![length.to_string()], Some(length));
         match self.length {
-            None => (Vec::new(), None),
-            Some(Length::Right) => one(bytes),
-            Some(Length::Short) => one(bytes.saturating_sub(1)),
-            Some(Length::Long) => one(bytes + 1),
-            Some(Length::Zero) => one(0),
-            Some(Length::RightTwice) => (vec![bytes.to_string(); 2], Some(bytes)),
-            Some(Length::TwoValues) => (vec![bytes.to_string(), (bytes + 1).to_string()], None),
-            Some(Length::Signed) => (vec![format!("+{bytes}")], None),
-            Some(Length::Junk) => (vec!["junk".to_owned()], None),
+            None => Vec::new(),
+            Some(Length::Right) => vec![bytes.to_string()],
+            Some(Length::Short) => vec![bytes.saturating_sub(1).to_string()],
+            Some(Length::Long) => vec![(bytes + 1).to_string()],
+            Some(Length::Zero) => vec!["0".to_owned()],
+            Some(Length::RightTwice) => vec![bytes.to_string(); 2],
+            Some(Length::TwoValues) => vec![bytes.to_string(), (bytes + 1).to_string()],
+            Some(Length::Signed) => vec![format!("+{bytes}")],
+            Some(Length::Junk) => vec!["junk".to_owned()],
         }
     }
 
     pub fn response(&self, body: ScriptedBody) -> Response<ScriptedBody> {
         let mut response = Response::builder().status(self.status());
-        for length in self.lengths().0 {
+        for length in self.lengths() {
             response = response.header("content-length", length);
         }
         let content_type = match self.content_type {
@@ -337,7 +390,7 @@ impl Data {
     pub fn bytes(self) -> &'static [u8] {
         match self {
             Self::Zeros(bytes) => &[0; 6][..usize::from(bytes) % 6],
-            Self::Piece(chosen) => one_of(&PIECES, chosen),
+            Self::Piece(index) => one_of(&PIECES, index),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! What proxies say: `Forwarded`, `X-Forwarded-*`, and the host of the request itself.
+//! Headers of proxies, `Forwarded` and `X-Forwarded-*`, and the host of the request itself.
 //!
-//! The first byte of an input is the settings ([`Settings::of`]). With its highest bit the rest is what
-//! proxies that are trusted have written, well-formed, behind what the client has written
-//! ([`proxies`]). Without it the rest is lines of headers, the first byte of which chooses the name: what
-//! is told is what a naive reader reads, as far as it can.
+//! The first byte of an input is the settings ([`Settings::from_bits`]). With its highest bit the rest is
+//! well-formed elements of trusted proxies after anything that the client sent ([`proxies`]). Without it
+//! the rest is lines of headers, whose first byte selects the name. The span must show what a naive
+//! reader reads.
 
 pub mod naive;
 mod proxies;
@@ -15,12 +15,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tower_api_span::{ApiSpanLayer, ProxyHeaders};
 
 use crate::exchange::{Frames, answer};
-use crate::input::byte;
-use crate::recorder::{MAX_STRING, forget, only, recorded};
-use naive::{Hop, host_and_port, is_there, of_either, of_forwarded, of_x};
+use crate::input::take_byte;
+use crate::oracle::MAX_STRING;
+use crate::recorder::{clear, only, recorded};
+use naive::{Hop, has_element, host_and_port, merge, read_forwarded, read_x_forwarded};
 
-/// How many proxies are trusted at most.
-const MOST: usize = 4;
+/// The largest number of trusted proxies.
+const MAX_TRUSTED: usize = 4;
 
 const KINDS: [ProxyHeaders; 3] = [
     ProxyHeaders::Either,
@@ -28,12 +29,12 @@ const KINDS: [ProxyHeaders; 3] = [
     ProxyHeaders::XForwarded,
 ];
 
-/// Where no proxy knows the scheme.
+/// The scheme if no proxy sends one.
 const NO_SCHEME: &str = "none";
 
 static LAYERS: LazyLock<Vec<ApiSpanLayer>> = LazyLock::new(|| {
     let mut layers = Vec::new();
-    for trusted in 0..=MOST {
+    for trusted in 0..=MAX_TRUSTED {
         for kind in KINDS {
             let layer = recorded(ApiSpanLayer::new())
                 .trusted_proxies(trusted)
@@ -56,24 +57,24 @@ struct Settings {
 }
 
 impl Settings {
-    /// The low bits choose how many are trusted and which headers they write; with bit 4 the peer is
-    /// known, with bit 5 the request's target has a host.
-    fn of(chosen: u8) -> Self {
-        let low = usize::from(chosen & 0x0f);
+    /// The low bits select the number of trusted proxies and their headers. With bit 4 the peer is known.
+    /// With bit 5 the request's target has a host.
+    fn from_bits(bits: u8) -> Self {
+        let low = usize::from(bits & 0x0f);
         Self {
-            trusted: low % (MOST + 1),
-            kind: KINDS[low / (MOST + 1) % KINDS.len()],
-            has_peer: chosen & 0x10 != 0,
-            has_authority: chosen & 0x20 != 0,
+            trusted: low % (MAX_TRUSTED + 1),
+            kind: KINDS[low / (MAX_TRUSTED + 1) % KINDS.len()],
+            has_peer: bits & 0x10 != 0,
+            has_authority: bits & 0x20 != 0,
         }
     }
 }
 
 /// Plays an input.
 pub fn run(mut input: &[u8]) {
-    let chosen = byte(&mut input);
-    let settings = Settings::of(chosen);
-    if chosen >= 0x80 {
+    let bits = take_byte(&mut input);
+    let settings = Settings::from_bits(bits);
+    if bits >= 0x80 {
         proxies::run(settings, input);
         return;
     }
@@ -99,16 +100,20 @@ pub fn run(mut input: &[u8]) {
 }
 
 fn play(settings: Settings, headers: &HeaderMap) {
-    let told = Told::of(settings, headers);
+    let recorded = Recorded::play(settings, headers);
     let trusted = settings.trusted;
     let what = format!("{settings:?} {headers:?}");
     if headers.contains_key("x-real-ip") {
         let mut without = headers.clone();
         without.remove("x-real-ip");
-        assert_eq!(Told::of(settings, &without), told, "X-Real-IP: {what}");
+        assert_eq!(
+            Recorded::play(settings, &without),
+            recorded,
+            "X-Real-IP: {what}"
+        );
     }
-    let forwarded = of_forwarded(headers, trusted);
-    let x = of_x(headers, trusted);
+    let forwarded = read_forwarded(headers, trusted);
+    let x = read_x_forwarded(headers, trusted);
     let hop = if trusted == 0 {
         Some(Hop::default())
     } else if settings.kind == ProxyHeaders::XForwarded {
@@ -116,35 +121,39 @@ fn play(settings: Settings, headers: &HeaderMap) {
     } else if settings.kind == ProxyHeaders::Forwarded {
         forwarded
     } else {
-        forwarded.map(|forwarded| of_either(headers, forwarded, x))
+        forwarded.map(|forwarded| merge(headers, forwarded, x))
     };
     if let Some(hop) = hop {
-        assert_eq!(told, Told::by(&hop, settings, headers), "{what}");
+        assert_eq!(
+            recorded,
+            Recorded::from_hop(&hop, settings, headers),
+            "{what}"
+        );
     } else if settings.kind == ProxyHeaders::Either {
-        // Nobody can read `Forwarded` but the layer: it is told as it is, or what the others say is
-        // not contradicted.
-        let kind = |kind| Told::of(Settings { kind, ..settings }, headers);
-        let nothing = Told::by(&Hop::default(), settings, headers);
-        if is_there(
+        // The naive reader cannot read a malformed `Forwarded`. The span shows the same as for `Forwarded`
+        // alone, or does not contradict the other headers.
+        let play = |kind| Recorded::play(Settings { kind, ..settings }, headers);
+        let empty = Recorded::from_hop(&Hop::default(), settings, headers);
+        if has_element(
             headers,
             &["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"],
         ) {
-            let x = kind(ProxyHeaders::XForwarded);
-            for (told, x, nothing) in [
-                (told.client, x.client, nothing.client),
-                (Some(told.scheme), Some(x.scheme), Some(nothing.scheme)),
+            let x = play(ProxyHeaders::XForwarded);
+            for (value, x, empty) in [
+                (recorded.client, x.client, empty.client),
+                (Some(recorded.scheme), Some(x.scheme), Some(empty.scheme)),
             ] {
-                assert!(told == x || told == nothing, "{told:?}: {what}");
+                assert!(value == x || value == empty, "{value:?}: {what}");
             }
         } else {
-            assert_eq!(told, kind(ProxyHeaders::Forwarded), "{what}");
+            assert_eq!(recorded, play(ProxyHeaders::Forwarded), "{what}");
         }
     }
 }
 
-/// What a span tells of who asked, how, and for which host.
+/// The recorded client, scheme and host.
 #[derive(Debug, PartialEq)]
-struct Told {
+struct Recorded {
     client: Option<String>,
     client_port: Option<String>,
     scheme: String,
@@ -152,8 +161,8 @@ struct Told {
     server_port: Option<String>,
 }
 
-impl Told {
-    fn of(settings: Settings, headers: &HeaderMap) -> Self {
+impl Recorded {
+    fn play(settings: Settings, headers: &HeaderMap) -> Self {
         let target = if settings.has_authority {
             "http://of.target:81/"
         } else {
@@ -166,35 +175,35 @@ impl Told {
         }
         let kind = KINDS.iter().position(|kind| *kind == settings.kind);
         let kind = kind.expect("one of three");
-        forget();
+        clear();
         drop(answer(
             &LAYERS[KINDS.len() * settings.trusted + kind],
             request,
             |_| Response::new(Frames::none()),
         ));
         let span = only();
-        let told = Self {
+        let recorded = Self {
             client: span.attribute("client.address"),
             client_port: span.attribute("client.port"),
             scheme: span.attribute("url.scheme").expect("a scheme"),
             server: span.attribute("server.address"),
             server_port: span.attribute("server.port"),
         };
-        told.look_over();
-        told
+        recorded.check();
+        recorded
     }
 
-    /// What must be told if the trusted proxies say this.
-    fn by(hop: &Hop, settings: Settings, headers: &HeaderMap) -> Self {
+    /// Returns what must be recorded if this is the outermost trusted hop.
+    fn from_hop(hop: &Hop, settings: Settings, headers: &HeaderMap) -> Self {
         let peer = settings
             .has_peer
             .then(peer)
             .map(|peer| (peer.ip(), Some(peer.port())));
         let client = hop.client.or(peer);
-        let of_target = settings.has_authority.then(|| "of.target:81".to_owned());
-        let of_request = of_target.or_else(|| Some(headers.get("host")?.to_str().ok()?.to_owned()));
-        // A host that is none is as good as not told.
-        let hosts = [hop.host.clone(), of_request];
+        let target = settings.has_authority.then(|| "of.target:81".to_owned());
+        let own_host = target.or_else(|| Some(headers.get("host")?.to_str().ok()?.to_owned()));
+        // An invalid host is ignored.
+        let hosts = [hop.host.clone(), own_host];
         let server = hosts
             .into_iter()
             .flatten()
@@ -216,7 +225,7 @@ impl Told {
         }
     }
 
-    fn look_over(&self) {
+    fn check(&self) {
         if let Some(client) = &self.client {
             let address: IpAddr = client.parse().expect("an address");
             assert_eq!(address.to_canonical().to_string(), *client);

@@ -1,14 +1,14 @@
-//! The headers of proxies read a second time: from the left, all of them, into lists.
+//! A naive reader of the headers of proxies: it reads all elements from the left into lists.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use http::{HeaderMap, HeaderValue};
 
-/// An address, and its port if told.
+/// An address, and its port if there is one.
 pub type Client = (IpAddr, Option<u16>);
 
-/// What the trusted hop says.
+/// The values that the outermost trusted proxy sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Hop {
     pub client: Option<Client>,
@@ -17,7 +17,7 @@ pub struct Hop {
 }
 
 /// Whether any of these headers has an element.
-pub fn is_there(headers: &HeaderMap, names: &[&str]) -> bool {
+pub fn has_element(headers: &HeaderMap, names: &[&str]) -> bool {
     let is_element = |byte: &u8| !b", \t".contains(byte);
     names.iter().any(|name| {
         let mut lines = headers.get_all(*name).iter();
@@ -25,14 +25,14 @@ pub fn is_there(headers: &HeaderMap, names: &[&str]) -> bool {
     })
 }
 
-/// What `X-Forwarded-*` say.
-pub fn of_x(headers: &HeaderMap, trusted: usize) -> Hop {
+/// Reads `X-Forwarded-*`.
+pub fn read_x_forwarded(headers: &HeaderMap, trusted: usize) -> Hop {
     let element = |name| {
         let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let list = lines.collect::<Vec<_>>().join(&b","[..]);
         let elements = list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
         let elements: Vec<_> = elements.filter(|element| !element.is_empty()).collect();
-        counting(&elements, trusted).and_then(|element| text(element))
+        outermost(&elements, trusted).and_then(|element| text(element))
     };
     Hop {
         client: element("x-forwarded-for").and_then(|text| {
@@ -49,37 +49,36 @@ pub fn of_x(headers: &HeaderMap, trusted: usize) -> Hop {
     }
 }
 
-/// What `Forwarded` says; `None` if not all of it is well-formed by RFC 7239, so that nobody can say
-/// which element is which.
-pub fn of_forwarded(headers: &HeaderMap, trusted: usize) -> Option<Hop> {
+/// Reads `Forwarded`; `None` if it is malformed by RFC 7239, because its elements cannot be separated.
+pub fn read_forwarded(headers: &HeaderMap, trusted: usize) -> Option<Hop> {
     let mut elements = Vec::new();
     for line in headers.get_all("forwarded") {
         elements.extend(Reader(line.as_bytes()).list()?);
     }
-    let Some(element) = counting(&elements, trusted) else {
+    let Some(element) = outermost(&elements, trusted) else {
         return Some(Hop::default());
     };
     let is_text = |text: &Vec<u8>| self::text(text).is_some();
     let mut names = HashSet::new();
-    let said: Vec<_> = element
+    let known: Vec<_> = element
         .iter()
         .map(|(name, value)| (name.to_ascii_lowercase(), value))
         .filter(|(name, _)| [&b"for"[..], b"proto", b"host"].contains(&name.as_slice()))
         .collect();
     let is_well = element.iter().all(|(_, value)| is_text(value))
-        && said.iter().all(|(name, _)| names.insert(name));
+        && known.iter().all(|(name, _)| names.insert(name));
     if !is_well {
         return Some(Hop::default());
     }
     let value = |wanted: &[u8]| {
-        let (_, value) = said.iter().find(|(name, _)| name == wanted)?;
+        let (_, value) = known.iter().find(|(name, _)| name == wanted)?;
         text(value)
     };
     Some(Hop {
         client: value(b"for").and_then(|text| match text.rsplit_once(":_") {
-            // A port that is hidden is no port.
-            Some((node, hidden)) if is_hidden(hidden) && client(&text).is_none() => {
-                client(node).filter(|(_, port)| port.is_none() && is_plain(node))
+            // An obfuscated port is ignored.
+            Some((node, port)) if is_obfuscated(port) && client(&text).is_none() => {
+                client(node).filter(|(_, port)| port.is_none() && can_have_port(node))
             }
             _ => client(&text),
         }),
@@ -88,12 +87,12 @@ pub fn of_forwarded(headers: &HeaderMap, trusted: usize) -> Option<Hop> {
     })
 }
 
-/// What both families say, or the one that is there.
-pub fn of_either(headers: &HeaderMap, forwarded: Hop, x: Hop) -> Hop {
-    if !is_there(headers, &["forwarded"]) {
+/// Merges both families: the values on which they agree, or those of the family that is present.
+pub fn merge(headers: &HeaderMap, forwarded: Hop, x: Hop) -> Hop {
+    if !has_element(headers, &["forwarded"]) {
         return x;
     }
-    if !is_there(
+    if !has_element(
         headers,
         &["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"],
     ) {
@@ -124,7 +123,7 @@ pub fn of_either(headers: &HeaderMap, forwarded: Hop, x: Hop) -> Hop {
     }
 }
 
-/// Host and port of an authority, if it is one.
+/// Parses host and port of an authority, if it is valid.
 pub fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let authority = authority.rsplit('@').next().expect("there is a last one");
     let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
@@ -145,8 +144,8 @@ pub fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     is_host.then(|| (host.to_owned(), port.parse().ok()))
 }
 
-/// The element that counts.
-fn counting<T>(elements: &[T], trusted: usize) -> Option<&T> {
+/// Returns the element of the outermost trusted proxy.
+fn outermost<T>(elements: &[T], trusted: usize) -> Option<&T> {
     elements.get(elements.len().saturating_sub(trusted))
 }
 
@@ -166,8 +165,8 @@ fn proto(text: &str) -> Option<&'static str> {
     }
 }
 
-/// An address with or without a port, as the standard library reads it; a port has no more than five
-/// digits, and an address no zone.
+/// Parses an address with or without a port by the standard library. A port has at most five digits, and
+/// an address has no zone.
 fn client(text: &str) -> Option<Client> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         let (_, port) = text.rsplit_once(':').expect("a port");
@@ -184,24 +183,24 @@ fn client(text: &str) -> Option<Client> {
     Some((address.to_canonical(), None))
 }
 
-/// Whether a port may stand behind this: an address of IPv4, or one in brackets.
-fn is_plain(node: &str) -> bool {
+/// Whether a port can follow: an IPv4 address, or one in brackets.
+fn can_have_port(node: &str) -> bool {
     node.starts_with('[') || !node.contains(':')
 }
 
-fn is_hidden(port: &str) -> bool {
+fn is_obfuscated(port: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     !port.is_empty() && port.bytes().all(is_allowed)
 }
 
-/// Pairs of an element, without quotes and escapes.
+/// The pairs of an element, without quotes and escapes.
 type Element = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Reads a line of `Forwarded` by its grammar. All of these return `None` where it is not.
+/// A parser of a line of `Forwarded`. Its functions return `None` if the line is malformed.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
-    /// Elements that are not empty, between commas, with white space about them.
+    /// Parses nonempty elements between commas and white space.
     fn list(mut self) -> Option<Vec<Element>> {
         let mut elements = Vec::new();
         loop {
@@ -224,7 +223,7 @@ impl Reader<'_> {
         self.0 = self.0.trim_ascii_start();
     }
 
-    /// Pairs, between semicolons.
+    /// Parses pairs between semicolons.
     fn element(&mut self) -> Option<Element> {
         let mut pairs = Vec::new();
         loop {
@@ -248,9 +247,9 @@ impl Reader<'_> {
     }
 
     fn token(&mut self) -> Option<Vec<u8>> {
-        let is_of_token =
+        let is_token_byte =
             |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-        let end = self.0.iter().position(|byte| !is_of_token(byte));
+        let end = self.0.iter().position(|byte| !is_token_byte(byte));
         let (token, rest) = self.0.split_at(end.unwrap_or(self.0.len()));
         self.0 = rest;
         (!token.is_empty()).then(|| token.to_vec())

@@ -1,6 +1,6 @@
-//! Proxies that write well-formed elements, behind whatever the client has written.
+//! Proxies that append well-formed elements to anything that the client sent.
 //!
-//! Of `n` trusted ones the outermost one's element says what it says, for every `n`.
+//! For every number of trusted proxies, the element of the outermost one decides.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,23 +10,23 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_api_span::ProxyHeaders;
 
 use super::naive::{Client, Hop};
-use super::{MOST, Settings, Told};
+use super::{MAX_TRUSTED, Recorded, Settings};
 
-/// What one proxy says.
+/// What one proxy sends.
 #[derive(Debug)]
-struct Said {
+struct Element {
     client: Client,
     proto: &'static str,
     host: String,
-    /// A parameter that nobody reads.
+    /// A parameter that is not read.
     other: Option<String>,
-    /// Which characters to escape that need not be, in turns.
+    /// Bits that select which characters are escaped without need.
     escapes: u8,
-    /// It knows of the client and of nothing else.
+    /// It sends the client only.
     is_terse: bool,
 }
 
-impl<'a> Arbitrary<'a> for Said {
+impl<'a> Arbitrary<'a> for Element {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
         let address = if bytes.arbitrary()? {
             IpAddr::V6(Ipv6Addr::from(bytes.arbitrary::<[u8; 16]>()?))
@@ -47,7 +47,7 @@ impl<'a> Arbitrary<'a> for Said {
     }
 }
 
-/// Up to seven visible characters, many of which mean something in the header.
+/// Returns up to seven visible characters, many of them special in the header.
 fn string(bytes: &mut Unstructured<'_>) -> Result<String> {
     const SPECIAL: &[u8; 8] = b"\"\\,;= .1";
     (0..bytes.int_in_range(0..=7)?)
@@ -63,9 +63,9 @@ fn string(bytes: &mut Unstructured<'_>) -> Result<String> {
 /// Plays an input.
 pub fn run(settings: Settings, input: &[u8]) {
     let mut bytes = Unstructured::new(input);
-    let Ok(said) = (1..=bytes.int_in_range(1..=MOST).unwrap_or(1))
+    let Ok(elements) = (1..=bytes.int_in_range(1..=MAX_TRUSTED).unwrap_or(1))
         .map(|_| bytes.arbitrary())
-        .collect::<Result<Vec<Said>>>()
+        .collect::<Result<Vec<Element>>>()
     else {
         return;
     };
@@ -80,7 +80,7 @@ pub fn run(settings: Settings, input: &[u8]) {
             vec![[left, b",", list.as_bytes()].concat()]
         };
         for line in lines {
-            // What can be no header has not come.
+            // An invalid header value cannot be sent.
             let Ok(line) = HeaderValue::from_bytes(&line) else {
                 return false;
             };
@@ -92,37 +92,40 @@ pub fn run(settings: Settings, input: &[u8]) {
     let is_sent = if is_x {
         append(
             "x-forwarded-for",
-            said.iter().map(|said| node(said.client)).collect(),
+            elements.iter().map(|one| node(one.client)).collect(),
         ) && append(
             "x-forwarded-proto",
-            said.iter().map(|said| said.proto.to_owned()).collect(),
+            elements.iter().map(|one| one.proto.to_owned()).collect(),
         )
     } else {
-        append("forwarded", said.iter().map(Said::forwarded).collect())
+        append(
+            "forwarded",
+            elements.iter().map(Element::forwarded).collect(),
+        )
     };
     if !is_sent {
         return;
     }
-    for (trusted, said) in (1..).zip(said.iter().rev()) {
+    for (trusted, element) in (1..).zip(elements.iter().rev()) {
         let settings = Settings {
             trusted,
             ..settings
         };
         let hop = Hop {
-            client: Some(said.client),
-            proto: (is_x || !said.is_terse).then_some(said.proto),
-            host: (!is_x && !said.is_terse).then(|| said.host.clone()),
+            client: Some(element.client),
+            proto: (is_x || !element.is_terse).then_some(element.proto),
+            host: (!is_x && !element.is_terse).then(|| element.host.clone()),
         };
-        let told = Told::of(settings, &headers);
+        let recorded = Recorded::play(settings, &headers);
         assert_eq!(
-            told,
-            Told::by(&hop, settings, &headers),
+            recorded,
+            Recorded::from_hop(&hop, settings, &headers),
             "{settings:?} {headers:?}"
         );
     }
 }
 
-impl Said {
+impl Element {
     fn forwarded(&self) -> String {
         let mut element = format!("by=_me;for={}", self.quoted(&node(self.client)));
         if let Some(other) = &self.other {

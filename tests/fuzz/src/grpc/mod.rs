@@ -1,38 +1,41 @@
-//! gRPC: the status in head, trailers and bodies of gRPC-Web, and the caller's deadline.
+//! gRPC: the status in head, trailers and gRPC-Web bodies, and the caller's deadline.
 //!
-//! An input is a byte of settings ([`Settings::of`]), how to cut ([`crate::input::cuts`]), lines of
-//! metadata up to an empty one, the first byte of which chooses place and name ([`Metadata::of`]), and
-//! the body. It goes through the layer with its body cut and whole, and both times the same must come
-//! of it: what a reader says that has the whole body before it.
+//! An input is a byte of settings ([`Settings::take`]), cut lengths ([`crate::input::take_cuts`]), lines
+//! of metadata up to an empty line, whose first byte selects place and name ([`Metadata::parse`]), and
+//! the body. The body goes through the layer cut and whole. Both times the span must show the same,
+//! which is what the oracle expects of the whole body.
 
-pub mod status;
-pub mod web;
+mod deadline;
 
 use std::sync::LazyLock;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Frame;
 use tower_api_span::ApiSpanLayer;
 
 use crate::exchange::{Frames, answer, read};
-use crate::input::{byte, cut, cuts, piece_of};
-use crate::recorder::{forget, only, recorded};
-use status::{Deadline, Status};
+use crate::input::{piece_at, split, take_byte, take_cuts};
+use crate::oracle::grpc::{NAMES, Status, web};
+use crate::oracle::sse::json::Message;
+use crate::oracle::{self, Oracle, Polled};
+use crate::recorder::{clear, only, recorded};
+use deadline::Deadline;
 
 static LAYER: LazyLock<ApiSpanLayer> = LazyLock::new(|| recorded(ApiSpanLayer::new()));
 
-/// What the request speaks, and what the answer is written in.
+/// The protocol of request and response.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Spoken {
+enum Protocol {
     Grpc,
     Web,
     WebText,
-    /// gRPC was spoken, and the answer is not in its language.
+    /// The request is gRPC and the response is not.
     Plain,
 }
 
-impl Spoken {
-    fn of_request(self) -> &'static str {
+impl Protocol {
+    fn request_type(self) -> &'static str {
         match self {
             Self::Grpc | Self::Plain => "application/grpc",
             Self::Web => "application/grpc-web",
@@ -40,7 +43,7 @@ impl Spoken {
         }
     }
 
-    fn of_answer(self) -> &'static str {
+    fn response_type(self) -> &'static str {
         match self {
             Self::Grpc => "application/grpc+proto",
             Self::Web => "application/grpc-web+proto",
@@ -52,27 +55,32 @@ impl Spoken {
 
 #[derive(Clone, Copy, Debug)]
 struct Settings {
-    spoken: Spoken,
+    protocol: Protocol,
     has_trailers: bool,
     /// The reader stops after so many polls.
     polls: Option<usize>,
 }
 
 impl Settings {
-    /// Bits 0 and 1 choose what is spoken, with 2 there are trailers, with 3 a byte says after how many
-    /// polls the reader stops.
-    fn of(input: &mut &[u8]) -> Self {
-        let chosen = byte(input);
-        let all = [Spoken::Grpc, Spoken::Web, Spoken::WebText, Spoken::Plain];
+    /// Bits 0 and 1 select the protocol. With bit 2 there are trailers. With bit 3 the next byte is the
+    /// number of polls after which the reader stops.
+    fn take(input: &mut &[u8]) -> Self {
+        let bits = take_byte(input);
+        let all = [
+            Protocol::Grpc,
+            Protocol::Web,
+            Protocol::WebText,
+            Protocol::Plain,
+        ];
         Self {
-            spoken: all[usize::from(chosen & 3)],
-            has_trailers: chosen & 4 != 0,
-            polls: (chosen & 8 != 0).then(|| usize::from(byte(input))),
+            protocol: all[usize::from(bits & 3)],
+            has_trailers: bits & 4 != 0,
+            polls: (bits & 8 != 0).then(|| usize::from(take_byte(input))),
         }
     }
 }
 
-/// What is said beside the body.
+/// Headers and trailers.
 #[derive(Debug, Default)]
 struct Metadata {
     request: HeaderMap,
@@ -81,7 +89,7 @@ struct Metadata {
 }
 
 impl Metadata {
-    fn of(lines: &[u8]) -> Self {
+    fn parse(lines: &[u8]) -> Self {
         let mut metadata = Self::default();
         for line in lines.split(|byte| *byte == b'\n').take(16) {
             let Some((place, value)) = line.split_first() else {
@@ -102,57 +110,70 @@ impl Metadata {
     }
 }
 
-/// What has come of a call.
+/// What the span of a call shows.
 #[derive(Clone, Debug, PartialEq)]
-struct Came {
+struct Recorded {
     outcome: String,
     error_type: Option<String>,
     code: Option<String>,
-    message: Option<String>,
-    /// In which poll the span ended, if it was in one.
+    message: Message,
+    /// The poll during which the span ended, if it was one.
     poll: Option<usize>,
 }
 
 /// Plays an input.
 pub fn run(mut input: &[u8]) {
-    let settings = Settings::of(&mut input);
-    let lengths = cuts(&mut input);
+    let settings = Settings::take(&mut input);
+    let lengths = take_cuts(&mut input);
     let end = input.windows(2).position(|two| two == b"\n\n");
     let (lines, body) = match end {
         Some(end) => (&input[..end], &input[end + 2..]),
         None => (&[][..], input),
     };
-    let metadata = Metadata::of(lines);
-    let [in_pieces, whole] = [cut(body, lengths), vec![body]].map(|pieces| {
-        let came = play(&pieces, &metadata, settings);
+    let metadata = Metadata::parse(lines);
+    let [in_pieces, whole] = [split(body, lengths), vec![body]].map(|pieces| {
+        let recorded = play(&pieces, &metadata, settings);
         let expected = expected(&pieces, &metadata, settings);
-        let is_expected = expected.contains(&came);
+        let is_expected = expected.contains(&recorded);
         assert!(
             is_expected,
-            "{came:?}, not {expected:?}: {settings:?} {metadata:?} {pieces:?}"
+            "{recorded:?}, not {expected:?}: {settings:?} {metadata:?} {pieces:?}"
         );
-        Came { poll: None, ..came }
+        Recorded {
+            poll: None,
+            ..recorded
+        }
     });
-    // Of one that does not read on to the end, the whole body may have more to say.
+    // A reader that stops early may have seen less of the body when it was cut.
     if settings.polls.is_none() {
         assert_eq!(in_pieces, whole);
     }
 }
 
-fn play(pieces: &[&[u8]], metadata: &Metadata, settings: Settings) -> Came {
+fn request(metadata: &Metadata, settings: Settings) -> Request<()> {
     let request = Request::post("/package.Service/Method");
-    let request = request.header("content-type", settings.spoken.of_request());
+    let request = request.header("content-type", settings.protocol.request_type());
     let mut request = request.body(()).expect("a request");
     request.headers_mut().extend(metadata.request.clone());
-    forget();
-    let response = answer(&LAYER, request, |_| {
+    request
+}
+
+fn response_headers(metadata: &Metadata, settings: Settings) -> HeaderMap {
+    let mut headers = metadata.head.clone();
+    let content_type = HeaderValue::from_static(settings.protocol.response_type());
+    headers.insert("content-type", content_type);
+    headers
+}
+
+fn play(pieces: &[&[u8]], metadata: &Metadata, settings: Settings) -> Recorded {
+    clear();
+    let response = answer(&LAYER, request(metadata, settings), |_| {
         let mut body = Frames::data(pieces.iter().copied());
         if settings.has_trailers {
             body = body.then(Frame::trailers(metadata.trailers.clone()));
         }
-        let response = Response::builder().header("content-type", settings.spoken.of_answer());
-        let mut response = response.body(body).expect("a response");
-        response.headers_mut().extend(metadata.head.clone());
+        let mut response = Response::new(body);
+        *response.headers_mut() = response_headers(metadata, settings);
         response
     });
     let poll = read(response.into_body(), settings.polls.unwrap_or(usize::MAX));
@@ -160,84 +181,60 @@ fn play(pieces: &[&[u8]], metadata: &Metadata, settings: Settings) -> Came {
     let code = span.attribute("rpc.status_code");
     assert!(
         code.as_ref()
-            .is_none_or(|code| status::NAMES.contains(&code.as_str()))
+            .is_none_or(|code| NAMES.contains(&code.as_str()))
     );
-    Came {
+    Recorded {
         outcome: span.outcome(),
         error_type: span.attribute("error.type"),
-        message: span.error(),
+        message: Message::Is(span.error()),
         code,
         poll,
     }
 }
 
-/// What must come of it. More than one thing may, where it is a matter of time.
-fn expected(pieces: &[&[u8]], metadata: &Metadata, settings: Settings) -> Vec<Came> {
-    let Settings {
-        spoken,
-        has_trailers,
-        polls,
-    } = settings;
-    let polls = polls.unwrap_or(usize::MAX);
-    let of_head = Status::of(&metadata.head);
-    let is_call = spoken != Spoken::Plain || of_head.is_some();
-    let handed_on = &pieces[..polls.min(pieces.len())];
-    let bytes = handed_on.concat();
-    let of_body = match spoken {
-        _ if of_head.is_some() => None,
-        Spoken::Grpc | Spoken::Plain => None,
-        Spoken::Web => web::read(&bytes),
-        Spoken::WebText => web::read_text(&bytes),
+/// Returns what the span may show: two things if it depends on the time.
+fn expected(pieces: &[&[u8]], metadata: &Metadata, settings: Settings) -> Vec<Recorded> {
+    let polls = settings.polls.unwrap_or(usize::MAX);
+    let delivered = &pieces[..polls.min(pieces.len())];
+    let bytes = delivered.concat();
+    let body_status = match settings.protocol {
+        _ if Status::from_headers(&metadata.head).is_some() => None,
+        Protocol::Grpc | Protocol::Plain => None,
+        Protocol::Web => web::read(&bytes),
+        Protocol::WebText => web::read_text(&bytes),
     };
-    let complete = |status: Option<Status>, poll| {
-        let is_web = matches!(spoken, Spoken::Web | Spoken::WebText);
-        let (outcome, error_type) = match &status {
-            _ if !is_call => ("DEPARTED", None),
-            None if is_web => ("DEPARTED", None),
-            None => ("exception", Some("missing_grpc_status")),
-            Some(status) => status.outcome(),
-        };
-        let status = status.filter(|_| is_call);
-        Came {
-            outcome: outcome.to_owned(),
-            error_type: error_type.map(str::to_owned),
-            code: status.as_ref().map(|status| status.name.to_owned()),
-            message: status
-                .filter(|status| status.name != "OK")
-                .and_then(|status| status.message),
-            poll: Some(poll),
+    let is_read_to_end = polls > pieces.len();
+    let poll = match body_status {
+        Some((_, end)) => Some(piece_at(delivered, end)),
+        None => is_read_to_end.then_some(pieces.len()),
+    };
+    let expect = |is_late| {
+        let request = request(metadata, settings);
+        let mut oracle = Oracle::new(oracle::Settings::default(), &request, is_late);
+        let headers = response_headers(metadata, settings);
+        oracle.polled(&Polled::Head(200, headers), None);
+        if !delivered.is_empty() {
+            let data = Bytes::copy_from_slice(&bytes);
+            oracle.polled(&Polled::Data(data, true), None);
+        }
+        if is_read_to_end && settings.has_trailers {
+            oracle.polled(&Polled::Trailers(metadata.trailers.clone()), None);
+        } else if is_read_to_end {
+            oracle.polled(&Polled::EndOfBody, None);
+        }
+        oracle.dropped(false);
+        let ended = oracle.ended().expect("the body was dropped");
+        Recorded {
+            outcome: ended.reason.unwrap_or("DEPARTED").to_owned(),
+            error_type: ended.error_type.clone(),
+            code: ended.grpc_code.map(str::to_owned),
+            message: ended.error.clone(),
+            poll,
         }
     };
-    if let Some((status, end)) = of_body {
-        return vec![complete(Some(status), piece_of(handed_on, end))];
-    }
-    if polls > pieces.len() {
-        let of_trailers = has_trailers
-            .then(|| Status::of(&metadata.trailers))
-            .flatten();
-        return vec![complete(of_trailers.or(of_head), pieces.len())];
-    }
-    let dropped = |outcome: &str, error_type: Option<&str>, code: Option<&str>| Came {
-        outcome: outcome.to_owned(),
-        error_type: error_type.map(str::to_owned),
-        code: code.map(str::to_owned),
-        message: None,
-        poll: None,
-    };
-    if !is_call {
-        let reason = if polls == 0 {
-            "generator_exit"
-        } else {
-            "client_disconnect"
-        };
-        return vec![dropped(reason, Some(reason), None)];
-    }
-    let left = dropped("client_disconnect", None, Some("CANCELLED"));
-    let code = Some("DEADLINE_EXCEEDED");
-    let late = dropped("deadline_exceeded", code, code);
-    match Deadline::of(&metadata.request) {
-        Deadline::Never => vec![left],
-        Deadline::Passed => vec![late],
-        Deadline::Soon => vec![left, late],
+    match Deadline::from_headers(&metadata.request) {
+        Deadline::Never => vec![expect(false)],
+        Deadline::Passed => vec![expect(true)],
+        Deadline::Soon => vec![expect(false), expect(true)],
     }
 }

@@ -1,9 +1,8 @@
-//! The query without its secrets: what `url.query` may say.
+//! The redacted query: the value of `url.query`.
 //!
-//! An input is a byte that chooses the list of secret names, and the query as it was sent. With the
-//! highest bit set there are first a byte that chooses one of the names, one byte in whose bits it is
-//! told which of the name's bytes are percent-encoded, and one that says where in the query the secret
-//! stands.
+//! An input is a byte that selects the list of sensitive names, and the query. With the highest bit of
+//! that byte, three bytes precede the query: one selects a name, the bits of one select which bytes of
+//! the name are percent-encoded, and one is the position of the secret in the query.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -14,10 +13,11 @@ use percent_encoding::percent_decode_str;
 use tower_api_span::ApiSpanLayer;
 
 use crate::exchange::{Frames, answer};
-use crate::input::byte;
-use crate::recorder::{MAX_STRING, forget, only, recorded};
+use crate::input::take_byte;
+use crate::oracle::MAX_STRING;
+use crate::recorder::{clear, only, recorded};
 
-/// The conventions' own, and lists that take their place.
+/// The names of the conventions, and lists that replace them.
 const LISTS: [&[&str]; 4] = [
     &[
         "AWSAccessKeyId",
@@ -33,7 +33,7 @@ const LISTS: [&[&str]; 4] = [
     &[],
 ];
 
-/// What must not be told.
+/// The value that must not be recorded.
 const SECRET: &str = "hunter2";
 
 static LAYERS: LazyLock<[ApiSpanLayer; LISTS.len()]> = LazyLock::new(|| {
@@ -46,60 +46,60 @@ static LAYERS: LazyLock<[ApiSpanLayer; LISTS.len()]> = LazyLock::new(|| {
 
 /// Plays an input.
 pub fn run(mut input: &[u8]) {
-    let chosen = byte(&mut input);
-    let list = usize::from(chosen) % LISTS.len();
-    if chosen < 0x80 || LISTS[list].is_empty() {
-        told(list, input);
+    let selector = take_byte(&mut input);
+    let list = usize::from(selector) % LISTS.len();
+    if selector < 0x80 || LISTS[list].is_empty() {
+        check(list, input);
         return;
     }
-    let name = LISTS[list][usize::from(byte(&mut input)) % LISTS[list].len()];
-    let spelled = spell(name, byte(&mut input));
-    let at = usize::from(byte(&mut input)).min(input.len());
+    let name = LISTS[list][usize::from(take_byte(&mut input)) % LISTS[list].len()];
+    let encoded = encode(name, take_byte(&mut input));
+    let at = usize::from(take_byte(&mut input)).min(input.len());
     let (left, right) = input.split_at(at);
-    let secret = format!("&{spelled}={SECRET}&");
+    let secret = format!("&{encoded}={SECRET}&");
     let others = [left, b"&", right].concat();
-    let is_told_anyway = String::from_utf8_lossy(&others).contains(SECRET);
-    let told = told(list, &[left, secret.as_bytes(), right].concat());
-    if let Some(told) = told.filter(|_| !is_told_anyway) {
-        assert!(!told.contains(SECRET), "{told:?}");
+    let is_elsewhere = String::from_utf8_lossy(&others).contains(SECRET);
+    let recorded = check(list, &[left, secret.as_bytes(), right].concat());
+    if let Some(recorded) = recorded.filter(|_| !is_elsewhere) {
+        assert!(!recorded.contains(SECRET), "{recorded:?}");
     }
 }
 
-/// A name as a client may spell it: the bytes told by the bits of `escapes`, and those that mean
-/// something, in percent.
-fn spell(name: &str, escapes: u8) -> String {
-    let mut spelled = String::new();
+/// Encodes a name: the bytes that the bits of `escapes` select, and reserved ones, are percent-encoded.
+fn encode(name: &str, escapes: u8) -> String {
+    let mut encoded = String::new();
     for (index, byte) in name.bytes().enumerate() {
         let is_plain = byte.is_ascii_alphanumeric() || byte == b'-';
         if is_plain && escapes >> (index % 8) & 1 == 0 {
-            spelled.push(byte.into());
+            encoded.push(byte.into());
         } else if byte == b' ' && escapes & 1 == 0 {
-            spelled.push('+');
+            encoded.push('+');
         } else if index % 2 == 0 {
-            let _ = write!(spelled, "%{byte:02X}");
+            let _ = write!(encoded, "%{byte:02X}");
         } else {
-            let _ = write!(spelled, "%{byte:02x}");
+            let _ = write!(encoded, "%{byte:02x}");
         }
     }
-    spelled
+    encoded
 }
 
-/// What is told of a query, checked; `None` if no request can have it.
-fn told(list: usize, query: &[u8]) -> Option<String> {
+/// Checks and returns the recorded query; `None` if no request can have this query.
+fn check(list: usize, query: &[u8]) -> Option<String> {
     let target = PathAndQuery::try_from([b"/?", query].concat()).ok()?;
     let expected = expected(LISTS[list], target.query()?);
     let mut request = Request::new(());
     *request.uri_mut() = Uri::from(target);
-    forget();
+    clear();
     drop(answer(&LAYERS[list], request, |_| {
         Response::new(Frames::none())
     }));
-    let told = only().attribute("url.query");
-    assert_eq!(told, Some(expected).filter(|told| !told.is_empty()));
-    told
+    let recorded = only().attribute("url.query");
+    let expected = Some(expected).filter(|expected| !expected.is_empty());
+    assert_eq!(recorded, expected);
+    recorded
 }
 
-/// The same a second time, by another's decoder.
+/// Redacts the query by the decoder of `percent-encoding`.
 fn expected(names: &[&str], query: &str) -> String {
     let parameters: Vec<_> = cut(query)
         .split('&')
@@ -114,7 +114,7 @@ fn expected(names: &[&str], query: &str) -> String {
 fn is_secret(names: &[&str], encoded: &str) -> bool {
     let spaced = encoded.replace('+', " ");
     let decoded: Vec<u8> = percent_decode_str(&spaced).collect();
-    // One that is written as it is listed is taken for it, also where it decodes to another.
+    // A name is also compared undecoded.
     let is_listed = |name: &&str| decoded == name.as_bytes() || encoded == *name;
     names.iter().any(is_listed)
 }

@@ -1,24 +1,23 @@
-//! Event streams: where the terminator is, what an error event says, and what comes of it.
+//! Event streams: the place of the terminator, the message of an error event, and the outcome.
 //!
-//! An input is a byte of settings ([`Settings::of`]), how to cut ([`crate::input::cuts`]), and the
-//! stream. It goes through the layer cut and whole, and both times the same must come of it: what a
-//! reader says that splits the whole stream into lines.
-
-pub mod json;
-pub mod lines;
+//! An input is a byte of settings ([`Settings::take`]), cut lengths ([`crate::input::take_cuts`]), and the
+//! stream. The stream goes through the layer cut and whole. Both times the span must show the same,
+//! which is what the oracle expects of the whole stream.
 
 use std::sync::LazyLock;
 
-use http::{Request, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use tower_api_span::ApiSpanLayer;
 
 use crate::exchange::{Frames, answer, read};
-use crate::input::{byte, cut, cuts, piece_of};
-use crate::recorder::{MAX_STRING, forget, only, recorded};
-use json::Message;
-use lines::{Error, read_lines};
+use crate::input::{piece_at, split, take_byte, take_cuts};
+use crate::oracle::sse::json::Message;
+use crate::oracle::sse::read_lines;
+use crate::oracle::{self, Oracle, Polled};
+use crate::recorder::{clear, only, recorded};
 
-/// The terminators of the layers. The last one is as good as none.
+/// The terminators of the layers. An empty one has no effect.
 const TERMINATORS: [Option<&str>; 4] = [Some("[DONE]"), Some(" end"), None, Some("")];
 
 static LAYERS: LazyLock<Vec<ApiSpanLayer>> = LazyLock::new(|| {
@@ -35,27 +34,28 @@ static LAYERS: LazyLock<Vec<ApiSpanLayer>> = LazyLock::new(|| {
     layers
 });
 
-/// How the layer is set, and what the response says of itself.
+/// The settings of layer, response and reader.
 #[derive(Clone, Copy, Debug)]
 struct Settings {
     terminator: usize,
     reads_errors: bool,
-    /// Content-Length: so many bytes more than there are.
-    declared: Option<u8>,
+    /// How many bytes the Content-Length exceeds the stream, if there is one.
+    excess: Option<u8>,
     /// The reader stops after so many polls.
     polls: Option<usize>,
 }
 
 impl Settings {
-    /// Bits 0 and 1 choose the terminator, with 2 error events are not read; with 3 a byte says what is
-    /// declared too much, with 4 a byte says after how many polls the reader stops.
-    fn of(input: &mut &[u8]) -> Self {
-        let chosen = byte(input);
+    /// Bits 0 and 1 select the terminator. With bit 2 error events are not read. With bit 3 the next
+    /// byte is the excess of the Content-Length. With bit 4 the next byte is the number of polls after
+    /// which the reader stops.
+    fn take(input: &mut &[u8]) -> Self {
+        let bits = take_byte(input);
         Self {
-            terminator: usize::from(chosen & 3),
-            reads_errors: chosen & 4 == 0,
-            declared: (chosen & 8 != 0).then(|| byte(input)),
-            polls: (chosen & 16 != 0).then(|| usize::from(byte(input))),
+            terminator: usize::from(bits & 3),
+            reads_errors: bits & 4 == 0,
+            excess: (bits & 8 != 0).then(|| take_byte(input)),
+            polls: (bits & 16 != 0).then(|| usize::from(take_byte(input))),
         }
     }
 
@@ -63,103 +63,111 @@ impl Settings {
         &LAYERS[2 * self.terminator + usize::from(self.reads_errors)]
     }
 
-    fn terminator(self) -> Option<&'static str> {
-        TERMINATORS[self.terminator].filter(|terminator| !terminator.is_empty())
-    }
-
-    fn declared(self, pieces: &[&[u8]]) -> Option<usize> {
-        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
-        self.declared.map(|more| length + usize::from(more))
+    fn oracle(self) -> oracle::Settings {
+        oracle::Settings {
+            terminator: TERMINATORS[self.terminator],
+            reads_errors: self.reads_errors,
+            ..oracle::Settings::default()
+        }
     }
 
     fn polls(self) -> usize {
         self.polls.unwrap_or(usize::MAX)
     }
+
+    fn headers(self, pieces: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let content_type = HeaderValue::from_static("text/event-stream");
+        headers.insert("content-type", content_type);
+        if let Some(excess) = self.excess {
+            let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+            let declared = length + usize::from(excess);
+            headers.insert("content-length", declared.into());
+        }
+        headers
+    }
 }
 
-/// What has come of a stream.
+/// What the span of a stream shows.
 #[derive(Debug, PartialEq)]
-struct Came {
+struct Recorded {
     outcome: String,
+    error_type: Option<String>,
     error: Message,
-    /// In which poll the span ended, if it was in one.
+    /// The poll during which the span ended, if it was one.
     poll: Option<usize>,
 }
 
 /// Plays an input.
 pub fn run(mut input: &[u8]) {
-    let settings = Settings::of(&mut input);
-    let lengths = cuts(&mut input);
-    let came = [cut(input, lengths), vec![input]].map(|pieces| {
-        let came = play(&pieces, settings);
+    let settings = Settings::take(&mut input);
+    let lengths = take_cuts(&mut input);
+    let recorded = [split(input, lengths), vec![input]].map(|pieces| {
+        let recorded = play(&pieces, settings);
         let mut expected = expected(&pieces, settings);
         if expected.error == Message::Any {
-            expected.error = came.error.clone();
+            expected.error = recorded.error.clone();
         }
-        assert_eq!(came, expected, "{settings:?} {pieces:?}");
-        came
+        assert_eq!(recorded, expected, "{settings:?} {pieces:?}");
+        recorded
     });
-    // Of one that does not read on to the end, the whole stream may have more to say.
+    // A reader that stops early may have seen less of the stream when it was cut.
     if settings.polls.is_none() {
-        let [in_pieces, whole] = came.map(|came| (came.outcome, came.error));
+        let [in_pieces, whole] = recorded.map(|recorded| Recorded {
+            poll: None,
+            ..recorded
+        });
         assert_eq!(in_pieces, whole);
     }
 }
 
-fn play(pieces: &[&[u8]], settings: Settings) -> Came {
-    forget();
+fn play(pieces: &[&[u8]], settings: Settings) -> Recorded {
+    clear();
     let response = answer(settings.layer(), Request::new(()), |_| {
-        let body = Frames::data(pieces.iter().copied());
-        let mut response = Response::builder().header("content-type", "text/event-stream");
-        if let Some(declared) = settings.declared(pieces) {
-            response = response.header("content-length", declared);
-        }
-        response.body(body).expect("a response")
+        let mut response = Response::new(Frames::data(pieces.iter().copied()));
+        *response.headers_mut() = settings.headers(pieces);
+        response
     });
     let poll = read(response.into_body(), settings.polls());
     let span = only();
-    Came {
+    Recorded {
         outcome: span.outcome(),
+        error_type: span.attribute("error.type"),
         error: Message::Is(span.error()),
         poll,
     }
 }
 
-fn expected(pieces: &[&[u8]], settings: Settings) -> Came {
-    let declared = settings.declared(pieces);
+fn expected(pieces: &[&[u8]], settings: Settings) -> Recorded {
     let polls = settings.polls();
-    let is_read = polls > pieces.len();
-    let pieces = &pieces[..polls.min(pieces.len())];
-    let bytes = pieces.concat();
-    let is_delivered = declared.is_some_and(|declared| declared <= bytes.len());
-    // What a stream ends in is its last line, where it is known to be over.
-    let is_over = is_read || is_delivered;
-    let found = read_lines(&bytes, is_over, settings.terminator());
+    let is_read_to_end = polls > pieces.len();
+    let delivered = &pieces[..polls.min(pieces.len())];
+    let bytes = delivered.concat();
 
-    let silent = |outcome| (outcome, Message::Is(None));
-    let error = found.error.filter(|_| settings.reads_errors);
-    let (outcome, message) = if let Some(Error { message }) = error {
-        ("generation_error", message.cut(MAX_STRING))
-    } else if found.terminator.is_some() {
-        silent("DEPARTED")
+    let mut oracle = Oracle::new(settings.oracle(), &Request::new(()), false);
+    let head = Polled::Head(200, settings.headers(pieces));
+    oracle.polled(&head, None);
+    if !delivered.is_empty() {
+        let data = Bytes::copy_from_slice(&bytes);
+        oracle.polled(&Polled::Data(data, true), None);
+    }
+    let poll = if oracle.ended().is_some() {
+        let terminator = TERMINATORS[settings.terminator];
+        let terminator = read_lines(&bytes, false, terminator).terminator;
+        let end = terminator.expect("the terminator ended the exchange");
+        Some(piece_at(delivered, end))
     } else {
-        match declared {
-            _ if !is_over && polls == 0 => silent("generator_exit"),
-            _ if !is_over => silent("client_disconnect"),
-            Some(declared) if declared != bytes.len() => {
-                let message = format!("{} of {declared} declared bytes", bytes.len());
-                ("length_mismatch", Message::Is(Some(message)))
-            }
-            _ => silent("DEPARTED"),
-        }
+        is_read_to_end.then_some(pieces.len())
     };
-    let in_line = found.terminator.filter(|end| !end.is_by_end);
-    Came {
-        outcome: outcome.to_owned(),
-        error: message,
-        poll: match in_line {
-            Some(end) => Some(piece_of(pieces, end.bytes)),
-            None => is_read.then_some(pieces.len()),
-        },
+    if is_read_to_end {
+        oracle.polled(&Polled::EndOfBody, None);
+    }
+    oracle.dropped(false);
+    let ended = oracle.ended().expect("the body was dropped");
+    Recorded {
+        outcome: ended.reason.unwrap_or("DEPARTED").to_owned(),
+        error_type: ended.error_type.clone(),
+        error: ended.error.clone(),
+        poll,
     }
 }

@@ -1,4 +1,4 @@
-//! The layers: which share of traces they keep, whether callers are strangers to them, and whom they ask.
+//! The layers: by sample rate, by trust in callers, and by propagator.
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -14,21 +14,21 @@ use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, SdkTracerProvid
 use tower_api_span::ApiSpanLayer;
 
 pub const RATES: [f64; 3] = [1.0, 0.5, 0.0];
-/// Where they stand in there.
+/// The indices of two rates.
 pub const HALF: usize = 1;
 pub const NONE: usize = 2;
 
-/// Whether a trace is kept, in the way of the SDK's sampler by ratio.
-pub fn keeps(rate: usize, trace_id: TraceId) -> bool {
+/// Whether a trace is sampled, as the SDK's `TraceIdRatioBased` decides.
+pub fn is_sampled(rate: usize, trace_id: TraceId) -> bool {
     match rate {
         NONE => false,
-        // By the highest bit of the lower half.
+        // The highest bit of the lower half decides.
         HALF => trace_id.to_bytes()[8] < 0x80,
         _ => true,
     }
 }
 
-/// The stock propagator under another name.
+/// The SDK's propagator as another type.
 #[derive(Debug)]
 struct Wrapped(TraceContextPropagator);
 
@@ -46,22 +46,22 @@ impl TextMapPropagator for Wrapped {
     }
 }
 
-/// A sampler that keeps what it was asked, and has everything recorded.
+/// A sampler that keeps its arguments and samples everything.
 #[derive(Clone, Debug)]
-struct Curious;
+struct ObservingSampler;
 
-/// What a sampler is told: the parent, and the links.
+/// The arguments of the sampler: the parent, and the links.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
+pub struct SamplerInput {
     pub parent: SpanContext,
     pub links: Vec<SpanContext>,
 }
 
 thread_local! {
-    pub static ASKED: RefCell<Option<Asked>> = const { RefCell::new(None) };
+    pub static SAMPLER_INPUT: RefCell<Option<SamplerInput>> = const { RefCell::new(None) };
 }
 
-impl ShouldSample for Curious {
+impl ShouldSample for ObservingSampler {
     fn should_sample(
         &self,
         parent: Option<&Context>,
@@ -73,11 +73,11 @@ impl ShouldSample for Curious {
     ) -> SamplingResult {
         let parent = parent.expect("a parent").span().span_context().clone();
         let links = links.iter().map(|link| link.span_context.clone());
-        let asked = Asked {
+        let input = SamplerInput {
             links: links.collect(),
             parent: parent.clone(),
         };
-        assert_eq!(ASKED.replace(Some(asked)), None, "asked twice");
+        assert_eq!(SAMPLER_INPUT.replace(Some(input)), None, "sampled twice");
         SamplingResult {
             decision: SamplingDecision::RecordAndSample,
             attributes: Vec::new(),
@@ -86,15 +86,17 @@ impl ShouldSample for Curious {
     }
 }
 
-/// How many kinds of propagators there are.
+/// The number of propagators.
 pub const KINDS: usize = 4;
-/// The one of these that reads baggage.
+/// The index of the propagator that reads baggage.
 pub const WITH_BAGGAGE: usize = 3;
 
-/// Layers by rate, by whether callers are strangers, and by propagator.
+/// The layers by rate, by `public_endpoint`, and by propagator.
 pub static LAYERS: LazyLock<Vec<ApiSpanLayer>> = LazyLock::new(|| {
     global::set_text_map_propagator(TraceContextPropagator::new());
-    let provider = SdkTracerProvider::builder().with_sampler(Curious).build();
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(ObservingSampler)
+        .build();
     let mut layers = Vec::new();
     for rate in RATES {
         for is_public in [false, true] {

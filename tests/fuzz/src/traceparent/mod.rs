@@ -1,9 +1,9 @@
-//! `traceparent`, `tracestate` and `baggage`: whose child the request's span is.
+//! `traceparent`, `tracestate` and `baggage`: the parent of the span.
 //!
-//! An input is a byte of settings ([`Settings::of`]), and then lines of headers, the first byte of which
-//! chooses the name. Each request goes through four layers: with the stock propagator, which the layer
-//! reads for itself; with the same in a wrapper, which it asks; with the same as the global one; and
-//! with the one for baggage beside it. All of them must see the same, and what a strict parser sees.
+//! An input is a byte of settings ([`Settings::from_bits`]), and lines of headers, whose first byte selects
+//! the name. Each request goes through four layers: with the SDK's propagator, whose headers the layer
+//! parses itself; with the same in a wrapper, which the layer calls; with the same as the global one; and
+//! with the baggage propagator beside it. All must extract the parent that a strict parser extracts.
 
 mod layers;
 mod strict;
@@ -15,15 +15,17 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use tower_api_span::ApiSpanLayer;
 
 use crate::exchange::{Frames, answer};
-use crate::input::byte;
-use layers::{ASKED, Asked, HALF, KINDS, LAYERS, NONE, RATES, WITH_BAGGAGE, keeps};
+use crate::input::take_byte;
+use layers::{
+    HALF, KINDS, LAYERS, NONE, RATES, SAMPLER_INPUT, SamplerInput, WITH_BAGGAGE, is_sampled,
+};
 use strict::{Parent, expected};
 
-/// What is current around the layer, if anything is.
+/// The span that is current around the layer, if there is one.
 const CURRENT_TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
 const CURRENT_SPAN: u64 = 0x00f0_67aa_0ba9_02b7;
 
-/// How the layers are set, and where they stand.
+/// The settings of the layers, and the context around them.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     rate: usize,
@@ -33,18 +35,18 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn of(chosen: u8) -> Self {
+    fn from_bits(bits: u8) -> Self {
         Self {
-            rate: usize::from(chosen & 3).min(RATES.len() - 1),
-            is_public: chosen & 4 != 0,
-            current: (chosen & 8 != 0).then_some(chosen & 16 != 0),
+            rate: usize::from(bits & 3).min(RATES.len() - 1),
+            is_public: bits & 4 != 0,
+            current: (bits & 8 != 0).then_some(bits & 16 != 0),
         }
     }
 }
 
 /// Plays an input.
 pub fn run(mut input: &[u8]) {
-    let settings = Settings::of(byte(&mut input));
+    let settings = Settings::from_bits(take_byte(&mut input));
     let mut headers = HeaderMap::new();
     for line in input.split(|byte| *byte == b'\n').take(16) {
         let Some((name, value)) = line.split_first() else {
@@ -59,50 +61,51 @@ pub fn run(mut input: &[u8]) {
     let first = 2 * settings.rate + usize::from(settings.is_public);
     for kind in 0..KINDS {
         let layer = &LAYERS[KINDS * first + kind];
-        let seen = Seen::of(layer, &headers, settings);
-        check(&seen, &headers, expected.as_ref(), settings, kind);
+        let observed = Observed::play(layer, &headers, settings);
+        check(&observed, &headers, expected.as_ref(), settings, kind);
     }
 }
 
-/// What the sampler was asked, and what the inner service has.
+/// The arguments of the sampler, and what the inner service received.
 #[derive(Debug)]
-struct Seen {
-    asked: Option<Asked>,
-    inside: SpanContext,
+struct Observed {
+    sampler_input: Option<SamplerInput>,
+    current: SpanContext,
     baggage: Vec<(String, String)>,
     headers: HeaderMap,
 }
 
-impl Seen {
-    fn of(layer: &ApiSpanLayer, headers: &HeaderMap, settings: Settings) -> Self {
+impl Observed {
+    fn play(layer: &ApiSpanLayer, headers: &HeaderMap, settings: Settings) -> Self {
         let around = settings.current.map_or_else(Context::new, |is_sampled| {
-            Context::new().with_remote_span_context(current(is_sampled))
+            Context::new().with_remote_span_context(surrounding(is_sampled))
         });
         let mut request = Request::new(());
         *request.headers_mut() = headers.clone();
-        ASKED.set(None);
-        let mut seen = None;
+        SAMPLER_INPUT.set(None);
+        let mut observed = None;
         let _around = around.attach();
         drop(answer(layer, request, |request| {
             let context = Context::current();
-            seen = Some((
+            observed = Some((
                 context.span().span_context().clone(),
-                baggage_of(&context),
+                baggage_pairs(&context),
                 request.headers().clone(),
             ));
             Response::new(Frames::none())
         }));
-        let (inside, baggage, headers) = seen.expect("the service was called");
+        let (current, baggage, headers) = observed.expect("the service was called");
         Self {
-            asked: ASKED.take(),
-            inside,
+            sampler_input: SAMPLER_INPUT.take(),
+            current,
             baggage,
             headers,
         }
     }
 }
 
-fn current(is_sampled: bool) -> SpanContext {
+/// Returns the span that is current around the layer.
+fn surrounding(is_sampled: bool) -> SpanContext {
     let flags = if is_sampled {
         TraceFlags::SAMPLED
     } else {
@@ -112,9 +115,15 @@ fn current(is_sampled: bool) -> SpanContext {
     SpanContext::new(trace_id, span_id, flags, true, TraceState::NONE)
 }
 
-fn check(seen: &Seen, headers: &HeaderMap, sent: Option<&Parent>, settings: Settings, kind: usize) {
-    let around = settings.current.map(current);
-    // A caller in the trace that is current already is farther away than what is current.
+fn check(
+    observed: &Observed,
+    headers: &HeaderMap,
+    sent: Option<&Parent>,
+    settings: Settings,
+    kind: usize,
+) {
+    let around = settings.current.map(surrounding);
+    // The current span is nearer than a caller in the same trace.
     let sent = sent.filter(|sent| around.is_none() || sent.trace_id != CURRENT_TRACE);
     let caller = sent.map(|sent| sent.span_context(strict::state(headers)));
     let parent = match (&caller, settings.is_public) {
@@ -122,99 +131,104 @@ fn check(seen: &Seen, headers: &HeaderMap, sent: Option<&Parent>, settings: Sett
         _ => around.as_ref(),
     };
     let link = caller.as_ref().filter(|caller| {
-        // It is the current span, as far as its id tells.
-        settings.is_public
-            && settings.current.map(current).map(|span| span.span_id()) != Some(caller.span_id())
+        // A caller with the id of the current span is that span.
+        let around = settings.current.map(surrounding);
+        settings.is_public && around.map(|span| span.span_id()) != Some(caller.span_id())
     });
     let is_out = match parent {
-        Some(parent) => parent.is_sampled() && !keeps(settings.rate, parent.trace_id()),
-        // By chance, where it is neither all nor none.
-        None if settings.rate == HALF => seen.asked.is_none(),
+        Some(parent) => parent.is_sampled() && !is_sampled(settings.rate, parent.trace_id()),
+        // Random.
+        None if settings.rate == HALF => observed.sampler_input.is_none(),
         None => settings.rate == NONE,
     };
-    let what = format!("{kind} {settings:?} {headers:?} {seen:?}");
-    let inside = &seen.inside;
+    let what = format!("{kind} {settings:?} {headers:?} {observed:?}");
+    let current = &observed.current;
     assert!(
-        inside.is_valid() || (is_out && settings.is_public),
+        current.is_valid() || (is_out && settings.is_public),
         "{what}"
     );
     if is_out {
-        assert_eq!(seen.asked, None, "{what}");
-        assert!(!inside.is_sampled(), "{what}");
+        assert_eq!(observed.sampler_input, None, "{what}");
+        assert!(!current.is_sampled(), "{what}");
         if let Some(parent) = parent {
-            let is_parent = inside.span_id() == parent.span_id();
+            let is_parent = current.span_id() == parent.span_id();
             assert!(
-                is_parent && inside.trace_state() == parent.trace_state(),
+                is_parent && current.trace_state() == parent.trace_state(),
                 "{what}"
             );
         }
     } else {
-        let asked = seen.asked.as_ref().expect("a span has started");
-        let of = parent.cloned().unwrap_or(SpanContext::NONE);
-        assert_eq!(asked.parent, of, "{what}");
+        let input = observed.sampler_input.as_ref();
+        let input = input.expect("a span has started");
+        let expected = parent.cloned().unwrap_or(SpanContext::NONE);
+        assert_eq!(input.parent, expected, "{what}");
         assert_eq!(
-            asked.links.as_slice(),
+            input.links.as_slice(),
             link.map_or(&[][..], std::slice::from_ref)
         );
         assert!(
-            inside.is_sampled() && inside.span_id() != of.span_id(),
+            current.is_sampled() && current.span_id() != expected.span_id(),
             "{what}"
         );
-        assert_eq!(inside.trace_state(), of.trace_state(), "{what}");
+        assert_eq!(current.trace_state(), expected.trace_state(), "{what}");
     }
     if let Some(parent) = parent {
-        assert_eq!(inside.trace_id(), parent.trace_id(), "{what}");
+        assert_eq!(current.trace_id(), parent.trace_id(), "{what}");
     }
-    check_inner(seen, headers, settings, kind);
+    check_inner(observed, headers, settings, kind);
 }
 
-/// What the inner service is told is what it is in, and the caller's baggage is a friend's.
-fn check_inner(seen: &Seen, headers: &HeaderMap, settings: Settings, kind: usize) {
-    let told = expected(&seen.headers).expect("the inner service is told");
-    let state = strict::state(&seen.headers);
+/// Checks that the headers of the inner service match its context, and that baggage comes from trusted
+/// callers only.
+fn check_inner(observed: &Observed, headers: &HeaderMap, settings: Settings, kind: usize) {
+    let received = expected(&observed.headers).expect("the inner service has a traceparent");
+    let state = strict::state(&observed.headers);
     assert!(
-        !seen
+        !observed
             .headers
             .get_all("tracestate")
             .iter()
             .any(HeaderValue::is_empty)
     );
-    // Of what does not come from afar the headers say that it does.
-    let inside = &seen.inside;
-    let told = told.span_context(state);
+    // From headers every span context is remote: only the rest is compared.
+    let current = &observed.current;
+    let received = received.span_context(state);
     assert_eq!(
         (
-            told.trace_id(),
-            told.span_id(),
-            told.is_sampled(),
-            told.trace_state()
+            received.trace_id(),
+            received.span_id(),
+            received.is_sampled(),
+            received.trace_state()
         ),
         (
-            inside.trace_id(),
-            inside.span_id(),
-            inside.is_sampled(),
-            inside.trace_state()
+            current.trace_id(),
+            current.span_id(),
+            current.is_sampled(),
+            current.trace_state()
         ),
     );
     let lines =
         |headers: &HeaderMap, name| headers.get_all(name).iter().cloned().collect::<Vec<_>>();
-    assert_eq!(lines(&seen.headers, "x-other"), lines(headers, "x-other"));
-    let baggage = lines(&seen.headers, "baggage");
+    assert_eq!(
+        lines(&observed.headers, "x-other"),
+        lines(headers, "x-other")
+    );
+    let baggage = lines(&observed.headers, "baggage");
     if settings.is_public {
-        assert!(seen.baggage.is_empty() && baggage.is_empty());
+        assert!(observed.baggage.is_empty() && baggage.is_empty());
     } else {
         let read = if kind == WITH_BAGGAGE {
             strict::baggage(headers)
         } else {
             Vec::new()
         };
-        assert_eq!(seen.baggage, read);
+        assert_eq!(observed.baggage, read);
         assert_eq!(baggage, lines(headers, "baggage"));
     }
 }
 
-/// Baggage as pairs, sorted.
-fn baggage_of(context: &Context) -> Vec<(String, String)> {
+/// Returns the baggage as sorted pairs.
+fn baggage_pairs(context: &Context) -> Vec<(String, String)> {
     let pairs = context.baggage().iter();
     let mut pairs: Vec<_> = pairs
         .map(|(key, (value, metadata))| (key.to_string(), format!("{value};{}", metadata.as_str())))

@@ -1,4 +1,4 @@
-//! W3C Trace Context, level 2, a second time: what the headers of a request say of its parent.
+//! A strict parser of W3C Trace Context, level 2.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ impl Parent {
     }
 }
 
-/// The parent, if there is exactly one `traceparent` and it is well-formed.
+/// Returns the parent, if there is exactly one `traceparent` and it is valid.
 pub fn expected(headers: &HeaderMap) -> Option<Parent> {
     let lines: Vec<_> = headers.get_all("traceparent").iter().collect();
     let [line] = lines[..] else {
@@ -42,11 +42,11 @@ pub fn expected(headers: &HeaderMap) -> Option<Parent> {
             return None;
         }
     }
-    // What a later version has more, behind a dash, is not for us to read.
+    // Later versions can append fields after a dash. Their content is not parsed.
     if *version == "ff" || (*version == "00" && !more.is_empty()) {
         return None;
     }
-    // But it has to be text.
+    // But they must be text.
     if !more.iter().all(|more| is_text(more.as_bytes())) {
         return None;
     }
@@ -58,16 +58,16 @@ pub fn expected(headers: &HeaderMap) -> Option<Parent> {
     (parent.trace_id != 0 && parent.span_id != 0).then_some(parent)
 }
 
-/// What the lines of `tracestate` say as one list, to the API's own parser.
+/// Parses the lines of `tracestate` as one list, by the parser of the OpenTelemetry API.
 pub fn state(headers: &HeaderMap) -> TraceState {
     TraceState::from_str(&list(headers, "tracestate")).unwrap_or_default()
 }
 
-/// What the lines of `baggage` say as one list, to the SDK's own parser.
+/// Parses the lines of `baggage` as one list, by the parser of the SDK.
 pub fn baggage(headers: &HeaderMap) -> Vec<(String, String)> {
     let carrier = HashMap::from([("baggage".to_owned(), list(headers, "baggage"))]);
     let context = BaggagePropagator::new().extract_with_context(&Context::new(), &carrier);
-    super::baggage_of(&context)
+    super::baggage_pairs(&context)
 }
 
 fn list(headers: &HeaderMap, name: &str) -> String {

@@ -1,8 +1,8 @@
-//! From the request's headers to the span's parent, to what is current inside, and to the headers that
-//! the inner service gets: for any headers, settings and surroundings as a small model says.
+//! The caller's trace context: the parent of the span, the context of the inner service, and the headers
+//! that it receives, for any headers, settings and surrounding context.
 
-mod arrivals;
-mod model;
+mod expected;
+mod inputs;
 
 use std::convert::Infallible;
 
@@ -22,10 +22,10 @@ use tower_layer::Layer as _;
 use super::config;
 use crate::support::ready;
 use crate::support::recorder::{Recorder, is_server};
-use arrivals::{Arrival, Layer, arrivals};
-use model::expected;
+use expected::expected;
+use inputs::{Input, Layer, inputs};
 
-/// A span, as far as others know it.
+/// The identity of a span.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Ids {
     trace: u128,
@@ -35,7 +35,7 @@ struct Ids {
 }
 
 impl Ids {
-    fn of(span: &SpanContext) -> Self {
+    fn from_span(span: &SpanContext) -> Self {
         Self {
             trace: u128::from_be_bytes(span.trace_id().to_bytes()),
             span: u64::from_be_bytes(span.span_id().to_bytes()),
@@ -44,7 +44,7 @@ impl Ids {
         }
     }
 
-    fn is_there(&self) -> bool {
+    fn is_valid(&self) -> bool {
         self.span != 0
     }
 
@@ -54,14 +54,14 @@ impl Ids {
     }
 }
 
-/// What came of an arrival.
+/// What was observed of a request.
 #[derive(Debug, PartialEq)]
-struct Came {
-    /// The parent by the exported span, if there is one: trace, span; and the links.
+struct Observed {
+    /// Trace id, parent span id and links of the exported span, if there is one.
     exported: Option<(u128, u64, Vec<(u128, u64)>)>,
     current: Ids,
     baggage: Vec<String>,
-    /// `traceparent`, `tracestate` and `baggage` as the inner service gets them, by lines.
+    /// The lines of `traceparent`, `tracestate` and `baggage` that the inner service receives.
     headers: [Vec<String>; 3],
 }
 
@@ -69,19 +69,19 @@ proptest! {
     #![proptest_config(config(5_000))]
 
     #[test]
-    fn callers_are_believed_and_told_on_as_the_settings_say(arrival in arrivals()) {
-        let came = came(&arrival);
-        let expected = expected(&arrival, &came.current);
-        assert_eq!(came, expected);
+    fn caller_headers_and_settings_decide_parent_context_and_inner_headers(input in inputs()) {
+        let observed = observe(&input);
+        let expected = expected(&input, &observed.current);
+        assert_eq!(observed, expected);
     }
 }
 
-fn came(arrival: &Arrival) -> Came {
-    let at = Recorder::with(|builder| match arrival.layer {
+fn observe(input: &Input) -> Observed {
+    let at = Recorder::with(|builder| match input.layer {
         Layer::Unsampled => builder.with_sampler(Sampler::AlwaysOff),
         _ => builder,
     });
-    let layer = match arrival.layer {
+    let layer = match input.layer {
         Layer::Traces | Layer::Unsampled => at.layer(),
         Layer::SampledOut => at.layer().sample_rate(0.0),
         Layer::HalfSampled => at.layer().sample_rate(0.5),
@@ -89,9 +89,9 @@ fn came(arrival: &Arrival) -> Came {
         Layer::NoTracer => at.layer().tracer_provider(&NoopTracerProvider::new()),
     };
     let layer = layer
-        .public_endpoint(arrival.is_public)
-        .propagate_to_inner(arrival.is_rewritten);
-    let layer = if arrival.knows_baggage {
+        .public_endpoint(input.is_public)
+        .propagate_to_inner(input.rewrites_headers);
+    let layer = if input.reads_baggage {
         layer
     } else {
         layer.propagator(TraceContextPropagator::new())
@@ -108,26 +108,29 @@ fn came(arrival: &Arrival) -> Came {
         baggage.sort();
         let lines = |name| lines(request.headers(), name);
         inside = Some((
-            Ids::of(current.span().span_context()),
+            Ids::from_span(current.span().span_context()),
             baggage,
             ["traceparent", "tracestate", "baggage"].map(lines),
         ));
         std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
     }));
-    let _around = around(arrival).attach();
-    drop(ready(service.call(request(arrival))));
+    let _around = around(input).attach();
+    drop(ready(service.call(request(input))));
     drop(service);
     let (current, baggage, headers) = inside.expect("a call");
     let exported = at.exported().into_iter().find(is_server).map(|span| {
-        let links = span.links.iter().map(|link| Ids::of(&link.span_context));
+        let links = span
+            .links
+            .iter()
+            .map(|link| Ids::from_span(&link.span_context));
         (
-            Ids::of(&span.span_context).trace,
+            Ids::from_span(&span.span_context).trace,
             u64::from_be_bytes(span.parent_span_id.to_bytes()),
             links.map(|link| (link.trace, link.span)).collect(),
         )
     });
     assert_eq!(at.starts(), at.ends());
-    Came {
+    Observed {
         exported,
         current,
         baggage,
@@ -135,9 +138,9 @@ fn came(arrival: &Arrival) -> Came {
     }
 }
 
-fn around(arrival: &Arrival) -> Context {
+fn around(input: &Input) -> Context {
     let mut around = Context::new();
-    if let Some((trace, span, is_sampled)) = arrival.around {
+    if let Some((trace, span, is_sampled)) = input.around {
         around = around.with_remote_span_context(SpanContext::new(
             TraceId::from(trace),
             SpanId::from(span),
@@ -146,19 +149,19 @@ fn around(arrival: &Arrival) -> Context {
             TraceState::NONE,
         ));
     }
-    if arrival.has_own_baggage {
+    if input.has_own_baggage {
         around = around.with_baggage([KeyValue::new("own", "1")]);
     }
     around
 }
 
-fn request(arrival: &Arrival) -> Request<()> {
+fn request(input: &Input) -> Request<()> {
     let mut request = Request::get("/").body(()).expect("a request");
-    let traceparent: Vec<_> = arrival.traceparent.iter().map(|(line, _)| *line).collect();
+    let traceparent: Vec<_> = input.traceparent.iter().map(|(line, _)| *line).collect();
     for (name, lines) in [
         ("traceparent", &traceparent),
-        ("tracestate", &arrival.tracestate),
-        ("baggage", &arrival.baggage),
+        ("tracestate", &input.tracestate),
+        ("baggage", &input.baggage),
     ] {
         for line in lines {
             let line = line.parse().expect("a value");

@@ -1,4 +1,4 @@
-//! The client, which reads, resets and leaves.
+//! The client: it reads responses, resets them and disconnects.
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
@@ -9,21 +9,21 @@ use tokio::task::yield_now;
 
 use super::{Connection, Member, NUMBER};
 
-/// What has become of a response.
+/// How the client's reading of a response ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Read {
-    /// It was read to its end, and said no length.
-    Whole,
-    /// It was read to its end, and is as long as it said.
-    WholeAsDeclared,
-    /// Its end did not come, or came in another way than was said.
+    /// At the end; no length was declared.
+    Complete,
+    /// At the end and at the declared length.
+    CompleteAsDeclared,
+    /// Without an end, or at another length than declared.
     Broken,
-    /// The client has reset it.
+    /// The client reset the stream.
     Reset,
 }
 
-/// Sends all requests, and returns what has become of them.
-pub(super) async fn converse(connection: &Connection, pipe: DuplexStream) -> Vec<Read> {
+/// Sends all requests, and returns how each ended.
+pub(super) async fn send_all(connection: &Connection, pipe: DuplexStream) -> Vec<Read> {
     let client = h2::client::Builder::new()
         .initial_window_size(connection.window)
         .handshake::<_, Bytes>(pipe);
@@ -39,7 +39,7 @@ pub(super) async fn converse(connection: &Connection, pipe: DuplexStream) -> Vec
         .map(|(nr, member)| tokio::spawn(exchange(nr, member, sender.clone())))
         .collect();
     drop(sender);
-    if let Some(turns) = connection.leaves_after {
+    if let Some(turns) = connection.disconnects_after {
         for _ in 0..turns {
             yield_now().await;
         }
@@ -47,16 +47,16 @@ pub(super) async fn converse(connection: &Connection, pipe: DuplexStream) -> Vec
     }
     let mut reads = Vec::new();
     for exchange in exchanges {
-        reads.push(exchange.await.expect("no panic of the client's"));
+        reads.push(exchange.await.expect("the client does not panic"));
     }
-    // With the last request the connection is over.
+    // The connection ends with the last request.
     let _ = driver.await;
     reads
 }
 
-/// One request.
+/// Sends one request.
 async fn exchange(nr: usize, member: Member, sender: SendRequest<Bytes>) -> Read {
-    for _ in 0..member.waits {
+    for _ in 0..member.delay {
         yield_now().await;
     }
     let Ok(mut sender) = sender.ready().await else {
@@ -73,21 +73,21 @@ async fn exchange(nr: usize, member: Member, sender: SendRequest<Bytes>) -> Read
     if let Some(read) = read(response, member.resets_after).await {
         return read;
     }
-    for _ in 0..member.hesitates {
+    for _ in 0..member.reset_delay {
         yield_now().await;
     }
     stream.send_reset(Reason::CANCEL);
     Read::Reset
 }
 
-/// Reads so many frames, or all of them: `None` if there may be more.
+/// Reads so many frames, or all: `None` if there may be more.
 async fn read(response: ResponseFuture, frames: Option<usize>) -> Option<Read> {
     let mut left = frames.unwrap_or(usize::MAX);
     left = left.checked_sub(1)?;
     let Ok(response) = response.await else {
         return Some(Read::Broken);
     };
-    // The client does not compare them where no data came.
+    // Without data the h2 client does not compare the length.
     let length = response.headers().get("content-length").cloned();
     let mut bytes = 0;
     let mut body: RecvStream = response.into_body();
@@ -96,16 +96,16 @@ async fn read(response: ResponseFuture, frames: Option<usize>) -> Option<Read> {
         match body.data().await {
             Some(Ok(data)) => {
                 bytes += data.len();
-                // Of a stream that has ended nobody wants to know.
+                // This fails on a stream that has ended.
                 let _ = body.flow_control().release_capacity(data.len());
             }
             Some(Err(_)) => return Some(Read::Broken),
             None => {
                 let is_over = body.trailers().await.is_ok();
                 return Some(match length {
-                    None if is_over => Read::Whole,
+                    None if is_over => Read::Complete,
                     Some(length) if is_over && length == bytes.to_string().as_str() => {
-                        Read::WholeAsDeclared
+                        Read::CompleteAsDeclared
                     }
                     _ => Read::Broken,
                 });

@@ -1,9 +1,9 @@
-//! Many requests on one HTTP/2 connection, whose client resets them, or leaves, at any point. A witness
-//! outside of the layer sees what the server does with each response and tells the model of it: so the
-//! outcome is known, however server and client have raced.
+//! Requests on one HTTP/2 connection whose client resets streams or disconnects at any point. An observer
+//! around the layer sees what the server does with each response and reports it to the oracle, so the
+//! outcome is determined although server and client race.
 
 mod client;
-mod witness;
+mod observer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,37 +18,37 @@ use proptest::prelude::*;
 use tower_layer::Layer as _;
 
 use super::config;
-use super::core::{check, layer};
-use super::crowd::Spans;
+use super::interleaved::Spans;
 use super::script::Script;
-use super::scripts::scripts;
+use super::single_request::{check, layer};
+use super::strategies::scripts;
 use crate::support::recorder::Recorder;
-use client::{Read, converse};
-use witness::{Seen, Witness, Witnessed, served};
+use client::{Read, send_all};
+use observer::{Observations, Observed, Observer, serve};
 
-/// The header in which a request has its number.
+/// The header with the number of a request.
 const NUMBER: &str = "x-number";
 
-/// A request, and what the client does with it.
+/// A request, and what the client does with its response.
 #[derive(Clone, Debug)]
 struct Member {
     script: Arc<Script>,
-    /// How often others go first.
-    waits: usize,
-    /// After how many frames, the head among them, it is reset; else it is read to its end.
+    /// How often the client yields before it sends the request.
+    delay: usize,
+    /// The number of frames, with the head, after which it is reset; else it is read to the end.
     resets_after: Option<usize>,
-    /// How long the reset takes its time.
-    hesitates: usize,
+    /// How often the client yields before the reset.
+    reset_delay: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Connection {
     is_llm: bool,
     members: Vec<Member>,
-    /// How much of each response the server may send before it is read.
+    /// The flow-control window of each response, in bytes.
     window: u32,
-    /// After how much of all the client is gone without a word.
-    leaves_after: Option<usize>,
+    /// How often the client yields before it disconnects without a GOAWAY.
+    disconnects_after: Option<usize>,
 }
 
 fn connections() -> impl Strategy<Value = Connection> {
@@ -59,26 +59,26 @@ fn connections() -> impl Strategy<Value = Connection> {
         prop_oneof![Just(4), Just(65_535)],
         option::weighted(0.2, 0..40_usize),
     )
-        .prop_map(|(is_llm, members, window, leaves_after)| Connection {
+        .prop_map(|(is_llm, members, window, disconnects_after)| Connection {
             is_llm,
             members: members
                 .into_iter()
-                .map(|(mut script, waits, resets_after, hesitates)| {
+                .map(|(mut script, delay, resets_after, reset_delay)| {
                     script.is_llm = is_llm;
                     if script.method == Method::CONNECT {
-                        // Has no path, which scripts have.
+                        // Scripts have a path, and CONNECT has none.
                         script.method = Method::GET;
                     }
                     Member {
                         script: Arc::new(script),
-                        waits,
+                        delay,
                         resets_after,
-                        hesitates,
+                        reset_delay,
                     }
                 })
                 .collect(),
             window,
-            leaves_after,
+            disconnects_after,
         })
 }
 
@@ -86,7 +86,7 @@ proptest! {
     #![proptest_config(config(800))]
 
     #[test]
-    fn requests_on_one_connection_end_once_and_as_the_witness_says(connection in connections()) {
+    fn requests_on_one_connection_end_once_and_as_observed(connection in connections()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         runtime.expect("a runtime").block_on(play(&connection));
     }
@@ -94,33 +94,33 @@ proptest! {
 
 async fn play(connection: &Connection) {
     let at = Recorder::new();
-    let seen = Seen::default();
+    let observations = Observations::default();
     let members = Arc::new(connection.members.clone());
-    let service = Witness {
-        inner: layer(&at, connection.is_llm).layer(served(&members, &seen)),
-        seen: seen.clone(),
+    let service = Observer {
+        inner: layer(&at, connection.is_llm).layer(serve(&members, &observations)),
+        observations: observations.clone(),
     };
     let (client, server) = tokio::io::duplex(1 << 12);
     let server = tokio::spawn(async move {
         let server = http2::Builder::new(TokioExecutor::new())
             .serve_connection(TokioIo::new(server), TowerToHyperService::new(service));
-        // How the connection ends is not for this test.
+        // The client may have disconnected.
         let _ = server.await;
     });
-    let reads = tokio::time::timeout(Duration::from_secs(120), converse(connection, client))
+    let reads = tokio::time::timeout(Duration::from_secs(120), send_all(connection, client))
         .await
-        .expect("the client comes to its end");
+        .expect("the client finishes");
     server.await.expect("the server does not panic");
     at.all_ended().await;
 
-    let (spans, seen) = (Spans::of(&at), seen.lock());
-    assert_eq!((at.starts(), at.ends()), (seen.len(), seen.len()));
-    for (nr, Witnessed { model, span }) in seen.iter() {
+    let (spans, observed) = (Spans::recorded(&at), observations.lock());
+    assert_eq!((at.starts(), at.ends()), (observed.len(), observed.len()));
+    for (nr, Observed { oracle, span }) in observed.iter() {
         let span = spans.find(*span);
-        check(span, model);
+        check(span, oracle);
         let mut impossible = match reads[*nr] {
-            Read::Whole => vec!["client_disconnect", "generator_exit", "panic"],
-            Read::WholeAsDeclared => vec![
+            Read::Complete => vec!["client_disconnect", "generator_exit", "panic"],
+            Read::CompleteAsDeclared => vec![
                 "client_disconnect",
                 "generator_exit",
                 "panic",
@@ -130,7 +130,7 @@ async fn play(connection: &Connection) {
         };
         let outcome = span.outcome();
         impossible.retain(|reason| outcome == format!("ABORTED({reason})"));
-        // A server may answer so itself, and whole.
+        // A complete gRPC response can carry this status.
         if span.attribute("rpc.status_code").as_deref() == Some("CANCELLED") {
             impossible.retain(|reason| *reason != "client_disconnect");
         }

@@ -1,4 +1,4 @@
-//! Header lines: elements that are well-formed and not, and what may be between them.
+//! Random header lines: well-formed and malformed elements, and separators.
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -17,13 +17,13 @@ pub(super) fn all_lines() -> impl Strategy<Value = Lines> {
         .prop_map(|(forwarded, nodes, protos, hosts)| [forwarded, nodes, protos, hosts])
 }
 
-/// Elements of a list, well-formed and not, and what may be between them.
+/// Returns lists of elements, well-formed and malformed, with any separators.
 fn lines(element: impl Strategy<Value = String> + 'static) -> impl Strategy<Value = Vec<Bytes>> {
     let soup = vec(select(&SOUP[..]), 0..8).prop_map(|soup| soup.concat());
     let element = prop_oneof![
         6 => element.prop_map(String::into_bytes),
         2 => soup.prop_map(String::into_bytes),
-        // What is no text at all.
+        // Not text.
         1 => select(vec![&b"\xff"[..], b"\xe4,", b"for=\"\xff\"", b"\t"]).prop_map(<[u8]>::to_vec),
     ];
     let between = select(vec![",", ", ", " ,\t", ",,"]);

@@ -1,9 +1,8 @@
-//! What the span says of client, host and scheme behind proxies: for any header lines as a small model
-//! says, which reads them character by character; and whatever a client sends left of what its proxies
-//! add, what those say.
+//! Client, host and scheme behind proxies. Any header lines are read as an independent reader reads them.
+//! The elements that trusted proxies add decide, whatever the client sends to the left of them.
 
+mod expected;
 mod lines;
-mod model;
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,8 +19,8 @@ use tower_layer::Layer as _;
 use super::config;
 use crate::support::ready;
 use crate::support::recorder::Recorder;
+use expected::expected;
 use lines::all_lines;
-use model::expected;
 
 const NAMES: [&str; 4] = [
     "forwarded",
@@ -37,7 +36,7 @@ proptest! {
     #![proptest_config(config(4_000))]
 
     #[test]
-    fn any_header_lines_say_what_the_model_says(
+    fn header_lines_are_read_as_by_an_independent_reader(
         lines in all_lines(),
         trusted in 0..4_usize,
         which in select(vec![
@@ -46,11 +45,11 @@ proptest! {
             ProxyHeaders::XForwarded,
         ]),
     ) {
-        assert_eq!(told(&lines, trusted, which), expected(&lines, trusted, which));
+        assert_eq!(record(&lines, trusted, which), expected(&lines, trusted, which));
     }
 
     #[test]
-    fn whatever_a_client_sends_the_outermost_trusted_proxy_is_believed(
+    fn outermost_trusted_proxy_decides_whatever_the_client_sends(
         client in all_lines(),
         proxies in vec((any::<[u8; 4]>(), any::<bool>(), 0..1_000_u32, 0..4_usize), 1..4),
         is_forwarded in any::<bool>(),
@@ -65,16 +64,15 @@ proptest! {
             ProxyHeaders::XForwarded
         };
         let (address, is_tls, host, _) = proxies[0];
-        let told = told(&lines, proxies.len(), which);
+        let recorded = record(&lines, proxies.len(), which);
         let scheme = if is_tls { "https" } else { "http" };
-        assert_eq!(told.client, (Ipv4Addr::from(address).to_string(), None));
-        assert_eq!(told.scheme, scheme);
-        assert_eq!(told.server, (format!("host-{host}.example"), Some(8_443)));
+        assert_eq!(recorded.client, (Ipv4Addr::from(address).to_string(), None));
+        assert_eq!(recorded.scheme, scheme);
+        assert_eq!(recorded.server, (format!("host-{host}.example"), Some(8_443)));
     }
 }
 
-/// What a proxy adds for who has connected to it: to the last line or as one of its own, in quotes or
-/// without.
+/// Appends what a proxy adds for its client: to the last line or as a line of its own, quoted or not.
 fn append(lines: &mut Lines, client: Ipv4Addr, is_tls: bool, host: u32, how: usize) {
     let (is_own_line, is_quoted) = (how & 1 == 1, how & 2 == 2);
     let proto = if is_tls { "https" } else { "http" };
@@ -95,9 +93,9 @@ fn append(lines: &mut Lines, client: Ipv4Addr, is_tls: bool, host: u32, how: usi
     }
 }
 
-/// What a span says: addresses with their ports.
+/// The attributes of a span: addresses with their ports, and the scheme.
 #[derive(Debug, PartialEq)]
-struct Told {
+struct Recorded {
     client: (String, Option<u16>),
     server: (String, Option<u16>),
     scheme: String,
@@ -106,7 +104,7 @@ struct Told {
 const PEER: &str = "203.0.113.7";
 const ORIGIN: &str = "origin.example";
 
-fn told(lines: &Lines, trusted: usize, which: ProxyHeaders) -> Told {
+fn record(lines: &Lines, trusted: usize, which: ProxyHeaders) -> Recorded {
     let at = Recorder::new();
     let layer = at
         .layer()
@@ -127,17 +125,17 @@ fn told(lines: &Lines, trusted: usize, which: ProxyHeaders) -> Told {
     }
     drop(ready(service.call(request)));
     let span = at.only();
-    let said = |key: &str| span.attribute(key);
-    let port = |key: &str| said(key).map(|port| port.parse().expect("a port"));
-    Told {
+    let attribute = |key: &str| span.attribute(key);
+    let port = |key: &str| attribute(key).map(|port| port.parse().expect("a port"));
+    Recorded {
         client: (
-            said("client.address").expect("a client"),
+            attribute("client.address").expect("a client"),
             port("client.port"),
         ),
         server: (
-            said("server.address").expect("a server"),
+            attribute("server.address").expect("a server"),
             port("server.port"),
         ),
-        scheme: said("url.scheme").expect("a scheme"),
+        scheme: attribute("url.scheme").expect("a scheme"),
     }
 }

@@ -1,16 +1,15 @@
-//! What a property once found, as a script that is played each time: a seed would mean another script
-//! as soon as more is made up.
+//! Failures that properties have found, as scripts. A seed would produce another script once the
+//! strategies change.
 
 use bytes::Bytes;
 use http::Method;
 
-use super::core::play;
 use super::script::{Act, Answer, Inner, Script};
+use super::single_request::play;
 use crate::support::body::{Says, Step};
 
-/// The request claims to be one of gRPC, the response is not.
 #[test]
-fn a_client_that_leaves_a_response_which_is_not_of_grpc_has_left_no_deadline_behind() {
+fn plain_response_to_grpc_request_dropped_after_the_deadline_is_generator_exit() {
     let answer = Answer {
         status: 200,
         content_length: None,
@@ -20,7 +19,7 @@ fn a_client_that_leaves_a_response_which_is_not_of_grpc_has_left_no_deadline_beh
         grpc_status: None,
         steps: vec![Step::Data(1)],
         text: Bytes::new(),
-        says: Says::Truth,
+        end_stream: Says::Truth,
         size: None,
     };
     let span = play(Script {

@@ -1,5 +1,4 @@
-//! A provider of meters that writes down each measurement, and one of loggers; and what must be in
-//! there of a request, by the model.
+//! Recorders of metrics and log events, and what they must contain of a request by the oracle.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,33 +11,33 @@ use opentelemetry::metrics::{
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
 
-use super::model::{Ended, Model};
+use super::oracle::{Ended, Oracle};
 use crate::support::body::Boom;
 
 /// One measurement of a duration.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct Measurement {
     metric: String,
     pub value: f64,
     pub attributes: BTreeMap<String, String>,
 }
 
-/// What was measured.
+/// A meter provider that keeps each measurement.
 #[derive(Clone, Default)]
-pub struct Ledger {
-    entries: Arc<Mutex<Vec<Entry>>>,
-    /// How many requests are active, by series.
+pub struct MetricsRecorder {
+    measurements: Arc<Mutex<Vec<Measurement>>>,
+    /// The number of active requests, by series.
     active: Arc<Mutex<BTreeMap<Vec<String>, i64>>>,
 }
 
-struct Instrument(String, Ledger);
+struct Instrument(String, MetricsRecorder);
 
-impl Ledger {
-    pub fn entries(&self) -> Vec<Entry> {
-        self.entries.lock().expect("not poisoned").clone()
+impl MetricsRecorder {
+    pub fn measurements(&self) -> Vec<Measurement> {
+        self.measurements.lock().expect("not poisoned").clone()
     }
 
-    /// How many requests are active, by method and scheme; none where there are none any more.
+    /// Returns the numbers of active requests by method and scheme, without zeros.
     pub fn active(&self) -> BTreeMap<Vec<String>, i64> {
         let mut active = self.active.lock().expect("not poisoned").clone();
         active.retain(|_, requests| *requests != 0);
@@ -50,13 +49,13 @@ impl Ledger {
     }
 }
 
-impl MeterProvider for Ledger {
+impl MeterProvider for MetricsRecorder {
     fn meter_with_scope(&self, _: InstrumentationScope) -> Meter {
         Meter::new(Arc::new(self.clone()))
     }
 }
 
-impl InstrumentProvider for Ledger {
+impl InstrumentProvider for MetricsRecorder {
     fn i64_up_down_counter(
         &self,
         builder: InstrumentBuilder<'_, UpDownCounter<i64>>,
@@ -71,45 +70,49 @@ impl InstrumentProvider for Ledger {
 
 impl SyncInstrument<f64> for Instrument {
     fn measure(&self, value: f64, attributes: &[KeyValue]) {
-        let Self(name, ledger) = self;
+        let Self(name, recorder) = self;
         let count = attributes.len();
         let attributes: BTreeMap<_, _> = attributes
             .iter()
             .map(|one| (one.key.to_string(), one.value.to_string()))
             .collect();
         assert_eq!(attributes.len(), count, "a key is there twice");
-        ledger.entries.lock().expect("not poisoned").push(Entry {
-            metric: name.clone(),
-            value,
-            attributes,
-        });
+        recorder
+            .measurements
+            .lock()
+            .expect("not poisoned")
+            .push(Measurement {
+                metric: name.clone(),
+                value,
+                attributes,
+            });
     }
 }
 
 impl SyncInstrument<i64> for Instrument {
     fn measure(&self, more: i64, attributes: &[KeyValue]) {
-        let Self(name, ledger) = self;
+        let Self(name, recorder) = self;
         assert_eq!(name, "http.server.active_requests");
         let mut series: Vec<_> = attributes.iter().map(|one| one.value.to_string()).collect();
         series.sort();
-        let mut active = ledger.active.lock().expect("not poisoned");
+        let mut active = recorder.active.lock().expect("not poisoned");
         *active.entry(series).or_default() += more;
     }
 }
 
-/// The series of active requests that those are in which the models say not to have ended.
-pub fn active<'a>(models: impl Iterator<Item = &'a Model>) -> BTreeMap<Vec<String>, i64> {
+/// Returns the numbers of requests that have not ended, by method and scheme.
+pub fn active<'a>(oracles: impl Iterator<Item = &'a Oracle>) -> BTreeMap<Vec<String>, i64> {
     let mut active = BTreeMap::new();
-    for model in models.filter(|model| model.ended().is_none()) {
-        let series = vec![model.script.method.to_string(), "http".to_owned()];
+    for oracle in oracles.filter(|oracle| oracle.ended().is_none()) {
+        let series = vec![oracle.method().to_string(), "http".to_owned()];
         *active.entry(series).or_default() += 1;
     }
     active
 }
 
-/// The measurement of a request that has taken so many seconds.
-pub fn entry(model: &Model, seconds: f64) -> Entry {
-    let ended = model.ended().expect("an end");
+/// Returns the measurement of a request that took so many seconds.
+pub fn measurement(oracle: &Oracle, seconds: f64) -> Measurement {
+    let ended = oracle.ended().expect("an end");
     let mut attributes = BTreeMap::new();
     let mut set = |key: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -127,15 +130,15 @@ pub fn entry(model: &Model, seconds: f64) -> Entry {
         set("rpc.status_code", ended.grpc_code.map(str::to_owned));
     } else {
         let status = ended.status.map(|status| status.to_string());
-        let route = ended.route.then(|| "/late/{route}".to_owned());
-        set("http.request.method", Some(model.script.method.to_string()));
+        let route = ended.route.map(str::to_owned);
+        set("http.request.method", Some(oracle.method().to_string()));
         set("url.scheme", Some("http".to_owned()));
         set("network.protocol.version", Some("1.1".to_owned()));
         set("http.response.status_code", status);
         set("http.route", route);
     }
     set("error.type", ended.error_type.clone());
-    Entry {
+    Measurement {
         metric: if ended.is_grpc {
             "rpc.server.call.duration".to_owned()
         } else {
@@ -146,18 +149,18 @@ pub fn entry(model: &Model, seconds: f64) -> Entry {
     }
 }
 
-/// One log event: its name, whether it is an error, and its attributes.
+/// A log event: its name, severity and attributes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogEvent(&'static str, Severity, BTreeMap<String, String>);
 
-/// A logger provider whose records can be read.
+/// A logger provider that keeps each log event.
 #[derive(Clone)]
-pub struct Logs {
+pub struct LogsRecorder {
     pub provider: SdkLoggerProvider,
     exporter: InMemoryLogExporter,
 }
 
-impl Logs {
+impl LogsRecorder {
     pub fn new() -> Self {
         let exporter = InMemoryLogExporter::default();
         let provider = SdkLoggerProvider::builder()
@@ -166,7 +169,7 @@ impl Logs {
         Self { provider, exporter }
     }
 
-    /// All in their order, by the id of their span, which is empty if there is none.
+    /// Returns the log events in order, by span id; the id is empty without a span.
     pub fn by_span(&self) -> BTreeMap<String, Vec<LogEvent>> {
         let mut all = BTreeMap::<_, Vec<_>>::new();
         for log in self.exporter.get_emitted_logs().expect("logs") {
@@ -188,30 +191,31 @@ impl Logs {
     }
 }
 
-/// The log events of a request, in their order.
+/// Returns the log events of a request in order.
 pub fn log_events(ended: &Ended, has_lifecycle: bool) -> Vec<LogEvent> {
     let mut events = Vec::new();
     if has_lifecycle {
         let info = |name, attributes| LogEvent(name, Severity::Info, attributes);
         events.push(info("api.ARRIVED", BTreeMap::new()));
-        if ended.first_response {
+        if ended.events.contains(&"api.FIRST_RESPONSE_FROM_CORE") {
             events.push(info("api.FIRST_RESPONSE_FROM_CORE", BTreeMap::new()));
         }
-        let reason = ended.outcome.strip_prefix("ABORTED(");
-        events.push(match reason.and_then(|rest| rest.strip_suffix(')')) {
+        events.push(match ended.reason {
             None => info("api.DEPARTED", BTreeMap::new()),
             Some(reason) => {
                 let mut attributes = BTreeMap::from([("reason".to_owned(), reason.to_owned())]);
-                attributes.extend(ended.error.clone().map(|error| ("error".to_owned(), error)));
+                let error = ended
+                    .error()
+                    .map(|error| ("error".to_owned(), error.to_owned()));
+                attributes.extend(error);
                 info("api.ABORTED", attributes)
             }
         });
     }
     events.extend(ended.exception.as_ref().map(|exception| {
-        let kind = exception.kind.clone();
-        let kind = kind.unwrap_or_else(|| std::any::type_name::<Boom>().to_owned());
-        let mut attributes = BTreeMap::from([("exception.type".to_owned(), kind)]);
-        let message = exception.message.clone();
+        let kind = exception.kind.unwrap_or(std::any::type_name::<Boom>());
+        let mut attributes = BTreeMap::from([("exception.type".to_owned(), kind.to_owned())]);
+        let message = ended.error().map(str::to_owned);
         attributes.extend(message.map(|message| ("exception.message".to_owned(), message)));
         LogEvent(
             if ended.is_grpc {

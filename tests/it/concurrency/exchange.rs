@@ -1,4 +1,4 @@
-//! The moves by which a request comes to its end.
+//! One exchange along a path, up to the step that ends it.
 
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,13 +10,13 @@ use bytes::Bytes;
 use http::Response;
 use http_body::Body;
 
-use super::paths::{Answer, Last, Path};
+use super::paths::{Answer, Path, Step};
 use crate::support::body::{Boom, ScriptedBody, header_map};
 use crate::support::{poll, poll_frame, response};
 
 impl Path {
-    /// What the service does when it has been called.
-    pub fn answer(
+    /// Responds as the path defines.
+    pub fn respond(
         &self,
     ) -> Pin<Box<dyn Future<Output = Result<Response<ScriptedBody>, Boom>> + Send>> {
         match self.answer {
@@ -38,35 +38,35 @@ impl Path {
         }
     }
 
-    /// Lets a request end on this path, the last move `elsewhere` in a thread of its own. Returns what
-    /// there was to be seen of it.
-    pub fn go<F, B>(
+    /// Runs an exchange along this path, its last step in another thread if `is_elsewhere`. Returns what
+    /// the server observed.
+    pub fn run<F, B>(
         &self,
         call: impl FnOnce() -> F,
         is_elsewhere: bool,
-        before: impl Fn(Last) + Sync,
+        before: impl Fn(Step) + Sync,
     ) -> Vec<String>
     where
         F: Future<Output = Result<Response<B>, Boom>> + Send,
         B: Body<Data = Bytes, Error = Boom> + Unpin + Send,
     {
-        let mut saw = Vec::new();
-        let moved = catch_unwind(AssertUnwindSafe(|| {
-            self.moves(call, is_elsewhere, &before, &mut saw);
+        let mut observed = Vec::new();
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            self.steps(call, is_elsewhere, &before, &mut observed);
         }));
-        if let Err(panic) = moved {
-            let text = panic.downcast::<&str>().expect("a panic of the script's");
-            saw.push(format!("panic: {text}"));
+        if let Err(panic) = result {
+            let text = panic.downcast::<&str>().expect("a panic of the path");
+            observed.push(format!("panic: {text}"));
         }
-        saw
+        observed
     }
 
-    fn moves<F, B>(
+    fn steps<F, B>(
         &self,
         call: impl FnOnce() -> F,
         is_elsewhere: bool,
-        before: &(impl Fn(Last) + Sync),
-        saw: &mut Vec<String>,
+        before: &(impl Fn(Step) + Sync),
+        observed: &mut Vec<String>,
     ) where
         F: Future<Output = Result<Response<B>, Boom>> + Send,
         B: Body<Data = Bytes, Error = Boom> + Unpin + Send,
@@ -74,48 +74,48 @@ impl Path {
         let mut future = Box::pin(call());
         if matches!(self.answer, Answer::Never) {
             assert!(poll(future.as_mut()).is_pending());
-            return self.give_up(future, is_elsewhere, before);
+            return self.drop(future, is_elsewhere, before);
         }
-        before(Last::Poll);
-        let answered = at(is_elsewhere && self.last == Last::Poll, || {
+        before(Step::Poll);
+        let answered = run_in_thread(is_elsewhere && self.last == Step::Poll, || {
             poll(future.as_mut())
         });
         let mut body = match answered {
-            Poll::Pending => panic!("it answers at once"),
-            Poll::Ready(Err(Boom)) => return saw.push("error".to_owned()),
+            Poll::Pending => panic!("the service responds at once"),
+            Poll::Ready(Err(Boom)) => return observed.push("error".to_owned()),
             Poll::Ready(Ok(response)) => {
-                saw.push(format!("{} {:?}", response.status(), response.headers()));
+                observed.push(format!("{} {:?}", response.status(), response.headers()));
                 response.into_body()
             }
         };
-        saw.push(format!("{:?} {}", body.size_hint(), body.is_end_stream()));
+        observed.push(format!("{:?} {}", body.size_hint(), body.is_end_stream()));
         for _ in 0..self.frames {
-            saw.push(format!("{:?}", poll_frame(&mut body)));
+            observed.push(format!("{:?}", poll_frame(&mut body)));
         }
-        if self.last == Last::Read {
-            before(Last::Read);
-            at(is_elsewhere, || read(&mut body, saw));
+        if self.last == Step::Read {
+            before(Step::Read);
+            run_in_thread(is_elsewhere, || read(&mut body, observed));
             return;
         }
-        self.give_up(body, is_elsewhere, before);
+        self.drop(body, is_elsewhere, before);
     }
 
-    fn give_up(&self, what: impl Send, is_elsewhere: bool, before: &(impl Fn(Last) + Sync)) {
+    fn drop(&self, dropped: impl Send, is_elsewhere: bool, before: &(impl Fn(Step) + Sync)) {
         before(self.last);
-        at(is_elsewhere, || {
-            let _what = what;
-            if self.last == Last::Unwind {
-                resume_unwind(Box::new("it unwinds"));
+        run_in_thread(is_elsewhere, || {
+            let _dropped = dropped;
+            if self.last == Step::Unwind {
+                resume_unwind(Box::new("elsewhere"));
             }
         });
     }
 }
 
-/// Polls a body until nothing more is to be had of it.
-fn read<B: Body<Data = Bytes, Error = Boom> + Unpin>(body: &mut B, saw: &mut Vec<String>) {
+/// Polls a body to its end or an error.
+fn read<B: Body<Data = Bytes, Error = Boom> + Unpin>(body: &mut B, observed: &mut Vec<String>) {
     while !body.is_end_stream() {
         let polled = poll_frame(body);
-        saw.push(format!("{polled:?}"));
+        observed.push(format!("{polled:?}"));
         let Poll::Ready(Some(Ok(frame))) = polled else {
             return;
         };
@@ -125,8 +125,8 @@ fn read<B: Body<Data = Bytes, Error = Boom> + Unpin>(body: &mut B, saw: &mut Vec
     }
 }
 
-/// Calls `f` here, or elsewhere: in another thread.
-fn at<T: Send>(is_elsewhere: bool, f: impl FnOnce() -> T + Send) -> T {
+/// Calls `f` in this thread or, if it `is_elsewhere`, in another one.
+fn run_in_thread<T: Send>(is_elsewhere: bool, f: impl FnOnce() -> T + Send) -> T {
     if !is_elsewhere {
         return f();
     }

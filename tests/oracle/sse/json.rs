@@ -1,30 +1,31 @@
-//! What an error event's data says, by a parser of whole JSON.
+//! The message of an error event, read by a parser of RFC 8259.
+
+use super::super::truncate;
 
 /// What the message of an error must be.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     Is(Option<String>),
-    /// The data is broken JSON, of which as much is read as can be.
+    /// The data is malformed JSON, for which the rules leave the message open.
     Any,
 }
 
 impl Message {
-    /// The same, no longer than this.
+    /// Limits the message to so many bytes.
     #[must_use]
-    pub fn cut(self, bytes: usize) -> Self {
+    pub fn truncate(self, bytes: usize) -> Self {
         match self {
-            Self::Is(Some(mut message)) => {
-                message.truncate(message.floor_char_boundary(bytes));
-                Self::Is(Some(message))
-            }
-            Self::Is(None) | Self::Any => self,
+            Self::Is(message) => Self::Is(message.map(|message| truncate(message, bytes))),
+            Self::Any => self,
         }
     }
 }
 
-/// Whether the data is an object whose first key is `"error"` and says something. It may be cut, so that
-/// no parser reads it.
-pub fn is_error(data: &[u8]) -> bool {
+/// Whether the data is an object whose first key is `"error"`, with a value other than `null`,
+/// `false` and `""`.
+///
+/// The data can be truncated, so that no parser accepts it.
+pub(super) fn is_error(data: &[u8]) -> bool {
     let mut rest = data.trim_ascii_start();
     for token in ["{", "\"error\"", ":"] {
         let Some(after) = rest.strip_prefix(token.as_bytes()) else {
@@ -32,57 +33,94 @@ pub fn is_error(data: &[u8]) -> bool {
         };
         rest = after.trim_ascii_start();
     }
-    match Keys::of(data) {
-        // The first one's value, as a parser has it.
-        Some(keys) => !["null", "false", "\"\""].contains(&keys.0[0].1),
-        None => !["null", "false", "\"\""]
+    match Object::parse(data) {
+        Object::Complete(members) => !["null", "false", "\"\""].contains(&members[0].value),
+        Object::Truncated(_) | Object::Malformed => !["null", "false", "\"\""]
             .iter()
-            .any(|nothing| rest.starts_with(nothing.as_bytes())),
+            .any(|empty| rest.starts_with(empty.as_bytes())),
     }
 }
 
-/// The first `"message"` or, if that is no string, the first `"error"`; the data itself if it is no
-/// object.
-pub fn message(data: &[u8]) -> Message {
+/// Returns the first `"message"` or, if that is not a string, the first `"error"`; the data itself
+/// if it is not an object.
+pub(super) fn message(data: &[u8]) -> Message {
     if !data.trim_ascii_start().starts_with(b"{") {
         let text = String::from_utf8_lossy(data).into_owned();
         return Message::Is(Some(text).filter(|text| !text.is_empty()));
     }
-    let Some(Keys(keys)) = Keys::of(data) else {
+    let (Object::Complete(members) | Object::Truncated(members)) = Object::parse(data) else {
         return Message::Any;
     };
-    let string_of = |wanted: &str| {
-        let (_, value) = keys.iter().find(|(key, _)| *key == wanted)?;
-        unquoted(value)
+    let first = |key| members.iter().find(|member| member.key == key);
+    let strings = [first("\"message\""), first("\"error\"")];
+    let Some(member) = strings.into_iter().flatten().find(|one| one.is_string()) else {
+        return Message::Is(None);
     };
-    let message = string_of("\"message\"").or_else(|| string_of("\"error\""));
-    Message::Is(message.filter(|message| !message.is_empty()))
-}
-
-/// The keys of a JSON object and of all within it, in the order in which they stand, each with its
-/// value; both as they are written.
-struct Keys<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> Keys<'a> {
-    /// `None` if the data is not one object, and nothing but that.
-    fn of(data: &'a [u8]) -> Option<Self> {
-        let mut parser = Parser {
-            text: std::str::from_utf8(data).ok()?,
-            at: 0,
-            keys: Vec::new(),
-        };
-        parser.space();
-        parser.object(0)?;
-        parser.space();
-        (parser.at == data.len()).then_some(Self(parser.keys))
+    match member.string() {
+        Some(message) => Message::Is(Some(message).filter(|message| !message.is_empty())),
+        None => Message::Any,
     }
 }
 
-/// A parser by the grammar of RFC 8259.
+/// A member of an object: its key and value as they are written.
+struct Member<'a> {
+    key: &'a str,
+    value: &'a str,
+    is_complete: bool,
+}
+
+impl Member<'_> {
+    fn is_string(&self) -> bool {
+        self.value.starts_with('"')
+    }
+
+    /// Returns the content of a string; `None` if it is truncated and has escapes.
+    fn string(&self) -> Option<String> {
+        let content = &self.value[1..];
+        match content.strip_suffix('"') {
+            Some(content) if self.is_complete => Some(unescape(content)),
+            _ if content.contains('\\') => None,
+            _ => Some(content.to_owned()),
+        }
+    }
+}
+
+/// A JSON object as its members and those of all objects within it, in order.
+enum Object<'a> {
+    Complete(Vec<Member<'a>>),
+    /// The beginning of an object.
+    Truncated(Vec<Member<'a>>),
+    Malformed,
+}
+
+impl<'a> Object<'a> {
+    fn parse(data: &'a [u8]) -> Self {
+        let Ok(text) = std::str::from_utf8(data) else {
+            return Self::Malformed;
+        };
+        let mut parser = Parser {
+            text,
+            at: 0,
+            members: Vec::new(),
+        };
+        parser.space();
+        let parsed = parser.object(0);
+        if parsed.is_some() {
+            parser.space();
+        }
+        match parsed {
+            _ if parser.at < text.len() => Self::Malformed,
+            Some(()) => Self::Complete(parser.members),
+            None => Self::Truncated(parser.members),
+        }
+    }
+}
+
+/// A parser of RFC 8259. Its functions return `None` where the text is malformed or ends.
 struct Parser<'a> {
     text: &'a str,
     at: usize,
-    keys: Vec<(&'a str, &'a str)>,
+    members: Vec<Member<'a>>,
 }
 
 impl<'a> Parser<'a> {
@@ -102,7 +140,7 @@ impl<'a> Parser<'a> {
 
     fn value(&mut self, depth: usize) -> Option<()> {
         match self.peek()? {
-            // Deeper ones are nobody's.
+            // The tests do not nest deeper.
             _ if depth > 64 => None,
             b'{' => self.object(depth),
             b'[' => self.list(depth),
@@ -111,9 +149,14 @@ impl<'a> Parser<'a> {
             _ => {
                 let rest = &self.text[self.at..];
                 let words = ["true", "false", "null"];
-                let word = words.iter().find(|word| rest.starts_with(**word))?;
-                self.at += word.len();
-                Some(())
+                if let Some(word) = words.iter().find(|word| rest.starts_with(**word)) {
+                    self.at += word.len();
+                    return Some(());
+                }
+                if words.iter().any(|word| word.starts_with(rest)) {
+                    self.at = self.text.len();
+                }
+                None
             }
         }
     }
@@ -131,10 +174,17 @@ impl<'a> Parser<'a> {
             self.space();
             self.take(b':')?;
             self.space();
-            let (start, place) = (self.at, self.keys.len());
-            self.keys.push((key, ""));
-            self.value(depth + 1)?;
-            self.keys[place].1 = &self.text[start..self.at];
+            let (start, place) = (self.at, self.members.len());
+            self.members.push(Member {
+                key,
+                value: "",
+                is_complete: false,
+            });
+            let parsed = self.value(depth + 1);
+            let member = &mut self.members[place];
+            member.value = &self.text[start..self.at];
+            member.is_complete = parsed.is_some();
+            parsed?;
             self.space();
             if self.take(b',').is_none() {
                 return self.take(b'}');
@@ -167,16 +217,16 @@ impl<'a> Parser<'a> {
                 ..b' ' => return None,
                 b'\\' => {
                     let escape = *self.text.as_bytes().get(self.at + 1)?;
-                    self.at += 2;
-                    if escape == b'u' {
-                        let digits = self.text.as_bytes().get(self.at..self.at + 4)?;
-                        if !digits.iter().all(u8::is_ascii_hexdigit) {
-                            return None;
-                        }
-                        self.at += 4;
-                    } else if !b"\"\\/bfnrt".contains(&escape) {
+                    let length = if escape == b'u' { 6 } else { 2 };
+                    let whole = self.text.as_bytes().get(self.at..self.at + length)?;
+                    let is_escape = match escape {
+                        b'u' => whole[2..].iter().all(u8::is_ascii_hexdigit),
+                        _ => b"\"\\/bfnrt".contains(&escape),
+                    };
+                    if !is_escape {
                         return None;
                     }
+                    self.at += length;
                 }
                 _ => self.at += 1,
             }
@@ -210,9 +260,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// What a string of valid JSON stands for; `None` if the value is none.
-fn unquoted(value: &str) -> Option<String> {
-    let mut rest = value.strip_prefix('"')?.strip_suffix('"')?;
+/// Returns what the content of a valid string stands for.
+fn unescape(mut rest: &str) -> String {
     let mut units = Vec::new();
     while let Some(at) = rest.find('\\') {
         units.extend(rest[..at].encode_utf16());
@@ -233,5 +282,5 @@ fn unquoted(value: &str) -> Option<String> {
         });
     }
     units.extend(rest.encode_utf16());
-    Some(String::from_utf16_lossy(&units))
+    String::from_utf16_lossy(&units)
 }

@@ -1,4 +1,4 @@
-//! What is said to a request.
+//! The calls on a request's handle and context.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -13,73 +13,72 @@ use opentelemetry::trace::{
     SpanContext, SpanId, Status, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
 
-use super::said::{Dice, Request, TOO_LATE, Thing, Verdicts};
+use super::request::{Method, Random, Request, TOO_LATE, Verdicts};
 
-/// The reasons of the speakers' verdicts.
-pub const REASONS: [&str; super::SPEAKERS] = ["quota", "engine", "safety"];
+/// The reasons of the tasks' verdicts.
+pub const REASONS: [&str; super::TASKS] = ["quota", "engine", "safety"];
 
 /// Bytes in a frame of a request's body.
 pub const FRAME: usize = 5;
 
-/// Says something.
-pub fn speak(request: &Request, speaker: usize, dice: &mut Dice) {
+/// Makes a random call.
+pub fn call(request: &Request, task: usize, random: &mut Random) {
     let handle = &request.handle;
     let context = handle.context();
     let span = context.span();
     let gives_verdicts = match request.verdicts {
         Verdicts::Before | Verdicts::Racing => true,
-        Verdicts::Nobody | Verdicts::After => false,
+        Verdicts::Never | Verdicts::After => false,
     };
-    match dice.below(18) {
-        0 | 1 => request.say(speaker, Thing::Pair, |n| {
-            let key = |which| format!("test.{which}_{speaker}");
+    match random.below(18) {
+        0 | 1 => request.call(task, Method::Pair, |n| {
+            let key = |which| format!("test.{which}_{task}");
             handle.set_attributes([KeyValue::new(key("one"), n), KeyValue::new(key("other"), n)]);
         }),
-        2 => request.say(speaker, Thing::Text, |n| {
-            span.set_attribute(KeyValue::new(format!("test.text_{speaker}"), long(n)));
+        2 => request.call(task, Method::Text, |n| {
+            span.set_attribute(KeyValue::new(format!("test.text_{task}"), long(n)));
         }),
-        3 | 4 => request.say(speaker, Thing::Event, |n| {
-            handle.add_event("said", by(speaker, n));
+        3 | 4 => request.call(task, Method::Event, |n| {
+            handle.add_event("by handle", numbered(task, n));
         }),
-        5 => request.say(speaker, Thing::EventByContext, |n| {
-            span.add_event("by context", by(speaker, n));
+        5 => request.call(task, Method::ContextEvent, |n| {
+            span.add_event("by context", numbered(task, n));
         }),
-        6 => request.say(speaker, Thing::Link, |n| {
-            span.add_link(number(n), by(speaker, n));
+        6 => request.call(task, Method::Link, |n| {
+            span.add_link(span_context(n), numbered(task, n));
         }),
-        7 if gives_verdicts => request.say(speaker, Thing::Verdict, |n| {
-            handle.abort(REASONS[speaker], verdict(speaker, n));
+        7 if gives_verdicts => request.call(task, Method::Verdict, |n| {
+            handle.abort(REASONS[task], verdict(task, n));
         }),
-        8 if gives_verdicts => request.say(speaker, Thing::Status, |n| {
-            span.set_status(Status::error(verdict(speaker, n)));
+        8 if gives_verdicts => request.call(task, Method::Status, |n| {
+            span.set_status(Status::error(verdict(task, n)));
         }),
-        9 if dice.below(4) == 0 => request.say(speaker, Thing::Leave, |_| {
+        9 if random.below(4) == 0 => request.call(task, Method::AllowDisconnect, |_| {
             handle.allow_disconnect();
         }),
-        10 => request.say(speaker, Thing::Handoff, |_| handle.handoff_to_core()),
-        11 => request.say(speaker, Thing::Route, |n| {
-            handle.set_route(&format!("/of/{speaker}/{n}"));
+        10 => request.call(task, Method::HandOff, |_| handle.handoff_to_core()),
+        11 => request.call(task, Method::Route, |n| {
+            handle.set_route(&format!("/of/{task}/{n}"));
         }),
-        12 if dice.below(4) == 0 => request.say(speaker, Thing::Name, |n| {
+        12 if random.below(4) == 0 => request.call(task, Method::Name, |n| {
             span.update_name(if n == TOO_LATE { "nosy" } else { "its" });
         }),
-        13 => request.say(speaker, Thing::Tokens, |n| {
+        13 => request.call(task, Method::Tokens, |n| {
             let tokens = u32::try_from(n).expect("a few");
             handle
                 .gen_ai()
                 .request_model("llama-4")
                 .output_tokens(tokens);
         }),
-        14 => request.say(speaker, Thing::Read, |_| read(request)),
-        15 => end_and_fail(request),
+        14 => request.call(task, Method::Read, |_| read(request)),
+        15 => make_failing_calls(request),
         16 => inject(request),
-        _ => request.ask(),
+        _ => request.check_is_recording(),
     }
 }
 
-/// What ends nothing, and says nothing. What it panics with is forgotten by the layer, and is nothing, so
-/// that nothing leaks.
-fn end_and_fail(request: &Request) {
+/// Makes calls that have no effect, some of which panic. The layer leaks the payload, which is empty here.
+fn make_failing_calls(request: &Request) {
     struct Fails;
     impl fmt::Display for Fails {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,10 +94,10 @@ fn end_and_fail(request: &Request) {
     });
     request.handle.set_attributes(attributes);
     request.handle.gen_ai().request_model(Fails);
-    request.ask();
+    request.check_is_recording();
 }
 
-/// The ids are the same, whenever one asks.
+/// Checks that the injected ids are those of the context.
 fn inject(request: &Request) {
     let mut headers = HeaderMap::new();
     request.handle.inject(&mut headers);
@@ -113,30 +112,27 @@ fn read(request: &Request) {
     let mut body = request.body.lock().expect("not poisoned");
     let polled = Pin::new(&mut *body).poll_frame(&mut Context::from_waker(noop_waker_ref()));
     let Poll::Ready(Some(Ok(frame))) = polled else {
-        panic!("it never ends");
+        panic!("the body never ends");
     };
     assert_eq!(frame.data_ref().map(bytes::Bytes::len), Some(FRAME));
 }
 
-fn by(speaker: usize, number: i64) -> Vec<KeyValue> {
-    let speaker = i64::try_from(speaker).expect("a few");
-    vec![
-        KeyValue::new("speaker", speaker),
-        KeyValue::new("number", number),
-    ]
+fn numbered(task: usize, number: i64) -> Vec<KeyValue> {
+    let task = i64::try_from(task).expect("a few");
+    vec![KeyValue::new("task", task), KeyValue::new("number", number)]
 }
 
-/// The message of a verdict.
-pub fn verdict(speaker: usize, number: i64) -> String {
-    format!("{}, says {speaker} for the time {number}", REASONS[speaker])
+/// Returns the message of a verdict.
+pub fn verdict(task: usize, number: i64) -> String {
+    format!("{} by task {task}, call {number}", REASONS[task])
 }
 
-/// A text that is long enough to be seen half written.
+/// Returns a text that is long enough to be observed half written.
 pub fn long(number: i64) -> String {
     format!("{number} ").repeat(40)
 }
 
-fn number(number: i64) -> SpanContext {
+fn span_context(number: i64) -> SpanContext {
     let number = u64::try_from(number + 1).expect("a count");
     SpanContext::new(
         TraceId::from(u128::from(number)),

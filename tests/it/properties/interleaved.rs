@@ -1,5 +1,5 @@
-//! Many requests at once on one thread, in any order, by a service and its clones: each ends once and
-//! in its own way, and nothing of one is current in another or outside.
+//! Requests that interleave on one thread, on a service and its clones. Each span ends once and as its
+//! oracle expects, and no request sees the context of another.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use proptest::prelude::*;
 use tower::Service;
 use tower_layer::Layer as _;
 
-use super::actor::{Current, actor};
 use super::config;
-use super::core::{check, layer};
-use super::model::Model;
+use super::handler::{Current, scripted_service};
+use super::oracle::Oracle;
 use super::play::Play;
 use super::script::{Act, Script};
-use super::scripts::scripts;
+use super::single_request::{check, layer};
+use super::strategies::scripts;
 use crate::support::body::Boom;
 use crate::support::recorder::{Recorder, Seen};
 
@@ -31,19 +31,19 @@ proptest! {
     #![proptest_config(config(2_500))]
 
     #[test]
-    fn requests_that_interleave_have_nothing_of_each_other(crowd in crowds()) {
+    fn interleaved_requests_end_once_and_share_no_context(requests in interleavings()) {
         let at = Recorder::new();
-        let service = layer(&at, crowd.is_llm).layer(actor());
-        let plays = crowd.play(service, |script| vec![Model::new(script)], |plays| {
+        let service = layer(&at, requests.is_llm).layer(scripted_service());
+        let plays = requests.play(service, |script| vec![script.oracle()], |plays| {
             let ended = plays.iter().map(Play::ended).sum();
             assert_eq!((at.starts(), at.ends()), (plays.len(), ended));
         });
-        let spans = Spans::of(&at);
+        let spans = Spans::recorded(&at);
         for (nr, play) in &plays {
             let inside = play.handler.current().expect("a call");
             let span = spans.find(inside.span.span_id());
-            check(span, &play.models[0]);
-            let (trace, parent) = crowd.caller(*nr);
+            check(span, &play.oracles[0]);
+            let (trace, parent) = requests.parent(*nr);
             assert_eq!(span.0.parent_span_id, parent, "the parent of {nr}");
             if trace != TraceId::INVALID {
                 assert_eq!(span.0.span_context.trace_id(), trace, "the trace of {nr}");
@@ -52,15 +52,15 @@ proptest! {
     }
 }
 
-/// Spans that have ended, looked over.
+/// Spans that have ended, each checked by its recorder.
 pub struct Spans(Vec<Seen>);
 
 impl Spans {
-    pub fn of(at: &Recorder) -> Self {
+    pub fn recorded(at: &Recorder) -> Self {
         Self(at.spans().into_iter().map(Seen).collect())
     }
 
-    /// The only span of this id.
+    /// Returns the span with this id. Panics unless there is exactly one.
     pub fn find(&self, id: SpanId) -> &Seen {
         let mut all = self.0.iter();
         let mut found = all
@@ -72,64 +72,62 @@ impl Spans {
     }
 }
 
-/// Requests, and in which order what happens to them.
+/// Requests, and the order of their actions.
 #[derive(Clone, Debug)]
-pub struct Crowd {
+pub struct Interleaving {
     pub is_llm: bool,
-    pub scripts: Vec<Member>,
-    /// Whose turn it is. Who has not come yet comes; who has done all leaves.
+    requests: Vec<ScriptedRequest>,
+    /// Indices of requests. The first turn of a request is its call, each further one its next action.
     turns: Vec<usize>,
-    /// A span and baggage of somebody's are current around all.
-    is_inside: bool,
+    /// A span and baggage are current around all requests.
+    has_surroundings: bool,
 }
 
-/// One of many.
 #[derive(Clone, Debug)]
-pub struct Member {
+struct ScriptedRequest {
     script: Arc<Script>,
-    /// By which of the services: the first, its clone, or the clone's clone.
+    /// Which service is called: the first, its clone, or another clone.
     service: usize,
-    /// There is a caller with a trace of its own.
-    is_called: bool,
+    /// The caller has a trace of its own.
+    has_caller: bool,
 }
 
-/// Of two layers the outer one is told its own.
-pub fn crowds() -> impl Strategy<Value = Crowd> {
+pub fn interleavings() -> impl Strategy<Value = Interleaving> {
     (
         any::<bool>(),
         vec((scripts(), 0..3_usize, any::<bool>()), 1..6),
         vec(any::<usize>(), 0..60),
         any::<bool>(),
     )
-        .prop_map(|(is_llm, scripts, turns, is_inside)| Crowd {
+        .prop_map(|(is_llm, requests, turns, has_surroundings)| Interleaving {
             is_llm,
-            scripts: scripts
+            requests: requests
                 .into_iter()
-                .map(|(script, service, is_called)| Member {
+                .map(|(script, service, has_caller)| ScriptedRequest {
                     script: Arc::new(Script { is_llm, ..script }),
                     service,
-                    is_called,
+                    has_caller,
                 })
                 .collect(),
             turns,
-            is_inside,
+            has_surroundings,
         })
 }
 
-impl Crowd {
-    /// The trace and the span that the request of this number comes from.
-    pub fn caller(&self, nr: usize) -> (TraceId, SpanId) {
-        if self.scripts[nr].is_called {
+impl Interleaving {
+    /// Returns the trace id and the span id of the parent of request `nr`.
+    pub fn parent(&self, nr: usize) -> (TraceId, SpanId) {
+        if self.requests[nr].has_caller {
             (TraceId::from(nr as u128 + 1), SpanId::from(nr as u64 + 1))
-        } else if self.is_inside {
+        } else if self.has_surroundings {
             (TraceId::from(77), SpanId::from(77))
         } else {
             (TraceId::INVALID, SpanId::INVALID)
         }
     }
 
-    fn around(&self) -> Context {
-        if !self.is_inside {
+    fn surroundings(&self) -> Context {
+        if !self.has_surroundings {
             return Context::new();
         }
         let (trace, span) = (TraceId::from(77), SpanId::from(77));
@@ -139,71 +137,71 @@ impl Crowd {
             .with_baggage([KeyValue::new("id", "around")])
     }
 
-    /// Its own baggage has each, and some have a caller.
+    /// Returns request `nr` with baggage of its own.
     fn request(&self, nr: usize) -> Request<()> {
-        let mut request = self.scripts[nr].script.request();
+        let mut request = self.requests[nr].script.request();
         let mut set = |name: &'static str, value: String| {
             let value = HeaderValue::try_from(value).expect("a value");
             request.headers_mut().insert(name, value);
         };
         set("baggage", format!("id={nr}"));
-        if self.scripts[nr].is_called {
-            let (trace, span) = self.caller(nr);
+        if self.requests[nr].has_caller {
+            let (trace, span) = self.parent(nr);
             set("traceparent", format!("00-{trace}-{span}-01"));
         }
         request
     }
 
-    /// Plays all, with `look` after each step, and returns them by their number.
+    /// Plays all requests with a `check` after each step, and returns them with their indices.
     pub fn play<S, B>(
         &self,
         service: S,
-        models: impl Fn(&Arc<Script>) -> Vec<Model>,
-        look: impl Fn(&[Play<B>]),
+        oracles: impl Fn(&Script) -> Vec<Oracle>,
+        check: impl Fn(&[Play<B>]),
     ) -> Vec<(usize, Play<B>)>
     where
         S: Service<Request<()>, Response = Response<B>, Error = Boom> + Clone,
         S::Future: 'static,
         B: Body<Data = Bytes, Error = Boom> + Unpin,
     {
-        let _around = self.around().attach();
+        let _surroundings = self.surroundings().attach();
         let outside = Current::here();
         let clone = service.clone();
         let mut services = [service, clone.clone(), clone];
         let mut acts: Vec<VecDeque<_>> = self
-            .scripts
+            .requests
             .iter()
-            .map(|member| member.script.acts.iter().collect())
+            .map(|request| request.script.acts.iter().collect())
             .collect();
         let (mut numbers, mut plays) = (Vec::new(), Vec::new());
-        // At last each comes, if it has not yet, and leaves.
-        let members = self.scripts.len();
-        let turns = self.turns.iter().map(|turn| (turn % members, false));
-        let last = (0..members).flat_map(|nr| [(nr, true), (nr, true)]);
+        // In the end each request is called, if it was not yet, and dropped.
+        let count = self.requests.len();
+        let turns = self.turns.iter().map(|turn| (turn % count, false));
+        let last = (0..count).flat_map(|nr| [(nr, true), (nr, true)]);
         for (nr, is_last) in turns.chain(last) {
             if let Some(at) = numbers.iter().position(|known| *known == nr) {
                 let act = acts[nr].pop_front().filter(|_| !is_last);
                 let play: &mut Play<B> = &mut plays[at];
                 play.act(act.unwrap_or(&Act::Drop));
             } else {
-                let Member {
+                let ScriptedRequest {
                     script, service, ..
-                } = &self.scripts[nr];
+                } = &self.requests[nr];
                 let service = &mut services[*service];
-                let play = Play::open(service, script, models(script), self.request(nr));
+                let play = Play::open(service, script, oracles(script), self.request(nr));
                 let inside = play.handler.current().expect("a call");
-                assert_eq!(inside.id, Some(nr.to_string()), "the baggage inside");
+                assert_eq!(inside.id, Some(nr.to_string()), "the baggage of the call");
                 numbers.push(nr);
                 plays.push(play);
             }
-            assert_eq!(Current::here(), outside, "current outside");
-            look(&plays);
+            assert_eq!(Current::here(), outside, "the context outside");
+            check(&plays);
         }
-        assert!(plays.iter().all(Play::is_over));
+        assert!(plays.iter().all(Play::is_dropped));
         for play in &plays {
-            play.look_back();
+            play.check_after_drop();
         }
-        look(&plays);
+        check(&plays);
         numbers.into_iter().zip(plays).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! A request that is spoken to, and the books on what was said when.
+//! A request on which tasks make calls, and the counts of these calls.
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
@@ -7,39 +7,39 @@ use std::thread;
 
 use tower_api_span::{CountedBody, SpanHandle};
 
-use super::SPEAKERS;
+use super::TASKS;
 use crate::support::body::ScriptedBody;
 
-/// What is said, each with a number that counts up from 1.
+/// A method that tasks call. Each call has a number, from 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Thing {
+pub enum Method {
     /// Two attributes at once.
     Pair,
-    /// An attribute of some length, by the context.
+    /// A long attribute, set on the context.
     Text,
     Event,
-    EventByContext,
+    ContextEvent,
     Link,
     Verdict,
-    /// A status of Error, by the context.
+    /// The status Error, set on the context.
     Status,
-    Leave,
-    Handoff,
+    AllowDisconnect,
+    HandOff,
     Route,
     Name,
     Tokens,
-    /// So many bytes of the request's body were read.
+    /// A read of the request's body.
     Read,
 }
 
-const THINGS: usize = Thing::Read as usize + 1;
+const METHODS: usize = Method::Read as usize + 1;
 
-/// How far a speaker has come with a thing.
+/// The calls of one method by one task.
 #[derive(Debug, Default)]
 pub struct Count {
-    /// The last number that was begun with before the end was known.
+    /// The number of the last call that began before the end.
     begun: AtomicI64,
-    /// The last number that was said before the last move began.
+    /// The number of the last call that returned before the last step began.
     in_time: AtomicI64,
 }
 
@@ -53,37 +53,37 @@ impl Count {
     }
 }
 
-/// Who gives a verdict on a request.
+/// When verdicts are given on a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdicts {
-    Nobody,
-    /// The handler, at once. All others give theirs too, and are too late.
+    Never,
+    /// By the handler at once. Those of the tasks are too late.
     Before,
-    /// Only when it is over.
+    /// After the end.
     After,
-    /// All speakers, when they like.
+    /// By all tasks at any time.
     Racing,
 }
 
 impl Verdicts {
-    pub const ALL: [Self; 4] = [Self::Nobody, Self::Before, Self::After, Self::Racing];
+    pub const ALL: [Self; 4] = [Self::Never, Self::Before, Self::After, Self::Racing];
 }
 
-/// A request that is spoken to.
+/// A request on which tasks make calls.
 #[derive(Debug)]
 pub struct Request {
     pub handle: SpanHandle,
     pub path: usize,
     pub verdicts: Verdicts,
     pub body: Mutex<CountedBody<ScriptedBody>>,
-    /// The last move is about to begin.
+    /// The last step is about to begin.
     is_ending: AtomicBool,
     has_ended: AtomicBool,
-    words: AtomicUsize,
-    counts: [[Count; THINGS]; SPEAKERS],
+    calls: AtomicUsize,
+    counts: [[Count; METHODS]; TASKS],
 }
 
-/// What is said when the end is known: it must not be found anywhere.
+/// The number of calls after the end. It must not be recorded.
 pub const TOO_LATE: i64 = 0;
 
 impl Request {
@@ -100,67 +100,70 @@ impl Request {
             body: Mutex::new(body),
             is_ending: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
-            words: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
             counts: Default::default(),
         }
     }
 
-    pub fn count(&self, speaker: usize, thing: Thing) -> &Count {
-        &self.counts[speaker][thing as usize]
+    pub fn count(&self, task: usize, method: Method) -> &Count {
+        &self.counts[task][method as usize]
     }
 
-    /// Those of all speakers and things.
-    pub fn all(&self) -> impl Iterator<Item = &Count> {
+    /// Returns the counts of all tasks and methods.
+    pub fn all_counts(&self) -> impl Iterator<Item = &Count> {
         self.counts.iter().flatten()
     }
 
-    /// Those of all speakers.
-    pub fn counts(&self, thing: Thing) -> impl Iterator<Item = &Count> {
+    /// Returns the counts of all tasks.
+    pub fn counts(&self, method: Method) -> impl Iterator<Item = &Count> {
         self.counts
             .iter()
-            .map(move |counts| &counts[thing as usize])
+            .map(move |counts| &counts[method as usize])
     }
 
-    /// Says a thing with its number, and keeps books. Only the speaker itself may call it.
-    pub fn say(&self, speaker: usize, thing: Thing, say: impl FnOnce(i64)) {
-        let count = self.count(speaker, thing);
+    /// Makes a call with its number, and counts it. Only the thread of this task may use it.
+    pub fn call(&self, task: usize, method: Method, call: impl FnOnce(i64)) {
+        let count = self.count(task, method);
         if self.has_ended.load(SeqCst) {
-            say(TOO_LATE);
+            call(TOO_LATE);
         } else {
             let number = count.begun.fetch_add(1, SeqCst) + 1;
-            say(number);
-            // Bytes of a body are counted beside any lock.
+            call(number);
+            // The bytes of a body are counted without a lock.
             fence(SeqCst);
             if !self.is_ending.load(SeqCst) {
                 count.in_time.store(number, SeqCst);
             }
         }
-        self.words.fetch_add(1, SeqCst);
+        self.calls.fetch_add(1, SeqCst);
     }
 
-    /// Whether the handle says rightly that the span records.
-    pub fn ask(&self) {
+    /// Checks that `is_recording` is true until the end.
+    pub fn check_is_recording(&self) {
         let is_after = self.has_ended.load(SeqCst);
         let is_recording = self.handle.is_recording();
-        assert!(!(is_after && is_recording), "it has ended and records");
-        assert!(is_recording || self.is_ending.load(SeqCst), "it has ended");
-        self.words.fetch_add(1, SeqCst);
+        assert!(!(is_after && is_recording), "it records after the end");
+        assert!(
+            is_recording || self.is_ending.load(SeqCst),
+            "it does not record before the end"
+        );
+        self.calls.fetch_add(1, SeqCst);
     }
 
-    pub fn ends_now(&self) {
+    pub fn mark_ending(&self) {
         self.is_ending.store(true, SeqCst);
         fence(SeqCst);
     }
 
-    pub fn has_ended(&self) {
+    pub fn mark_ended(&self) {
         self.has_ended.store(true, SeqCst);
     }
 
-    /// Waits until some more has been said, or nobody seems to say anything.
-    pub fn listen(&self, words: usize) {
-        let enough = self.words.load(SeqCst) + words;
+    /// Waits until some more calls were made, or no calls seem to be made.
+    pub fn wait_for_calls(&self, more: usize) {
+        let enough = self.calls.load(SeqCst) + more;
         for _ in 0..200 {
-            if self.words.load(SeqCst) >= enough {
+            if self.calls.load(SeqCst) >= enough {
                 return;
             }
             thread::yield_now();
@@ -168,10 +171,10 @@ impl Request {
     }
 }
 
-/// Numbers that are random enough.
-pub struct Dice(pub u64);
+/// A generator of pseudo-random numbers.
+pub struct Random(pub u64);
 
-impl Dice {
+impl Random {
     pub fn below(&mut self, bound: usize) -> usize {
         // SplitMix64.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

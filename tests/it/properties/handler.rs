@@ -1,5 +1,4 @@
-//! The service inside of the layer, which does what a script says, and its handler, which speaks and
-//! looks around.
+//! The scripted inner service, and its handler, which makes calls and checks the current context.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -15,12 +14,12 @@ use opentelemetry::{Context, KeyValue};
 use tower::{Service, service_fn};
 use tower_api_span::SpanHandle;
 
-use super::script::{Call, Inner, Script};
+use super::oracle::{ContextCall, HandlerCall};
+use super::script::{Inner, Script};
 use crate::support::body::{Boom, ScriptedBody};
-use crate::support::conventions::BY_HANDLERS;
 use crate::support::handle_of;
 
-/// What is current: the span, and what baggage says for `id`.
+/// The current context: its span, and the baggage entry `id`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Current {
     pub span: SpanContext,
@@ -36,17 +35,17 @@ impl Current {
     }
 }
 
-/// What the handler holds, shared with the body's polls and destructor.
+/// The state of a handler, shared with the polls and the destructor of its body.
 #[derive(Clone, Default)]
 pub struct Handler {
     handle: Arc<Mutex<SpanHandle>>,
-    /// What to say in the next poll.
-    next: Arc<Mutex<VecDeque<Call>>>,
+    /// The calls to make in the next polls.
+    next: Arc<Mutex<VecDeque<HandlerCall>>>,
     polls: Arc<AtomicUsize>,
-    /// What was current in the call.
+    /// What was current when the service was called.
     current: Arc<Mutex<Option<Current>>>,
-    /// What was current where it was something else.
-    strayed: Arc<Mutex<Vec<Current>>>,
+    /// What was current elsewhere, if it differed.
+    deviations: Arc<Mutex<Vec<Current>>>,
 }
 
 impl Handler {
@@ -54,26 +53,26 @@ impl Handler {
         self.handle.lock().expect("not poisoned").clone()
     }
 
-    /// What was current inside, if the service was called.
+    /// Returns what was current when the service was called, if it was.
     pub fn current(&self) -> Option<Current> {
         self.current.lock().expect("not poisoned").clone()
     }
 
-    fn called(&self, handle: SpanHandle) {
+    fn begin_call(&self, handle: SpanHandle) {
         *self.handle.lock().expect("not poisoned") = handle;
         *self.current.lock().expect("not poisoned") = Some(Current::here());
     }
 
-    /// Everything inside runs where the call has run.
-    fn look(&self) {
+    /// Checks that the current context is still that of the call.
+    fn check_current(&self) {
         let here = Current::here();
         if self.current().as_ref() != Some(&here) {
-            self.strayed.lock().expect("not poisoned").push(here);
+            self.deviations.lock().expect("not poisoned").push(here);
         }
     }
 
-    /// What is to be said in the next poll.
-    pub fn queue(&self, call: Call) {
+    /// Queues a call for the next poll.
+    pub fn queue(&self, call: HandlerCall) {
         self.next.lock().expect("not poisoned").push_back(call);
     }
 
@@ -82,103 +81,105 @@ impl Handler {
         self.polls.load(Ordering::SeqCst)
     }
 
-    /// What was current inside, where it was something else than in the call.
-    pub fn strayed(&self) -> Vec<Current> {
-        self.strayed.lock().expect("not poisoned").clone()
+    /// Returns what was current elsewhere, if it differed.
+    pub fn deviations(&self) -> Vec<Current> {
+        self.deviations.lock().expect("not poisoned").clone()
     }
 
-    fn say_next(&self) {
+    fn call_next(&self) {
         let next = self.next.lock().expect("not poisoned").pop_front();
         if let Some(call) = next {
-            say(&self.handle(), call);
+            perform(&self.handle(), call);
         }
     }
 }
 
-/// Says this.
-pub fn say(handle: &SpanHandle, call: Call) {
+/// Makes a call on a handle.
+pub fn perform(handle: &SpanHandle, call: HandlerCall) {
     match call {
-        Call::SetAttribute(key) => handle.set_attribute(KeyValue::new(key, BY_HANDLERS)),
-        Call::SetAttributeOfContext(key) => {
-            let attribute = KeyValue::new(key, BY_HANDLERS);
-            handle.context().span().set_attribute(attribute);
-        }
-        Call::SetRoute => handle.set_route("/late/{route}"),
-        Call::AddEvent => handle.add_event("handler's", Vec::new()),
-        Call::Abort(reason, message) => handle.abort(reason, message),
-        Call::AllowDisconnect => handle.allow_disconnect(),
-        Call::AddEventOfContext => handle.context().span().add_event("handler's", Vec::new()),
-        Call::SetStatusOfContext(is_error) => {
-            let status = if is_error {
-                Status::error("by its context")
-            } else {
-                Status::Ok
-            };
-            handle.context().span().set_status(status);
-        }
-        Call::EndSpanOfContext => handle.context().span().end(),
-        Call::Inject => {
+        HandlerCall::SetAttribute(key, value) => handle.set_attribute(KeyValue::new(key, value)),
+        HandlerCall::SetRoute(route) => handle.set_route(route),
+        HandlerCall::AddEvent(name) => handle.add_event(name, Vec::new()),
+        HandlerCall::Abort(reason, message) => handle.abort(reason, message),
+        HandlerCall::AllowDisconnect => handle.allow_disconnect(),
+        HandlerCall::HandOff => handle.handoff_to_core(),
+        HandlerCall::Inject => {
             let mut headers = HeaderMap::new();
             handle.inject(&mut headers);
-            let is_told = headers.contains_key("traceparent");
+            let is_injected = headers.contains_key("traceparent");
             let context = handle.context();
-            assert_eq!(is_told, context.span().span_context().is_valid());
+            assert_eq!(is_injected, context.span().span_context().is_valid());
+        }
+        HandlerCall::OnContext(call) => {
+            let context = handle.context();
+            let span = context.span();
+            match call {
+                ContextCall::SetAttribute(key, value) => {
+                    span.set_attribute(KeyValue::new(key, value));
+                }
+                ContextCall::AddEvent(name) => span.add_event(name, Vec::new()),
+                ContextCall::SetErrorStatus(description) => {
+                    span.set_status(Status::error(description));
+                }
+                ContextCall::SetOkStatus => span.set_status(Status::Ok),
+                ContextCall::End => span.end(),
+            }
         }
     }
 }
 
-/// Who is called, and what they are to do: goes along with a request.
+/// The script of a request and its handler, in the extensions of the request.
 #[derive(Clone)]
-pub struct Role(pub Arc<Script>, pub Handler);
+pub struct Scripted(pub Arc<Script>, pub Handler);
 
-/// The texts that scripts panic with.
+/// The payloads of the panics of scripts.
 const PANICS: [&str; 3] = ["in call", "in poll", "the body panics"];
 
-/// Whether this was thrown by a script, and not by the layer itself.
+/// Whether a script threw this payload, and not the layer.
 pub fn is_scripted(payload: &(dyn Any + Send)) -> bool {
     let text = payload.downcast_ref::<&str>();
     text.is_some_and(|text| PANICS.contains(text))
 }
 
-/// The innermost service of all plays.
-pub fn actor() -> impl Service<
+/// Returns the inner service: it does what the script of the request defines.
+pub fn scripted_service() -> impl Service<
     Request<()>,
     Response = Response<ScriptedBody>,
     Error = Boom,
     Future = impl Future<Output = Result<Response<ScriptedBody>, Boom>>,
 > + Clone {
     service_fn(|request: Request<()>| {
-        let role = request.extensions().get::<Role>();
-        let Role(script, handler) = role.expect("a role").clone();
-        handler.called(handle_of(&request));
+        let scripted = request.extensions().get::<Scripted>();
+        let Scripted(script, handler) = scripted.expect("a script").clone();
+        handler.begin_call(handle_of(&request));
         if matches!(script.service, Inner::PanicsInCall) {
             resume_unwind(Box::new("in call"));
         }
-        inner(script, Some(handler))
+        respond(script, Some(handler))
     })
 }
 
-/// The inner service of a script. Without a handler it is the bare one.
-pub async fn inner(
+/// Responds as a script defines. Without a handler this is the bare service.
+pub async fn respond(
     script: Arc<Script>,
     handler: Option<Handler>,
 ) -> Result<Response<ScriptedBody>, Boom> {
-    /// Looks around where the future is dropped.
-    struct Looks(Option<Handler>);
-    impl Drop for Looks {
+    /// Checks the current context when the future is dropped.
+    struct CheckOnDrop(Option<Handler>);
+    impl Drop for CheckOnDrop {
         fn drop(&mut self) {
             if let Some(handler) = &self.0 {
-                handler.look();
+                handler.check_current();
             }
         }
     }
-    let looks = Looks(handler);
-    let handler = looks.0.clone();
+    let check = CheckOnDrop(handler);
+    let handler = check.0.clone();
     let mut pending = script.pending;
     std::future::poll_fn(|cx| {
         if let Some(handler) = &handler {
-            handler.look();
-            handler.say_next();
+            handler.check_current();
+            handler.call_next();
         }
         match pending.checked_sub(1) {
             Some(fewer) => {
@@ -200,14 +201,14 @@ pub async fn inner(
                 let destructor = script.destructor;
                 body = body
                     .on_poll(move || {
-                        on_poll.look();
+                        on_poll.check_current();
                         on_poll.polls.fetch_add(1, Ordering::SeqCst);
-                        on_poll.say_next();
+                        on_poll.call_next();
                     })
                     .on_drop(move || {
-                        on_drop.look();
+                        on_drop.check_current();
                         if let Some(call) = destructor {
-                            say(&on_drop.handle(), call);
+                            perform(&on_drop.handle(), call);
                         }
                     });
             }

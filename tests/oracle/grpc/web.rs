@@ -1,15 +1,15 @@
-//! A body of gRPC-Web read a second time: whole.
+//! The status in a gRPC-Web body, read from the whole body.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
-use super::status::Status;
+use super::Status;
 
 /// The longest trailers that are read, in bytes.
 const MAX_TRAILERS: usize = 8 * 1_024;
 
-/// The status in the trailers, and after how many bytes of the body it is there.
+/// Returns the status in the trailers, and how many bytes of the body it takes to read it.
 pub fn read(body: &[u8]) -> Option<(Status, usize)> {
     let mut at = 0;
     loop {
@@ -29,12 +29,12 @@ pub fn read(body: &[u8]) -> Option<(Status, usize)> {
     }
 }
 
-/// The same in base64, whose groups of four are decoded each on its own.
+/// Does the same for a body in base64, whose groups of four characters are decoded one by one.
 pub fn read_text(body: &[u8]) -> Option<(Status, usize)> {
     let config = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
     let base64 = GeneralPurpose::new(&STANDARD, config);
     let mut decoded = Vec::new();
-    // After how many characters so many bytes are there.
+    // For each decoded byte, the number of characters that it takes to decode it.
     let mut ends = Vec::new();
     for (index, group) in body.chunks_exact(4).enumerate() {
         let Ok(bytes) = base64.decode(group) else {
@@ -60,5 +60,5 @@ fn status(block: &[u8]) -> Option<Status> {
     let value = |wanted: &[u8]| lines.iter().find(|(name, _)| name == wanted);
     let (_, code) = value(b"grpc-status")?;
     let message = value(b"grpc-message").map(|(_, message)| *message);
-    Some(Status::told(code, message))
+    Some(Status::parse(code, message))
 }

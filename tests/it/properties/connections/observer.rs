@@ -1,4 +1,4 @@
-//! Who stands outside of the layer and sees what the server sees; and the service inside.
+//! The observer around the layer, which sees what the server sees, and the service inside the layer.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -8,85 +8,85 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::thread;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use opentelemetry::trace::{SpanId, TraceContextExt as _};
 use tower::{Service, service_fn};
 
-use super::super::actor::{inner, is_scripted};
-use super::super::model::{Model, Saw};
-use super::super::play::seen_of;
+use super::super::handler::{is_scripted, respond};
+use super::super::oracle::{BodyHints, Oracle, Polled};
+use super::super::play::polled;
 use super::super::script::Inner;
 use super::{Member, NUMBER};
 use crate::support::body::{Boom, ScriptedBody};
 use crate::support::handle_of;
 
 /// What is known of one request.
-pub(super) struct Witnessed {
-    pub(super) model: Model,
+pub(super) struct Observed {
+    pub(super) oracle: Oracle,
     pub(super) span: SpanId,
 }
 
-/// What is known of all.
+/// What is known of all requests, by number.
 #[derive(Clone, Default)]
-pub(super) struct Seen(Arc<Mutex<BTreeMap<usize, Witnessed>>>);
+pub(super) struct Observations(Arc<Mutex<BTreeMap<usize, Observed>>>);
 
-impl Seen {
-    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Witnessed>> {
+impl Observations {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Observed>> {
         self.0.lock().expect("not poisoned")
     }
 
-    fn tell(&self, nr: usize, f: impl FnOnce(&mut Model)) {
-        // One that was given up before its call is unknown.
-        if let Some(witnessed) = self.lock().get_mut(&nr) {
-            f(&mut witnessed.model);
+    fn report(&self, nr: usize, f: impl FnOnce(&mut Oracle)) {
+        // A request that was dropped before its call is unknown.
+        if let Some(observed) = self.lock().get_mut(&nr) {
+            f(&mut observed.oracle);
         }
     }
 }
 
-fn number_of(request: &Request<Incoming>) -> usize {
+fn request_number(request: &Request<Incoming>) -> usize {
     let number = request.headers()[NUMBER].to_str().expect("digits");
     number.parse().expect("a number")
 }
 
-/// Answers each request by its script.
-pub(super) fn served(
+/// Responds to each request by its script.
+pub(super) fn serve(
     members: &Arc<Vec<Member>>,
-    seen: &Seen,
+    observations: &Observations,
 ) -> impl Service<Request<Incoming>, Response = Response<ScriptedBody>, Error = Boom, Future: Send>
 + Clone
 + use<> {
-    let (members, seen) = (Arc::clone(members), seen.clone());
+    let (members, observations) = (Arc::clone(members), observations.clone());
     service_fn(move |request: Request<Incoming>| {
-        let nr = number_of(&request);
+        let nr = request_number(&request);
         let script = Arc::clone(&members[nr].script);
         let context = handle_of(&request).context();
-        let witnessed = Witnessed {
-            model: Model::new(&script).over_http2(),
+        let observed = Observed {
+            oracle: script.oracle_over(Version::HTTP_2),
             span: context.span().span_context().span_id(),
         };
-        let before = seen.lock().insert(nr, witnessed);
+        let before = observations.lock().insert(nr, observed);
         assert!(before.is_none(), "a request is served once");
         if matches!(script.service, Inner::PanicsInCall) {
             resume_unwind(Box::new("in call"));
         }
-        inner(script, None)
+        respond(script, None)
     })
 }
 
-/// Stands outside of the layer and sees what the server sees.
+/// A service around the layer that reports what the server sees.
 #[derive(Clone)]
-pub(super) struct Witness<S> {
+pub(super) struct Observer<S> {
     pub(super) inner: S,
-    pub(super) seen: Seen,
+    pub(super) observations: Observations,
 }
 
-/// A future or a body, which tells the model when it is dropped.
+/// A future or a body that reports its polls and its drop.
 pub(super) struct Watched<T> {
     inner: Option<T>,
     nr: usize,
-    seen: Seen,
+    observations: Observations,
 }
 
 impl<T> Watched<T> {
@@ -94,8 +94,8 @@ impl<T> Watched<T> {
         self.inner.as_ref().expect("not dropped")
     }
 
-    /// What a poll gives; that it unwinds, the model is told.
-    fn enter<R>(&mut self, f: impl FnOnce(Pin<&mut T>) -> R, tell: fn(&mut Model)) -> R
+    /// Polls; a panic is reported and resumed.
+    fn enter<R>(&mut self, f: impl FnOnce(Pin<&mut T>) -> R, on_panic: fn(&mut Oracle)) -> R
     where
         T: Unpin,
     {
@@ -104,7 +104,7 @@ impl<T> Watched<T> {
             Ok(polled) => polled,
             Err(payload) => {
                 assert!(is_scripted(&*payload), "the layer panics");
-                self.seen.tell(self.nr, tell);
+                self.observations.report(self.nr, on_panic);
                 resume_unwind(payload)
             }
         }
@@ -115,13 +115,13 @@ impl<T> Drop for Watched<T> {
     fn drop(&mut self) {
         if let Some(inner) = self.inner.take() {
             drop(inner);
-            self.seen
-                .tell(self.nr, |model| model.dropped(thread::panicking()));
+            self.observations
+                .report(self.nr, |oracle| oracle.dropped(thread::panicking()));
         }
     }
 }
 
-impl<S, B> Service<Request<Incoming>> for Witness<S>
+impl<S, B> Service<Request<Incoming>> for Observer<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Boom>,
     B: Body<Data = Bytes, Error = Boom> + Unpin,
@@ -135,18 +135,18 @@ where
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let nr = number_of(&request);
+        let nr = request_number(&request);
         let called = catch_unwind(AssertUnwindSafe(|| self.inner.call(request)));
         let inner = called.unwrap_or_else(|payload| {
             assert!(is_scripted(&*payload), "the layer panics");
-            let panicked = |model: &mut Model| model.polled_future(&Saw::Panic, false);
-            self.seen.tell(nr, panicked);
+            let panicked = |oracle: &mut Oracle| oracle.polled(&Polled::Panic, None);
+            self.observations.report(nr, panicked);
             resume_unwind(payload)
         });
         Watched {
             inner: Some(Box::pin(inner)),
             nr,
-            seen: self.seen.clone(),
+            observations: self.observations.clone(),
         }
     }
 }
@@ -161,22 +161,23 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let polled = self.enter(
             |future| future.get_mut().as_mut().poll(cx),
-            |model| model.polled_future(&Saw::Panic, false),
+            |oracle| oracle.polled(&Polled::Panic, None),
         );
-        let (nr, seen) = (self.nr, self.seen.clone());
+        let (nr, observations) = (self.nr, self.observations.clone());
         Poll::Ready(match ready!(polled) {
             Ok(response) => {
-                let at_end = response.body().is_end_stream();
-                seen.tell(nr, |model| model.polled_future(&Saw::Head, at_end));
+                let hints = BodyHints::from_body(response.body());
+                let head = Polled::Head(response.status().as_u16(), response.headers().clone());
+                observations.report(nr, |oracle| oracle.polled(&head, Some(hints)));
                 self.inner = None;
                 Ok(response.map(|body| Watched {
                     inner: Some(body),
                     nr,
-                    seen,
+                    observations,
                 }))
             }
             Err(error) => {
-                seen.tell(nr, |model| model.polled_future(&Saw::ServiceError, false));
+                observations.report(nr, |oracle| oracle.polled(&Polled::ServiceError, None));
                 self.inner = None;
                 Err(error)
             }
@@ -195,14 +196,14 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Boom>>> {
-        let polled = self.enter(
+        let frame = self.enter(
             |body| body.poll_frame(cx),
-            |model| model.polled_body(&Saw::Panic, false),
+            |oracle| oracle.polled(&Polled::Panic, None),
         );
-        let (saw, at_end) = (seen_of(&polled), self.get().is_end_stream());
-        self.seen
-            .tell(self.nr, |model| model.polled_body(&saw, at_end));
-        polled
+        let (observed, hints) = (polled(&frame), BodyHints::from_body(self.get()));
+        self.observations
+            .report(self.nr, |oracle| oracle.polled(&observed, Some(hints)));
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,4 +1,4 @@
-//! Which scripts there are: requests, answers, and what is done with them.
+//! Strategies for scripts: requests, responses, and the actions of server and handler.
 
 use bytes::Bytes;
 use http::Method;
@@ -7,11 +7,13 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::events::event_streams;
-use super::script::{Act, Answer, Call, Inner, Script, Thread};
+use super::event_streams::event_streams;
+use super::oracle::{ContextCall, HandlerCall};
+use super::script::{Act, Answer, Inner, Script, Thread};
 use crate::support::body::{Says, Step};
+use crate::support::conventions::BY_HANDLERS;
 
-/// Keys of the layer's and others.
+/// Keys of the layer and others.
 const KEYS: [&str; 7] = [
     "test.mine",
     "test.mine.too",
@@ -22,7 +24,7 @@ const KEYS: [&str; 7] = [
     "http.response.status_code",
 ];
 
-/// Those that some row of the table of reasons is about, and one that is none.
+/// All codes, and an invalid one.
 const GRPC_CODES: [&str; 20] = [
     "0", "0", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
     "16", "junk",
@@ -84,7 +86,7 @@ pub fn answers() -> impl Strategy<Value = Answer> {
         2 => Just(Some(Size::Right)),
         1 => (0..20_u64).prop_map(|size| Some(Size::Wrong(size))),
     ];
-    let says = prop_oneof![
+    let end_stream = prop_oneof![
         2 => Just(Says::Truth),
         3 => Just(Says::Always(false)),
         1 => Just(Says::Always(true)),
@@ -98,8 +100,7 @@ pub fn answers() -> impl Strategy<Value = Answer> {
         4 => vec(steps(), 0..6).prop_map(|steps| (Some("application/grpc+proto"), None, (Bytes::new(), steps))),
         3 => (event_stream_types(), encodings(), event_streams(), steps(), any::<usize>())
             .prop_map(|(content_type, encoding, (text, mut pieces), step, at)| {
-                // Whatever else a body may give, somewhere in between; no data, which would make
-                // other lines of those that are known.
+                // Any other step, anywhere. It has no data: the oracle can read the known lines only.
                 let step = if bytes(&step) > 0 { Step::Data(0) } else { step };
                 pieces.insert(at % (pieces.len() + 1), step);
                 (Some(content_type), encoding, (text, pieces))
@@ -111,11 +112,11 @@ pub fn answers() -> impl Strategy<Value = Answer> {
         prop::bool::weighted(0.05),
         grpc_status,
         content,
-        says,
+        end_stream,
         size,
     )
         .prop_map(
-            |(status, length, transfer_encoding, grpc_status, content, says, size)| {
+            |(status, length, transfer_encoding, grpc_status, content, end_stream, size)| {
                 let (content_type, content_encoding, (text, steps)) = content;
                 let bytes: usize = steps.iter().map(bytes).sum();
                 Answer {
@@ -132,7 +133,7 @@ pub fn answers() -> impl Strategy<Value = Answer> {
                     grpc_status,
                     steps,
                     text,
-                    says,
+                    end_stream,
                     size: size.map(|size| match size {
                         Size::Right => bytes as u64,
                         Size::Wrong(size) => size,
@@ -142,7 +143,7 @@ pub fn answers() -> impl Strategy<Value = Answer> {
         )
 }
 
-/// Content types of event streams, and of what only looks like one.
+/// Content types of event streams, and one that is similar.
 fn event_stream_types() -> impl Strategy<Value = &'static str> {
     select(vec![
         "text/event-stream",
@@ -194,32 +195,39 @@ fn steps() -> impl Strategy<Value = Step> {
 fn acts() -> impl Strategy<Value = Act> {
     prop_oneof![
         10 => Just(Act::Poll),
-        2 => calls().prop_map(Act::PollSaying),
+        2 => calls().prop_map(Act::PollCalling),
         2 => Just(Act::Ask),
-        3 => calls().prop_map(|call| Act::Say(call, Thread::This)),
-        1 => calls().prop_map(|call| Act::Say(call, Thread::Another)),
+        3 => calls().prop_map(|call| Act::Call(call, Thread::This)),
+        1 => calls().prop_map(|call| Act::Call(call, Thread::Another)),
         1 => Just(Act::Drop),
         1 => Just(Act::DropUnwinding),
     ]
 }
 
-fn calls() -> impl Strategy<Value = Call> {
+fn calls() -> impl Strategy<Value = HandlerCall> {
     prop_oneof![
-        select(&KEYS[..]).prop_map(Call::SetAttribute),
-        select(&KEYS[..]).prop_map(Call::SetAttributeOfContext),
-        Just(Call::SetRoute),
-        Just(Call::AddEvent),
+        select(&KEYS[..]).prop_map(|key| HandlerCall::SetAttribute(key, BY_HANDLERS)),
+        Just(HandlerCall::SetRoute("/late/{route}")),
+        Just(HandlerCall::AddEvent(BY_HANDLERS)),
         select(vec![
-            Call::Abort("generation_error", "out of memory"),
-            Call::Abort("validation_error", ""),
-            Call::Abort("client_disconnect", "so they say"),
+            HandlerCall::Abort("generation_error", "out of memory"),
+            HandlerCall::Abort("validation_error", ""),
+            HandlerCall::Abort("client_disconnect", "by the handler"),
             // With a message: a 5xx without one has its status as `error.type`, in every span.
-            Call::Abort("", "for no reason"),
+            HandlerCall::Abort("", "for no reason"),
         ]),
-        Just(Call::AllowDisconnect),
-        Just(Call::EndSpanOfContext),
-        any::<bool>().prop_map(Call::SetStatusOfContext),
-        Just(Call::AddEventOfContext),
-        Just(Call::Inject),
+        Just(HandlerCall::AllowDisconnect),
+        Just(HandlerCall::Inject),
+        context_calls().prop_map(HandlerCall::OnContext),
+    ]
+}
+
+fn context_calls() -> impl Strategy<Value = ContextCall> {
+    prop_oneof![
+        select(&KEYS[..]).prop_map(|key| ContextCall::SetAttribute(key, BY_HANDLERS)),
+        Just(ContextCall::AddEvent(BY_HANDLERS)),
+        Just(ContextCall::SetErrorStatus("by its context")),
+        Just(ContextCall::SetOkStatus),
+        Just(ContextCall::End),
     ]
 }

@@ -1,52 +1,54 @@
-//! What header lines say, read character by character.
+//! The expected attributes: header lines read character by character.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use bytes::Bytes;
 use tower_api_span::ProxyHeaders;
 
-use super::{Lines, ORIGIN, PEER, Told};
+use super::{Lines, ORIGIN, PEER, Recorded};
 
 type Client = (IpAddr, Option<u16>);
 
-/// What the trusted proxies say, of one family of headers.
+/// The values that the trusted proxies set, in one family of headers.
 #[derive(Clone, Debug, Default)]
-struct Said {
+struct Hop {
     client: Option<Client>,
     proto: Option<String>,
     host: Option<String>,
 }
 
-pub(super) fn expected(lines: &Lines, trusted: usize, which: ProxyHeaders) -> Told {
+pub(super) fn expected(lines: &Lines, trusted: usize, which: ProxyHeaders) -> Recorded {
     let [forwarded, node, proto, host] = lines;
     let forwarded = element(forwarded, trusted, true);
     let others = [node, proto, host].map(|lines| element(lines, trusted, false));
-    let is_there = (forwarded.is_some(), others.iter().any(Option::is_some));
-    let forwarded = forwarded.and_then(|element| pairs(&element)).map(of_pairs);
+    let is_present = (forwarded.is_some(), others.iter().any(Option::is_some));
+    let forwarded = forwarded
+        .and_then(|element| pairs(&element))
+        .map(hop_from_pairs);
     let forwarded = forwarded.unwrap_or_default();
     let [node, proto, host] = others.map(|element| element.filter(|element| is_text(element)));
-    let others = Said {
+    let others = Hop {
         client: node.and_then(|node| client(unquoted(&node), false)),
-        proto: proto.and_then(|proto| known(&proto)),
+        proto: proto.and_then(|proto| scheme(&proto)),
         host,
     };
-    let said = match (which, is_there) {
-        _ if trusted == 0 => Said::default(),
+    let hop = match (which, is_present) {
+        _ if trusted == 0 => Hop::default(),
         (ProxyHeaders::Forwarded, _) | (ProxyHeaders::Either, (true, false)) => forwarded,
         (ProxyHeaders::XForwarded, _) | (ProxyHeaders::Either, (false, _)) => others,
-        _ => agreed(forwarded, &others),
+        _ => merge(forwarded, &others),
     };
-    let client = said.client.map(|(ip, port)| (ip.to_string(), port));
-    let server = said.host.as_deref().and_then(server);
-    Told {
+    let client = hop.client.map(|(ip, port)| (ip.to_string(), port));
+    let server = hop.host.as_deref().and_then(server);
+    Recorded {
         client: client.unwrap_or_else(|| (PEER.to_owned(), Some(7))),
         server: server.unwrap_or_else(|| (ORIGIN.to_owned(), Some(1))),
-        scheme: said.proto.unwrap_or_else(|| "http".to_owned()),
+        scheme: hop.proto.unwrap_or_else(|| "http".to_owned()),
     }
 }
 
-/// What both families say, and nothing if they differ about the client.
-fn agreed(one: Said, other: &Said) -> Said {
+/// Keeps the values on which both families agree; no values if they differ about the client.
+fn merge(one: Hop, other: &Hop) -> Hop {
     let client = match (one.client, other.client) {
         (Some((ip, port)), Some((other_ip, other_port))) => {
             let is_same = ip == other_ip && (port == other_port || port.xor(other_port).is_some());
@@ -55,13 +57,13 @@ fn agreed(one: Said, other: &Said) -> Said {
         _ => None,
     };
     if client.is_none() && (one.client.is_some() || other.client.is_some()) {
-        return Said::default();
+        return Hop::default();
     }
     let same_host = |host: &String| {
         let other = other.host.as_ref();
         other.is_some_and(|other| other.to_lowercase() == host.to_lowercase())
     };
-    Said {
+    Hop {
         client,
         proto: one
             .proto
@@ -70,8 +72,9 @@ fn agreed(one: Said, other: &Said) -> Said {
     }
 }
 
-/// The element that counts, one character for each byte: from the right the `trusted`-th that is not
-/// empty, or the last there is. What a quote was closed in, but never opened, is the last.
+/// Returns the element of the outermost trusted proxy, one character for each byte: the `trusted`-th
+/// nonempty element from the right, or the leftmost one. An element with a quote that is closed but not
+/// opened is the leftmost one.
 fn element(lines: &[Bytes], trusted: usize, has_quotes: bool) -> Option<String> {
     let mut last = None;
     let mut left = trusted;
@@ -86,7 +89,7 @@ fn element(lines: &[Bytes], trusted: usize, has_quotes: bool) -> Option<String> 
                 is_quoted = !is_quoted || is_escaped;
             }
             if char == ',' && at == 0 && is_quoted {
-                // Never opened.
+                // The quote is not opened.
                 return Some(element);
             }
             if char != ',' || is_quoted {
@@ -100,7 +103,7 @@ fn element(lines: &[Bytes], trusted: usize, has_quotes: bool) -> Option<String> 
                 left = left.checked_sub(1)?;
             }
             if left == 0 {
-                // What is left of it may be anything.
+                // The elements to the left do not count.
                 return last;
             }
         }
@@ -113,12 +116,12 @@ fn is_text(element: &str) -> bool {
     element.chars().all(is_visible)
 }
 
-/// Names, in lower case, and values of an element of `Forwarded`, if all is well-formed.
+/// Returns the names, in lower case, and values of an element of `Forwarded`, if it is well-formed.
 fn pairs(element: &str) -> Option<Vec<(String, String)>> {
     if !is_text(element) {
         return None;
     }
-    // At semicolons that are not in quotes.
+    // Split at semicolons outside quotes.
     let mut parts = vec![String::new()];
     let (mut is_quoted, mut is_escaped) = (false, false);
     for char in element.chars() {
@@ -143,8 +146,8 @@ fn pairs(element: &str) -> Option<Vec<(String, String)>> {
         if name.is_empty() || !name.chars().all(is_token) {
             return None;
         }
-        let is_ours = ["for", "proto", "host"].contains(&name.as_str());
-        if is_ours && pairs.iter().any(|(known, _)| *known == name) {
+        let is_known = ["for", "proto", "host"].contains(&name.as_str());
+        if is_known && pairs.iter().any(|(other, _)| *other == name) {
             return None;
         }
         pairs.push((name, content(value.trim_start_matches([' ', '\t']))?));
@@ -152,7 +155,7 @@ fn pairs(element: &str) -> Option<Vec<(String, String)>> {
     Some(pairs)
 }
 
-/// A value without its quotes and escapes.
+/// Removes the quotes and escapes of a value.
 fn content(value: &str) -> Option<String> {
     let Some(quoted) = value.strip_prefix('"') else {
         let is_plain = !value.is_empty() && !value.contains(['"', '\\', ' ', '\t']);
@@ -169,17 +172,17 @@ fn content(value: &str) -> Option<String> {
     }
 }
 
-fn of_pairs(pairs: Vec<(String, String)>) -> Said {
-    let mut said = Said::default();
+fn hop_from_pairs(pairs: Vec<(String, String)>) -> Hop {
+    let mut hop = Hop::default();
     for (name, value) in pairs {
         match name.as_str() {
-            "for" => said.client = client(&value, true),
-            "proto" => said.proto = known(&value),
-            "host" => said.host = Some(value).filter(|host| !host.is_empty()),
+            "for" => hop.client = client(&value, true),
+            "proto" => hop.proto = scheme(&value),
+            "host" => hop.host = Some(value).filter(|host| !host.is_empty()),
             _ => {}
         }
     }
-    said
+    hop
 }
 
 fn unquoted(text: &str) -> &str {
@@ -189,17 +192,17 @@ fn unquoted(text: &str) -> &str {
     inner.unwrap_or(text).trim_matches([' ', '\t'])
 }
 
-fn known(proto: &str) -> Option<String> {
+fn scheme(proto: &str) -> Option<String> {
     let proto = proto.to_lowercase();
     ["http", "https", "ws", "wss"]
         .contains(&proto.as_str())
         .then_some(proto)
 }
 
-/// An address and its port, which may be hidden in `Forwarded`.
-fn client(text: &str, may_hide: bool) -> Option<Client> {
+/// Parses an address and its port. In `Forwarded` the port can be obfuscated (RFC 7239, section 6).
+fn client(text: &str, may_obfuscate: bool) -> Option<Client> {
     let (address, port) = match text.rsplit_once(':') {
-        // The colons of an address without brackets are its own.
+        // An address without brackets has no port.
         _ if text.parse::<Ipv6Addr>().is_ok() => (text, None),
         Some((address, port)) if !port.contains(']') => (address, Some(port)),
         _ => (text, None),
@@ -209,18 +212,18 @@ fn client(text: &str, may_hide: bool) -> Option<Client> {
         None if port.is_some() => IpAddr::V4(address.parse().ok()?),
         None => address.parse().ok()?,
     };
-    let hidden = port
+    let obfuscated = port
         .and_then(|port| port.strip_prefix('_'))
-        .filter(|_| may_hide);
-    let port = match (port, hidden) {
-        (_, Some(name)) if !name.is_empty() && name.chars().all(is_of_hidden) => None,
+        .filter(|_| may_obfuscate);
+    let port = match (port, obfuscated) {
+        (_, Some(name)) if !name.is_empty() && name.chars().all(is_obfuscated_port_char) => None,
         (Some(port), _) => Some(number(port)?),
         (None, _) => None,
     };
     Some((ip.to_canonical(), port))
 }
 
-fn is_of_hidden(char: char) -> bool {
+fn is_obfuscated_port_char(char: char) -> bool {
     char.is_ascii_alphanumeric() || "._-".contains(char)
 }
 
@@ -229,7 +232,7 @@ fn number(port: &str) -> Option<u16> {
     is_number.then(|| port.parse().ok()).flatten()
 }
 
-/// A host and its port. What is no number makes it no host, and a number too large no port.
+/// Parses a host and its port. Without a numeric port it is invalid; a port out of range is ignored.
 fn server(host: &str) -> Option<(String, Option<u16>)> {
     let host = host.rsplit('@').next()?;
     let (name, port) = if let Some(rest) = host.strip_prefix('[') {
@@ -241,9 +244,9 @@ fn server(host: &str) -> Option<(String, Option<u16>)> {
         }
     } else {
         let (name, port) = host.split_once(':').unwrap_or((host, ""));
-        let is_of_name =
+        let is_name_char =
             |char: char| char.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=".contains(char);
-        if name.is_empty() || !name.chars().all(is_of_name) {
+        if name.is_empty() || !name.chars().all(is_name_char) {
             return None;
         }
         (name, port)

@@ -1,7 +1,8 @@
-//! Readers that behave as servers do, and know without the model whether they were served whole.
+//! Responses read as servers read them. Without the oracle, the reader determines whether the response
+//! was complete.
 //!
-//! An HTTP/1 server stops reading where the declared length is reached and drops the body; an
-//! HTTP/2 server reads on to the end. Both skip what `is_end_stream` tells them to.
+//! An HTTP/1 server stops at the declared length and drops the body. An HTTP/2 server reads to the end.
+//! Neither polls after `is_end_stream`.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,7 @@ use tower_layer::Layer as _;
 
 use super::config;
 use super::script::Answer;
-use super::scripts::answers;
+use super::strategies::answers;
 use crate::support::body::ScriptedBody;
 use crate::support::recorder::Recorder;
 use crate::support::{get, poll_frame, ready};
@@ -30,25 +31,25 @@ proptest! {
     #![proptest_config(config(6_000))]
 
     #[test]
-    fn whole_is_never_given_up_and_what_is_not_whole_never_departs(
+    fn complete_response_is_never_a_disconnect_and_incomplete_response_never_departs(
         answer in answers(),
         server in prop_oneof![Just(Server::Http1), Just(Server::Http2)],
-        client_leaves_after in proptest::option::of(0..8_usize),
+        client_disconnects_after in proptest::option::of(0..8_usize),
     ) {
-        serve(answer, server, client_leaves_after);
+        serve(answer, server, client_disconnects_after);
     }
 }
 
-fn serve(answer: Answer, server: Server, client_leaves_after: Option<usize>) {
+fn serve(answer: Answer, server: Server, client_disconnects_after: Option<usize>) {
     let at = Recorder::new();
     let mut service = at.layer().layer(service_fn(move |_| {
         let answer = answer.clone();
         async move { Ok::<_, std::convert::Infallible>(answer.response(answer.body())) }
     }));
     let response = ready(service.call(get())).expect("a response");
-    // How many spans had ended before the last poll.
+    // The number of spans that had ended before the last poll.
     let before_poll = Cell::new(0);
-    let is_whole = catch_unwind(AssertUnwindSafe(|| {
+    let is_complete = catch_unwind(AssertUnwindSafe(|| {
         let (parts, mut body) = response.into_parts();
         let has_no_body = [101, 204, 304].contains(&parts.status.as_u16());
         let coded = parts.headers.contains_key("transfer-encoding");
@@ -64,29 +65,29 @@ fn serve(answer: Answer, server: Server, client_leaves_after: Option<usize>) {
             },
         );
         let length = length.filter(|_| !coded);
-        let polled = || before_poll.set(at.ends());
-        let read = read_as(server, &mut body, length, client_leaves_after, polled);
+        let note = || before_poll.set(at.ends());
+        let read = read_as(server, &mut body, length, client_disconnects_after, note);
         has_no_body || read
     }))
-    // A panic on the way is neither whole nor given up.
+    // The body panicked.
     .ok();
 
     let outcome = at.only().outcome();
-    match is_whole {
+    match is_complete {
         Some(true) => {
-            let given_up = [
+            let incomplete = [
                 "ABORTED(client_disconnect)",
                 "ABORTED(generator_exit)",
                 "ABORTED(length_mismatch)",
                 "ABORTED(panic)",
             ];
             assert!(
-                !given_up.contains(&outcome.as_str()),
-                "handed on whole, but {outcome}"
+                !incomplete.contains(&outcome.as_str()),
+                "complete, but {outcome}"
             );
         }
-        Some(false) => assert_ne!(outcome, "DEPARTED", "not handed on whole"),
-        // Unless the body had said that it is over, and was polled all the same.
+        Some(false) => assert_ne!(outcome, "DEPARTED", "incomplete"),
+        // The span had ended if the body was polled after its `is_end_stream`.
         None => assert!(
             outcome == "ABORTED(panic)" || before_poll.get() == 1,
             "the body panics, but {outcome}"
@@ -94,37 +95,37 @@ fn serve(answer: Answer, server: Server, client_leaves_after: Option<usize>) {
     }
 }
 
-/// Reads as this server does; true if it was given all that it wanted, no more and no less.
+/// Reads as this server does. Returns whether the response was complete.
 fn read_as(
     server: Server,
     body: &mut ResponseBody<ScriptedBody>,
     length: Option<u64>,
-    client_leaves_after: Option<usize>,
-    polled: impl Fn(),
+    client_disconnects_after: Option<usize>,
+    before_poll: impl Fn(),
 ) -> bool {
     let mut bytes = 0;
-    let is_all = |bytes: u64| length.is_none_or(|length| length == bytes);
+    let is_exact = |bytes: u64| length.is_none_or(|length| length == bytes);
     if body.is_end_stream() {
-        return is_all(0);
+        return is_exact(0);
     }
     for poll in 0.. {
         let stops_at_length = server == Server::Http1;
         if stops_at_length && length.is_some_and(|length| bytes >= length) {
-            return is_all(bytes);
+            return is_exact(bytes);
         }
-        if client_leaves_after == Some(poll) {
-            // All of it may have been there already, and only its end not yet seen.
+        if client_disconnects_after == Some(poll) {
+            // The data may be complete although the end was not read.
             return length == Some(bytes);
         }
-        polled();
+        before_poll();
         match poll_frame(body) {
             Poll::Pending => {}
-            Poll::Ready(None) => return is_all(bytes),
+            Poll::Ready(None) => return is_exact(bytes),
             Poll::Ready(Some(Err(_))) => return false,
             Poll::Ready(Some(Ok(frame))) => {
                 bytes += frame.data_ref().map_or(0, bytes::Bytes::len) as u64;
                 if frame.is_trailers() || body.is_end_stream() {
-                    return is_all(bytes);
+                    return is_exact(bytes);
                 }
             }
         }

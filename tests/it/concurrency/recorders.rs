@@ -1,4 +1,4 @@
-//! What was served, held against spans, metrics and log events.
+//! Recorders of spans, metrics and log events, and the comparison of served requests with them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,40 +9,40 @@ use opentelemetry_sdk::logs::{InMemoryLogExporter, InMemoryLogExporterBuilder, S
 use tower_api_span::ApiSpanLayer;
 
 use super::paths::PATHS;
-use super::said::{Request, Verdicts};
+use super::request::{Request, Verdicts};
 use super::spans;
 use crate::support::meters::{Meters, Series};
 use crate::support::recorder::{Recorder, Seen};
 
 const DURATION: &str = "http.server.request.duration";
-const CALL_DURATION: &str = "rpc.server.call.duration";
+const RPC_DURATION: &str = "rpc.server.call.duration";
 
-/// All that tells of requests.
-pub struct Books {
+/// The recorders of all signals.
+pub struct Recorders {
     recorder: Recorder,
     meters: Meters,
     loggers: SdkLoggerProvider,
     logs: InMemoryLogExporter,
 }
 
-/// What has come of a request, and how it was spoken to.
-pub struct Came {
+/// A request whose span was checked.
+pub struct Checked {
     pub path: &'static str,
     pub outcome: String,
     pub verdicts: Verdicts,
-    /// Something was said before its last move began.
-    pub was_heard: bool,
-    /// Something was begun that was not said by then: it has raced with the end.
+    /// A call returned before the last step began.
+    pub has_calls_in_time: bool,
+    /// A call began and did not return by then: it raced with the end.
     pub has_raced: bool,
 }
 
-/// What tells requests apart, there and there: whether it is a call, and its `error.type`.
+/// The kind of a request in spans and metrics: whether it is gRPC, and its `error.type`.
 type Kind = (bool, Option<String>);
 
-/// The terminal event of a request as a log event: its name, `reason` and `error`.
+/// The terminal event of a request: its name, `reason` and `error`.
 type Terminal = (String, Option<String>, Option<String>);
 
-impl Books {
+impl Recorders {
     pub fn new() -> Self {
         let logs = InMemoryLogExporterBuilder::new().build();
         let loggers = SdkLoggerProvider::builder();
@@ -54,17 +54,16 @@ impl Books {
         }
     }
 
-    /// `layer`, whose requests are in these books.
-    pub fn on(&self, layer: ApiSpanLayer) -> ApiSpanLayer {
+    /// Sets the providers of `layer` to these recorders.
+    pub fn attach(&self, layer: ApiSpanLayer) -> ApiSpanLayer {
         self.meters
             .on(layer)
             .tracer_provider(&self.recorder.provider)
             .logger_provider(&self.loggers)
     }
 
-    /// Holds all that tells of these requests against what was said to them, and one against the other.
-    /// Returns what has come of each.
-    pub fn reckon(&self, requests: &[Arc<Request>]) -> Vec<Came> {
+    /// Compares all signals of these requests with the calls on them, and with each other.
+    pub fn check(&self, requests: &[Arc<Request>]) -> Vec<Checked> {
         assert_eq!(self.recorder.starts(), requests.len());
         assert_eq!(self.recorder.ends(), requests.len());
         let exported = self.recorder.exported().into_iter();
@@ -73,32 +72,36 @@ impl Books {
             .collect();
         let mut terminals = self.terminals();
         let mut kinds = HashMap::<Kind, u64>::new();
-        let outcomes = requests.iter().map(|request| {
+        let checked = requests.iter().map(|request| {
             let context = request.handle.context();
             let id = context.span().span_context().span_id();
             let path = &PATHS[request.path];
-            let span = spans.remove(&id).expect("a span for each, and once");
-            let seen = spans::look_at(request, span);
-            let kind = (path.is_call, seen.attribute("error.type"));
+            let span = spans.remove(&id).expect("one span of each request");
+            let seen = spans::check(request, span);
+            let kind = (path.is_grpc, seen.attribute("error.type"));
             *kinds.entry(kind).or_default() += 1;
-            let logged = terminals.remove(&id).expect("a log event for each");
+            let logged = terminals
+                .remove(&id)
+                .expect("one log event of each request");
             assert_eq!(logged, terminal(&seen), "{}", path.name);
-            Came {
+            Checked {
                 path: path.name,
                 outcome: seen.outcome(),
                 verdicts: request.verdicts,
-                was_heard: request.all().any(|count| count.in_time() > 0),
-                has_raced: request.all().any(|count| count.begun() > count.in_time()),
+                has_calls_in_time: request.all_counts().any(|count| count.in_time() > 0),
+                has_raced: request
+                    .all_counts()
+                    .any(|count| count.begun() > count.in_time()),
             }
         });
-        let outcomes = outcomes.collect();
+        let checked = checked.collect();
         assert!(spans.is_empty() && terminals.is_empty());
         assert_eq!(self.meters.active(), 0);
         assert_eq!(self.measured(), kinds);
-        outcomes
+        checked
     }
 
-    /// The terminal events among the log events, each of which is there once.
+    /// Returns the terminal events among the log events, at most one of each request.
     fn terminals(&self) -> HashMap<SpanId, Terminal> {
         let mut terminals = HashMap::new();
         for log in self.logs.get_emitted_logs().expect("logs") {
@@ -122,12 +125,12 @@ impl Books {
         terminals
     }
 
-    /// How many requests of each kind were measured.
+    /// Returns how many requests of each kind were measured.
     fn measured(&self) -> HashMap<Kind, u64> {
         let mut kinds = HashMap::<Kind, u64>::new();
-        for metric in [DURATION, CALL_DURATION] {
+        for metric in [DURATION, RPC_DURATION] {
             for series in self.meters.of(metric) {
-                let kind = (metric == CALL_DURATION, series.attribute("error.type"));
+                let kind = (metric == RPC_DURATION, series.attribute("error.type"));
                 *kinds.entry(kind).or_default() += Series::count(&series);
             }
         }

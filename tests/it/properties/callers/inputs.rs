@@ -1,14 +1,14 @@
-//! What comes: headers, settings and surroundings.
+//! Random inputs: headers, settings and the context around the layer.
 
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// A trace that a rate of a half does not keep: it goes by the lower half of the id.
+/// A trace id that a sample rate of 0.5 drops: the lower half of the id decides.
 pub(super) const OTHER_HALF: u128 = 0xf000_0000_0000_00ee;
 
-/// What callers send as `traceparent`, and whether it is one.
+/// Values of `traceparent`, and whether each is valid.
 const TRACEPARENTS: [(&str, bool); 15] = [
     (
         "00-000000000000000000000000000000aa-00000000000000bb-01",
@@ -66,42 +66,40 @@ const TRACEPARENTS: [(&str, bool); 15] = [
     ("", false),
 ];
 
-/// How the layer is set.
+/// The settings of the layer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Layer {
     Traces,
-    /// The tracer's sampler says no.
+    /// The tracer's sampler drops it.
     Unsampled,
     /// The layer's own rate is 0.
     SampledOut,
-    /// The layer's own rate is a half.
+    /// The layer's own rate is 0.5.
     HalfSampled,
     Filtered,
     NoTracer,
 }
 
-/// What comes, from where, and to whom.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "settings that have nothing to do with each other"
-)]
+/// A request, the settings of the layer, and the context around it.
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 #[derive(Clone, Debug)]
-pub(super) struct Arrival {
+pub(super) struct Input {
     pub(super) traceparent: Vec<(&'static str, bool)>,
     pub(super) tracestate: Vec<&'static str>,
     pub(super) baggage: Vec<&'static str>,
     pub(super) layer: Layer,
     pub(super) is_public: bool,
-    pub(super) is_rewritten: bool,
-    /// The propagator knows of baggage, and not of traces alone.
-    pub(super) knows_baggage: bool,
-    /// Trace, span and flag of what is current around the layer.
+    /// `propagate_to_inner`.
+    pub(super) rewrites_headers: bool,
+    /// The propagator reads baggage beside the trace context.
+    pub(super) reads_baggage: bool,
+    /// Trace id, span id and sampled flag of the span that is current around the layer.
     pub(super) around: Option<(u128, u64, bool)>,
     /// Baggage is current around the layer.
     pub(super) has_own_baggage: bool,
 }
 
-pub(super) fn arrivals() -> impl Strategy<Value = Arrival> {
+pub(super) fn inputs() -> impl Strategy<Value = Input> {
     let layer = select(vec![
         Layer::Traces,
         Layer::Traces,
@@ -115,7 +113,7 @@ pub(super) fn arrivals() -> impl Strategy<Value = Arrival> {
         4 => select(&TRACEPARENTS[..]).prop_map(|one| vec![one]),
         1 => vec(select(&TRACEPARENTS[..]), 0..3),
     ];
-    // In a trace of their own, or in that of callers.
+    // In a trace of its own, or in the caller's.
     let around = select(vec![
         (0x77, 0x88, true),
         (0x77, 0x88, false),
@@ -133,14 +131,14 @@ pub(super) fn arrivals() -> impl Strategy<Value = Arrival> {
         any::<bool>(),
     )
         .prop_map(
-            |(traceparent, tracestate, baggage, layer, flags, around, own)| Arrival {
+            |(traceparent, tracestate, baggage, layer, flags, around, own)| Input {
                 traceparent,
                 tracestate,
                 baggage,
                 layer,
                 is_public: flags.0,
-                is_rewritten: flags.1,
-                knows_baggage: flags.2,
+                rewrites_headers: flags.1,
+                reads_baggage: flags.2,
                 around,
                 has_own_baggage: own,
             },

@@ -1,0 +1,98 @@
+//! One request: when its span ends, and what it shows.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use tower_api_span::ApiSpanLayer;
+use tower_layer::Layer as _;
+
+use super::config;
+use super::handler::scripted_service;
+use super::oracle::{HandlerCall, Oracle};
+use super::play::Play;
+use super::script::{Act, Script};
+use super::strategies::scripts;
+use crate::support::recorder::{Recorder, Seen, w3c};
+
+proptest! {
+    #![proptest_config(config(10_000))]
+
+    #[test]
+    fn any_script_ends_as_the_oracle_expects_and_responds_as_the_bare_service(
+        script in scripts(),
+        policy in select(&[Policy::Default, Policy::Default, Policy::Tolerant, Policy::Panics][..]),
+    ) {
+        play_under(policy, script);
+    }
+}
+
+/// The operator's settings for ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Policy {
+    Default,
+    /// `disconnect_is_error(false)`.
+    Tolerant,
+    /// The classification panics: the span ends without an outcome.
+    Panics,
+}
+
+/// Plays a script, checks each step, and returns the span.
+pub fn play(script: Script) -> Seen {
+    play_under(Policy::Default, script)
+}
+
+fn play_under(policy: Policy, script: Script) -> Seen {
+    let script = Arc::new(script);
+    let at = Recorder::new();
+    let layer = layer(&at, script.is_llm);
+    let layer = match policy {
+        Policy::Default => layer,
+        Policy::Tolerant => layer.disconnect_is_error(false),
+        Policy::Panics => layer.classify(|_, _, _| resume_unwind(Box::new("classification"))),
+    };
+    let mut service = layer.layer(scripted_service());
+    let mut oracle = script.oracle();
+    if policy == Policy::Tolerant {
+        oracle.call(HandlerCall::AllowDisconnect);
+    }
+    let mut play = Play::open(&mut service, &script, vec![oracle], script.request());
+    for act in script.acts.iter().chain([&Act::Drop]) {
+        play.act(act);
+        let counted = (at.starts(), at.ends());
+        assert_eq!(counted, (1, play.ended()), "starts and ends after {act:?}");
+    }
+    play.check_after_drop();
+    assert_eq!((at.starts(), at.ends()), (1, 1));
+    let span = at.only();
+    if policy == Policy::Panics {
+        assert_eq!((span.outcome().as_str(), span.is_error()), ("none", false));
+    } else {
+        check(&span, &play.oracles[0]);
+    }
+    // A call of the body's destructor can extend the span.
+    if let Some(within) = play.complete_within.filter(|_| script.destructor.is_none()) {
+        assert!(span.duration() <= within, "later than the last frame");
+    }
+    span
+}
+
+/// Returns the layer, or its preset for language models, with its spans recorded in `at`.
+pub fn layer(at: &Recorder, is_llm: bool) -> ApiSpanLayer {
+    if is_llm {
+        ApiSpanLayer::llm()
+            .tracer_provider(&at.provider)
+            .propagator(w3c())
+    } else {
+        at.layer()
+    }
+}
+
+/// Checks that a span shows how its exchange ended.
+pub fn check(span: &Seen, oracle: &Oracle) {
+    oracle.check(&span.0);
+    let ended = oracle.ended().expect("the exchange has ended");
+    assert_eq!(span.outcome(), ended.outcome());
+    assert_eq!(span.error().as_deref(), ended.error(), "the message");
+}

@@ -1,0 +1,213 @@
+//! What an end means: reason, error, status code and log event.
+
+use super::grpc::Status;
+use super::sse::json::Message;
+use super::{Oracle, Verdict};
+
+/// What ended an exchange.
+#[derive(Debug)]
+pub(super) enum Cause {
+    /// The message is complete.
+    Complete,
+    /// The body has ended with another length than declared: the message for that.
+    Mismatch(String),
+    /// The service or the body returned an error.
+    Error,
+    /// The future or the body was dropped, with this reason.
+    Dropped(&'static str),
+    Panic,
+}
+
+/// How an exchange ended.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// The reason of `ABORTED`; `DEPARTED` has none.
+    pub reason: Option<&'static str>,
+    pub error_type: Option<String>,
+    pub error: Message,
+    /// The message was delivered completely.
+    pub is_complete: bool,
+    /// The exchange is recorded as an RPC and not as HTTP.
+    pub is_grpc: bool,
+    pub grpc_code: Option<&'static str>,
+    /// `http.response.status_code`, if it is recorded.
+    pub status: Option<u16>,
+    /// The names of all events, in order.
+    pub events: Vec<&'static str>,
+    /// How many events of the handler were not kept.
+    pub dropped_events: usize,
+    /// The attributes that the handler set, in order.
+    pub attributes: Vec<(&'static str, &'static str)>,
+    pub route: Option<&'static str>,
+    pub has_head: bool,
+    pub has_first_byte: bool,
+    pub has_first_chunk: bool,
+    /// gRPC: the response shows that the server has the method.
+    pub is_known_method: bool,
+    pub exception: Option<Exception>,
+}
+
+impl Ended {
+    /// Returns the outcome as `DEPARTED` or `ABORTED(reason)`.
+    pub fn outcome(&self) -> String {
+        match self.reason {
+            None => "DEPARTED".to_owned(),
+            Some(reason) => format!("ABORTED({reason})"),
+        }
+    }
+
+    /// Returns the error message. Panics if the rules leave it open.
+    pub fn error(&self) -> Option<&str> {
+        match &self.error {
+            Message::Is(message) => message.as_deref(),
+            Message::Any => panic!("the error is malformed JSON"),
+        }
+    }
+}
+
+/// The log event of an end that is not described by a status alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exception {
+    /// Its severity is Error, and else Debug.
+    pub is_error: bool,
+    /// `exception.type`; `None` is the Rust type of the error.
+    pub kind: Option<&'static str>,
+}
+
+/// A row of the table of reasons: reason, `error.type` and message.
+type Row = (Option<&'static str>, Option<String>, Message);
+
+impl Oracle {
+    pub(super) fn end(&mut self, cause: &Cause) {
+        if self.ended.is_some() {
+            return;
+        }
+        if let Some(description) = self.error_status {
+            self.set_verdict("exception", Message::Is(Some(description.to_owned())));
+        }
+        let (reason, error_type, error) = self.judge(cause);
+        let is_disconnect = matches!(reason, Some("client_disconnect" | "generator_exit"));
+        let is_allowed = is_disconnect && self.allows_disconnect && self.verdict.is_none();
+        let error_type = error_type.filter(|_| !is_allowed);
+        let grpc_code = self.grpc_code(cause);
+        let mut events = self.events.clone();
+        events.push(match reason {
+            None => "api.DEPARTED",
+            Some(_) => "api.ABORTED",
+        });
+        let status = self.head.as_ref().map(|head| head.status);
+        self.ended = Some(Ended {
+            exception: self.exception(cause, reason, error_type.is_some()),
+            reason,
+            error_type,
+            error,
+            is_complete: matches!(cause, Cause::Complete),
+            is_grpc: self.is_grpc,
+            grpc_code,
+            status: status.filter(|status| !self.is_grpc || *status != 200),
+            events,
+            dropped_events: self.dropped_events,
+            attributes: self.attributes.clone(),
+            route: self.route,
+            has_head: self.head.is_some(),
+            has_first_byte: self.delivered > 0,
+            has_first_chunk: self.has_first_chunk,
+            is_known_method: self.is_known_method(cause, grpc_code),
+        });
+    }
+
+    fn grpc_code(&self, cause: &Cause) -> Option<&'static str> {
+        match cause {
+            _ if !self.is_grpc => None,
+            Cause::Complete => self.grpc_status.as_ref().map(|status| status.name),
+            Cause::Dropped(_) if self.is_late => Some("DEADLINE_EXCEEDED"),
+            Cause::Dropped(_) => Some("CANCELLED"),
+            Cause::Mismatch(_) | Cause::Error | Cause::Panic => None,
+        }
+    }
+
+    /// A message proves that the method exists; without one, only the status OK does.
+    fn is_known_method(&self, cause: &Cause, code: Option<&str>) -> bool {
+        let has_message = self.is_native_grpc() && self.delivered > 0;
+        match (cause, code) {
+            (Cause::Complete, Some(code)) => code == "OK" || has_message && code != "UNIMPLEMENTED",
+            (Cause::Complete, None) | (Cause::Mismatch(_), _) => false,
+            (Cause::Error | Cause::Dropped(_) | Cause::Panic, _) => has_message,
+        }
+    }
+
+    fn exception(
+        &self,
+        cause: &Cause,
+        reason: Option<&'static str>,
+        is_error: bool,
+    ) -> Option<Exception> {
+        let is_disconnect = matches!(cause, Cause::Dropped(_))
+            && matches!(reason, Some("client_disconnect" | "generator_exit"));
+        let is_by_verdict = self.verdict.is_some() && !matches!(cause, Cause::Panic);
+        let is_by_status = matches!(cause, Cause::Complete) && !is_by_verdict;
+        let is_by_error = matches!(cause, Cause::Error) && !is_by_verdict;
+        (is_disconnect || is_error && !is_by_status).then(|| Exception {
+            is_error: !is_disconnect,
+            kind: reason.filter(|_| !is_by_error),
+        })
+    }
+
+    /// Returns the row of the table of reasons that applies.
+    fn judge(&self, cause: &Cause) -> Row {
+        let silent = || Message::Is(None);
+        let same = |reason: &'static str, message| (Some(reason), Some(reason.to_owned()), message);
+        match (cause, &self.verdict) {
+            (Cause::Panic, _) => same("panic", silent()),
+            (_, Some(Verdict { reason, message })) => match *reason {
+                "" => same("exception", message.clone()),
+                "validation_error" => (Some(reason), None, message.clone()),
+                reason => same(reason, message.clone()),
+            },
+            (Cause::Error, _) => same("exception", Message::Is(Some("boom".to_owned()))),
+            (Cause::Mismatch(message), _) => {
+                same("length_mismatch", Message::Is(Some(message.clone())))
+            }
+            (Cause::Dropped(_), _) if self.is_grpc && self.is_late => (
+                Some("deadline_exceeded"),
+                Some("DEADLINE_EXCEEDED".to_owned()),
+                silent(),
+            ),
+            (Cause::Dropped(_), _) if self.is_grpc => (Some("client_disconnect"), None, silent()),
+            (Cause::Dropped(reason), _) => same(reason, silent()),
+            (Cause::Complete, _) => match &self.grpc_status {
+                Some(status) if self.is_grpc => judge_grpc_status(status),
+                _ => self.judge_http_status(),
+            },
+        }
+    }
+
+    fn judge_http_status(&self) -> Row {
+        let head = self.head.as_ref().expect("a complete message has a head");
+        let (reason, error_type) = match head.status {
+            ..400 if self.is_native_grpc() => {
+                (Some("exception"), Some("missing_grpc_status".to_owned()))
+            }
+            400 | 413 | 414 | 415 | 422 | 431 => (Some("validation_error"), None),
+            401..500 => (Some("client_error"), None),
+            status @ 500.. => (Some("exception"), Some(status.to_string())),
+            _ => (None, None),
+        };
+        (reason, error_type, Message::Is(None))
+    }
+}
+
+fn judge_grpc_status(status: &Status) -> Row {
+    let message = Message::Is(status.message.clone());
+    match status.name {
+        "OK" => (None, None, Message::Is(None)),
+        "CANCELLED" => (Some("client_disconnect"), None, message),
+        "INVALID_ARGUMENT" | "OUT_OF_RANGE" | "FAILED_PRECONDITION" => {
+            (Some("validation_error"), None, message)
+        }
+        "UNKNOWN" | "DEADLINE_EXCEEDED" | "UNIMPLEMENTED" | "INTERNAL" | "UNAVAILABLE"
+        | "DATA_LOSS" => (Some("exception"), Some(status.name.to_owned()), message),
+        _ => (Some("client_error"), None, message),
+    }
+}

@@ -1,0 +1,429 @@
+//! The rules for how an exchange ends, implemented a second time and independently of `src/`.
+//!
+//! The property tests and the fuzz targets report what a server observes of an exchange: the request,
+//! each poll of the response future and of the body, the drop, and the calls of the handler. The oracle
+//! knows when the span must end and what it must show.
+
+mod body_reader;
+mod end;
+pub mod grpc;
+mod span;
+pub mod sse;
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
+use http::{HeaderName, Method, Request, Version};
+use http_body::Body;
+
+use body_reader::BodyReader;
+use end::Cause;
+pub use end::Ended;
+use grpc::Status;
+use sse::json::Message;
+
+/// The longest string on a span, in bytes.
+pub const MAX_STRING: usize = 1_024;
+
+/// How many events of the handler a span keeps.
+const MAX_HANDLER_EVENTS: usize = 120;
+
+/// The settings of the layer that decide how an exchange ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// `ApiSpanLayer::llm`.
+    pub is_llm: bool,
+    /// `stream_terminator`.
+    pub terminator: Option<&'static str>,
+    /// `stream_errors`.
+    pub reads_errors: bool,
+    /// `disconnect_is_error(false)`.
+    pub allows_disconnect: bool,
+}
+
+impl Settings {
+    /// Returns the settings of `ApiSpanLayer::llm()`.
+    pub fn llm() -> Self {
+        Self {
+            is_llm: true,
+            terminator: Some("[DONE]"),
+            reads_errors: true,
+            allows_disconnect: false,
+        }
+    }
+}
+
+/// What a poll of the response future or of the body returned.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Polled {
+    Pending,
+    /// The response: its status and headers.
+    Head(u16, HeaderMap),
+    ServiceError,
+    /// A data frame, and whether its buffer is contiguous.
+    Data(Bytes, bool),
+    Trailers(HeaderMap),
+    BodyError,
+    /// `None`.
+    EndOfBody,
+    /// The poll panicked.
+    Panic,
+}
+
+/// What a body returns from `is_end_stream` and `size_hint`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BodyHints {
+    pub is_end_stream: bool,
+    lower: u64,
+    upper: Option<u64>,
+}
+
+impl BodyHints {
+    /// Asks a body.
+    pub fn from_body(body: &impl Body) -> Self {
+        let size = body.size_hint();
+        Self {
+            is_end_stream: body.is_end_stream(),
+            lower: size.lower(),
+            upper: size.upper(),
+        }
+    }
+
+    fn exact_size(self) -> Option<u64> {
+        self.upper.filter(|upper| *upper == self.lower)
+    }
+}
+
+/// A call of the handler on its `SpanHandle`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HandlerCall {
+    /// Key and value.
+    SetAttribute(&'static str, &'static str),
+    SetRoute(&'static str),
+    /// The name of the event.
+    AddEvent(&'static str),
+    /// Reason and message.
+    Abort(&'static str, &'static str),
+    AllowDisconnect,
+    HandOff,
+    Inject,
+    /// A call on the span in the handle's context.
+    OnContext(ContextCall),
+}
+
+/// A call of the handler on the span in its context.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ContextCall {
+    /// Key and value.
+    SetAttribute(&'static str, &'static str),
+    /// The name of the event.
+    AddEvent(&'static str),
+    /// The description of the status.
+    SetErrorStatus(&'static str),
+    SetOkStatus,
+    End,
+}
+
+/// The head of the response, as far as the rules need it.
+#[derive(Clone, Debug)]
+struct Head {
+    status: u16,
+    is_event_stream: bool,
+}
+
+/// The outcome that the handler or the stream itself reported: a reason and a message.
+#[derive(Clone, Debug)]
+struct Verdict {
+    reason: &'static str,
+    message: Message,
+}
+
+/// The rules for one exchange.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
+#[derive(Clone, Debug)]
+pub struct Oracle {
+    settings: Settings,
+    method: Method,
+    path: String,
+    version: Version,
+    /// The content type of the request.
+    protocol: String,
+    /// The caller's `grpc-timeout` has passed.
+    is_late: bool,
+    /// The handler's context holds a span of this layer.
+    has_span: bool,
+    head: Option<Head>,
+    /// How many bytes the body must have, if that is known.
+    declared: Option<u64>,
+    delivered: u64,
+    was_body_polled: bool,
+    /// Request and response are gRPC; before the head, the request is.
+    is_grpc: bool,
+    grpc_status: Option<Status>,
+    body: BodyReader,
+    verdict: Option<Verdict>,
+    error_status: Option<&'static str>,
+    allows_disconnect: bool,
+    has_first_chunk: bool,
+    events: Vec<&'static str>,
+    dropped_events: usize,
+    attributes: Vec<(&'static str, &'static str)>,
+    route: Option<&'static str>,
+    ended: Option<Ended>,
+}
+
+impl Oracle {
+    /// Starts an exchange. The caller's `grpc-timeout`, if there is one, has passed if it `is_late`.
+    pub fn new<B>(settings: Settings, request: &Request<B>, is_late: bool) -> Self {
+        let protocol = text(request.headers(), &CONTENT_TYPE).unwrap_or_default();
+        let mut oracle = Self {
+            settings,
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            version: request.version(),
+            protocol,
+            is_late,
+            has_span: true,
+            head: None,
+            declared: None,
+            delivered: 0,
+            was_body_polled: false,
+            is_grpc: false,
+            grpc_status: None,
+            body: BodyReader::default(),
+            verdict: None,
+            error_status: None,
+            allows_disconnect: settings.allows_disconnect,
+            has_first_chunk: false,
+            events: vec!["api.ARRIVED"],
+            dropped_events: 0,
+            attributes: Vec::new(),
+            route: None,
+            ended: None,
+        };
+        oracle.is_grpc = oracle.is_grpc_request();
+        oracle
+    }
+
+    /// The request has no span; only metrics and log events describe it.
+    #[must_use]
+    pub fn without_span(self) -> Self {
+        Self {
+            has_span: false,
+            ..self
+        }
+    }
+
+    /// Returns how the exchange has ended, if it has.
+    pub fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Whether the request claims to be gRPC, which only a POST can be.
+    fn is_grpc_request(&self) -> bool {
+        self.method == Method::POST && self.protocol.starts_with("application/grpc")
+    }
+
+    /// Whether the exchange is gRPC and not gRPC-Web: its message ends with trailers.
+    fn is_native_grpc(&self) -> bool {
+        self.is_grpc && !self.protocol.starts_with("application/grpc-web")
+    }
+
+    /// The handler makes a call.
+    pub fn call(&mut self, call: HandlerCall) {
+        if self.ended.is_some() {
+            return;
+        }
+        match call {
+            HandlerCall::SetAttribute(key, value) => self.set_attribute(key, value),
+            HandlerCall::SetRoute("") | HandlerCall::Inject => {}
+            HandlerCall::SetRoute(route) => self.route = Some(route),
+            HandlerCall::AddEvent(name) => self.add_event(name),
+            HandlerCall::Abort(reason, message) => {
+                let message = Some(message.to_owned()).filter(|message| !message.is_empty());
+                self.set_verdict(reason, Message::Is(message));
+            }
+            HandlerCall::AllowDisconnect => self.allows_disconnect = true,
+            HandlerCall::HandOff => self.add_event_once("api.HANDOFF_TO_CORE"),
+            HandlerCall::OnContext(_) if !self.has_span => {}
+            HandlerCall::OnContext(call) => match call {
+                ContextCall::SetAttribute(key, value) => self.set_attribute(key, value),
+                ContextCall::AddEvent(name) => self.add_event(name),
+                ContextCall::SetErrorStatus(description) => self.error_status = Some(description),
+                ContextCall::SetOkStatus | ContextCall::End => {}
+            },
+        }
+    }
+
+    fn set_attribute(&mut self, key: &'static str, value: &'static str) {
+        if !value.is_empty() {
+            self.attributes.push((key, value));
+        }
+    }
+
+    /// Adds an event of the handler.
+    fn add_event(&mut self, name: &'static str) {
+        let is_own = |name: &str| name.starts_with("api.");
+        let kept = self.events.iter().filter(|name| !is_own(name)).count();
+        if name.is_empty() {
+            return;
+        }
+        if kept < MAX_HANDLER_EVENTS {
+            self.events.push(name);
+        } else {
+            self.dropped_events += 1;
+        }
+    }
+
+    fn add_event_once(&mut self, name: &'static str) {
+        if !self.events.contains(&name) {
+            self.events.push(name);
+        }
+    }
+
+    /// The first verdict counts.
+    fn set_verdict(&mut self, reason: &'static str, message: Message) {
+        let message = message.truncate(MAX_STRING);
+        self.verdict.get_or_insert(Verdict { reason, message });
+    }
+
+    /// The server polled the response future or the body; `hints` are the body's after that.
+    pub fn polled(&mut self, polled: &Polled, hints: Option<BodyHints>) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.was_body_polled = self.head.is_some();
+        match polled {
+            Polled::Pending => {}
+            Polled::Head(status, headers) => self.receive_head(*status, headers, hints),
+            Polled::ServiceError | Polled::BodyError => self.end(&Cause::Error),
+            Polled::Data(data, is_contiguous) => {
+                self.receive_data(data, *is_contiguous);
+                if hints.is_some_and(|hints| hints.is_end_stream) {
+                    self.end_of_body();
+                }
+            }
+            Polled::Trailers(trailers) => {
+                if let Some(status) = Status::from_headers(trailers) {
+                    self.grpc_status = Some(status);
+                }
+                self.end_of_body();
+            }
+            Polled::EndOfBody => self.end_of_body(),
+            Polled::Panic => self.end(&Cause::Panic),
+        }
+    }
+
+    /// The head of the response. Without `hints`, the body panicked when it was asked for them.
+    fn receive_head(&mut self, status: u16, headers: &HeaderMap, hints: Option<BodyHints>) {
+        self.grpc_status = Status::from_headers(headers);
+        let content_type = text(headers, &CONTENT_TYPE).unwrap_or_default();
+        self.is_grpc = self.is_grpc_request()
+            && (content_type.starts_with("application/grpc") || self.grpc_status.is_some());
+        self.declared = self.declared_length(headers, hints);
+        // The bytes of an encoded body are not those of its content type.
+        let is_encoded = text(headers, &CONTENT_ENCODING).is_some_and(|text| text != "identity");
+        let content_type = content_type.to_lowercase();
+        let media_type = content_type.split(';').next().filter(|_| !is_encoded);
+        let seeks_status = self.is_grpc && self.grpc_status.is_none();
+        self.body = BodyReader::new(media_type.unwrap_or_default(), self.settings, seeks_status);
+        self.head = Some(Head {
+            status,
+            is_event_stream: media_type == Some("text/event-stream"),
+        });
+        let has_no_body = self.method == Method::HEAD
+            || [101, 204, 304].contains(&status)
+            || (self.method == Method::CONNECT && (200..300).contains(&status));
+        if has_no_body {
+            self.end(&Cause::Complete);
+        } else if hints.is_some_and(|hints| hints.is_end_stream) {
+            self.end_of_body();
+        }
+    }
+
+    /// Returns the length that the message declares (RFC 9110, section 8.6; RFC 9112, section 6.3).
+    fn declared_length(&self, headers: &HeaderMap, hints: Option<BodyHints>) -> Option<u64> {
+        let is_chunked =
+            self.version == Version::HTTP_11 && headers.contains_key(TRANSFER_ENCODING);
+        if is_chunked || self.is_native_grpc() {
+            return None;
+        }
+        let mut lengths: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
+        lengths.dedup();
+        match lengths[..] {
+            [] => hints.and_then(BodyHints::exact_size),
+            [length] if length.as_bytes().iter().all(u8::is_ascii_digit) => {
+                length.to_str().ok()?.parse().ok()
+            }
+            _ => None,
+        }
+    }
+
+    fn receive_data(&mut self, data: &Bytes, is_contiguous: bool) {
+        let head = self.head.as_ref().expect("data follows a head");
+        let is_first = self.delivered == 0 && !data.is_empty();
+        if is_first && self.settings.is_llm && head.status < 400 {
+            self.has_first_chunk = head.is_event_stream;
+            self.add_event_once("api.FIRST_RESPONSE_FROM_CORE");
+        }
+        self.delivered += data.len() as u64;
+        let found = self.body.read(data, is_contiguous);
+        if let Some(message) = found.error {
+            self.set_verdict("generation_error", message);
+        }
+        if let Some(status) = found.grpc_status {
+            self.grpc_status = Some(status);
+            self.end(&Cause::Complete);
+        } else if found.is_terminated {
+            self.end(&Cause::Complete);
+        }
+    }
+
+    /// The body has ended. The end of an event stream ends its last line.
+    fn end_of_body(&mut self) {
+        if self.ended.is_some() {
+            return;
+        }
+        let found = self.body.finish();
+        if let Some(message) = found.error {
+            self.set_verdict("generation_error", message);
+        }
+        let delivered = self.delivered;
+        match self.declared {
+            Some(declared) if declared != delivered && !found.is_terminated => {
+                let message = format!("{delivered} of {declared} declared bytes");
+                self.end(&Cause::Mismatch(message));
+            }
+            _ => self.end(&Cause::Complete),
+        }
+    }
+
+    /// The server dropped the response future or the body, perhaps while a panic unwinds.
+    pub fn dropped(&mut self, is_unwinding: bool) {
+        let is_delivered = self.declared.is_some_and(|all| self.delivered >= all);
+        match self.head {
+            _ if is_unwinding => self.end(&Cause::Panic),
+            None => self.end(&Cause::Dropped("client_disconnect")),
+            Some(_) if is_delivered => self.end_of_body(),
+            Some(_) if self.was_body_polled => self.end(&Cause::Dropped("client_disconnect")),
+            Some(_) => self.end(&Cause::Dropped("generator_exit")),
+        }
+    }
+}
+
+/// The first value of a header, if it is text.
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(value.to_owned())
+}
+
+/// Removes characters from the end until the text has at most so many bytes.
+fn truncate(mut text: String, bytes: usize) -> String {
+    while text.len() > bytes {
+        text.pop();
+    }
+    text
+}

@@ -1,0 +1,103 @@
+//! The comparison of a span with how its exchange ended.
+
+use std::collections::BTreeMap;
+
+use opentelemetry_sdk::trace::SpanData;
+
+use super::sse::json::Message;
+use super::{Ended, Oracle};
+
+impl Oracle {
+    /// Checks that the span of this exchange shows how it ended.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it does not, or if the exchange has not ended.
+    pub fn check(&self, span: &SpanData) {
+        let ended = self.ended().expect("the exchange has ended");
+        check_outcome(span, ended);
+        check_events(span, ended);
+        check_handler_attributes(span, ended);
+        if self.settings.is_llm {
+            assert_eq!(span.name, "llm_request");
+        }
+        if !self.is_grpc_request() {
+            self.check_http(span, ended);
+        }
+    }
+
+    /// Checks path, route and name of an HTTP request.
+    fn check_http(&self, span: &SpanData, ended: &Ended) {
+        assert_eq!(attribute(span, "url.path"), Some(self.path.clone()));
+        // The handler can also set the route as an attribute, which does not change the name.
+        let mut by_key = ended.attributes.iter().rev();
+        let by_key = by_key.find(|(key, _)| *key == "http.route");
+        let route = ended.route.or(by_key.map(|(_, value)| *value));
+        assert_eq!(
+            attribute(span, "http.route").as_deref(),
+            route,
+            "http.route"
+        );
+        if !self.settings.is_llm {
+            let route = ended.route.map(|route| format!(" {route}"));
+            let route = route.unwrap_or_default();
+            assert_eq!(span.name, format!("{}{route}", self.method));
+        }
+    }
+}
+
+fn check_outcome(span: &SpanData, ended: &Ended) {
+    let outcome = match ended.reason {
+        None => "DEPARTED",
+        Some(_) => "ABORTED",
+    };
+    let status = ended.status.map(|status| status.to_string());
+    for (key, expected) in [
+        ("api.outcome", Some(outcome)),
+        ("api.abort.reason", ended.reason),
+        ("error.type", ended.error_type.as_deref()),
+        ("rpc.status_code", ended.grpc_code),
+        ("http.response.status_code", status.as_deref()),
+    ] {
+        assert_eq!(attribute(span, key).as_deref(), expected, "{key}");
+    }
+    for (key, is_present) in [
+        ("api.time_to_head", ended.has_head),
+        ("api.time_to_first_byte", ended.has_first_byte),
+        ("gen_ai.response.time_to_first_chunk", ended.has_first_chunk),
+    ] {
+        assert_eq!(attribute(span, key).is_some(), is_present, "{key}");
+    }
+}
+
+fn check_events(span: &SpanData, ended: &Ended) {
+    let events: Vec<_> = span.events.iter().map(|event| &*event.name).collect();
+    assert_eq!(events, ended.events, "the events");
+    let dropped = (ended.dropped_events > 0).then(|| ended.dropped_events.to_string());
+    assert_eq!(attribute(span, "api.dropped_events"), dropped);
+    let terminal = span.events.last().expect("a terminal event");
+    let mut error = terminal.attributes.iter();
+    let error = error.find(|attribute| attribute.key.as_str() == "error");
+    if let Message::Is(expected) = &ended.error {
+        let error = error.map(|error| error.value.to_string());
+        assert_eq!(error, *expected, "the message");
+    }
+}
+
+/// Checks the attributes that the handler set under keys of the tests.
+fn check_handler_attributes(span: &SpanData, ended: &Ended) {
+    let is_test_key = |key: &&str| key.starts_with("test.");
+    let set = ended.attributes.iter();
+    let set = set.map(|(key, value)| (*key, (*value).to_owned()));
+    let set: BTreeMap<_, _> = set.filter(|(key, _)| is_test_key(key)).collect();
+    let recorded = span.attributes.iter();
+    let recorded = recorded.map(|one| (one.key.as_str(), one.value.to_string()));
+    let recorded: BTreeMap<_, _> = recorded.filter(|(key, _)| is_test_key(key)).collect();
+    assert_eq!(recorded, set, "the handler's attributes");
+}
+
+fn attribute(span: &SpanData, key: &str) -> Option<String> {
+    let mut all = span.attributes.iter();
+    let found = all.find(|attribute| attribute.key.as_str() == key);
+    found.map(|attribute| attribute.value.to_string())
+}
