@@ -104,7 +104,6 @@ impl ExchangeGuard {
     }
 
     /// Takes the exchange out and ends it, if it has not ended.
-    #[inline]
     fn end(&mut self, ending: impl FnOnce(&mut Exchange) -> Ending) {
         if let Some(mut exchange) = self.0.take() {
             let ending = ending(&mut exchange);
@@ -115,8 +114,17 @@ impl ExchangeGuard {
 
 impl Drop for ExchangeGuard {
     fn drop(&mut self) {
-        self.end(Exchange::ending_on_drop);
+        // Out of line, since most guards that are dropped are empty.
+        if let Some(exchange) = self.0.take() {
+            end_dropped(exchange);
+        }
     }
+}
+
+#[inline(never)]
+fn end_dropped(mut exchange: Box<Exchange>) {
+    let ending = exchange.ending_on_drop();
+    exchange.settle(&ending);
 }
 
 impl fmt::Debug for ExchangeGuard {

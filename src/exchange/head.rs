@@ -102,7 +102,7 @@ impl Exchange {
         let is_observed = self.span.is_observed();
         let time_to_head = is_observed.then(|| self.elapsed());
         let reads_events = is_observed && head.is_event_stream && settings.reads_event_streams();
-        let events = reads_events.then(|| EventStreamReader::new(settings.stream_errors));
+        let stream_errors = settings.stream_errors;
         if is_observed {
             self.record_head(parts);
         }
@@ -122,7 +122,7 @@ impl Exchange {
             time_to_head,
             time_to_first_byte: None,
             body,
-            events: events.map(Box::new),
+            events: reads_events.then(|| Box::new(EventStreamReader::new(stream_errors))),
         });
         match head.body {
             BodyKind::Empty => Some(Ending::now(End::Complete {

@@ -16,7 +16,7 @@ use crate::handle::SpanHandle;
 use crate::propagation::current::{InnerContext, current};
 use crate::propagation::sampling::Rate;
 use crate::protocol::grpc::{Protocol, detect_protocol};
-use crate::protocol::http::forwarded::read_trusted_hop;
+use crate::protocol::http::forwarded::{Hop, read_trusted_hop};
 use crate::provider::tracer::{FoundTracer, StartOptions, StartedSpan};
 use crate::recording::clock::Clock;
 use crate::recording::request_info::RequestInfo;
@@ -49,19 +49,15 @@ pub(crate) fn start(
         caller.sample(&current, rate);
     }
     let tracer = tracer.filter(|_| !caller.is_sampled_out);
-    let observed = if tracer.is_some() || signals.is_any_enabled() {
-        catch_panic(|| observe(shared, parts, &mut caller, current, tracer, &signals))
-    } else {
-        None
-    };
+    let headers = &mut parts.headers;
+    if tracer.is_none() && !signals.is_any_enabled() {
+        rewrite_headers(settings, headers, &caller, None, is_public);
+        return (InnerContext::new(caller.context), ExchangeGuard::default());
+    }
+    let observed = catch_panic(|| observe(shared, parts, &mut caller, current, tracer, &signals));
     let (context, exchange) = observed.unwrap_or_default();
-    rewrite_headers(
-        settings,
-        &mut parts.headers,
-        &caller,
-        context.as_ref(),
-        is_public,
-    );
+    let headers = &mut parts.headers;
+    rewrite_headers(settings, headers, &caller, context.as_ref(), is_public);
     (InnerContext::new(context.or(caller.context)), exchange)
 }
 
@@ -118,11 +114,7 @@ fn observe(
     let settings = &shared.settings;
     let clock = Clock::start();
     let claimed = claimed_protocol(settings, parts);
-    let hop = read_trusted_hop(
-        &parts.headers,
-        settings.trusted_proxies,
-        settings.proxy_headers,
-    );
+    let hop = read_hop(settings, parts);
     let request = read_request(parts, claimed, settings, &hop);
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
@@ -160,6 +152,12 @@ fn observe(
         at_start,
     };
     (context, ExchangeGuard::new(Box::new(exchange)))
+}
+
+/// Returns what the trusted proxies report.
+fn read_hop<'a>(settings: &Settings, parts: &'a request::Parts) -> Hop<'a> {
+    let headers = &parts.headers;
+    read_trusted_hop(headers, settings.trusted_proxies, settings.proxy_headers)
 }
 
 /// Returns the protocol that the request's content type claims.

@@ -59,8 +59,8 @@ impl Default for ContentTypes {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, HeaderValue};
     use http::header::CONTENT_TYPE;
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
 

@@ -2,8 +2,6 @@
 
 use std::net::Ipv6Addr;
 
-use crate::protocol::digits::is_decimal;
-
 /// Parses `host`, `host:port`, `[ipv6]` or `[ipv6]:port`, and removes the brackets. `None` for any
 /// other form. An empty or oversized port is ignored, and so is the user info before an `@`.
 pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
@@ -33,11 +31,15 @@ fn parse_port(rest: &str) -> Option<Option<u16>> {
         return Some(None);
     }
     let digits = rest.strip_prefix(':')?;
-    match digits.parse() {
-        // `str::parse` accepts a leading `+`.
-        Ok(port) if !digits.starts_with('+') => Some(Some(port)),
-        _ => is_decimal(digits).then_some(None),
+    let mut number = 0_u32;
+    for digit in digits.bytes() {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        // Capped, so that it never overflows.
+        number = (number * 10 + u32::from(digit - b'0')).min(1 << 16);
     }
+    Some(u16::try_from(number).ok().filter(|_| !digits.is_empty()))
 }
 
 /// Whether a byte is allowed in a registered name (RFC 3986, section 3.2.2).
