@@ -416,7 +416,7 @@ fn run_operations(what: &str, size: usize, is_layered: bool, times: u64) {
             on_threads(size, each, || clones(&service));
         }
         ("open", true) => {
-            requests_beside_open_streams(size, &mut layer.layer(inner), &template, times)
+            requests_beside_open_streams(size, &mut layer.layer(inner), &template, times);
         }
         ("open", false) => requests_beside_open_streams(size, &mut inner, &template, times),
         (_, true) => requests(&mut layer.layer(inner), &template, times),

@@ -70,6 +70,7 @@ impl Caller {
 
 /// Puts the context of the span, or of a request that is sampled out, into the request's headers, if the
 /// settings ask for it. Without either, the headers of a caller that is not trusted are removed.
+#[inline]
 pub(super) fn rewrite_headers(
     settings: &Settings,
     headers: &mut HeaderMap,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use opentelemetry::KeyValue;
 
 use crate::catch_panic::catch_panic;
 use crate::exchange::state::{Ending, Exchange};
@@ -24,19 +23,18 @@ impl Exchange {
     }
 
     fn record_end(&mut self, ending: &Ending) {
-        let buffer = self.span.close();
         if !self.span.is_observed() {
             self.span.end_unrecorded();
             return;
         }
+        let buffer = self.span.close();
         let measurement = self.measurement.take();
         if let Some(measurement) = &measurement {
             measurement.leave_active(&self.request);
         }
         let duration = self.duration(ending, buffer.as_deref());
         let mut at_start = self.at_start.take();
-        let captured = self.take_captured();
-        let mut completion = self.complete(buffer, &ending.end, duration, captured);
+        let mut completion = self.complete(buffer, &ending.end, duration);
         let settings = &self.shared.settings;
         if let Some(measurement) = measurement {
             catch_panic(|| measurement.record(&completion, settings));
@@ -65,7 +63,6 @@ impl Exchange {
         mut buffer: Option<Box<SpanBuffer>>,
         end: &'a End,
         duration: Duration,
-        captured: Vec<KeyValue>,
     ) -> Completion<'a> {
         let verdict = buffer
             .as_mut()
@@ -99,7 +96,7 @@ impl Exchange {
             is_stream: streaming.is_some_and(|streaming| streaming.is_stream)
                 || buffer.as_ref().is_some_and(|buffer| buffer.is_stream),
             error_type_name: self.cold.as_ref().and_then(|cold| cold.error_type_name),
-            captured,
+            captured: self.cold.as_ref().map_or(&[], |cold| &cold.captured),
             buffer,
         }
     }
@@ -140,6 +137,7 @@ impl Exchange {
 
     /// Adds the headers that return trace ids to the caller, if the settings ask for them and the request has
     /// a span.
+    #[inline]
     pub(super) fn write_trace_headers(&self, headers: &mut HeaderMap) {
         let trace_headers = self.shared.settings.trace_headers;
         if trace_headers.is_enabled() && self.at_start.is_some() {

@@ -58,18 +58,21 @@ impl Exchange {
             return false;
         };
         let bytes = data.remaining();
-        let span = &self.span;
-        let first_byte =
-            streaming
-                .body
-                .record_data(u64::try_from(bytes).unwrap_or(u64::MAX), || {
-                    let is_observed = span.is_observed();
-                    is_observed.then(|| Elapsed::since_start(span.clock()))
-                });
-        if first_byte.is_some() {
-            streaming.time_to_first_byte = first_byte;
+        let delivered = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let delivery = streaming.body.record_data(delivered);
+        if (delivery.is_first || delivery.is_whole) && self.span.is_observed() {
+            let now = Elapsed::since_start(self.span.clock());
+            if delivery.is_first {
+                streaming.time_to_first_byte = Some(now);
+            }
+            if delivery.is_whole {
+                streaming.body.mark_whole(now);
+            }
         }
-        self.read_events(data, bytes) || self.read_web_trailers(data, bytes)
+        let reads_events = streaming.events.is_some();
+        let has_cold = self.cold.is_some();
+        (reads_events && self.read_events(data, bytes))
+            || (has_cold && self.read_web_trailers(data, bytes))
     }
 
     /// Reads what passes of an event stream. Returns whether its terminator is in there.

@@ -23,11 +23,6 @@ impl ExchangeGuard {
         Self(Some(exchange))
     }
 
-    /// Whether there is an exchange that has not ended.
-    pub(crate) fn is_open(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// Calls `f`, in which code of the inner service runs. If that panics, the exchange ends before the panic
     /// goes on, while nothing of the request's is current any more.
     pub(crate) fn run<R>(&mut self, f: impl FnOnce() -> R) -> R {
@@ -55,8 +50,8 @@ impl ExchangeGuard {
             is_end_stream: body.is_end_stream(),
             exact_size: body.size_hint().exact(),
         });
-        if let Some(ending) = exchange.receive_head(parts, hints.unwrap_or_default()) {
-            self.end(|_| ending);
+        if let Some(end) = exchange.receive_head(parts, hints.unwrap_or_default()) {
+            self.end(|exchange| exchange.ending_by_head(end));
         }
     }
 
@@ -69,11 +64,12 @@ impl ExchangeGuard {
         });
     }
 
-    /// Records that the body is about to be polled.
-    pub(crate) fn mark_body_polled(&mut self) {
+    /// Records that the body is about to be polled. Returns whether there is an exchange that has not ended.
+    pub(crate) fn mark_body_polled(&mut self) -> bool {
         if let Some(exchange) = &mut self.0 {
             exchange.mark_body_polled();
         }
+        self.0.is_some()
     }
 
     /// Records a frame, or its absence, that is about to be returned to the server. Ends the exchange if that
@@ -90,16 +86,16 @@ impl ExchangeGuard {
             return;
         };
         // If a `Buf` or `is_end_stream` panics here, it panics again where the server calls it.
-        let ending = catch_panic(|| {
+        let end = catch_panic(|| {
             let data = match frame {
                 Some(Ok(frame)) => frame.data_ref(),
                 Some(Err(_)) | None => None,
             };
             let is_terminator = data.is_some_and(|data| exchange.record_data(data));
-            body_end(frame, body, is_terminator).map(|end| exchange.ending_by(&end))
+            body_end(frame, body, is_terminator)
         });
-        if let Some(ending) = ending.flatten() {
-            self.end(|_| ending);
+        if let Some(end) = end.flatten() {
+            self.end(|exchange| exchange.ending_by(&end));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The head of the response: read once, when it is about to be returned to the server.
 
-use http::{HeaderMap, response};
+use http::response;
 
 use crate::exchange::state::{BodyState, Ending, Exchange, Phase, Streaming};
 use crate::outcome::End;
@@ -23,7 +23,6 @@ pub(crate) struct BodyHints {
 /// The head of a response, read once.
 struct ResponseHead {
     answered: Protocol,
-    grpc_status: Option<GrpcStatus>,
     body: BodyKind,
     is_event_stream: bool,
     is_stream: bool,
@@ -38,20 +37,25 @@ enum BodyKind {
     Declared(Option<u64>),
 }
 
+impl BodyKind {
+    fn declared(self) -> Option<u64> {
+        match self {
+            Self::Empty => None,
+            Self::Declared(length) => length,
+        }
+    }
+}
+
 impl ResponseHead {
     fn read(
         parts: &response::Parts,
-        claimed: Protocol,
+        content_type: Option<ContentType<'_>>,
+        answered: Protocol,
         request: &RequestInfo,
         exact_size: Option<u64>,
         streams: &ContentTypes,
     ) -> Self {
         let headers = &parts.headers;
-        let content_type = ContentType::from_headers(headers);
-        let (answered, grpc_status) = match claimed {
-            Protocol::Http => (Protocol::Http, None),
-            Protocol::Grpc | Protocol::GrpcWeb => read_grpc(headers, claimed, content_type),
-        };
         let body = if has_no_body(&request.method, parts.status) {
             BodyKind::Empty
         } else if answered == Protocol::Grpc {
@@ -62,7 +66,6 @@ impl ResponseHead {
         };
         Self {
             answered,
-            grpc_status,
             body,
             is_event_stream: content_type.is_some_and(|it| is_event_stream(it, headers)),
             is_stream: content_type.is_some_and(|it| streams.contain(it)),
@@ -70,50 +73,51 @@ impl ResponseHead {
     }
 }
 
-/// Returns the protocol that answers a gRPC request, and gRPC's status. A content type that is not gRPC's means
-/// plain HTTP.
-#[inline(never)]
-fn read_grpc(
-    headers: &HeaderMap,
-    claimed: Protocol,
-    content_type: Option<ContentType<'_>>,
-) -> (Protocol, Option<GrpcStatus>) {
-    let grpc_status = GrpcStatus::from_headers(headers);
-    if grpc_status.is_none() && !content_type.is_some_and(is_grpc) {
-        return (Protocol::Http, None);
-    }
-    (claimed, grpc_status)
+/// How a head completes the message.
+#[derive(Clone, Copy)]
+pub(super) enum HeadEnd {
+    /// The message can have no body.
+    Empty,
+    /// The body is at its end already.
+    AtEnd,
 }
 
 impl Exchange {
-    /// Records the head. Returns how the exchange ends, if the head completes the message: it can have no
-    /// body, or its body is at its end already.
+    /// Records the head. Returns whether, and how, it completes the message.
     pub(super) fn receive_head(
         &mut self,
         parts: &response::Parts,
         hints: BodyHints,
-    ) -> Option<Ending> {
+    ) -> Option<HeadEnd> {
         let Phase::AwaitingHead { claimed } = self.phase else {
             return None;
         };
-        let settings = &self.shared.settings;
-        let streams = &settings.stream_content_types;
-        let head = ResponseHead::read(parts, claimed, &self.request, hints.exact_size, streams);
         let is_observed = self.span.is_observed();
+        // What is not observed needs it only to find the end of a gRPC message.
+        let needs_content_type = is_observed || claimed != Protocol::Http;
+        let content_type = needs_content_type
+            .then(|| ContentType::from_headers(&parts.headers))
+            .flatten();
+        let answered = match claimed {
+            Protocol::Http => Protocol::Http,
+            Protocol::Grpc | Protocol::GrpcWeb => {
+                self.receive_grpc_head(parts, claimed, content_type)
+            }
+        };
         let time_to_head = is_observed.then(|| self.elapsed());
-        let reads_events = is_observed && head.is_event_stream && settings.reads_event_streams();
-        let stream_errors = settings.stream_errors;
         if is_observed {
             self.record_head(parts);
         }
-        if claimed != Protocol::Http {
-            self.receive_grpc_head(parts, head.answered, head.grpc_status);
-        }
-        let mut body = BodyState::new(match head.body {
-            BodyKind::Empty => None,
-            BodyKind::Declared(length) => length,
-        });
-        body.record_head(time_to_head);
+        let settings = &self.shared.settings;
+        let head = ResponseHead::read(
+            parts,
+            content_type,
+            answered,
+            &self.request,
+            hints.exact_size,
+            &settings.stream_content_types,
+        );
+        let reads_events = is_observed && head.is_event_stream && settings.reads_event_streams();
         self.phase = Phase::Streaming(Streaming {
             status: parts.status,
             answered: head.answered,
@@ -121,32 +125,41 @@ impl Exchange {
             is_stream: head.is_stream,
             time_to_head,
             time_to_first_byte: None,
-            body,
-            events: reads_events.then(|| Box::new(EventStreamReader::new(stream_errors))),
+            body: BodyState::new(head.body.declared(), time_to_head),
+            events: reads_events.then(|| Box::new(EventStreamReader::new(settings.stream_errors))),
         });
         match head.body {
-            BodyKind::Empty => Some(Ending::now(End::Complete {
-                grpc_status: self.take_grpc_status(),
-            })),
-            BodyKind::Declared(_) => hints.is_end_stream.then(|| self.ending_of_body(None)),
+            BodyKind::Empty => Some(HeadEnd::Empty),
+            BodyKind::Declared(_) => hints.is_end_stream.then_some(HeadEnd::AtEnd),
         }
     }
 
-    /// Records the head of an answer to a request that claimed gRPC.
+    pub(super) fn ending_by_head(&mut self, end: HeadEnd) -> Ending {
+        match end {
+            HeadEnd::Empty => Ending::now(End::Complete {
+                grpc_status: self.take_grpc_status(),
+            }),
+            HeadEnd::AtEnd => self.ending_of_body(None),
+        }
+    }
+
+    /// Records the head of an answer to a request that claimed gRPC. Returns the protocol of the answer: a
+    /// content type that is not gRPC's means plain HTTP.
     fn receive_grpc_head(
         &mut self,
         parts: &response::Parts,
-        answered: Protocol,
-        grpc_status: Option<GrpcStatus>,
-    ) {
-        if answered == Protocol::Http {
+        claimed: Protocol,
+        content_type: Option<ContentType<'_>>,
+    ) -> Protocol {
+        let grpc_status = GrpcStatus::from_headers(&parts.headers);
+        if grpc_status.is_none() && !content_type.is_some_and(is_grpc) {
             if let Some(cold) = &mut self.cold {
                 cold.timeout = None;
             }
-            return;
+            return Protocol::Http;
         }
         if !self.span.is_observed() {
-            return;
+            return claimed;
         }
         if grpc_status.is_some() {
             self.cold().grpc_status = grpc_status;
@@ -154,6 +167,7 @@ impl Exchange {
             // An answer with its status in the head adds none in its body.
             self.cold().web_trailers = Some(reader);
         }
+        claimed
     }
 
     /// Records the headers that the settings capture, and the attributes of the operator's callback.

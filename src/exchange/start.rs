@@ -132,15 +132,12 @@ fn observe(
     if open.is_none() && !signals.is_any_enabled() {
         return (None, ExchangeGuard::default());
     }
-    let (span, context, at_start) = match open {
-        Some(OpenSpan { started, at_start }) => {
-            insert_handle(shared, parts, &started.span, started.context.clone());
-            (started.span, Some(started.context), Some(at_start))
-        }
-        None => {
-            let context = caller.context.clone().unwrap_or(current);
-            (without_span(shared, parts, context, clock), None, None)
-        }
+    let (span, context, at_start) = if let Some(OpenSpan { started, at_start }) = open {
+        insert_handle(shared, parts, &started.span, started.context.clone());
+        (started.span, Some(started.context), Some(at_start))
+    } else {
+        let context = caller.context.clone().unwrap_or(current);
+        (without_span(shared, parts, context, clock), None, None)
     };
     let exchange = Exchange {
         cold: ColdState::read(settings, parts, claimed),

@@ -82,6 +82,15 @@ pub(super) struct BodyState {
     whole_at: Option<Elapsed>,
 }
 
+/// What a data frame has delivered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delivery {
+    /// The first byte.
+    pub(super) is_first: bool,
+    /// All bytes that the message declared.
+    pub(super) is_whole: bool,
+}
+
 /// How and when an exchange ends.
 #[derive(Debug)]
 pub(super) struct Ending {
@@ -98,17 +107,12 @@ impl Ending {
 }
 
 impl BodyState {
-    pub(super) fn new(declared: Option<u64>) -> Self {
+    /// Makes the state of a body whose head was returned at `head`. A message that declares no bytes is whole
+    /// with that.
+    pub(super) fn new(declared: Option<u64>, head: Option<Elapsed>) -> Self {
         Self {
             progress: Progress::new(declared),
-            whole_at: None,
-        }
-    }
-
-    /// Records that the head was returned at `now`, after which a message that declared no bytes is whole.
-    pub(super) fn record_head(&mut self, now: Option<Elapsed>) {
-        if self.progress.has_delivered_all() {
-            self.whole_at = now;
+            whole_at: head.filter(|_| declared == Some(0)),
         }
     }
 
@@ -116,23 +120,17 @@ impl BodyState {
         self.progress.mark_polled();
     }
 
-    /// Records a data frame. Returns the time of the first byte, if this frame has it. `now` is called at
-    /// most once.
-    pub(super) fn record_data(
-        &mut self,
-        bytes: u64,
-        now: impl FnOnce() -> Option<Elapsed>,
-    ) -> Option<Elapsed> {
-        let is_first = self.progress.record_data(bytes);
-        let is_whole = self.progress.has_delivered_all();
-        if !is_first && !is_whole {
-            return None;
+    /// Records a data frame.
+    pub(super) fn record_data(&mut self, bytes: u64) -> Delivery {
+        Delivery {
+            is_first: self.progress.record_data(bytes),
+            is_whole: self.progress.has_delivered_all(),
         }
-        let now = now();
-        if is_whole {
-            self.whole_at = now;
-        }
-        now.filter(|_| is_first)
+    }
+
+    /// Records that the message was whole at `now`, with the last frame.
+    pub(super) fn mark_whole(&mut self, now: Elapsed) {
+        self.whole_at = Some(now);
     }
 
     pub(super) fn delivered(&self) -> u64 {
@@ -218,12 +216,6 @@ impl Exchange {
 
     pub(super) fn take_grpc_status(&mut self) -> Option<GrpcStatus> {
         self.cold.as_mut()?.grpc_status.take()
-    }
-
-    pub(super) fn take_captured(&mut self) -> Vec<KeyValue> {
-        let cold = self.cold.as_mut();
-        cold.map(|cold| std::mem::take(&mut cold.captured))
-            .unwrap_or_default()
     }
 
     pub(super) fn add_captured(&mut self, captured: Vec<KeyValue>) {

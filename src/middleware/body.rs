@@ -61,12 +61,12 @@ where
         if *this.is_exhausted {
             return Poll::Ready(None);
         }
-        if !this.exchange.is_open() {
+        if !this.exchange.mark_body_polled() {
+            // Not observed: forward only.
             let polled = this.inner.as_mut().enter(|body| body.poll_frame(cx));
             *this.is_exhausted = matches!(polled, Poll::Ready(None));
             return polled;
         }
-        this.exchange.mark_body_polled();
         let polled = this
             .exchange
             .run(|| this.inner.as_mut().enter(|body| body.poll_frame(cx)));

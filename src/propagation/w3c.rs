@@ -19,6 +19,7 @@ use crate::propagation::strict_headers::{joined_tracestate, single_traceparent};
 use crate::propagation::traceparent::Traceparent;
 
 /// Extracts what the SDK's propagator would, without calling it.
+#[inline]
 pub(super) fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) -> Option<Extracted> {
     let traceparent = Traceparent::parse(single_traceparent(headers)?.as_bytes())?;
     if traceparent.is_in_trace_of(current.span().span_context()) {

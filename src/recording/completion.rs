@@ -42,7 +42,7 @@ pub(crate) struct Completion<'a> {
     /// The type of the service's or the body's error, if that was the end.
     pub(crate) error_type_name: Option<&'static str>,
     /// Headers and trailers of the response that the settings capture.
-    pub(crate) captured: Vec<KeyValue>,
+    pub(crate) captured: &'a [KeyValue],
 }
 
 impl Completion<'_> {

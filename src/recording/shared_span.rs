@@ -233,6 +233,7 @@ impl SharedSpan {
 
     /// Takes what was recorded late. Only the first caller ends the span: the two locks are taken one after
     /// the other, and a second caller could take the span without the buffer.
+    #[inline]
     fn end_records(&self) -> Result<Option<Box<SpanBuffer>>, AlreadyEnded> {
         let mut recorded = self.lock();
         if recorded.state == State::Ended {

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_claimed_once_by_whoever_comes_first() {
+    fn the_first_claim_of_a_key_wins() {
         let mut keys = WrittenKeys::default();
         assert!(keys.claim_own(OwnKey::Path));
         assert!(!keys.claim(&Key::from("url.path")), "the layer has it");

@@ -190,6 +190,7 @@ impl Settings {
 }
 
 /// Returns the callback's text, unless it is empty or the callback panics.
+#[inline]
 fn call_for_text(
     callback: &Callback<RequestFn<Option<Cow<'static, str>>>>,
     parts: &request::Parts,

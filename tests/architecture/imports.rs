@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::source::Source;
 
 /// An import of one file in another.
-pub struct Import {
+pub(crate) struct Import {
     /// The index of the imported file.
-    pub target: usize,
-    pub text: String,
+    pub(crate) target: usize,
+    pub(crate) text: String,
 }
 
 /// Returns what a file imports of the crate: in `use` declarations and in paths that begin with `crate::`.
-pub fn imports_of(source: &Source, sources: &[Source]) -> Vec<Import> {
+pub(crate) fn imports_of(source: &Source, sources: &[Source]) -> Vec<Import> {
     let code = without_comments(source.code());
     let mut paths = BTreeSet::new();
     for declaration in use_declarations(&code) {
@@ -178,7 +178,7 @@ fn file_of(module: &[&str], sources: &[Source]) -> Option<usize> {
 }
 
 /// Returns files that import each other in a circle.
-pub fn find_circle(graph: &BTreeMap<usize, Vec<usize>>) -> Option<Vec<usize>> {
+pub(crate) fn find_circle(graph: &BTreeMap<usize, Vec<usize>>) -> Option<Vec<usize>> {
     let mut done = BTreeSet::new();
     graph
         .keys()

@@ -33,7 +33,7 @@ const MAX_FUNCTION_LINES: usize = 50;
 
 fn floor(root: &str) -> usize {
     let has = |floor: &&[&str]| floor.contains(&root);
-    let found = FLOORS.iter().position(|floor| has(floor));
+    let found = FLOORS.iter().position(has);
     found.unwrap_or_else(|| panic!("`src/{root}` has no floor: add it to `FLOORS`"))
 }
 
@@ -100,6 +100,35 @@ fn folders_have_one_module_style() {
             source.path
         );
     }
+}
+
+/// The words are joined here, so that this file has none of them.
+#[test]
+fn texts_use_the_words_of_the_field() {
+    let private = [
+        concat!("to", "ld"),
+        concat!("te", "lls"),
+        concat!("stran", "ger"),
+        concat!("stran", "gers"),
+        concat!("who", "ever"),
+        concat!("no", "body"),
+        concat!("some", "body"),
+    ];
+    let mut found = Vec::new();
+    for (path, text) in source::texts() {
+        for (index, line) in text.lines().enumerate() {
+            // `NoBody` is two words.
+            let is_private = |word: &str| {
+                let rest = word.get(1..).unwrap_or_default();
+                private.contains(&&*word.to_lowercase()) && rest == rest.to_lowercase()
+            };
+            let mut words = line.split(|character: char| !character.is_alphanumeric());
+            if words.any(is_private) {
+                found.push(format!("{path}:{}: {}", index + 1, line.trim()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "say it plainly:\n{}", found.join("\n"));
 }
 
 #[test]

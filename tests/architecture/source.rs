@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A file of `src`.
-pub struct Source {
+pub(crate) struct Source {
     /// Below `src`, with slashes.
-    pub path: String,
-    pub text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
 }
 
 fn src() -> PathBuf {
@@ -15,7 +15,7 @@ fn src() -> PathBuf {
 }
 
 /// Returns the names at the root of `src`.
-pub fn root_entries() -> Vec<String> {
+pub(crate) fn root_entries() -> Vec<String> {
     let entries = fs::read_dir(src()).expect("src is readable");
     let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
     entries
@@ -25,7 +25,7 @@ pub fn root_entries() -> Vec<String> {
 
 impl Source {
     /// Reads all files, sorted by path.
-    pub fn read_all() -> Vec<Self> {
+    pub(crate) fn read_all() -> Vec<Self> {
         let mut sources = Vec::new();
         read_folder(&src(), &mut sources);
         sources.sort_by(|one, other| one.path.cmp(&other.path));
@@ -34,18 +34,18 @@ impl Source {
     }
 
     /// Returns the name at the root of `src`: `layer` for `layer/mod.rs`, `text` for `text.rs`.
-    pub fn root(&self) -> &str {
+    pub(crate) fn root(&self) -> &str {
         let first = self.path.split('/').next().expect("a first part");
         first.trim_end_matches(".rs")
     }
 
     /// Whether the file has unit tests alone.
-    pub fn is_test(&self) -> bool {
+    pub(crate) fn is_test(&self) -> bool {
         self.path.ends_with("tests.rs") || self.path.contains("/tests/")
     }
 
     /// Returns the text before the unit tests.
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         if self.is_test() {
             return "";
         }
@@ -58,7 +58,7 @@ impl Source {
     }
 
     /// Returns the module's path below the crate: `["layer"]` for `layer/mod.rs`.
-    pub fn module(&self) -> Vec<&str> {
+    pub(crate) fn module(&self) -> Vec<&str> {
         let path = self.path.trim_end_matches(".rs").trim_end_matches("/mod");
         path.split('/').filter(|part| *part != "lib").collect()
     }
@@ -81,7 +81,7 @@ fn read_folder(folder: &Path, sources: &mut Vec<Source>) {
 
 /// Returns name and number of lines of each function. The source is formatted, so a function ends at the next
 /// brace of its own indentation.
-pub fn functions(code: &str) -> Vec<(String, usize)> {
+pub(crate) fn functions(code: &str) -> Vec<(String, usize)> {
     let lines: Vec<_> = code.lines().collect();
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {
@@ -106,4 +106,46 @@ fn function_name(line: &str) -> Option<String> {
     }
     let end = after.find(['(', '<'])?;
     Some(after[..end].to_owned())
+}
+
+/// Returns path and text of every file that people read: source, tests, examples, benches and documents.
+pub(crate) fn texts() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = Vec::new();
+    for name in [
+        "src",
+        "tests",
+        "examples",
+        "benches",
+        "docs",
+        "README.md",
+        "CHANGELOG.md",
+    ] {
+        read_texts(&root.join(name), &mut texts);
+    }
+    assert!(texts.len() > 200, "{} texts", texts.len());
+    texts
+}
+
+fn read_texts(path: &Path, texts: &mut Vec<(String, String)>) {
+    const KINDS: [&str; 5] = ["rs", "md", "py", "sh", "toml"];
+    if path.is_dir() {
+        // Build output and data are not written by people.
+        let skipped = ["target", "seeds", "regressions", "corpus", "fuzz_targets"];
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        if name.is_some_and(|name| skipped.contains(&&*name)) {
+            return;
+        }
+        for entry in fs::read_dir(path).expect("a folder is readable") {
+            read_texts(&entry.expect("an entry").path(), texts);
+        }
+        return;
+    }
+    // Scripts have no ending.
+    let kind = path.extension().map(|kind| kind.to_string_lossy());
+    if kind.is_none_or(|kind| KINDS.contains(&&*kind))
+        && let Ok(text) = fs::read_to_string(path)
+    {
+        texts.push((path.display().to_string(), text));
+    }
 }

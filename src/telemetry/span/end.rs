@@ -55,8 +55,8 @@ pub(crate) fn write_end(
         .map(|buffer| (buffer.name, buffer.route, buffer.attributes))
         .unwrap_or_default();
     let late_name = attributes.set_late_description(completion, route);
-    for attribute in std::mem::take(&mut completion.captured) {
-        attributes.set_unless_taken(attribute);
+    for attribute in completion.captured {
+        attributes.set_unless_taken(attribute.clone());
     }
     for attribute in from_handler {
         attributes.set_unless_taken(attribute);

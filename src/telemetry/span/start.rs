@@ -34,12 +34,14 @@ pub(crate) fn describe_start(
     hop: &Hop<'_>,
 ) -> SpanStart {
     let mut attributes = StartAttributes::default();
-    let from_operator = attributes.claim_for_operator(call_operator(parts, settings));
+    let from_operator = call_operator(parts, settings);
+    let from_operator = from_operator.map(|list| attributes.claim_for_operator(list));
     let connection = Connection::read(parts, settings);
     let request_id = settings.request_id_header.as_ref();
     let request_id = request_id.and_then(|name| parts.headers.get(name));
     let room = room_for_own(parts, settings, request, hop, &connection);
-    let room = room + from_operator.len() + usize::from(request_id.is_some());
+    let room =
+        room + from_operator.as_ref().map_or(0, Vec::len) + usize::from(request_id.is_some());
     attributes.reserve(room);
     let name = match request.conventions {
         Conventions::Http => {
@@ -61,10 +63,9 @@ pub(crate) fn describe_start(
     }
 }
 
-fn call_operator(parts: &request::Parts, settings: &Settings) -> Vec<KeyValue> {
+fn call_operator(parts: &request::Parts, settings: &Settings) -> Option<Vec<KeyValue>> {
     let callback = &settings.request_attributes;
-    let answer = callback.call(|attributes| attributes(parts));
-    answer.and_then(Result::ok).unwrap_or_default()
+    callback.call(|attributes| attributes(parts))?.ok()
 }
 
 fn capture_headers(

@@ -41,8 +41,13 @@ impl StartAttributes {
 
     /// Adds the operator's attributes, last, since a tracer with a limit drops the last. Returns all
     /// attributes and their keys.
-    pub(super) fn finish(mut self, from_operator: Vec<KeyValue>) -> (Vec<KeyValue>, WrittenKeys) {
-        self.list.extend(from_operator);
+    pub(super) fn finish(
+        mut self,
+        from_operator: Option<Vec<KeyValue>>,
+    ) -> (Vec<KeyValue>, WrittenKeys) {
+        if let Some(from_operator) = from_operator {
+            self.list.extend(from_operator);
+        }
         (self.list, self.keys)
     }
 

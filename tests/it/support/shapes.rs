@@ -128,10 +128,7 @@ pub fn all() -> Vec<Shape> {
             ..Shape::new("trailers", then(Trailers(&[("x-sum", "1")])))
                 .headers(&[("trailer", "x-sum")])
         },
-        Shape::new(
-            "trailers nobody asked for",
-            then(Trailers(&[("x-sum", "1")])),
-        ),
+        Shape::new("trailers without te", then(Trailers(&[("x-sum", "1")]))),
         Shape::new(
             "content-length and trailers",
             then(Trailers(&[("x-sum", "1")])),
