@@ -47,7 +47,7 @@ async fn hello(Path(name): Path<String>, span: SpanHandle) -> String {
     span.set_attribute(KeyValue::new("greeted", name.clone()));
     if name == "unknown" {
         // The response is still a 200; the span is `ABORTED(unknown_name)`.
-        span.abort("unknown_name", "no person of that name");
+        span.mark_aborted("unknown_name", "no person of that name");
     }
     format!("Hello, {name}\n")
 }

@@ -71,7 +71,7 @@
 //!
 //! [`classify()`] then computes the [`Outcome`]: [`Departed`](Outcome::Departed) for success, or
 //! [`Aborted`](Outcome::Aborted) with a reason. It reads the end, the response's status, and the
-//! verdict that the handler gave with [`SpanHandle::abort`]. Its documentation has the table of reasons.
+//! verdict that the handler gave with [`SpanHandle::mark_aborted`]. Its documentation has the table of reasons.
 //!
 //! # Events of the span
 //!
@@ -159,7 +159,7 @@
 //!   service outside axum that sets no route; `package.Service/Method`.
 //! * **Errors are the server's.** The span status is Error for a 5xx or one of gRPC's six server codes, for
 //!   an error or panic of the service or its body, for a truncated response, for a client that
-//!   disconnected, and if the handler [marked the response](SpanHandle::abort). A disconnect is not an
+//!   disconnected, and if the handler [marked the response](SpanHandle::mark_aborted). A disconnect is not an
 //!   error in three cases: the call is gRPC; [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error)
 //!   is false; the handler [allows it](SpanHandle::allow_disconnect). All other spans are Unset, also
 //!   those of a 4xx. The layer never sets Ok.
@@ -314,7 +314,7 @@ pub use middleware::future::ResponseFuture;
 pub use middleware::request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
 pub use middleware::service::ApiSpan;
 pub use outcome::lifecycle::LifecycleEvents;
-pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
+pub use outcome::{Aborted, Completion, End, Outcome, Stage, Verdict, classify};
 pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use protocol::http::forwarded::ProxyHeaders;
 pub use settings::streams::StreamDurations;

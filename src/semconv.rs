@@ -92,6 +92,8 @@ pub(crate) const API_DROPPED_EVENTS: &str = "api.dropped_events";
 /// The prefix of this crate's own names, which handlers cannot write.
 pub(crate) const OWN_PREFIX: &str = "api.";
 
+/// An error that the handler recorded. Carries [`EXCEPTION_MESSAGE`].
+pub(crate) const EVENT_EXCEPTION: &str = "exception";
 /// The first event of every span.
 pub(crate) const EVENT_ARRIVED: &str = "api.ARRIVED";
 /// The handler passed the request to the engine.

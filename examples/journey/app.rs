@@ -12,7 +12,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tower::ServiceBuilder;
-use tower_api_span::{ApiSpanLayer, End, Head, Outcome, ResponseBody, Verdict, classify};
+use tower_api_span::{ApiSpanLayer, Completion, Outcome, ResponseBody, classify};
 
 use crate::engine::{Engine, IntendedPanic};
 use crate::{grpc_api, http_api};
@@ -95,9 +95,10 @@ fn fail_for_service_error(request: Request<Body>) -> io::Result<Request<Body>> {
 }
 
 /// Classifies, and panics for [`UNCLASSIFIABLE`]: a callback with a bug must not change the response.
-fn classify_or_panic(head: &Head, end: &End, verdict: Option<&Verdict>) -> Outcome {
+fn classify_or_panic(completion: &Completion) -> Outcome {
+    let verdict = completion.verdict();
     if verdict.is_some_and(|verdict| verdict.reason == UNCLASSIFIABLE) {
         panic_any(IntendedPanic);
     }
-    classify(head, end, verdict)
+    classify(completion)
 }

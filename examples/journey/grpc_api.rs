@@ -78,11 +78,13 @@ impl Ending {
     async fn run(self, engine: Engine, span: SpanHandle) -> Result<(), Status> {
         match self {
             Self::Success => {}
-            Self::HandlerError => span.abort("generation_error", "the engine ran out of memory"),
+            Self::HandlerError => {
+                span.mark_aborted("generation_error", "the engine ran out of memory")
+            }
             Self::Cancelled => engine.hang().await,
             Self::Exception => return Err(Status::unavailable("the engine has gone away")),
             Self::Uncaught => panic_any(IntendedPanic),
-            Self::TracingPanic => span.abort(UNCLASSIFIABLE, ""),
+            Self::TracingPanic => span.mark_aborted(UNCLASSIFIABLE, ""),
         }
         Ok(())
     }

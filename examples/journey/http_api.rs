@@ -73,14 +73,14 @@ async fn content_length(engine: State<Engine>, span: SpanHandle) -> impl IntoRes
 /// Sends a complete response and reports an error through the handle.
 async fn handler_error_streaming(State(engine): State<Engine>, span: SpanHandle) -> Response {
     sse(engine, span.clone(), async move {
-        span.abort("generation_error", "the engine ran out of memory");
+        span.mark_aborted("generation_error", "the engine ran out of memory");
         Ok(SSE_DONE)
     })
 }
 
 async fn handler_error_buffered(State(engine): State<Engine>, span: SpanHandle) -> &'static str {
     let reported = async {
-        span.abort("content_filter", "the answer was withheld");
+        span.mark_aborted("content_filter", "the answer was withheld");
         ANSWER
     };
     engine.generate(&span, reported).await
@@ -128,12 +128,12 @@ async fn uncaught_buffered(State(engine): State<Engine>, span: SpanHandle) -> St
 }
 
 async fn tracing_panic_streaming(engine: State<Engine>, span: SpanHandle) -> Response {
-    span.abort(UNCLASSIFIABLE, "");
+    span.mark_aborted(UNCLASSIFIABLE, "");
     success_streaming(engine, span).await
 }
 
 async fn tracing_panic_buffered(engine: State<Engine>, span: SpanHandle) -> &'static str {
-    span.abort(UNCLASSIFIABLE, "");
+    span.mark_aborted(UNCLASSIFIABLE, "");
     success_buffered(engine, span).await
 }
 

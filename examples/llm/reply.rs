@@ -66,7 +66,7 @@ impl Reply {
         while let Some(token) = self.tokens.next().await {
             let token = token.inspect_err(|Failure(message)| {
                 // The status 500 alone would be recorded as the less specific `exception`.
-                self.usage.span.abort("generation_error", message);
+                self.usage.span.mark_aborted("generation_error", message);
             })?;
             self.usage.count(&token);
             let choice = usize::try_from(token.choice).ok();

@@ -66,7 +66,7 @@ fn reply(
         match reply {
             Reply::Succeeds => Ok(()),
             Reply::ReportsError => {
-                span.abort("generation_error", "the engine ran out of memory");
+                span.mark_aborted("generation_error", "the engine ran out of memory");
                 Ok(())
             }
             Reply::Fails(code) => Err(Status::new(code, "the engine has gone away")),

@@ -64,12 +64,12 @@ pub(crate) async fn answer(
             response
         }
         Answer::ReportsErrorBuffered => {
-            span.abort("content_filter", "the answer was withheld");
+            span.mark_aborted("content_filter", "the answer was withheld");
             Response::new(Body::from(BUFFERED))
         }
         Answer::ReportsErrorStream => {
             let last = after_flush(async move {
-                span.abort("generation_error", "the engine ran out of memory");
+                span.mark_aborted("generation_error", "the engine ran out of memory");
                 Ok(FRAME)
             });
             streamed(frames().take(FRAMES - 1).chain(last))

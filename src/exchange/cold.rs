@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use http::request;
+use http::uri::PathAndQuery;
 use opentelemetry::KeyValue;
 
 use crate::protocol::grpc::web::TrailersReader;
 use crate::protocol::grpc::{GrpcStatus, Protocol, parse_timeout};
 use crate::protocol::http::progress::declared_length;
 use crate::settings::Settings;
+use crate::telemetry::span::request::uri;
 
 /// A request that declares more, 1 TiB, is not believed: a few such lies would make the sum of all sizes
 /// useless.
@@ -27,6 +29,8 @@ pub(super) struct ColdState {
     pub(super) request_length: Option<u64>,
     /// Headers and trailers of the response that the settings capture.
     pub(super) captured: Vec<KeyValue>,
+    /// The path and query of the request, for the operator's classification.
+    pub(super) path: Option<PathAndQuery>,
     /// The type of the error that was the end.
     pub(super) error_type_name: Option<&'static str>,
 }
@@ -42,16 +46,22 @@ impl ColdState {
             Protocol::Http if settings.body_sizes => {
                 (None, declared_length(&parts.headers, parts.version, None))
             }
-            Protocol::Http => return None,
+            Protocol::Http => (None, None),
             Protocol::Grpc | Protocol::GrpcWeb => (parse_timeout(&parts.headers), None),
         };
         let request_length = request_length.filter(|length| *length <= MAX_LENGTH);
-        if timeout.is_none() && request_length.is_none() {
+        let path = settings
+            .classify
+            .is_set()
+            .then(|| uri(parts).path_and_query().cloned())
+            .flatten();
+        if timeout.is_none() && request_length.is_none() && path.is_none() {
             return None;
         }
         Some(Box::new(Self {
             timeout,
             request_length,
+            path,
             ..Self::default()
         }))
     }

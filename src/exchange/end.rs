@@ -3,26 +3,28 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use opentelemetry::StringValue;
 
 use crate::catch_panic::catch_panic;
-use crate::exchange::state::{Ending, Exchange};
-use crate::outcome::{End, Head, Outcome, Verdict};
+use crate::exchange::state::{Ending, Exchange, Streaming};
+use crate::outcome::{Completion, End, Outcome};
+use crate::protocol::grpc::Protocol;
 use crate::recording::buffer::SpanBuffer;
 use crate::recording::clock::Elapsed;
-use crate::recording::completion::Completion;
+use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::Conventions;
 use crate::telemetry::span::end::write_end;
 
 impl Exchange {
     /// Decides the outcome, records it, and ends the span. If anything on the way panics, the span is ended
     /// all the same.
-    pub(super) fn settle(mut self: Box<Self>, ending: &Ending) {
+    pub(super) fn settle(mut self: Box<Self>, ending: Ending) {
         if catch_panic(|| self.record_end(ending)).is_none() {
             self.span.end_unrecorded();
         }
     }
 
-    fn record_end(&mut self, ending: &Ending) {
+    fn record_end(&mut self, ending: Ending) {
         if !self.span.is_observed() {
             self.span.end_unrecorded();
             return;
@@ -32,21 +34,21 @@ impl Exchange {
         if let Some(measurement) = &measurement {
             measurement.leave_active(&self.request);
         }
-        let duration = self.duration(ending, buffer.as_deref());
+        let duration = self.duration(&ending, buffer.as_deref());
         let mut at_start = self.at_start.take();
-        let mut completion = self.complete(buffer, &ending.end, duration);
+        let mut ended = self.conclude(buffer, ending.end, duration);
         let settings = &self.shared.settings;
         if let Some(measurement) = measurement {
-            catch_panic(|| measurement.record(&completion, settings));
+            catch_panic(|| measurement.record(&ended, settings));
         }
         // While the span is open and can be found in the context.
         let loggers = &self.shared.providers.loggers;
         if loggers.is_set() {
-            catch_panic(|| loggers.emit(&completion, &self.span, settings.lifecycle_events));
+            catch_panic(|| loggers.emit(&ended, &self.span, settings.lifecycle_events));
         }
-        self.span.end(completion.at, &mut |span, late| {
+        self.span.end(ended.at, &mut |span, late| {
             if let Some(at_start) = &mut at_start {
-                write_end(span, &mut completion, late, at_start, settings);
+                write_end(span, &mut ended, late, at_start, settings);
             }
         });
     }
@@ -58,47 +60,79 @@ impl Exchange {
         last_recorded.map_or(end, |last| self.span.clock().since_start(last).max(end))
     }
 
-    fn complete<'a>(
-        &'a self,
+    /// Makes the one record of what the request has come to, with its outcome.
+    fn conclude(
+        &self,
         mut buffer: Option<Box<SpanBuffer>>,
-        end: &'a End,
+        end: End,
         duration: Duration,
-    ) -> Completion<'a> {
+    ) -> EndedRequest<'_> {
+        let started = self.span.clock().started();
+        let mut completion = self.complete(buffer.as_deref_mut(), end, duration);
+        completion.outcome = self.decide(&completion, buffer.as_deref());
+        let has_journey = self.shared.settings.journey_events && !completion.is_error_status();
+        let streaming = self.phase.streaming();
+        EndedRequest {
+            request: &self.request,
+            at: started + duration,
+            first_response: completion
+                .time_to_first_byte
+                .filter(|_| has_journey)
+                .map(|time| started + time),
+            is_event_stream: streaming.is_some_and(|streaming| streaming.is_event_stream),
+            error_type_name: self.cold.as_ref().and_then(|cold| cold.error_type_name),
+            captured: self.cold.as_ref().map_or(&[], |cold| &cold.captured),
+            completion,
+            buffer,
+        }
+    }
+
+    /// Returns what the request has come to, without an outcome.
+    fn complete(
+        &self,
+        mut buffer: Option<&mut SpanBuffer>,
+        end: End,
+        duration: Duration,
+    ) -> Completion {
         let verdict = buffer
             .as_mut()
             .and_then(|buffer| buffer.verdict.take().or(buffer.status_error.take()));
-        let head = self.head();
-        let outcome = self.decide(&head, end, verdict.as_ref(), buffer.as_deref());
         let streaming = self.phase.streaming();
-        let first_byte = streaming.and_then(|streaming| streaming.time_to_first_byte);
-        let time_to_first_byte = first_byte.map(Elapsed::duration);
-        let started = self.span.clock().started();
-        let has_journey = self.shared.settings.journey_events && !head.is_error_status();
+        let elapsed = |time: fn(&Streaming) -> Option<Elapsed>| {
+            let time = streaming.and_then(time);
+            time.map(Elapsed::duration)
+        };
         let (request_bytes, response_bytes) = self.body_sizes();
+        let protocol = self.head_protocol();
         Completion {
-            request: &self.request,
-            head,
+            method: self.request.method.clone(),
+            path: self.cold.as_ref().and_then(|cold| cold.path.clone()),
+            route: self.route(protocol, buffer.as_deref()),
+            version: self.request.version,
+            protocol,
+            status: streaming.map(|streaming| streaming.status),
             end,
-            outcome,
-            is_outcome_from_verdict: verdict.is_some() && !matches!(end, End::Panicked),
-            at: started + duration,
+            verdict,
+            outcome: None,
             duration,
-            time_to_head: streaming
-                .and_then(|streaming| streaming.time_to_head)
-                .map(Elapsed::duration),
-            time_to_first_byte,
-            first_response: time_to_first_byte
-                .filter(|_| has_journey)
-                .map(|time| started + time),
+            time_to_head: elapsed(|streaming| streaming.time_to_head),
+            time_to_first_byte: elapsed(|streaming| streaming.time_to_first_byte),
             request_bytes,
             response_bytes,
-            is_event_stream: streaming.is_some_and(|streaming| streaming.is_event_stream),
             is_stream: streaming.is_some_and(|streaming| streaming.is_stream)
-                || buffer.as_ref().is_some_and(|buffer| buffer.is_stream),
-            error_type_name: self.cold.as_ref().and_then(|cold| cold.error_type_name),
-            captured: self.cold.as_ref().map_or(&[], |cold| &cold.captured),
-            buffer,
+                || buffer.is_some_and(|buffer| buffer.is_stream),
+            trace_id: self.span.span_context().trace_id(),
+            span_id: self.span.span_context().span_id(),
         }
+    }
+
+    /// Returns the route: the one known at the start or, for HTTP, the handler's.
+    fn route(&self, protocol: Protocol, buffer: Option<&SpanBuffer>) -> Option<StringValue> {
+        let late = || match protocol {
+            Protocol::Http => Some(StringValue::from(buffer?.route.clone()?)),
+            Protocol::Grpc | Protocol::GrpcWeb => None,
+        };
+        self.request.route.clone().or_else(late)
     }
 
     /// Returns the sizes of the request's and the response's body, where they are known and asked for. The
@@ -116,18 +150,12 @@ impl Exchange {
     }
 
     /// Decides the outcome. Returns `None` if the user's classification panics.
-    fn decide(
-        &self,
-        head: &Head,
-        end: &End,
-        verdict: Option<&Verdict>,
-        buffer: Option<&SpanBuffer>,
-    ) -> Option<Outcome> {
+    fn decide(&self, completion: &Completion, buffer: Option<&SpanBuffer>) -> Option<Outcome> {
         let settings = &self.shared.settings;
-        let outcome = settings.classify(head, end, verdict)?;
+        let outcome = settings.classify(completion)?;
         let is_disconnect_allowed = !settings.disconnect_is_error
             || buffer.is_some_and(|buffer| buffer.is_disconnect_allowed);
-        Some(match (end, verdict) {
+        Some(match (&completion.end, &completion.verdict) {
             (End::Dropped { .. }, None) if is_disconnect_allowed => {
                 outcome.without_disconnect_error()
             }

@@ -103,7 +103,7 @@ impl ExchangeGuard {
     fn end(&mut self, ending: impl FnOnce(&mut Exchange) -> Ending) {
         if let Some(mut exchange) = self.0.take() {
             let ending = ending(&mut exchange);
-            exchange.settle(&ending);
+            exchange.settle(ending);
         }
     }
 }
@@ -120,7 +120,7 @@ impl Drop for ExchangeGuard {
 #[inline(never)]
 fn end_dropped(mut exchange: Box<Exchange>) {
     let ending = exchange.ending_on_drop();
-    exchange.settle(&ending);
+    exchange.settle(ending);
 }
 
 impl fmt::Debug for ExchangeGuard {

@@ -18,7 +18,7 @@ use opentelemetry::KeyValue;
 
 use crate::exchange::cold::ColdState;
 use crate::exchange::shared::Shared;
-use crate::outcome::{End, Head, Stage};
+use crate::outcome::{End, Stage};
 use crate::protocol::grpc::{GrpcStatus, Protocol};
 use crate::protocol::http::progress::Progress;
 use crate::protocol::sse::EventStreamReader;
@@ -184,12 +184,6 @@ impl Exchange {
             stage,
             past_deadline,
         })
-    }
-
-    /// Returns what a classification decides by, apart from the end.
-    pub(super) fn head(&self) -> Head {
-        let status = self.phase.streaming().map(|streaming| streaming.status);
-        Head::new(self.request.method.clone(), status).with_protocol(self.head_protocol())
     }
 
     /// Returns the protocol of the answer or, before there is one, the claimed one.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::ApiSpanLayer;
 use crate::outcome::lifecycle::LifecycleEvents;
-use crate::outcome::{End, Head, Outcome, Verdict};
+use crate::outcome::{Completion, Outcome};
 use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
@@ -20,16 +20,16 @@ impl ApiSpanLayer {
     /// use http::StatusCode;
     /// use tower_api_span::{ApiSpanLayer, Outcome, classify};
     ///
-    /// let layer = ApiSpanLayer::new().classify(|head, end, verdict| match head.status {
+    /// let layer = ApiSpanLayer::new().classify(|completion| match completion.status() {
     ///     // Here "not found" is an answer like any other.
-    ///     Some(StatusCode::NOT_FOUND) if verdict.is_none() => Outcome::Departed,
-    ///     _ => classify(head, end, verdict),
+    ///     Some(StatusCode::NOT_FOUND) if completion.verdict().is_none() => Outcome::Departed,
+    ///     _ => classify(completion),
     /// });
     /// # let _ = layer;
     /// ```
     pub fn classify(
         self,
-        classify: impl Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync + 'static,
+        classify: impl Fn(&Completion) -> Outcome + Send + Sync + 'static,
     ) -> Self {
         self.with(|config| config.classify = Callback::new(Arc::new(classify)))
     }

@@ -1,6 +1,7 @@
 //! What a request has come to.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::outcome::reason;
 use crate::text::truncate;
@@ -21,6 +22,30 @@ pub enum Outcome {
     Departed,
     /// Anything else: event `api.ABORTED`.
     Aborted(Aborted),
+}
+
+/// Formats the outcome as `DEPARTED`, `ABORTED(reason)` or `ABORTED(reason): message`.
+///
+/// ```
+/// use tower_api_span::{Aborted, Outcome};
+///
+/// let aborted = Aborted::new("quota").with_message("used up");
+/// assert_eq!(Outcome::Aborted(aborted).to_string(), "ABORTED(quota): used up");
+/// assert_eq!(Outcome::Departed.to_string(), "DEPARTED");
+/// ```
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Departed => f.write_str("DEPARTED"),
+            Self::Aborted(aborted) => {
+                write!(f, "ABORTED({})", aborted.reason)?;
+                match &aborted.message {
+                    Some(message) => write!(f, ": {message}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
 }
 
 impl Outcome {

@@ -1,66 +1,8 @@
-//! How a response ended: the facts that a classification decides by.
-
-use http::{Method, StatusCode};
+//! How a response ended, and the verdict on it.
 
 use crate::outcome::reason;
-use crate::protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
+use crate::protocol::grpc::{GrpcCode, GrpcStatus};
 use crate::text::truncate;
-
-/// What is known of an exchange apart from its end.
-///
-/// ```
-/// use http::{Method, StatusCode};
-/// use tower_api_span::{End, Head, Outcome, classify};
-///
-/// let head = Head::new(Method::GET, Some(StatusCode::OK));
-/// assert_eq!(classify(&head, &End::Complete { grpc_status: None }, None), Outcome::Departed);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Head {
-    /// The request's method, as it came.
-    pub method: Method,
-    /// The response's status; `None` if the inner service returned no response.
-    pub status: Option<StatusCode>,
-    /// The protocol on top of HTTP: the one the request's content type claims, or HTTP if the answer is
-    /// not gRPC's.
-    pub protocol: Protocol,
-}
-
-impl Head {
-    /// Makes the head of a plain HTTP exchange.
-    #[must_use]
-    pub fn new(method: Method, status: Option<StatusCode>) -> Self {
-        Self {
-            method,
-            status,
-            protocol: Protocol::Http,
-        }
-    }
-
-    /// Sets the protocol.
-    ///
-    /// ```
-    /// use http::{Method, StatusCode};
-    /// use tower_api_span::{End, Head, Outcome, Protocol, classify};
-    ///
-    /// let head = Head::new(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
-    /// let Outcome::Aborted(aborted) = classify(&head, &End::Complete { grpc_status: None }, None) else {
-    ///     panic!("a gRPC answer without grpc-status is no success");
-    /// };
-    /// assert_eq!(aborted.error_type.as_deref(), Some("missing_grpc_status"));
-    /// ```
-    #[must_use]
-    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
-        self.protocol = protocol;
-        self
-    }
-
-    /// Whether the status is 400 or above.
-    pub(crate) fn is_error_status(&self) -> bool {
-        self.status.is_some_and(|status| status.as_u16() >= 400)
-    }
-}
 
 /// How a response ended.
 ///
@@ -69,10 +11,10 @@ impl Head {
 ///
 /// ```
 /// use http::Method;
-/// use tower_api_span::{End, Head, Outcome, Stage, classify};
+/// use tower_api_span::{Completion, End, Outcome, Stage, classify};
 ///
-/// let end = End::Dropped { stage: Stage::Midway, past_deadline: false };
-/// let Outcome::Aborted(aborted) = classify(&Head::new(Method::GET, None), &end, None) else {
+/// let completion = Completion::new(Method::GET, End::dropped(Stage::Midway));
+/// let Outcome::Aborted(aborted) = classify(&completion) else {
 ///     panic!("half a response is no success");
 /// };
 /// assert_eq!(aborted.reason, "client_disconnect");
@@ -81,12 +23,14 @@ impl Head {
 #[non_exhaustive]
 pub enum End {
     /// The whole message was returned.
+    #[non_exhaustive]
     Complete {
         /// gRPC: the status in the trailers, else the one in the head.
         grpc_status: Option<GrpcStatus>,
     },
     /// The body ended with fewer or more bytes than the message declared: by its Content-Length or,
     /// without one, by an exact size hint, from which servers make one.
+    #[non_exhaustive]
     LengthMismatch {
         /// Bytes declared.
         declared: u64,
@@ -94,16 +38,19 @@ pub enum End {
         delivered: u64,
     },
     /// The inner service returned an error instead of a response.
+    #[non_exhaustive]
     ServiceError {
         /// The error's `Display`, truncated to 1,024 bytes.
         message: Option<String>,
     },
     /// The body returned an error instead of a frame.
+    #[non_exhaustive]
     BodyError {
         /// The error's `Display`, truncated to 1,024 bytes.
         message: Option<String>,
     },
     /// The response was dropped while it still owed something.
+    #[non_exhaustive]
     Dropped {
         /// How far it had come.
         stage: Stage,
@@ -111,14 +58,128 @@ pub enum End {
         past_deadline: bool,
     },
     /// The inner service or its body panicked, or the task was unwinding for another reason.
+    #[non_exhaustive]
     Panicked,
 }
 
 impl End {
-    /// Returns the gRPC code that the server sent.
-    pub(crate) fn sent_grpc_code(&self) -> Option<GrpcCode> {
+    /// Makes the end of a message that was returned whole.
+    ///
+    /// ```
+    /// assert_eq!(tower_api_span::End::complete().grpc_status(), None);
+    /// ```
+    #[must_use]
+    pub fn complete() -> Self {
+        Self::Complete { grpc_status: None }
+    }
+
+    /// Sets the gRPC status of a complete message. Any other end stays as it is.
+    ///
+    /// ```
+    /// use tower_api_span::{End, GrpcCode, GrpcStatus};
+    ///
+    /// let status = GrpcStatus::new(GrpcCode::OK, None);
+    /// let end = End::complete().with_grpc_status(status.clone());
+    /// assert_eq!(end.grpc_status(), Some(&status));
+    /// ```
+    #[must_use]
+    pub fn with_grpc_status(mut self, status: GrpcStatus) -> Self {
+        if let Self::Complete { grpc_status } = &mut self {
+            *grpc_status = Some(status);
+        }
+        self
+    }
+
+    /// Makes the end of a body with another number of bytes than declared.
+    ///
+    /// ```
+    /// use tower_api_span::End;
+    ///
+    /// assert_ne!(End::length_mismatch(5, 3), End::complete());
+    /// ```
+    #[must_use]
+    pub fn length_mismatch(declared: u64, delivered: u64) -> Self {
+        Self::LengthMismatch {
+            declared,
+            delivered,
+        }
+    }
+
+    /// Makes the end of a request whose service returned an error.
+    ///
+    /// ```
+    /// use tower_api_span::End;
+    ///
+    /// assert_ne!(End::service_error(None), End::body_error(None));
+    /// ```
+    #[must_use]
+    pub fn service_error(message: Option<String>) -> Self {
+        Self::ServiceError { message }
+    }
+
+    /// Makes the end of a body that returned an error.
+    ///
+    /// ```
+    /// use tower_api_span::End;
+    ///
+    /// assert_ne!(End::body_error(Some("reset".to_owned())), End::body_error(None));
+    /// ```
+    #[must_use]
+    pub fn body_error(message: Option<String>) -> Self {
+        Self::BodyError { message }
+    }
+
+    /// Makes the end of a response that was dropped at this stage, before a deadline.
+    ///
+    /// ```
+    /// use tower_api_span::{End, Stage};
+    ///
+    /// assert_ne!(End::dropped(Stage::Unread), End::dropped(Stage::Midway));
+    /// ```
+    #[must_use]
+    pub fn dropped(stage: Stage) -> Self {
+        Self::Dropped {
+            stage,
+            past_deadline: false,
+        }
+    }
+
+    /// Makes the end of a gRPC call that was dropped at this stage, after the caller's `grpc-timeout`.
+    ///
+    /// ```
+    /// use tower_api_span::{End, Stage};
+    ///
+    /// assert_ne!(End::dropped_past_deadline(Stage::Midway), End::dropped(Stage::Midway));
+    /// ```
+    #[must_use]
+    pub fn dropped_past_deadline(stage: Stage) -> Self {
+        Self::Dropped {
+            stage,
+            past_deadline: true,
+        }
+    }
+
+    /// Makes the end of a request whose service or body panicked.
+    ///
+    /// ```
+    /// use tower_api_span::End;
+    ///
+    /// assert_ne!(End::panicked(), End::complete());
+    /// ```
+    #[must_use]
+    pub fn panicked() -> Self {
+        Self::Panicked
+    }
+
+    /// Returns the gRPC status of a complete message.
+    ///
+    /// ```
+    /// assert_eq!(tower_api_span::End::panicked().grpc_status(), None);
+    /// ```
+    #[must_use]
+    pub fn grpc_status(&self) -> Option<&GrpcStatus> {
         match self {
-            Self::Complete { grpc_status } => grpc_status.as_ref().map(|status| status.code),
+            Self::Complete { grpc_status } => grpc_status.as_ref(),
             Self::LengthMismatch { .. }
             | Self::ServiceError { .. }
             | Self::BodyError { .. }
@@ -131,7 +192,7 @@ impl End {
     /// that stopped without one.
     pub(crate) fn grpc_code(&self) -> Option<GrpcCode> {
         match self {
-            Self::Complete { .. } => self.sent_grpc_code(),
+            Self::Complete { grpc_status } => grpc_status.as_ref().map(|status| status.code),
             Self::Dropped {
                 past_deadline: true,
                 ..
@@ -150,8 +211,7 @@ impl End {
 /// ```
 /// use tower_api_span::{End, Stage};
 ///
-/// let end = End::Dropped { stage: Stage::BeforeHead, past_deadline: false };
-/// assert_ne!(end, End::Dropped { stage: Stage::Unread, past_deadline: false });
+/// assert_ne!(End::dropped(Stage::BeforeHead), End::dropped(Stage::Unread));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -164,16 +224,15 @@ pub enum Stage {
     Midway,
 }
 
-/// The handler's verdict on its response, given with [`SpanHandle::abort`](crate::SpanHandle::abort).
+/// The handler's verdict on its response, given with [`SpanHandle::mark_aborted`](crate::SpanHandle::mark_aborted).
 ///
 /// ```
-/// use http::{Method, StatusCode};
-/// use tower_api_span::{End, Head, Outcome, Verdict, classify};
+/// use http::Method;
+/// use tower_api_span::{Completion, End, Outcome, Verdict, classify};
 ///
-/// let head = Head::new(Method::GET, Some(StatusCode::OK));
 /// let verdict = Verdict::new("generation_error", Some("out of memory".to_owned()));
-/// let outcome = classify(&head, &End::Complete { grpc_status: None }, Some(&verdict));
-/// assert_ne!(outcome, Outcome::Departed);
+/// let completion = Completion::new(Method::GET, End::complete()).with_verdict(verdict);
+/// assert_ne!(classify(&completion), Outcome::Departed);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -3,6 +3,7 @@
 //! Everything here is pure. Nothing here writes to a span.
 
 pub(crate) mod classify;
+pub(crate) mod completion;
 pub(crate) mod end;
 pub(crate) mod lifecycle;
 pub(crate) mod reason;
@@ -11,4 +12,5 @@ mod aborted;
 
 pub use aborted::{Aborted, Outcome};
 pub use classify::classify;
-pub use end::{End, Head, Stage, Verdict};
+pub use completion::Completion;
+pub use end::{End, Stage, Verdict};

@@ -6,7 +6,7 @@
 //! over the shared span, and the span is taken *out* before it is written to and ended.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -30,6 +30,8 @@ pub(crate) struct SharedSpan<S: ?Sized = dyn EndSpan> {
     /// Whether metrics or logs read what is recorded.
     has_other_readers: bool,
     clock: Clock,
+    /// How many records were lost because the span had ended.
+    lost_records: AtomicU32,
     /// One more than the bytes of the request's body that were read; 0 while nothing counts them.
     request_bytes: AtomicU64,
     recorded: Mutex<Recorded>,
@@ -69,6 +71,7 @@ impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
             is_recording,
             has_other_readers,
             clock,
+            lost_records: AtomicU32::new(0),
             request_bytes: AtomicU64::new(0),
             recorded: Mutex::new(Recorded::NOTHING),
             span: Mutex::new(Some(span)),
@@ -85,6 +88,7 @@ impl SharedSpan<NoSpan> {
             is_recording: false,
             has_other_readers: true,
             clock,
+            lost_records: AtomicU32::new(0),
             request_bytes: AtomicU64::new(0),
             recorded: Mutex::new(Recorded::NOTHING),
             span: NoSpan,
@@ -115,6 +119,23 @@ impl SharedSpan {
     /// Whether the span records and has not ended.
     pub(crate) fn is_open_and_recording(&self) -> bool {
         self.is_recording && self.lock().state != State::Ended
+    }
+
+    /// Whether what is recorded now will be read. Counts a lost record if the span has ended.
+    pub(crate) fn begin_record(&self) -> bool {
+        if !self.is_observed() {
+            return false;
+        }
+        let is_open = self.lock().state != State::Ended;
+        if !is_open {
+            self.lost_records.fetch_add(1, Ordering::Relaxed);
+        }
+        is_open
+    }
+
+    /// Returns how many records were lost because the span had ended.
+    pub(crate) fn lost_records(&self) -> u32 {
+        self.lost_records.load(Ordering::Relaxed)
     }
 
     /// Whether what is recorded now will be read.
@@ -182,7 +203,10 @@ impl SharedSpan {
         let buffer = match state {
             State::Open => buffer.get_or_insert_default(),
             State::Closed => buffer.get_or_insert_with(|| Box::new(SpanBuffer::late())),
-            State::Ended => return,
+            State::Ended => {
+                self.lost_records.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
         };
         // Read under the lock, so that times of events that two threads add are in order.
         f(buffer, clock::now());

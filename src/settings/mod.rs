@@ -12,7 +12,7 @@ use http::{HeaderName, request, response};
 use opentelemetry::KeyValue;
 
 use crate::outcome::lifecycle::LifecycleEvents;
-use crate::outcome::{End, Head, Outcome, Verdict, classify};
+use crate::outcome::{Completion, Outcome, classify};
 use crate::propagation::Propagation;
 use crate::propagation::sampling::Rate;
 use crate::protocol::http::captured::{CapturedHeaders, SensitiveHeaders};
@@ -28,7 +28,7 @@ use crate::text::truncate_cow;
 pub(crate) type RequestFn<T> = dyn Fn(&request::Parts) -> T + Send + Sync;
 /// A callback that reads the head of a response.
 pub(crate) type ResponseFn<T> = dyn Fn(&response::Parts) -> T + Send + Sync;
-pub(crate) type Classify = dyn Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync;
+pub(crate) type Classify = dyn Fn(&Completion) -> Outcome + Send + Sync;
 
 /// The settings of a layer, shared by all services it makes.
 #[expect(clippy::struct_excessive_bools, reason = "settings are what they are")]
@@ -171,15 +171,10 @@ impl Settings {
     }
 
     /// Decides what an end means. Returns `None` if the user's classification panics.
-    pub(crate) fn classify(
-        &self,
-        head: &Head,
-        end: &End,
-        verdict: Option<&Verdict>,
-    ) -> Option<Outcome> {
-        match self.classify.call(|classify| classify(head, end, verdict)) {
+    pub(crate) fn classify(&self, completion: &Completion) -> Option<Outcome> {
+        match self.classify.call(|classify| classify(completion)) {
             Some(outcome) => outcome.ok().map(Outcome::bounded),
-            None => Some(classify(head, end, verdict)),
+            None => Some(classify(completion)),
         }
     }
 

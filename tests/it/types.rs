@@ -18,8 +18,8 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 use tower::{BoxError, Service, ServiceBuilder, service_fn};
 use tower_api_span::{
-    Aborted, ApiSpan, ApiSpanLayer, CountRequestBodyLayer, End, GenAi, GrpcCode, GrpcStatus, Head,
-    Outcome, Protocol, ResponseBody, ResponseFuture, SpanHandle, Stage, Verdict,
+    Aborted, ApiSpan, ApiSpanLayer, Completion, CountRequestBodyLayer, End, GenAi, GrpcCode,
+    GrpcStatus, Outcome, Protocol, ResponseBody, ResponseFuture, SpanHandle, Stage, Verdict,
 };
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -35,7 +35,7 @@ use crate::support::{answering, get as get_request, handle_of, poll_frame, ready
 assert_impl_all!(ApiSpanLayer: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(SpanHandle: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(GenAi<'static>: Copy, Debug, Send, Sync, Unpin);
-assert_impl_all!(Head: Clone, Debug, PartialEq, Send, Sync, Unpin);
+assert_impl_all!(Completion: Clone, Debug, Send, Sync, Unpin);
 assert_impl_all!(End: Clone, Debug, PartialEq, Send, Sync, Unpin);
 assert_impl_all!(Stage: Copy, Debug, PartialEq, Send, Sync, Unpin);
 assert_impl_all!(Protocol: Copy, Debug, PartialEq, Send, Sync, Unpin);

@@ -3,7 +3,8 @@
 use http::StatusCode;
 
 use crate::outcome::aborted::{Aborted, Outcome};
-use crate::outcome::end::{End, Head, Stage, Verdict};
+use crate::outcome::completion::Completion;
+use crate::outcome::end::{End, Stage, Verdict};
 use crate::outcome::reason;
 use crate::protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 
@@ -24,7 +25,7 @@ const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 /// | `length_mismatch` | fewer or more bytes than declared | `length_mismatch` |
 /// | `deadline_exceeded` | gRPC: dropped after the caller's `grpc-timeout` | `DEADLINE_EXCEEDED` |
 /// | `panic` | the inner service or its body panicked | `panic` |
-/// | the handler's | [`SpanHandle::abort`](crate::SpanHandle::abort) | the same string; none for `validation_error` and `client_error` |
+/// | the handler's | [`SpanHandle::mark_aborted`](crate::SpanHandle::mark_aborted) | the same string; none for `validation_error` and `client_error` |
 ///
 /// [`ApiSpanLayer::classify`](crate::ApiSpanLayer::classify) replaces it. A replacement may call it for
 /// what it does not decide itself.
@@ -34,20 +35,20 @@ const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 ///
 /// ```
 /// use http::{Method, StatusCode};
-/// use tower_api_span::{End, Head, Outcome, classify};
+/// use tower_api_span::{Completion, End, Outcome, classify};
 ///
-/// let head = Head::new(Method::GET, Some(StatusCode::NOT_FOUND));
-/// let Outcome::Aborted(aborted) = classify(&head, &End::Complete { grpc_status: None }, None) else {
+/// let completion = Completion::new(Method::GET, End::complete()).with_status(StatusCode::NOT_FOUND);
+/// let Outcome::Aborted(aborted) = classify(&completion) else {
 ///     panic!("a 404 is aborted");
 /// };
 /// assert_eq!((aborted.reason, aborted.error_type), ("client_error", None));
 /// ```
 #[must_use]
-pub fn classify(head: &Head, end: &End, verdict: Option<&Verdict>) -> Outcome {
-    let aborted = match (end, verdict) {
+pub fn classify(completion: &Completion) -> Outcome {
+    let aborted = match (&completion.end, &completion.verdict) {
         (End::Panicked, _) => Some(Aborted::error(reason::PANIC)),
         (_, Some(verdict)) => Some(classify_verdict(verdict)),
-        (End::Complete { grpc_status }, None) => classify_status(head, grpc_status.as_ref()),
+        (End::Complete { grpc_status }, None) => classify_status(completion, grpc_status.as_ref()),
         (
             End::LengthMismatch {
                 declared,
@@ -68,7 +69,7 @@ pub fn classify(head: &Head, end: &End, verdict: Option<&Verdict>) -> Outcome {
                 past_deadline,
             },
             None,
-        ) => Some(classify_drop(head.protocol, *stage, *past_deadline)),
+        ) => Some(classify_drop(completion.protocol, *stage, *past_deadline)),
     };
     aborted.map_or(Outcome::Departed, Outcome::Aborted)
 }
@@ -100,15 +101,15 @@ fn classify_drop(protocol: Protocol, stage: Stage, past_deadline: bool) -> Abort
     }
 }
 
-fn classify_status(head: &Head, grpc_status: Option<&GrpcStatus>) -> Option<Aborted> {
-    match (head.protocol, grpc_status) {
+fn classify_status(completion: &Completion, grpc_status: Option<&GrpcStatus>) -> Option<Aborted> {
+    match (completion.protocol, grpc_status) {
         (Protocol::Grpc | Protocol::GrpcWeb, Some(status)) => classify_grpc_status(status),
         // With an HTTP error, a proxy, a router or a limit answered before gRPC was reached.
-        (Protocol::Grpc, None) if !head.is_error_status() => {
+        (Protocol::Grpc, None) if !completion.is_error_status() => {
             Some(Aborted::new(reason::EXCEPTION).with_error_type(MISSING_GRPC_STATUS))
         }
         (Protocol::Http | Protocol::Grpc | Protocol::GrpcWeb, _) => {
-            classify_http_status(head.status?)
+            classify_http_status(completion.status?)
         }
     }
 }

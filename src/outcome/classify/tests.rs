@@ -8,6 +8,19 @@ const DROPPED_MIDWAY: End = End::Dropped {
     past_deadline: false,
 };
 
+fn with_status(method: Method, status: Option<StatusCode>) -> Completion {
+    let mut completion = Completion::new(method, End::complete());
+    completion.status = status;
+    completion
+}
+
+fn decide(head: &Completion, end: &End, verdict: Option<&Verdict>) -> Outcome {
+    let mut completion = head.clone();
+    completion.end = end.clone();
+    completion.verdict = verdict.cloned();
+    classify(&completion)
+}
+
 fn complete(code: Option<u8>) -> End {
     End::Complete {
         grpc_status: code.map(|code| GrpcStatus::new(GrpcCode::from(code), None)),
@@ -54,12 +67,12 @@ fn an_http_status_decides_a_complete_response() {
         (599, "exception/599"),
         (999, "exception/999"),
     ] {
-        let head = Head::new(
+        let head = with_status(
             Method::GET,
             Some(StatusCode::from_u16(status).expect("a status")),
         );
         assert_eq!(
-            written(&classify(&head, &complete(None), None)),
+            written(&decide(&head, &complete(None), None)),
             expected,
             "{status}"
         );
@@ -68,7 +81,7 @@ fn an_http_status_decides_a_complete_response() {
 
 #[test]
 fn a_grpc_code_decides_a_complete_call() {
-    let head = Head::new(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
+    let head = with_status(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
     for (code, expected) in [
         (0, "DEPARTED"),
         (1, "client_disconnect"),
@@ -89,7 +102,7 @@ fn a_grpc_code_decides_a_complete_call() {
         (16, "client_error"),
     ] {
         assert_eq!(
-            written(&classify(&head, &complete(Some(code)), None)),
+            written(&decide(&head, &complete(Some(code)), None)),
             expected,
             "{code}"
         );
@@ -107,9 +120,9 @@ fn an_answer_without_grpc_status() {
         (Protocol::GrpcWeb, 500, "exception/500"),
     ] {
         let status = StatusCode::from_u16(status).expect("a status");
-        let head = Head::new(Method::POST, Some(status)).with_protocol(protocol);
+        let head = with_status(Method::POST, Some(status)).with_protocol(protocol);
         assert_eq!(
-            written(&classify(&head, &complete(None), None)),
+            written(&decide(&head, &complete(None), None)),
             expected,
             "{protocol:?} {status}"
         );
@@ -175,9 +188,9 @@ fn an_incomplete_end_decides_before_the_status() {
         ),
         (http, End::Panicked, "panic/panic"),
     ] {
-        let head = Head::new(Method::GET, Some(StatusCode::NOT_FOUND)).with_protocol(protocol);
+        let head = with_status(Method::GET, Some(StatusCode::NOT_FOUND)).with_protocol(protocol);
         assert_eq!(
-            written(&classify(&head, &end, None)),
+            written(&decide(&head, &end, None)),
             expected,
             "{protocol:?} {end:?}"
         );
@@ -186,7 +199,7 @@ fn an_incomplete_end_decides_before_the_status() {
 
 #[test]
 fn a_verdict_decides_before_all_but_a_panic() {
-    let head = Head::new(Method::GET, Some(StatusCode::INTERNAL_SERVER_ERROR));
+    let head = with_status(Method::GET, Some(StatusCode::INTERNAL_SERVER_ERROR));
     let failed = End::BodyError { message: None };
     for (end, reason, expected) in [
         (
@@ -203,7 +216,7 @@ fn a_verdict_decides_before_all_but_a_panic() {
     ] {
         let verdict = Verdict::new(reason, None);
         assert_eq!(
-            written(&classify(&head, &end, Some(&verdict))),
+            written(&decide(&head, &end, Some(&verdict))),
             expected,
             "{end:?} {reason}"
         );
@@ -212,7 +225,7 @@ fn a_verdict_decides_before_all_but_a_panic() {
 
 #[test]
 fn the_message_is_that_of_the_verdict_the_error_or_the_grpc_status() {
-    let head = Head::new(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
+    let head = with_status(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
     let message = |text: &str| Some(text.to_owned());
     let failed = End::BodyError {
         message: message("of the error"),
@@ -230,7 +243,7 @@ fn the_message_is_that_of_the_verdict_the_error_or_the_grpc_status() {
         (&refused, Some(&verdict), message("of the verdict")),
         (&DROPPED_MIDWAY, None, None),
     ] {
-        let Outcome::Aborted(aborted) = classify(&head, end, verdict) else {
+        let Outcome::Aborted(aborted) = decide(&head, end, verdict) else {
             panic!("{end:?} is aborted");
         };
         assert_eq!(aborted.message, expected, "{end:?}");

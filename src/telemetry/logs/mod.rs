@@ -15,8 +15,8 @@ use crate::outcome::{Aborted, End, Outcome};
 use crate::propagation::current::with_current;
 use crate::protocol::grpc::Protocol;
 use crate::provider::logger::{EmitEvent, LogEvent, logger_from};
-use crate::recording::completion::Completion;
 use crate::recording::context_span::ContextSpan;
+use crate::recording::ended_request::EndedRequest;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv as key;
 
@@ -47,7 +47,7 @@ impl Loggers {
     /// Emits the log events of a request that has ended, with its span's context current.
     pub(crate) fn emit(
         &self,
-        completion: &Completion<'_>,
+        ended: &EndedRequest<'_>,
         span: &Arc<SharedSpan>,
         lifecycle_events: LifecycleEvents,
     ) {
@@ -56,9 +56,9 @@ impl Loggers {
         };
         let mut events = Vec::new();
         if lifecycle_events.is_logged() {
-            events.extend(lifecycle(completion, span.clock().started()));
+            events.extend(lifecycle(ended, span.clock().started()));
         }
-        events.extend(exception(completion));
+        events.extend(exception(ended));
         if events.is_empty() {
             return;
         }
@@ -85,7 +85,7 @@ impl fmt::Debug for Loggers {
 }
 
 /// Returns the lifecycle events, in the order of their times.
-fn lifecycle(completion: &Completion<'_>, started: SystemTime) -> Vec<LogEvent> {
+fn lifecycle(ended: &EndedRequest<'_>, started: SystemTime) -> Vec<LogEvent> {
     let info = |name, at, attributes| LogEvent {
         name,
         severity: Severity::Info,
@@ -93,60 +93,62 @@ fn lifecycle(completion: &Completion<'_>, started: SystemTime) -> Vec<LogEvent> 
         attributes,
     };
     let mut events = vec![info(key::EVENT_ARRIVED, started, Vec::new())];
-    let recorded = completion.buffer.iter().flat_map(|buffer| &buffer.events);
+    let recorded = ended.buffer.iter().flat_map(|buffer| &buffer.events);
     events.extend(recorded.filter_map(|event| {
         let name = key::EVENT_HANDOFF_TO_CORE;
         (event.name == name).then(|| info(name, event.at, event.attributes.clone()))
     }));
     let first = key::EVENT_FIRST_RESPONSE_FROM_CORE;
-    events.extend(
-        completion
-            .first_response
-            .map(|at| info(first, at, Vec::new())),
-    );
+    events.extend(ended.first_response.map(|at| info(first, at, Vec::new())));
     // The handler may record its handoff after the engine has answered.
     events.sort_by_key(|event| event.at);
-    if let Some(outcome) = &completion.outcome {
+    if let Some(outcome) = &ended.completion.outcome {
         let (name, attributes) = terminal_event(outcome.clone());
-        events.push(info(name, completion.at, attributes));
+        events.push(info(name, ended.at, attributes));
     }
     events
 }
 
 /// Returns the exception that the request ended with, if it did: an error that is more than a status. A
 /// client that left is reported with severity DEBUG.
-fn exception(completion: &Completion<'_>) -> Option<LogEvent> {
-    let Outcome::Aborted(aborted) = completion.outcome.as_ref()? else {
+fn exception(ended: &EndedRequest<'_>) -> Option<LogEvent> {
+    let Outcome::Aborted(aborted) = ended.completion.outcome.as_ref()? else {
         return None;
     };
-    let severity = exception_severity(completion, aborted)?;
+    let severity = exception_severity(ended, aborted)?;
     let Aborted {
         reason, message, ..
     } = aborted;
-    let type_name = completion
+    let type_name = ended
         .error_type_name
-        .filter(|_| !completion.is_outcome_from_verdict)
+        .filter(|_| !is_from_verdict(ended))
         .unwrap_or(reason);
     let mut attributes = vec![KeyValue::new(key::EXCEPTION_TYPE, type_name)];
     let message = message.clone();
     attributes.extend(message.map(|message| KeyValue::new(key::EXCEPTION_MESSAGE, message)));
     Some(LogEvent {
-        name: match completion.head.protocol {
+        name: match ended.completion.protocol {
             Protocol::Http => key::EVENT_HTTP_EXCEPTION,
             Protocol::Grpc | Protocol::GrpcWeb => key::EVENT_RPC_EXCEPTION,
         },
         severity,
-        at: completion.at,
+        at: ended.at,
         attributes,
     })
 }
 
-fn exception_severity(completion: &Completion<'_>, aborted: &Aborted) -> Option<Severity> {
-    match completion.end {
+/// Whether a verdict decided the outcome, and not the end.
+fn is_from_verdict(ended: &EndedRequest<'_>) -> bool {
+    let completion = &ended.completion;
+    completion.verdict.is_some() && !matches!(completion.end, End::Panicked)
+}
+
+fn exception_severity(ended: &EndedRequest<'_>, aborted: &Aborted) -> Option<Severity> {
+    match ended.completion.end {
         End::Dropped { .. } if is_disconnect(aborted.reason) => Some(Severity::Debug),
         _ if aborted.error_type.is_none() => None,
         // A status is in the span already.
-        End::Complete { .. } if !completion.is_outcome_from_verdict => None,
+        End::Complete { .. } if !is_from_verdict(ended) => None,
         End::Complete { .. }
         | End::LengthMismatch { .. }
         | End::ServiceError { .. }

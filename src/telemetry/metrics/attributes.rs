@@ -7,7 +7,7 @@ use opentelemetry::{KeyValue, StringValue, Value};
 use crate::outcome::End;
 use crate::protocol::grpc::{GrpcCode, Protocol};
 use crate::protocol::http::methods::OTHER;
-use crate::recording::completion::Completion;
+use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::{RPC_SYSTEM_GRPC, RequestInfo};
 use crate::semconv as key;
 use crate::settings::Settings;
@@ -41,33 +41,29 @@ impl AttributeList {
     }
 
     /// Describes a request and what it has come to.
-    pub(super) fn describe(completion: &Completion<'_>, settings: &Settings) -> Self {
+    pub(super) fn describe(ended: &EndedRequest<'_>, settings: &Settings) -> Self {
         let mut list = Self::new();
-        match completion.head.protocol {
-            Protocol::Http => list.push_http(completion),
-            Protocol::Grpc | Protocol::GrpcWeb => list.push_rpc(completion),
+        match ended.completion.protocol {
+            Protocol::Http => list.push_http(ended),
+            Protocol::Grpc | Protocol::GrpcWeb => list.push_rpc(ended),
         }
-        if let Some(error_type) = completion.error_type() {
+        if let Some(error_type) = ended.completion.error_type() {
             list.push(key::ERROR_TYPE, error_type.clone());
         }
-        if completion.is_stream && settings.marks_streams() {
+        if ended.completion.is_stream && settings.marks_streams() {
             list.push(key::API_STREAM, true);
         }
         list
     }
 
-    fn push_http(&mut self, completion: &Completion<'_>) {
-        let request = completion.request;
+    fn push_http(&mut self, ended: &EndedRequest<'_>) {
+        let request = ended.request;
         self.push(key::HTTP_REQUEST_METHOD, request.method_or_other());
         self.push(key::URL_SCHEME, bounded_scheme(request));
-        if let Some(status) = completion.head.status {
+        if let Some(status) = ended.completion.status {
             self.push(key::HTTP_RESPONSE_STATUS_CODE, i64::from(status.as_u16()));
         }
-        let late_route = || {
-            let route = completion.buffer.as_ref()?.route.clone()?;
-            Some(StringValue::from(route))
-        };
-        if let Some(route) = request.route.clone().or_else(late_route) {
+        if let Some(route) = ended.completion.route.clone() {
             self.push(key::HTTP_ROUTE, route);
         }
         if let Some(version) = request.http_version() {
@@ -75,14 +71,14 @@ impl AttributeList {
         }
     }
 
-    fn push_rpc(&mut self, completion: &Completion<'_>) {
-        let request = completion.request;
+    fn push_rpc(&mut self, ended: &EndedRequest<'_>) {
+        let request = ended.request;
         self.push(key::RPC_SYSTEM_NAME, RPC_SYSTEM_GRPC);
         // Any other method would be a series that a client makes.
-        let is_known = request.has_rpc_method_list || is_method_confirmed(completion);
+        let is_known = request.has_rpc_method_list || is_method_confirmed(ended);
         let method = request.rpc_method.clone().filter(|_| is_known);
         self.push(key::RPC_METHOD, method.unwrap_or(StringValue::from(OTHER)));
-        if let Some(code) = completion.end.grpc_code() {
+        if let Some(code) = ended.completion.end.grpc_code() {
             self.push(key::RPC_STATUS_CODE, code.name());
         }
     }
@@ -92,10 +88,10 @@ impl AttributeList {
 ///
 /// Logins, quotas and checks in front of it refuse unknown methods with the same codes as known ones. In
 /// gRPC-Web a status is data, too, so data is no message there.
-fn is_method_confirmed(completion: &Completion<'_>) -> bool {
-    let has_message =
-        completion.head.protocol == Protocol::Grpc && completion.time_to_first_byte.is_some();
-    match completion.end {
+fn is_method_confirmed(ended: &EndedRequest<'_>) -> bool {
+    let has_message = ended.completion.protocol == Protocol::Grpc
+        && ended.completion.time_to_first_byte.is_some();
+    match &ended.completion.end {
         End::Complete {
             grpc_status: Some(status),
         } => status.code == GrpcCode::OK || has_message && status.code != GrpcCode::UNIMPLEMENTED,

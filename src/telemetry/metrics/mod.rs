@@ -14,7 +14,7 @@ use crate::catch_panic::catch_panic;
 use crate::protocol::grpc::Protocol;
 use crate::provider::lookup::Lookup;
 use crate::provider::meter::{GlobalMeterProvider, meter_from};
-use crate::recording::completion::Completion;
+use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::RequestInfo;
 use crate::settings::streams::StreamDurations;
 use crate::settings::{MetricSettings, Settings};
@@ -115,42 +115,42 @@ impl Measurement {
     }
 
     /// Records a request that has ended. An instrument that panics affects no other.
-    pub(crate) fn record(self, completion: &Completion<'_>, settings: &Settings) {
-        let attributes = AttributeList::describe(completion, settings);
+    pub(crate) fn record(self, ended: &EndedRequest<'_>, settings: &Settings) {
+        let attributes = AttributeList::describe(ended, settings);
         let attributes = attributes.as_slice();
-        self.record_duration(completion, settings.stream_durations, attributes);
+        self.record_duration(ended, settings.stream_durations, attributes);
         if settings.metrics.response_times {
-            self.record_response_times(completion, attributes);
+            self.record_response_times(ended, attributes);
         }
-        self.record_sizes(completion, attributes);
+        self.record_sizes(ended, attributes);
         if settings.metrics.gen_ai {
-            self.record_gen_ai(completion);
+            self.record_gen_ai(ended);
         }
     }
 
     fn record_duration(
         &self,
-        completion: &Completion<'_>,
+        ended: &EndedRequest<'_>,
         streams: StreamDurations,
         attributes: &[KeyValue],
     ) {
-        if completion.is_stream && streams == StreamDurations::Excluded {
+        if ended.completion.is_stream && streams == StreamDurations::Excluded {
             return;
         }
-        let duration = match completion.head.protocol {
+        let duration = match ended.completion.protocol {
             Protocol::Http => &self.instruments.http_duration,
             Protocol::Grpc | Protocol::GrpcWeb => &self.instruments.rpc_duration,
         };
-        catch_panic(|| duration.record(completion.duration.as_secs_f64(), attributes));
+        catch_panic(|| duration.record(ended.completion.duration.as_secs_f64(), attributes));
     }
 
-    fn record_response_times(&self, completion: &Completion<'_>, attributes: &[KeyValue]) {
+    fn record_response_times(&self, ended: &EndedRequest<'_>, attributes: &[KeyValue]) {
         let instruments = &self.instruments;
         for (histogram, time) in [
-            (&instruments.time_to_head, completion.time_to_head),
+            (&instruments.time_to_head, ended.completion.time_to_head),
             (
                 &instruments.time_to_first_byte,
-                completion.time_to_first_byte,
+                ended.completion.time_to_first_byte,
             ),
         ] {
             if let Some(time) = time {
@@ -159,11 +159,17 @@ impl Measurement {
         }
     }
 
-    fn record_sizes(&self, completion: &Completion<'_>, attributes: &[KeyValue]) {
+    fn record_sizes(&self, ended: &EndedRequest<'_>, attributes: &[KeyValue]) {
         let instruments = &self.instruments;
         for (histogram, bytes) in [
-            (&instruments.request_body_size, completion.request_bytes),
-            (&instruments.response_body_size, completion.response_bytes),
+            (
+                &instruments.request_body_size,
+                ended.completion.request_bytes,
+            ),
+            (
+                &instruments.response_body_size,
+                ended.completion.response_bytes,
+            ),
         ] {
             if let Some(bytes) = bytes {
                 catch_panic(|| histogram.record(bytes, attributes));
@@ -172,19 +178,19 @@ impl Measurement {
     }
 
     /// Records a request to a language model: one whose operation the handler has set.
-    fn record_gen_ai(&self, completion: &Completion<'_>) {
-        let Some(attributes) = gen_ai::describe(completion) else {
+    fn record_gen_ai(&self, ended: &EndedRequest<'_>) {
+        let Some(attributes) = gen_ai::describe(ended) else {
             return;
         };
         let instruments = &self.instruments;
         let attributes = attributes.as_slice();
-        let duration = completion.duration.as_secs_f64();
+        let duration = ended.completion.duration.as_secs_f64();
         catch_panic(|| instruments.gen_ai_duration.record(duration, attributes));
-        if let Some(first) = gen_ai::time_to_first_token(completion) {
+        if let Some(first) = gen_ai::time_to_first_token(ended) {
             let first = first.as_secs_f64();
             catch_panic(|| instruments.gen_ai_first_token.record(first, attributes));
         }
-        if let Some(per_token) = gen_ai::time_per_output_token(completion) {
+        if let Some(per_token) = gen_ai::time_per_output_token(ended) {
             catch_panic(|| instruments.gen_ai_per_token.record(per_token, attributes));
         }
     }

@@ -14,7 +14,7 @@ use crate::outcome::{Aborted, Outcome};
 use crate::protocol::grpc::{GrpcCode, Protocol};
 use crate::protocol::http::methods::KnownMethod;
 use crate::recording::buffer::{Event, SpanBuffer};
-use crate::recording::completion::Completion;
+use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::{Conventions, RPC_SYSTEM_GRPC};
 use crate::recording::written_keys::{OwnKey, WrittenKeys};
 use crate::semconv::{EVENT_FIRST_RESPONSE_FROM_CORE, OWN_PREFIX};
@@ -33,29 +33,29 @@ pub(crate) struct AtStart {
 /// on the way leaves a span without one.
 pub(crate) fn write_end(
     span: &mut dyn ObjectSafeSpan,
-    completion: &mut Completion<'_>,
+    ended: &mut EndedRequest<'_>,
     late: Option<Box<SpanBuffer>>,
     at_start: &mut AtStart,
     settings: &Settings,
 ) {
-    let mut buffer = SpanBuffer::merge(completion.buffer.take(), late, completion.at);
+    let mut buffer = SpanBuffer::merge(ended.buffer.take(), late, ended.at);
     let has_lifecycle = settings.lifecycle_events.is_on_span();
-    write_events_and_links(span, buffer.as_deref_mut(), completion, has_lifecycle);
+    write_events_and_links(span, buffer.as_deref_mut(), ended, has_lifecycle);
     let AtStart { keys, is_named } = at_start;
     let mut attributes = EndAttributes { span, keys };
-    attributes.set_response(completion);
-    attributes.set_times(completion, settings);
+    attributes.set_response(ended);
+    attributes.set_times(ended, settings);
     attributes.set_dropped_counts(buffer.as_deref());
-    attributes.set_outcome(completion);
-    attributes.set_sizes(completion);
-    if completion.is_stream && settings.marks_streams() {
+    attributes.set_outcome(ended);
+    attributes.set_sizes(ended);
+    if ended.completion.is_stream && settings.marks_streams() {
         attributes.set(OwnKey::Stream, true);
     }
     let (name, route, from_handler) = buffer
         .map(|buffer| (buffer.name, buffer.route, buffer.attributes))
         .unwrap_or_default();
-    let late_name = attributes.set_late_description(completion, route);
-    for attribute in completion.captured {
+    let late_name = attributes.set_late_description(ended, route);
+    for attribute in ended.captured {
         attributes.set_unless_taken(attribute.clone());
     }
     for attribute in from_handler {
@@ -64,17 +64,17 @@ pub(crate) fn write_end(
     if let Some(name) = name.or_else(|| late_name.filter(|_| !*is_named)) {
         span.update_name(name);
     }
-    write_outcome(span, completion, has_lifecycle);
+    write_outcome(span, ended, has_lifecycle);
 }
 
 /// Writes the events and links that were recorded, and the engine's first response among the events.
 fn write_events_and_links(
     span: &mut dyn ObjectSafeSpan,
     buffer: Option<&mut SpanBuffer>,
-    completion: &Completion<'_>,
+    ended: &EndedRequest<'_>,
     has_lifecycle: bool,
 ) {
-    let first_response = completion.first_response.filter(|_| has_lifecycle);
+    let first_response = ended.first_response.filter(|_| has_lifecycle);
     // Most requests have neither.
     if buffer.is_none() && first_response.is_none() {
         return;
@@ -118,12 +118,8 @@ fn place_by_time(events: &[Event], at: SystemTime) -> usize {
 }
 
 /// Writes the status, once, and the terminal event, last.
-fn write_outcome(
-    span: &mut dyn ObjectSafeSpan,
-    completion: &mut Completion<'_>,
-    has_lifecycle: bool,
-) {
-    let Some(outcome) = completion.outcome.take() else {
+fn write_outcome(span: &mut dyn ObjectSafeSpan, ended: &mut EndedRequest<'_>, has_lifecycle: bool) {
+    let Some(outcome) = ended.completion.outcome.take() else {
         return;
     };
     if let Outcome::Aborted(Aborted {
@@ -136,7 +132,7 @@ fn write_outcome(
     }
     if has_lifecycle {
         let (name, attributes) = terminal_event(outcome);
-        span.add_event_with_timestamp(name.into(), completion.at, attributes);
+        span.add_event_with_timestamp(name.into(), ended.at, attributes);
     }
 }
 
@@ -161,26 +157,26 @@ impl EndAttributes<'_> {
         }
     }
 
-    fn set_response(&mut self, completion: &Completion<'_>) {
-        let head = &completion.head;
-        let is_call = head.protocol != Protocol::Http;
-        if is_call && let Some(code) = completion.end.grpc_code() {
+    fn set_response(&mut self, ended: &EndedRequest<'_>) {
+        let completion = &ended.completion;
+        let is_call = completion.protocol != Protocol::Http;
+        if is_call && let Some(code) = ended.completion.end.grpc_code() {
             self.set(OwnKey::RpcStatusCode, GrpcCode::name(code));
         }
         // A gRPC answer is a 200. Any other was made by something that has only HTTP.
-        if let Some(status) = head.status
+        if let Some(status) = completion.status
             && (!is_call || status != StatusCode::OK)
         {
             self.set(OwnKey::StatusCode, i64::from(status.as_u16()));
         }
     }
 
-    fn set_times(&mut self, completion: &Completion<'_>, settings: &Settings) {
+    fn set_times(&mut self, ended: &EndedRequest<'_>, settings: &Settings) {
         let has_first_chunk =
-            completion.is_event_stream && settings.journey_events && !completion.is_refused();
-        let first_byte = completion.time_to_first_byte;
+            ended.is_event_stream && settings.journey_events && !ended.completion.is_error_status();
+        let first_byte = ended.completion.time_to_first_byte;
         for (key, time) in [
-            (OwnKey::TimeToHead, completion.time_to_head),
+            (OwnKey::TimeToHead, ended.completion.time_to_head),
             (OwnKey::TimeToFirstByte, first_byte),
             (OwnKey::FirstChunk, first_byte.filter(|_| has_first_chunk)),
         ] {
@@ -204,8 +200,8 @@ impl EndAttributes<'_> {
         }
     }
 
-    fn set_outcome(&mut self, completion: &Completion<'_>) {
-        match &completion.outcome {
+    fn set_outcome(&mut self, ended: &EndedRequest<'_>) {
+        match &ended.completion.outcome {
             None => {}
             Some(Outcome::Departed) => self.set(OwnKey::Outcome, "DEPARTED"),
             Some(Outcome::Aborted(Aborted {
@@ -220,10 +216,10 @@ impl EndAttributes<'_> {
         }
     }
 
-    fn set_sizes(&mut self, completion: &Completion<'_>) {
+    fn set_sizes(&mut self, ended: &EndedRequest<'_>) {
         for (key, bytes) in [
-            (OwnKey::RequestBodySize, completion.request_bytes),
-            (OwnKey::ResponseBodySize, completion.response_bytes),
+            (OwnKey::RequestBodySize, ended.completion.request_bytes),
+            (OwnKey::ResponseBodySize, ended.completion.response_bytes),
         ] {
             if let Some(bytes) = bytes {
                 self.set(key, i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -234,16 +230,16 @@ impl EndAttributes<'_> {
     /// Sets what is known of the request only now. Returns the name, if that changes.
     fn set_late_description(
         &mut self,
-        completion: &Completion<'_>,
+        ended: &EndedRequest<'_>,
         route: Option<String>,
     ) -> Option<Cow<'static, str>> {
-        let request = completion.request;
-        let is_answered_by_http = completion.head.protocol == Protocol::Http;
+        let request = ended.request;
+        let is_answered_by_http = ended.completion.protocol == Protocol::Http;
         let mut name = None;
         if request.conventions == Conventions::Rpc {
             if is_answered_by_http {
-                name = Some(self.describe_as_http(completion));
-            } else if !request.has_rpc_method_list && is_unconfirmed_call(completion) {
+                name = Some(self.describe_as_http(ended));
+            } else if !request.has_rpc_method_list && is_unconfirmed_call(ended) {
                 name = Some(Cow::Borrowed(RPC_SYSTEM_GRPC));
             }
         }
@@ -259,8 +255,8 @@ impl EndAttributes<'_> {
 
     /// Adds HTTP's attributes to a request that claimed to be a gRPC call and was answered in plain HTTP.
     /// Returns HTTP's name, since a client may claim any method.
-    fn describe_as_http(&mut self, completion: &Completion<'_>) -> Cow<'static, str> {
-        let request = completion.request;
+    fn describe_as_http(&mut self, ended: &EndedRequest<'_>) -> Cow<'static, str> {
+        let request = ended.request;
         self.set(OwnKey::Method, request.method_or_other());
         if request.known_method == KnownMethod::Unknown {
             let original = truncate(request.method.as_str()).to_owned();
@@ -279,9 +275,9 @@ impl EndAttributes<'_> {
 
 /// Whether nothing but the client's path names the called method: no server answered, or the server has
 /// no such method.
-fn is_unconfirmed_call(completion: &Completion<'_>) -> bool {
-    let code = completion.end.sent_grpc_code();
-    completion.head.status.is_none() || code == Some(GrpcCode::UNIMPLEMENTED)
+fn is_unconfirmed_call(ended: &EndedRequest<'_>) -> bool {
+    let code = ended.completion.grpc_status().map(|status| status.code);
+    ended.completion.status.is_none() || code == Some(GrpcCode::UNIMPLEMENTED)
 }
 
 #[cfg(test)]

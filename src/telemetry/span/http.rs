@@ -55,7 +55,7 @@ pub(super) fn describe_start(
 
 /// Returns the target as the client sent it. A nested router of axum takes a prefix off the request's.
 #[cfg(feature = "axum")]
-pub(super) fn uri(parts: &request::Parts) -> &Uri {
+pub(crate) fn uri(parts: &request::Parts) -> &Uri {
     match parts.extensions.get::<axum::extract::OriginalUri>() {
         Some(original) if !is_rewritten(parts, &original.0) => &original.0,
         _ => &parts.uri,
@@ -71,7 +71,7 @@ fn is_rewritten(parts: &request::Parts, original: &Uri) -> bool {
 }
 
 #[cfg(not(feature = "axum"))]
-pub(super) fn uri(parts: &request::Parts) -> &Uri {
+pub(crate) fn uri(parts: &request::Parts) -> &Uri {
     &parts.uri
 }
 

@@ -10,8 +10,10 @@ use crate::protocol::grpc::Protocol;
 use crate::protocol::http::forwarded::Hop;
 use crate::recording::request_info::{Conventions, RequestInfo};
 use crate::settings::Settings;
-use crate::telemetry::span::http::{route, uri};
+use crate::telemetry::span::http::route;
 use crate::text::truncate;
+
+pub(crate) use crate::telemetry::span::http::uri;
 
 /// Reads a request. `claimed` is the protocol that its content type claims.
 pub(crate) fn read_request(

@@ -48,7 +48,7 @@ pub fn call(request: &Request, task: usize, random: &mut Random) {
             span.add_link(span_context(n), numbered(task, n));
         }),
         7 if gives_verdicts => request.call(task, Method::Verdict, |n| {
-            handle.abort(REASONS[task], verdict(task, n));
+            handle.mark_aborted(REASONS[task], verdict(task, n));
         }),
         8 if gives_verdicts => request.call(task, Method::Status, |n| {
             span.set_status(Status::error(verdict(task, n)));

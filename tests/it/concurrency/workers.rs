@@ -83,7 +83,7 @@ fn respond(request: Request<CountedBody<ScriptedBody>>) -> Answer {
     } = plan.clone();
     if let Some(worker) = worker {
         if verdicts == Verdicts::Before {
-            handle.abort("before", "by the handler");
+            handle.mark_aborted("before", "by the handler");
         }
         let request = request::Request::new(handle, path, verdicts, request.into_body());
         let request = Arc::new(request);
@@ -174,7 +174,7 @@ where
         let request = worker.current().expect("the handler was called");
         request.mark_ended();
         if request.verdicts == Verdicts::After {
-            request.handle.abort("after", "after the end");
+            request.handle.mark_aborted("after", "after the end");
         }
         request.wait_for_calls(random.below(4));
         assert_eq!(observed, bare[path], "{}", PATHS[path].name);

@@ -43,7 +43,7 @@ fn filter_that_panics_traces_the_request() {
 fn classification_that_panics_leaves_no_terminal_event() {
     for exchange in Exchange::all() {
         let at = Recorder::new();
-        let layer = at.layer().classify(|_, _, _| explode());
+        let layer = at.layer().classify(|_| explode());
         let handler = |request: &Request<()>| {
             handle_of(request).set_attribute(KeyValue::new("test.tenant", "blue"));
             handle_of(request).set_attribute(KeyValue::new("api.outcome", "DEPARTED"));
@@ -150,7 +150,7 @@ fn attribute_iterator_that_uses_the_same_handle_does_not_deadlock() {
                 assert!(again.is_recording());
                 again.set_attribute(KeyValue::new("test.inner", n));
                 again.add_event("inner", Vec::new());
-                again.abort("quota", MessageUsingHandle(&again));
+                again.mark_aborted("quota", MessageUsingHandle(&again));
                 KeyValue::new("test.outer", n)
             }));
             response(200, ScriptedBody::full(0))
@@ -239,7 +239,7 @@ fn error_message_that_panics_is_omitted() {
 fn verdict_message_that_panics_is_omitted_and_the_verdict_kept() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |request| {
-        handle_of(&request).abort("quota", PanickingDisplay);
+        handle_of(&request).mark_aborted("quota", PanickingDisplay);
         response(200, ScriptedBody::new([Data(3)]))
     });
     let mut body = defused(|| ready(service.call(get())))

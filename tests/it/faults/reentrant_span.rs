@@ -104,7 +104,7 @@ fn span_methods_that_use_the_current_span_do_not_deadlock() {
             context.span().add_event("from_context", Vec::new());
             context.span().add_link(SpanContext::NONE, Vec::new());
             context.span().update_name("custom");
-            handle.abort("quota", "");
+            handle.mark_aborted("quota", "");
             response(200, ScriptedBody::full(5))
         });
         let mut body = ready(service.call(get())).expect("a response").into_body();

@@ -195,9 +195,7 @@ fn completed_future_polled_again_panics_and_keeps_the_response() {
 #[test]
 fn span_classification_and_body_that_all_panic_end_the_span_once() {
     let tracer = Foreign::new().panicking_in(Method::AFTER_START);
-    let layer = tracer
-        .layer()
-        .classify(|_, _, _| panic!("the callback panics"));
+    let layer = tracer.layer().classify(|_| panic!("the callback panics"));
     let mut service = answering(&layer, |_| {
         response(
             200,

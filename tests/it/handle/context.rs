@@ -66,11 +66,11 @@ fn data_recorded_during_classification_is_added_and_the_overflow_counted() {
         let at = Recorder::with(|builder| builder.with_max_attributes_per_span(1_000));
         let slot = Arc::new(OnceLock::new());
         let filled = Arc::clone(&slot);
-        let layer = at.layer().classify(move |head, end, verdict| {
+        let layer = at.layer().classify(move |completion| {
             let handle = filled.get().expect("a handle");
             record(handle, "late", late.0, late.1);
             add_link(handle, 8);
-            classify(head, end, verdict)
+            classify(completion)
         });
         serve(&layer, get(), 200, |handle| {
             record(&handle, "in_time", in_time.0, in_time.1);

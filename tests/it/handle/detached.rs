@@ -19,7 +19,7 @@ fn call_every_method(handle: &SpanHandle) {
     handle.set_attributes([KeyValue::new("test.shard", 7)]);
     handle.set_route("/x/{id}");
     handle.add_event("from_handle", Vec::new());
-    handle.abort("quota", "used up");
+    handle.mark_aborted("quota", "used up");
     handle.allow_disconnect();
     let context = handle.context();
     context
@@ -45,7 +45,7 @@ fn data_recorded_in_other_threads_is_all_on_the_span() {
                         handle.set_attribute(KeyValue::new(format!("test.thread_{n}"), n));
                         handle.add_event(format!("thread {n}"), Vec::new());
                     }
-                    handle.abort("quota", n);
+                    handle.mark_aborted("quota", n);
                 });
             }
         });

@@ -34,9 +34,9 @@ fn read_partly(
 #[test]
 fn first_of_several_verdicts_is_kept() {
     let span = record_span(|handle| {
-        handle.abort("quota", "first");
-        handle.abort("generation_error", "second");
-        handle.clone().abort("validation_error", "");
+        handle.mark_aborted("quota", "first");
+        handle.mark_aborted("generation_error", "second");
+        handle.clone().mark_aborted("validation_error", "");
     });
     assert_eq!(span.outcome(), "ABORTED(quota)");
     assert_eq!(span.error().as_deref(), Some("first"));
@@ -59,7 +59,7 @@ fn verdict_takes_precedence_over_the_end_of_the_response() {
         ("dropped unread", 200, &[Data(3)], 0),
     ] {
         let span = read_partly(Recorder::layer, status, steps, polls, |handle| {
-            handle.abort("generation_error", "out of memory");
+            handle.mark_aborted("generation_error", "out of memory");
         });
         assert_eq!(span.outcome(), "ABORTED(generation_error)", "{end}");
         assert_eq!(span.error().as_deref(), Some("out of memory"), "{end}");
@@ -73,7 +73,7 @@ fn verdict_takes_precedence_over_the_end_of_the_response() {
 fn panic_takes_precedence_over_a_verdict() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |request| {
-        handle_of(&request).abort("quota", "used up");
+        handle_of(&request).mark_aborted("quota", "used up");
         response(200, ScriptedBody::new([Panic]))
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();
@@ -91,7 +91,7 @@ fn verdict_with_a_client_error_reason_is_not_an_error() {
         ("generation_error", Some("generation_error")),
         ("", Some("exception")),
     ] {
-        let span = record_span(|handle| handle.abort(reason, "message"));
+        let span = record_span(|handle| handle.mark_aborted(reason, "message"));
         assert_eq!(
             span.attribute("error.type").as_deref(),
             error_type,
@@ -114,7 +114,7 @@ fn verdict_message_is_truncated_or_omitted_when_empty() {
         ("ä".repeat(600), Some(1024)),
         (format!("x{}", "ä".repeat(600)), Some(1023)),
     ] {
-        let span = record_span(|handle| handle.abort("quota", &message));
+        let span = record_span(|handle| handle.mark_aborted("quota", &message));
         let error = span.error();
         assert_eq!(error.as_ref().map(String::len), kept);
         assert!(error.is_none_or(|error| message.starts_with(&error)));
@@ -186,12 +186,13 @@ fn other_failures_are_errors_where_a_disconnect_is_allowed() {
 #[test]
 fn custom_classification_receives_the_verdict() {
     let at = Recorder::new();
-    let layer = at.layer().classify(|_, _, verdict| {
+    let layer = at.layer().classify(|completion| {
+        let verdict = completion.verdict();
         assert_eq!(verdict.map(|verdict| verdict.reason), Some("quota"));
         tower_api_span::Outcome::Departed
     });
     serve(&layer, get(), 500, |handle| {
-        handle.abort("quota", "used up");
+        handle.mark_aborted("quota", "used up");
     });
     assert_eq!(at.only().outcome(), "DEPARTED");
 }
@@ -223,7 +224,7 @@ fn abort_takes_precedence_over_an_earlier_error_status() {
     let span = record_span(|handle| {
         let context = handle.context();
         context.span().set_status(Status::error("from a library"));
-        handle.abort("generation_error", "from the handler");
+        handle.mark_aborted("generation_error", "from the handler");
     });
     assert_eq!(span.outcome(), "ABORTED(generation_error)");
     assert_eq!(span.error().as_deref(), Some("from the handler"));
@@ -235,7 +236,7 @@ fn abort_reason_client_disconnect_is_an_error_where_a_disconnect_is_allowed() {
     let mut service = answering(&at.layer().disconnect_is_error(false), |request| {
         let handle = handle_of(&request);
         handle.allow_disconnect();
-        handle.abort("client_disconnect", "the upstream disconnected");
+        handle.mark_aborted("client_disconnect", "the upstream disconnected");
         response(200, ScriptedBody::full(0))
     });
     drop(ready(service.call(get())));

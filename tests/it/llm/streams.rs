@@ -184,7 +184,7 @@ fn an_error_event_aborts_the_span_and_leaves_the_frames_unchanged() {
 #[test]
 fn an_error_event_yields_to_an_earlier_verdict_and_overrides_other_ends() {
     let no_verdict: fn(SpanHandle) = |_| {};
-    let aborts: fn(SpanHandle) = |span| span.abort("quota", "no tokens left");
+    let aborts: fn(SpanHandle) = |span| span.mark_aborted("quota", "no tokens left");
     for (case, steps, handler, outcome, message) in [
         (
             "the handler has aborted before",

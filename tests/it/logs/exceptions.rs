@@ -69,7 +69,7 @@ fn fail(layer: &ApiSpanLayer, request: Request<()>) {
 /// Serves a request whose handler calls `abort` and responds with these body steps.
 fn abort(layer: &ApiSpanLayer, reason: &'static str, message: &str, steps: &[Step]) {
     let mut service = answering(layer, |request| {
-        handle_of(&request).abort(reason, message);
+        handle_of(&request).mark_aborted(reason, message);
         response(200, ScriptedBody::new(steps.to_vec()))
     });
     let response = ready(service.call(get())).expect("a response");
@@ -235,7 +235,7 @@ fn cases() -> Vec<Case> {
         case(
             "a classification without errors",
             |layer| {
-                let layer = layer.classify(|_, _, _| tower_api_span::Outcome::Departed);
+                let layer = layer.classify(|_| tower_api_span::Outcome::Departed);
                 read_response(&layer, get(), 200, &[Error]);
             },
             None,

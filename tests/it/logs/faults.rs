@@ -115,7 +115,7 @@ fn a_blocked_logger_leaves_the_handle_usable() {
             handle.add_event("late", Vec::new());
             handle.set_attribute(KeyValue::new("test.late", true));
             // Too late: the outcome is decided.
-            handle.abort("generation_error", "too late");
+            handle.mark_aborted("generation_error", "too late");
             thread::sleep(Duration::from_millis(5));
             done.send(()).expect("the logger waits");
             is_recording
@@ -204,7 +204,7 @@ fn a_panicking_classification_emits_no_exception_event() {
     let layer = logs
         .layer(&recorder)
         .lifecycle_events(LifecycleEvents::Both)
-        .classify(|_, _, _| explode());
+        .classify(|_| explode());
     let mut body = open_body(&layer, get(), 200, ScriptedBody::new([Data(3), Error]));
     assert!(read(&mut body).is_err());
     assert_eq!(logs.names(), ["api.ARRIVED"]);

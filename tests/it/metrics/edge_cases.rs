@@ -164,7 +164,8 @@ fn the_outer_span_has_the_handlers_verdict_with_and_without_inner_metrics() {
             recorder
                 .layer()
                 .layer(inner.layer(service_fn(async |request: Request<()>| {
-                    SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
+                    SpanHandle::from_extensions(request.extensions())
+                        .mark_aborted("out_of_memory", "");
                     Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
                 })));
         let _ = read(&mut ready(service.call(get())).unwrap().into_body());
@@ -205,7 +206,7 @@ fn the_handoff_event_is_recorded_once() {
     let mut service = answering(&layer, |request| {
         let handle = handle_of(&request);
         handle.handoff_to_core();
-        handle.abort("x", "");
+        handle.mark_aborted("x", "");
         *kept.lock().unwrap() = Some(handle);
         response(200, ScriptedBody::new([]))
     });
@@ -321,7 +322,8 @@ fn an_inner_layer_that_samples_out_leaves_the_outer_handle_in_place() {
             recorder
                 .layer()
                 .layer(inner.layer(service_fn(async |request: Request<()>| {
-                    SpanHandle::from_extensions(request.extensions()).abort("out_of_memory", "");
+                    SpanHandle::from_extensions(request.extensions())
+                        .mark_aborted("out_of_memory", "");
                     Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
                 })));
         let _ = read(&mut ready(service.call(get())).unwrap().into_body());

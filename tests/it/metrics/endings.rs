@@ -108,7 +108,7 @@ pub(super) const ALL: [Ending; 17] = [
     error("service error", Reply::Fails, 0, "exception"),
     error("body error", head(200, &[Data(4), Error]), 9, "exception"),
     Ending {
-        use_handle: |handle| handle.abort("out_of_memory", "no room"),
+        use_handle: |handle| handle.mark_aborted("out_of_memory", "no room"),
         ..error("verdict", head(200, &[Data(1)]), 9, "out_of_memory")
     },
     disconnect("before the head", Reply::Never, 0, "client_disconnect"),

@@ -250,7 +250,7 @@ fn a_panicking_classification_records_the_duration_without_an_error_type() {
     for ending in &ALL {
         let meters = Meters::new();
         let layer = meters.layer().active_requests(true);
-        defused(|| ending.run(&layer.classify(|_, _, _| explode())));
+        defused(|| ending.run(&layer.classify(|_| explode())));
         let metric = if ending.is_grpc() {
             CALL_DURATION
         } else {

@@ -67,13 +67,13 @@ fn a_client_disconnect_is_not_an_error_if_the_handler_allows_it() {
 fn a_custom_classification_applies_to_span_and_metric() {
     for ending in &ALL {
         let quota = Aborted::new("quota").with_error_type("quota_exceeded");
-        let layer = ApiSpanLayer::new().classify(move |_, _, _| Outcome::Aborted(quota.clone()));
+        let layer = ApiSpanLayer::new().classify(move |_| Outcome::Aborted(quota.clone()));
         // The classification applies to panics too.
         assert_error(ending, layer, Some("quota_exceeded"), "all are errors");
-        let layer = ApiSpanLayer::new().classify(|_, _, _| Outcome::Departed);
+        let layer = ApiSpanLayer::new().classify(|_| Outcome::Departed);
         assert_error(ending, layer, None, "no errors");
-        let layer = ApiSpanLayer::new().classify(|head, end, verdict| match end {
-            End::Complete { .. } => classify(head, end, verdict),
+        let layer = ApiSpanLayer::new().classify(|completion| match completion.end() {
+            End::Complete { .. } => classify(completion),
             _ => Outcome::Aborted(Aborted::new("cut").with_error_type("cut")),
         });
         let is_complete = ["success", "404", "500", "verdict"].contains(&ending.name)
@@ -91,7 +91,7 @@ fn a_custom_classification_applies_to_span_and_metric() {
 fn an_empty_custom_error_type_is_recorded_as_other() {
     let layer = || {
         ApiSpanLayer::new()
-            .classify(|_, _, _| Outcome::Aborted(Aborted::new("quota").with_error_type("")))
+            .classify(|_| Outcome::Aborted(Aborted::new("quota").with_error_type("")))
     };
     assert_error(&ALL[0], layer(), Some("_OTHER"), "empty");
 }

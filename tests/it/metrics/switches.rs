@@ -20,7 +20,7 @@ const HANDLER_DATA: Ending = Ending {
     name: "handler data",
     use_handle: |handle| {
         handle.set_route("/x/{id}");
-        handle.abort("out_of_memory", "no room");
+        handle.mark_aborted("out_of_memory", "no room");
         handle.gen_ai().operation_name("chat").provider_name("me");
     },
     ..ALL[0]

@@ -100,7 +100,7 @@ pub fn perform(handle: &SpanHandle, call: HandlerCall) {
         HandlerCall::SetAttribute(key, value) => handle.set_attribute(KeyValue::new(key, value)),
         HandlerCall::SetRoute(route) => handle.set_route(route),
         HandlerCall::AddEvent(name) => handle.add_event(name, Vec::new()),
-        HandlerCall::Abort(reason, message) => handle.abort(reason, message),
+        HandlerCall::Abort(reason, message) => handle.mark_aborted(reason, message),
         HandlerCall::AllowDisconnect => handle.allow_disconnect(),
         HandlerCall::HandOff => handle.handoff_to_core(),
         HandlerCall::Inject => {

@@ -50,7 +50,7 @@ fn play_under(policy: Policy, script: Script) -> Seen {
     let layer = match policy {
         Policy::Default => layer,
         Policy::Tolerant => layer.disconnect_is_error(false),
-        Policy::Panics => layer.classify(|_, _, _| resume_unwind(Box::new("classification"))),
+        Policy::Panics => layer.classify(|_| resume_unwind(Box::new("classification"))),
     };
     let mut service = layer.layer(scripted_service());
     let mut oracle = script.oracle();

@@ -343,7 +343,7 @@ async fn uri_rewritten_by_a_gateway_is_recorded_as_rewritten() {
 #[test]
 fn empty_and_long_strings_of_a_classification_are_bounded() {
     let at = Recorder::new();
-    let layer = at.layer().classify(|_, _, _| {
+    let layer = at.layer().classify(|_| {
         let long = "x".repeat(1_000_000);
         Outcome::Aborted(Aborted::new("").with_error_type("").with_message(long))
     });
@@ -396,9 +396,9 @@ fn callbacks_are_called_once_per_request() {
             N[7].fetch_add(1, Relaxed);
             None
         })
-        .classify(|h, e, v| {
+        .classify(|completion| {
             N[8].fetch_add(1, Relaxed);
-            tower_api_span::classify(h, e, v)
+            tower_api_span::classify(completion)
         });
     serve(&layer, get(), 200);
     for (index, n) in N.iter().enumerate() {

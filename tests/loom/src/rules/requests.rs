@@ -123,7 +123,7 @@ fn verdict_before_head() -> String {
 fn spawn_verdict(handle: SpanHandle, ending: &Arc<Milestone>) -> loom::thread::JoinHandle<bool> {
     let ending = Arc::clone(ending);
     spawn(move || {
-        handle.abort("quota", "used up");
+        handle.mark_aborted("quota", "used up");
         !ending.is_reached()
     })
 }
@@ -135,13 +135,13 @@ fn two_verdicts() -> String {
     let first = {
         let (handle, is_given) = (handle.clone(), Arc::clone(&first_is_given));
         spawn(move || {
-            handle.abort("first", "of the first");
+            handle.mark_aborted("first", "of the first");
             is_given.reach();
         })
     };
     let second = spawn(move || {
         let is_second = first_is_given.is_reached();
-        handle.abort("second", "of the second");
+        handle.mark_aborted("second", "of the second");
         is_second
     });
     assert!(!poll_frame(&mut body));

@@ -1,0 +1,89 @@
+//! Makes a completion for a test of a callback.
+
+use http::StatusCode;
+use http::uri::PathAndQuery;
+use opentelemetry::StringValue;
+
+use super::Completion;
+use crate::outcome::end::Verdict;
+use crate::protocol::grpc::Protocol;
+
+impl Completion {
+    /// Sets the status of the response.
+    ///
+    /// ```
+    /// use http::{Method, StatusCode};
+    /// use tower_api_span::{Completion, End};
+    ///
+    /// let completion = Completion::new(Method::GET, End::complete()).with_status(StatusCode::OK);
+    /// assert_eq!(completion.status(), Some(StatusCode::OK));
+    /// ```
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// Sets the protocol.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_api_span::{Completion, End, Protocol};
+    ///
+    /// let completion = Completion::new(Method::GET, End::complete()).with_protocol(Protocol::Grpc);
+    /// assert_eq!(completion.protocol(), Protocol::Grpc);
+    /// ```
+    #[must_use]
+    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    /// Sets the handler's verdict.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_api_span::{Completion, End, Verdict};
+    ///
+    /// let verdict = Verdict::new("quota", None);
+    /// let completion = Completion::new(Method::GET, End::complete()).with_verdict(verdict);
+    /// assert_eq!(completion.verdict().map(|verdict| verdict.reason), Some("quota"));
+    /// ```
+    #[must_use]
+    pub fn with_verdict(mut self, verdict: Verdict) -> Self {
+        self.verdict = Some(verdict);
+        self
+    }
+
+    /// Sets the route.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_api_span::{Completion, End};
+    ///
+    /// let completion = Completion::new(Method::GET, End::complete()).with_route("/users/{id}");
+    /// assert_eq!(completion.route(), Some("/users/{id}"));
+    /// ```
+    #[must_use]
+    pub fn with_route(mut self, route: &str) -> Self {
+        self.route = Some(StringValue::from(route.to_owned()));
+        self
+    }
+
+    /// Sets the path and query of the request.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use http::uri::PathAndQuery;
+    /// use tower_api_span::{Completion, End};
+    ///
+    /// let path = PathAndQuery::from_static("/users/7?all");
+    /// let completion = Completion::new(Method::GET, End::complete()).with_path(path);
+    /// assert_eq!(completion.path(), Some("/users/7"));
+    /// ```
+    #[must_use]
+    pub fn with_path(mut self, path: PathAndQuery) -> Self {
+        self.path = Some(path);
+        self
+    }
+}

@@ -1,0 +1,28 @@
+//! A request that has ended: the record of what it came to, and what is still to be written of it.
+
+use std::time::SystemTime;
+
+use opentelemetry::KeyValue;
+
+use crate::outcome::Completion;
+use crate::recording::buffer::SpanBuffer;
+use crate::recording::request_info::RequestInfo;
+
+/// A request that has ended. Made once, and read by span, metrics and logs alike.
+#[derive(Debug)]
+pub(crate) struct EndedRequest<'a> {
+    pub(crate) completion: Completion,
+    pub(crate) request: &'a RequestInfo,
+    /// What was recorded before the outcome was decided.
+    pub(crate) buffer: Option<Box<SpanBuffer>>,
+    /// When it ended, by the request's own clock.
+    pub(crate) at: SystemTime,
+    /// When the first byte was returned to the server, if that is an event and the status is below 400.
+    pub(crate) first_response: Option<SystemTime>,
+    /// The response is an event stream by its content type.
+    pub(crate) is_event_stream: bool,
+    /// The type of the service's or the body's error, if that was the end.
+    pub(crate) error_type_name: Option<&'static str>,
+    /// Headers and trailers of the response that the settings capture.
+    pub(crate) captured: &'a [KeyValue],
+}
