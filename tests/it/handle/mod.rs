@@ -4,6 +4,7 @@ mod attributes;
 mod context;
 mod detached;
 mod events;
+mod methods;
 mod route;
 mod verdict;
 
