@@ -93,9 +93,7 @@ impl Exchange {
             return None;
         };
         let is_observed = self.span.is_observed();
-        // What is not observed needs it only to find the end of a gRPC message.
-        let needs_content_type = is_observed || claimed != Protocol::Http;
-        let content_type = needs_content_type
+        let content_type = is_observed
             .then(|| ContentType::from_headers(&parts.headers))
             .flatten();
         let answered = match claimed {
@@ -151,15 +149,16 @@ impl Exchange {
         claimed: Protocol,
         content_type: Option<ContentType<'_>>,
     ) -> Protocol {
+        // Without an observer only the end counts, and that of a gRPC message is its trailers.
+        if !self.span.is_observed() {
+            return claimed;
+        }
         let grpc_status = GrpcStatus::from_headers(&parts.headers);
         if grpc_status.is_none() && !content_type.is_some_and(is_grpc) {
             if let Some(cold) = &mut self.cold {
                 cold.timeout = None;
             }
             return Protocol::Http;
-        }
-        if !self.span.is_observed() {
-            return claimed;
         }
         if grpc_status.is_some() {
             self.cold().grpc_status = grpc_status;
