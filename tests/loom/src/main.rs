@@ -58,7 +58,7 @@ pub use middleware::future::ResponseFuture;
 pub use middleware::request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
 pub use middleware::service::ApiSpan;
 pub use outcome::lifecycle::LifecycleEvents;
-pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
+pub use outcome::{Aborted, Completion, End, Outcome, Stage, Verdict, classify};
 pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use protocol::http::forwarded::ProxyHeaders;
 pub use settings::streams::StreamDurations;
