@@ -1,4 +1,4 @@
-//! The end of an exchange: its outcome is decided, recorded everywhere, and the span is ended.
+//! Ends an exchange: decides its outcome, records it in all signals, and ends the span.
 
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use crate::recording::request_info::Conventions;
 use crate::telemetry::span::end::write_end;
 
 impl Exchange {
-    /// Decides the outcome, records it, and ends the span. If anything on the way panics, the span is ended
-    /// all the same.
+    /// Decides the outcome, records it, and ends the span. If recording panics, the span still ends.
     pub(super) fn settle(mut self: Box<Self>, ending: &Ending) {
         if catch_panic(|| self.record_end(ending)).is_none() {
             self.span.end_unrecorded();
@@ -39,7 +38,7 @@ impl Exchange {
         if let Some(measurement) = measurement {
             catch_panic(|| measurement.record(&completion, settings));
         }
-        // While the span is open and can be found in the context.
+        // Before the span ends, so that log processors find an open span in the current context.
         let loggers = &self.shared.providers.loggers;
         if loggers.is_set() {
             catch_panic(|| loggers.emit(&completion, &self.span, settings.lifecycle_events));
@@ -51,13 +50,14 @@ impl Exchange {
         });
     }
 
-    /// Returns the time from the arrival to the end. It includes what the handler recorded last.
+    /// Returns the time from the arrival to the end, or to the handler's last record if that is later.
     fn duration(&self, ending: &Ending, buffer: Option<&SpanBuffer>) -> Duration {
         let end = ending.at.unwrap_or_else(|| self.elapsed()).duration();
         let last_recorded = buffer.and_then(|buffer| buffer.last_recorded);
         last_recorded.map_or(end, |last| self.span.clock().since_start(last).max(end))
     }
 
+    /// Builds the completion.
     fn complete<'a>(
         &'a self,
         mut buffer: Option<Box<SpanBuffer>>,
@@ -101,8 +101,8 @@ impl Exchange {
         }
     }
 
-    /// Returns the sizes of the request's and the response's body, where they are known and asked for. The
-    /// conventions have them for HTTP alone.
+    /// Returns the sizes of the request's and the response's body, if the settings ask for them and they are
+    /// known. The conventions define them for HTTP only.
     fn body_sizes(&self) -> (Option<u64>, Option<u64>) {
         if !self.shared.settings.body_sizes || self.request.conventions != Conventions::Http {
             return (None, None);
@@ -115,7 +115,7 @@ impl Exchange {
         )
     }
 
-    /// Decides the outcome. Returns `None` if the user's classification panics.
+    /// Decides the outcome. Returns `None` if the operator's classification panics.
     fn decide(
         &self,
         head: &Head,
@@ -135,8 +135,7 @@ impl Exchange {
         })
     }
 
-    /// Adds the headers that return trace ids to the caller, if the settings ask for them and the request has
-    /// a span.
+    /// Adds the response's trace headers, if the settings ask for them and the request has a span.
     #[inline]
     pub(super) fn write_trace_headers(&self, headers: &mut HeaderMap) {
         let trace_headers = self.shared.settings.trace_headers;
