@@ -1,5 +1,5 @@
-//! What a request has come to: made once, when it ends, and read by span, metrics and logs alike, so
-//! that no two of them can disagree.
+//! The result of a request. Built once, when the request ends. Span, metrics and logs all read it, so they
+//! cannot disagree.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -16,32 +16,33 @@ pub(crate) struct Completion<'a> {
     pub(crate) request: &'a RequestInfo,
     pub(crate) head: Head,
     pub(crate) end: &'a End,
-    /// `None` if the user's classification panicked.
+    /// `None` if the operator's classification panicked.
     pub(crate) outcome: Option<Outcome>,
     /// Whether the handler's verdict, or an error event in the stream, decided the outcome.
     pub(crate) is_outcome_from_verdict: bool,
-    /// What was recorded before the outcome was decided.
+    /// The data recorded before the outcome was decided.
     pub(crate) buffer: Option<Box<SpanBuffer>>,
-    /// When it ended, by the request's own clock.
+    /// The time of the end, by the request's clock.
     pub(crate) at: SystemTime,
-    /// From the arrival until then.
+    /// The time from the arrival to the end.
     pub(crate) duration: Duration,
     pub(crate) time_to_head: Option<Duration>,
     pub(crate) time_to_first_byte: Option<Duration>,
-    /// When the first byte was returned to the server, if that is an event and the status is below 400.
+    /// The time of event `api.FIRST_RESPONSE_FROM_CORE`: of the first byte, if the settings ask for the event
+    /// and the status is below 400.
     pub(crate) first_response: Option<SystemTime>,
-    /// Bytes of the request's body, if they are known and asked for.
+    /// The bytes of the request's body, if they are known and the settings ask for them.
     pub(crate) request_bytes: Option<u64>,
-    /// Bytes of the response's body that were returned to the server, if there was a head and they are
-    /// asked for.
+    /// The bytes of the response's body that were returned to the server, if there was a head and the settings
+    /// ask for them.
     pub(crate) response_bytes: Option<u64>,
-    /// The response is an event stream by its content type.
+    /// Whether the content type is that of an event stream.
     pub(crate) is_event_stream: bool,
-    /// The response is a stream, by its content type or because the handler declared it.
+    /// Whether the response is a stream, by its content type or because the handler declared it.
     pub(crate) is_stream: bool,
-    /// The type of the service's or the body's error, if that was the end.
+    /// The Rust type of the error that ended the request.
     pub(crate) error_type_name: Option<&'static str>,
-    /// Headers and trailers of the response that the settings capture.
+    /// The captured headers and trailers of the response.
     pub(crate) captured: &'a [KeyValue],
 }
 
@@ -54,7 +55,7 @@ impl Completion<'_> {
         }
     }
 
-    /// Whether the status is 400 or above: then the body is no answer of the engine.
+    /// Whether the status is 400 or above. The body is then not a response of the engine.
     pub(crate) fn is_refused(&self) -> bool {
         self.head.is_error_status()
     }
