@@ -223,7 +223,7 @@ impl SharedSpan {
         self.span.end(at, &mut |span| write(span, late.take()));
     }
 
-    /// Ends the span without writing to it or reading a clock. Only the first call has an effect.
+    /// Ends the span without writing to it. Only the first call has an effect.
     pub(crate) fn end_unrecorded(&self) {
         if self.end_records().is_ok() {
             self.span.end_unrecorded();
