@@ -1,4 +1,4 @@
-//! Log events of requests.
+//! Emits the log events of requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::recording::context_span::ContextSpan;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv as key;
 
-/// Where log events are emitted, if anywhere.
+/// The logger of a layer, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Loggers(Option<Arc<dyn EmitEvent>>);
 
 impl Drop for Loggers {
     fn drop(&mut self) {
-        // A request may be the last to hold the settings.
+        // A request may drop the last logger, whose destructor may panic.
         catch_panic(|| drop(self.0.take()));
     }
 }
@@ -62,8 +62,8 @@ impl Loggers {
         if events.is_empty() {
             return;
         }
-        // Without a span the events have no trace, rather than that of a span which happens to be
-        // current here.
+        // Without a valid span context the events belong to no trace. The span that is current here may be
+        // another request's.
         let context = if span.span_context().is_valid() {
             Context::current().with_span(ContextSpan(Arc::clone(span)))
         } else {
@@ -71,7 +71,7 @@ impl Loggers {
         };
         with_current(&context, || {
             for event in events {
-                // One that panics affects no other.
+                // If one event panics, the others are still emitted.
                 catch_panic(|| logger.emit_event(event, span.span_context()));
             }
         });
@@ -104,7 +104,7 @@ fn lifecycle(completion: &Completion<'_>, started: SystemTime) -> Vec<LogEvent> 
             .first_response
             .map(|at| info(first, at, Vec::new())),
     );
-    // The handler may record its handoff after the engine has answered.
+    // The handler may record the handoff after the engine's first response.
     events.sort_by_key(|event| event.at);
     if let Some(outcome) = &completion.outcome {
         let (name, attributes) = terminal_event(outcome.clone());
@@ -113,8 +113,8 @@ fn lifecycle(completion: &Completion<'_>, started: SystemTime) -> Vec<LogEvent> 
     events
 }
 
-/// Returns the exception that the request ended with, if it did: an error that is more than a status. A
-/// client that left is reported with severity DEBUG.
+/// Returns the exception with which the request ended. `None` if it did not end with an error, or if the status
+/// is the only error.
 fn exception(completion: &Completion<'_>) -> Option<LogEvent> {
     let Outcome::Aborted(aborted) = completion.outcome.as_ref()? else {
         return None;
@@ -141,11 +141,12 @@ fn exception(completion: &Completion<'_>) -> Option<LogEvent> {
     })
 }
 
+/// Returns the severity of the exception, which is DEBUG for a client disconnect. `None` if there is no exception.
 fn exception_severity(completion: &Completion<'_>, aborted: &Aborted) -> Option<Severity> {
     match completion.end {
         End::Dropped { .. } if is_disconnect(aborted.reason) => Some(Severity::Debug),
         _ if aborted.error_type.is_none() => None,
-        // A status is in the span already.
+        // The status is an attribute of the span already.
         End::Complete { .. } if !completion.is_outcome_from_verdict => None,
         End::Complete { .. }
         | End::LengthMismatch { .. }

@@ -1,4 +1,4 @@
-//! Attributes of metrics: few, and with few values, whatever clients send.
+//! The attributes of metrics. They are few, and client input cannot give them many values.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::recording::request_info::{RPC_SYSTEM_GRPC, RequestInfo};
 use crate::semconv as key;
 use crate::settings::Settings;
 
-/// The most attributes that a measurement has.
+/// The largest number of attributes of a measurement.
 const CAPACITY: usize = 8;
 
 /// A list of attributes on the stack.
@@ -40,7 +40,7 @@ impl AttributeList {
         &self.attributes[..self.length]
     }
 
-    /// Describes a request and what it has come to.
+    /// Describes a request that has ended.
     pub(super) fn describe(completion: &Completion<'_>, settings: &Settings) -> Self {
         let mut list = Self::new();
         match completion.head.protocol {
@@ -78,7 +78,7 @@ impl AttributeList {
     fn push_rpc(&mut self, completion: &Completion<'_>) {
         let request = completion.request;
         self.push(key::RPC_SYSTEM_NAME, RPC_SYSTEM_GRPC);
-        // Any other method would be a series that a client makes.
+        // With the client's method, each path would create a time series.
         let is_known = request.has_rpc_method_list || is_method_confirmed(completion);
         let method = request.rpc_method.clone().filter(|_| is_known);
         self.push(key::RPC_METHOD, method.unwrap_or(StringValue::from(OTHER)));
@@ -88,10 +88,10 @@ impl AttributeList {
     }
 }
 
-/// Whether the server has answered as it can only for a method that it has: with OK, or with a message.
+/// Whether the response proves that the server has the method: it is OK, or it has a message.
 ///
-/// Logins, quotas and checks in front of it refuse unknown methods with the same codes as known ones. In
-/// gRPC-Web a status is data, too, so data is no message there.
+/// Other codes prove nothing. Authentication, quotas and checks return them for unknown methods, too. In gRPC-Web
+/// the status is in the data, so data is not proof of a message.
 fn is_method_confirmed(completion: &Completion<'_>) -> bool {
     let has_message =
         completion.head.protocol == Protocol::Grpc && completion.time_to_first_byte.is_some();
@@ -106,7 +106,7 @@ fn is_method_confirmed(completion: &Completion<'_>) -> bool {
     }
 }
 
-/// Describes an active request, of which only the start is known.
+/// Describes an active request, from the data of its start.
 pub(super) fn describe_active(request: &RequestInfo) -> [KeyValue; 2] {
     [
         KeyValue::new(key::HTTP_REQUEST_METHOD, request.method_or_other()),
@@ -114,8 +114,8 @@ pub(super) fn describe_active(request: &RequestInfo) -> [KeyValue; 2] {
     ]
 }
 
-/// Returns the scheme of the operator or a trusted proxy. A client's, of which HTTP/2 allows any, becomes
-/// `https` or `http`.
+/// Returns the scheme, if it is from the operator or a trusted proxy. Over HTTP/2 a client can send any scheme, so
+/// its scheme becomes `https` or `http`.
 fn bounded_scheme(request: &RequestInfo) -> Cow<'static, str> {
     match &*request.scheme {
         _ if request.is_scheme_trusted => request.scheme.clone(),

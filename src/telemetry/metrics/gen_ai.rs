@@ -1,4 +1,4 @@
-//! Metrics of language models, from what the handler has recorded.
+//! Metrics of language models, from the attributes that the handler has set.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::protocol::http::methods::OTHER;
 use crate::recording::completion::Completion;
 use crate::semconv as key;
 
-/// Describes a request to a language model. Returns `None` if the handler has set no operation: then it
-/// may be another kind of request.
+/// Describes a request to a language model. Returns `None` if the handler has not set the operation, because the
+/// request may be of another kind.
 pub(super) fn describe(completion: &Completion<'_>) -> Option<AttributeList> {
     let operation = text(completion, key::GEN_AI_OPERATION_NAME)?;
     let mut list = AttributeList::new();
@@ -19,7 +19,7 @@ pub(super) fn describe(completion: &Completion<'_>) -> Option<AttributeList> {
     let provider = text(completion, key::GEN_AI_PROVIDER_NAME);
     let provider = provider.unwrap_or(StringValue::from(OTHER));
     list.push(key::GEN_AI_PROVIDER_NAME, provider);
-    // If the request was refused or not answered, a client may have made the model's name up.
+    // A request without a successful response may name a model that does not exist.
     if completion.head.status.is_some() && !completion.is_refused() {
         for key in [key::GEN_AI_REQUEST_MODEL, key::GEN_AI_RESPONSE_MODEL] {
             if let Some(model) = text(completion, key) {

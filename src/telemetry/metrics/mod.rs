@@ -1,4 +1,4 @@
-//! Metrics of requests.
+//! Measures requests.
 
 mod attributes;
 mod gen_ai;
@@ -23,12 +23,12 @@ use attributes::AttributeList;
 
 pub(crate) use instruments::Instruments;
 
-/// Where requests are measured.
+/// The source of a layer's instruments.
 #[derive(Clone)]
 pub(crate) enum Meters {
-    /// The global provider, looked for until it is there.
+    /// The global provider, looked up until it is set.
     Global(Arc<GlobalInstruments>),
-    /// The given provider; `None` if that is the API's no-op.
+    /// The instruments of the given provider. `None` if that is the API's no-op or panics.
     Given(Option<Arc<Instruments>>),
 }
 
@@ -52,7 +52,7 @@ impl Meters {
     }
 }
 
-/// The instruments of the global provider, once it is there.
+/// The instruments of the global provider, once it is set.
 #[derive(Default)]
 pub(crate) struct GlobalInstruments {
     provider: GlobalMeterProvider,
@@ -107,14 +107,14 @@ impl Measurement {
         }
     }
 
-    /// Counts the request as active no longer.
+    /// Stops counting the request as active.
     pub(crate) fn leave_active(&self, request: &RequestInfo) {
         if self.is_active {
             add_active(&self.instruments, -1, request);
         }
     }
 
-    /// Records a request that has ended. An instrument that panics affects no other.
+    /// Records a request that has ended. If an instrument panics, the others still record.
     pub(crate) fn record(self, completion: &Completion<'_>, settings: &Settings) {
         let attributes = AttributeList::describe(completion, settings);
         let attributes = attributes.as_slice();
@@ -171,7 +171,7 @@ impl Measurement {
         }
     }
 
-    /// Records a request to a language model: one whose operation the handler has set.
+    /// Records a request to a language model, which is one whose operation the handler has set.
     fn record_gen_ai(&self, completion: &Completion<'_>) {
         let Some(attributes) = gen_ai::describe(completion) else {
             return;

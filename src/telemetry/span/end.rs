@@ -1,4 +1,4 @@
-//! What is written to a span when it ends.
+//! Writes the end of a span: events, links, attributes, name and status.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -21,16 +21,16 @@ use crate::semconv::{EVENT_FIRST_RESPONSE_FROM_CORE, OWN_PREFIX};
 use crate::settings::Settings;
 use crate::text::truncate;
 
-/// What the start of a span decided for its end.
+/// The data from the start of a span that its end needs.
 #[derive(Debug)]
 pub(crate) struct AtStart {
     pub(crate) keys: WrittenKeys,
-    /// Whether the settings have named the span.
+    /// Whether the name is from the settings.
     pub(crate) is_named: bool,
 }
 
-/// Writes what was recorded and what is known at the end. The terminal event comes last, so that a panic
-/// on the way leaves a span without one.
+/// Writes the recorded data and the completion to the span. The terminal event comes last, so that a span whose
+/// end panicked has no terminal event.
 pub(crate) fn write_end(
     span: &mut dyn ObjectSafeSpan,
     completion: &mut Completion<'_>,
@@ -54,7 +54,7 @@ pub(crate) fn write_end(
     let (name, route, from_handler) = buffer
         .map(|buffer| (buffer.name, buffer.route, buffer.attributes))
         .unwrap_or_default();
-    let late_name = attributes.set_late_description(completion, route);
+    let late_name = attributes.describe_late(completion, route);
     for attribute in completion.captured {
         attributes.set_unless_taken(attribute.clone());
     }
@@ -67,7 +67,7 @@ pub(crate) fn write_end(
     write_outcome(span, completion, has_lifecycle);
 }
 
-/// Writes the events and links that were recorded, and the engine's first response among the events.
+/// Writes the recorded events and links. Inserts `api.FIRST_RESPONSE_FROM_CORE` among the events.
 fn write_events_and_links(
     span: &mut dyn ObjectSafeSpan,
     buffer: Option<&mut SpanBuffer>,
@@ -105,10 +105,10 @@ fn write_events_and_links(
     }
 }
 
-/// Returns where a lifecycle event belongs among the recorded events.
+/// Returns the index of a lifecycle event among the recorded events.
 ///
-/// Those are in the order of recording, since the handler may give an event a time of its own. The place
-/// is behind all events that are not later, but not behind a lifecycle event that is.
+/// Recorded events are in the order of recording and not of time, because the handler may set their times. The
+/// index is after all events with the same or an earlier time, but before a later lifecycle event.
 fn place_by_time(events: &[Event], at: SystemTime) -> usize {
     let last_earlier = events.iter().rposition(|event| event.at <= at);
     let is_later_lifecycle = |event: &Event| event.name.starts_with(OWN_PREFIX) && event.at > at;
@@ -147,14 +147,14 @@ struct EndAttributes<'a> {
 }
 
 impl EndAttributes<'_> {
-    /// Writes an attribute of the layer's, unless the operator has set its key at the start.
+    /// Writes one of the layer's attributes, unless its key is taken.
     fn set(&mut self, key: OwnKey, value: impl Into<Value>) {
         if self.keys.claim_own(key) {
             self.span.set_attribute(KeyValue::new(key.name(), value));
         }
     }
 
-    /// Writes a captured header or an attribute of the handler's, unless its key is taken or the layer's.
+    /// Writes a captured header or one of the handler's attributes, unless its key is taken or reserved.
     fn set_unless_taken(&mut self, attribute: KeyValue) {
         if self.keys.claim(&attribute.key) {
             self.span.set_attribute(attribute);
@@ -167,7 +167,7 @@ impl EndAttributes<'_> {
         if is_call && let Some(code) = completion.end.grpc_code() {
             self.set(OwnKey::RpcStatusCode, GrpcCode::name(code));
         }
-        // A gRPC answer is a 200. Any other was made by something that has only HTTP.
+        // A gRPC response has status 200. A response with another status comes from code without gRPC.
         if let Some(status) = head.status
             && (!is_call || status != StatusCode::OK)
         {
@@ -231,8 +231,9 @@ impl EndAttributes<'_> {
         }
     }
 
-    /// Sets what is known of the request only now. Returns the name, if that changes.
-    fn set_late_description(
+    /// Sets the request's attributes that depend on the response or the handler. Returns the new name, if it
+    /// changes.
+    fn describe_late(
         &mut self,
         completion: &Completion<'_>,
         route: Option<String>,
@@ -257,8 +258,8 @@ impl EndAttributes<'_> {
         name
     }
 
-    /// Adds HTTP's attributes to a request that claimed to be a gRPC call and was answered in plain HTTP.
-    /// Returns HTTP's name, since a client may claim any method.
+    /// Adds the HTTP attributes to a request that claimed gRPC and got a plain HTTP response. Returns the HTTP
+    /// name, because the client alone chose the gRPC method.
     fn describe_as_http(&mut self, completion: &Completion<'_>) -> Cow<'static, str> {
         let request = completion.request;
         self.set(OwnKey::Method, request.method_or_other());
@@ -277,8 +278,8 @@ impl EndAttributes<'_> {
     }
 }
 
-/// Whether nothing but the client's path names the called method: no server answered, or the server has
-/// no such method.
+/// Whether only the client's path names the called method. Either there was no response, or the server has no such
+/// method.
 fn is_unconfirmed_call(completion: &Completion<'_>) -> bool {
     let code = completion.end.sent_grpc_code();
     completion.head.status.is_none() || code == Some(GrpcCode::UNIMPLEMENTED)
@@ -303,18 +304,14 @@ mod tests {
                 2,
             ),
             (
-                "a time of the handler's own comes before a handoff",
+                "behind an earlier handoff, even if a later event precedes that",
                 &[("eta", 9), (handoff, 4)],
                 2,
             ),
+            ("behind a handoff of the same time", &[(handoff, 5)], 1),
+            ("before a later handoff", &[("a", 3), (handoff, 6)], 1),
             (
-                "a handoff of the same time comes before",
-                &[(handoff, 5)],
-                1,
-            ),
-            ("a later handoff comes after", &[("a", 3), (handoff, 6)], 1),
-            (
-                "an earlier time recorded behind a later handoff",
+                "before a later handoff, even if an earlier event follows that",
                 &[(handoff, 6), ("a", 1)],
                 0,
             ),
