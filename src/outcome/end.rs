@@ -1,4 +1,4 @@
-//! How a response ended: the facts that a classification decides by.
+//! The end of a response: the input of a classification.
 
 use http::{Method, StatusCode};
 
@@ -6,7 +6,7 @@ use crate::outcome::reason;
 use crate::protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 use crate::text::truncate;
 
-/// What is known of an exchange apart from its end.
+/// The request's method, and the response's status and protocol.
 ///
 /// ```
 /// use http::{Method, StatusCode};
@@ -18,17 +18,16 @@ use crate::text::truncate;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Head {
-    /// The request's method, as it came.
+    /// The request's method, as the client sent it.
     pub method: Method,
-    /// The response's status; `None` if the inner service returned no response.
+    /// The response's status. `None` if the inner service returned no response.
     pub status: Option<StatusCode>,
-    /// The protocol on top of HTTP: the one the request's content type claims, or HTTP if the answer is
-    /// not gRPC's.
+    /// The protocol that the request's content type claims, or HTTP if the response is not gRPC.
     pub protocol: Protocol,
 }
 
 impl Head {
-    /// Makes the head of a plain HTTP exchange.
+    /// Creates the head of a plain HTTP exchange.
     #[must_use]
     pub fn new(method: Method, status: Option<StatusCode>) -> Self {
         Self {
@@ -46,7 +45,7 @@ impl Head {
     ///
     /// let head = Head::new(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
     /// let Outcome::Aborted(aborted) = classify(&head, &End::Complete { grpc_status: None }, None) else {
-    ///     panic!("a gRPC answer without grpc-status is no success");
+    ///     panic!("a gRPC response without grpc-status is not a success");
     /// };
     /// assert_eq!(aborted.error_type.as_deref(), Some("missing_grpc_status"));
     /// ```
@@ -64,8 +63,8 @@ impl Head {
 
 /// How a response ended.
 ///
-/// "Returned" means: returned to whatever polls the layer's future and body, in the end the server.
-/// Whether the client received it cannot be observed here.
+/// "Returned" means that the server, or middleware outside, got it from the layer's future or body. The layer
+/// cannot observe whether the client received it.
 ///
 /// ```
 /// use http::Method;
@@ -73,7 +72,7 @@ impl Head {
 ///
 /// let end = End::Dropped { stage: Stage::Midway, past_deadline: false };
 /// let Outcome::Aborted(aborted) = classify(&Head::new(Method::GET, None), &end, None) else {
-///     panic!("half a response is no success");
+///     panic!("half a response is not a success");
 /// };
 /// assert_eq!(aborted.reason, "client_disconnect");
 /// ```
@@ -82,11 +81,11 @@ impl Head {
 pub enum End {
     /// The whole message was returned.
     Complete {
-        /// gRPC: the status in the trailers, else the one in the head.
+        /// gRPC: the status in the trailers, else in the head.
         grpc_status: Option<GrpcStatus>,
     },
-    /// The body ended with fewer or more bytes than the message declared: by its Content-Length or,
-    /// without one, by an exact size hint, from which servers make one.
+    /// The body ended with fewer or more bytes than the message declared. The declared length is the
+    /// Content-Length, else the body's exact size hint, which servers turn into a Content-Length.
     LengthMismatch {
         /// Bytes declared.
         declared: u64,
@@ -103,14 +102,14 @@ pub enum End {
         /// The error's `Display`, truncated to 1,024 bytes.
         message: Option<String>,
     },
-    /// The response was dropped while it still owed something.
+    /// The response was dropped before its end.
     Dropped {
-        /// How far it had come.
+        /// The stage at the drop.
         stage: Stage,
-        /// gRPC: the caller's `grpc-timeout` had passed.
+        /// gRPC: whether the caller's `grpc-timeout` had passed.
         past_deadline: bool,
     },
-    /// The inner service or its body panicked, or the task was unwinding for another reason.
+    /// The inner service or its body panicked, or another panic unwound the task.
     Panicked,
 }
 
@@ -127,8 +126,8 @@ impl End {
         }
     }
 
-    /// Returns the gRPC code of a call that ended so: the one that was sent, or gRPC's name for a call
-    /// that stopped without one.
+    /// Returns the gRPC code of a call: the code that the server sent or, for a dropped call, gRPC's code for a
+    /// drop.
     pub(crate) fn grpc_code(&self) -> Option<GrpcCode> {
         match self {
             Self::Complete { .. } => self.sent_grpc_code(),
@@ -145,7 +144,7 @@ impl End {
     }
 }
 
-/// How far a response had come when it was dropped.
+/// The stage of a response that was dropped.
 ///
 /// ```
 /// use tower_api_span::{End, Stage};
@@ -158,9 +157,9 @@ impl End {
 pub enum Stage {
     /// The response future had not returned a response.
     BeforeHead,
-    /// The head had been returned, the body had never been polled.
+    /// The head was returned, and the body was never polled.
     Unread,
-    /// The body had been polled.
+    /// The body was polled.
     Midway,
 }
 
@@ -185,13 +184,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Makes a verdict.
+    /// Creates a verdict.
     #[must_use]
     pub fn new(reason: &'static str, message: Option<String>) -> Self {
         Self { reason, message }
     }
 
-    /// Makes the verdict of a handler that set the span's status to Error through its context.
+    /// Creates the verdict of a handler that set an Error status on the span in the context.
     pub(crate) fn from_status(description: &str) -> Self {
         let message = truncate(description);
         let message = (!message.is_empty()).then(|| message.to_owned());
