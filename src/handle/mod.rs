@@ -1,5 +1,4 @@
-//! The handle by which a handler records on the span of its request. Imports nothing of the layer or
-//! the exchange.
+//! The handle with which a handler records on its request's span. It imports neither the layer nor the exchange.
 
 #[cfg(feature = "axum")]
 mod extractor;
@@ -23,9 +22,9 @@ use crate::text::{format_bounded, truncate};
 
 /// A handle to the span of a request, for its handler.
 ///
-/// Getting one never fails. Without a span, because tracing is off or the request was filtered out, the
-/// handle is inert; after the span's end, too. A handle neither ends the span nor keeps it open. It may
-/// be cloned, sent to other threads and kept.
+/// Getting a handle never fails. It is inert if the request is not observed, as when tracing is off or the request
+/// is filtered out. After the span's end it records no more data. A handle neither ends the span nor keeps it
+/// open. It can be cloned, sent to other threads and kept.
 ///
 /// ```
 /// use opentelemetry::KeyValue;
@@ -41,7 +40,7 @@ use crate::text::{format_bounded, truncate};
 /// # handler(&http::Request::new(()));
 /// ```
 ///
-/// With feature `axum` it is an extractor that never rejects:
+/// With feature `axum` the handle is an extractor that never rejects:
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -72,7 +71,7 @@ impl SpanHandle {
         }))
     }
 
-    /// Returns the handle from a request's extensions, where the layer inserts it, else an inert one.
+    /// Returns the handle that the layer inserted into a request's extensions, else an inert one.
     ///
     /// ```
     /// let span = tower_api_span::SpanHandle::from_extensions(&http::Extensions::new());
@@ -83,8 +82,8 @@ impl SpanHandle {
         extensions.get().cloned().unwrap_or_default()
     }
 
-    /// Whether the span is open and records. Without a recording span, metrics and logs still use
-    /// routes, verdicts and the attributes of language models.
+    /// Whether the span is open and records. If it does not record, metrics and logs still use routes, verdicts and
+    /// the attributes of language models.
     ///
     /// ```
     /// assert!(!tower_api_span::SpanHandle::default().is_recording());
@@ -98,9 +97,10 @@ impl SpanHandle {
 
     /// Sets an attribute of the span.
     ///
-    /// The last value of a key wins. The first 128 keys are kept; `api.dropped_attributes` counts the
-    /// others. The layer's start attributes keep their values. `http.response.status_code`,
-    /// `rpc.status_code`, `error.type` and `api.*` are reserved: report an error with
+    /// The last value of a key wins, except that the attributes from the span's start keep their values. The first
+    /// 128 keys are kept, and `api.dropped_attributes` counts the others.
+    ///
+    /// `http.response.status_code`, `rpc.status_code`, `error.type` and `api.*` are reserved. Report an error with
     /// [`abort`](Self::abort).
     ///
     /// ```
@@ -113,7 +113,7 @@ impl SpanHandle {
 
     /// Sets attributes of the span, as [`set_attribute`](Self::set_attribute) does.
     ///
-    /// If the iterator panics, none is set.
+    /// If the iterator panics, no attribute is set.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -136,9 +136,10 @@ impl SpanHandle {
 
     /// Sets the route: a template of the path, of low cardinality, such as `/users/{id}`.
     ///
-    /// It sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the
-    /// start. An empty route is ignored, and the last one wins. Truncated to 1,024 bytes. Samplers do not
-    /// see it, because they decide at the start. A gRPC call has its own name and no route.
+    /// It sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the start. A name
+    /// from the settings stays. The last route wins, and an empty route is ignored. Truncated to 1,024 bytes.
+    ///
+    /// Samplers do not see the route, because they decide at the start. A gRPC call has its own name and no route.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -152,9 +153,10 @@ impl SpanHandle {
 
     /// Adds an event to the span, with the current time.
     ///
-    /// The first 120 of a request are kept, so that the terminal event fits into the SDK's default limit
-    /// of 128. With a smaller limit in the SDK the terminal event may be lost. `api.dropped_events`
-    /// counts the others. An event whose name is empty or begins with `api.` is ignored.
+    /// The first 120 events of a request are kept, and `api.dropped_events` counts the others. So the terminal event
+    /// fits into the SDK's default limit of 128. With a lower limit in the SDK it may be lost.
+    ///
+    /// An event whose name is empty or begins with `api.` is ignored.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -168,12 +170,12 @@ impl SpanHandle {
         }
     }
 
-    /// Marks the response as aborted, however it looks on the wire: its outcome is `ABORTED(reason)`. The
-    /// first verdict counts, and only a panic overrides it. The response itself is unchanged.
+    /// Marks the response as aborted, even if it is complete: its outcome is `ABORTED(reason)`. The response itself
+    /// is unchanged.
     ///
-    /// `reason` has low cardinality and becomes `api.abort.reason` and `error.type`, with status Error.
-    /// `validation_error` and `client_error` are the caller's errors and leave the status Unset. An empty
-    /// `message` is ignored. Truncated to 1,024 bytes.
+    /// The first call counts, and only a panic overrides it. `reason` has low cardinality. It becomes
+    /// `api.abort.reason` and `error.type`, with status Error. `validation_error` and `client_error` are errors of
+    /// the client and leave the status Unset. An empty `message` is ignored. Truncated to 1,024 bytes.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -190,8 +192,8 @@ impl SpanHandle {
         });
     }
 
-    /// Allows the client to disconnect at any time, as from an endless feed. A dropped response is then
-    /// not an error: the outcome is still `ABORTED(client_disconnect)`, but with status Unset.
+    /// Allows the client to disconnect at any time, as from an endless feed. A disconnect is then not an error: the
+    /// outcome is still `ABORTED(client_disconnect)`, but the span's status is Unset.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -201,8 +203,8 @@ impl SpanHandle {
         self.record(|buffer| buffer.is_disconnect_allowed = true);
     }
 
-    /// Declares the response a stream, whatever its content type, so that its duration need not count as
-    /// latency. Metrics use it: see [`stream_durations`](crate::ApiSpanLayer::stream_durations).
+    /// Declares that the response is a stream, whatever its content type. Metrics then apply
+    /// [`stream_durations`](crate::ApiSpanLayer::stream_durations).
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -212,8 +214,8 @@ impl SpanHandle {
         self.record(|buffer| buffer.is_stream = true);
     }
 
-    /// Records that the request was passed to the engine: event `api.HANDOFF_TO_CORE`, with the current
-    /// time, once.
+    /// Adds event `api.HANDOFF_TO_CORE`, with the current time: the handler passed the request to the engine. Only
+    /// the first call has an effect.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -225,12 +227,12 @@ impl SpanHandle {
         }
     }
 
-    /// Returns the request's context, as the parent of other spans. It stays usable in spawned tasks and
-    /// after the span's end. An inert handle returns the current context.
+    /// Returns the request's context, for use as the parent of other spans. It can be used in spawned tasks and after
+    /// the span's end. A handle that no layer inserted returns the current context.
     ///
-    /// The span in the context takes attributes and events as this handle does, and a name and links. An
-    /// Error status is a verdict with reason `exception`, unless [`abort`](Self::abort) is called. Setting
-    /// `Ok` and ending the span have no effect.
+    /// The span in the context accepts attributes and events like this handle, and also a name and links. An Error
+    /// status is a verdict with reason `exception`, unless [`abort`](Self::abort) is called. Setting `Ok` and ending
+    /// the span have no effect.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -248,9 +250,9 @@ impl SpanHandle {
         }
     }
 
-    /// Injects the request's context into the headers of an outgoing request, with the layer's
-    /// propagator, else the global one. If no global propagator is set, it writes W3C's headers. An inert
-    /// handle injects the current context, with the global propagator.
+    /// Injects the request's context into the headers of an outgoing request, with the layer's propagator, else the
+    /// global one. If no global propagator is set, it writes the W3C headers. A handle that no layer inserted
+    /// injects the current context, with the global propagator.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -264,14 +266,14 @@ impl SpanHandle {
         }
     }
 
-    /// Whether the request is open, and a recording span, metrics or logs use what it records.
+    /// Whether the request is observed and has not ended.
     pub(crate) fn accepts_records(&self) -> bool {
         self.0
             .as_ref()
             .is_some_and(|request| request.span.accepts_records())
     }
 
-    /// Returns the shared span, for counting the request's body.
+    /// Returns the shared span, on which the bytes of the request's body are counted.
     pub(crate) fn shared_span(&self) -> Option<Arc<SharedSpan>> {
         self.0.as_ref().map(|request| Arc::clone(&request.span))
     }
