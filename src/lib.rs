@@ -162,9 +162,9 @@
 //!   minutes. For latency, use `api.time_to_head` and `api.time_to_first_byte`.
 //! * **Names for grouping.** Examples are `GET /users/{id}` and `package.Service/Method`. The name is `GET`
 //!   if there is no route, as for a 404.
-//! * **Errors.** The span status is Error for a 5xx, one of six gRPC codes, a wrong length, and an error or
-//!   panic of the service or its body. It is also Error if the client disconnected, or if the handler
-//!   [marked the response](SpanHandle::abort). A disconnect is not an error in three cases: the call is
+//! * **Errors.** The span status is Error for a 5xx, one of six gRPC codes, or a wrong length. It is Error for
+//!   an error or panic of the service or its body. It is also Error if the client disconnected, or if the
+//!   handler [marked the response](SpanHandle::abort). A disconnect is not an error in three cases: the call is
 //!   gRPC and its deadline has not passed; [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) is
 //!   false; the handler [allows it](SpanHandle::allow_disconnect). All other spans are Unset, also those of
 //!   a 4xx. The layer never sets Ok.
@@ -283,7 +283,7 @@
 //!
 //! # Features
 //!
-//! No feature is on by default. Spans, metrics and log events need none.
+//! No feature is on by default. Spans, metrics and log events need no feature.
 //!
 //! | feature | adds |
 //! |---|---|

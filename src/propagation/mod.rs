@@ -78,7 +78,7 @@ impl Propagation {
             .flatten()
     }
 
-    /// Replaces the caller's context in `headers` by `context`. If the propagator writes nothing, the
+    /// Replaces the caller's context in `headers` with `context`. If the propagator writes no header, the
     /// headers are unchanged, except with [`Baggage::FromContext`], which strips them.
     pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap, baggage: Baggage) {
         let mut injected = self.inject_into_new(context);

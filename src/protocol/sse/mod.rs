@@ -5,8 +5,8 @@
 //!
 //! Existing parsers collect whole events. This reader needs only two kinds of lines, and must not delay a frame.
 //!
-//! Lines end with LF, CR or CRLF; a byte order mark at the start is skipped; a field's value begins
-//! after the colon and at most one space (WHATWG HTML, section 9.2.6). Pure.
+//! The syntax is that of WHATWG HTML, section 9.2.6. Lines end with LF, CR or CRLF. A byte order mark at the start
+//! is skipped. A field's value begins after the colon and at most one space. Pure.
 
 mod error;
 
