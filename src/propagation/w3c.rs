@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sdks_propagator_is_recognised() {
+    fn sdks_propagator_is_detected() {
         assert!(is_sdks_w3c(&TraceContextPropagator::new()));
         assert!(!is_sdks_w3c(&BaggagePropagator::new()));
     }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_alike_that_behaves_otherwise_is_not_taken_for_it() {
+    fn propagator_that_behaves_differently_is_not_the_sdks() {
         for (difference, expected) in [
             (Difference::Nothing, true),
             (Difference::ReadsAnotherHeader, false),
@@ -200,7 +200,7 @@ mod tests {
                 difference,
             };
             assert_eq!(answers_like_w3c(&propagator), expected, "{difference:?}");
-            assert!(!is_sdks_w3c(&propagator), "its name is another");
+            assert!(!is_sdks_w3c(&propagator), "the type has another name");
         }
     }
 }

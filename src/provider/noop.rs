@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// Has no state of its own and delegates to a provider that records.
+    /// A provider of size 0 that delegates to a provider that records.
     struct Delegates;
 
     impl MeterProvider for Delegates {
@@ -85,12 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_no_op_meter_provider_is_taken_for_one() {
+    fn only_the_noop_meter_provider_is_detected_as_noop() {
         let is_noop = |provider: &dyn MeterProvider| {
             is_noop_meter_provider(provider, &provider.meter("test"))
         };
         assert!(is_noop(&NoopMeterProvider::new()));
         assert!(!is_noop(&SdkMeterProvider::default()));
-        assert!(!is_noop(&Delegates), "without state, but it records");
+        assert!(!is_noop(&Delegates), "of size 0, but it records");
     }
 }

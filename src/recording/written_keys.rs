@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_and_empty_keys_are_claimed_by_nothing_but_the_layer() {
+    fn reserved_and_empty_keys_can_be_claimed_only_by_the_layer() {
         let mut keys = WrittenKeys::default();
         for name in ["", "api.outcome", "api.x", "error.type", "rpc.status_code"] {
             assert!(!keys.claim(&Key::from(name)), "{name}");

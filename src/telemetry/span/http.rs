@@ -112,7 +112,7 @@ mod tests {
     use crate::telemetry::span::tests::started;
 
     #[test]
-    fn a_request_with_everything() {
+    fn request_with_all_parts_sets_all_attributes() {
         let (name, attributes) = started(
             Request::post("https://api.example.com:8443/v1/chat?stream=1&sig=abc")
                 .version(Version::HTTP_2)
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_with_nothing() {
+    fn request_with_only_a_path_sets_the_required_attributes() {
         let (name, attributes) = started(Request::get("/").body(()).expect("a request"));
         assert_eq!(name, "GET");
         assert_eq!(

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_the_host_that_the_client_asked_for() {
+    fn server_address_is_the_host_that_the_client_requested() {
         for (rule, uri, host, address, port) in [
             (
                 "Host",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_set_where_they_are_known() {
+    fn addresses_are_set_if_they_are_known() {
         let request = || Request::get("/").body(()).expect("a request");
         let (_, attributes) = started(request());
         assert!(

@@ -42,7 +42,7 @@ mod tests {
     use crate::telemetry::span::tests::{started, started_with};
 
     #[test]
-    fn a_call() {
+    fn call_is_named_after_its_method() {
         let (name, attributes) = started(
             Request::post("http://[::1]:50051/grpc.health.v1.Health/Check")
                 .version(Version::HTTP_2)

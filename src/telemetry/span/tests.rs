@@ -45,7 +45,7 @@ fn describe(parts: &request::Parts, protocol: Protocol, settings: &Settings) -> 
 }
 
 #[test]
-fn the_keys_at_the_start_are_taken_and_no_others() {
+fn attributes_of_the_start_claim_their_keys_and_no_others() {
     let (parts, ()) = Request::get("/p").body(()).expect("a request").into_parts();
     let settings = Settings {
         request_attributes: Callback::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
@@ -61,7 +61,7 @@ fn the_keys_at_the_start_are_taken_and_no_others() {
 }
 
 #[test]
-fn an_operators_attribute_takes_the_place_of_the_layers() {
+fn operators_attribute_replaces_the_layers_attribute() {
     let request = || Request::get("/users/ann").body(()).expect("a request");
     let (_, attributes) = started_with(request(), |settings| {
         settings.request_attributes = Callback::new(Arc::new(|_| {
@@ -88,7 +88,7 @@ fn an_operators_attribute_takes_the_place_of_the_layers() {
 }
 
 #[test]
-fn an_operators_attributes_are_limited_to_64_and_follow_the_layers() {
+fn operators_attributes_are_limited_to_64_and_follow_the_layers() {
     let request = Request::get("/").body(()).expect("a request");
     let (_, attributes) = started_with(request, |settings| {
         settings.request_attributes = Callback::new(Arc::new(|_| {
@@ -111,7 +111,7 @@ fn an_operators_attributes_are_limited_to_64_and_follow_the_layers() {
 }
 
 #[test]
-fn the_attributes_of_start_and_end_fit_exactly() {
+fn capacity_is_the_number_of_attributes_at_start_and_end() {
     let (parts, ()) = Request::builder()
         .uri("http://h:1/p?q")
         .header("user-agent", "u")
