@@ -1,4 +1,4 @@
-//! Starts an exchange: decides whether the request is observed, reads it, and starts its span.
+//! Starts an exchange: decides which signals the request has, reads the request, and starts its span.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ use crate::telemetry::span::start::{SpanStart, describe_start};
 /// Starts the exchange of a request. Returns the context for the inner service, and the guard that ends the
 /// exchange. A failure in here never stops the request.
 ///
-/// Inserts a handle into the extensions of an observed request.
+/// Inserts a handle into the request's extensions, if the request has a span, metrics or logs.
 pub(crate) fn start(
     shared: &Arc<Shared>,
     parts: &mut request::Parts,

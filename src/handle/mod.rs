@@ -22,8 +22,8 @@ use crate::text::{format_bounded, truncate};
 
 /// A handle to the span of a request, for its handler.
 ///
-/// Getting a handle never fails. It is inert if the request is not observed, as when tracing is off or the request
-/// is filtered out. After the span's end it records no more data. A handle neither ends the span nor keeps it
+/// Getting a handle never fails. It is inert if no recording span, metrics or logs can use its data, as when tracing
+/// is off or the request is filtered out. After the span's end it records no more data. A handle neither ends the span nor keeps it
 /// open. It can be cloned, sent to other threads and kept.
 ///
 /// ```

@@ -62,7 +62,7 @@ where
             return Poll::Ready(None);
         }
         if !this.exchange.mark_body_polled() {
-            // Not observed: forward only.
+            // There is no exchange, or it has ended.
             let polled = this.inner.as_mut().enter(|body| body.poll_frame(cx));
             *this.is_exhausted = matches!(polled, Poll::Ready(None));
             return polled;
