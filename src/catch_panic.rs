@@ -1,11 +1,11 @@
-//! Keeps panics of telemetry, and of callbacks that only telemetry calls, away from the request.
+//! Catches panics of telemetry and of its callbacks, so that they do not fail the request.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Returns what `f` returns, or `None` if it panics.
 ///
-/// Works while the thread is unwinding already. With `panic = "abort"` nothing can be caught.
+/// It also works while the thread is unwinding. With `panic = "abort"` no panic can be caught.
 pub(crate) fn catch_panic<T>(f: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Some(value),
@@ -16,10 +16,10 @@ pub(crate) fn catch_panic<T>(f: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-/// Drops a payload that is text, and leaks any other, whose destructor may panic.
+/// Drops a payload that is text, and leaks any other, because its destructor may panic.
 ///
-/// Text is what `panic!` makes. Leaking it too would let a client that makes a callback panic take
-/// memory with each request.
+/// `panic!` makes text. If text were leaked, a client that makes a callback panic would leak memory with each
+/// request.
 #[cold]
 #[inline(never)]
 fn discard(payload: Box<dyn Any + Send>) {

@@ -3,14 +3,16 @@
 //!
 //! [`ApiSpanLayer`] is a Tower layer for any `Service<http::Request<_>>`: an axum router, a hyper
 //! service, a tonic server. It starts a span before it calls the service. It ends the span when the
-//! response body is complete, fails, or is dropped because the client disconnected. The span of a
-//! streamed response lasts as long as the stream.
+//! response body is complete, fails, or is dropped, as after a client disconnect. The span of a streamed
+//! response lasts as long as the stream.
 //!
-//! A *span* is the record of one operation: its start and end time, attributes and events. Spans of
-//! several services form a *trace*. A caller sends its *trace context* in headers such as
-//! `traceparent`, and the layer's span becomes a child of the caller's span. The application sets up
-//! two objects. A *tracer provider* makes spans and exports them; without one, there are no spans. A
-//! *propagator* reads the trace context; without one, each span starts a trace of its own.
+//! A *span* is the record of one operation: its start and end time, attributes and events. A SERVER span
+//! records a request at the server. Spans of several services form a *trace*. A caller sends its *trace
+//! context* in headers such as `traceparent`, and the layer's span becomes a child of the caller's span. A
+//! *sampler* decides at the start of a span whether it is recorded.
+//!
+//! The application sets up two objects. A *tracer provider* makes spans and exports them. Without one there
+//! are no spans. A *propagator* reads the trace context. Without one each span starts its own trace.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -23,7 +25,7 @@
 //!     "hello"
 //! }
 //!
-//! // Prints each span when it has ended. In production: the exporter of opentelemetry-otlp.
+//! // Prints each span when it has ended. In production, use the exporter of opentelemetry-otlp.
 //! let provider = SdkTracerProvider::builder()
 //!     .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
 //!     .build();
@@ -34,13 +36,14 @@
 //! ```
 //!
 //! Without these two setters, the layer uses the global provider and the global propagator. Handlers
-//! add to the span with [`SpanHandle`]. [`ApiSpanLayer::llm`] is the layer for an API in front of a
+//! record on the span with [`SpanHandle`]. [`ApiSpanLayer::llm`] is the layer for an API in front of a
 //! language model.
 //!
 //! # When the span ends
 //!
 //! The response has two parts: the *head* (status and headers) and the body, a sequence of frames. The
-//! span ends just before the layer returns the part, the `None` or the error that makes the end certain:
+//! span ends just before the layer returns the part, the `None` or the error that makes the end certain.
+//! The variants of [`End`] name the ends:
 //!
 //! | event | end |
 //! |---|---|
@@ -52,7 +55,7 @@
 //! | the frame that completes the [terminator](ApiSpanLayer::stream_terminator) of an event stream | [`End::Complete`] |
 //! | the frame that completes the trailers of gRPC-Web, if they contain a status | [`End::Complete`] |
 //! | the body returns `None` | [`End::Complete`] |
-//! | the body is at its end (`is_end_stream`, trailers or `None`), but its bytes differ from the declared length | [`End::LengthMismatch`] |
+//! | the body is at its end (`is_end_stream`, trailers or `None`), but it has fewer or more bytes than declared | [`End::LengthMismatch`] |
 //! | the body returns an error | [`End::BodyError`] |
 //! | the service or the body panics; the panic propagates | [`End::Panicked`] |
 //!
@@ -66,24 +69,24 @@
 //! | the thread is unwinding from a panic | [`End::Panicked`] |
 //!
 //! The declared length is the `Content-Length`, else the body's exact size hint. It is not checked
-//! after a terminator or the trailers of gRPC-Web. A gRPC response has no declared length: its trailers
-//! complete it.
+//! after a terminator or the trailers of gRPC-Web. For a gRPC response it is not used, because the
+//! trailers complete the response.
 //!
-//! [`classify()`] then computes the [`Outcome`]: [`Departed`](Outcome::Departed) for success, or
+//! [`classify()`] then decides the [`Outcome`]: [`Departed`](Outcome::Departed) for success, or
 //! [`Aborted`](Outcome::Aborted) with a reason. It reads the end, the response's status, and the
 //! verdict that the handler gave with [`SpanHandle::mark_aborted`]. Its documentation has the table of reasons.
 //!
 //! # Events of the span
 //!
 //! 1. `api.ARRIVED`, when the request arrives.
-//! 2. Events that the handler adds; among them `api.HANDOFF_TO_CORE`, if it calls
+//! 2. Events that the handler adds. `api.HANDOFF_TO_CORE` is one of them, if it calls
 //!    [`SpanHandle::handoff_to_core`].
 //! 3. `api.FIRST_RESPONSE_FROM_CORE`, at the first non-empty frame of a response below 400, with
 //!    [`journey_events`](ApiSpanLayer::journey_events). It is placed among the handler's events by its time.
 //! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there is a message, `error`.
 //!
-//! An event's time is the wall-clock time of the arrival plus the monotonic time since then. So the
-//! times never run backwards.
+//! An event's time is the wall-clock time of the arrival plus the monotonic time since then. So times
+//! never decrease if the wall clock is set back.
 //!
 //! # Attributes of the span
 //!
@@ -118,26 +121,28 @@
 //! | `api.time_to_head` | double, seconds | if there was a head | this crate | |
 //! | `api.time_to_first_byte` | double, seconds | if there was a non-empty data frame | this crate | |
 //! | `gen_ai.request.id` | string | with [`request_id_header`](ApiSpanLayer::request_id_header), if the request has that header | this crate | |
-//! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI`, which measures it at the client | development |
+//! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams with a status below 400, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI`, which measures it at the client | development |
 //! | other `gen_ai.*` | see [`GenAi`] | if the handler sets them | `GenAI` | development |
 //!
-//! Sources: HTTP and gRPC are the server spans of the OpenTelemetry semantic conventions 1.45.0, whose
-//! schema URL is on the scope. `GenAI` is their conventions for generative AI, 1.42.0.
+//! Sources: HTTP and gRPC are the conventions for server spans in the OpenTelemetry semantic conventions
+//! 1.45.0. `GenAI` is the conventions for generative AI, 1.42.0. The schema URL of 1.45.0 is on the
+//! instrumentation scope.
 //!
-//! Attributes that are known at the start are passed to samplers. Strings from the wire are truncated to
-//! 1,024 bytes, at a character boundary. An empty string sets no attribute, and no key occurs twice. An
-//! IPv4 address is recorded as IPv4 even if the socket reports it as IPv6.
+//! Samplers see the attributes that are known at the start. Strings from the wire are truncated to 1,024
+//! bytes, at a character boundary. An empty string sets no attribute, and no key occurs twice. An IPv4
+//! address is recorded as IPv4 even if the socket reports it as IPv6.
 //!
-//! Not recorded, although the conventions define them: `network.transport`; `http.request.size` and
-//! `http.response.size`, because a Tower layer cannot see the framing; bodies' contents;
-//! `user_agent.synthetic.type`.
+//! The conventions define some attributes that the layer does not record. These are `network.transport`,
+//! `user_agent.synthetic.type` and the contents of bodies. `http.request.size` and `http.response.size`
+//! include the framing, which a Tower layer cannot see.
 //!
 //! ## Span name
 //!
-//! The name is `{method} {route}`, or `{method}` if there is no route; `HTTP` replaces an unknown method.
-//! For gRPC it is `service/method`, if the [list of known methods](ApiSpanLayer::known_rpc_methods)
-//! contains it. Without a list it is `service/method` if a gRPC server answered, and not with
-//! `UNIMPLEMENTED`. Otherwise it is `grpc`. With [`llm`](ApiSpanLayer::llm) it is `llm_request`.
+//! The name of an HTTP request is `{method} {route}`, or `{method}` if there is no route. `HTTP` replaces
+//! an unknown method. The name of a gRPC call is `service/method`, if the
+//! [list of known methods](ApiSpanLayer::known_rpc_methods) contains it. Without a list it is
+//! `service/method` if there was a gRPC response other than `UNIMPLEMENTED`. Otherwise it is `grpc`. With
+//! [`llm`](ApiSpanLayer::llm) each name is `llm_request`.
 //!
 //! ## gRPC
 //!
@@ -145,8 +150,8 @@
 //! and the name follow the rules for HTTP. The span then also gets `http.request.method`, `http.route`,
 //! `url.scheme` and `network.protocol.version`.
 //!
-//! `rpc.status_code` is the code that the server sent. For a dropped call it is `CANCELLED` or
-//! `DEADLINE_EXCEEDED`, which are gRPC's codes for these cases, whatever was sent.
+//! `rpc.status_code` is the code that the server sent. For a dropped call it is gRPC's own code for that
+//! case: `CANCELLED` or `DEADLINE_EXCEEDED`.
 //!
 //! For gRPC-Web the layer reads the status from the trailers at the end of the body, unless the body is
 //! compressed. Inside a layer that translates gRPC-Web, the trailers are ordinary ones.
@@ -171,13 +176,13 @@
 //!
 //! # Metrics
 //!
-//! Where a meter provider is set, the layer also measures each request, from the same data as the span. It
+//! If a meter provider is set, the layer also measures each request, from the same data as the span. It
 //! measures requests that are sampled out, but not requests that are [filtered](ApiSpanLayer::filter) out.
 //! Spans and metrics are turned off separately: spans with `NoopTracerProvider`, metrics with
-//! [`meter_provider`](ApiSpanLayer::meter_provider)`(&NoopMeterProvider::new())`. Values set through
-//! [`SpanHandle`] apply to both.
+//! [`meter_provider`](ApiSpanLayer::meter_provider)`(&NoopMeterProvider::new())`. Routes and verdicts set
+//! through [`SpanHandle`] apply to both.
 //!
-//! | metric | instrument, unit | of | attributes | when | source | stability |
+//! | metric | instrument, unit | requests | attributes | when | source | stability |
 //! |---|---|---|---|---|---|---|
 //! | `http.server.request.duration` | histogram, s | HTTP | A | always | HTTP | stable |
 //! | `rpc.server.call.duration` | histogram, s | gRPC | B | always | gRPC | stable |
@@ -191,11 +196,13 @@
 //! * **A**: `http.request.method`, `url.scheme`; if known, `http.response.status_code`, `http.route`,
 //!   `network.protocol.version`; for an error, the span's `error.type`.
 //! * **B**: `rpc.system.name`, `rpc.method`; if known, `rpc.status_code`; for an error, `error.type`.
+//! * **A** and **B**: for a stream, `api.stream`, if streams are
+//!   [marked](ApiSpanLayer::stream_durations).
 //! * **C**: `gen_ai.operation.name`; `gen_ai.provider.name`, or `_OTHER` if the handler did not set it; for an
 //!   error, `error.type`. If the response status is below 400, also `gen_ai.request.model` and
 //!   `gen_ai.response.model`, if the handler set them.
 //!
-//! The buckets of durations are those of the conventions.
+//! The buckets of durations follow the conventions.
 //!
 //! Client input cannot create many time series. Only the method, the scheme and the HTTP version come
 //! from the client, and each is limited to few values:
@@ -203,27 +210,27 @@
 //! * An unknown HTTP method is `_OTHER`.
 //! * A scheme that is neither from the [setting](ApiSpanLayer::scheme) nor from a
 //!   [trusted proxy](ApiSpanLayer::trusted_proxies) is recorded as `https` or `http`.
-//! * A gRPC method is recorded if it is [known](ApiSpanLayer::known_rpc_methods). Without a list, it is
-//!   recorded if the server answered with OK or a message. Otherwise it is `_OTHER`.
-//! * There is no `server.address`. Routes and models come from the application.
+//! * A gRPC method is recorded if the [list of known methods](ApiSpanLayer::known_rpc_methods) contains it.
+//!   Without a list, it is recorded if the response is OK or has a message. Otherwise it is `_OTHER`.
+//! * `server.address` is not recorded. Routes and models come from the application.
 //!
-//! A long stream can break a latency objective. Then use the time to the head or the first byte, or have
-//! streams [marked or excluded](ApiSpanLayer::stream_durations). Whether a client's disconnect is an error
-//! is [one setting](ApiSpanLayer::disconnect_is_error) for spans and metrics.
+//! If the durations of streams break a latency SLO, use the time to the head or to the first byte. Or have
+//! streams [marked or excluded](ApiSpanLayer::stream_durations). The setting
+//! [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) applies to spans and metrics alike.
 //!
 //! # Log events
 //!
-//! With a [`logger_provider`](ApiSpanLayer::logger_provider), the layer emits log
-//! events. They carry the span's context or, without a span, the caller's if there is one.
+//! With a [`logger_provider`](ApiSpanLayer::logger_provider), the layer emits log events. They carry the
+//! context of the span, or without a span the caller's.
 //!
 //! | event | severity | when | attributes |
 //! |---|---|---|---|
 //! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body; a panic; a length mismatch; a gRPC client that disconnected after its deadline; a handler's verdict that is an error | `exception.type` (the error's Rust type, else the reason), `exception.message` |
-//! | the same two | DEBUG | the client disconnected | the same two |
+//! | the same events | DEBUG | the client disconnected | the same attributes |
 //! | `api.ARRIVED` and the other events of the layer, as on the span | INFO | with [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | as on the span |
 //!
-//! They are emitted when the request is over, before the span ends. Their timestamps are those of the
-//! original events.
+//! All are emitted at the end of the request, before the span ends. Their timestamps are the times at which
+//! the events occurred.
 //!
 //! # Settings
 //!
@@ -251,8 +258,8 @@
 //! | [`client_port`](ApiSpanLayer::client_port) | false |
 //! | **attributes** | |
 //! | [`capture_request_headers`](ApiSpanLayer::capture_request_headers), [`capture_response_headers`](ApiSpanLayer::capture_response_headers) | no headers |
-//! | [`sensitive_headers`](ApiSpanLayer::sensitive_headers) | eight that carry credentials |
-//! | [`sensitive_query_parameters`](ApiSpanLayer::sensitive_query_parameters) | the seven of the conventions |
+//! | [`sensitive_headers`](ApiSpanLayer::sensitive_headers) | eight headers that carry credentials |
+//! | [`sensitive_query_parameters`](ApiSpanLayer::sensitive_query_parameters) | the seven parameters of the conventions |
 //! | [`body_sizes`](ApiSpanLayer::body_sizes) | false |
 //! | [`request_attributes`](ApiSpanLayer::request_attributes), [`response_attributes`](ApiSpanLayer::response_attributes) | no attributes |
 //! | **outcomes** | |
@@ -271,23 +278,23 @@
 //! | [`stream_errors`](ApiSpanLayer::stream_errors) | false; with `llm` true |
 //! | [`journey_events`](ApiSpanLayer::journey_events) | false; with `llm` true |
 //!
-//! Callbacks run while a request waits, so they should be fast. If a callback panics, the request
-//! continues. The documentation of each setting states the value that then applies.
+//! A request waits for the callbacks, so they should be fast. If a callback panics, the request continues.
+//! The documentation of the setting states the value that then applies.
 //!
 //! # Features
 //!
-//! No feature is on by default. Spans, metrics and log events need none.
+//! No feature is on by default. Spans, metrics and log events need no feature.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` with the prefixes of nested routers, and [`SpanHandle`] as an extractor |
-//! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on axum's feature `tokio` |
+//! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on feature `axum` and axum's feature `tokio` |
 //!
 //! # Failures
 //!
 //! A failure in telemetry never fails a request. Panics in tracers, span processors, callbacks and
-//! iterators are caught; this needs `panic = "unwind"`. If such a panic occurs while a span ends, the span
-//! still ends, but without a terminal event (`api.DEPARTED` or `api.ABORTED`).
+//! iterators are caught, which needs `panic = "unwind"`. If such a panic occurs while a span ends, the span
+//! still ends, but may lack its terminal event (`api.DEPARTED` or `api.ABORTED`).
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
@@ -319,7 +326,7 @@ pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use protocol::http::forwarded::ProxyHeaders;
 pub use settings::streams::StreamDurations;
 
-/// The README's example is a test like any other.
+/// Compiles the README's examples as documentation tests.
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

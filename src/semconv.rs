@@ -1,4 +1,4 @@
-//! Attribute keys, event names, scope name and schema URL. Imports nothing of the crate.
+//! Attribute keys, event names, scope name and schema URL. Imports no other file of the crate.
 //!
 //! Names follow the OpenTelemetry semantic conventions 1.45.0, the release in which the `rpc.*` names
 //! used here became stable. The crate `opentelemetry-semantic-conventions` 0.33 is generated from an
@@ -70,7 +70,7 @@ pub(crate) const GEN_AI_RESPONSE_MODEL: &str = "gen_ai.response.model";
 pub(crate) const GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
 pub(crate) const GEN_AI_USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 pub(crate) const GEN_AI_USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
-/// The request's id, from a header. Not a name of the conventions, but the one that LLM servers use.
+/// The request's id, from a header. The conventions have no such key. LLM servers use this one.
 pub(crate) const GEN_AI_REQUEST_ID: &str = "gen_ai.request.id";
 
 /// `"DEPARTED"` or `"ABORTED"`.
@@ -89,7 +89,7 @@ pub(crate) const API_STREAM: &str = "api.stream";
 pub(crate) const API_DROPPED_ATTRIBUTES: &str = "api.dropped_attributes";
 /// The number (int) of the handler's events that were dropped.
 pub(crate) const API_DROPPED_EVENTS: &str = "api.dropped_events";
-/// The prefix of this crate's own names, which handlers cannot write.
+/// The prefix of this crate's own names. Handlers cannot write keys or events with it.
 pub(crate) const OWN_PREFIX: &str = "api.";
 
 /// An error that the handler recorded. Carries [`EXCEPTION_MESSAGE`].
@@ -100,10 +100,9 @@ pub(crate) const EVENT_ARRIVED: &str = "api.ARRIVED";
 pub(crate) const EVENT_HANDOFF_TO_CORE: &str = "api.HANDOFF_TO_CORE";
 /// The first non-empty data frame is about to be returned to the server.
 pub(crate) const EVENT_FIRST_RESPONSE_FROM_CORE: &str = "api.FIRST_RESPONSE_FROM_CORE";
-/// Terminal event: the message was delivered whole, and neither status nor handler aborts it.
+/// Terminal event: the whole message was returned, and neither its status nor the handler reported a failure.
 pub(crate) const EVENT_DEPARTED: &str = "api.DEPARTED";
-/// Terminal event: anything else. Carries [`EVENT_REASON`] and, if there is a message,
-/// [`EVENT_ERROR`].
+/// Terminal event of every other request. Carries [`EVENT_REASON`] and, if there is a message, [`EVENT_ERROR`].
 pub(crate) const EVENT_ABORTED: &str = "api.ABORTED";
 /// Attribute of [`EVENT_ABORTED`]: the reason.
 pub(crate) const EVENT_REASON: &str = "reason";

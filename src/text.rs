@@ -1,20 +1,19 @@
 //! Text of bounded length, from untrusted sources: requests, errors, handlers.
 //!
-//! Imports nothing of the crate but `catch_panic`.
+//! Imports only `catch_panic` from the crate.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use crate::catch_panic::catch_panic;
 
-/// The longest string, in bytes, that is taken from a request, an error or a handler's message.
+/// The maximum length, in bytes, of a string from a request, an error or a handler's message.
 pub(crate) const MAX_BYTES: usize = 1_024;
 
 /// Formats `value`, truncated to [`MAX_BYTES`]. Returns `None` if the text is empty or `value`
 /// panics.
 ///
-/// Formatting stops at the limit, so an error that prints a whole document costs no more than its
-/// beginning.
+/// Formatting stops at the limit, so a long error message costs no more than its beginning.
 pub(crate) fn format_bounded(value: &dyn Display) -> Option<String> {
     catch_panic(|| {
         let mut out = Bounded(String::new());
@@ -41,9 +40,9 @@ pub(crate) fn truncate_cow(text: Cow<'static, str>) -> Cow<'static, str> {
     }
 }
 
-/// Decodes untrusted bytes as UTF-8, replaces what is invalid, and truncates to [`MAX_BYTES`].
+/// Decodes untrusted bytes as UTF-8, replaces invalid sequences, and truncates to [`MAX_BYTES`].
 pub(crate) fn truncate_lossy(bytes: &[u8]) -> String {
-    // Nearly all values are valid UTF-8, and validating them whole is cheaper than decoding.
+    // Nearly all values are valid UTF-8, and validation is cheaper than lossy decoding.
     match std::str::from_utf8(bytes) {
         Ok(text) => truncate(text).to_owned(),
         Err(_) => truncate(&String::from_utf8_lossy(bytes)).to_owned(),
@@ -61,7 +60,7 @@ fn floor_boundary(text: &str, limit: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// A string that refuses to grow beyond [`MAX_BYTES`].
+/// A writer that stops at [`MAX_BYTES`].
 struct Bounded(String);
 
 impl Write for Bounded {

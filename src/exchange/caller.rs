@@ -1,5 +1,5 @@
-//! The caller of a request: its context, the rate that applies to it, and what the inner service gets to see
-//! of it in the request's headers.
+//! The caller of a request: reads its trace context, applies the sampling rate, and rewrites the request's
+//! trace headers for the inner service.
 
 use http::HeaderMap;
 use opentelemetry::Context;
@@ -9,14 +9,14 @@ use crate::propagation::sampling::Rate;
 use crate::propagation::{Baggage, Extracted};
 use crate::settings::Settings;
 
-/// What the context of a request's caller comes to.
+/// The caller of a request, with the sampling rate applied.
 #[derive(Default)]
 pub(super) struct Caller {
-    /// In place of the current context, if one came.
+    /// The context that replaces the current one: a trusted caller's, or one that is sampled out.
     pub(super) context: Option<Context>,
-    /// Whether the rate drops the request. Then `context` is without the sampled flag.
+    /// Whether the rate drops the request. The sampled flag of `context` is then cleared.
     pub(super) is_sampled_out: bool,
-    /// A caller that is not trusted: only a link to it is kept.
+    /// The span of an untrusted caller, which the request's span links.
     pub(super) link: Option<SpanContext>,
 }
 
@@ -28,7 +28,7 @@ impl Caller {
         rate: Rate,
         is_public: bool,
     ) -> Self {
-        // The sampled flag of a caller that is not trusted decides nothing.
+        // The sampled flag of an untrusted caller is ignored.
         let rate = if is_public { Rate::ALL } else { rate };
         let extracted = settings.propagation.extract(headers, current, rate);
         let Some(Extracted {
@@ -54,8 +54,8 @@ impl Caller {
         }
     }
 
-    /// Applies the rate. The propagator has applied it to a W3C caller; any other parent is looked at here,
-    /// and so is a request without one.
+    /// Applies the rate to a request without a parent, and to a parent that is not a W3C caller. `extract` has
+    /// applied it to a W3C caller.
     pub(super) fn sample(&mut self, current: &Context, rate: Rate) {
         if rate.keeps_all() {
             return;
@@ -68,8 +68,8 @@ impl Caller {
     }
 }
 
-/// Puts the context of the span, or of a request that is sampled out, into the request's headers, if the
-/// settings ask for it. Without either, the headers of a caller that is not trusted are removed.
+/// Rewrites the request's trace headers, if `propagate_to_inner` is set. They get the context of the span or
+/// of a request that is sampled out. Without either, the headers of an untrusted caller are removed.
 #[inline]
 pub(super) fn rewrite_headers(
     settings: &Settings,

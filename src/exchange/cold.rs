@@ -12,18 +12,18 @@ use crate::protocol::http::progress::declared_length;
 use crate::settings::Settings;
 use crate::telemetry::span::request::uri;
 
-/// A request that declares more, 1 TiB, is not believed: a few such lies would make the sum of all sizes
-/// useless.
+/// The limit of a request's declared length: 1 TiB. A larger length is ignored, because a few forged lengths
+/// would make the sum of all sizes useless.
 const MAX_LENGTH: u64 = 1 << 40;
 
-/// State that most requests never need, boxed so that an open stream holds no room for it.
+/// State that most requests never need. Boxed, to keep open streams small.
 #[derive(Debug, Default)]
 pub(super) struct ColdState {
     /// gRPC: the caller's `grpc-timeout`.
     pub(super) timeout: Option<Duration>,
-    /// gRPC: the status in the head, or in the trailers that gRPC-Web has in its body.
+    /// gRPC: the status from the head, or from the trailers in a gRPC-Web body.
     pub(super) grpc_status: Option<GrpcStatus>,
-    /// The reader of a gRPC-Web body whose status is not known yet.
+    /// The reader of a gRPC-Web body, for its status.
     pub(super) web_trailers: Option<TrailersReader>,
     /// The request's Content-Length, if body sizes are recorded.
     pub(super) request_length: Option<u64>,
@@ -36,7 +36,7 @@ pub(super) struct ColdState {
 }
 
 impl ColdState {
-    /// Reads what is known at the start. Returns `None` if that is nothing.
+    /// Reads the timeout and the length of a request. Returns `None` if it has neither.
     pub(super) fn read(
         settings: &Settings,
         parts: &request::Parts,

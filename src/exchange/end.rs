@@ -1,4 +1,4 @@
-//! The end of an exchange: its outcome is decided, recorded everywhere, and the span is ended.
+//! Ends an exchange: decides its outcome, records it in all signals, and ends the span.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl Exchange {
         if let Some(measurement) = measurement {
             catch_panic(|| measurement.record(&ended, settings));
         }
-        // While the span is open and can be found in the context.
+        // Before the span ends, so that log processors find an open span in the current context.
         let loggers = &self.shared.providers.loggers;
         if loggers.is_set() {
             catch_panic(|| loggers.emit(&ended, &self.span, settings.lifecycle_events));
@@ -53,7 +53,7 @@ impl Exchange {
         });
     }
 
-    /// Returns the time from the arrival to the end. It includes what the handler recorded last.
+    /// Returns the time from the arrival to the end, or to the handler's last record if that is later.
     fn duration(&self, ending: &Ending, buffer: Option<&SpanBuffer>) -> Duration {
         let end = ending.at.unwrap_or_else(|| self.elapsed()).duration();
         let last_recorded = buffer.and_then(|buffer| buffer.last_recorded);
@@ -163,8 +163,7 @@ impl Exchange {
         })
     }
 
-    /// Adds the headers that return trace ids to the caller, if the settings ask for them and the request has
-    /// a span.
+    /// Adds the response's trace headers, if the settings ask for them and the request has a span.
     #[inline]
     pub(super) fn write_trace_headers(&self, headers: &mut HeaderMap) {
         let trace_headers = self.shared.settings.trace_headers;

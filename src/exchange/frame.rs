@@ -1,4 +1,4 @@
-//! The frames of the response body: what each delivers, and which one ends the body.
+//! Records the frames of the response body, and finds the one that ends it.
 
 use std::fmt::Display;
 
@@ -15,19 +15,19 @@ use crate::recording::clock::Elapsed;
 use crate::telemetry::span::response::capture_trailers;
 use crate::text::{format_bounded, truncate};
 
-/// What has ended a body.
+/// The event that ended a body.
 pub(super) enum BodyEnd<'a, E> {
-    /// The body is over: it returned `None`, or `is_end_stream` is true after a frame.
+    /// The body returned `None`, or `is_end_stream` is true after a frame.
     Over,
     /// Trailers, after which servers do not poll again.
     Trailers(&'a HeaderMap),
-    /// The stream's terminator, or the trailers in a gRPC-Web body. What follows does not matter.
+    /// The stream's terminator, or the trailers in a gRPC-Web body. Later frames are ignored.
     Terminator,
     Error(&'a E),
 }
 
-/// Returns what has ended the body, if this frame or its absence has. `is_terminator` is whether the frame's
-/// data completes the message.
+/// Returns the event that ended the body, if this frame or its absence does. `is_terminator` is whether the
+/// frame's data completes the message.
 pub(super) fn body_end<'a, B: Body>(
     frame: Option<&'a Result<Frame<B::Data>, B::Error>>,
     body: &B,
@@ -75,7 +75,7 @@ impl Exchange {
             || (has_cold && self.read_web_trailers(data, bytes))
     }
 
-    /// Reads what passes of an event stream. Returns whether its terminator is in there.
+    /// Reads a frame of an event stream. Returns whether it completes the terminator.
     fn read_events(&mut self, data: &impl Buf, bytes: usize) -> bool {
         let Phase::Streaming(Streaming { events, .. }) = &mut self.phase else {
             return false;
@@ -93,7 +93,7 @@ impl Exchange {
         findings.terminator
     }
 
-    /// Reads what passes of a gRPC-Web body. Returns whether its trailers are complete and have a status.
+    /// Reads a frame of a gRPC-Web body. Returns whether it completes the trailers and they have a status.
     fn read_web_trailers(&mut self, data: &impl Buf, bytes: usize) -> bool {
         let Some(cold) = &mut self.cold else {
             return false;
@@ -109,8 +109,7 @@ impl Exchange {
         cold.grpc_status.is_some()
     }
 
-    /// Takes an error event for a verdict. It is kept where the handler's is, since the first of both
-    /// counts.
+    /// Records an error event as a verdict. It shares a field with the handler's, because the first one counts.
     fn record_findings(&self, findings: &Findings) {
         if let Some(ErrorEvent { message }) = &findings.error {
             let message = message.as_deref().map(|text| truncate(text).to_owned());
@@ -122,7 +121,7 @@ impl Exchange {
         }
     }
 
-    /// Returns how the exchange ends by what has ended its body.
+    /// Returns the ending that the end of the body causes.
     pub(super) fn ending_by<E: Display>(&mut self, body_end: &BodyEnd<'_, E>) -> Ending {
         match body_end {
             BodyEnd::Over => self.ending_of_body(None),
@@ -136,7 +135,7 @@ impl Exchange {
         }
     }
 
-    /// Trailers are the last thing returned, so the end is now, whatever was delivered before.
+    /// Returns the ending that trailers cause. They are the last frame, so the time of the end is now.
     fn ending_in_trailers(&mut self, trailers: &HeaderMap) -> Ending {
         let answered = self.head_protocol();
         let grpc_status = match answered {
@@ -152,8 +151,8 @@ impl Exchange {
         Ending::now(ending.end)
     }
 
-    /// Returns how a body that is over has ended. `in_trailers` is the gRPC status that came last; else the
-    /// one in the head counts.
+    /// Returns the ending of a body that is over. `in_trailers` is the gRPC status in the trailers. Without it
+    /// the status that was read before counts: in the head, or in a gRPC-Web body.
     pub(super) fn ending_of_body(&mut self, in_trailers: Option<GrpcStatus>) -> Ending {
         let is_terminated = self.finish_events();
         let grpc_status = in_trailers.or_else(|| self.take_grpc_status());
@@ -163,8 +162,7 @@ impl Exchange {
         }
     }
 
-    /// Reads the last line of an event stream, which needs no line end. Returns whether that is the
-    /// terminator.
+    /// Reads the last line of an event stream, which may lack its line end. Returns whether it is the terminator.
     fn finish_events(&mut self) -> bool {
         let Phase::Streaming(Streaming { events, .. }) = &mut self.phase else {
             return false;
@@ -177,7 +175,7 @@ impl Exchange {
         findings.terminator
     }
 
-    /// Records the type of the service's or the body's error. Returns its message, if that is read.
+    /// Records the type of the service's or the body's error. Returns its message if the request is observed.
     pub(super) fn record_error<E: Display>(&mut self, error: &E) -> Option<String> {
         if !self.span.is_observed() {
             return None;
@@ -187,8 +185,8 @@ impl Exchange {
     }
 }
 
-/// Returns the bytes of a data frame, if they are contiguous. Reading others would take a copy, and without
-/// them nothing that follows can be read.
+/// Returns the bytes of a data frame, if they are contiguous. Others would have to be copied. A caller that
+/// gets `None` stops reading the body, because a reader must not miss bytes.
 fn contiguous(data: &impl Buf, bytes: usize) -> Option<&[u8]> {
     let piece = data.chunk();
     (piece.len() == bytes).then_some(piece)

@@ -11,10 +11,10 @@ use crate::exchange::head::BodyHints;
 use crate::exchange::state::{Ending, Exchange};
 use crate::outcome::End;
 
-/// Owns an exchange until it ends. Empty if the request is not observed, or the exchange has ended.
+/// Owns an exchange until it ends. Empty if the request has no span, metrics or logs, or if the exchange has ended.
 ///
-/// Whatever ends an exchange takes it out of here first. So it ends once, and dropping the guard ends what
-/// nothing else has ended. Boxed, since it is moved a dozen times on its way from the service to the body.
+/// The event that ends the exchange takes it out first, so it ends once. Dropping the guard ends an exchange
+/// that is still in it. Boxed, because the guard is moved a dozen times from the service to the body.
 #[derive(Default)]
 pub(crate) struct ExchangeGuard(Option<Box<Exchange>>);
 
@@ -23,8 +23,8 @@ impl ExchangeGuard {
         Self(Some(exchange))
     }
 
-    /// Calls `f`, in which code of the inner service runs. If that panics, the exchange ends before the panic
-    /// goes on, while nothing of the request's is current any more.
+    /// Calls `f`, which runs code of the inner service. If `f` panics, the exchange ends and the panic
+    /// propagates. By then `f` has detached the request's context.
     pub(crate) fn run<R>(&mut self, f: impl FnOnce() -> R) -> R {
         struct EndIfUnwinding<'a>(&'a mut ExchangeGuard);
         impl Drop for EndIfUnwinding<'_> {
@@ -38,14 +38,14 @@ impl ExchangeGuard {
         returned
     }
 
-    /// Records the head that is about to be returned to the server, and adds the headers that return trace
-    /// ids to the caller. Ends the exchange if the head completes the message.
+    /// Records the head just before it is returned to the server, and adds the response's trace headers. Ends
+    /// the exchange if the head completes the message.
     pub(crate) fn receive_head<B: Body>(&mut self, parts: &mut response::Parts, body: &B) {
         let Some(exchange) = &mut self.0 else {
             return;
         };
         exchange.write_trace_headers(&mut parts.headers);
-        // If this panics, the server's own question panics again.
+        // A panic here is not hidden: these methods panic again when the server calls them.
         let hints = catch_panic(|| BodyHints {
             is_end_stream: body.is_end_stream(),
             exact_size: body.size_hint().exact(),
@@ -64,7 +64,7 @@ impl ExchangeGuard {
         });
     }
 
-    /// Records that the body is about to be polled. Returns whether there is an exchange that has not ended.
+    /// Records that the body is about to be polled. Returns whether the guard still has an exchange.
     pub(crate) fn mark_body_polled(&mut self) -> bool {
         if let Some(exchange) = &mut self.0 {
             exchange.mark_body_polled();
@@ -72,7 +72,7 @@ impl ExchangeGuard {
         self.0.is_some()
     }
 
-    /// Records a frame, or its absence, that is about to be returned to the server. Ends the exchange if that
+    /// Records a frame, or its absence, just before it is returned to the server. Ends the exchange if that
     /// makes the end certain.
     pub(crate) fn receive_frame<B>(
         &mut self,
@@ -85,7 +85,7 @@ impl ExchangeGuard {
         let Some(exchange) = &mut self.0 else {
             return;
         };
-        // If a `Buf` or `is_end_stream` panics here, it panics again where the server calls it.
+        // A panic of a `Buf` or of `is_end_stream` is not hidden: it panics again when the server calls it.
         let end = catch_panic(|| {
             let data = match frame {
                 Some(Ok(frame)) => frame.data_ref(),
@@ -110,13 +110,13 @@ impl ExchangeGuard {
 
 impl Drop for ExchangeGuard {
     fn drop(&mut self) {
-        // Out of line, since most guards that are dropped are empty.
         if let Some(exchange) = self.0.take() {
             end_dropped(exchange);
         }
     }
 }
 
+/// Ends an exchange that was dropped. Not inlined, because most guards are empty when they are dropped.
 #[inline(never)]
 fn end_dropped(mut exchange: Box<Exchange>) {
     let ending = exchange.ending_on_drop();

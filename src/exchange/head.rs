@@ -1,4 +1,4 @@
-//! The head of the response: read once, when it is about to be returned to the server.
+//! Reads the head of the response, once, just before it is returned to the server.
 
 use http::response;
 
@@ -13,7 +13,7 @@ use crate::recording::request_info::RequestInfo;
 use crate::settings::streams::ContentTypes;
 use crate::telemetry::span::response::capture_headers;
 
-/// What a body answers before it is polled.
+/// The hints that a body gives before it is polled.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BodyHints {
     pub(crate) is_end_stream: bool,
@@ -28,12 +28,12 @@ struct ResponseHead {
     is_stream: bool,
 }
 
-/// Which body the message has.
+/// Whether the message can have a body.
 #[derive(Clone, Copy)]
 enum BodyKind {
-    /// None, whatever the inner body yields (RFC 9110, section 6.4.1).
+    /// It cannot (RFC 9110, section 6.4.1). Frames of the inner body do not count.
     Empty,
-    /// One of this length, if the message declares it.
+    /// It can, with the declared length, if that is known.
     Declared(Option<u64>),
 }
 
@@ -59,7 +59,7 @@ impl ResponseHead {
         let body = if has_no_body(&request.method, parts.status) {
             BodyKind::Empty
         } else if answered == Protocol::Grpc {
-            // A gRPC message owes its trailers, whatever its length.
+            // A gRPC message ends with its trailers. Its length does not complete it.
             BodyKind::Declared(None)
         } else {
             BodyKind::Declared(declared_length(headers, request.version, exact_size))
@@ -73,17 +73,17 @@ impl ResponseHead {
     }
 }
 
-/// How a head completes the message.
+/// Why a head completes the message.
 #[derive(Clone, Copy)]
 pub(super) enum HeadEnd {
-    /// The message can have no body.
+    /// The message cannot have a body.
     Empty,
-    /// The body is at its end already.
+    /// `is_end_stream` of the body is true.
     AtEnd,
 }
 
 impl Exchange {
-    /// Records the head. Returns whether, and how, it completes the message.
+    /// Records the head. Returns the reason if it completes the message.
     pub(super) fn receive_head(
         &mut self,
         parts: &response::Parts,
@@ -141,8 +141,8 @@ impl Exchange {
         }
     }
 
-    /// Records the head of an answer to a request that claimed gRPC. Returns the protocol of the answer: a
-    /// content type that is not gRPC's means plain HTTP.
+    /// Records the head of the response to a request that claims gRPC. Returns the protocol of the response. It
+    /// is HTTP if the head has neither a gRPC status nor a gRPC content type.
     fn receive_grpc_head(
         &mut self,
         parts: &response::Parts,
@@ -163,13 +163,13 @@ impl Exchange {
         if grpc_status.is_some() {
             self.cold().grpc_status = grpc_status;
         } else if let Some(reader) = web::reader_for(&parts.headers) {
-            // An answer with its status in the head adds none in its body.
+            // Only without a status in the head does the body have trailers.
             self.cold().web_trailers = Some(reader);
         }
         claimed
     }
 
-    /// Records the headers that the settings capture, and the attributes of the operator's callback.
+    /// Records the captured headers, and the attributes that the operator's callback returns.
     fn record_head(&mut self, parts: &response::Parts) {
         let settings = &self.shared.settings;
         if self.span.is_recording() {
@@ -181,7 +181,7 @@ impl Exchange {
         let attributes = callback.call(|attributes| attributes(parts));
         let attributes = attributes.and_then(Result::ok).unwrap_or_default();
         if !attributes.is_empty() {
-            // As if the handler had set them: the last value of a key wins.
+            // They count as set by the handler: the last value of a key wins.
             self.span.record(|buffer| {
                 for attribute in attributes {
                     buffer.set_attribute(attribute);

@@ -1,11 +1,11 @@
-//! One request from its start to its end.
+//! An exchange: one request with its response, from the arrival to the end.
 //!
-//! [`start`](start::start) opens an [`Exchange`](state::Exchange): a span, or only what metrics and logs
-//! need. An [`ExchangeGuard`](guard::ExchangeGuard) owns it, on its way from the service to the response
-//! body. What middleware sees, the guard passes on; the exchange decides whether that was the end, and
+//! [`start`](start::start) opens an [`Exchange`](state::Exchange), with a span or only for metrics and logs.
+//! An [`ExchangeGuard`](guard::ExchangeGuard) owns it and moves from the service to the response body. The
+//! guard reports each event of the response to the exchange. The exchange decides which event ends it, and
 //! ends once.
 //!
-//! Nothing here polls a body or calls the inner service.
+//! The exchange itself never polls a body and never calls the inner service.
 
 mod caller;
 mod cold;

@@ -1,4 +1,4 @@
-//! The start of an exchange: whether the request is observed, under which parent, and what is known of it.
+//! Starts an exchange: decides which signals the request has, reads the request, and starts its span.
 
 use std::sync::Arc;
 
@@ -28,10 +28,10 @@ use crate::telemetry::span::end::AtStart;
 use crate::telemetry::span::request::read_request;
 use crate::telemetry::span::start::{SpanStart, describe_start};
 
-/// Starts the exchange of a request. Returns the context in which the inner service runs, and the guard that
-/// ends the exchange. Whatever fails in here, the request goes on.
+/// Starts the exchange of a request. Returns the context for the inner service, and the guard that ends the
+/// exchange. A failure in here never stops the request.
 ///
-/// The request's extensions get a handle, if the request is observed.
+/// Inserts a handle into the request's extensions, if the request has a span, metrics or logs.
 pub(crate) fn start(
     shared: &Arc<Shared>,
     parts: &mut request::Parts,
@@ -42,7 +42,7 @@ pub(crate) fn start(
     let signals = OtherSignals::find(shared, is_traced);
     let tracer = find_tracer(shared, is_traced);
     let is_public = settings.is_public(parts);
-    // Without a tracer there is nothing to sample, and the caller's flag stays.
+    // Without a tracer the rate does not apply, and the caller's sampled flag stays.
     let rate = tracer.as_ref().map_or(Rate::ALL, |_| settings.rate);
     let mut caller = Caller::read(settings, &parts.headers, &current, rate, is_public);
     if tracer.is_some() {
@@ -65,11 +65,12 @@ pub(crate) fn start(
 fn find_tracer(shared: &Shared, is_traced: bool) -> Option<FoundTracer<'_>> {
     let tracers = &shared.providers.tracers;
     let tracer = is_traced.then(|| tracers.tracer()).flatten();
-    // A request that is sampled out never tries its tracer, so that is done here.
+    // Starting a span finds out whether the tracer is the API's no-op. A request that is sampled out starts no
+    // span, so with a rate the tracer is tried here.
     tracer.filter(|tracer| shared.settings.rate.keeps_all() || tracer.is_real())
 }
 
-/// The signals that observe a request beside its span.
+/// The signals other than the span that observe a request.
 struct OtherSignals {
     instruments: Option<Arc<Instruments>>,
     has_logger: bool,
@@ -84,7 +85,7 @@ impl OtherSignals {
         }
     }
 
-    /// Starts to measure the request, if there is a meter.
+    /// Starts the measurement of the request, if there is a meter.
     fn measure(&self, request: &RequestInfo, settings: &Settings) -> Option<Measurement> {
         let instruments = self.instruments.as_ref()?;
         Some(Measurement::start(instruments, request, settings.metrics))
@@ -95,7 +96,7 @@ impl OtherSignals {
     }
 }
 
-/// A span that has started, and what its start decided for its end.
+/// A span that has started, and the data from its start that its end needs.
 struct OpenSpan {
     started: StartedSpan,
     at_start: AtStart,
@@ -151,7 +152,7 @@ fn observe(
     (context, ExchangeGuard::new(Box::new(exchange)))
 }
 
-/// Returns what the trusted proxies report.
+/// Returns the report of the trusted proxies.
 fn read_hop<'a>(settings: &Settings, parts: &'a request::Parts) -> Hop<'a> {
     let headers = &parts.headers;
     read_trusted_hop(headers, settings.trusted_proxies, settings.proxy_headers)
@@ -159,7 +160,7 @@ fn read_hop<'a>(settings: &Settings, parts: &'a request::Parts) -> Hop<'a> {
 
 /// Returns the protocol that the request's content type claims.
 fn claimed_protocol(settings: &Settings, parts: &request::Parts) -> Protocol {
-    // If the operator has listed no gRPC method at all, nothing is gRPC.
+    // An empty list of known gRPC methods turns gRPC off.
     if settings.rpc_methods.has_any() {
         detect_protocol(&parts.method, &parts.headers)
     } else {
@@ -167,7 +168,7 @@ fn claimed_protocol(settings: &Settings, parts: &request::Parts) -> Protocol {
     }
 }
 
-/// Starts the span. Returns `None` if the tracer makes none for this request.
+/// Starts the span. Returns `None` if the tracer makes no span for this request.
 fn start_span(
     settings: &Settings,
     start: SpanStart,
@@ -186,7 +187,7 @@ fn start_span(
     let mut builder = SpanBuilder::from_name(name)
         .with_kind(SpanKind::Server)
         .with_start_time(started_at);
-    // `with_attributes` would collect them anew, without the room for those of the end.
+    // `with_attributes` would collect them again, without the capacity for the attributes of the end.
     builder.attributes = Some(attributes);
     if settings.lifecycle_events.is_on_span() {
         let mut events = Vec::with_capacity(2);
@@ -201,7 +202,7 @@ fn start_span(
     })
 }
 
-/// Makes the place where metrics and logs find what is recorded for a request without a span.
+/// Creates the recording of a request without a span, which metrics and logs read.
 fn without_span(
     shared: &Shared,
     parts: &mut request::Parts,
@@ -210,7 +211,7 @@ fn without_span(
 ) -> Arc<SharedSpan> {
     let parent = context.span().span_context().clone();
     let span: Arc<SharedSpan> = Arc::new(SharedSpan::without_span(parent, clock));
-    // The handle of a layer outside has a span to record to.
+    // A handle from an outer layer stays, because it may have a span.
     if parts.extensions.get::<SpanHandle>().is_none() {
         insert_handle(shared, parts, &span, context);
     }

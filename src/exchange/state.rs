@@ -6,8 +6,8 @@
 //!               └────────end──────────┴──> settled: the exchange is gone
 //! ```
 //!
-//! An exchange ends in one of the ways of [`End`], and each of them from either state where it can
-//! happen. There is no ended state: what has ended was taken out of its guard.
+//! [`End`] lists the ways in which an exchange ends. There is no ended state, because an exchange that ends
+//! is taken out of its guard.
 
 use std::sync::Arc;
 use std::thread;
@@ -33,19 +33,18 @@ pub(super) struct Exchange {
     pub(super) span: Arc<SharedSpan>,
     pub(super) shared: Arc<Shared>,
     pub(super) request: RequestInfo,
-    /// What the span's start decided. `None` if the request has no span, and only metrics or logs observe
-    /// it.
+    /// The data from the span's start. `None` if the request has no span, and only metrics or logs observe it.
     pub(super) at_start: Option<AtStart>,
     pub(super) measurement: Option<Measurement>,
     pub(super) phase: Phase,
     pub(super) cold: Option<Box<ColdState>>,
 }
 
-/// How far the response has come.
+/// The state of an exchange.
 pub(super) enum Phase {
-    /// The inner service has returned no response. The request's content type claims this protocol.
+    /// The inner service has not returned a response. The request's content type claims this protocol.
     AwaitingHead { claimed: Protocol },
-    /// The head was returned to the server, and the body was not.
+    /// The head was returned to the server, and the body has not ended.
     Streaming(Streaming),
 }
 
@@ -61,33 +60,33 @@ impl Phase {
 /// A response whose head was returned.
 pub(super) struct Streaming {
     pub(super) status: StatusCode,
-    /// The protocol of the answer: the claimed one, or HTTP if the answer is not gRPC's.
+    /// The protocol of the response: the claimed one, or HTTP if the response is not gRPC.
     pub(super) answered: Protocol,
-    /// The response is an event stream by its content type.
+    /// Whether the content type is that of an event stream.
     pub(super) is_event_stream: bool,
-    /// The response is a stream by its content type.
+    /// Whether the settings list the content type as a stream.
     pub(super) is_stream: bool,
     pub(super) time_to_head: Option<Elapsed>,
     pub(super) time_to_first_byte: Option<Elapsed>,
     pub(super) body: BodyState,
-    /// The reader of an event stream in which something is looked for.
+    /// The reader of an event stream, if the settings look for a terminator or for error events.
     pub(super) events: Option<Box<EventStreamReader>>,
 }
 
-/// How far the body has come, and when the message was whole.
+/// The progress of the body.
 #[derive(Debug)]
 pub(super) struct BodyState {
     progress: Progress,
-    /// When the last frame was returned to the server, if it delivered all that was declared.
+    /// The time of the last data frame, or of the head, once all declared bytes were returned.
     whole_at: Option<Elapsed>,
 }
 
-/// What a data frame has delivered.
+/// The effect of a data frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delivery {
-    /// The first byte.
+    /// Whether the frame has the first byte of the body.
     pub(super) is_first: bool,
-    /// All bytes that the message declared.
+    /// Whether all declared bytes were returned.
     pub(super) is_whole: bool,
 }
 
@@ -95,20 +94,20 @@ pub(super) struct Delivery {
 #[derive(Debug)]
 pub(super) struct Ending {
     pub(super) end: End,
-    /// `None`: now.
+    /// The time of the end. `None` means now.
     pub(super) at: Option<Elapsed>,
 }
 
 impl Ending {
-    /// Ends now.
+    /// Creates an ending with the current time.
     pub(super) fn now(end: End) -> Self {
         Self { end, at: None }
     }
 }
 
 impl BodyState {
-    /// Makes the state of a body whose head was returned at `head`. A message that declares no bytes is whole
-    /// with that.
+    /// Creates the state of a body whose head was returned at `head`. A message with the declared length 0 is
+    /// whole then.
     pub(super) fn new(declared: Option<u64>, head: Option<Elapsed>) -> Self {
         Self {
             progress: Progress::new(declared),
@@ -128,7 +127,7 @@ impl BodyState {
         }
     }
 
-    /// Records that the message was whole at `now`, with the last frame.
+    /// Records that the last data frame was returned at `now`, and that the message is whole.
     pub(super) fn mark_whole(&mut self, now: Elapsed) {
         self.whole_at = Some(now);
     }
@@ -137,8 +136,8 @@ impl BodyState {
         self.progress.delivered()
     }
 
-    /// Returns how a body that is over has ended: complete, at the time when it was whole, or with another
-    /// number of bytes than declared, now. After a terminator the number does not matter.
+    /// Returns the ending of a body that is over. It is complete, at the time when it was whole. If it has fewer
+    /// or more bytes than declared, it is a mismatch, now. After a terminator the bytes are not compared.
     pub(super) fn ending(&self, is_terminated: bool, grpc_status: Option<GrpcStatus>) -> Ending {
         match self.progress.mismatch() {
             Some((declared, delivered)) if !is_terminated => Ending::now(End::LengthMismatch {
@@ -152,7 +151,7 @@ impl BodyState {
         }
     }
 
-    /// Returns how far a body has come that is dropped, or `None` if all that it declared was delivered.
+    /// Returns the stage of a body that is dropped, or `None` if all declared bytes were returned.
     fn stage_if_dropped(&self) -> Option<Stage> {
         if self.progress.has_delivered_all() {
             None
@@ -165,7 +164,7 @@ impl BodyState {
 }
 
 impl Exchange {
-    /// Returns how an exchange has ended that was dropped.
+    /// Returns the ending of an exchange that is dropped.
     pub(super) fn ending_on_drop(&mut self) -> Ending {
         if thread::panicking() {
             return Ending::now(End::Panicked);
@@ -199,7 +198,7 @@ impl Exchange {
         Elapsed::since_start(self.span.clock())
     }
 
-    /// Returns the cold state, made if it is not there.
+    /// Returns the cold state. Creates it if it does not exist.
     pub(super) fn cold(&mut self) -> &mut ColdState {
         self.cold.get_or_insert_default()
     }

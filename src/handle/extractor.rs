@@ -1,4 +1,4 @@
-//! The handle as an axum extractor that never rejects.
+//! An axum extractor for the handle, which never rejects.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! The attributes of generative AI, which only the handler can set, as a view of the handle.
+//! A view of the handle that sets the attributes of generative AI.
 
 use std::fmt::Display;
 
@@ -9,13 +9,13 @@ use crate::handle::SpanHandle;
 use crate::semconv as key;
 use crate::text::format_bounded;
 
-/// The number of finish reasons that are kept.
+/// The largest number of finish reasons.
 const MAX_REASONS: usize = 128;
 
 /// A view of a [`SpanHandle`] that sets the attributes of generative AI. Each method returns the view.
 ///
-/// **Unstable**, as the conventions are. Names follow `semantic-conventions-genai` (1.42.0, all in
-/// development), and may change with a minor release of this crate.
+/// **Unstable**, like the conventions. Names follow `semantic-conventions-genai` (1.42.0, all in development). They
+/// may change with a minor release of this crate.
 ///
 /// The conventions set these attributes on the client's span; here they are on the server's. A sum of
 /// `gen_ai.usage.*` over clients and servers counts every token twice.
@@ -36,8 +36,7 @@ const MAX_REASONS: usize = 128;
 pub struct GenAi<'a>(&'a SpanHandle);
 
 impl SpanHandle {
-    /// Returns a view that sets the attributes of generative AI. They are unstable, as the `GenAI`
-    /// conventions are.
+    /// Returns a view that sets the attributes of generative AI. They are unstable, like the `GenAI` conventions.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -51,8 +50,8 @@ impl SpanHandle {
 
 #[expect(clippy::must_use_candidate, reason = "returned for chaining")]
 impl GenAi<'_> {
-    /// Sets `gen_ai.operation.name` (string), such as `chat`, `text_completion` or `embeddings`. Without
-    /// it a request has no metrics of language models.
+    /// Sets `gen_ai.operation.name` (string), such as `chat`, `text_completion` or `embeddings`. A request without
+    /// it is not recorded in `gen_ai.server.*` metrics.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -82,7 +81,7 @@ impl GenAi<'_> {
         self.set_text(key::GEN_AI_REQUEST_MODEL, &model)
     }
 
-    /// Sets `gen_ai.response.model` (string): the model that answered.
+    /// Sets `gen_ai.response.model` (string): the model that made the response.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -92,7 +91,7 @@ impl GenAi<'_> {
         self.set_text(key::GEN_AI_RESPONSE_MODEL, &model)
     }
 
-    /// Sets `gen_ai.request.max_tokens` (int): the limit of generated tokens.
+    /// Sets `gen_ai.request.max_tokens` (int): the limit on generated tokens.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -112,8 +111,8 @@ impl GenAi<'_> {
         self.set(key::GEN_AI_REQUEST_TEMPERATURE, temperature)
     }
 
-    /// Sets `gen_ai.response.finish_reasons` (string[]): why each choice stopped, such as `stop` or
-    /// `length`. The first 128 are kept. If the iterator panics, none is set.
+    /// Sets `gen_ai.response.finish_reasons` (string[]): why each choice stopped, such as `stop` or `length`. The
+    /// first 128 are kept. If the iterator panics, the attribute is not set.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -136,7 +135,7 @@ impl GenAi<'_> {
         self
     }
 
-    /// Sets `gen_ai.usage.input_tokens` (int): the tokens of the prompt.
+    /// Sets `gen_ai.usage.input_tokens` (int): the number of tokens of the prompt.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -146,7 +145,7 @@ impl GenAi<'_> {
         self.set(key::GEN_AI_USAGE_INPUT_TOKENS, i64::from(tokens))
     }
 
-    /// Sets `gen_ai.usage.output_tokens` (int): the generated tokens.
+    /// Sets `gen_ai.usage.output_tokens` (int): the number of generated tokens.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();

@@ -1,5 +1,4 @@
-//! The handle by which a handler records on the span of its request. Imports nothing of the layer or
-//! the exchange.
+//! The handle with which a handler records on its request's span. It imports neither the layer nor the exchange.
 
 #[cfg(feature = "axum")]
 mod extractor;
@@ -20,9 +19,9 @@ use crate::recording::shared_span::SharedSpan;
 
 /// A handle to the span of a request, for its handler.
 ///
-/// Getting one never fails. Without a span, because tracing is off or the request was filtered out, the
-/// handle is inert; after the span's end, too. A handle neither ends the span nor keeps it open. It may
-/// be cloned, sent to other threads and kept.
+/// Getting a handle never fails. It is inert if no recording span, metrics or logs can use its data, as when tracing
+/// is off or the request is filtered out. After the span's end it records no more data. A handle neither ends the span nor keeps it
+/// open. It can be cloned, sent to other threads and kept.
 ///
 /// ```
 /// use opentelemetry::KeyValue;
@@ -38,7 +37,7 @@ use crate::recording::shared_span::SharedSpan;
 /// # handler(&http::Request::new(()));
 /// ```
 ///
-/// With feature `axum` it is an extractor that never rejects:
+/// With feature `axum` the handle is an extractor that never rejects:
 ///
 /// ```
 /// # #[cfg(feature = "axum")] {
@@ -69,7 +68,7 @@ impl SpanHandle {
         }))
     }
 
-    /// Returns the handle from a request's extensions, where the layer inserts it, else an inert one.
+    /// Returns the handle that the layer inserted into a request's extensions, else an inert one.
     ///
     /// ```
     /// let span = tower_api_span::SpanHandle::from_extensions(&http::Extensions::new());
@@ -80,8 +79,8 @@ impl SpanHandle {
         extensions.get().cloned().unwrap_or_default()
     }
 
-    /// Whether the span is open and records. Without a recording span, metrics and logs still use
-    /// routes, verdicts and the attributes of language models.
+    /// Whether the span is open and records. If it does not record, metrics and logs still use routes, verdicts and
+    /// the attributes of language models.
     ///
     /// ```
     /// assert!(!tower_api_span::SpanHandle::default().is_recording());
@@ -123,14 +122,14 @@ impl SpanHandle {
         request.map_or(0, |request| request.span.lost_records())
     }
 
-    /// Whether the request is open, and a recording span, metrics or logs use what it records.
+    /// Whether the request is observed and has not ended.
     pub(crate) fn accepts_records(&self) -> bool {
         self.0
             .as_ref()
             .is_some_and(|request| request.span.accepts_records())
     }
 
-    /// Returns the shared span, for counting the request's body.
+    /// Returns the shared span, on which the bytes of the request's body are counted.
     pub(crate) fn shared_span(&self) -> Option<Arc<SharedSpan>> {
         self.0.as_ref().map(|request| Arc::clone(&request.span))
     }

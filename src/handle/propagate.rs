@@ -8,12 +8,12 @@ use crate::propagation::Propagation;
 use crate::propagation::current::current;
 
 impl SpanHandle {
-    /// Returns the request's context, as the parent of other spans. It stays usable in spawned tasks and
-    /// after the span's end. An inert handle returns the current context.
+    /// Returns the request's context, for use as the parent of other spans. It can be used in spawned tasks and after
+    /// the span's end. A handle that no layer inserted returns the current context.
     ///
-    /// The span in the context takes attributes and events as this handle does, and a name and links. An
-    /// Error status is a verdict with reason `exception`, unless [`mark_aborted`](Self::mark_aborted) is called. Setting
-    /// `Ok` and ending the span have no effect.
+    /// The span in the context accepts attributes and events like this handle, and also a name and links. An Error
+    /// status is a verdict with reason `exception`, unless [`mark_aborted`](Self::mark_aborted) is called. Setting `Ok` and ending
+    /// the span have no effect.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -31,9 +31,9 @@ impl SpanHandle {
         }
     }
 
-    /// Injects the request's context into the headers of an outgoing request, with the layer's
-    /// propagator, else the global one. If no global propagator is set, it writes W3C's headers. An inert
-    /// handle injects the current context, with the global propagator.
+    /// Injects the request's context into the headers of an outgoing request, with the layer's propagator, else the
+    /// global one. If no global propagator is set, it writes the W3C headers. A handle that no layer inserted
+    /// injects the current context, with the global propagator.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();

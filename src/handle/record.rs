@@ -16,9 +16,10 @@ use crate::text::{format_bounded, truncate_cow};
 impl SpanHandle {
     /// Sets an attribute of the span.
     ///
-    /// The last value of a key wins. The first 128 keys are kept; `api.dropped_attributes` counts the
-    /// others. The layer's start attributes keep their values. `http.response.status_code`,
-    /// `rpc.status_code`, `error.type` and `api.*` are reserved: report an error with
+    /// The last value of a key wins, except that the attributes from the span's start keep their values. The first
+    /// 128 keys are kept, and `api.dropped_attributes` counts the others.
+    ///
+    /// `http.response.status_code`, `rpc.status_code`, `error.type` and `api.*` are reserved. Report an error with
     /// [`mark_aborted`](Self::mark_aborted).
     ///
     /// ```
@@ -31,7 +32,7 @@ impl SpanHandle {
 
     /// Sets attributes of the span, as [`set_attribute`](Self::set_attribute) does.
     ///
-    /// If the iterator panics, none is set.
+    /// If the iterator panics, no attribute is set.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -54,9 +55,10 @@ impl SpanHandle {
 
     /// Sets the route: a template of the path, of low cardinality, such as `/users/{id}`.
     ///
-    /// It sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the
-    /// start. An empty route is ignored, and the last one wins. Truncated to 1,024 bytes. Samplers do not
-    /// see it, because they decide at the start. A gRPC call has its own name and no route.
+    /// It sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the start. A name
+    /// from the settings stays. The last route wins, and an empty route is ignored. Truncated to 1,024 bytes.
+    ///
+    /// Samplers do not see the route, because they decide at the start. A gRPC call has its own name and no route.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -130,9 +132,11 @@ impl SpanHandle {
 
     /// Adds an event to the span, with the current time.
     ///
-    /// The first 120 of a request are kept, so that the terminal event fits into the SDK's default limit
-    /// of 128. With a smaller limit in the SDK the terminal event may be lost. `api.dropped_events`
-    /// counts the others. If the iterator panics, the event has no attributes. An event whose name is empty or begins with `api.` is ignored.
+    /// The first 120 events of a request are kept, and `api.dropped_events` counts the others. So the terminal event
+    /// fits into the SDK's default limit of 128. With a lower limit in the SDK it may be lost.
+    ///
+    /// An event whose name is empty or begins with `api.` is ignored. If the iterator panics, the event has no
+    /// attributes.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -152,12 +156,12 @@ impl SpanHandle {
         }
     }
 
-    /// Marks the response as aborted, however it looks on the wire: its outcome is `ABORTED(reason)`. The
-    /// first verdict counts, and only a panic overrides it. The response itself is unchanged.
+    /// Marks the response as aborted, even if it is complete: its outcome is `ABORTED(reason)`. The response itself
+    /// is unchanged.
     ///
-    /// `reason` has low cardinality and becomes `api.abort.reason` and `error.type`, with status Error.
-    /// `validation_error` and `client_error` are the caller's errors and leave the status Unset. An empty
-    /// `message` is ignored. Truncated to 1,024 bytes.
+    /// The first call counts, and only a panic overrides it. `reason` has low cardinality. It becomes
+    /// `api.abort.reason` and `error.type`, with status Error. `validation_error` and `client_error` are errors of
+    /// the client and leave the status Unset. An empty `message` is ignored. Truncated to 1,024 bytes.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -174,8 +178,8 @@ impl SpanHandle {
         });
     }
 
-    /// Allows the client to disconnect at any time, as from an endless feed. A dropped response is then
-    /// not an error: the outcome is still `ABORTED(client_disconnect)`, but with status Unset.
+    /// Allows the client to disconnect at any time, as from an endless feed. A disconnect is then not an error: the
+    /// outcome is still `ABORTED(client_disconnect)`, but the span's status is Unset.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -185,8 +189,8 @@ impl SpanHandle {
         self.record(|buffer| buffer.is_disconnect_allowed = true);
     }
 
-    /// Declares the response a stream, whatever its content type, so that its duration need not count as
-    /// latency. Metrics use it: see [`stream_durations`](crate::ApiSpanLayer::stream_durations).
+    /// Declares that the response is a stream, whatever its content type. Metrics then apply
+    /// [`stream_durations`](crate::ApiSpanLayer::stream_durations).
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -196,8 +200,8 @@ impl SpanHandle {
         self.record(|buffer| buffer.is_stream = true);
     }
 
-    /// Records that the request was passed to the engine: event `api.HANDOFF_TO_CORE`, with the current
-    /// time, once.
+    /// Adds event `api.HANDOFF_TO_CORE`, with the current time: the handler passed the request to the engine. Only
+    /// the first call has an effect.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();

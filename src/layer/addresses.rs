@@ -1,4 +1,4 @@
-//! Setters: the addresses of both ends of the connection, and trusted proxies in between.
+//! Setters for addresses, the scheme, and trusted proxies.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -12,30 +12,30 @@ use crate::settings::callback::Callback;
 use crate::text::truncate_cow;
 
 impl ApiSpanLayer {
-    /// Sets the number of trusted proxies in front of this server. Their `Forwarded` (RFC 7239) or
-    /// `X-Forwarded-For`, `-Proto` and `-Host` set `client.address`, `url.scheme` and `server.address`.
+    /// Sets the number of trusted proxies in front of this server. Their headers set `client.address`, `url.scheme`
+    /// and `server.address`.
     ///
-    /// Default: 0, and these headers are ignored.
+    /// Default: 0, which ignores these headers.
     ///
-    /// Each proxy appends on the right. So with `n` proxies the n-th element from the right is read, or
-    /// the leftmost if there are fewer. Clients may have written the elements left of it: if the number
-    /// is too high, clients can forge addresses. An invalid address falls back to the peer's. HTTP only:
-    /// gRPC's conventions have no client behind proxies.
+    /// The headers are `Forwarded` (RFC 7239) and `X-Forwarded-For`, `-Proto` and `-Host`. Each proxy appends its
+    /// element on the right. So with `n` proxies the layer reads the n-th element from the right, or the leftmost if
+    /// there are fewer. Clients may have written the elements to the left: if the number is too high, clients can
+    /// forge addresses. An invalid address falls back to the peer's. Only HTTP spans use these headers.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().trusted_proxies(1);
     /// # let _ = layer;
     /// ```
     pub fn trusted_proxies(self, hops: usize) -> Self {
-        self.with(|config| config.trusted_proxies = hops)
+        self.with(|settings| settings.trusted_proxies = hops)
     }
 
     /// Sets which headers the [trusted proxies](Self::trusted_proxies) write.
     ///
     /// Default: [`ProxyHeaders::Either`].
     ///
-    /// A proxy passes on the headers that it does not write, as the client sent them. So name the
-    /// family: the other one is then ignored.
+    /// A proxy may forward the other family of headers as the client sent it. If you set the family, the layer
+    /// ignores the other one.
     ///
     /// ```
     /// use tower_api_span::{ApiSpanLayer, ProxyHeaders};
@@ -44,13 +44,15 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn proxy_headers(self, which: ProxyHeaders) -> Self {
-        self.with(|config| config.proxy_headers = which)
+        self.with(|settings| settings.proxy_headers = which)
     }
 
-    /// Sets the scheme that clients use, such as `https` where TLS ends before the layer.
+    /// Sets the scheme that clients use, such as `https` if a proxy terminates TLS.
     ///
-    /// Default: the request's scheme, else `http`, because HTTP/1 requests carry none. A trusted proxy's
-    /// scheme takes precedence. An empty scheme restores the default. Truncated to 1,024 bytes.
+    /// Default: the request's scheme, else `http`. Truncated to 1,024 bytes.
+    ///
+    /// An HTTP/1 request carries no scheme, even over TLS. A trusted proxy's scheme takes precedence. An empty scheme
+    /// restores the default.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().scheme("https");
@@ -58,11 +60,11 @@ impl ApiSpanLayer {
     /// ```
     pub fn scheme(self, scheme: impl Into<Cow<'static, str>>) -> Self {
         let scheme = Some(truncate_cow(scheme.into())).filter(|scheme| !scheme.is_empty());
-        self.with(|config| config.scheme = scheme)
+        self.with(|settings| settings.scheme = scheme)
     }
 
-    /// Sets the peer address of a request's connection: `network.peer.*` and, without trusted proxies,
-    /// `client.address`.
+    /// Sets the function that returns the peer address of a request's connection. The address is recorded as
+    /// `network.peer.*` and, without trusted proxies, as `client.address`.
     ///
     /// Default: axum's `ConnectInfo<SocketAddr>` with feature `connect-info`, else unknown. If the
     /// callback panics, the address is unknown.
@@ -85,11 +87,11 @@ impl ApiSpanLayer {
         self,
         peer: impl Fn(&request::Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.peer_address_fn = Callback::new(Arc::new(peer)))
+        self.with(|settings| settings.peer_address_fn = Callback::new(Arc::new(peer)))
     }
 
-    /// Sets the local address of a request's connection: `network.local.address` and
-    /// `network.local.port`.
+    /// Sets the function that returns the local address of a request's connection. The address is recorded as
+    /// `network.local.address` and `network.local.port`.
     ///
     /// Default: unknown. If the callback panics, the address is unknown.
     ///
@@ -106,10 +108,10 @@ impl ApiSpanLayer {
         self,
         local: impl Fn(&request::Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.local_address_fn = Callback::new(Arc::new(local)))
+        self.with(|settings| settings.local_address_fn = Callback::new(Arc::new(local)))
     }
 
-    /// Sets whether `client.port` is recorded with `client.address`, if it is known.
+    /// Sets whether `client.port` is recorded beside `client.address`, if the port is known.
     ///
     /// Default: false.
     ///
@@ -118,6 +120,6 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn client_port(self, is_recorded: bool) -> Self {
-        self.with(|config| config.client_port = is_recorded)
+        self.with(|settings| settings.client_port = is_recorded)
     }
 }

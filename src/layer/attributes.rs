@@ -1,4 +1,4 @@
-//! Setters: additional attributes, and what is redacted.
+//! Setters for additional attributes and for redaction.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
     /// Sets the request headers that are recorded as `http.request.header.<name>` or, for gRPC, as
-    /// `rpc.request.header.<name>`: lists of strings. Samplers see them.
+    /// `rpc.request.header.<name>` (string[]). Samplers see them.
     ///
-    /// Default: none.
+    /// Default: no headers.
     ///
-    /// Up to 32 values of a header are recorded, and no empty one. Each is truncated to 1,024 bytes. A
+    /// Up to 32 values of a header are recorded. Empty values are ignored. Each value is truncated to 1,024 bytes. A
     /// [sensitive](Self::sensitive_headers) value is `REDACTED`.
     ///
     /// ```
@@ -29,8 +29,8 @@ impl ApiSpanLayer {
     /// ```
     pub fn capture_request_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         let names: Vec<_> = names.into_iter().collect();
-        self.with(|config| {
-            config.request_headers = Captured {
+        self.with(|settings| {
+            settings.request_headers = Captured {
                 http: CapturedHeaders::new(key::HTTP_REQUEST_HEADER, &names),
                 rpc: CapturedHeaders::new(key::RPC_REQUEST_HEADER, &names),
                 rpc_trailers: CapturedHeaders::default(),
@@ -39,13 +39,12 @@ impl ApiSpanLayer {
     }
 
     /// Sets the response headers that are recorded as `http.response.header.<name>` or, for gRPC, as
-    /// `rpc.response.header.<name>` and from trailers as `rpc.response.trailer.<name>`: lists of
-    /// strings.
+    /// `rpc.response.header.<name>` and `rpc.response.trailer.<name>` (string[]).
     ///
-    /// Default: none.
+    /// Default: no headers.
     ///
-    /// Values are limited and redacted as [those of requests](Self::capture_request_headers). Trailers
-    /// that gRPC-Web carries in its body are not recorded.
+    /// Values are limited and redacted like those of [request headers](Self::capture_request_headers). Trailers in
+    /// the body of gRPC-Web are not recorded.
     ///
     /// ```
     /// use http::header::CONTENT_TYPE;
@@ -55,8 +54,8 @@ impl ApiSpanLayer {
     /// ```
     pub fn capture_response_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         let names: Vec<_> = names.into_iter().collect();
-        self.with(|config| {
-            config.response_headers = Captured {
+        self.with(|settings| {
+            settings.response_headers = Captured {
                 http: CapturedHeaders::new(key::HTTP_RESPONSE_HEADER, &names),
                 rpc: CapturedHeaders::new(key::RPC_RESPONSE_HEADER, &names),
                 rpc_trailers: CapturedHeaders::new(key::RPC_RESPONSE_TRAILER, &names),
@@ -79,15 +78,15 @@ impl ApiSpanLayer {
     /// ```
     pub fn sensitive_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         let names = SensitiveHeaders::from_names(names);
-        self.with(|config| config.sensitive_headers = names)
+        self.with(|settings| settings.sensitive_headers = names)
     }
 
     /// Replaces the list of parameters whose values in `url.query` are `REDACTED`.
     ///
-    /// Default: those of the conventions (1.45.0), which are `AWSAccessKeyId`, `Signature`,
-    /// `X-Amz-Credential`, `X-Amz-Security-Token`, `X-Amz-Signature`, `X-Goog-Signature` and `sig`.
+    /// Default: `AWSAccessKeyId`, `Signature`, `X-Amz-Credential`, `X-Amz-Security-Token`, `X-Amz-Signature`,
+    /// `X-Goog-Signature` and `sig`, as in the conventions (1.45.0).
     ///
-    /// Names are case-sensitive and compared decoded, so `%73ig` is `sig`.
+    /// Names are case-sensitive. The layer decodes a name before it compares it, so `%73ig` is `sig`.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().sensitive_query_parameters(["sig", "api_key"]);
@@ -98,36 +97,38 @@ impl ApiSpanLayer {
         names: impl IntoIterator<Item = P>,
     ) -> Self {
         let names = SensitiveParameters::from_names(names);
-        self.with(|config| config.sensitive_parameters = names)
+        self.with(|settings| settings.sensitive_parameters = names)
     }
 
     /// Sets whether `http.request.body.size` and `http.response.body.size` are recorded (int, bytes).
     ///
-    /// Default: false. Never recorded for gRPC, whose conventions lack them.
+    /// Default: false.
     ///
-    /// The response's size is the sum of the frames that were returned to the server when the span
-    /// ended, as compressed at this layer. It is 0 if the response could have no body. The request's size
-    /// is the count of [`CountRequestBodyLayer`](crate::CountRequestBodyLayer), else the Content-Length,
-    /// however much of it was read. A Content-Length above 1 TiB is ignored.
+    /// Sizes are not recorded for gRPC, because its conventions do not define them. The response's size is the number
+    /// of bytes that were returned to the server before the span ended, after compression by inner layers. It is 0
+    /// for a response that cannot have a body.
+    ///
+    /// The request's size is the count of [`CountRequestBodyLayer`](crate::CountRequestBodyLayer). Without that layer
+    /// it is the Content-Length, whether or not the body was read. A Content-Length above 1 TiB is ignored.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().body_sizes(true);
     /// # let _ = layer;
     /// ```
     pub fn body_sizes(self, are_recorded: bool) -> Self {
-        self.with(|config| config.body_sizes = are_recorded)
+        self.with(|settings| settings.body_sizes = are_recorded)
     }
 
-    /// Sets attributes from the request. Samplers see them.
+    /// Sets the function that returns additional attributes from the request. Samplers see them.
     ///
-    /// Default: none. If the callback panics, there are none.
+    /// Default: no attributes. If the callback panics, it adds no attributes.
     ///
-    /// They replace the layer's start attributes with the same keys, for example to scrub secrets from
-    /// a path. An empty string removes the attribute. If a key is returned twice, its first value counts.
-    /// The first 64 keys are kept, captured headers included. [Reserved
-    /// keys](crate::SpanHandle::set_attribute) are dropped. Strings are not truncated.
+    /// They replace the layer's start attributes with the same keys, for example to remove secrets from a path. An
+    /// empty string removes the attribute. If a key is returned twice, its first value counts. The first 64 keys are
+    /// kept, captured headers included. [Reserved keys](crate::SpanHandle::set_attribute) are dropped. Strings are
+    /// not truncated.
     ///
-    /// Names and metrics do not use these attributes: see [`span_name_fn`](Self::span_name_fn) and
+    /// Names and metrics do not use these attributes. For them there are [`span_name_fn`](Self::span_name_fn) and
     /// [`route_fn`](Self::route_fn).
     ///
     /// ```
@@ -144,16 +145,16 @@ impl ApiSpanLayer {
         attributes: impl Fn(&request::Parts) -> A + Send + Sync + 'static,
     ) -> Self {
         let attributes = move |parts: &request::Parts| attributes(parts).into_iter().collect();
-        self.with(|config| config.request_attributes = Callback::new(Arc::new(attributes)))
+        self.with(|settings| settings.request_attributes = Callback::new(Arc::new(attributes)))
     }
 
-    /// Sets attributes from the head of the response.
+    /// Sets the function that returns additional attributes from the head of the response.
     ///
-    /// Default: none. If the callback panics, there are none.
+    /// Default: no attributes. If the callback panics, it adds no attributes.
     ///
-    /// They count as set last by the handler, with
-    /// [`SpanHandle::set_attributes`](crate::SpanHandle::set_attributes). The callback is not called
-    /// without a recording span, metrics or logs.
+    /// The attributes count as set by the handler when it returns the response: see
+    /// [`SpanHandle::set_attributes`](crate::SpanHandle::set_attributes). The callback is called only if a recording
+    /// span, metrics or logs can use them.
     ///
     /// ```
     /// use opentelemetry::KeyValue;
@@ -168,6 +169,6 @@ impl ApiSpanLayer {
         attributes: impl Fn(&response::Parts) -> A + Send + Sync + 'static,
     ) -> Self {
         let attributes = move |parts: &response::Parts| attributes(parts).into_iter().collect();
-        self.with(|config| config.response_attributes = Callback::new(Arc::new(attributes)))
+        self.with(|settings| settings.response_attributes = Callback::new(Arc::new(attributes)))
     }
 }

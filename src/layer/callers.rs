@@ -1,4 +1,4 @@
-//! Setters: which requests are traced, which callers are trusted, and what they get back.
+//! Setters for the filter, the sampling rate, trust in callers, and trace headers.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::settings::callback::Callback;
 impl ApiSpanLayer {
     /// Sets which requests are traced.
     ///
-    /// Default: all. If the callback panics, the request is traced.
+    /// Default: all requests. If the callback panics, the request is traced.
     ///
-    /// The caller's context propagates also through a request that is not traced. Its handle is inert,
-    /// or that of another layer outside this one.
+    /// A request that is not traced also has no metrics and no log events. It still propagates the caller's context.
+    /// Its handle is inert, or is that of an outer layer.
     ///
     /// ```
     /// use tower_api_span::ApiSpanLayer;
@@ -26,54 +26,53 @@ impl ApiSpanLayer {
         self,
         should_trace: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.filter = Callback::new(Arc::new(should_trace)))
+        self.with(|settings| settings.filter = Callback::new(Arc::new(should_trace)))
     }
 
     /// Sets the share of traces that is sampled, from 0 to 1.
     ///
     /// Default: 1.
     ///
-    /// The trace id decides, before any span work, as in the SDK's `TraceIdRatioBased`. A request that
-    /// is sampled out has an inert handle. It propagates a context whose sampled flag is cleared, so
-    /// that spans inside and behind it are dropped, too. A caller that is not sampled stays so at any
-    /// rate.
+    /// The trace id decides before a span is started, as in the SDK's `TraceIdRatioBased`. A request that is sampled
+    /// out has no span. It propagates a context whose sampled flag is cleared, so that its child spans are dropped,
+    /// too. The rate never samples a request whose caller is not sampled.
     ///
-    /// Without a caller a random number decides, because the trace id is not known before the span
-    /// starts. So set a rate where traces begin: a rate behind it would decide anew, by the trace id.
-    /// [`propagate_to_inner`](Self::propagate_to_inner) and the inert handle's
-    /// [`inject`](crate::SpanHandle::inject) pass on that the trace is not sampled.
+    /// Without a caller a random number decides, because the trace id is not known before the span starts. So set
+    /// the rate at the service where traces begin. A rate at a later service decides again, by the trace id.
+    /// [`propagate_to_inner`](Self::propagate_to_inner) and [`SpanHandle::inject`](crate::SpanHandle::inject)
+    /// propagate the cleared flag.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().sample_rate(0.1);
     /// # let _ = layer;
     /// ```
     pub fn sample_rate(self, rate: f64) -> Self {
-        self.with(|config| config.rate = Rate::new(rate))
+        self.with(|settings| settings.rate = Rate::new(rate))
     }
 
     /// Sets whether all callers are untrusted, as on the public internet.
     ///
     /// Default: false.
     ///
-    /// An untrusted caller decides neither the trace nor its sampling. Each request starts a new trace
-    /// and links the caller's span. The caller's baggage is dropped, with or without a span. A span that
-    /// is current around the layer stays the parent.
+    /// The trace context of an untrusted caller decides neither the trace nor its sampling. Each request starts a
+    /// new trace and links the caller's span. The caller's baggage is dropped, with or without a span. A span that
+    /// is current around the layer is still the parent.
     ///
-    /// The request's headers are unchanged, so code inside that reads them again trusts the caller.
-    /// With [`propagate_to_inner`](Self::propagate_to_inner) the caller's context and baggage are
-    /// removed from them, with or without a span.
+    /// The request's headers are unchanged, so inner code that reads them again trusts the caller. With
+    /// [`propagate_to_inner`](Self::propagate_to_inner) the layer removes the caller's context and baggage from
+    /// them, with or without a span.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().public_endpoint(true);
     /// # let _ = layer;
     /// ```
     pub fn public_endpoint(self, is_public: bool) -> Self {
-        self.with(|config| config.public_endpoint = is_public)
+        self.with(|settings| settings.public_endpoint = is_public)
     }
 
     /// Sets which callers are untrusted, in addition to [`public_endpoint`](Self::public_endpoint).
     ///
-    /// Default: none. If the callback panics, the caller is untrusted.
+    /// Default: no callers. If the callback panics, the caller is untrusted.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()
@@ -84,69 +83,71 @@ impl ApiSpanLayer {
         self,
         is_public: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.public_endpoint_fn = Callback::new(Arc::new(is_public)))
+        self.with(|settings| settings.public_endpoint_fn = Callback::new(Arc::new(is_public)))
     }
 
-    /// Sets whether the inner service's request carries the span's context in its headers, in place of
-    /// the caller's.
+    /// Sets whether the request's headers carry the span's context to the inner service, instead of the caller's.
     ///
-    /// Default: false. If true, a reverse proxy makes the spans of the services behind it children of
-    /// its own, without code.
+    /// Default: false.
     ///
-    /// Baggage is unchanged. Without a span all headers are unchanged, with two exceptions. Headers of
+    /// If true, spans of the services behind a reverse proxy are children of the proxy's span, without other code.
+    ///
+    /// Baggage is unchanged. Without a span all headers are unchanged, with two exceptions. The trace headers of
     /// [untrusted callers](Self::public_endpoint) are removed. Those of a request that
-    /// [`sample_rate`](Self::sample_rate) has sampled out are marked as not sampled.
+    /// [`sample_rate`](Self::sample_rate) has sampled out carry a cleared sampled flag.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().propagate_to_inner(true);
     /// # let _ = layer;
     /// ```
     pub fn propagate_to_inner(self, propagates: bool) -> Self {
-        self.with(|config| config.propagate_to_inner = propagates)
+        self.with(|settings| settings.propagate_to_inner = propagates)
     }
 
-    /// Sets whether the response has header `traceresponse` (W3C), by which a caller finds the request's
-    /// trace.
+    /// Sets whether the response has header `traceresponse` (W3C), which contains the ids of the request's span.
     ///
-    /// Default: false. A value that the handler has set is kept. Without a span there is no header:
-    /// tracing is off, or the request is filtered out, or sampled out by
-    /// [`sample_rate`](Self::sample_rate).
+    /// Default: false.
+    ///
+    /// A value that the handler has set is kept. A request without a span gets no header, as when tracing is off or
+    /// the request is filtered out or sampled out by [`sample_rate`](Self::sample_rate).
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().traceresponse(true);
     /// # let _ = layer;
     /// ```
     pub fn traceresponse(self, is_written: bool) -> Self {
-        self.with(|config| config.trace_headers.traceresponse = is_written)
+        self.with(|settings| settings.trace_headers.traceresponse = is_written)
     }
 
-    /// Sets whether the response has header `Server-Timing` with `traceparent;desc="…"`, by which browser
-    /// scripts find the request's trace.
+    /// Sets whether the response has header `Server-Timing` with `traceparent;desc="…"`, which browser scripts can
+    /// read.
     ///
-    /// Default: false. The handler's metrics in the header are kept, and so is a `traceparent` of its
-    /// own. Without a span there is no header, as with [`traceresponse`](Self::traceresponse).
+    /// Default: false.
+    ///
+    /// The handler's metrics in the header are kept. If they include `traceparent`, the layer adds no other. A
+    /// request without a span gets no header, as with [`traceresponse`](Self::traceresponse).
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().server_timing(true);
     /// # let _ = layer;
     /// ```
     pub fn server_timing(self, is_written: bool) -> Self {
-        self.with(|config| config.trace_headers.server_timing = is_written)
+        self.with(|settings| settings.trace_headers.server_timing = is_written)
     }
 
-    /// Sets whether these two headers are listed in `Access-Control-Expose-Headers`, so that scripts of
-    /// other origins may read `traceresponse`.
+    /// Sets whether `traceresponse` and `Server-Timing` are listed in `Access-Control-Expose-Headers`, so that
+    /// scripts of other origins can read them.
     ///
     /// Default: false.
     ///
-    /// For `Server-Timing` browsers also require `Timing-Allow-Origin`, which the application sets. A
-    /// `CorsLayer` outside this layer that exposes headers overwrites the list: name both headers there.
+    /// For the timing entries browsers also require `Timing-Allow-Origin`, which the application sets. A `CorsLayer`
+    /// outside this layer that exposes headers overwrites the list. Name both headers there.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().traceresponse(true).expose_trace_headers(true);
     /// # let _ = layer;
     /// ```
     pub fn expose_trace_headers(self, are_exposed: bool) -> Self {
-        self.with(|config| config.trace_headers.exposed = are_exposed)
+        self.with(|settings| settings.trace_headers.exposed = are_exposed)
     }
 }

@@ -5,13 +5,11 @@ use http::HeaderName;
 use super::ApiSpanLayer;
 
 impl ApiSpanLayer {
-    /// Creates a layer with the global tracer provider and propagator, and the conventions for HTTP
-    /// and gRPC.
+    /// Creates a layer with the global providers and propagator, and the default of each setting.
     ///
-    /// The global provider may be set later. Until then requests are served without a span. The layer
-    /// looks for it at the 1st, 2nd, 4th, 8th … request and at every 1,024th. So if it is set after
-    /// start-up, up to 1,023 requests may have no span: set it first. The first provider that creates
-    /// a span is kept.
+    /// Set the global tracer provider before the server starts. Until it is set, requests have no span. The layer
+    /// looks for it at the 1st, 2nd, 4th, 8th, … 512th request and at every 1,024th. So if it is set later, up to
+    /// 1,023 more requests may have no span. The layer keeps the first provider that creates a span.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new();
@@ -23,7 +21,7 @@ impl ApiSpanLayer {
 
     /// Creates a layer for an API in front of a language model.
     ///
-    /// It is [`new`](Self::new) with [`span_name`](Self::span_name) `llm_request`,
+    /// The layer is [`new`](Self::new) with [`span_name`](Self::span_name) `llm_request`,
     /// [`request_id_header`](Self::request_id_header) `x-request-id`,
     /// [`stream_terminator`](Self::stream_terminator) `[DONE]`,
     /// [`stream_errors`](Self::stream_errors), [`journey_events`](Self::journey_events) and

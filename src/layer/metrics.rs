@@ -1,24 +1,24 @@
-//! Setters: which metrics are recorded, and how streams count in them.
+//! Setters for optional metrics, and for the durations of streams.
 
 use super::ApiSpanLayer;
 use crate::settings::streams::{ContentTypes, StreamDurations};
 
 impl ApiSpanLayer {
-    /// Sets whether `http.server.active_requests` is recorded: the requests, gRPC included, whose
-    /// responses have not ended.
+    /// Sets whether `http.server.active_requests` is recorded: the number of requests, gRPC included, whose responses
+    /// have not ended.
     ///
-    /// Default: false, because the conventions make it opt-in.
+    /// Default: false, because the conventions make this metric opt-in.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().active_requests(true);
     /// # let _ = layer;
     /// ```
     pub fn active_requests(self, are_recorded: bool) -> Self {
-        self.with(|config| config.metrics.active_requests = are_recorded)
+        self.with(|settings| settings.metrics.active_requests = are_recorded)
     }
 
-    /// Sets whether `api.server.time_to_head` and `api.server.time_to_first_byte` are recorded:
-    /// histograms, in seconds from the arrival. They show latency where a duration includes a stream.
+    /// Sets whether `api.server.time_to_head` and `api.server.time_to_first_byte` are recorded (histograms, seconds
+    /// from the arrival). They show the latency of streams, whose durations do not.
     ///
     /// Default: false.
     ///
@@ -27,7 +27,7 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn response_times(self, are_recorded: bool) -> Self {
-        self.with(|config| config.metrics.response_times = are_recorded)
+        self.with(|settings| settings.metrics.response_times = are_recorded)
     }
 
     /// Sets how the durations of streams are recorded.
@@ -41,10 +41,10 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn stream_durations(self, durations: StreamDurations) -> Self {
-        self.with(|config| config.stream_durations = durations)
+        self.with(|settings| settings.stream_durations = durations)
     }
 
-    /// Replaces the list of content types whose responses are streams, with any parameters.
+    /// Replaces the list of content types of streams. Parameters are ignored.
     ///
     /// Default: `application/jsonl`, `application/stream+json`, `application/x-ndjson`,
     /// `multipart/x-mixed-replace` and `text/event-stream`.
@@ -58,10 +58,10 @@ impl ApiSpanLayer {
     /// ```
     pub fn stream_content_types<T: Into<String>>(self, types: impl IntoIterator<Item = T>) -> Self {
         let types = ContentTypes::from_names(types);
-        self.with(|config| config.stream_content_types = types)
+        self.with(|settings| settings.stream_content_types = types)
     }
 
-    /// Sets whether `gen_ai.server.*` is recorded, for requests whose handler has set the
+    /// Sets whether `gen_ai.server.*` metrics are recorded, for requests whose handler has set the
     /// [operation](crate::GenAi::operation_name).
     ///
     /// Default: false; with [`llm`](Self::llm) true.
@@ -71,6 +71,6 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn gen_ai_metrics(self, are_recorded: bool) -> Self {
-        self.with(|config| config.metrics.gen_ai = are_recorded)
+        self.with(|settings| settings.metrics.gen_ai = are_recorded)
     }
 }

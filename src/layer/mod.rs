@@ -1,7 +1,6 @@
-//! The layer: its constructors, and one file for each group of setters. No behaviour but that of
-//! `Layer`.
+//! The layer: its constructors, one file for each group of setters, and its implementation of `Layer`.
 
-// Blank lines keep rustfmt from sorting: rustdoc lists the methods in this order.
+// Blank lines keep rustfmt from sorting the modules. rustdoc lists the methods in this order.
 mod constructors;
 
 mod providers;

@@ -1,4 +1,4 @@
-//! Setters: span names, routes and known methods.
+//! Setters for span names, routes and known methods.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,14 +20,13 @@ impl ApiSpanLayer {
     /// ```
     pub fn span_name(self, name: impl Into<Cow<'static, str>>) -> Self {
         let name = Some(name.into()).filter(|name| !name.is_empty());
-        self.with(|config| config.span_name = name)
+        self.with(|settings| settings.span_name = name)
     }
 
     /// Sets the name of a request's span, of low cardinality. Samplers see it.
     ///
-    /// Default: [`span_name`](Self::span_name), else the conventions' name. It also applies where the
-    /// callback returns `None` or an empty name. If the callback panics, it counts as `None`.
-    /// Truncated to 1,024 bytes.
+    /// Default: [`span_name`](Self::span_name), else the conventions' name. The default also applies if the callback
+    /// returns `None` or an empty name. If the callback panics, it counts as `None`. Truncated to 1,024 bytes.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().span_name_fn(|request| {
@@ -40,17 +39,16 @@ impl ApiSpanLayer {
         name: impl Fn(&request::Parts) -> Option<N> + Send + Sync + 'static,
     ) -> Self {
         let name = move |parts: &request::Parts| name(parts).map(Into::into);
-        self.with(|config| config.span_name_fn = Callback::new(Arc::new(name)))
+        self.with(|settings| settings.span_name_fn = Callback::new(Arc::new(name)))
     }
 
-    /// Sets the route of a request: a template of its path, of low cardinality, such as `/users/{id}`.
-    /// It is attribute `http.route`, and part of the span's name. Samplers see it.
+    /// Sets the route of a request: a template of its path, of low cardinality, such as `/users/{id}`. The route is
+    /// attribute `http.route`, and part of the span's name. Samplers see it.
     ///
-    /// Default: axum's `MatchedPath` with feature `axum`, else none. It also applies where the callback
-    /// returns `None` or an empty route. If the callback panics, it counts as `None`. Truncated to 1,024
-    /// bytes.
+    /// Default: axum's `MatchedPath` with feature `axum`, else no route. The default also applies if the callback
+    /// returns `None` or an empty route. If the callback panics, it counts as `None`. Truncated to 1,024 bytes.
     ///
-    /// With a route from here, [`SpanHandle::set_route`](crate::SpanHandle::set_route) has no effect.
+    /// If this callback returns a route, [`SpanHandle::set_route`](crate::SpanHandle::set_route) has no effect.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().route_fn(|request| {
@@ -63,16 +61,15 @@ impl ApiSpanLayer {
         route: impl Fn(&request::Parts) -> Option<R> + Send + Sync + 'static,
     ) -> Self {
         let route = move |parts: &request::Parts| route(parts).map(Into::into);
-        self.with(|config| config.route_fn = Callback::new(Arc::new(route)))
+        self.with(|settings| settings.route_fn = Callback::new(Arc::new(route)))
     }
 
     /// Replaces the list of known HTTP methods, which are case-sensitive.
     ///
-    /// Default: the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` (comma-separated,
-    /// read when the layer is created), else GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE,
-    /// PATCH and QUERY.
+    /// Default: the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` (comma-separated, read when the
+    /// layer is created), else GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH and QUERY.
     ///
-    /// Any other method is `_OTHER`, `HTTP` in the span's name, and itself in
+    /// For another method `http.request.method` is `_OTHER`, and the span's name has `HTTP`. The method itself is
     /// `http.request.method_original`.
     ///
     /// ```
@@ -80,21 +77,21 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn known_http_methods<M: Into<String>>(self, methods: impl IntoIterator<Item = M>) -> Self {
-        self.with(|config| config.http_methods = HttpMethods::from_names(methods))
+        self.with(|settings| settings.http_methods = HttpMethods::from_names(methods))
     }
 
     /// Sets the known gRPC methods, as `service/method`.
     ///
-    /// Default: any `/service/method` path counts as known, so clients choose the name. The name is then
-    /// `grpc` where no gRPC server has answered (a disconnect, an error or a panic came before), or
-    /// where it has answered `UNIMPLEMENTED`.
+    /// Default: any path of the form `/service/method` counts as known, so clients choose the name. Without a list
+    /// the span's name is `grpc` in two cases. There was no response, because of a disconnect, an error or a panic.
+    /// Or the response is `UNIMPLEMENTED`.
     ///
-    /// With a list, the span has the method's name however the call ends. Any other method is `_OTHER`,
-    /// `grpc` in the span's name, and itself in `rpc.method_original`. An empty list turns gRPC off: all
-    /// requests are described as HTTP.
+    /// With a list, a listed method is the span's name, however the call ends. For another method `rpc.method` is
+    /// `_OTHER`, and the span's name is `grpc`. The method itself is `rpc.method_original`. An empty list turns gRPC
+    /// off: all requests are described as HTTP.
     ///
-    /// Metrics are stricter: without a list, the method of a call is `_OTHER` unless the server has
-    /// answered with OK or a message. Any other answer may come from before the method lookup.
+    /// Metrics are stricter. Without a list, `rpc.method` is `_OTHER` unless the response is OK or has a message.
+    /// Other responses do not prove that the server has the method.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()
@@ -102,6 +99,6 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn known_rpc_methods<M: Into<String>>(self, methods: impl IntoIterator<Item = M>) -> Self {
-        self.with(|config| config.rpc_methods = RpcMethods::from_names(methods))
+        self.with(|settings| settings.rpc_methods = RpcMethods::from_names(methods))
     }
 }

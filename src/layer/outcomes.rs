@@ -1,4 +1,4 @@
-//! Setters: the meaning of an end, and where lifecycle events are recorded.
+//! Setters for the classification, disconnects and lifecycle events.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ impl ApiSpanLayer {
     /// Default: [`classify`](crate::classify()), which a replacement may call for the cases that it
     /// does not decide itself. If the callback panics, the span ends without a terminal event.
     ///
-    /// Its strings are truncated to 1,024 bytes. An empty reason becomes `exception`, an empty error
-    /// type `_OTHER`.
+    /// The error type and the message are truncated to 1,024 bytes. An empty reason becomes `exception`, and an empty
+    /// error type becomes `_OTHER`.
     ///
     /// ```
     /// use http::StatusCode;
@@ -31,26 +31,28 @@ impl ApiSpanLayer {
         self,
         classify: impl Fn(&Completion) -> Outcome + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.classify = Callback::new(Arc::new(classify)))
+        self.with(|settings| settings.classify = Callback::new(Arc::new(classify)))
     }
 
     /// Sets whether a client disconnect (`client_disconnect`, `generator_exit`) is an error.
     ///
-    /// Default: true. If false, the span's status stays Unset and it has no `error.type`; event and
-    /// reason are the same. The setting applies after [`classify`](Self::classify), to a response that
-    /// was dropped and has no verdict of the handler.
+    /// Default: true.
+    ///
+    /// If false, the span of a disconnect has status Unset and no `error.type`. Its terminal event and its reason are
+    /// the same. The setting applies after [`classify`](Self::classify), to a response that was dropped and has no
+    /// verdict.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().disconnect_is_error(false);
     /// # let _ = layer;
     /// ```
     pub fn disconnect_is_error(self, is_error: bool) -> Self {
-        self.with(|config| config.disconnect_is_error = is_error)
+        self.with(|settings| settings.disconnect_is_error = is_error)
     }
 
     /// Sets where the lifecycle events of a request are recorded.
     ///
-    /// Default: on its span.
+    /// Default: [`LifecycleEvents::OnSpan`].
     ///
     /// ```
     /// use tower_api_span::{ApiSpanLayer, LifecycleEvents};
@@ -59,6 +61,6 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn lifecycle_events(self, events: LifecycleEvents) -> Self {
-        self.with(|config| config.lifecycle_events = events)
+        self.with(|settings| settings.lifecycle_events = events)
     }
 }

@@ -14,10 +14,10 @@ use crate::telemetry::metrics::Meters;
 impl ApiSpanLayer {
     /// Sets the tracer provider.
     ///
-    /// Default: the global one. With a provider of its own, the layer shares no lock between requests.
+    /// Default: the global one. With its own provider, the layer shares no lock between requests.
     ///
-    /// Keep the provider until all responses have ended, and shut it down yourself. Dropping the last
-    /// provider clone blocks until export ends; do not let that happen inside a request.
+    /// Keep the provider until all responses have ended, and shut it down yourself. Dropping its last clone blocks
+    /// until export ends, so do not let a request drop it.
     ///
     /// ```
     /// use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -38,11 +38,11 @@ impl ApiSpanLayer {
 
     /// Sets the meter provider.
     ///
-    /// Default: the global one, looked for as that of [tracers](Self::new) is. `NoopMeterProvider`
-    /// turns metrics off. A provider type without any state is taken for a no-op.
+    /// Default: the global one, which is looked for at the same requests as the [tracer provider](Self::new).
     ///
-    /// Metrics are recorded with or without a span, but not for requests that are
-    /// [filtered](Self::filter) out.
+    /// `NoopMeterProvider` turns metrics off. A provider type of size 0 also turns them off, if its meters discard
+    /// the callbacks of observable instruments. Metrics are recorded with or without a span, but not for requests
+    /// that are [filtered](Self::filter) out.
     ///
     /// ```
     /// use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -58,12 +58,12 @@ impl ApiSpanLayer {
 
     /// Sets the logger provider, for log events.
     ///
-    /// Default: none, because there is no global logger provider.
+    /// Default: no log events, because there is no global logger provider.
     ///
-    /// A request that ends with an error other than a status emits `http.server.request.exception` or
-    /// `rpc.server.call.exception`. Its attributes are `exception.type` (the error's Rust type, or the
-    /// reason) and `exception.message`. Its severity is ERROR, or DEBUG if the client disconnected. It
-    /// carries the span's context, and is emitted while the span is open and current.
+    /// The layer emits `http.server.request.exception` or `rpc.server.call.exception` if a request ends with an
+    /// error other than a status. The event's attributes are `exception.type` (the error's Rust type, else the
+    /// reason) and `exception.message`. Its severity is ERROR, or DEBUG if the client disconnected. It carries the
+    /// span's context, and is emitted while the span is open and current.
     /// [`lifecycle_events`](Self::lifecycle_events) may add other events.
     ///
     /// ```
@@ -82,13 +82,13 @@ impl ApiSpanLayer {
         self.with_providers(|providers| providers.loggers = Loggers::given(provider))
     }
 
-    /// Sets the propagator: it extracts the caller's context from request headers, and injects the
-    /// request's context for [`SpanHandle::inject`](crate::SpanHandle::inject).
+    /// Sets the propagator. It extracts the caller's context from request headers, and injects the request's context
+    /// for [`SpanHandle::inject`](crate::SpanHandle::inject).
     ///
-    /// Default: the global propagator, which extracts nothing until the application sets one.
+    /// Default: the global propagator. Until the application sets one, callers are ignored.
     ///
-    /// It extracts only if one of its [`fields`](TextMapPropagator::fields) is among the headers, and
-    /// never sees a `traceparent` that is malformed or repeated.
+    /// The layer calls the propagator only if one of its [`fields`](TextMapPropagator::fields) is among the headers.
+    /// It hides a `traceparent` that is malformed or repeated.
     ///
     /// ```
     /// use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -98,6 +98,6 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn propagator(self, propagator: impl TextMapPropagator + Send + Sync + 'static) -> Self {
-        self.with(|config| config.propagation = Propagation::given(propagator))
+        self.with(|settings| settings.propagation = Propagation::given(propagator))
     }
 }

@@ -1,4 +1,4 @@
-//! The response body: passes frames on and reports each to the exchange.
+//! The response body: forwards each frame and reports it to the exchange.
 
 use std::fmt::{self, Display};
 use std::pin::Pin;
@@ -13,22 +13,22 @@ use crate::propagation::current::InnerContext;
 
 /// The body of a response of [`ApiSpan`](crate::ApiSpan).
 ///
-/// Frames, trailers, errors, panics, `size_hint` and `is_end_stream` are those of the inner body. The one
-/// exception, with or without a span: after it has returned `None`, the inner body is not polled again.
-/// Middleware does so, and some bodies panic.
+/// Frames, trailers, errors, panics, `size_hint` and `is_end_stream` are those of the inner body. There is one
+/// exception, with or without a span: once the inner body has returned `None`, it is not polled again. Some
+/// bodies panic then, and some middleware polls again.
 ///
-/// The span ends before the frame, `None` or error that makes the end certain is returned, or else when this
-/// body is dropped.
+/// The span ends just before the frame, `None` or error that makes the end certain is returned. Otherwise it
+/// ends when this body is dropped.
 ///
 /// ```
 /// use tower_api_span::ResponseBody;
 ///
-/// // Where the inner body has a default, which middleware that makes responses asks for.
+/// // Middleware that makes empty responses needs a body with a default.
 /// let _body = ResponseBody::<String>::default();
 /// ```
 #[pin_project]
 pub struct ResponseBody<B> {
-    // Before the guard, so that the inner body's destructor runs while the span is open.
+    // Dropped before the guard, so that the inner body's destructor runs while the span is open.
     #[pin]
     inner: InContext<B>,
     exchange: ExchangeGuard,
@@ -62,7 +62,7 @@ where
             return Poll::Ready(None);
         }
         if !this.exchange.mark_body_polled() {
-            // Not observed: forward only.
+            // There is no exchange, or it has ended.
             let polled = this.inner.as_mut().enter(|body| body.poll_frame(cx));
             *this.is_exhausted = matches!(polled, Poll::Ready(None));
             return polled;

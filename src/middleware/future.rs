@@ -1,4 +1,4 @@
-//! The response future: waits for the head.
+//! The response future: polls the inner future and reports the head to the exchange.
 
 use std::fmt::{self, Display};
 use std::pin::Pin;
@@ -16,12 +16,12 @@ use crate::propagation::current::InnerContext;
 /// The response future of [`ApiSpan`](crate::ApiSpan).
 ///
 /// Resolves to the inner service's response, with the body in a [`ResponseBody`], or to its error. The inner
-/// future is dropped as soon as it has resolved, not when this one is dropped. If its destructor panics, `poll`
-/// panics, and there is no response.
+/// future is dropped as soon as it has resolved, inside `poll`. If its destructor panics, `poll` panics, and
+/// there is no response.
 ///
 /// # Panics
 ///
-/// If it is polled again after it has resolved, with or without a span.
+/// `poll` panics if the future has resolved already, with or without a span.
 ///
 /// ```
 /// use tower::Service;
@@ -37,7 +37,7 @@ use crate::propagation::current::InnerContext;
 /// ```
 #[pin_project]
 pub struct ResponseFuture<F> {
-    // Before the guard, so that the inner future's destructor runs while the span is open.
+    // Dropped before the guard, so that the inner future's destructor runs while the span is open.
     #[pin]
     inner: InContext<F>,
     exchange: ExchangeGuard,

@@ -8,15 +8,14 @@ use pin_project::{pin_project, pinned_drop};
 
 use crate::propagation::current::InnerContext;
 
-/// A future or body of the inner service.
+/// A future or body of the inner service, with the request's context.
 ///
-/// A stream's destructor is part of the request: an engine aborts its generation there, and the span of that
-/// is a child like any other. So the context is current while the value is dropped, also after the request's
-/// span has ended.
+/// A destructor can be part of the request. For example, an engine aborts its generation there, in a child span.
+/// So the context is current while the value is dropped, even after the request's span has ended.
 #[pin_project(PinnedDrop)]
 pub(crate) struct InContext<T> {
-    /// `None` once a future has finished, and while `drop` runs: without `unsafe` a pinned value can be dropped
-    /// early in no other way.
+    /// `None` once a future has resolved, and while `drop` runs. Setting an `Option` to `None` drops a pinned value
+    /// early without `unsafe`.
     #[pin]
     inner: Option<T>,
     context: InnerContext,
@@ -34,13 +33,13 @@ impl<T> InContext<T> {
         self.inner.as_ref().expect(PRESENT)
     }
 
-    /// Takes the context of a future that has finished.
+    /// Takes the context of a future that has resolved.
     pub(crate) fn take_context(self: Pin<&mut Self>) -> InnerContext {
         std::mem::take(self.project().context)
     }
 
-    /// Polls the wrapped future with the context current, and drops it when it has finished. Whatever awaits it
-    /// would drop it next, and then the context would have to be attached again.
+    /// Polls the wrapped future with the context current, and drops it when it has resolved. A later drop would
+    /// have to attach the context again.
     pub(crate) fn poll_once(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<T::Output>
     where
         T: Future,

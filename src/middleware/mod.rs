@@ -1,8 +1,8 @@
-//! What tower and http-body call: the service, its response future, the response body, and the
-//! wrapper for request bodies.
+//! The types that tower and http-body call: the service, its response future, the response body, and the
+//! wrapper of request bodies.
 //!
-//! These files forward calls and report what they saw to [`exchange`](crate::exchange). They decide
-//! nothing about spans, metrics or outcomes, and name no provider.
+//! They forward each call and report its result to [`exchange`](crate::exchange). They do not decide about
+//! spans, metrics or outcomes, and use no provider.
 
 pub(crate) mod body;
 pub(crate) mod future;

@@ -19,9 +19,9 @@ use crate::recording::shared_span::SharedSpan;
 /// Counts the bytes of request bodies as they are read, for
 /// [`body_sizes`](crate::ApiSpanLayer::body_sizes).
 ///
-/// It goes inside an [`ApiSpanLayer`](crate::ApiSpanLayer). It is a layer of its own because it changes the
-/// type of the request's body. Without it a request's size is its Content-Length, whether or not the body was
-/// read. If a retry inside makes copies of a request, the copy that was read furthest counts.
+/// Put it inside an [`ApiSpanLayer`](crate::ApiSpanLayer). It is a separate layer because it changes the type of
+/// the request's body. Without it a request's size is its Content-Length, whether or not the body was read. If
+/// a retry inside copies the request, the copy that was read furthest counts.
 ///
 /// ```
 /// use axum::{Router, routing::post};
@@ -37,7 +37,7 @@ use crate::recording::shared_span::SharedSpan;
 pub struct CountRequestBodyLayer(());
 
 impl CountRequestBodyLayer {
-    /// Makes the layer. It has no settings.
+    /// Creates the layer. It has no settings.
     ///
     /// ```
     /// let layer = tower_api_span::CountRequestBodyLayer::new();
@@ -93,7 +93,7 @@ where
         let counted = parts.extensions.get::<Counted>();
         let span = span.filter(|span| counted.is_none_or(|Counted(by)| !Arc::ptr_eq(span, by)));
         if let Some(span) = &span {
-            // A body that is never read has passed no bytes.
+            // Starts the count, so that a body that is never read has size 0.
             span.record_request_bytes(0);
             parts.extensions.insert(Counted(Arc::clone(span)));
         }
@@ -125,12 +125,12 @@ pub struct CountedBody<B> {
     #[pin]
     inner: B,
     span: Option<Arc<SharedSpan>>,
-    /// How many were read.
+    /// The number of bytes that were read.
     bytes: u64,
 }
 
-/// In the extensions of a request whose body is counted for this span. Of two such layers the outer one
-/// counts.
+/// Marks a request whose body is counted for this span, in its extensions. If there are two such layers, only
+/// the outer one counts.
 #[derive(Clone)]
 struct Counted(Arc<SharedSpan>);
 

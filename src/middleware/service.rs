@@ -40,7 +40,7 @@ impl<S> ApiSpan<S> {
         Self { inner, shared }
     }
 
-    /// Returns the inner service.
+    /// Returns a reference to the inner service.
     ///
     /// ```
     /// assert_eq!(*tower_api_span::ApiSpan::new(7).get_ref(), 7);
@@ -49,7 +49,7 @@ impl<S> ApiSpan<S> {
         &self.inner
     }
 
-    /// Returns the inner service, mutably.
+    /// Returns a mutable reference to the inner service.
     ///
     /// ```
     /// let mut service = tower_api_span::ApiSpan::new(7);
@@ -60,7 +60,7 @@ impl<S> ApiSpan<S> {
         &mut self.inner
     }
 
-    /// Unwraps the inner service.
+    /// Returns the inner service, and drops the wrapper.
     ///
     /// ```
     /// assert_eq!(tower_api_span::ApiSpan::new(7).into_inner(), 7);

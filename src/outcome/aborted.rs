@@ -1,4 +1,4 @@
-//! What a request has come to.
+//! The outcome of a request.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use crate::outcome::reason;
 use crate::text::truncate;
 
-/// What a request has come to.
+/// The outcome of a request: departed, or aborted with a reason.
 ///
 /// ```
 /// use tower_api_span::{Aborted, Outcome};
@@ -17,10 +17,10 @@ use crate::text::truncate;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The whole message was returned, and neither its status nor the handler reported a failure: event
-    /// `api.DEPARTED`, status Unset.
+    /// The whole message was returned, and neither its status nor the handler reported a failure. The span has
+    /// event `api.DEPARTED` and status Unset.
     Departed,
-    /// Anything else: event `api.ABORTED`.
+    /// The request ended in another way. The span has event `api.ABORTED`.
     Aborted(Aborted),
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Outcome {
 }
 
 impl Outcome {
-    /// Turns a client's leaving into no error. Other outcomes stay as they are.
+    /// Removes the error type if the outcome is a client disconnect.
     pub(crate) fn without_disconnect_error(mut self) -> Self {
         if let Self::Aborted(aborted) = &mut self
             && reason::is_disconnect(aborted.reason)
@@ -59,8 +59,8 @@ impl Outcome {
         self
     }
 
-    /// Makes what a user's classification returned fit to be written: no string is empty or longer than
-    /// 1,024 bytes.
+    /// Bounds the strings from the operator's classification. Error type and message are truncated. An empty
+    /// reason or error type gets a default, and an empty message is removed.
     pub(crate) fn bounded(mut self) -> Self {
         if let Self::Aborted(aborted) = &mut self {
             if aborted.reason.is_empty() {
@@ -82,7 +82,7 @@ impl Outcome {
     }
 }
 
-/// Why a response is aborted, and whether that is an error.
+/// The reason why a response is aborted, and whether it is an error.
 ///
 /// ```
 /// use tower_api_span::Aborted;
@@ -97,14 +97,14 @@ impl Outcome {
 pub struct Aborted {
     /// Attribute `reason` of the event and `api.abort.reason` of the span.
     pub reason: &'static str,
-    /// Attribute `error.type`. With it the span's status is Error, without it Unset.
+    /// Attribute `error.type`. If it is present, the span's status is Error, otherwise Unset.
     pub error_type: Option<Cow<'static, str>>,
-    /// Attribute `error` of the event and, if the status is Error, its description.
+    /// Attribute `error` of the event and, if the span's status is Error, the description of the status.
     pub message: Option<String>,
 }
 
 impl Aborted {
-    /// Makes an abort that is not an error: the span's status stays Unset.
+    /// Creates an abort that is not an error: the span's status stays Unset.
     #[must_use]
     pub fn new(reason: &'static str) -> Self {
         Self {
@@ -114,7 +114,7 @@ impl Aborted {
         }
     }
 
-    /// Makes it an error of this type, of low cardinality: the span's status becomes Error.
+    /// Sets the error type, of low cardinality: the span's status becomes Error.
     #[must_use]
     pub fn with_error_type(mut self, error_type: impl Into<Cow<'static, str>>) -> Self {
         self.error_type = Some(error_type.into());
@@ -128,7 +128,7 @@ impl Aborted {
         self
     }
 
-    /// Makes an error whose type is the reason.
+    /// Creates an error whose type is the reason.
     pub(crate) fn error(reason: &'static str) -> Self {
         Self::new(reason).with_error_type(reason)
     }

@@ -6,8 +6,8 @@ use crate::text::truncate;
 
 /// How a response ended.
 ///
-/// "Returned" means: returned to whatever polls the layer's future and body, in the end the server.
-/// Whether the client received it cannot be observed here.
+/// "Returned" means that the server, or middleware outside, got it from the layer's future or body. The layer
+/// cannot observe whether the client received it.
 ///
 /// ```
 /// use http::Method;
@@ -25,7 +25,7 @@ pub enum End {
     /// The whole message was returned.
     #[non_exhaustive]
     Complete {
-        /// gRPC: the status in the trailers, else the one in the head.
+        /// gRPC: the status in the trailers, else in the head.
         grpc_status: Option<GrpcStatus>,
     },
     /// The body ended with fewer or more bytes than the message declared: by its Content-Length or,
@@ -52,9 +52,9 @@ pub enum End {
     /// The response was dropped while it still owed something.
     #[non_exhaustive]
     Dropped {
-        /// How far it had come.
+        /// The stage at the drop.
         stage: Stage,
-        /// gRPC: the caller's `grpc-timeout` had passed.
+        /// gRPC: whether the caller's `grpc-timeout` had passed.
         past_deadline: bool,
     },
     /// The inner service or its body panicked, or the task was unwinding for another reason.
@@ -188,8 +188,8 @@ impl End {
         }
     }
 
-    /// Returns the gRPC code of a call that ended so: the one that was sent, or gRPC's name for a call
-    /// that stopped without one.
+    /// Returns the gRPC code of a call: the code that the server sent or, for a dropped call, gRPC's code for a
+    /// drop.
     pub(crate) fn grpc_code(&self) -> Option<GrpcCode> {
         match self {
             Self::Complete { grpc_status } => grpc_status.as_ref().map(|status| status.code),
@@ -206,7 +206,7 @@ impl End {
     }
 }
 
-/// How far a response had come when it was dropped.
+/// The stage of a response that was dropped.
 ///
 /// ```
 /// use tower_api_span::{End, Stage};
@@ -218,9 +218,9 @@ impl End {
 pub enum Stage {
     /// The response future had not returned a response.
     BeforeHead,
-    /// The head had been returned, the body had never been polled.
+    /// The head was returned, and the body was never polled.
     Unread,
-    /// The body had been polled.
+    /// The body was polled.
     Midway,
 }
 
@@ -244,13 +244,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Makes a verdict.
+    /// Creates a verdict.
     #[must_use]
     pub fn new(reason: &'static str, message: Option<String>) -> Self {
         Self { reason, message }
     }
 
-    /// Makes the verdict of a handler that set the span's status to Error through its context.
+    /// Creates the verdict of a handler that set an Error status on the span in the context.
     pub(crate) fn from_status(description: &str) -> Self {
         let message = truncate(description);
         let message = (!message.is_empty()).then(|| message.to_owned());

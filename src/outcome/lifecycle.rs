@@ -1,14 +1,14 @@
-//! The events of a request's life: where they are emitted, and the last one.
+//! The lifecycle events of a request: the setting for them, and the terminal event.
 
 use opentelemetry::KeyValue;
 
 use crate::outcome::aborted::{Aborted, Outcome};
 use crate::semconv as key;
 
-/// Where the layer emits the events of a request's life: `api.ARRIVED`, `api.HANDOFF_TO_CORE`,
-/// `api.FIRST_RESPONSE_FROM_CORE`, and `api.DEPARTED` or `api.ABORTED`.
+/// Where the layer records the lifecycle events of a request: on the span, as log events, or as both.
 ///
-/// Events that the handler adds stay on the span.
+/// Lifecycle events are `api.ARRIVED`, `api.HANDOFF_TO_CORE`, `api.FIRST_RESPONSE_FROM_CORE`, `api.DEPARTED` and
+/// `api.ABORTED`. Other events of the handler are always on the span.
 ///
 /// ```
 /// use tower_api_span::LifecycleEvents;
@@ -21,8 +21,8 @@ pub enum LifecycleEvents {
     /// As events of the span.
     #[default]
     OnSpan,
-    /// As log events with the same names, times and attributes, and with the span's context. Needs
-    /// [`logger_provider`](crate::ApiSpanLayer::logger_provider), else they are emitted nowhere.
+    /// As log events with the same names, times and attributes, and with the span's context. Without a
+    /// [`logger_provider`](crate::ApiSpanLayer::logger_provider) they are not emitted.
     AsLogs,
     /// As both.
     Both,
@@ -38,7 +38,7 @@ impl LifecycleEvents {
     }
 }
 
-/// Returns name and attributes of the last event of a request.
+/// Returns the name and the attributes of a request's terminal event.
 pub(crate) fn terminal_event(outcome: Outcome) -> (&'static str, Vec<KeyValue>) {
     let Outcome::Aborted(Aborted {
         reason, message, ..

@@ -1,6 +1,6 @@
-//! How a response ended, the handler's verdict on it, and the outcome that both come to.
+//! The end of a response, the handler's verdict on it, and the outcome that follows from both.
 //!
-//! Everything here is pure. Nothing here writes to a span.
+//! All functions are pure. None of them writes to a span.
 
 pub(crate) mod classify;
 pub(crate) mod completion;

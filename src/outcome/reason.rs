@@ -1,4 +1,4 @@
-//! Why a response is aborted: the values of `api.abort.reason`.
+//! The reasons why a response is aborted, which are the values of `api.abort.reason`.
 
 pub(crate) const CLIENT_DISCONNECT: &str = "client_disconnect";
 pub(crate) const CLIENT_ERROR: &str = "client_error";
@@ -10,7 +10,7 @@ pub(crate) const LENGTH_MISMATCH: &str = "length_mismatch";
 pub(crate) const PANIC: &str = "panic";
 pub(crate) const VALIDATION_ERROR: &str = "validation_error";
 
-/// Whether a reason means that the client left before the end.
+/// Whether a reason means that the client disconnected before the end.
 pub(crate) fn is_disconnect(reason: &str) -> bool {
     [CLIENT_DISCONNECT, GENERATOR_EXIT].contains(&reason)
 }

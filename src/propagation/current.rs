@@ -1,18 +1,17 @@
-//! The current context: read, and set while the inner service runs.
+//! Reads the current context, and sets it while the inner service runs.
 
 use opentelemetry::Context;
 
 use crate::catch_panic::catch_panic;
 
-/// Returns the current context, or an empty one where the thread-local storage is gone.
+/// Returns the current context, or an empty one if the thread-local storage is destroyed.
 pub(crate) fn current() -> Context {
     catch_panic(Context::current).unwrap_or_default()
 }
 
 /// Calls `f` with `context` current.
 ///
-/// Attaching panics where the thread's stack of contexts is in use, or gone with the thread. `f` is
-/// called all the same.
+/// Attaching panics if the thread's stack of contexts is borrowed or destroyed. `f` is still called.
 pub(crate) fn with_current<R>(context: &Context, f: impl FnOnce() -> R) -> R {
     let _attached = catch_panic(|| context.clone().attach());
     f()
@@ -20,8 +19,8 @@ pub(crate) fn with_current<R>(context: &Context, f: impl FnOnce() -> R) -> R {
 
 /// The context in which the inner service, its future and its body run.
 ///
-/// That of the request's span or, without one, the caller's. Empty if neither is there: then what is
-/// current around the layer stays current.
+/// It is the context of the request's span or, without a span, the caller's. Without either it is `None`, and the
+/// context around the layer stays current.
 #[derive(Clone, Default)]
 pub(crate) struct InnerContext(Option<Context>);
 

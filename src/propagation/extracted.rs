@@ -1,8 +1,8 @@
-//! What a propagator extracts from a request.
+//! The result of extracting a caller's context.
 
 use opentelemetry::Context;
 
-/// The context that came with a request.
+/// The caller's context.
 pub(crate) struct Extracted {
     pub(crate) context: Context,
     /// Whether the caller's sampled flag was cleared, because of the rate.

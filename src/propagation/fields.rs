@@ -1,4 +1,4 @@
-//! The names of W3C's headers.
+//! The names of the W3C headers.
 
 pub(super) const TRACEPARENT: &str = "traceparent";
 pub(super) const TRACESTATE: &str = "tracestate";

@@ -1,14 +1,13 @@
 //! Extracts the caller's context from request headers, and injects a context into headers.
 //!
-//! The propagator is the configured one, else the global one. It reads through an extractor that is
-//! stricter than the W3C propagator of `opentelemetry_sdk` 0.33:
+//! The propagator is the layer's own, else the global one. It reads through an extractor that is stricter than the
+//! W3C propagator of `opentelemetry_sdk` 0.33:
 //!
-//! * a `traceparent` that is malformed by W3C Trace Context (level 2, section 3.2), or repeated, is
-//!   hidden together with its `tracestate`, so that a new trace starts;
-//! * several lines of `tracestate` or `baggage` are joined with commas, where the propagator would
-//!   read the first alone.
+//! * It hides a `traceparent` that is repeated, or malformed by W3C Trace Context (level 2, section 3.2), together
+//!   with its `tracestate`. Then a new trace starts.
+//! * It joins several lines of `tracestate` or `baggage` with commas. The propagator would read only the first.
 //!
-//! Imports nothing of the crate but `catch_panic`.
+//! Imports only `catch_panic` from the crate.
 
 pub(crate) mod current;
 mod extracted;
@@ -45,12 +44,12 @@ pub(crate) enum Propagation {
     Global,
     /// The layer's own.
     Given(Arc<dyn TextMapPropagator + Send + Sync>),
-    /// The layer's own, which is the SDK's for W3C Trace Context: see [`w3c`].
+    /// The layer's own, which is the SDK's for W3C Trace Context. [`w3c`] replaces its extraction.
     GivenW3c(Arc<dyn TextMapPropagator + Send + Sync>),
 }
 
 impl Propagation {
-    /// Uses this propagator.
+    /// Creates the propagation with the layer's own propagator.
     pub(crate) fn given<P: TextMapPropagator + Send + Sync + 'static>(propagator: P) -> Self {
         if is_sdks_w3c(&propagator) {
             Self::GivenW3c(Arc::new(propagator))
@@ -59,10 +58,10 @@ impl Propagation {
         }
     }
 
-    /// Extracts the caller's context on top of `current`, whose baggage and suppression are kept.
-    /// `None` if no header of the propagator is present, or if it panics.
+    /// Extracts the caller's context into a copy of `current`, whose baggage and suppression are kept. Returns `None`
+    /// if no header of the propagator is present, or if it panics.
     ///
-    /// A W3C parent that `rate` does not keep loses its sampled flag.
+    /// Clears the sampled flag of a W3C parent that `rate` does not keep.
     pub(crate) fn extract(
         &self,
         headers: &HeaderMap,
@@ -79,7 +78,7 @@ impl Propagation {
             .flatten()
     }
 
-    /// Replaces the caller's context in `headers` by `context`. If the propagator writes nothing, the
+    /// Replaces the caller's context in `headers` with `context`. If the propagator writes no header, the
     /// headers are unchanged, except with [`Baggage::FromContext`], which strips them.
     pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap, baggage: Baggage) {
         let mut injected = self.inject_into_new(context);
@@ -102,7 +101,7 @@ impl Propagation {
         extend(headers, injected);
     }
 
-    /// Removes the propagator's headers, and W3C's in any case.
+    /// Removes the propagator's headers and the W3C headers.
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
         catch_panic(|| {
             self.with(|propagator| {
@@ -121,8 +120,8 @@ impl Propagation {
         extend(headers, self.inject_into_new(context));
     }
 
-    /// Injects `context` into new headers. Where the global propagator writes nothing, because none is
-    /// set, W3C's headers are written. Empty if the propagator panics.
+    /// Injects `context` into new headers. If the global propagator writes no header, as when none is set, the W3C
+    /// headers are written. Returns no headers if the layer's own propagator panics.
     fn inject_into_new(&self, context: &Context) -> HeaderMap {
         let injected = catch_panic(|| {
             self.with(|propagator| {
@@ -167,7 +166,7 @@ impl fmt::Debug for Propagation {
     }
 }
 
-/// Adds headers. A full map panics, and keeps what fits.
+/// Adds headers. If the map is full, the rest is dropped: `extend` panics then.
 fn extend(headers: &mut HeaderMap, more: HeaderMap) {
     catch_panic(|| headers.extend(more));
 }
@@ -194,7 +193,7 @@ fn extract(
     let headers = StrictHeaders::new(headers, current.span().span_context(), rate);
     let extracted = propagator.extract_with_context(current, &headers);
     let context = with_nearest_span(extracted, current);
-    // The propagator may have taken a parent of another format, which did not lose its flag.
+    // The propagator may have read a parent in another format, whose flag was not cleared.
     let parent = context.span().span_context().clone();
     Some(Extracted {
         is_sampled_out: headers.is_unsampled() && parent.is_valid() && !parent.is_sampled(),
@@ -202,7 +201,7 @@ fn extract(
     })
 }
 
-/// Leaves out empty values: the SDK's propagator writes an empty `tracestate`.
+/// An injector that skips empty values. The SDK's propagator writes an empty `tracestate`.
 struct NonEmpty<'a>(HeaderInjector<'a>);
 
 impl Injector for NonEmpty<'_> {
@@ -213,8 +212,8 @@ impl Injector for NonEmpty<'_> {
     }
 }
 
-/// Keeps the current span as the parent if it is in the caller's trace, as with two stacked layers: it
-/// is nearer to this request than the caller.
+/// Keeps the current span as the parent if it is in the caller's trace, as with two stacked layers. It is nearer to
+/// this request than the caller's span.
 fn with_nearest_span(extracted: Context, current: &Context) -> Context {
     let span = current.span();
     let (nearer, caller) = (span.span_context(), extracted.span().span_context().clone());

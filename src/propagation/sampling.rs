@@ -7,13 +7,12 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 
 /// The share of traces that is kept.
 ///
-/// The trace id decides, as in the SDK's `TraceIdRatioBased`, which keeps the same traces at the same
-/// rate. Where a trace begins here, a random id decides: the tracer generates the trace's own id only
-/// when it starts the span.
+/// The trace id decides. The SDK's `TraceIdRatioBased` keeps the same traces at the same rate. For a request without
+/// a parent a random id decides, because the tracer generates the trace id only when it starts the span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate(u64);
 
-/// The bound that keeps all: one more than any 63-bit number.
+/// The bound that keeps all traces: one more than the largest 63-bit number.
 const ALL: u64 = 1 << 63;
 
 impl Rate {
@@ -45,9 +44,9 @@ impl Rate {
         u64::from_be_bytes(low) >> 1 < self.0
     }
 
-    /// Returns the context to propagate if the request is sampled out: its sampled flag is cleared, so
-    /// that spans inside do not record either. `None` if the request is kept, or if its parent is not
-    /// sampled, which the sampler decides on.
+    /// Returns the context to propagate if the request is sampled out. Its sampled flag is cleared, so that child
+    /// spans are not recorded. Returns `None` if the request is kept, or if its parent is not sampled: then the
+    /// tracer's sampler decides.
     pub(crate) fn sample_out(self, parent: &Context) -> Option<Context> {
         let span = parent.span();
         let caller = span.span_context();

@@ -1,4 +1,4 @@
-//! The request's headers as a propagator sees them: strict about `traceparent`, with lists joined.
+//! The request's headers as a propagator sees them: without an invalid `traceparent`, and with lists joined.
 
 use std::borrow::Cow;
 
@@ -21,8 +21,7 @@ pub(super) struct StrictHeaders<'a> {
     /// The `traceparent`, if it is well-formed, not repeated, and of another trace than the current
     /// span.
     traceparent: Option<&'a str>,
-    /// The same in version 00 and without the sampled flag, if it is sampled and the rate does not
-    /// keep it.
+    /// The `traceparent` in version 00 with a cleared sampled flag, if it is sampled and the rate does not keep it.
     unsampled: Option<[u8; LENGTH]>,
     tracestate: Option<Cow<'a, str>>,
     baggage: Option<Cow<'a, str>>,
@@ -30,8 +29,8 @@ pub(super) struct StrictHeaders<'a> {
 
 impl<'a> StrictHeaders<'a> {
     pub(super) fn new(headers: &'a HeaderMap, current: &SpanContext, rate: Rate) -> Self {
-        // A caller in the current span's trace is hidden: `with_nearest_span` would undo it, and make
-        // the current span a remote one.
+        // A caller in the current span's trace is hidden. Otherwise `with_nearest_span` would replace it with the
+        // current span, marked as remote.
         let traceparent = single_traceparent(headers).filter(|value| {
             Traceparent::parse(value.as_bytes())
                 .is_some_and(|traceparent| !traceparent.is_in_trace_of(current))
@@ -107,7 +106,7 @@ pub(super) fn joined_tracestate(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 
 /// Joins the lines of a header with commas.
 fn join_lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
-    // Usually it is absent, and `get` finds that faster than `get_all`.
+    // The header is usually absent, and `get` is faster than `get_all` then.
     headers.get(name)?;
     let mut values = headers
         .get_all(name)

@@ -476,12 +476,12 @@ fn untrusted_baggage_is_removed_from_replaced_headers() {
     assert_eq!(to["baggage"], "mine=2");
 }
 
-/// What the SDK's propagator is given for is read without it: it must come to the same.
+/// Checks that the extraction without the SDK's propagator gives the same contexts.
 #[test]
-fn the_sdks_propagator_and_what_stands_in_its_place_read_the_same() {
+fn sdks_propagator_and_its_replacement_extract_the_same_context() {
     let own = Propagation::given(TraceContextPropagator::new());
     assert!(matches!(own, Propagation::GivenW3c(_)));
-    // The same in another type is asked itself.
+    // In a composite propagator the SDK's propagator is called itself.
     let stock = TextMapCompositePropagator::new(vec![Box::new(TraceContextPropagator::new())]);
     let stock = Propagation::given(stock);
     assert!(matches!(stock, Propagation::Given(_)));
@@ -534,7 +534,7 @@ fn the_sdks_propagator_and_what_stands_in_its_place_read_the_same() {
                 let of = |propagation: &Propagation| {
                     let extracted = propagation.extract(&lines, current, Rate::new(rate));
                     let is_sampled_out = extracted.as_ref().is_some_and(|all| all.is_sampled_out);
-                    // To have read nothing is the same as to hand on what is current.
+                    // No extracted context means the same as the current context.
                     let context = extracted.map_or_else(|| current.clone(), |all| all.context);
                     let span = context.span().span_context().clone();
                     (span, is_sampled_out, context.baggage().len())
@@ -544,5 +544,5 @@ fn the_sdks_propagator_and_what_stands_in_its_place_read_the_same() {
             }
         }
     }
-    assert!(read > 100, "{read} were read");
+    assert!(read > 100, "{read} contexts were extracted");
 }

@@ -19,8 +19,8 @@ pub(crate) fn format_traceparent(span_context: &SpanContext) -> String {
     traceparent
 }
 
-/// Clears the sampled flag of a well-formed `traceparent`, if the rate does not keep its trace. `None`
-/// if nothing changes.
+/// Returns the `traceparent` in version 00 with a cleared sampled flag. Returns `None` if it is malformed or not
+/// sampled, or if the rate keeps its trace.
 pub(super) fn unsampled(traceparent: &[u8], rate: Rate) -> Option<[u8; LENGTH]> {
     let Traceparent {
         trace_id,
@@ -77,8 +77,8 @@ impl Traceparent {
     }
 }
 
-/// A parser of lower-case hexadecimal digits, eight at once in the bytes of a word. A request with a
-/// caller has 52 of them. Errors are collected, and checked once at the end.
+/// A parser of lower-case hexadecimal digits, which parses eight digits at once in a 64-bit word. A `traceparent`
+/// has 52 digits. Errors are collected and checked once at the end.
 #[derive(Default)]
 struct Digits {
     /// Not zero if a byte was not a digit.

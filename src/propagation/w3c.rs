@@ -1,7 +1,7 @@
-//! W3C Trace Context without the SDK's propagator.
+//! Extracts W3C Trace Context without the SDK's propagator.
 //!
-//! The headers are checked here in any case. So where the layer was given the SDK's propagator, what the
-//! check has parsed is used, and the propagator does not parse them again.
+//! The layer parses these headers anyway to check them. If its propagator is the SDK's, the parsed values are used,
+//! and the propagator does not parse the headers again.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use crate::propagation::sampling::Rate;
 use crate::propagation::strict_headers::{joined_tracestate, single_traceparent};
 use crate::propagation::traceparent::Traceparent;
 
-/// Extracts what the SDK's propagator would, without calling it.
+/// Returns the context that the SDK's propagator would extract, without calling it.
 #[inline]
 pub(super) fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) -> Option<Extracted> {
     let traceparent = Traceparent::parse(single_traceparent(headers)?.as_bytes())?;
@@ -43,10 +43,10 @@ pub(super) fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) ->
     })
 }
 
-/// Whether a propagator is the SDK's for W3C Trace Context, so that [`extract_w3c`] can take its place.
+/// Whether a propagator is the SDK's for W3C Trace Context, so that [`extract_w3c`] can replace it.
 ///
-/// The library does not depend on the SDK, so the type's name is compared. Another version, or a
-/// look-alike, may behave otherwise, so its answers are compared as well.
+/// The library does not depend on the SDK, so the type's name is compared. A type with the same name may behave
+/// differently, as in another version. So its results are compared as well.
 pub(super) fn is_sdks_w3c<P: TextMapPropagator>(propagator: &P) -> bool {
     has_sdks_name(std::any::type_name::<P>())
         && catch_panic(|| answers_like_w3c(propagator)).unwrap_or(false)
@@ -56,7 +56,7 @@ fn has_sdks_name(type_name: &str) -> bool {
     type_name == "opentelemetry_sdk::propagation::trace_context::TraceContextPropagator"
 }
 
-/// Whether a propagator reads W3C's headers and no others, and makes of them what [`extract_w3c`] does.
+/// Whether a propagator reads only the W3C headers, and extracts the same context as [`extract_w3c`].
 fn answers_like_w3c(propagator: &dyn TextMapPropagator) -> bool {
     const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
@@ -117,7 +117,7 @@ impl Extractor for RecordingExtractor<'_> {
     }
 
     fn keys(&self) -> Vec<&str> {
-        // A propagator that lists the keys may read any header.
+        // A propagator that lists the keys may use any header.
         self.read.borrow_mut().insert("*".to_owned());
         self.headers.keys().map(HeaderName::as_str).collect()
     }
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sdks_propagator_is_recognised() {
+    fn sdks_propagator_is_detected() {
         assert!(is_sdks_w3c(&TraceContextPropagator::new()));
         assert!(!is_sdks_w3c(&BaggagePropagator::new()));
     }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_alike_that_behaves_otherwise_is_not_taken_for_it() {
+    fn propagator_that_behaves_differently_is_not_the_sdks() {
         for (difference, expected) in [
             (Difference::Nothing, true),
             (Difference::ReadsAnotherHeader, false),
@@ -200,7 +200,7 @@ mod tests {
                 difference,
             };
             assert_eq!(answers_like_w3c(&propagator), expected, "{difference:?}");
-            assert!(!is_sdks_w3c(&propagator), "its name is another");
+            assert!(!is_sdks_w3c(&propagator), "the type has another name");
         }
     }
 }

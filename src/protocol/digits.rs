@@ -2,12 +2,12 @@
 
 use std::str::FromStr;
 
-/// Parses an unsigned number of decimal digits alone: `str::parse` would accept a leading `+`.
+/// Parses an unsigned number that consists of decimal digits. `str::parse` would accept a leading `+`.
 pub(super) fn parse_decimal<T: FromStr>(digits: &str) -> Option<T> {
     is_decimal(digits).then(|| digits.parse().ok())?
 }
 
-/// Whether `text` holds decimal digits alone. True for an empty text.
+/// Whether `text` has only decimal digits. True for an empty text.
 pub(super) fn is_decimal(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }

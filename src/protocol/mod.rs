@@ -1,8 +1,7 @@
 //! Reads HTTP, gRPC and event streams: their heads, bytes and trailers.
 //!
-//! Everything here is pure: no clock, no globals, no current context, no callbacks. OpenTelemetry
-//! appears only in the types of attribute values and span contexts. Imports `propagation` and `text`,
-//! and nothing above: no settings, no recording, no exchange.
+//! All code here is pure: it uses no clock, no globals, no current context and no callbacks. It uses
+//! OpenTelemetry only for the types of attribute values and span contexts.
 
 mod digits;
 pub(crate) mod grpc;

@@ -1,4 +1,4 @@
-//! Where loggers come from, and how they emit a log event.
+//! Gets loggers from a provider, and emits log events.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -20,7 +20,7 @@ pub(crate) struct LogEvent {
 
 /// A logger whose type is erased.
 pub(crate) trait EmitEvent: Send + Sync {
-    /// Emits an event with the trace and span id of `span_context`, if those are valid.
+    /// Emits an event, with the trace and span id of `span_context` if they are valid.
     fn emit_event(&self, event: LogEvent, span_context: &SpanContext);
 }
 
@@ -78,7 +78,7 @@ fn to_any_value(value: Value) -> AnyValue {
         Value::Array(Array::I64(values)) => values.into_iter().collect(),
         Value::Array(Array::F64(values)) => values.into_iter().collect(),
         Value::Array(Array::String(values)) => values.into_iter().collect(),
-        // Both enums may grow.
+        // Both enums are non-exhaustive.
         other @ (Value::Array(_) | _) => AnyValue::String(StringValue::from(other.to_string())),
     }
 }

@@ -1,12 +1,12 @@
-//! When a global provider is looked for, until it is there.
+//! Schedules the lookup of a global provider until it is set.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is wanted of a global provider, kept once it was found.
+/// A tracer or instruments of a global provider, kept once they are found.
 ///
-/// What was made before the provider is set would do nothing for ever, and asking at every request would
-/// cost a lock and an allocation.
+/// A tracer from before the provider is set would stay a no-op. A lookup at every request would cost a lock
+/// and an allocation.
 #[derive(Debug)]
 pub(crate) struct Lookup<T> {
     found: OnceLock<T>,
@@ -27,22 +27,22 @@ impl<T> Lookup<T> {
         self.found.get()
     }
 
-    /// Whether this request is one of those that look for it. Counts the request.
+    /// Whether this request looks for the provider. Counts the request.
     pub(crate) fn is_due(&self) -> bool {
         self.schedule.is_due()
     }
 
-    /// Keeps what was found. If another request was faster, what that found stays.
+    /// Keeps the value, unless another request was faster. Returns the kept value.
     pub(crate) fn keep(&self, found: T) -> &T {
         self.found.get_or_init(|| found)
     }
 }
 
-/// Counts requests. The 1st, 2nd, 4th … one is due, and then every 1,024th.
+/// A count of requests. The 1st, 2nd, 4th, … 512th is due, and then every 1,024th.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule(AtomicU64);
 
-/// The most requests from one that is due to the next.
+/// The largest distance between two requests that are due.
 const PERIOD: u64 = 1_024;
 
 impl Schedule {

@@ -1,4 +1,4 @@
-//! Where meters come from.
+//! Gets meters from a given or the global meter provider.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -18,10 +18,10 @@ pub(crate) fn meter_from(provider: &dyn MeterProvider) -> Option<Meter> {
     }
 }
 
-/// The global meter provider, as it is now.
+/// The global meter provider, looked up at each call.
 #[derive(Default)]
 pub(crate) struct GlobalMeterProvider {
-    /// The provider that was found to be the no-op, so that it is not tried again.
+    /// The first provider that was the no-op, kept so that it is not tried again.
     noop: OnceLock<Arc<dyn MeterProvider + Send + Sync>>,
 }
 

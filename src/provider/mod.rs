@@ -1,6 +1,6 @@
-//! Where tracers, meters and loggers come from: the provider that was given, or the global one.
+//! Gets tracers, meters and loggers: from the layer's own providers, or from the global ones.
 //!
-//! Nothing else names a `Tracer`, and nothing else decides whether a provider is the API's no-op.
+//! Only this folder calls a `Tracer`, and only it decides whether a provider is the API's no-op.
 
 pub(crate) mod logger;
 pub(crate) mod lookup;

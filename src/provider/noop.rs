@@ -1,7 +1,7 @@
-//! Whether a provider is the API's no-op, with which nothing is recorded.
+//! Detects whether a provider is the API's no-op, which records no data.
 //!
-//! Where the type is known, it decides. A global provider's type is erased; there the provider's
-//! behaviour decides. A look-alike that behaves otherwise is not taken for the no-op.
+//! If the type is known, it decides. The type of a global provider is erased, so its behaviour decides. A
+//! provider that resembles the no-op but behaves differently does not count as the no-op.
 
 use std::any::TypeId;
 use std::sync::Arc;
@@ -22,21 +22,22 @@ pub(super) fn is_noop_logger<L: 'static>() -> bool {
     TypeId::of::<L>() == TypeId::of::<<NoopLoggerProvider as LoggerProvider>::Logger>()
 }
 
-/// Whether a meter provider, of which `meter` comes, is the no-op.
+/// Whether a meter provider, which made `meter`, is the no-op.
 ///
-/// The no-op has no state. Another provider without state may delegate, so it is tried: the no-op
-/// discards callbacks of observable instruments, which a meter that records must keep. No provider
-/// with state, as the SDK's, gets that trial instrument.
+/// The no-op has size 0. Another provider of size 0 may delegate, so its meter is tried: the no-op discards the
+/// callbacks of observable instruments, and a meter that records must keep them. A provider with fields, such
+/// as the SDK's, never gets that trial instrument.
 pub(super) fn is_noop_meter_provider(provider: &dyn MeterProvider, meter: &Meter) -> bool {
     size_of_val(provider) == 0 && discards_callbacks(meter)
 }
 
+/// Whether a meter drops the callback of an observable instrument.
 fn discards_callbacks(meter: &Meter) -> bool {
     let token = Arc::new(());
     let held = Arc::clone(&token);
     let _instrument = meter
         .u64_observable_counter("api.server.probe")
-        // Observes nothing, so nothing is exported.
+        // The callback observes no value, so no metric is exported.
         .with_callback(move |_| drop(Arc::clone(&held)))
         .build();
     Arc::strong_count(&token) == 1
@@ -44,9 +45,9 @@ fn discards_callbacks(meter: &Meter) -> bool {
 
 /// Whether a tracer whose type is erased is the no-op.
 ///
-/// The no-op returns its parent's span context. `start` starts a span under a parent, and returns the
-/// answer of a tracer that made no span. The parent here is unsampled and telemetry suppressed, so that
-/// no tracer exports a span for it.
+/// `start` starts a span under a parent. If the tracer makes no span, it returns the span context that the
+/// tracer returned. The no-op returns that of its parent. The parent here is unsampled, and telemetry is
+/// suppressed, so that no tracer exports a span for it.
 pub(super) fn returns_parent(start: impl FnOnce(&Context) -> Option<SpanContext>) -> bool {
     let probe = SpanContext::new(
         TraceId::from(1),
@@ -70,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    /// Has no state of its own and delegates to a provider that records.
+    /// A provider of size 0 that delegates to a provider that records.
     struct Delegates;
 
     impl MeterProvider for Delegates {
@@ -84,12 +85,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_no_op_meter_provider_is_taken_for_one() {
+    fn only_the_noop_meter_provider_is_detected_as_noop() {
         let is_noop = |provider: &dyn MeterProvider| {
             is_noop_meter_provider(provider, &provider.meter("test"))
         };
         assert!(is_noop(&NoopMeterProvider::new()));
         assert!(!is_noop(&SdkMeterProvider::default()));
-        assert!(!is_noop(&Delegates), "without state, but it records");
+        assert!(!is_noop(&Delegates), "of size 0, but it records");
     }
 }

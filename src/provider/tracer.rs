@@ -1,4 +1,4 @@
-//! Where tracers come from, and how a span is started.
+//! Gets tracers from a given or the global tracer provider, and starts spans.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,24 +21,24 @@ use crate::semconv::{SCOPE_NAME, scope};
 /// A span that has started.
 pub(crate) struct StartedSpan {
     pub(crate) span: Arc<SharedSpan>,
-    /// The context for its children.
+    /// The parent context of its children.
     pub(crate) context: Context,
 }
 
-/// How a span is started.
+/// Options of the start of a span.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StartOptions {
     pub(crate) clock: Clock,
-    /// Whether metrics or logs read what is recorded, also if the span does not record.
+    /// Whether metrics or logs read the recorded data, even if the span does not record.
     pub(crate) has_other_readers: bool,
 }
 
-/// Where spans come from.
+/// The source of a layer's tracer.
 #[derive(Clone)]
 pub(crate) enum TracerSource {
-    /// The global provider, looked for until it is there.
+    /// The global provider, looked up until it makes spans.
     Global(Arc<GlobalTracer>),
-    /// The given provider; `None` if that is the API's no-op.
+    /// The tracer of the given provider. `None` if that is the API's no-op.
     Given(Option<Arc<dyn StartSpan>>),
 }
 
@@ -79,7 +79,7 @@ impl Default for TracerSource {
 
 impl Drop for TracerSource {
     fn drop(&mut self) {
-        // A request may be the last to hold the tracer, and with it the provider.
+        // A request may drop the last tracer, and with it the provider, whose destructor may panic.
         if let Self::Given(tracer) = self {
             catch_panic(|| drop(tracer.take()));
         }
@@ -95,11 +95,11 @@ impl fmt::Debug for TracerSource {
     }
 }
 
-/// The tracer of the global provider, looked for until it makes a span, and then kept.
+/// The tracer of the global provider, looked up until it makes a span, and then kept.
 pub(crate) struct GlobalTracer {
     lookup: Lookup<Arc<dyn StartSpan>>,
-    /// Whether a provider other than the no-op was seen, which has made no span yet: its sampler dropped
-    /// all, or it was shut down and may be replaced. Then every request asks.
+    /// Whether a provider other than the no-op was seen, although it has made no span yet. Its sampler may drop
+    /// all spans, or it was shut down and may be replaced. Every request then looks up the tracer.
     is_seen: AtomicBool,
 }
 
@@ -118,7 +118,7 @@ impl GlobalTracer {
         }
     }
 
-    /// Starts a span with a tracer that has made none yet, and keeps the tracer if it makes one now.
+    /// Starts a span with a tracer that has made no span yet. Keeps the tracer if it makes a span now.
     fn start(
         &self,
         tracer: &Arc<dyn StartSpan>,
@@ -141,8 +141,8 @@ impl GlobalTracer {
         }
     }
 
-    /// Never takes back what another request has seen: a slower one may have asked before the provider
-    /// was set.
+    /// Records that a real provider was seen. False has no effect: a slower request may have looked before the
+    /// provider was set.
     fn mark_provider_seen(&self, is_seen: bool) {
         if is_seen {
             self.is_seen.store(true, Ordering::Relaxed);
@@ -150,26 +150,27 @@ impl GlobalTracer {
     }
 }
 
-/// Returns the tracer of the global provider as it is now.
+/// Returns the tracer of the current global provider.
 fn global_tracer() -> Option<Arc<dyn StartSpan>> {
     catch_panic(|| -> Arc<dyn StartSpan> { Arc::new(global::tracer_with_scope(scope())) })
 }
 
 /// A tracer for one request.
 pub(crate) enum FoundTracer<'a> {
-    /// One that makes spans.
+    /// The layer's own tracer, or a global one that has made a span.
     Known(&'a dyn StartSpan),
-    /// One that may be the API's no-op.
+    /// A global tracer that may be the API's no-op.
     Candidate(&'a GlobalTracer, Arc<dyn StartSpan>),
-    /// One that is not the no-op and has made no span yet. It is made when a span is started.
+    /// The tracer of a global provider that is not the no-op and has made no span yet. The tracer is created
+    /// when the span is started.
     Seen(&'a GlobalTracer),
 }
 
 impl FoundTracer<'_> {
-    /// Whether this is another tracer than the API's no-op.
+    /// Whether this tracer is not the API's no-op.
     ///
-    /// To be asked where a request may be sampled out before its span is started: a tracer that is never
-    /// tried would never be found.
+    /// Call it if the request may be sampled out before its span is started. Starting a span marks a global
+    /// provider as seen, and such a request starts no span.
     pub(crate) fn is_real(&self) -> bool {
         let Self::Candidate(global, tracer) = self else {
             return true;
@@ -179,8 +180,7 @@ impl FoundTracer<'_> {
         is_real
     }
 
-    /// Starts a span. Returns `None` if the tracer makes none for this request. A tracer's panic goes
-    /// through.
+    /// Starts a span. Returns `None` if the tracer makes no span for this request. A tracer's panic propagates.
     pub(crate) fn start(
         &self,
         builder: SpanBuilder,
@@ -195,11 +195,12 @@ impl FoundTracer<'_> {
     }
 }
 
-/// The answer of a tracer that made no span: its parent's span context, or an invalid one.
+/// The span context that a tracer returned without making a span: that of the parent, or an invalid one.
 pub(crate) struct NotStarted(SpanContext);
 
 /// A tracer whose type is erased.
 pub(crate) trait StartSpan: Send + Sync {
+    /// Starts a span.
     fn start(
         &self,
         builder: SpanBuilder,
@@ -224,7 +225,7 @@ where
             has_other_readers,
         } = options;
         let mut span = self.build_with_context(builder, parent);
-        // The span has started. If it panics here, it is ended all the same.
+        // The span has started, so it must end even if it panics here.
         let answer = catch_panic(|| (span.span_context().clone(), span.is_recording()));
         let (span_context, is_recording) = answer.unwrap_or((SpanContext::NONE, false));
         let has_own_id = span_context.is_valid()
@@ -244,7 +245,7 @@ where
         let context = if has_own_id {
             parent.with_span(ContextSpan(Arc::clone(&span)))
         } else {
-            // An invalid span in a context would cut the children off from the caller's trace.
+            // With an invalid span in the context, the children would not be in the caller's trace.
             parent.clone()
         };
         Ok(StartedSpan { span, context })
@@ -253,9 +254,8 @@ where
 
 /// Whether the tracer that made no span under `parent` is the API's no-op.
 ///
-/// The no-op returns its parent's span context, or an invalid one where there is no parent. A sampler
-/// that drops the span may return an invalid one, too. The answer to an unsampled parent
-/// distinguishes the two.
+/// The no-op returns its parent's span context, or an invalid one if there is no parent. If a sampler drops the
+/// span, its tracer may return an invalid one, too. A trial with an unsampled parent distinguishes the two.
 fn is_noop(tracer: &dyn StartSpan, answer: &SpanContext, parent: &Context) -> bool {
     if answer.is_valid() {
         return true;
@@ -266,6 +266,7 @@ fn is_noop(tracer: &dyn StartSpan, answer: &SpanContext, parent: &Context) -> bo
     is_noop_by_trial(tracer)
 }
 
+/// Whether the tracer returns an unsampled parent instead of a span.
 fn is_noop_by_trial(tracer: &dyn StartSpan) -> bool {
     let options = StartOptions {
         clock: Clock::start(),

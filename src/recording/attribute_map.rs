@@ -2,10 +2,10 @@
 
 use opentelemetry::{KeyValue, Value};
 
-/// How many attributes are kept: the SDK's default limit for a span.
+/// The number of attributes that are kept: the SDK's default limit for a span.
 const MAX: u8 = 128;
 
-/// Attributes in the order in which their keys were first set. A tracer with a limit drops the last.
+/// Attributes in the order in which their keys were first set. A tracer with a lower limit drops the last.
 #[derive(Debug, Default)]
 pub(crate) struct AttributeMap {
     list: Vec<KeyValue>,
@@ -41,7 +41,7 @@ impl AttributeMap {
         Some(&self.list[usize::from(self.by_key[at])].value)
     }
 
-    /// Returns the place of a key in `by_key`, or where it would be inserted.
+    /// Returns the index of a key in `by_key`, or the index at which to insert it.
     fn find(&self, key: &str) -> Result<usize, usize> {
         let compare = |index: &u8| self.list[usize::from(*index)].key.as_str().cmp(key);
         self.by_key.binary_search_by(compare)
@@ -57,7 +57,7 @@ impl IntoIterator for AttributeMap {
     }
 }
 
-/// Whether a value is an empty string, which no span gets.
+/// Whether a value is an empty string. No span gets such a value.
 pub(crate) fn is_empty(value: &Value) -> bool {
     matches!(value, Value::String(text) if text.as_str().is_empty())
 }

@@ -1,4 +1,4 @@
-//! What was recorded for a request while its span was open.
+//! The data that is recorded for a request while its span is open.
 
 use std::borrow::Cow;
 use std::time::{Instant, SystemTime};
@@ -10,37 +10,37 @@ use crate::outcome::Verdict;
 use crate::recording::attribute_map::AttributeMap;
 use crate::semconv::OWN_PREFIX;
 
-/// How many events the handler may add. The SDK keeps 128 by default and drops the last ones, among
-/// which is the terminal event.
+/// The number of events that the handler may add. The SDK keeps 128 events by default and drops the last ones.
+/// The terminal event is the last.
 const MAX_EVENTS: usize = 120;
 
-/// How many links the handler may add: the SDK's default limit.
+/// The number of links that the handler may add: the SDK's default limit.
 const MAX_LINKS: usize = 128;
 
-/// Data recorded until the span ends, and written to the span then. So the tracer is never called
+/// Data that is recorded until the span ends, and written to the span then. So the tracer is never called
 /// while the lock is held.
 #[derive(Debug, Default)]
 pub(crate) struct SpanBuffer {
-    /// The first verdict, of the handler or of an error event in the stream.
+    /// The first verdict, from the handler or from an error event in the stream.
     pub(crate) verdict: Option<Verdict>,
-    /// The first status of Error that was set on the span. It counts where there is no verdict.
+    /// The first Error status that was set on the span in the context. Used if there is no verdict.
     pub(crate) status_error: Option<Verdict>,
     pub(crate) is_disconnect_allowed: bool,
-    /// The handler declared the response a stream.
+    /// Whether the handler declared the response a stream.
     pub(crate) is_stream: bool,
     pub(crate) route: Option<String>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) attributes: AttributeMap,
     pub(crate) events: Vec<Event>,
     pub(crate) links: Vec<(SpanContext, Vec<KeyValue>)>,
-    /// The outcome is decided already: no lifecycle event is accepted.
+    /// Whether the outcome is decided already. A late buffer accepts no lifecycle event.
     pub(crate) is_late: bool,
     pub(crate) dropped: Dropped,
-    /// When the handler last recorded something: the span does not end before.
+    /// The time of the handler's last record. The span does not end before it.
     pub(crate) last_recorded: Option<Instant>,
 }
 
-/// How many attributes and events were too many.
+/// The numbers of attributes and events that were dropped because of the limits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Dropped {
     pub(crate) attributes: i64,
@@ -88,8 +88,8 @@ impl SpanBuffer {
         }
     }
 
-    /// Joins what was recorded before and after the outcome was decided. Events recorded late get
-    /// `end` as their time at the latest.
+    /// Merges the data recorded before and after the outcome was decided. No late event gets a time after
+    /// `end`.
     pub(crate) fn merge(
         in_time: Option<Box<Self>>,
         late: Option<Box<Self>>,
@@ -118,7 +118,7 @@ impl SpanBuffer {
         self.dropped.events += late.dropped.events;
     }
 
-    /// Returns how many events are the handler's, and not lifecycle events.
+    /// Returns the number of the handler's events, which are those that are not lifecycle events.
     fn handler_events(&self) -> usize {
         let names = self.events.iter().map(|event| &event.name);
         names.filter(|name| !name.starts_with(OWN_PREFIX)).count()

@@ -1,7 +1,7 @@
-//! The clock of one request: the wall-clock time of its start plus monotonic time since.
+//! The clock of one request: the wall-clock time of its start plus the monotonic time since then.
 //!
-//! A span whose times were all read from the wall clock could end before it began. So the wall clock
-//! is read once; every later moment is an [`Instant`], converted with [`Clock::at`].
+//! The wall clock can be set back, and a span with wall-clock times could end before it began. So the wall
+//! clock is read once. Every later moment is an [`Instant`], converted with [`Clock::at`].
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,8 +16,8 @@ pub(crate) struct Clock {
 impl Clock {
     /// Starts the clock of a request now.
     pub(crate) fn start() -> Self {
-        // In this order, so that the request's times are never behind the wall clock. Then an event
-        // with a wall-clock time, as the API's `add_event` makes it, is not after the end.
+        // In this order, so that the request's clock is never behind the wall clock. Otherwise an event with
+        // a wall-clock time, as from the API's `add_event`, could come after the end.
         let start = now();
         Self {
             wall: SystemTime::now(),
@@ -41,7 +41,7 @@ impl Clock {
     }
 }
 
-/// A time since the start of a request, in nanoseconds. Optional ones are a third as large as an
+/// A time since the start of a request, in nanoseconds. `Option<Elapsed>` has half the size of
 /// `Option<Duration>`, and an open stream holds three.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Elapsed(NonZeroU64);
@@ -50,7 +50,7 @@ impl Elapsed {
     /// Converts a duration. The longest is about 584 years.
     pub(crate) fn new(time: Duration) -> Self {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        // One more than it is, so that zero stands for `None`.
+        // Stored plus one, so that zero stands for `None`.
         Self(NonZeroU64::MIN.saturating_add(nanoseconds))
     }
 
@@ -64,7 +64,7 @@ impl Elapsed {
     }
 }
 
-/// Reads the monotonic clock. Nothing else does.
+/// Reads the monotonic clock. No other code of the crate does.
 #[cfg(not(test))]
 pub(crate) fn now() -> Instant {
     Instant::now()

@@ -11,7 +11,7 @@ use opentelemetry::trace::{Span, SpanContext, Status};
 use crate::outcome::Verdict;
 use crate::recording::shared_span::SharedSpan;
 
-/// Reads the shared span and records into it. It cannot end it.
+/// A span that records into the shared span and cannot end it.
 pub(crate) struct ContextSpan(pub(crate) Arc<SharedSpan>);
 
 impl fmt::Debug for ContextSpan {
@@ -27,8 +27,8 @@ impl Span for ContextSpan {
     where
         T: Into<Cow<'static, str>>,
     {
-        // `add_event` of the API reads the wall clock. By the request's clock such a time is now, and
-        // the times of two events in a row stay in order.
+        // `add_event` of the API reads the wall clock. Such a time is replaced with now by the request's
+        // clock, so that the times of two events stay in order.
         let time = |now| if is_near(at, now) { now } else { at };
         self.0.add_event(name.into(), attributes, time);
     }
@@ -45,8 +45,8 @@ impl Span for ContextSpan {
         self.0.record(|buffer| buffer.set_attribute(attribute));
     }
 
-    /// Takes a status of Error for a verdict, if the handler gives none itself. `Ok` is ignored: the
-    /// response's end decides whether it was good.
+    /// Records an Error status. It becomes the verdict if the handler gives none. `Ok` is ignored, because the
+    /// end of the response decides the outcome.
     fn set_status(&mut self, status: Status) {
         if let Status::Error { description } = status {
             self.0.record(|buffer| {

@@ -1,7 +1,7 @@
-//! What is known of one request: at its start, while its span is open, and at its end.
+//! The data of one request: from its start, while its span is open, and at its end.
 //!
-//! Data, and the locks around it. Nothing here reads a setting, calls a user's callback or decides what
-//! an end means.
+//! The folder has data and the locks around it. It reads no setting, calls no callback of the operator and
+//! decides no outcome.
 
 pub(crate) mod attribute_map;
 pub(crate) mod buffer;

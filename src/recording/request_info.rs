@@ -1,4 +1,4 @@
-//! What is known of a request from its start.
+//! The data of a request that is known at its start.
 
 use std::borrow::Cow;
 
@@ -10,27 +10,27 @@ use crate::protocol::http::methods::{KnownMethod, OTHER};
 /// The value of `rpc.system.name`, and the name of a call to an unknown method.
 pub(crate) const RPC_SYSTEM_GRPC: &str = "grpc";
 
-/// A request, as span, metrics and logs describe it. Built by
+/// The data of a request that span and metrics describe. Built by
 /// [`read_request`](crate::telemetry::span::request::read_request).
 #[derive(Debug)]
 pub(crate) struct RequestInfo {
-    /// As it came.
+    /// The method as the client sent it.
     pub(crate) method: Method,
     pub(crate) version: Version,
     pub(crate) conventions: Conventions,
     pub(crate) known_method: KnownMethod,
-    /// The HTTP route. Also read for a gRPC call, which may be answered in plain HTTP.
+    /// The HTTP route. Also read for a gRPC call, because its response may be plain HTTP.
     pub(crate) route: Option<StringValue>,
     pub(crate) scheme: Cow<'static, str>,
     /// Whether the scheme comes from the operator or a trusted proxy, and not from the client.
     pub(crate) is_scheme_trusted: bool,
-    /// `service/method` of a gRPC call, if it is a known one.
+    /// `service/method` of a gRPC call, if the method is known.
     pub(crate) rpc_method: Option<StringValue>,
-    /// Whether the operator has listed the gRPC methods there are.
+    /// Whether the operator has listed the known gRPC methods.
     pub(crate) has_rpc_method_list: bool,
 }
 
-/// The semantic conventions that describe a request, whatever answers it.
+/// The semantic conventions that describe a request. The response does not change them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Conventions {
     Http,
@@ -38,12 +38,12 @@ pub(crate) enum Conventions {
 }
 
 impl RequestInfo {
-    /// Returns the method as attributes have it: `_OTHER` for an unknown one.
+    /// Returns the value of `http.request.method`: the method, or `_OTHER` if it is unknown.
     pub(crate) fn method_or_other(&self) -> Cow<'static, str> {
         self.method_or(OTHER)
     }
 
-    /// Returns the version of HTTP as attributes have it.
+    /// Returns the value of `network.protocol.version`.
     pub(crate) fn http_version(&self) -> Option<&'static str> {
         match self.version {
             Version::HTTP_09 => Some("0.9"),
@@ -55,8 +55,8 @@ impl RequestInfo {
         }
     }
 
-    /// Returns the HTTP span name: `{method} {route}`, or `{method}` without a route. An unknown method
-    /// is `HTTP`.
+    /// Returns the HTTP span name: `{method} {route}`, or `{method}` without a route. `HTTP` replaces an
+    /// unknown method.
     pub(crate) fn http_name(&self, route: Option<&str>) -> Cow<'static, str> {
         let method = self.method_or("HTTP");
         match route {

@@ -1,9 +1,9 @@
-//! The span of one request, behind a lock of ours and outside every `Context`.
+//! The span of one request, behind the layer's own lock and outside every `Context`.
 //!
-//! If the span lived only in a `Context`, a panic under that API's mutex would poison it, and ending
-//! the span would silently be skipped. A processor that reads the current span while the span ends
-//! would wait for itself. So a `Context` holds a [`ContextSpan`](super::context_span::ContextSpan)
-//! over the shared span, and the span is taken *out* before it is written to and ended.
+//! A span in a `Context` is behind the API's mutex. A panic under that mutex would poison it, and the API
+//! would then skip the end of the span without an error. A processor that reads the current span while that
+//! span ends would deadlock. So a `Context` holds a [`ContextSpan`](super::context_span::ContextSpan), and the
+//! span is taken *out* of its lock before it is written to and ended.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -19,15 +19,15 @@ use crate::recording::buffer::{Event, SpanBuffer};
 use crate::recording::clock::{self, Clock};
 use crate::semconv::OWN_PREFIX;
 
-/// The span of a request, and what is recorded for it until it ends.
+/// The span of a request, and the data that is recorded for it until it ends.
 ///
-/// Shared by the layer, the handler's handle and the contexts of child spans. Nothing here panics.
-/// No code of the tracer, its processors or the user runs under a lock.
+/// Shared by the layer, the handler's handle and the contexts of child spans. Its methods never panic. They
+/// run no code of the tracer, its processors, the operator or the handler under a lock.
 pub(crate) struct SharedSpan<S: ?Sized = dyn EndSpan> {
     span_context: SpanContext,
-    /// Whether the span records: what it answered when it started.
+    /// Whether the span records, as it reported at its start.
     is_recording: bool,
-    /// Whether metrics or logs read what is recorded.
+    /// Whether metrics or logs read the recorded data.
     has_other_readers: bool,
     clock: Clock,
     /// How many records were lost because the span had ended.
@@ -35,13 +35,13 @@ pub(crate) struct SharedSpan<S: ?Sized = dyn EndSpan> {
     /// One more than the bytes of the request's body that were read; 0 while nothing counts them.
     request_bytes: AtomicU64,
     recorded: Mutex<Recorded>,
-    /// Last, so that its type can be erased without another allocation.
+    /// The last field, so that its type can be erased without another allocation.
     span: S,
 }
 
-/// What is recorded for the span, and whether more is accepted.
+/// The recorded data, and whether more is accepted.
 struct Recorded {
-    /// Boxed, since most requests record nothing and a long stream should not hold the room for it.
+    /// Boxed, because most requests record no data. So a long stream does not hold the memory for it.
     buffer: Option<Box<SpanBuffer>>,
     state: State,
 }
@@ -49,16 +49,16 @@ struct Recorded {
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Open,
-    /// The outcome is decided. What is recorded now is late, and cannot change it.
+    /// The outcome is decided. Data that is recorded now is late, and cannot change the outcome.
     Closed,
     Ended,
 }
 
-/// Another call has ended the span.
+/// The span has ended already.
 struct AlreadyEnded;
 
 impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
-    /// Wraps a span that has started. Its ids and whether it records are not asked for again.
+    /// Wraps a span that has started. The span is not asked again for its ids or whether it records.
     pub(crate) fn new(
         span: S,
         span_context: SpanContext,
@@ -73,15 +73,15 @@ impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
             clock,
             lost_records: AtomicU32::new(0),
             request_bytes: AtomicU64::new(0),
-            recorded: Mutex::new(Recorded::NOTHING),
+            recorded: Mutex::new(Recorded::EMPTY),
             span: Mutex::new(Some(span)),
         }
     }
 }
 
 impl SharedSpan<NoSpan> {
-    /// Makes the place where metrics and logs find what is recorded for a request without a span.
-    /// Log events carry `span_context`.
+    /// Creates the recording of a request without a span, which metrics and logs read. Log events carry
+    /// `span_context`.
     pub(crate) fn without_span(span_context: SpanContext, clock: Clock) -> Self {
         Self {
             span_context,
@@ -90,7 +90,7 @@ impl SharedSpan<NoSpan> {
             clock,
             lost_records: AtomicU32::new(0),
             request_bytes: AtomicU64::new(0),
-            recorded: Mutex::new(Recorded::NOTHING),
+            recorded: Mutex::new(Recorded::EMPTY),
             span: NoSpan,
         }
     }
@@ -105,13 +105,13 @@ impl SharedSpan {
         &self.clock
     }
 
-    /// Whether the span records. The answer does not change when the span ends.
+    /// Whether the span records. The value does not change when the span ends.
     pub(crate) fn is_recording(&self) -> bool {
         self.is_recording
     }
 
-    /// Whether anything reads what is recorded: a recording span, metrics or logs. The answer does
-    /// not change when the span ends.
+    /// Whether a recording span, metrics or logs use the recorded data. The value does not change when the span
+    /// ends.
     pub(crate) fn is_observed(&self) -> bool {
         self.is_recording || self.has_other_readers
     }
@@ -143,9 +143,9 @@ impl SharedSpan {
         self.is_observed() && self.lock().state != State::Ended
     }
 
-    /// Calls `f` with the buffer. The span ends no earlier than now.
+    /// Calls `f` with the buffer. The span will not end before the current time.
     ///
-    /// `f` is not called after the span's end, or if nothing is observed.
+    /// `f` is not called after the span's end, or if the span is not observed.
     pub(crate) fn record(&self, f: impl FnOnce(&mut SpanBuffer)) {
         self.with_buffer(|buffer, now| {
             buffer.last_recorded = Some(now);
@@ -153,12 +153,12 @@ impl SharedSpan {
         });
     }
 
-    /// Does the same for what the layer itself has found, which does not delay the span's end.
+    /// Calls `f` with the buffer, for data that the layer itself records. It does not delay the span's end.
     pub(crate) fn record_internal(&self, f: impl FnOnce(&mut SpanBuffer)) {
         self.with_buffer(|buffer, _| f(buffer));
     }
 
-    /// Adds a lifecycle event with the current time, once, whatever number of events the handler adds.
+    /// Adds a lifecycle event with the current time, once. The limit of the handler's events does not apply.
     pub(crate) fn add_lifecycle_event(&self, name: &'static str) {
         self.with_buffer(|buffer, now| {
             buffer.last_recorded = Some(now);
@@ -172,9 +172,9 @@ impl SharedSpan {
         });
     }
 
-    /// Adds an event. `time` gets the current time by the request's clock, and returns the event's.
+    /// Adds an event. `time` gets the current time by the request's clock, and returns the event's time.
     ///
-    /// An empty name, or one that begins with `api.`, adds no event.
+    /// An event whose name is empty or begins with `api.` is ignored.
     pub(crate) fn add_event(
         &self,
         name: Cow<'static, str>,
@@ -208,12 +208,12 @@ impl SharedSpan {
                 return;
             }
         };
-        // Read under the lock, so that times of events that two threads add are in order.
+        // The clock is read under the lock, so that events of several threads are ordered by time.
         f(buffer, clock::now());
     }
 
-    /// Records that the request's body was read up to `total` bytes. Of copies of a request the one
-    /// that was read furthest counts. Takes no lock and does not delay the span's end.
+    /// Records that `total` bytes of the request's body were read. If a request was copied, the copy that was
+    /// read furthest counts. Takes no lock and does not delay the span's end.
     pub(crate) fn record_request_bytes(&self, total: u64) {
         let counted = total.saturating_add(1);
         self.request_bytes.fetch_max(counted, Ordering::Relaxed);
@@ -224,8 +224,8 @@ impl SharedSpan {
         self.request_bytes.load(Ordering::Relaxed).checked_sub(1)
     }
 
-    /// Takes what was recorded. With that the outcome is decided: the span stays open, and what is
-    /// recorded from now on is late.
+    /// Takes the recorded data, for the decision on the outcome. The span stays open. Data recorded from now on
+    /// is late.
     pub(crate) fn close(&self) -> Option<Box<SpanBuffer>> {
         let mut recorded = self.lock();
         if recorded.state == State::Ended {
@@ -235,9 +235,8 @@ impl SharedSpan {
         recorded.buffer.take()
     }
 
-    /// Takes the span out, lets `write` write to it with what was recorded late, and ends it at `at`.
-    /// Each step is caught if it panics. Only the first call has an effect. `write` is called if the
-    /// span records.
+    /// Takes the span out, passes it and the late data to `write`, and ends it at `at`. `write` is called only
+    /// if the span records. A panic in one step does not skip the next. Only the first call has an effect.
     pub(crate) fn end(&self, at: SystemTime, write: &mut Write<'_>) {
         if !self.is_recording {
             return self.end_unrecorded();
@@ -248,15 +247,15 @@ impl SharedSpan {
         self.span.end(at, &mut |span| write(span, late.take()));
     }
 
-    /// Does the same for a span that does not record: nothing is written, and no clock is needed.
+    /// Ends the span without writing to it. Only the first call has an effect.
     pub(crate) fn end_unrecorded(&self) {
         if self.end_records().is_ok() {
             self.span.end_unrecorded();
         }
     }
 
-    /// Takes what was recorded late. Only the first caller ends the span: the two locks are taken one after
-    /// the other, and a second caller could take the span without the buffer.
+    /// Takes the late data and marks the span as ended. Fails if another call has done so: the two locks are
+    /// taken one after the other, and a second call could take the span without the data.
     #[inline]
     fn end_records(&self) -> Result<Option<Box<SpanBuffer>>, AlreadyEnded> {
         let mut recorded = self.lock();
@@ -268,27 +267,27 @@ impl SharedSpan {
     }
 
     fn lock(&self) -> MutexGuard<'_, Recorded> {
-        // A poisoned lock is as good as any: no panic can leave the fields half written.
+        // A poisoned lock is used: no panic can leave the fields inconsistent.
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Recorded {
-    const NOTHING: Self = Self {
+    const EMPTY: Self = Self {
         buffer: None,
         state: State::Open,
     };
 }
 
-/// Writes to a span that was taken out, with what was recorded late.
+/// A function that writes the recorded data and the late data to the span.
 pub(crate) type Write<'a> = dyn FnMut(&mut dyn ObjectSafeSpan, Option<Box<SpanBuffer>>) + 'a;
 
 /// Ends a span of any type.
 pub(crate) trait EndSpan: Send + Sync {
-    /// Takes the span out, lets `write` write to it, and ends it at `at`. Does nothing the second time.
+    /// Takes the span out, passes it to `write`, and ends it at `at`. A second call has no effect.
     fn end(&self, at: SystemTime, write: &mut dyn FnMut(&mut dyn ObjectSafeSpan));
 
-    /// Ends a span that does not record.
+    /// Takes the span out and ends it without writing to it.
     fn end_unrecorded(&self);
 }
 
@@ -313,12 +312,12 @@ impl<S: Span + Send + Sync> EndSpan for Mutex<Option<S>> {
     }
 }
 
-/// Takes the span out. The lock is free again when this returns.
+/// Takes the span out, and releases the lock.
 fn take<S>(span: &Mutex<Option<S>>) -> Option<S> {
     span.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// In place of the span, for a request that only metrics or logs observe.
+/// Replaces the span of a request that only metrics or logs observe.
 pub(crate) struct NoSpan;
 
 impl EndSpan for NoSpan {

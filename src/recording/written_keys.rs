@@ -1,13 +1,13 @@
-//! Which keys a span has: no key is written twice.
+//! The keys of a span's attributes. No key is written twice.
 //!
-//! The tracer appends an attribute whose key is there already. So each attribute, of the layer, the
-//! operator or the handler, claims its key before it is written.
+//! A tracer appends an attribute even if its key exists. So the layer, the operator and the handler claim a key
+//! before its attribute is written.
 
 use opentelemetry::Key;
 
 use crate::semconv as key;
 
-/// The keys that were written to a span, or are kept free for the layer.
+/// The keys that are written to a span.
 #[derive(Debug, Default)]
 pub(crate) struct WrittenKeys {
     /// A bit for each of the layer's own keys.
@@ -16,15 +16,14 @@ pub(crate) struct WrittenKeys {
 }
 
 impl WrittenKeys {
-    /// Claims one of the layer's keys for the layer. Returns false if it is taken.
+    /// Claims one of the layer's own keys for the layer. Returns false if it is taken.
     pub(crate) fn claim_own(&mut self, key: OwnKey) -> bool {
         let is_free = self.own & key.bit() == 0;
         self.own |= key.bit();
         is_free
     }
 
-    /// Claims a key for the operator or the handler. Returns false if it is taken, empty, or the
-    /// layer's alone.
+    /// Claims a key for the operator or the handler. Returns false if it is taken, empty or reserved.
     pub(crate) fn claim(&mut self, key: &Key) -> bool {
         let name = key.as_str();
         if name.is_empty() || is_reserved(name) {
@@ -41,8 +40,8 @@ impl WrittenKeys {
     }
 }
 
-/// Whether a key is the layer's alone. An `error.type` on a span that is no error would contradict
-/// the outcome.
+/// Whether only the layer may write a key. An `error.type` on a span without an error would contradict the
+/// outcome.
 fn is_reserved(name: &str) -> bool {
     name.starts_with(key::OWN_PREFIX)
         || matches!(
@@ -51,7 +50,7 @@ fn is_reserved(name: &str) -> bool {
         )
 }
 
-/// Declares the layer's own keys, once each.
+/// Declares the layer's own keys.
 macro_rules! own_keys {
     ($($key:ident = $name:path,)*) => {
         /// A key that the layer writes.
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_and_empty_keys_are_claimed_by_nothing_but_the_layer() {
+    fn reserved_and_empty_keys_can_be_claimed_only_by_the_layer() {
         let mut keys = WrittenKeys::default();
         for name in ["", "api.outcome", "api.x", "error.type", "rpc.status_code"] {
             assert!(!keys.claim(&Key::from(name)), "{name}");

@@ -1,11 +1,11 @@
-//! An optional function of the user's.
+//! An optional function of the operator.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::catch_panic::catch_panic;
 
-/// A callback that may be set; `F` is a `dyn Fn`. What it captures may panic when dropped.
+/// An optional callback. `F` is a `dyn Fn`.
 pub(crate) struct Callback<F: ?Sized>(Option<Arc<F>>);
 
 /// A callback panicked.
@@ -30,7 +30,7 @@ impl<F: ?Sized> Callback<F> {
 
 impl<F: ?Sized> Drop for Callback<F> {
     fn drop(&mut self) {
-        // A request may be the last to hold the settings.
+        // A request may drop the last clone of the settings, and the callback's captures may panic.
         catch_panic(|| drop(self.0.take()));
     }
 }

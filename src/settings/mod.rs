@@ -1,6 +1,6 @@
-//! Every setting and its default: plain data, and callbacks that may be set.
+//! Every setting and its default: plain data and optional callbacks.
 //!
-//! No tracer, meter or logger is among them. Those are kept beside the settings, in `exchange::shared`.
+//! Tracers, meters and loggers are not settings. `exchange::shared` has them beside the settings.
 
 pub(crate) mod callback;
 pub(crate) mod streams;
@@ -31,7 +31,10 @@ pub(crate) type ResponseFn<T> = dyn Fn(&response::Parts) -> T + Send + Sync;
 pub(crate) type Classify = dyn Fn(&Completion) -> Outcome + Send + Sync;
 
 /// The settings of a layer, shared by all services it makes.
-#[expect(clippy::struct_excessive_bools, reason = "settings are what they are")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) propagation: Propagation,
@@ -77,7 +80,7 @@ pub(crate) struct Settings {
     pub(crate) journey_events: bool,
 }
 
-/// Which metrics there are beside the durations of requests and the sizes of bodies.
+/// The optional metrics, except the sizes of bodies.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct MetricSettings {
     pub(crate) active_requests: bool,
@@ -90,7 +93,7 @@ pub(crate) struct MetricSettings {
 pub(crate) struct Captured {
     pub(crate) http: CapturedHeaders,
     pub(crate) rpc: CapturedHeaders,
-    /// gRPC also sends metadata after the response.
+    /// gRPC also sends metadata after the messages.
     pub(crate) rpc_trailers: CapturedHeaders,
 }
 
@@ -142,30 +145,31 @@ impl Default for Settings {
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 impl Settings {
-    /// Whether this request is traced. It is if the filter panics.
+    /// Whether this request is traced. If the filter panics, it is traced.
     pub(crate) fn should_trace(&self, parts: &request::Parts) -> bool {
         let answer = self.filter.call(|filter| filter(parts));
         answer.is_none_or(|answer| answer.unwrap_or(true))
     }
 
-    /// Whether this request starts a new trace. It does if the callback panics.
+    /// Whether the caller is untrusted, so that the request starts a new trace. If the callback panics, it is
+    /// untrusted.
     pub(crate) fn is_public(&self, parts: &request::Parts) -> bool {
         let answer = || self.public_endpoint_fn.call(|is_public| is_public(parts));
         self.public_endpoint || answer().is_some_and(|answer| answer.unwrap_or(true))
     }
 
-    /// Whether event streams are read as they pass.
+    /// Whether event streams are read.
     pub(crate) fn reads_event_streams(&self) -> bool {
         self.stream_terminator.is_some() || self.stream_errors
     }
 
-    /// Returns the name that the settings give this span, in place of the conventions'.
+    /// Returns the name of this request's span, if the settings name it.
     pub(crate) fn name(&self, parts: &request::Parts) -> Option<Cow<'static, str>> {
         let name = call_for_text(&self.span_name_fn, parts);
         name.or_else(|| self.span_name.clone())
     }
 
-    /// Returns the route that the settings give this request, in place of the framework's.
+    /// Returns the route of this request, if the settings have one.
     pub(crate) fn route(&self, parts: &request::Parts) -> Option<Cow<'static, str>> {
         call_for_text(&self.route_fn, parts)
     }
@@ -178,7 +182,7 @@ impl Settings {
         }
     }
 
-    /// Whether streams have attribute `api.stream`.
+    /// Whether streams get attribute `api.stream`.
     pub(crate) fn marks_streams(&self) -> bool {
         self.stream_durations == StreamDurations::Marked
     }

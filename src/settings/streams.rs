@@ -1,11 +1,12 @@
-//! Which responses are streams, and what becomes of their durations.
+//! The content types of streams, and the setting for their durations.
 
 use std::sync::Arc;
 
 use crate::protocol::http::content_type::ContentType;
 
-/// What becomes of the durations of streams in `http.server.request.duration` and
-/// `rpc.server.call.duration`: they last as long as their clients stay, which is not a latency.
+/// How `http.server.request.duration` and `rpc.server.call.duration` record streams.
+///
+/// The duration of a stream depends on how long its client stays, so it is not a latency.
 ///
 /// ```
 /// use tower_api_span::StreamDurations;
@@ -15,12 +16,12 @@ use crate::protocol::http::content_type::ContentType;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StreamDurations {
-    /// They are durations like any other, as the conventions have it.
+    /// Streams are recorded like other responses, as the conventions require.
     #[default]
     Included,
-    /// They have attribute `api.stream` (boolean, true), on the span, too.
+    /// Streams have attribute `api.stream` (boolean, true), on metrics and span.
     Marked,
-    /// They are left out; all other metrics have them.
+    /// Streams are not recorded in these two metrics. Other metrics include them.
     Excluded,
 }
 
@@ -29,7 +30,7 @@ pub enum StreamDurations {
 pub(crate) struct ContentTypes(Arc<[String]>);
 
 impl ContentTypes {
-    /// Makes a list of these alone. Names are without parameters.
+    /// Creates a list. Names have no parameters.
     pub(crate) fn from_names(types: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let types = types.into_iter().map(Into::into);
         Self(
@@ -39,7 +40,7 @@ impl ContentTypes {
         )
     }
 
-    /// Whether this content type is one of them, whatever its parameters.
+    /// Whether the list contains this content type. Its parameters are ignored.
     pub(crate) fn contain(&self, content_type: ContentType<'_>) -> bool {
         self.0.iter().any(|one| content_type.is(one))
     }

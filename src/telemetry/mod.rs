@@ -1,6 +1,6 @@
-//! How a request is described in each signal: its span, its metrics, its log events.
+//! The description of a request in its span, its metrics and its log events.
 //!
-//! Each reads the request's info and its completion. None decides how a request ended.
+//! All three read the request's info and its completion. They do not decide how the request ended.
 
 pub(crate) mod logs;
 pub(crate) mod metrics;

@@ -8,30 +8,35 @@ use crate::outcome::end::{End, Stage, Verdict};
 use crate::outcome::reason;
 use crate::protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 
-/// `error.type` of a gRPC answer without `grpc-status`.
+/// `error.type` of a gRPC response without `grpc-status`.
 const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 
-/// Decides what an end means: the default classification.
+/// Decides the outcome of a response: the default classification.
 ///
-/// A panic wins; else the handler's verdict; else how the response ended; else its status.
+/// The first of these decides: a panic, the handler's verdict, the end, the status. If there is an `error.type`, the
+/// span's status is Error.
 ///
-/// | reason | when | `error.type`, with which the status is Error |
+/// | reason | when | `error.type` |
 /// |---|---|---|
-/// | `client_disconnect` | the future, or a body already polled, was dropped before its end | `client_disconnect`; none for a gRPC call |
-/// | `generator_exit` | a body that still owed something was dropped without being polled | `generator_exit` |
-/// | `validation_error` | 400, 413, 414, 415, 422, 431; `INVALID_ARGUMENT`, `OUT_OF_RANGE`, `FAILED_PRECONDITION` | none |
-/// | `client_error` | any other 4xx; gRPC codes that are not the server's fault | none |
-/// | `exception` | service error, body error; 5xx, and 1xx other than 101, which is no final response; `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`; no `grpc-status` | `exception`; the number; the code's name; `missing_grpc_status` |
+/// | `client_disconnect` | HTTP: the future, or a body that was polled, was dropped before its end | `client_disconnect` |
+/// | `client_disconnect` | gRPC: the future or the body was dropped before its end; `CANCELLED` | – |
+/// | `generator_exit` | HTTP: the body was dropped before its end, without being polled | `generator_exit` |
+/// | `validation_error` | 400, 413, 414, 415, 422, 431; `INVALID_ARGUMENT`, `OUT_OF_RANGE`, `FAILED_PRECONDITION` | – |
+/// | `client_error` | another 4xx; another gRPC code that is not a server error | – |
+/// | `exception` | the service or the body returned an error | `exception` |
+/// | `exception` | 5xx; a status that is not defined; 1xx other than 101, which is not a final response | the number |
+/// | `exception` | `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` | the code's name |
+/// | `exception` | gRPC, but not gRPC-Web: a response below 400 without `grpc-status` | `missing_grpc_status` |
 /// | `length_mismatch` | fewer or more bytes than declared | `length_mismatch` |
 /// | `deadline_exceeded` | gRPC: dropped after the caller's `grpc-timeout` | `DEADLINE_EXCEEDED` |
 /// | `panic` | the inner service or its body panicked | `panic` |
 /// | the handler's | [`SpanHandle::mark_aborted`](crate::SpanHandle::mark_aborted) | the same string; none for `validation_error` and `client_error` |
 ///
-/// [`ApiSpanLayer::classify`](crate::ApiSpanLayer::classify) replaces it. A replacement may call it for
-/// what it does not decide itself.
+/// [`ApiSpanLayer::classify`](crate::ApiSpanLayer::classify) replaces this function. A replacement may call it for
+/// the cases that it does not decide itself.
 ///
-/// Sources: the semantic conventions 1.45.0, HTTP server spans and gRPC server spans, decide what is an
-/// error. The reasons are this crate's own.
+/// The semantic conventions 1.45.0 for HTTP and gRPC server spans define which of these are errors. The reasons are
+/// this crate's own.
 ///
 /// ```
 /// use http::{Method, StatusCode};
@@ -76,9 +81,9 @@ pub fn classify(completion: &Completion) -> Outcome {
 
 fn classify_verdict(verdict: &Verdict) -> Aborted {
     let aborted = match verdict.reason {
-        // The client's fault, also if the handler reports it.
+        // An error of the client stays one if the handler reports it.
         reason::VALIDATION_ERROR | reason::CLIENT_ERROR => Aborted::new(verdict.reason),
-        // A verdict without a reason is still a verdict.
+        // A verdict with an empty reason still counts.
         "" => Aborted::error(reason::EXCEPTION),
         reason => Aborted::error(reason),
     };
@@ -92,7 +97,7 @@ fn classify_drop(protocol: Protocol, stage: Stage, past_deadline: bool) -> Abort
     match (protocol, stage) {
         _ if past_deadline => Aborted::new(reason::DEADLINE_EXCEEDED)
             .with_error_type(GrpcCode::DEADLINE_EXCEEDED.name()),
-        // In gRPC, "cancelled by the caller" is a status, and not an error of the server.
+        // In gRPC a call cancelled by the caller has status CANCELLED, which is not a server error.
         (Protocol::Grpc | Protocol::GrpcWeb, _) => Aborted::new(reason::CLIENT_DISCONNECT),
         (Protocol::Http, Stage::Unread) => Aborted::error(reason::GENERATOR_EXIT),
         (Protocol::Http, Stage::BeforeHead | Stage::Midway) => {
@@ -119,8 +124,8 @@ fn classify_http_status(status: StatusCode) -> Option<Aborted> {
         101 | 200..=399 => None,
         400 | 413 | 414 | 415 | 422 | 431 => Some(Aborted::new(reason::VALIDATION_ERROR)),
         401..=499 => Some(Aborted::new(reason::CLIENT_ERROR)),
-        // An informational status is no final response, and servers send 500 in its place. 600 to 999
-        // are not defined. Both are the server's fault.
+        // An informational status is not a final response, and servers send 500 instead. 600 to 999 are not
+        // defined. Both are errors of the server.
         ..200 | 500.. => {
             Some(Aborted::new(reason::EXCEPTION).with_error_type(status.as_str().to_owned()))
         }

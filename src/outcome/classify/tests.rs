@@ -1,3 +1,5 @@
+//! Tests of the default classification and of bounding a replacement's strings.
+
 use http::Method;
 
 use super::*;
@@ -27,7 +29,7 @@ fn complete(code: Option<u8>) -> End {
     }
 }
 
-/// `DEPARTED`, or `reason` and what follows a slash is `error.type`.
+/// Formats an outcome as `DEPARTED`, `reason` or `reason/error.type`.
 fn written(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Departed => "DEPARTED".to_owned(),
@@ -110,7 +112,7 @@ fn a_grpc_code_decides_a_complete_call() {
 }
 
 #[test]
-fn an_answer_without_grpc_status() {
+fn grpc_response_without_grpc_status_is_an_exception_or_its_http_status() {
     for (protocol, status, expected) in [
         (Protocol::Grpc, 200, "exception/missing_grpc_status"),
         (Protocol::Grpc, 404, "client_error"),
@@ -251,7 +253,7 @@ fn the_message_is_that_of_the_verdict_the_error_or_the_grpc_status() {
 }
 
 #[test]
-fn a_users_classification_is_truncated_and_never_empty() {
+fn operators_classification_is_truncated_and_never_empty() {
     struct TestCase {
         rule: &'static str,
         given: Aborted,
@@ -263,14 +265,14 @@ fn a_users_classification_is_truncated_and_never_empty() {
     let cut = "é".repeat(MAX_BYTES / 2);
     for case in [
         TestCase {
-            rule: "what is short stays",
+            rule: "short strings are unchanged",
             given: Aborted::new("quota").with_error_type("Q").with_message("m"),
             reason: "quota",
             error_type: Some("Q".to_owned()),
             message: Some("m".to_owned()),
         },
         TestCase {
-            rule: "an empty reason is another, an empty type too, an empty message none",
+            rule: "an empty reason or type gets its default, an empty message is removed",
             given: Aborted::new("").with_error_type("").with_message(""),
             reason: "exception",
             error_type: Some("_OTHER".to_owned()),

@@ -1,4 +1,4 @@
-//! gRPC over HTTP: which requests and responses are gRPC's, its status and its timeout. Pure.
+//! gRPC over HTTP: detection by content type, the status, and the timeout. Pure.
 
 mod status;
 mod timeout;
@@ -11,7 +11,7 @@ use crate::protocol::http::content_type::ContentType;
 pub use status::{GrpcCode, GrpcStatus};
 pub(crate) use timeout::parse_timeout;
 
-/// The protocol of a message, by its content type.
+/// The protocol of a message.
 ///
 /// ```
 /// use http::Method;
@@ -22,19 +22,18 @@ pub(crate) use timeout::parse_timeout;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// Anything but gRPC.
+    /// Any message that is not gRPC.
     Http,
     /// `application/grpc` and `application/grpc+…`. The status is in the trailers, or in the head of
     /// a trailers-only response.
     Grpc,
-    /// `application/grpc-web…`. As gRPC, but outside a translating layer the trailers are the last
-    /// bytes of the body. They are read in passing, unless the body has a content encoding or the
-    /// span does not record. So a missing `grpc-status` is not an error.
+    /// `application/grpc-web…`. Outside a layer that translates gRPC-Web, the trailers are the last bytes of the
+    /// body. The layer cannot read them if the body has a content encoding, or if a frame is not contiguous. So a
+    /// missing `grpc-status` is not an error.
     GrpcWeb,
 }
 
-/// Detects the protocol of a request. A gRPC request is a POST: with any other method its content type
-/// does not count.
+/// Detects the protocol of a request. A gRPC request is a POST. With another method the content type is ignored.
 pub(crate) fn detect_protocol(method: &Method, headers: &HeaderMap) -> Protocol {
     if method == Method::POST {
         ContentType::from_headers(headers).map_or(Protocol::Http, match_content_type)

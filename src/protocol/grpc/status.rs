@@ -20,7 +20,7 @@ use crate::text::truncate_lossy;
 pub struct GrpcStatus {
     /// The code.
     pub code: GrpcCode,
-    /// `grpc-message`, percent-decoded; `None` if empty. Truncated to 1,024 bytes.
+    /// `grpc-message`, percent-decoded. `None` if empty. Truncated to 1,024 bytes.
     pub message: Option<String>,
 }
 
@@ -31,7 +31,7 @@ impl GrpcStatus {
         Self { code, message }
     }
 
-    /// Reads the status in headers or trailers. `None` without `grpc-status`.
+    /// Reads the status in headers or trailers. Returns `None` without `grpc-status`.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let value = |name| headers.get(name).map(HeaderValue::as_bytes);
         let status = value("grpc-status")?;

@@ -2,8 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-/// Parses `host`, `host:port`, `[ipv6]` or `[ipv6]:port`, and removes the brackets. `None` for any
-/// other form. An empty or oversized port is ignored, and so is the user info before an `@`.
+/// Parses `host`, `host:port`, `[ipv6]` or `[ipv6]:port`, and removes the brackets. Returns `None` for another form.
+/// The user info before an `@` is ignored. An empty or oversized port is ignored, too.
 pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let end = authority.bytes().position(|byte| !is_name_byte(byte));
     let (host, rest) = authority.split_at(end.unwrap_or(authority.len()));
@@ -20,7 +20,7 @@ pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     Some((address, parse_port(rest)?))
 }
 
-/// Parses what follows a host. `None`: it is not a port. `Some(None)`: the port is absent, empty or
+/// Parses the text after a host. Returns `None` if it is not a port, and `Some(None)` if the port is absent, empty or
 /// too large.
 #[expect(
     clippy::option_option,

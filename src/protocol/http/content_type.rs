@@ -8,7 +8,7 @@ use http::header::CONTENT_TYPE;
 pub(crate) struct ContentType<'a>(&'a [u8]);
 
 impl<'a> ContentType<'a> {
-    /// Reads the header. Of several lines the first counts.
+    /// Reads the header. If there are several lines, the first counts.
     pub(crate) fn from_headers(headers: &'a HeaderMap) -> Option<Self> {
         let value = headers.get(CONTENT_TYPE)?;
         Some(Self(value.as_bytes()))

@@ -1,5 +1,5 @@
 //! HTTP: message lengths, content types, methods, authorities, queries, captured headers, proxy
-//! headers, and the response headers that carry the trace. Nothing of gRPC or event streams.
+//! headers, and the response headers that carry the trace. It has no code for gRPC or event streams.
 
 pub(crate) mod authority;
 pub(crate) mod captured;

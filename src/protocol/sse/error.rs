@@ -1,4 +1,4 @@
-//! Reads the data of an error event, as far as its beginning allows. Not a JSON parser.
+//! Reads the beginning of an error event's data. This is not a complete JSON parser.
 
 /// Whether `data` begins as a JSON object whose first key is `"error"`, with a value other than
 /// `null`, `false` and `""`.
@@ -13,8 +13,8 @@ pub(super) fn has_error_as_first_key(data: &[u8]) -> bool {
     })
 }
 
-/// Returns the error message: in a JSON object the first `"message"`, else an `"error"` that is a
-/// string; otherwise the data itself. `None` if that is empty.
+/// Returns the error message. In a JSON object it is the first `"message"`, else an `"error"` that is a string.
+/// Otherwise it is the data itself. Returns `None` if the message is empty.
 pub(super) fn read_message(data: &[u8]) -> Option<String> {
     let text = if data.trim_ascii_start().starts_with(b"{") {
         find_string(data, b"\"message\"").or_else(|| find_string(data, b"\"error\""))?
@@ -24,13 +24,13 @@ pub(super) fn read_message(data: &[u8]) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Returns what follows `token`, if only white space precedes it.
+/// Returns the data after `token`, if only white space precedes it.
 fn strip_token<'a>(data: &'a [u8], token: &[u8]) -> Option<&'a [u8]> {
     data.trim_ascii_start().strip_prefix(token)
 }
 
-/// Returns the string value of the first key of this name. A name with an escaped quote before it is
-/// within a string, and not a key.
+/// Returns the string value of the first key with this name. A name whose opening quote is escaped is within a
+/// string, and not a key.
 fn find_string(data: &[u8], key: &[u8]) -> Option<String> {
     let is_escaped = |at: &usize| *at > 0 && data[at - 1] == b'\\';
     memchr::memmem::find_iter(data, key)
@@ -40,7 +40,7 @@ fn find_string(data: &[u8], key: &[u8]) -> Option<String> {
         .map(unescape)
 }
 
-/// Decodes a JSON string after its opening quote, up to its closing quote or as far as it goes.
+/// Decodes a JSON string after its opening quote, up to its closing quote or the end of the data.
 fn unescape(escaped: &[u8]) -> String {
     // UTF-16, in which one character may be two `\u` escapes.
     let mut units: Vec<u16> = Vec::new();
@@ -57,7 +57,7 @@ fn unescape(escaped: &[u8]) -> String {
                 Some('f') => '\u{c}',
                 Some('u') => {
                     let digits: String = text.by_ref().take(4).collect();
-                    // The text ends at an escape that is cut off.
+                    // An incomplete escape is the end of the data.
                     match u16::from_str_radix(&digits, 16) {
                         Ok(unit) if digits.len() == 4 => units.push(unit),
                         _ => break,

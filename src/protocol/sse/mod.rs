@@ -1,13 +1,12 @@
 //! Finds the terminator and the error events of an event stream, frame by frame.
 //!
-//! Frames are read in place: none is copied or held back, and no event is assembled. Between frames
-//! only the beginning of a line that was cut is kept, at most [`MAX_PREFIX`] bytes and one more.
+//! Frames are read in place, and never copied or held back. If a frame ends within a line, the beginning of that
+//! line is kept, at most [`MAX_PREFIX`] bytes and one more.
 //!
-//! Existing parsers return whole events, which they collect first. That is too much for a reader
-//! that must not hold back a token and needs two kinds of lines.
+//! Existing parsers collect whole events. This reader needs only two kinds of lines, and must not delay a frame.
 //!
-//! Lines end with LF, CR or CRLF; a byte order mark at the start is skipped; a field's value begins
-//! after the colon and at most one space (WHATWG HTML, section 9.2.6). Pure.
+//! The syntax is that of WHATWG HTML, section 9.2.6. Lines end with LF, CR or CRLF. A byte order mark at the start
+//! is skipped. A field's value begins after the colon and at most one space. Pure.
 
 mod error;
 
@@ -17,19 +16,17 @@ use memchr::memchr2;
 use crate::protocol::http::content_type::ContentType;
 use crate::protocol::http::progress::is_unencoded;
 
-/// The limit, in bytes, of the beginning of a cut line that is kept, and of an error event's data
-/// that is read for its message.
+/// The limit, in bytes, on the beginning of a line that is kept, and on the data that is read for an error message.
 pub(crate) const MAX_PREFIX: usize = 1_024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether a response is an event stream that can be read: by its content type, and without a content
-/// encoding.
+/// Whether a response is an event stream without a content encoding.
 pub(crate) fn is_event_stream(content_type: ContentType<'_>, headers: &HeaderMap) -> bool {
     content_type.is("text/event-stream") && is_unencoded(headers)
 }
 
-/// What a piece of an event stream contained.
+/// The findings in a piece of an event stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
     /// The first error event.
@@ -52,21 +49,22 @@ pub(crate) struct EventStreamReader {
     /// The beginning of the line that the last piece ended in, at most [`MAX_PREFIX`] bytes and one
     /// more.
     cut: Vec<u8>,
-    /// No line has been read yet.
+    /// Whether no line has been read yet.
     is_at_start: bool,
-    /// The last piece ended with CR, so that an LF next belongs to it.
+    /// Whether the last piece ended with CR. An LF at the start of the next piece belongs to it.
     is_after_cr: bool,
-    /// The current event has `event: error`.
+    /// Whether the current event has `event: error`.
     is_error: bool,
-    /// The current event has data already.
+    /// Whether the current event has data already.
     has_data: bool,
-    /// An error event has been found. Further ones are ignored.
+    /// Whether an error event was found. Further ones are ignored.
     has_error: bool,
+    /// Whether the reader looks for error events.
     reads_errors: bool,
 }
 
 impl EventStreamReader {
-    /// Creates a reader. It looks for error events only if `reads_errors`.
+    /// Creates a reader. It looks for error events if `reads_errors` is true.
     pub(crate) fn new(reads_errors: bool) -> Self {
         Self {
             cut: Vec::new(),
@@ -79,8 +77,7 @@ impl EventStreamReader {
         }
     }
 
-    /// Reads the next piece of the stream. The event with data `terminator` is the last one: nothing
-    /// behind it is read.
+    /// Reads the next piece of the stream. The event with data `terminator` is the last one: later bytes are ignored.
     pub(crate) fn read(&mut self, piece: &[u8], terminator: Option<&str>) -> Findings {
         let mut found = Findings::default();
         let mut rest = piece;
@@ -114,7 +111,7 @@ impl EventStreamReader {
         found
     }
 
-    /// Reads the last line, which needs no end, when the body is over.
+    /// Reads the last line when the body is over. That line may lack its line end.
     pub(crate) fn finish(&mut self, terminator: Option<&str>) -> Findings {
         let mut found = Findings::default();
         let last = std::mem::take(&mut self.cut);
@@ -125,8 +122,7 @@ impl EventStreamReader {
         found
     }
 
-    /// Keeps the beginning of a cut line. The one byte beyond the limit keeps a longer line from being
-    /// taken for the terminator.
+    /// Keeps the beginning of a line. Because of the byte beyond the limit, a longer line never equals the terminator.
     fn keep(&mut self, more: &[u8]) {
         if more.is_empty() {
             return;
@@ -139,7 +135,7 @@ impl EventStreamReader {
     }
 
     fn read_line(&mut self, line: &[u8], terminator: Option<&str>, found: &mut Findings) {
-        // A whole line is shortened like a cut one, so that both give the same findings.
+        // A whole line is truncated like a line from several pieces, so that both give the same findings.
         let line = &line[..line.len().min(MAX_PREFIX + 1)];
         let line = if std::mem::take(&mut self.is_at_start) {
             line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
@@ -156,7 +152,7 @@ impl EventStreamReader {
     }
 
     fn read_data(&mut self, data: &[u8], terminator: Option<&str>, found: &mut Findings) {
-        // Only the first line of an event's data counts: a text with line breaks has several.
+        // Only the first data line of an event counts. Text with line breaks has several.
         if std::mem::replace(&mut self.has_data, true) {
             return;
         }
@@ -170,7 +166,7 @@ impl EventStreamReader {
         }
     }
 
-    /// Ends an event. `event: error` without data is an error, too.
+    /// Ends an event. An event `error` without data is also an error.
     fn end_event(&mut self, found: &mut Findings) {
         let is_error = std::mem::take(&mut self.is_error);
         if is_error && self.reads_errors && !self.has_error {
@@ -181,7 +177,7 @@ impl EventStreamReader {
     }
 }
 
-/// Finds the end of the first line. An empty line, which ends every event, is found without a search.
+/// Finds the end of the first line. Every event ends with an empty line, which is found without a search.
 fn find_line_end(rest: &[u8]) -> Option<usize> {
     match rest {
         [] => None,

@@ -1,4 +1,4 @@
-//! Log events of requests.
+//! Emits the log events of requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,13 +20,13 @@ use crate::recording::ended_request::EndedRequest;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv as key;
 
-/// Where log events are emitted, if anywhere.
+/// The logger of a layer, if there is one.
 #[derive(Clone, Default)]
 pub(crate) struct Loggers(Option<Arc<dyn EmitEvent>>);
 
 impl Drop for Loggers {
     fn drop(&mut self) {
-        // A request may be the last to hold the settings.
+        // A request may drop the last logger, whose destructor may panic.
         catch_panic(|| drop(self.0.take()));
     }
 }
@@ -62,8 +62,8 @@ impl Loggers {
         if events.is_empty() {
             return;
         }
-        // Without a span the events have no trace, rather than that of a span which happens to be
-        // current here.
+        // Without a valid span context the events belong to no trace. The span that is current here may be
+        // another request's.
         let context = if span.span_context().is_valid() {
             Context::current().with_span(ContextSpan(Arc::clone(span)))
         } else {
@@ -71,7 +71,7 @@ impl Loggers {
         };
         with_current(&context, || {
             for event in events {
-                // One that panics affects no other.
+                // If one event panics, the others are still emitted.
                 catch_panic(|| logger.emit_event(event, span.span_context()));
             }
         });

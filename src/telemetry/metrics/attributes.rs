@@ -1,4 +1,4 @@
-//! Attributes of metrics: few, and with few values, whatever clients send.
+//! The attributes of metrics. They are few, and client input cannot give them many values.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::recording::request_info::{RPC_SYSTEM_GRPC, RequestInfo};
 use crate::semconv as key;
 use crate::settings::Settings;
 
-/// The most attributes that a measurement has.
+/// The largest number of attributes of a measurement.
 const CAPACITY: usize = 8;
 
 /// A list of attributes on the stack.
@@ -84,7 +84,7 @@ impl AttributeList {
     }
 }
 
-/// Whether the server has answered as it can only for a method that it has: with OK, or with a message.
+/// Whether the response proves that the server has the method: it is OK, or it has a message.
 ///
 /// Logins, quotas and checks in front of it refuse unknown methods with the same codes as known ones. In
 /// gRPC-Web a status is data, too, so data is no message there.
@@ -102,7 +102,7 @@ fn is_method_confirmed(ended: &EndedRequest<'_>) -> bool {
     }
 }
 
-/// Describes an active request, of which only the start is known.
+/// Describes an active request, from the data of its start.
 pub(super) fn describe_active(request: &RequestInfo) -> [KeyValue; 2] {
     [
         KeyValue::new(key::HTTP_REQUEST_METHOD, request.method_or_other()),
@@ -110,8 +110,8 @@ pub(super) fn describe_active(request: &RequestInfo) -> [KeyValue; 2] {
     ]
 }
 
-/// Returns the scheme of the operator or a trusted proxy. A client's, of which HTTP/2 allows any, becomes
-/// `https` or `http`.
+/// Returns the scheme, if it is from the operator or a trusted proxy. Over HTTP/2 a client can send any scheme, so
+/// its scheme becomes `https` or `http`.
 fn bounded_scheme(request: &RequestInfo) -> Cow<'static, str> {
     match &*request.scheme {
         _ if request.is_scheme_trusted => request.scheme.clone(),

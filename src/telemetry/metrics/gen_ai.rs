@@ -1,4 +1,4 @@
-//! Metrics of language models, from what the handler has recorded.
+//! Metrics of language models, from the attributes that the handler has set.
 
 use std::time::Duration;
 

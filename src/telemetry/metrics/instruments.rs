@@ -1,7 +1,7 @@
 //! The instruments: names, units and bucket boundaries.
 //!
-//! Those of HTTP and gRPC are the semantic conventions' 1.45.0, those of language models 1.42.0. Two are this
-//! crate's own.
+//! The instruments of HTTP and gRPC follow the semantic conventions 1.45.0, those of language models 1.42.0. The
+//! prefix `api.` marks two of this crate's own.
 
 use opentelemetry::metrics::{Histogram, Meter, UpDownCounter};
 
@@ -10,7 +10,7 @@ const SECONDS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
-/// Bytes, from 64 to 256 MiB. The conventions have no boundaries for them.
+/// Bytes, from 64 B to 256 MiB. The conventions define no boundaries for sizes.
 const BYTES: [f64; 12] = [
     64.0,
     256.0,
@@ -26,12 +26,12 @@ const BYTES: [f64; 12] = [
     268_435_456.0,
 ];
 
-/// Seconds for the whole answer of a language model.
+/// Seconds for the whole response of a language model.
 const GENERATION: [f64; 14] = [
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
 ];
 
-/// Seconds to its first token.
+/// Seconds to the first token.
 const FIRST_TOKEN: [f64; 16] = [
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
@@ -102,7 +102,7 @@ const GEN_AI_PER_TOKEN: Definition<'_> = Definition {
     boundaries: &PER_TOKEN,
 };
 
-/// All instruments of a layer. One that is not used is not exported.
+/// All instruments of a layer. An instrument without measurements is not exported.
 pub(crate) struct Instruments {
     pub(super) http_duration: Histogram<f64>,
     pub(super) rpc_duration: Histogram<f64>,

@@ -1,4 +1,4 @@
-//! Metrics of requests.
+//! Measures requests.
 
 mod attributes;
 mod gen_ai;
@@ -23,12 +23,12 @@ use attributes::AttributeList;
 
 pub(crate) use instruments::Instruments;
 
-/// Where requests are measured.
+/// The source of a layer's instruments.
 #[derive(Clone)]
 pub(crate) enum Meters {
-    /// The global provider, looked for until it is there.
+    /// The global provider, looked up until it is set.
     Global(Arc<GlobalInstruments>),
-    /// The given provider; `None` if that is the API's no-op.
+    /// The instruments of the given provider. `None` if that is the API's no-op or panics.
     Given(Option<Arc<Instruments>>),
 }
 
@@ -52,7 +52,7 @@ impl Meters {
     }
 }
 
-/// The instruments of the global provider, once it is there.
+/// The instruments of the global provider, once it is set.
 #[derive(Default)]
 pub(crate) struct GlobalInstruments {
     provider: GlobalMeterProvider,
@@ -107,7 +107,7 @@ impl Measurement {
         }
     }
 
-    /// Counts the request as active no longer.
+    /// Stops counting the request as active.
     pub(crate) fn leave_active(&self, request: &RequestInfo) {
         if self.is_active {
             add_active(&self.instruments, -1, request);

@@ -1,4 +1,4 @@
-//! What is written to a span when it ends.
+//! Writes the end of a span: events, links, attributes, name and status.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -21,16 +21,16 @@ use crate::semconv::{EVENT_FIRST_RESPONSE_FROM_CORE, OWN_PREFIX};
 use crate::settings::Settings;
 use crate::text::truncate;
 
-/// What the start of a span decided for its end.
+/// The data from the start of a span that its end needs.
 #[derive(Debug)]
 pub(crate) struct AtStart {
     pub(crate) keys: WrittenKeys,
-    /// Whether the settings have named the span.
+    /// Whether the name is from the settings.
     pub(crate) is_named: bool,
 }
 
-/// Writes what was recorded and what is known at the end. The terminal event comes last, so that a panic
-/// on the way leaves a span without one.
+/// Writes the recorded data and the completion to the span. The terminal event comes last, so that a span whose
+/// end panicked has no terminal event.
 pub(crate) fn write_end(
     span: &mut dyn ObjectSafeSpan,
     ended: &mut EndedRequest<'_>,
@@ -67,7 +67,7 @@ pub(crate) fn write_end(
     write_outcome(span, ended, has_lifecycle);
 }
 
-/// Writes the events and links that were recorded, and the engine's first response among the events.
+/// Writes the recorded events and links. Inserts `api.FIRST_RESPONSE_FROM_CORE` among the events.
 fn write_events_and_links(
     span: &mut dyn ObjectSafeSpan,
     buffer: Option<&mut SpanBuffer>,
@@ -105,10 +105,10 @@ fn write_events_and_links(
     }
 }
 
-/// Returns where a lifecycle event belongs among the recorded events.
+/// Returns the index of a lifecycle event among the recorded events.
 ///
-/// Those are in the order of recording, since the handler may give an event a time of its own. The place
-/// is behind all events that are not later, but not behind a lifecycle event that is.
+/// Recorded events are in the order of recording and not of time, because the handler may set their times. The
+/// index is after all events with the same or an earlier time, but before a later lifecycle event.
 fn place_by_time(events: &[Event], at: SystemTime) -> usize {
     let last_earlier = events.iter().rposition(|event| event.at <= at);
     let is_later_lifecycle = |event: &Event| event.name.starts_with(OWN_PREFIX) && event.at > at;
@@ -143,14 +143,14 @@ struct EndAttributes<'a> {
 }
 
 impl EndAttributes<'_> {
-    /// Writes an attribute of the layer's, unless the operator has set its key at the start.
+    /// Writes one of the layer's attributes, unless its key is taken.
     fn set(&mut self, key: OwnKey, value: impl Into<Value>) {
         if self.keys.claim_own(key) {
             self.span.set_attribute(KeyValue::new(key.name(), value));
         }
     }
 
-    /// Writes a captured header or an attribute of the handler's, unless its key is taken or the layer's.
+    /// Writes a captured header or one of the handler's attributes, unless its key is taken or reserved.
     fn set_unless_taken(&mut self, attribute: KeyValue) {
         if self.keys.claim(&attribute.key) {
             self.span.set_attribute(attribute);
@@ -227,8 +227,9 @@ impl EndAttributes<'_> {
         }
     }
 
-    /// Sets what is known of the request only now. Returns the name, if that changes.
-    fn set_late_description(
+    /// Sets the request's attributes that depend on the response or the handler. Returns the new name, if it
+    /// changes.
+    fn describe_late(
         &mut self,
         ended: &EndedRequest<'_>,
         route: Option<String>,
@@ -299,18 +300,14 @@ mod tests {
                 2,
             ),
             (
-                "a time of the handler's own comes before a handoff",
+                "behind an earlier handoff, even if a later event precedes that",
                 &[("eta", 9), (handoff, 4)],
                 2,
             ),
+            ("behind a handoff of the same time", &[(handoff, 5)], 1),
+            ("before a later handoff", &[("a", 3), (handoff, 6)], 1),
             (
-                "a handoff of the same time comes before",
-                &[(handoff, 5)],
-                1,
-            ),
-            ("a later handoff comes after", &[("a", 3), (handoff, 6)], 1),
-            (
-                "an earlier time recorded behind a later handoff",
+                "before a later handoff, even if an earlier event follows that",
                 &[(handoff, 6), ("a", 1)],
                 0,
             ),

@@ -1,4 +1,4 @@
-//! HTTP server spans at their start, by the semantic conventions 1.45.0.
+//! HTTP server spans at their start, as defined by the semantic conventions 1.45.0.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::telemetry::span::network::{self, Connection};
 use crate::telemetry::span::start_attributes::StartAttributes;
 use crate::text::{truncate, truncate_lossy};
 
-/// Sets the attributes and returns the name. The name never has the path, of which clients choose as many
-/// as they like.
+/// Sets the attributes and returns the name. The name never contains the path, because clients can send any
+/// number of different paths.
 pub(super) fn describe_start(
     parts: &request::Parts,
     settings: &Settings,
@@ -53,7 +53,7 @@ pub(super) fn describe_start(
     request.http_name(request.route.as_ref().map(StringValue::as_str))
 }
 
-/// Returns the target as the client sent it. A nested router of axum takes a prefix off the request's.
+/// Returns the target as the client sent it. A nested router of axum removes a prefix from the request's target.
 #[cfg(feature = "axum")]
 pub(crate) fn uri(parts: &request::Parts) -> &Uri {
     match parts.extensions.get::<axum::extract::OriginalUri>() {
@@ -62,8 +62,8 @@ pub(crate) fn uri(parts: &request::Parts) -> &Uri {
     }
 }
 
-/// Whether a middleware has rewritten the request and left its extensions, in which case what axum put
-/// there is about another target. A nested router only takes a prefix away.
+/// Whether a middleware has rewritten the target but kept the extensions. The values that axum inserted there then
+/// describe another target. A nested router only removes a prefix.
 #[cfg(feature = "axum")]
 fn is_rewritten(parts: &request::Parts, original: &Uri) -> bool {
     let path = parts.uri.path();
@@ -77,7 +77,7 @@ pub(crate) fn uri(parts: &request::Parts) -> &Uri {
 
 /// Returns the template of the route: from the settings, else from the framework.
 pub(super) fn route(parts: &request::Parts, settings: &Settings) -> Option<StringValue> {
-    // Shared, since spans and metrics both have it.
+    // Shared by the span and the metrics.
     let shared = |route: &str| StringValue::from(Arc::<str>::from(route));
     match settings.route(parts) {
         Some(Cow::Borrowed(route)) => Some(StringValue::from(route)),
@@ -112,7 +112,7 @@ mod tests {
     use crate::telemetry::span::tests::started;
 
     #[test]
-    fn a_request_with_everything() {
+    fn request_with_all_parts_sets_all_attributes() {
         let (name, attributes) = started(
             Request::post("https://api.example.com:8443/v1/chat?stream=1&sig=abc")
                 .version(Version::HTTP_2)
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_with_nothing() {
+    fn request_with_only_a_path_sets_the_required_attributes() {
         let (name, attributes) = started(Request::get("/").body(()).expect("a request"));
         assert_eq!(name, "GET");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Name, attributes, events and status of a span, at its start and at its end.
+//! The name, attributes, events and status of a span, at its start and at its end.
 
 pub(crate) mod end;
 mod http;

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::telemetry::span::start_attributes::StartAttributes;
 use crate::text::truncate;
 
-/// Both ends of the connection, as far as they are known.
+/// The addresses of both ends of the connection, if they are known.
 pub(super) struct Connection {
     pub(super) peer: Option<SocketAddr>,
     pub(super) local: Option<SocketAddr>,
@@ -27,8 +27,8 @@ impl Connection {
     }
 }
 
-/// Sets the host that the client asked for, and its port if it was sent: from a trusted proxy, else from
-/// `:authority` or an absolute target, else from the Host header.
+/// Sets the host that the client requested, and its port if the client sent one. They come from a trusted proxy,
+/// else from `:authority` or an absolute target, else from the Host header.
 pub(super) fn describe_server(
     parts: &request::Parts,
     hop: &Hop<'_>,
@@ -47,7 +47,7 @@ pub(super) fn describe_server(
     }
 }
 
-/// Sets the client behind all trusted proxies, else the peer.
+/// Sets the address of the client behind all trusted proxies, else of the peer.
 pub(super) fn describe_client(
     peer: Option<SocketAddr>,
     hop: &Hop<'_>,
@@ -77,7 +77,7 @@ pub(super) fn describe_connection(connection: &Connection, attributes: &mut Star
     }
 }
 
-/// Formats an address. A dual-stack socket has IPv4 addresses mapped to IPv6; those are mapped back.
+/// Formats an address. A dual-stack socket maps IPv4 addresses to IPv6, and this function maps them back.
 fn format_address(address: IpAddr) -> String {
     address.to_canonical().to_string()
 }
@@ -90,7 +90,7 @@ fn peer(parts: &request::Parts, settings: &Settings) -> Option<SocketAddr> {
     }
 }
 
-/// Returns the address of this end of the connection, from the settings.
+/// Returns the local address of the connection, from the settings.
 fn local(parts: &request::Parts, settings: &Settings) -> Option<SocketAddr> {
     let local = settings.local_address_fn.call(|local| local(parts))?;
     local.ok().flatten()
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_is_the_host_that_the_client_asked_for() {
+    fn server_address_is_the_host_that_the_client_requested() {
         for (rule, uri, host, address, port) in [
             (
                 "Host",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_set_where_they_are_known() {
+    fn addresses_are_set_if_they_are_known() {
         let request = || Request::get("/").body(()).expect("a request");
         let (_, attributes) = started(request());
         assert!(

@@ -1,4 +1,4 @@
-//! Reads what span, metrics and logs describe of a request.
+//! Reads the data of a request that span and metrics describe.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -47,11 +47,12 @@ pub(crate) fn read_request(
 /// Returns `service/method` of a call, if it is known.
 fn rpc_method(parts: &request::Parts, settings: &Settings) -> Option<StringValue> {
     let method = settings.rpc_methods.find(parts.uri.path())?;
-    // Shared, since spans and metrics both have it.
+    // Shared by the span and the metrics.
     Some(StringValue::from(Arc::<str>::from(truncate(method))))
 }
 
-/// Returns the scheme that a target has. HTTP/1 sends none; without TLS of our own it is `http`.
+/// Returns the scheme of a target. HTTP/1 sends no scheme. It is then `http`, because a Tower service does not see
+/// TLS.
 fn scheme_of(uri: &Uri) -> Cow<'static, str> {
     match uri.scheme_str() {
         Some("https") => Cow::Borrowed("https"),

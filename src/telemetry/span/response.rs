@@ -1,4 +1,4 @@
-//! Headers and trailers of a response that the settings capture.
+//! The captured headers and trailers of a response.
 
 use http::HeaderMap;
 use opentelemetry::KeyValue;
@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use crate::recording::request_info::Conventions;
 use crate::settings::Settings;
 
-/// Returns the captured headers, under the keys of the conventions that describe the request.
+/// Returns the captured headers. The conventions that describe the request define their keys.
 pub(crate) fn capture_headers(
     headers: &HeaderMap,
     conventions: Conventions,
@@ -24,7 +24,7 @@ pub(crate) fn capture_headers(
         .collect()
 }
 
-/// Returns the captured trailers. Only gRPC has names for them.
+/// Returns the captured trailers. Only the conventions for gRPC define keys for them.
 pub(crate) fn capture_trailers(
     trailers: &HeaderMap,
     conventions: Conventions,

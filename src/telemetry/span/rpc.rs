@@ -1,4 +1,4 @@
-//! gRPC server spans at their start, by the semantic conventions 1.45.0.
+//! gRPC server spans at their start, as defined by the semantic conventions 1.45.0.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub(super) fn describe_start(
     attributes: &mut StartAttributes,
 ) -> Cow<'static, str> {
     attributes.set(OwnKey::RpcSystem, RPC_SYSTEM_GRPC);
-    // The conventions take `server.*` of a call from `:authority` alone, not from a proxy.
+    // By the conventions a call's `server.*` come from `:authority`, not from a proxy.
     network::describe_server(parts, &Hop::default(), attributes);
     network::describe_connection(connection, attributes);
     let Some(method) = &request.rpc_method else {
@@ -42,7 +42,7 @@ mod tests {
     use crate::telemetry::span::tests::{started, started_with};
 
     #[test]
-    fn a_call() {
+    fn call_is_named_after_its_method() {
         let (name, attributes) = started(
             Request::post("http://[::1]:50051/grpc.health.v1.Health/Check")
                 .version(Version::HTTP_2)

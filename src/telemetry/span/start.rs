@@ -1,4 +1,4 @@
-//! Name and attributes of a span at its start, where samplers see them.
+//! The name and the attributes of a span at its start, which samplers see.
 
 use std::borrow::Cow;
 
@@ -18,15 +18,15 @@ use crate::text::truncate_lossy;
 #[derive(Debug)]
 pub(crate) struct SpanStart {
     pub(crate) name: Cow<'static, str>,
-    /// Whether the settings have named it. Then no route or method that is learnt later does.
+    /// Whether the name is from the settings. A later route or response then does not change it.
     pub(crate) is_named: bool,
     pub(crate) attributes: Vec<KeyValue>,
     pub(crate) keys: WrittenKeys,
 }
 
-/// Returns name and attributes of a request's span.
+/// Returns the name and the attributes of a request's span.
 ///
-/// What the operator's callback returns takes the place of what the layer would set under the same key.
+/// An attribute from the operator's callback replaces the layer's attribute with the same key.
 pub(crate) fn describe_start(
     parts: &request::Parts,
     settings: &Settings,
@@ -34,7 +34,7 @@ pub(crate) fn describe_start(
     hop: &Hop<'_>,
 ) -> SpanStart {
     let mut attributes = StartAttributes::default();
-    let from_operator = call_operator(parts, settings);
+    let from_operator = call_request_attributes(parts, settings);
     let from_operator = from_operator.map(|list| attributes.claim_for_operator(list));
     let connection = Connection::read(parts, settings);
     let request_id = settings.request_id_header.as_ref();
@@ -54,16 +54,16 @@ pub(crate) fn describe_start(
         attributes.set(OwnKey::RequestId, truncate_lossy(id.as_bytes()));
     }
     let (attributes, keys) = attributes.finish(from_operator);
-    let name_by_settings = settings.name(parts);
+    let name_from_settings = settings.name(parts);
     SpanStart {
-        is_named: name_by_settings.is_some(),
-        name: name_by_settings.unwrap_or(name),
+        is_named: name_from_settings.is_some(),
+        name: name_from_settings.unwrap_or(name),
         attributes,
         keys,
     }
 }
 
-fn call_operator(parts: &request::Parts, settings: &Settings) -> Option<Vec<KeyValue>> {
+fn call_request_attributes(parts: &request::Parts, settings: &Settings) -> Option<Vec<KeyValue>> {
     let callback = &settings.request_attributes;
     callback.call(|attributes| attributes(parts))?.ok()
 }
@@ -86,14 +86,14 @@ fn capture_headers(
     }
 }
 
-/// What nearly every request has: method, path, scheme, version, host, port and user agent; at its end,
-/// if it departs, status, two times and outcome.
+/// The number of attributes that nearly every request has. At the start they are method, path, scheme, version,
+/// host, port and user agent. At the end they are status, two times and outcome, if the request departs.
 const USUAL: usize = 7 + 4;
 
-/// Returns how many attributes of the layer's own are expected, at start and end. The vector that the
-/// tracer gets should not grow, and a long stream should hold no spare room.
+/// Returns the expected number of the layer's own attributes, at start and end. It is the capacity of the vector
+/// that the tracer gets. The vector should not grow, and a long stream should hold no spare capacity.
 ///
-/// Where a request is aborted, or an event stream has a first chunk, the vector may grow once.
+/// If a request is aborted, or an event stream has a first chunk, the vector may grow once.
 fn room_for_own(
     parts: &request::Parts,
     settings: &Settings,

@@ -5,8 +5,8 @@ use opentelemetry::{Key, KeyValue, Value};
 use crate::recording::attribute_map::is_empty;
 use crate::recording::written_keys::{OwnKey, WrittenKeys};
 
-/// How many attributes the settings may add: half of what the SDK keeps by default, so that the layer's
-/// own always fit.
+/// The number of attributes that the settings may add. The SDK keeps twice as many by default, so the layer's own
+/// attributes always fit.
 pub(super) const MAX_FROM_OPERATOR: usize = 64;
 
 /// Attributes collected for the start of a span.
@@ -14,12 +14,12 @@ pub(super) const MAX_FROM_OPERATOR: usize = 64;
 pub(super) struct StartAttributes {
     list: Vec<KeyValue>,
     keys: WrittenKeys,
-    /// How many keys were claimed for the operator.
+    /// The number of keys that were claimed for the operator.
     claimed: usize,
 }
 
 impl StartAttributes {
-    /// Adds an attribute of the layer's, unless its value is an empty string or its key is taken.
+    /// Adds one of the layer's attributes, unless its value is an empty string or its key is taken.
     pub(super) fn set(&mut self, key: OwnKey, value: impl Into<Value>) {
         let value = value.into();
         if !is_empty(&value) && self.keys.claim_own(key) {
@@ -27,7 +27,7 @@ impl StartAttributes {
         }
     }
 
-    /// Makes room for exactly so many attributes.
+    /// Reserves capacity for exactly `room` attributes.
     pub(super) fn reserve(&mut self, room: usize) {
         self.list.reserve_exact(room);
     }
@@ -39,8 +39,8 @@ impl StartAttributes {
         }
     }
 
-    /// Adds the operator's attributes, last, since a tracer with a limit drops the last. Returns all
-    /// attributes and their keys.
+    /// Adds the operator's attributes last, because a tracer with a limit drops the last. Returns all attributes
+    /// and their keys.
     pub(super) fn finish(
         mut self,
         from_operator: Option<Vec<KeyValue>>,
@@ -58,8 +58,8 @@ impl StartAttributes {
         is_claimed
     }
 
-    /// Claims the keys of these attributes and returns those to be added. An empty string claims its key
-    /// and is not added: so the operator can leave an attribute of the layer's out.
+    /// Claims the keys of these attributes, and returns the attributes to add. An empty string claims its key and
+    /// is not added. So the operator can remove one of the layer's attributes.
     pub(super) fn claim_for_operator(&mut self, mut attributes: Vec<KeyValue>) -> Vec<KeyValue> {
         attributes.retain(|attribute| self.claim(&attribute.key) && !is_empty(&attribute.value));
         attributes

@@ -1,8 +1,8 @@
+//! Tests of the name and the attributes of a span at its start.
+
 use std::sync::Arc;
 
-use ::http::{HeaderName, Request};
-
-use ::http::request;
+use ::http::{HeaderName, Request, request};
 use opentelemetry::KeyValue;
 
 use crate::protocol::grpc::{Protocol, detect_protocol};
@@ -14,12 +14,12 @@ use crate::telemetry::span::request::read_request;
 use crate::telemetry::span::start::{SpanStart, describe_start};
 use crate::telemetry::span::start_attributes::MAX_FROM_OPERATOR;
 
-/// Returns name and attributes of a request's span at its start, as `key=value`, sorted.
+/// Returns the name and the attributes of a request's span at its start, as `key=value`, sorted.
 pub(crate) fn started(request: Request<()>) -> (String, Vec<String>) {
     started_with(request, |_| {})
 }
 
-/// Does the same with settings.
+/// Returns the same with changed settings.
 pub(crate) fn started_with(
     request: Request<()>,
     set: impl FnOnce(&mut Settings),
@@ -28,7 +28,7 @@ pub(crate) fn started_with(
     set(&mut settings);
     let (parts, ()) = request.into_parts();
     let protocol = detect_protocol(&parts.method, &parts.headers);
-    let start = started_by(&parts, protocol, &settings);
+    let start = describe(&parts, protocol, &settings);
     let mut attributes: Vec<_> = start
         .attributes
         .iter()
@@ -38,20 +38,20 @@ pub(crate) fn started_with(
     (start.name.into_owned(), attributes)
 }
 
-fn started_by(parts: &request::Parts, protocol: Protocol, settings: &Settings) -> SpanStart {
+fn describe(parts: &request::Parts, protocol: Protocol, settings: &Settings) -> SpanStart {
     let hop = Hop::default();
     let request = read_request(parts, protocol, settings, &hop);
     describe_start(parts, settings, &request, &hop)
 }
 
 #[test]
-fn the_keys_at_the_start_are_taken_and_no_others() {
+fn attributes_of_the_start_claim_their_keys_and_no_others() {
     let (parts, ()) = Request::get("/p").body(()).expect("a request").into_parts();
     let settings = Settings {
         request_attributes: Callback::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
         ..Settings::default()
     };
-    let mut start = started_by(&parts, Protocol::Http, &settings);
+    let mut start = describe(&parts, Protocol::Http, &settings);
     for attribute in &start.attributes {
         assert!(!start.keys.claim(&attribute.key), "{}", attribute.key);
     }
@@ -61,7 +61,7 @@ fn the_keys_at_the_start_are_taken_and_no_others() {
 }
 
 #[test]
-fn an_operators_attribute_takes_the_place_of_the_layers() {
+fn operators_attribute_replaces_the_layers_attribute() {
     let request = || Request::get("/users/ann").body(()).expect("a request");
     let (_, attributes) = started_with(request(), |settings| {
         settings.request_attributes = Callback::new(Arc::new(|_| {
@@ -88,7 +88,7 @@ fn an_operators_attribute_takes_the_place_of_the_layers() {
 }
 
 #[test]
-fn an_operators_attributes_are_limited_to_64_and_follow_the_layers() {
+fn operators_attributes_are_limited_to_64_and_follow_the_layers() {
     let request = Request::get("/").body(()).expect("a request");
     let (_, attributes) = started_with(request, |settings| {
         settings.request_attributes = Callback::new(Arc::new(|_| {
@@ -105,13 +105,13 @@ fn an_operators_attributes_are_limited_to_64_and_follow_the_layers() {
         request_attributes: Callback::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
         ..Settings::default()
     };
-    let start = started_by(&parts, Protocol::Http, &settings);
+    let start = describe(&parts, Protocol::Http, &settings);
     let last = start.attributes.last().expect("an attribute");
     assert_eq!(last.key.as_str(), "given");
 }
 
 #[test]
-fn the_attributes_of_start_and_end_fit_exactly() {
+fn capacity_is_the_number_of_attributes_at_start_and_end() {
     let (parts, ()) = Request::builder()
         .uri("http://h:1/p?q")
         .header("user-agent", "u")
@@ -149,7 +149,7 @@ fn the_attributes_of_start_and_end_fit_exactly() {
             4 + 2 + 3,
         ),
     ] {
-        let start = started_by(&parts, Protocol::Http, &settings);
+        let start = describe(&parts, Protocol::Http, &settings);
         assert_eq!(start.attributes.len(), at_start, "{rule}");
         let room = start.attributes.capacity();
         assert_eq!(room, at_start + at_end, "{rule}");

@@ -5,8 +5,8 @@
 //! `grpc-web-text` the frames are in base64, and each may be encoded and padded on its own (gRPC's
 //! `PROTOCOL-WEB.md`).
 //!
-//! Bytes are read in place. Only the block of trailers is kept, at most [`MAX_TRAILERS`] bytes. After
-//! anything malformed the rest of the body is ignored. Pure.
+//! Bytes are read in place. Only the block of trailers is copied, at most [`MAX_TRAILERS`] bytes. After a malformed
+//! frame the rest of the body is ignored. Pure.
 
 mod base64;
 
@@ -24,7 +24,7 @@ const MAX_TRAILERS: usize = 8 * 1_024;
 /// The length of a frame's header: flags and length.
 const HEADER: usize = 5;
 
-/// Creates a reader for a response with these headers. `None` unless it is gRPC-Web, without a content
+/// Creates a reader for a response with these headers. Returns `None` unless it is gRPC-Web without a content
 /// encoding.
 pub(crate) fn reader_for(headers: &HeaderMap) -> Option<TrailersReader> {
     let content_type = ContentType::from_headers(headers)?;
@@ -54,8 +54,8 @@ impl TrailersReader {
         }
     }
 
-    /// Reads the next piece of the body. Returns the status if this piece completes the trailers;
-    /// everything after that is ignored.
+    /// Reads the next piece of the body. Returns the status if this piece completes the trailers. Later bytes are
+    /// ignored.
     pub(crate) fn read(&mut self, piece: &[u8]) -> Option<GrpcStatus> {
         let Some(group) = &mut self.group else {
             return self.frames.read(piece);

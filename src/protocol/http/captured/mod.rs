@@ -10,7 +10,7 @@ use crate::text::truncate_lossy;
 /// The value that replaces a secret.
 pub(crate) const REDACTED: &str = "REDACTED";
 
-/// The number of values that are recorded of one header.
+/// The number of values of one header that are recorded.
 const MAX_VALUES: usize = 32;
 
 /// The headers that are redacted by default.
@@ -30,12 +30,12 @@ const SENSITIVE: [&str; 8] = [
 pub(crate) struct SensitiveHeaders(Arc<[HeaderName]>);
 
 impl SensitiveHeaders {
-    /// Redacts the values of these headers alone.
+    /// Creates a list of headers.
     pub(crate) fn from_names(names: impl IntoIterator<Item = HeaderName>) -> Self {
         Self(names.into_iter().collect())
     }
 
-    /// Whether a value is redacted: by its name, or because it is marked as sensitive.
+    /// Whether a value is redacted, because of its header's name or because it is marked as sensitive.
     fn is_sensitive(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         value.is_sensitive() || self.0.contains(name)
     }
@@ -52,7 +52,7 @@ impl Default for SensitiveHeaders {
 pub(crate) struct CapturedHeaders(Arc<[(HeaderName, Key)]>);
 
 impl CapturedHeaders {
-    /// Records these headers under keys that begin with `prefix`, each once.
+    /// Creates a list of headers with keys that begin with `prefix`. Duplicates are removed.
     pub(crate) fn new<'a>(prefix: &str, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
         let mut captured: Vec<(HeaderName, Key)> = Vec::new();
         for name in names {
@@ -72,8 +72,7 @@ impl CapturedHeaders {
         self.0.len()
     }
 
-    /// Returns the attributes of the headers that are present. Values keep their order; empty ones are
-    /// left out.
+    /// Returns the attributes of the headers that are present. Values keep their order. Empty values are skipped.
     pub(crate) fn read<'a>(
         &'a self,
         headers: &'a HeaderMap,

@@ -3,11 +3,11 @@
 use http::HeaderMap;
 use memchr::{memrchr_iter, memrchr2};
 
-/// A quote closes a string that was never opened.
+/// The error that a quote closes a string that was never opened.
 pub(super) struct UnopenedQuote;
 
-/// Returns the trusted element, trimmed: the `trusted`-th from the right of all lines or, if there
-/// are fewer, the leftmost. Empty elements do not count (RFC 9110, section 5.6.1.2).
+/// Returns the trusted element, trimmed. It is the `trusted`-th element from the right of all lines or, if there are
+/// fewer, the leftmost. Empty elements do not count (RFC 9110, section 5.6.1.2).
 pub(super) fn trusted_element<'a>(
     headers: &'a HeaderMap,
     name: &str,
@@ -19,8 +19,8 @@ pub(super) fn trusted_element<'a>(
         let mut rest = Some(line.as_bytes());
         while let Some(list) = rest {
             let Ok(comma) = last_comma(list) else {
-                // The number of elements in here is unknown. To go on could lose count and trust an
-                // element that the client wrote. This one is malformed, so its report is empty.
+                // The number of elements in this list is unknown. A wrong count could trust an element that the
+                // client wrote. So the malformed list is returned as the element, and its report is empty.
                 return Some(list);
             };
             let element = list[comma.map_or(0, |at| at + 1)..].trim_ascii();
@@ -40,11 +40,12 @@ pub(super) fn trusted_element<'a>(
 
 /// Finds the last comma outside quotes, scanning from the right.
 ///
-/// From the left, a quote that the client never closed would swallow what the proxies appended.
-/// From the right, all is well-formed up to the comma where the proxies' elements begin, and the scan
-/// stops there. In that part a quote outside a string closes one, however many backslashes precede
-/// it. The next quote to its left without a backslash before it opens the string: within a string
-/// each quote is escaped, and a string follows `=`.
+/// A scan from the left would fail at a quote that the client never closed: the proxies' elements would be in its
+/// string. The proxies' elements are at the right and well-formed, and the scan stops at the comma before them.
+///
+/// In these elements a quote outside a string closes one, whatever the number of backslashes before it. The next
+/// quote to its left without a backslash before it opens the string: within a string each quote is escaped, and the
+/// opening quote follows `=`.
 pub(super) fn last_unquoted_comma(list: &[u8]) -> Result<Option<usize>, UnopenedQuote> {
     let mut end = list.len();
     while let Some(at) = memrchr2(b',', b'"', &list[..end]) {

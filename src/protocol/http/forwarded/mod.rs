@@ -1,11 +1,11 @@
 //! `Forwarded` and `X-Forwarded-*`: the client, scheme and host that trusted proxies report. Pure.
 //!
-//! Each proxy appends to the list that it received. So the right end of a list comes from the
-//! proxies, and the client may have written the rest. Lists are read from the right, and no further
-//! than the trusted element. Several lines of a header are one list.
+//! Each proxy appends to the list that it received. So the right end of a list comes from the proxies, and the
+//! client may have written the rest. Lists are read from the right, up to the trusted element. Several lines of a
+//! header are one list.
 //!
-//! [`rfc7239`] and [`x_forwarded`] read one family each, by way of [`list`] and [`value`]. Where both
-//! are present, they are reconciled here.
+//! [`rfc7239`] and [`x_forwarded`] read one family of headers each, with [`list`] and [`value`]. This file compares
+//! the two if both are present.
 
 mod hop;
 mod list;
@@ -20,8 +20,7 @@ pub(crate) use hop::Hop;
 
 /// Which headers trusted proxies write.
 ///
-/// A proxy that writes one family may pass on the other as the client sent it. So name the family
-/// where you know it.
+/// A proxy that writes one family may forward the other as the client sent it. So set the family if you know it.
 ///
 /// ```
 /// use tower_api_span::ProxyHeaders;
@@ -31,19 +30,19 @@ pub(crate) use hop::Hop;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProxyHeaders {
-    /// Whichever family is present. If both are, only values on which they agree count, and no value
-    /// counts if they differ about the client. So a client can hide the proxies' report: it sends a
-    /// header of the family that they do not write.
+    /// The family that is present. If both are present, only values that are equal in both count. If the clients
+    /// differ, no value counts. So a client can hide the proxies' report, with a header of the family that they do
+    /// not write.
     #[default]
     Either,
-    /// `Forwarded` (RFC 7239) alone.
+    /// Only `Forwarded` (RFC 7239).
     Forwarded,
-    /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` alone.
+    /// Only `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
     XForwarded,
 }
 
-/// Reads the report of the outermost of `trusted` proxies: in each list the `trusted`-th element from
-/// the right or, if there are fewer, the leftmost. With no trusted proxy the report is empty.
+/// Reads the report of the outermost of `trusted` proxies. In each list it is the `trusted`-th element from the right
+/// or, if there are fewer, the leftmost. Without a trusted proxy the report is empty.
 pub(crate) fn read_trusted_hop(
     headers: &HeaderMap,
     trusted: usize,
@@ -61,9 +60,9 @@ pub(crate) fn read_trusted_hop(
 
 /// Reads both families, or the one that is present.
 ///
-/// The proxies may write one family and pass on a forgery of the other, and they look the same. So if
-/// both are present, only values on which they agree count. Agreement about the client does not vouch
-/// for other values, because a client knows its own address.
+/// The proxies may write one family and forward a forgery of the other, which looks the same. So if both are present,
+/// only values that are equal in both count. Equal clients do not prove the other values, because a client knows its
+/// own address and can write it into the forgery.
 fn read_either(headers: &HeaderMap, trusted: usize) -> Hop<'_> {
     let x_forwarded = x_forwarded::read(headers, trusted);
     let Some(forwarded) = rfc7239::read(headers, trusted) else {
@@ -92,7 +91,7 @@ fn read_either(headers: &HeaderMap, trusted: usize) -> Hop<'_> {
     }
 }
 
-/// Merges two reports of one client. `None` if the addresses or ports differ.
+/// Merges two reports of one client. Returns `None` if the addresses or ports differ.
 fn merge_clients((one, port): Client, (other, other_port): Client) -> Option<Client> {
     let differs = one != other || port.zip(other_port).is_some_and(|(a, b)| a != b);
     (!differs).then_some((one, port.or(other_port)))

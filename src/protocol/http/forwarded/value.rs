@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::protocol::digits::parse_decimal;
 
-/// Returns an element as text if it holds visible ASCII, spaces and tabs alone.
+/// Returns an element as text if it has only visible ASCII characters, spaces and tabs.
 pub(super) fn visible_text(element: &[u8]) -> Option<&str> {
     let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~');
     element
@@ -20,7 +20,7 @@ pub(super) fn parse_proto(text: &str) -> Option<&'static str> {
         .find(|known| known.eq_ignore_ascii_case(text))
 }
 
-/// Parses an address, and returns what follows the colon after it. IPv6 may be in brackets, and must
+/// Parses an address, and returns it with the text after the colon that follows it. IPv6 may be in brackets. It must
 /// be if a port follows.
 pub(super) fn parse_node(text: &str) -> Option<(IpAddr, Option<&str>)> {
     let (address, port) = if let Some(bracketed) = text.strip_prefix('[') {

@@ -30,7 +30,8 @@ pub(super) fn is_present(headers: &HeaderMap, trusted: usize) -> bool {
         .any(|name| trusted_element(headers, name, trusted).is_some())
 }
 
-/// Every comma separates, also within quotes: no value in these lists may contain one.
+/// Returns the trusted element of a header. Every comma separates, even within quotes, because no value in these lists
+/// may contain one.
 fn trusted_element<'a>(headers: &'a HeaderMap, name: &str, trusted: usize) -> Option<&'a [u8]> {
     list::trusted_element(headers, name, trusted, |list| Ok(memrchr(b',', list)))
 }

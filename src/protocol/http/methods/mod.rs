@@ -17,12 +17,12 @@ const STANDARD: [&str; 10] = [
 pub(crate) enum HttpMethods {
     #[default]
     Standard,
-    /// These alone.
+    /// Only the listed ones.
     Listed(Arc<[String]>),
 }
 
 impl HttpMethods {
-    /// Creates a list of known methods. Names that are not tokens are left out.
+    /// Creates a list of known methods. Names that are not tokens are skipped.
     pub(crate) fn from_names(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let methods = methods.into_iter().map(Into::into);
         Self::Listed(methods.filter(|method| is_token(method)).collect())
@@ -43,7 +43,7 @@ impl HttpMethods {
         }
     }
 
-    /// Returns what is known of a method.
+    /// Returns whether a method is known, and from which list.
     pub(crate) fn find(&self, method: &Method) -> KnownMethod {
         let method = method.as_str();
         let is_known = match self {
@@ -63,12 +63,12 @@ impl HttpMethods {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KnownMethod {
     Standard(StandardMethod),
-    /// Another one that the operator has listed.
+    /// Another method that the operator has listed.
     Listed,
     Unknown,
 }
 
-/// One of the standard methods: its index. A name would make an open stream hold more.
+/// The index of a standard method. An index keeps open streams smaller than a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StandardMethod(u8);
 
@@ -89,7 +89,7 @@ pub(crate) enum RpcMethods {
     /// Every path of the form `/service/method`.
     #[default]
     All,
-    /// These alone, sorted for binary search.
+    /// Only the listed ones, sorted for binary search.
     Listed(Arc<[String]>),
 }
 

@@ -1,11 +1,11 @@
-//! How much of a message was delivered, and how much it still owes. Pure.
+//! The declared and the returned bytes of a body. Pure.
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 
 use crate::protocol::digits::parse_decimal;
 
-/// The declared and the delivered bytes of one response body.
+/// The declared bytes of one response body, and the bytes delivered to the server.
 #[derive(Debug)]
 pub(crate) struct Progress {
     declared: Option<u64>,
@@ -14,7 +14,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Creates the progress of a body with this declared length. No byte is delivered yet.
+    /// Creates the progress of a body with this declared length.
     pub(crate) fn new(declared: Option<u64>) -> Self {
         Self {
             declared,
@@ -59,10 +59,10 @@ impl Progress {
     }
 }
 
-/// Whether a message with this head can have no body (RFC 9110, section 6.4.1).
+/// Whether a message with this head cannot have a body (RFC 9110, section 6.4.1).
 ///
-/// An HTTP/1 server does not poll the body of such a message. An HTTP/2 server may, even to an error.
-/// In either case the message is complete with its head.
+/// An HTTP/1 server does not poll the body of such a message. An HTTP/2 server may poll it, and get an error. In
+/// both cases the head completes the message.
 pub(crate) fn has_no_body(method: &Method, status: StatusCode) -> bool {
     method == Method::HEAD
         || matches!(
@@ -82,8 +82,8 @@ pub(crate) fn is_unencoded(headers: &HeaderMap) -> bool {
 /// Returns the declared length: the Content-Length, else the body's exact size hint, which servers
 /// turn into a Content-Length.
 ///
-/// In HTTP/1.1 a Transfer-Encoding overrides both (RFC 9112, section 6.3). Servers omit it in other
-/// versions. An invalid Content-Length, or two different ones, declare no length.
+/// In HTTP/1.1 a Transfer-Encoding overrides both (RFC 9112, section 6.3). Servers omit it in other versions. The
+/// length is unknown if the Content-Length is invalid, or if there are two different ones.
 pub(crate) fn declared_length(
     headers: &HeaderMap,
     version: Version,

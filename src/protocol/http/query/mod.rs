@@ -23,18 +23,18 @@ const SENSITIVE: [&str; 7] = [
 pub(crate) enum SensitiveParameters {
     #[default]
     Standard,
-    /// These alone.
+    /// Only the listed ones.
     Listed(Arc<[String]>),
 }
 
 impl SensitiveParameters {
-    /// Redacts the values of these parameters alone.
+    /// Creates a list of parameters.
     pub(crate) fn from_names(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self::Listed(names.into_iter().map(Into::into).collect())
     }
 
-    /// Replaces the values of sensitive parameters and truncates the query. Borrowed if unchanged or
-    /// only truncated.
+    /// Replaces the values of sensitive parameters, and truncates the query. The result is borrowed if no value was
+    /// replaced.
     pub(crate) fn redact<'a>(&self, query: &'a str) -> Cow<'a, str> {
         let query = truncate(query);
         if !query
@@ -74,7 +74,7 @@ impl SensitiveParameters {
     }
 }
 
-/// Whether an encoded name is `name` as a server decodes it: percent-decoded, and `+` as a space.
+/// Whether an encoded name decodes to `name`. As on a server, percent-encoding is decoded and `+` is a space.
 fn decodes_to(encoded: &str, name: &str) -> bool {
     if encoded == name {
         return true;

@@ -9,7 +9,7 @@ use crate::propagation::traceparent::format_traceparent;
 const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
-/// The headers that are written.
+/// The settings for the response's trace headers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct TraceHeaders {
     pub(crate) traceresponse: bool,
@@ -34,7 +34,7 @@ impl TraceHeaders {
             && !headers.contains_key(TRACERESPONSE)
             && let Ok(value) = HeaderValue::from_str(&traceparent)
         {
-            // A full map drops the header.
+            // If the map is full, the header is dropped.
             let _ = headers.try_insert(TRACERESPONSE, value);
             self.expose(&TRACERESPONSE, headers);
         }
@@ -42,7 +42,7 @@ impl TraceHeaders {
             && !has_item(headers, &SERVER_TIMING, "traceparent")
             && let Ok(value) = HeaderValue::try_from(format!("traceparent;desc=\"{traceparent}\""))
         {
-            // Appended, so that the handler's metrics stay.
+            // The header is appended, so that the handler's metrics stay.
             let _ = headers.try_append(SERVER_TIMING, value);
             self.expose(&SERVER_TIMING, headers);
         }
@@ -67,7 +67,7 @@ fn has_item(headers: &HeaderMap, name: &HeaderName, item: &str) -> bool {
     texts.any(|text| {
         let mut is_quoted = false;
         let mut is_escaped = false;
-        // Commas in quotes do not separate.
+        // A comma in quotes does not separate items.
         let mut items = text.split(|character| {
             match character {
                 _ if is_escaped => is_escaped = false,

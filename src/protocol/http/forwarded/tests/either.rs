@@ -1,4 +1,4 @@
-//! Tests of `ProxyHeaders::Either`: one family, or both and what they agree on.
+//! Tests of `ProxyHeaders::Either`: one family, or both and their equal values.
 
 use super::ProxyHeaders::Either;
 use super::*;
@@ -146,7 +146,7 @@ const BOTH: &[Case] = &[
         "",
     ),
     (
-        "no client in either; what they agree on counts",
+        "no client in either: equal values count",
         &[
             ("F", b"proto=http;host=a"),
             ("Proto", b"http"),
@@ -180,6 +180,6 @@ const BOTH: &[Case] = &[
 ];
 
 #[test]
-fn both_families_count_where_they_agree() {
+fn equal_values_of_both_families_count() {
     check(Either, BOTH);
 }

@@ -19,7 +19,7 @@ struct Report {
     proto: Option<&'static str>,
     host: Option<String>,
     other: Option<String>,
-    /// Which characters are escaped without need; repeated for longer strings.
+    /// Whether each character is escaped without need. Repeated for longer strings.
     escapes: Vec<bool>,
 }
 
@@ -72,7 +72,7 @@ impl Report {
     }
 }
 
-/// A byte that a header may hold, more often one with a meaning.
+/// Generates a byte that is valid in a header, often one with a special meaning.
 fn byte() -> impl Strategy<Value = u8> {
     let special = select(b"\"\"\\\\,;= for1._".to_vec());
     prop_oneof![
