@@ -54,7 +54,7 @@ pub(crate) fn write_end(
     let (name, route, from_handler) = buffer
         .map(|buffer| (buffer.name, buffer.route, buffer.attributes))
         .unwrap_or_default();
-    let late_name = attributes.set_late_description(ended, route);
+    let late_name = attributes.describe_late(ended, route);
     for attribute in ended.captured {
         attributes.set_unless_taken(attribute.clone());
     }
