@@ -79,7 +79,7 @@ impl Ending {
         match self {
             Self::Success => {}
             Self::HandlerError => {
-                span.mark_aborted("generation_error", "the engine ran out of memory")
+                span.mark_aborted("generation_error", "the engine ran out of memory");
             }
             Self::Cancelled => engine.hang().await,
             Self::Exception => return Err(Status::unavailable("the engine has gone away")),
