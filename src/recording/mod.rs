@@ -7,6 +7,7 @@ pub(crate) mod attribute_map;
 pub(crate) mod buffer;
 pub(crate) mod clock;
 pub(crate) mod context_span;
+pub(crate) mod end_span;
 pub(crate) mod ended_request;
 pub(crate) mod request_info;
 pub(crate) mod shared_span;

@@ -58,7 +58,7 @@ pub fn call(request: &Request, task: usize, random: &mut Random) {
         }),
         10 => request.call(task, Method::HandOff, |_| handle.handoff_to_core()),
         11 => request.call(task, Method::Route, |n| {
-            handle.set_route(&format!("/of/{task}/{n}"));
+            handle.set_route(format_args!("/of/{task}/{n}"));
         }),
         12 if random.below(4) == 0 => request.call(task, Method::Name, |n| {
             span.update_name(if n == TOO_LATE { "nosy" } else { "its" });
