@@ -50,8 +50,9 @@ impl ApiSpanLayer {
     ///
     /// Default: false; with [`llm`](Self::llm) true.
     ///
-    /// An error event has type `error`, or its data is a JSON object whose first key is `"error"`. The layer looks
-    /// for it in the same responses as for the [`stream_terminator`](Self::stream_terminator).
+    /// An error event has type `error`, or its data is a JSON object whose first key is `"error"`, with a value other
+    /// than `null`, `false` or `""`. The layer looks for it in the same responses as for the
+    /// [`stream_terminator`](Self::stream_terminator).
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().stream_errors(true);
