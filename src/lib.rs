@@ -251,8 +251,8 @@
 //! | [`client_port`](ApiSpanLayer::client_port) | false |
 //! | **attributes** | |
 //! | [`capture_request_headers`](ApiSpanLayer::capture_request_headers), [`capture_response_headers`](ApiSpanLayer::capture_response_headers) | no headers |
-//! | [`sensitive_headers`](ApiSpanLayer::sensitive_headers) | eight that carry credentials |
-//! | [`sensitive_query_parameters`](ApiSpanLayer::sensitive_query_parameters) | the seven of the conventions |
+//! | [`sensitive_headers`](ApiSpanLayer::sensitive_headers), [`only_sensitive_headers`](ApiSpanLayer::only_sensitive_headers) | eight that carry credentials |
+//! | [`sensitive_query_parameters`](ApiSpanLayer::sensitive_query_parameters), [`only_sensitive_query_parameters`](ApiSpanLayer::only_sensitive_query_parameters) | the seven of the conventions |
 //! | [`body_sizes`](ApiSpanLayer::body_sizes) | false |
 //! | [`request_attributes`](ApiSpanLayer::request_attributes), [`response_attributes`](ApiSpanLayer::response_attributes) | no attributes |
 //! | **outcomes** | |

@@ -64,7 +64,7 @@ impl ApiSpanLayer {
         })
     }
 
-    /// Replaces the list of headers whose captured values are `REDACTED`.
+    /// Adds headers whose captured values are `REDACTED`. Each call adds to the list.
     ///
     /// Default: `Authorization`, `Proxy-Authorization`, `Cookie`, `Set-Cookie`, `Api-Key`, `X-Api-Key`,
     /// `X-Auth-Token` and `X-Goog-Api-Key`. Values that are marked as
@@ -73,16 +73,34 @@ impl ApiSpanLayer {
     /// ```
     /// use http::HeaderName;
     ///
+    /// // `Authorization`, `Cookie` and the other defaults stay redacted.
     /// let layer = tower_api_span::ApiSpanLayer::new()
     ///     .sensitive_headers([HeaderName::from_static("x-session")]);
     /// # let _ = layer;
     /// ```
     pub fn sensitive_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        let names: Vec<_> = names.into_iter().collect();
+        self.with(|config| config.sensitive_headers.add(names))
+    }
+
+    /// Replaces the list of headers whose captured values are `REDACTED`, defaults included.
+    ///
+    /// Default: that of [`sensitive_headers`](Self::sensitive_headers), which adds to this list when it
+    /// is called later.
+    ///
+    /// ```
+    /// use http::header::{AUTHORIZATION, COOKIE};
+    ///
+    /// // `X-Api-Key` and the other defaults are no longer redacted.
+    /// let layer = tower_api_span::ApiSpanLayer::new().only_sensitive_headers([AUTHORIZATION, COOKIE]);
+    /// # let _ = layer;
+    /// ```
+    pub fn only_sensitive_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         let names = SensitiveHeaders::from_names(names);
         self.with(|config| config.sensitive_headers = names)
     }
 
-    /// Replaces the list of parameters whose values in `url.query` are `REDACTED`.
+    /// Adds parameters whose values in `url.query` are `REDACTED`. Each call adds to the list.
     ///
     /// Default: those of the conventions (1.45.0), which are `AWSAccessKeyId`, `Signature`,
     /// `X-Amz-Credential`, `X-Amz-Security-Token`, `X-Amz-Signature`, `X-Goog-Signature` and `sig`.
@@ -90,10 +108,28 @@ impl ApiSpanLayer {
     /// Names are case-sensitive and compared decoded, so `%73ig` is `sig`.
     ///
     /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new().sensitive_query_parameters(["sig", "api_key"]);
+    /// // `sig` and the other defaults stay redacted.
+    /// let layer = tower_api_span::ApiSpanLayer::new().sensitive_query_parameters(["api_key"]);
     /// # let _ = layer;
     /// ```
     pub fn sensitive_query_parameters<P: Into<String>>(
+        self,
+        names: impl IntoIterator<Item = P>,
+    ) -> Self {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        self.with(|config| config.sensitive_parameters.add(names))
+    }
+
+    /// Replaces the list of parameters whose values in `url.query` are `REDACTED`, defaults included.
+    ///
+    /// Default: that of [`sensitive_query_parameters`](Self::sensitive_query_parameters), which adds to
+    /// this list when it is called later.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().only_sensitive_query_parameters(["sig"]);
+    /// # let _ = layer;
+    /// ```
+    pub fn only_sensitive_query_parameters<P: Into<String>>(
         self,
         names: impl IntoIterator<Item = P>,
     ) -> Self {
