@@ -80,7 +80,9 @@
 //!    [`SpanHandle::handoff_to_core`].
 //! 3. `api.FIRST_RESPONSE_FROM_CORE`, at the first non-empty frame of a response below 400, with
 //!    [`journey_events`](ApiSpanLayer::journey_events). It is placed among the handler's events by its time.
-//! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there is a message, `error`.
+//! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there is a message, `error`. These
+//!    two names are this crate's own, without a prefix, since dashboards read them. `reason` is the value of
+//!    `api.abort.reason`.
 //!
 //! An event's time is the wall-clock time of the arrival plus the monotonic time since then. So the
 //! times never run backwards.
@@ -113,11 +115,11 @@
 //! | `error.type` | string | if the span's status is Error | HTTP, gRPC | stable |
 //! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate | |
 //! | `api.abort.reason` | string | if `api.outcome` is `ABORTED` | this crate | |
-//! | `api.dropped_attributes`, `api.dropped_events` | int | if the handler recorded more than the [limits](SpanHandle::set_attribute) | this crate | |
+//! | `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links` | int | if any of the operator's or the handler's were [refused](#refused-attributes-events-and-links) | this crate | |
 //! | `api.stream` | boolean: true | streams, if they are [marked](ApiSpanLayer::stream_durations) | this crate | |
 //! | `api.time_to_head` | double, seconds | if there was a head | this crate | |
 //! | `api.time_to_first_byte` | double, seconds | if there was a non-empty data frame | this crate | |
-//! | `gen_ai.request.id` | string | with [`request_id_header`](ApiSpanLayer::request_id_header), if the request has that header | this crate | |
+//! | `gen_ai.request.id` | string | with [`request_id_header`](ApiSpanLayer::request_id_header), if the request has that header | servers of language models; not in the conventions | |
 //! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI`, which measures it at the client | development |
 //! | other `gen_ai.*` | see [`GenAi`] | if the handler sets them | `GenAI` | development |
 //!
@@ -131,6 +133,23 @@
 //! Not recorded, although the conventions define them: `network.transport`; `http.request.size` and
 //! `http.response.size`, because a Tower layer cannot see the framing; bodies' contents;
 //! `user_agent.synthetic.type`.
+//!
+//! ## Refused attributes, events and links
+//!
+//! The layer alone sets `api.outcome`, `api.abort.reason`, `api.stream`, `api.time_to_head`,
+//! `api.time_to_first_byte`, `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links`,
+//! `http.response.status_code`, `rpc.status_code` and `error.type`. It alone adds its five events. All other
+//! names are free: an application's attribute `api.version` and event `api.cache` are kept.
+//!
+//! What is refused is counted on the span:
+//!
+//! | count | refused |
+//! |---|---|
+//! | `api.dropped_attributes` | a handler's or operator's attribute with an empty key, one of the keys above, or a key that the span has already; more than the [operator's](ApiSpanLayer::request_attributes) 64 or the [handler's](SpanHandle::set_attribute) 128 |
+//! | `api.dropped_events` | an event with an empty name or one of the layer's names; more than the handler's [120](SpanHandle::add_event) |
+//! | `api.dropped_links` | more than the handler's 128 |
+//!
+//! Not counted: an empty string, which is no attribute; a value that another one of the same key replaces.
 //!
 //! ## Span name
 //!

@@ -17,7 +17,6 @@ use opentelemetry::trace::{Span, SpanContext};
 use crate::catch_panic::catch_panic;
 use crate::recording::buffer::{Event, SpanBuffer};
 use crate::recording::clock::{self, Clock};
-use crate::semconv::OWN_PREFIX;
 
 /// The span of a request, and what is recorded for it until it ends.
 ///
@@ -152,17 +151,12 @@ impl SharedSpan {
     }
 
     /// Adds an event. `time` gets the current time by the request's clock, and returns the event's.
-    ///
-    /// An empty name, or one that begins with `api.`, adds no event.
     pub(crate) fn add_event(
         &self,
         name: Cow<'static, str>,
         attributes: Vec<KeyValue>,
         time: impl FnOnce(SystemTime) -> SystemTime,
     ) {
-        if name.is_empty() || name.starts_with(OWN_PREFIX) {
-            return;
-        }
         self.with_buffer(|buffer, now| {
             buffer.last_recorded = Some(now);
             buffer.add_event(Event {

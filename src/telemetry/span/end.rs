@@ -6,18 +6,19 @@ use std::time::SystemTime;
 use http::StatusCode;
 use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::trace::Status;
-use opentelemetry::{KeyValue, StringValue, Value};
+use opentelemetry::{Key, KeyValue, StringValue, Value};
 
 use crate::catch_panic::catch_panic;
 use crate::outcome::lifecycle::terminal_event;
 use crate::outcome::{Aborted, Outcome};
 use crate::protocol::grpc::{GrpcCode, Protocol};
 use crate::protocol::http::methods::KnownMethod;
-use crate::recording::buffer::{Event, SpanBuffer};
+use crate::recording::attribute_map::AttributeMap;
+use crate::recording::buffer::{Dropped, Event, SpanBuffer};
 use crate::recording::completion::Completion;
 use crate::recording::request_info::{Conventions, RPC_SYSTEM_GRPC};
 use crate::recording::written_keys::{OwnKey, WrittenKeys};
-use crate::semconv::{EVENT_FIRST_RESPONSE_FROM_CORE, OWN_PREFIX};
+use crate::semconv::{EVENT_FIRST_RESPONSE_FROM_CORE, is_lifecycle_event};
 use crate::settings::Settings;
 use crate::text::truncate;
 
@@ -27,6 +28,8 @@ pub(crate) struct AtStart {
     pub(crate) keys: WrittenKeys,
     /// Whether the settings have named the span.
     pub(crate) is_named: bool,
+    /// How many of the operator's attributes were refused.
+    pub(crate) refused: u32,
 }
 
 /// Writes what was recorded and what is known at the end. The terminal event comes last, so that a panic
@@ -41,26 +44,25 @@ pub(crate) fn write_end(
     let mut buffer = SpanBuffer::merge(completion.buffer.take(), late, completion.at);
     let has_lifecycle = settings.lifecycle_events.is_on_span();
     write_events_and_links(span, buffer.as_deref_mut(), completion, has_lifecycle);
-    let AtStart { keys, is_named } = at_start;
+    let AtStart {
+        keys,
+        is_named,
+        refused,
+    } = at_start;
     let mut attributes = EndAttributes { span, keys };
     attributes.set_response(completion);
     attributes.set_times(completion, settings);
-    attributes.set_dropped_counts(buffer.as_deref());
     attributes.set_outcome(completion);
     attributes.set_sizes(completion);
     if completion.is_stream && settings.marks_streams() {
         attributes.set(OwnKey::Stream, true);
     }
-    let (name, route, from_handler) = buffer
-        .map(|buffer| (buffer.name, buffer.route, buffer.attributes))
+    let (name, route, from_handler, mut dropped) = buffer
+        .map(|buffer| (buffer.name, buffer.route, buffer.attributes, buffer.dropped))
         .unwrap_or_default();
     let late_name = attributes.set_late_description(completion, route);
-    for attribute in completion.captured {
-        attributes.set_unless_taken(attribute.clone());
-    }
-    for attribute in from_handler {
-        attributes.set_unless_taken(attribute);
-    }
+    dropped.attributes += i64::from(*refused);
+    attributes.set_unreserved(completion.captured, from_handler, dropped);
     if let Some(name) = name.or_else(|| late_name.filter(|_| !*is_named)) {
         span.update_name(name);
     }
@@ -87,7 +89,7 @@ fn write_events_and_links(
         None => Default::default(),
     };
     if !has_lifecycle {
-        events.retain(|event| !event.name.starts_with(OWN_PREFIX));
+        events.retain(|event| !is_lifecycle_event(&event.name));
     }
     if let Some(at) = first_response {
         let event = Event {
@@ -111,7 +113,7 @@ fn write_events_and_links(
 /// is behind all events that are not later, but not behind a lifecycle event that is.
 fn place_by_time(events: &[Event], at: SystemTime) -> usize {
     let last_earlier = events.iter().rposition(|event| event.at <= at);
-    let is_later_lifecycle = |event: &Event| event.name.starts_with(OWN_PREFIX) && event.at > at;
+    let is_later_lifecycle = |event: &Event| is_lifecycle_event(&event.name) && event.at > at;
     let first_later = events.iter().position(is_later_lifecycle);
     let behind = last_earlier.map_or(0, |place| place + 1);
     first_later.map_or(behind, |later| later.min(behind))
@@ -154,9 +156,28 @@ impl EndAttributes<'_> {
         }
     }
 
-    /// Writes a captured header or an attribute of the handler's, unless its key is taken or the layer's.
-    fn set_unless_taken(&mut self, attribute: KeyValue) {
-        if self.keys.claim(&attribute.key) {
+    /// Writes captured headers and then the handler's attributes, except where a key is taken or reserved.
+    /// The counts of what was dropped come first, since a tracer with a limit drops the last.
+    fn set_unreserved(
+        &mut self,
+        captured: &[KeyValue],
+        from_handler: AttributeMap,
+        mut dropped: Dropped,
+    ) {
+        let is_captured = |key: &Key| captured.iter().any(|attribute| attribute.key == *key);
+        let keep = |attribute: &KeyValue| {
+            let is_kept = !is_captured(&attribute.key) && self.keys.claim(&attribute.key);
+            dropped.attributes += i64::from(!is_kept);
+            is_kept
+        };
+        let kept: Vec<_> = from_handler.into_iter().filter(keep).collect();
+        self.set_dropped_counts(dropped);
+        for attribute in captured {
+            if self.keys.claim(&attribute.key) {
+                self.span.set_attribute(attribute.clone());
+            }
+        }
+        for attribute in kept {
             self.span.set_attribute(attribute);
         }
     }
@@ -190,13 +211,11 @@ impl EndAttributes<'_> {
         }
     }
 
-    fn set_dropped_counts(&mut self, buffer: Option<&SpanBuffer>) {
-        let Some(SpanBuffer { dropped, .. }) = buffer else {
-            return;
-        };
+    fn set_dropped_counts(&mut self, dropped: Dropped) {
         for (key, dropped) in [
             (OwnKey::DroppedAttributes, dropped.attributes),
             (OwnKey::DroppedEvents, dropped.events),
+            (OwnKey::DroppedLinks, dropped.links),
         ] {
             if dropped > 0 {
                 self.set(key, dropped);

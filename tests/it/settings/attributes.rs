@@ -715,6 +715,114 @@ fn request_attributes_replace_the_layers_for_a_grpc_call() {
 }
 
 #[test]
+fn refused_attributes_of_the_operator_are_counted() {
+    type Attributes = &'static [(&'static str, &'static str)];
+    fn read(attributes: Attributes) -> Vec<KeyValue> {
+        let attributes = attributes.iter();
+        attributes
+            .map(|(key, value)| KeyValue::new(*key, *value))
+            .collect()
+    }
+    let cases: [(&str, Attributes, Attributes, Option<i64>); 9] = [
+        ("none", &[], &[], None),
+        ("the layer's are replaced", &[("url.path", "/p")], &[], None),
+        (
+            "an empty string",
+            &[("url.path", ""), ("api.outcome", "")],
+            &[],
+            None,
+        ),
+        (
+            "an application's own",
+            &[("api.version", "1")],
+            &[("api.cache", "hit")],
+            None,
+        ),
+        (
+            "reserved keys",
+            &[("api.outcome", "v"), ("error.type", "v")],
+            &[],
+            Some(2),
+        ),
+        (
+            "a key twice",
+            &[("test.k", "v"), ("test.k", "w")],
+            &[],
+            Some(1),
+        ),
+        ("empty keys", &[("", "v")], &[("", "v")], Some(2)),
+        (
+            "a taken key, from the response",
+            &[],
+            &[("url.path", "v")],
+            Some(1),
+        ),
+        (
+            "a taken and a reserved key, from the response",
+            &[("test.k", "v")],
+            &[("test.k", "w"), ("api.outcome", "v")],
+            Some(2),
+        ),
+    ];
+    for (rule, on_request, on_response, expected) in cases {
+        let at = Recorder::new();
+        let layer = at
+            .layer()
+            .request_attributes(move |_| read(on_request))
+            .response_attributes(move |_| read(on_response));
+        serve(&layer, get(), |_| {});
+        // Not `only`, since an operator may remove what the conventions require.
+        let span = Seen(at.exported()[0].clone());
+        let dropped = span.value("api.dropped_attributes");
+        assert_eq!(dropped, expected.map(Value::I64), "{rule}");
+    }
+}
+
+#[test]
+fn operators_attributes_and_captured_headers_over_the_limit_are_counted() {
+    for (rule, first, expected) in [
+        ("two too many, and a header", "test.first", 3),
+        (
+            "the header's key is the operator's",
+            "http.request.header.x-a",
+            2,
+        ),
+    ] {
+        let at = Recorder::new();
+        let attributes = move || {
+            let many = (0..65).map(|n| KeyValue::new(format!("test.{n}"), n));
+            std::iter::once(KeyValue::new(first, 1)).chain(many)
+        };
+        let layer = at
+            .layer()
+            .request_attributes(move |_| attributes())
+            .capture_request_headers([X_A]);
+        serve(&layer, with_headers(get(), &[("x-a", "1")]), |_| {});
+        let span = Seen(at.exported()[0].clone());
+        let dropped = span.value("api.dropped_attributes");
+        assert_eq!(dropped, Some(Value::I64(expected)), "{rule}");
+    }
+}
+
+#[test]
+fn captured_header_is_kept_and_the_handlers_attribute_of_its_key_counted() {
+    const KEY: &str = "http.response.header.x-a";
+    let at = Recorder::new();
+    let layer = at.layer().capture_response_headers([X_A]);
+    let mut service = answering(&layer, |request| {
+        handle_of(&request).set_attribute(KeyValue::new(KEY, "handler"));
+        let mut answer = response(200, ScriptedBody::full(3));
+        answer.headers_mut().extend(header_map(&[("x-a", "1")]));
+        answer
+    });
+    drop(ready(service.call(get())));
+    let span = at.only();
+    assert_eq!(string_array(&span, KEY), ["1"]);
+    let dropped = span.value("api.dropped_attributes");
+    assert_eq!(dropped, Some(Value::I64(1)));
+}
+
+#[test]
 fn attribute_callback_that_panics_keeps_the_layers_attributes() {
     fn bad(n: u32) -> KeyValue {
         assert!(n < 1, "no attributes");
