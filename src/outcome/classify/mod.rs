@@ -90,7 +90,7 @@ fn classify_verdict(verdict: &Verdict) -> Aborted {
 fn classify_drop(protocol: Protocol, stage: Stage, past_deadline: bool) -> Aborted {
     match (protocol, stage) {
         _ if past_deadline => Aborted::new(reason::DEADLINE_EXCEEDED)
-            .with_error_type(GrpcCode::DEADLINE_EXCEEDED.name()),
+            .with_error_type(GrpcCode::DEADLINE_EXCEEDED.as_str()),
         // In gRPC, "cancelled by the caller" is a status, and not an error of the server.
         (Protocol::Grpc | Protocol::GrpcWeb, _) => Aborted::new(reason::CLIENT_DISCONNECT),
         (Protocol::Http, Stage::Unread) => Aborted::error(reason::GENERATOR_EXIT),
@@ -134,7 +134,7 @@ fn classify_grpc_status(status: &GrpcStatus) -> Option<Aborted> {
             Aborted::new(reason::VALIDATION_ERROR)
         }
         code if code.is_server_error() => {
-            Aborted::new(reason::EXCEPTION).with_error_type(code.name())
+            Aborted::new(reason::EXCEPTION).with_error_type(code.as_str())
         }
         _ => Aborted::new(reason::CLIENT_ERROR),
     };

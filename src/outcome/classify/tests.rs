@@ -10,7 +10,8 @@ const DROPPED_MIDWAY: End = End::Dropped {
 
 fn complete(code: Option<u8>) -> End {
     End::Complete {
-        grpc_status: code.map(|code| GrpcStatus::new(GrpcCode::from(code), None)),
+        grpc_status: code
+            .map(|code| GrpcStatus::new(GrpcCode::from_u8(code).expect("a code"), None)),
     }
 }
 

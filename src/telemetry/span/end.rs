@@ -186,7 +186,7 @@ impl EndAttributes<'_> {
         let head = &completion.head;
         let is_call = head.protocol != Protocol::Http;
         if is_call && let Some(code) = completion.end.grpc_code() {
-            self.set(OwnKey::RpcStatusCode, GrpcCode::name(code));
+            self.set(OwnKey::RpcStatusCode, GrpcCode::as_str(code));
         }
         // A gRPC answer is a 200. Any other was made by something that has only HTTP.
         if let Some(status) = head.status
