@@ -39,7 +39,7 @@ impl ApiSpanLayer {
     /// Sets the meter provider.
     ///
     /// Default: the global one, looked for as that of [tracers](Self::new) is. `NoopMeterProvider`
-    /// turns metrics off. A provider type without any state is taken for a no-op.
+    /// turns metrics off.
     ///
     /// Metrics are recorded with or without a span, but not for requests that are
     /// [filtered](Self::filter) out.
@@ -52,7 +52,10 @@ impl ApiSpanLayer {
     /// let layer = ApiSpanLayer::new().meter_provider(&provider);
     /// # let _ = layer;
     /// ```
-    pub fn meter_provider(self, provider: &dyn MeterProvider) -> Self {
+    pub fn meter_provider<P>(self, provider: &P) -> Self
+    where
+        P: MeterProvider + 'static,
+    {
         self.with_providers(|providers| providers.meters = Meters::given(provider))
     }
 
