@@ -307,6 +307,7 @@
 //! A failure in telemetry never fails a request. Panics in tracers, span processors, callbacks and
 //! iterators are caught; this needs `panic = "unwind"`. If such a panic occurs while a span ends, the span
 //! still ends, but without a terminal event (`api.DEPARTED` or `api.ABORTED`).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
@@ -337,6 +338,9 @@ pub use outcome::{Aborted, End, Head, Outcome, Stage, Verdict, classify};
 pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use protocol::http::forwarded::ProxyHeaders;
 pub use settings::streams::StreamDurations;
+
+/// The API of OpenTelemetry, in the version whose types the settings and the handle take.
+pub use opentelemetry;
 
 /// The README's example is a test like any other.
 #[cfg(all(doctest, feature = "axum"))]
