@@ -83,7 +83,9 @@
 //!    [`SpanHandle::handoff_to_core`].
 //! 3. `api.FIRST_RESPONSE_FROM_CORE`, at the first non-empty frame of a response below 400, with
 //!    [`journey_events`](ApiSpanLayer::journey_events). It is placed among the handler's events by its time.
-//! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there is a message, `error`.
+//! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there is a message, `error`. These
+//!    two names are this crate's own, without a prefix, since dashboards read them. `reason` is the value of
+//!    `api.abort.reason`.
 //!
 //! An event's time is the wall-clock time of the arrival plus the monotonic time since then. So times
 //! never decrease if the wall clock is set back.
@@ -116,12 +118,12 @@
 //! | `error.type` | string | if the span's status is Error | HTTP, gRPC | stable |
 //! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate | |
 //! | `api.abort.reason` | string | if `api.outcome` is `ABORTED` | this crate | |
-//! | `api.dropped_attributes`, `api.dropped_events` | int | if the handler recorded more than the [limits](SpanHandle::set_attribute) | this crate | |
+//! | `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links` | int | if any of the operator's or the handler's were [refused](#refused-attributes-events-and-links) | this crate | |
 //! | `api.stream` | boolean: true | streams, if they are [marked](ApiSpanLayer::stream_durations) | this crate | |
 //! | `api.time_to_head` | double, seconds | if there was a head | this crate | |
 //! | `api.time_to_first_byte` | double, seconds | if there was a non-empty data frame | this crate | |
-//! | `gen_ai.request.id` | string | with [`request_id_header`](ApiSpanLayer::request_id_header), if the request has that header | this crate | |
-//! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams with a status below 400, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI`, which measures it at the client | development |
+//! | `gen_ai.request.id` | string | with [`request_id_header`](ApiSpanLayer::request_id_header), if the request has that header | servers of language models; not in the conventions | |
+//! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI`, which measures it at the client | development |
 //! | other `gen_ai.*` | see [`GenAi`] | if the handler sets them | `GenAI` | development |
 //!
 //! Sources: HTTP and gRPC are the conventions for server spans in the OpenTelemetry semantic conventions
@@ -135,6 +137,23 @@
 //! The conventions define some attributes that the layer does not record. These are `network.transport`,
 //! `user_agent.synthetic.type` and the contents of bodies. `http.request.size` and `http.response.size`
 //! include the framing, which a Tower layer cannot see.
+//!
+//! ## Refused attributes, events and links
+//!
+//! The layer alone sets `api.outcome`, `api.abort.reason`, `api.stream`, `api.time_to_head`,
+//! `api.time_to_first_byte`, `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links`,
+//! `http.response.status_code`, `rpc.status_code` and `error.type`. It alone adds its five events. All other
+//! names are free: an application's attribute `api.version` and event `api.cache` are kept.
+//!
+//! What is refused is counted on the span:
+//!
+//! | count | refused |
+//! |---|---|
+//! | `api.dropped_attributes` | a handler's or operator's attribute with an empty key, one of the keys above, or a key that the span has already; more than the [operator's](ApiSpanLayer::request_attributes) 64 or the [handler's](SpanHandle::set_attribute) 128 |
+//! | `api.dropped_events` | an event with an empty name or one of the layer's names; more than the handler's [120](SpanHandle::add_event) |
+//! | `api.dropped_links` | more than the handler's 128 |
+//!
+//! Not counted: an empty string, which is no attribute; a value that another one of the same key replaces.
 //!
 //! ## Span name
 //!
@@ -258,8 +277,8 @@
 //! | [`client_port`](ApiSpanLayer::client_port) | false |
 //! | **attributes** | |
 //! | [`capture_request_headers`](ApiSpanLayer::capture_request_headers), [`capture_response_headers`](ApiSpanLayer::capture_response_headers) | no headers |
-//! | [`sensitive_headers`](ApiSpanLayer::sensitive_headers) | eight headers that carry credentials |
-//! | [`sensitive_query_parameters`](ApiSpanLayer::sensitive_query_parameters) | the seven parameters of the conventions |
+//! | [`sensitive_headers`](ApiSpanLayer::sensitive_headers), [`only_sensitive_headers`](ApiSpanLayer::only_sensitive_headers) | eight that carry credentials |
+//! | [`sensitive_query_parameters`](ApiSpanLayer::sensitive_query_parameters), [`only_sensitive_query_parameters`](ApiSpanLayer::only_sensitive_query_parameters) | the seven of the conventions |
 //! | [`body_sizes`](ApiSpanLayer::body_sizes) | false |
 //! | [`request_attributes`](ApiSpanLayer::request_attributes), [`response_attributes`](ApiSpanLayer::response_attributes) | no attributes |
 //! | **outcomes** | |
@@ -293,8 +312,9 @@
 //! # Failures
 //!
 //! A failure in telemetry never fails a request. Panics in tracers, span processors, callbacks and
-//! iterators are caught, which needs `panic = "unwind"`. If such a panic occurs while a span ends, the span
-//! still ends, but may lack its terminal event (`api.DEPARTED` or `api.ABORTED`).
+//! iterators are caught; this needs `panic = "unwind"`. If such a panic occurs while a span ends, the span
+//! still ends, but without a terminal event (`api.DEPARTED` or `api.ABORTED`).
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used)]
 
@@ -326,7 +346,10 @@ pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use protocol::http::forwarded::ProxyHeaders;
 pub use settings::streams::StreamDurations;
 
-/// Compiles the README's examples as documentation tests.
+/// The API of OpenTelemetry, in the version whose types the settings and the handle take.
+pub use opentelemetry;
+
+/// The README's example is a test like any other.
 #[cfg(all(doctest, feature = "axum"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

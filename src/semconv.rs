@@ -2,7 +2,7 @@
 //!
 //! Names follow the OpenTelemetry semantic conventions 1.45.0, the release in which the `rpc.*` names
 //! used here became stable. The crate `opentelemetry-semantic-conventions` 0.33 is generated from an
-//! older release and lacks them. Names with the prefix `api.` are this crate's own.
+//! older release and lacks them. The names below that begin with `api.` are this crate's own.
 
 use opentelemetry::InstrumentationScope;
 
@@ -85,12 +85,12 @@ pub(crate) const API_TIME_TO_FIRST_BYTE: &str = "api.time_to_first_byte";
 /// Boolean, true: the response is a stream, and the settings mark streams.
 pub(crate) const API_STREAM: &str = "api.stream";
 
-/// The number (int) of the handler's attributes that were dropped.
+/// The number (int) of attributes of the operator and the handler that were dropped.
 pub(crate) const API_DROPPED_ATTRIBUTES: &str = "api.dropped_attributes";
 /// The number (int) of the handler's events that were dropped.
 pub(crate) const API_DROPPED_EVENTS: &str = "api.dropped_events";
-/// The prefix of this crate's own names. Handlers cannot write keys or events with it.
-pub(crate) const OWN_PREFIX: &str = "api.";
+/// The number (int) of the handler's links that were dropped.
+pub(crate) const API_DROPPED_LINKS: &str = "api.dropped_links";
 
 /// An error that the handler recorded. Carries [`EXCEPTION_MESSAGE`].
 pub(crate) const EVENT_EXCEPTION: &str = "exception";
@@ -104,6 +104,17 @@ pub(crate) const EVENT_FIRST_RESPONSE_FROM_CORE: &str = "api.FIRST_RESPONSE_FROM
 pub(crate) const EVENT_DEPARTED: &str = "api.DEPARTED";
 /// Terminal event of every other request. Carries [`EVENT_REASON`] and, if there is a message, [`EVENT_ERROR`].
 pub(crate) const EVENT_ABORTED: &str = "api.ABORTED";
+/// Whether an event's name is one of the five that only the layer writes.
+pub(crate) fn is_lifecycle_event(name: &str) -> bool {
+    matches!(
+        name,
+        EVENT_ARRIVED
+            | EVENT_HANDOFF_TO_CORE
+            | EVENT_FIRST_RESPONSE_FROM_CORE
+            | EVENT_DEPARTED
+            | EVENT_ABORTED
+    )
+}
 /// Attribute of [`EVENT_ABORTED`]: the reason.
 pub(crate) const EVENT_REASON: &str = "reason";
 /// Attribute of [`EVENT_ABORTED`]: the message, if there is one.
@@ -113,3 +124,30 @@ pub(crate) const EVENT_ERROR: &str = "error";
 pub(crate) const EVENT_HTTP_EXCEPTION: &str = "http.server.request.exception";
 /// Log event of gRPC: the call ended with an exception.
 pub(crate) const EVENT_RPC_EXCEPTION: &str = "rpc.server.call.exception";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exact_names_are_lifecycle_events() {
+        for name in [
+            EVENT_ARRIVED,
+            EVENT_HANDOFF_TO_CORE,
+            EVENT_FIRST_RESPONSE_FROM_CORE,
+        ] {
+            assert!(is_lifecycle_event(name), "{name}");
+        }
+        assert!(is_lifecycle_event(EVENT_DEPARTED) && is_lifecycle_event(EVENT_ABORTED));
+        for name in [
+            "",
+            "api.",
+            "api.cache",
+            "api.arrived",
+            "api.ARRIVED.late",
+            "ARRIVED",
+        ] {
+            assert!(!is_lifecycle_event(name), "{name}");
+        }
+    }
+}

@@ -182,6 +182,7 @@ fn start_span(
         is_named,
         attributes,
         keys,
+        refused,
     } = start;
     let started_at = options.clock.started();
     let mut builder = SpanBuilder::from_name(name)
@@ -198,7 +199,11 @@ fn start_span(
     let started = tracer.start(builder, parent, options)?;
     Some(OpenSpan {
         started,
-        at_start: AtStart { keys, is_named },
+        at_start: AtStart {
+            keys,
+            is_named,
+            refused,
+        },
     })
 }
 

@@ -7,6 +7,7 @@ use http::request;
 
 use crate::handle::SpanHandle;
 
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 impl<S: Sync> FromRequestParts<S> for SpanHandle {
     type Rejection = Infallible;
 

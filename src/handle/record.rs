@@ -19,7 +19,7 @@ impl SpanHandle {
     /// The last value of a key wins, except that the attributes from the span's start keep their values. The first
     /// 128 keys are kept, and `api.dropped_attributes` counts the others.
     ///
-    /// `http.response.status_code`, `rpc.status_code`, `error.type` and `api.*` are reserved. Report an error with
+    /// [Reserved keys](crate#refused-attributes-events-and-links) are refused and counted, too. Report an error with
     /// [`mark_aborted`](Self::mark_aborted).
     ///
     /// ```
@@ -91,7 +91,7 @@ impl SpanHandle {
 
     /// Adds a link to another span, with these attributes.
     ///
-    /// The first 128 are kept, as many as the SDK keeps by default. If the iterator panics, the link has no
+    /// The first 128 are kept, as many as the SDK keeps by default, and `api.dropped_links` counts the others. If the iterator panics, the link has no
     /// attributes.
     ///
     /// ```
@@ -135,7 +135,7 @@ impl SpanHandle {
     /// The first 120 events of a request are kept, and `api.dropped_events` counts the others. So the terminal event
     /// fits into the SDK's default limit of 128. With a lower limit in the SDK it may be lost.
     ///
-    /// An event whose name is empty or begins with `api.` is ignored. If the iterator panics, the event has no
+    /// An event whose name is empty, or is that of a lifecycle event, is refused and counted. If the iterator panics, the event has no
     /// attributes.
     ///
     /// ```

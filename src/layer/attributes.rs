@@ -63,7 +63,7 @@ impl ApiSpanLayer {
         })
     }
 
-    /// Replaces the list of headers whose captured values are `REDACTED`.
+    /// Adds headers whose captured values are `REDACTED`. Each call adds to the list.
     ///
     /// Default: `Authorization`, `Proxy-Authorization`, `Cookie`, `Set-Cookie`, `Api-Key`, `X-Api-Key`,
     /// `X-Auth-Token` and `X-Goog-Api-Key`. Values that are marked as
@@ -72,16 +72,34 @@ impl ApiSpanLayer {
     /// ```
     /// use http::HeaderName;
     ///
+    /// // `Authorization`, `Cookie` and the other defaults stay redacted.
     /// let layer = tower_api_span::ApiSpanLayer::new()
     ///     .sensitive_headers([HeaderName::from_static("x-session")]);
     /// # let _ = layer;
     /// ```
     pub fn sensitive_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        let names: Vec<_> = names.into_iter().collect();
+        self.with(|config| config.sensitive_headers.add(names))
+    }
+
+    /// Replaces the list of headers whose captured values are `REDACTED`, defaults included.
+    ///
+    /// Default: that of [`sensitive_headers`](Self::sensitive_headers), which adds to this list when it
+    /// is called later.
+    ///
+    /// ```
+    /// use http::header::{AUTHORIZATION, COOKIE};
+    ///
+    /// // `X-Api-Key` and the other defaults are no longer redacted.
+    /// let layer = tower_api_span::ApiSpanLayer::new().only_sensitive_headers([AUTHORIZATION, COOKIE]);
+    /// # let _ = layer;
+    /// ```
+    pub fn only_sensitive_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         let names = SensitiveHeaders::from_names(names);
         self.with(|settings| settings.sensitive_headers = names)
     }
 
-    /// Replaces the list of parameters whose values in `url.query` are `REDACTED`.
+    /// Adds parameters whose values in `url.query` are `REDACTED`. Each call adds to the list.
     ///
     /// Default: `AWSAccessKeyId`, `Signature`, `X-Amz-Credential`, `X-Amz-Security-Token`, `X-Amz-Signature`,
     /// `X-Goog-Signature` and `sig`, as in the conventions (1.45.0).
@@ -89,10 +107,28 @@ impl ApiSpanLayer {
     /// Names are case-sensitive. The layer decodes a name before it compares it, so `%73ig` is `sig`.
     ///
     /// ```
-    /// let layer = tower_api_span::ApiSpanLayer::new().sensitive_query_parameters(["sig", "api_key"]);
+    /// // `sig` and the other defaults stay redacted.
+    /// let layer = tower_api_span::ApiSpanLayer::new().sensitive_query_parameters(["api_key"]);
     /// # let _ = layer;
     /// ```
     pub fn sensitive_query_parameters<P: Into<String>>(
+        self,
+        names: impl IntoIterator<Item = P>,
+    ) -> Self {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        self.with(|config| config.sensitive_parameters.add(names))
+    }
+
+    /// Replaces the list of parameters whose values in `url.query` are `REDACTED`, defaults included.
+    ///
+    /// Default: that of [`sensitive_query_parameters`](Self::sensitive_query_parameters), which adds to
+    /// this list when it is called later.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().only_sensitive_query_parameters(["sig"]);
+    /// # let _ = layer;
+    /// ```
+    pub fn only_sensitive_query_parameters<P: Into<String>>(
         self,
         names: impl IntoIterator<Item = P>,
     ) -> Self {
@@ -123,10 +159,10 @@ impl ApiSpanLayer {
     ///
     /// Default: no attributes. If the callback panics, it adds no attributes.
     ///
-    /// They replace the layer's start attributes with the same keys, for example to remove secrets from a path. An
-    /// empty string removes the attribute. If a key is returned twice, its first value counts. The first 64 keys are
-    /// kept, captured headers included. [Reserved keys](crate::SpanHandle::set_attribute) are dropped. Strings are
-    /// not truncated.
+    /// They replace the layer's start attributes with the same keys, for example to scrub secrets from
+    /// a path. An empty string removes the attribute. If a key is returned twice, its first value counts.
+    /// The first 64 keys are kept, captured headers included. `api.dropped_attributes` counts the others,
+    /// and those with [reserved keys](crate#refused-attributes-events-and-links). Strings are not truncated.
     ///
     /// Names and metrics do not use these attributes. For them there are [`span_name_fn`](Self::span_name_fn) and
     /// [`route_fn`](Self::route_fn).

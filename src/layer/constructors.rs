@@ -1,8 +1,11 @@
 //! The constructors of the layer.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 
 use super::ApiSpanLayer;
+use crate::exchange::shared::Shared;
 
 impl ApiSpanLayer {
     /// Creates a layer with the global providers and propagator, and the default of each setting.
@@ -11,12 +14,17 @@ impl ApiSpanLayer {
     /// looks for it at the 1st, 2nd, 4th, 8th, … 512th request and at every 1,024th. So if it is set later, up to
     /// 1,023 more requests may have no span. The layer keeps the first provider that creates a span.
     ///
+    /// Reads the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, once: see
+    /// [`known_http_methods`](Self::known_http_methods). No other variable is read, and none later.
+    ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new();
     /// # let _ = layer;
     /// ```
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            shared: Arc::new(Shared::from_environment()),
+        }
     }
 
     /// Creates a layer for an API in front of a language model.
@@ -25,7 +33,7 @@ impl ApiSpanLayer {
     /// [`request_id_header`](Self::request_id_header) `x-request-id`,
     /// [`stream_terminator`](Self::stream_terminator) `[DONE]`,
     /// [`stream_errors`](Self::stream_errors), [`journey_events`](Self::journey_events) and
-    /// [`gen_ai_metrics`](Self::gen_ai_metrics).
+    /// [`gen_ai_metrics`](Self::gen_ai_metrics). It reads the same environment variable.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::llm();
@@ -39,5 +47,12 @@ impl ApiSpanLayer {
             .stream_terminator("[DONE]")
             .stream_errors(true)
             .journey_events(true)
+    }
+}
+
+impl Default for ApiSpanLayer {
+    /// Creates the same layer as [`new`](Self::new), which reads an environment variable.
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -43,7 +43,7 @@ use crate::settings::Settings;
 ///     });
 /// # let _ = service;
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it wraps a service"]
 pub struct ApiSpanLayer {
     shared: Arc<Shared>,

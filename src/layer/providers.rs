@@ -38,7 +38,8 @@ impl ApiSpanLayer {
 
     /// Sets the meter provider.
     ///
-    /// Default: the global one, which is looked for at the same requests as the [tracer provider](Self::new).
+    /// Default: the global one, looked for as that of [tracers](Self::new) is. `NoopMeterProvider`
+    /// turns metrics off.
     ///
     /// `NoopMeterProvider` turns metrics off. A provider type of size 0 also turns them off, if its meters discard
     /// the callbacks of observable instruments. Metrics are recorded with or without a span, but not for requests
@@ -52,7 +53,10 @@ impl ApiSpanLayer {
     /// let layer = ApiSpanLayer::new().meter_provider(&provider);
     /// # let _ = layer;
     /// ```
-    pub fn meter_provider(self, provider: &dyn MeterProvider) -> Self {
+    pub fn meter_provider<P>(self, provider: &P) -> Self
+    where
+        P: MeterProvider + 'static,
+    {
         self.with_providers(|providers| providers.meters = Meters::given(provider))
     }
 

@@ -30,10 +30,11 @@ pub struct ApiSpan<S> {
 }
 
 impl<S> ApiSpan<S> {
-    /// Wraps `inner` with the defaults of [`ApiSpanLayer::new`](crate::ApiSpanLayer::new).
+    /// Wraps `inner` with the defaults of [`ApiSpanLayer::new`](crate::ApiSpanLayer::new), and reads the same
+    /// environment variable.
     #[must_use]
     pub fn new(inner: S) -> Self {
-        Self::with_shared(inner, Arc::default())
+        Self::with_shared(inner, Arc::new(Shared::from_environment()))
     }
 
     pub(crate) fn with_shared(inner: S, shared: Arc<Shared>) -> Self {
@@ -45,6 +46,7 @@ impl<S> ApiSpan<S> {
     /// ```
     /// assert_eq!(*tower_api_span::ApiSpan::new(7).get_ref(), 7);
     /// ```
+    #[must_use]
     pub fn get_ref(&self) -> &S {
         &self.inner
     }

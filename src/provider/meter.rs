@@ -7,15 +7,15 @@ use opentelemetry::global;
 use opentelemetry::metrics::{Meter, MeterProvider};
 
 use crate::catch_panic::catch_panic;
-use crate::provider::noop::is_noop_meter_provider;
+use crate::provider::noop::{discards_metrics, is_noop_meter_provider};
 use crate::semconv::scope;
 
 /// Returns the meter of a provider, unless the provider is the API's no-op or panics.
-pub(crate) fn meter_from(provider: &dyn MeterProvider) -> Option<Meter> {
-    match try_meter(provider)? {
-        Tried::Meter(meter) => Some(meter),
-        Tried::Noop => None,
+pub(crate) fn meter_from<P: MeterProvider + 'static>(provider: &P) -> Option<Meter> {
+    if is_noop_meter_provider::<P>() {
+        return None;
     }
+    catch_panic(|| provider.meter_with_scope(scope()))
 }
 
 /// The global meter provider, looked up at each call.
@@ -55,11 +55,11 @@ enum Tried {
     Noop,
 }
 
-/// Makes a provider's meter. Returns `None` if the provider panics.
+/// Makes the global provider's meter. Returns `None` if the provider panics.
 fn try_meter(provider: &dyn MeterProvider) -> Option<Tried> {
     catch_panic(|| {
         let meter = provider.meter_with_scope(scope());
-        if is_noop_meter_provider(provider, &meter) {
+        if discards_metrics(provider, &meter) {
             Tried::Noop
         } else {
             Tried::Meter(meter)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use opentelemetry::Context;
 use opentelemetry::logs::{LoggerProvider, NoopLoggerProvider};
-use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
 use opentelemetry::trace::noop::NoopTracer;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
@@ -22,12 +22,17 @@ pub(super) fn is_noop_logger<L: 'static>() -> bool {
     TypeId::of::<L>() == TypeId::of::<<NoopLoggerProvider as LoggerProvider>::Logger>()
 }
 
-/// Whether a meter provider, which made `meter`, is the no-op.
+/// Whether a meter provider of this type is the no-op.
+pub(super) fn is_noop_meter_provider<P: 'static>() -> bool {
+    TypeId::of::<P>() == TypeId::of::<NoopMeterProvider>()
+}
+
+/// Whether a meter provider whose type is erased, and of which `meter` comes, is the no-op.
 ///
-/// The no-op has size 0. Another provider of size 0 may delegate, so its meter is tried: the no-op discards the
-/// callbacks of observable instruments, and a meter that records must keep them. A provider with fields, such
-/// as the SDK's, never gets that trial instrument.
-pub(super) fn is_noop_meter_provider(provider: &dyn MeterProvider, meter: &Meter) -> bool {
+/// The no-op has no state. Another provider without state may delegate, so it is tried: the no-op
+/// discards callbacks of observable instruments, which a meter that records must keep. No provider
+/// with state, as the SDK's, gets that trial instrument.
+pub(super) fn discards_metrics(provider: &dyn MeterProvider, meter: &Meter) -> bool {
     size_of_val(provider) == 0 && discards_callbacks(meter)
 }
 
@@ -66,7 +71,6 @@ pub(super) fn returns_parent(start: impl FnOnce(&Context) -> Option<SpanContext>
 #[cfg(test)]
 mod tests {
     use opentelemetry::InstrumentationScope;
-    use opentelemetry::metrics::noop::NoopMeterProvider;
     use opentelemetry_sdk::metrics::SdkMeterProvider;
 
     use super::*;
@@ -85,12 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_noop_meter_provider_is_detected_as_noop() {
-        let is_noop = |provider: &dyn MeterProvider| {
-            is_noop_meter_provider(provider, &provider.meter("test"))
-        };
+    fn only_the_no_op_meter_provider_is_taken_for_one() {
+        let is_noop =
+            |provider: &dyn MeterProvider| discards_metrics(provider, &provider.meter("test"));
         assert!(is_noop(&NoopMeterProvider::new()));
         assert!(!is_noop(&SdkMeterProvider::default()));
-        assert!(!is_noop(&Delegates), "of size 0, but it records");
+        assert!(!is_noop(&Delegates), "without state, but it records");
+        assert!(is_noop_meter_provider::<NoopMeterProvider>());
+        assert!(!is_noop_meter_provider::<SdkMeterProvider>());
+        assert!(!is_noop_meter_provider::<Delegates>());
     }
 }

@@ -14,13 +14,17 @@ pub(crate) struct AttributeMap {
 }
 
 impl AttributeMap {
-    /// Inserts an attribute; the last value of a key wins. Returns false if the map is full.
+    /// Inserts an attribute; the last value of a key wins. Returns false if its key is empty or the map is
+    /// full.
     ///
-    /// An empty key or an empty string is ignored.
+    /// An empty string is ignored.
     pub(crate) fn insert(&mut self, attribute: KeyValue) -> bool {
         let key = attribute.key.as_str();
-        if key.is_empty() || is_empty(&attribute.value) {
+        if is_empty(&attribute.value) {
             return true;
+        }
+        if key.is_empty() {
+            return false;
         }
         match self.find(key) {
             Ok(at) => self.list[usize::from(self.by_key[at])] = attribute,
@@ -98,9 +102,10 @@ mod tests {
     }
 
     #[test]
-    fn empty_keys_and_empty_strings_are_ignored() {
+    fn empty_strings_are_ignored_and_empty_keys_refused() {
         let mut map = AttributeMap::default();
-        assert!(map.insert(KeyValue::new("", 1)) && map.insert(KeyValue::new("a", "")));
+        assert!(map.insert(KeyValue::new("a", "")) && map.insert(KeyValue::new("", "")));
+        assert!(!map.insert(KeyValue::new("", 1)));
         assert_eq!(map.into_iter().count(), 0);
     }
 }

@@ -8,7 +8,7 @@ use opentelemetry::trace::SpanContext;
 
 use crate::outcome::Verdict;
 use crate::recording::attribute_map::AttributeMap;
-use crate::semconv::OWN_PREFIX;
+use crate::semconv::is_lifecycle_event;
 
 /// The number of events that the handler may add. The SDK keeps 128 events by default and drops the last ones.
 /// The terminal event is the last.
@@ -40,11 +40,12 @@ pub(crate) struct SpanBuffer {
     pub(crate) last_recorded: Option<Instant>,
 }
 
-/// The numbers of attributes and events that were dropped because of the limits.
+/// How many attributes, events and links were refused.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Dropped {
     pub(crate) attributes: i64,
     pub(crate) events: i64,
+    pub(crate) links: i64,
 }
 
 /// An event to be written.
@@ -71,10 +72,12 @@ impl SpanBuffer {
         }
     }
 
-    /// Adds an event, if there is room.
+    /// Adds an event of the handler, if it has a name, which is no lifecycle event's, and there is room.
     pub(crate) fn add_event(&mut self, event: Event) {
+        let has_name = !event.name.is_empty() && !is_lifecycle_event(&event.name);
         // Counting the handler's events costs a pass, which few requests need.
-        if self.events.len() < MAX_EVENTS || self.handler_events() < MAX_EVENTS {
+        let has_room = || self.events.len() < MAX_EVENTS || self.handler_events() < MAX_EVENTS;
+        if has_name && has_room() {
             self.events.push(event);
         } else {
             self.dropped.events += 1;
@@ -85,6 +88,8 @@ impl SpanBuffer {
     pub(crate) fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
         if self.links.len() < MAX_LINKS {
             self.links.push((span_context, attributes));
+        } else {
+            self.dropped.links += 1;
         }
     }
 
@@ -116,11 +121,12 @@ impl SpanBuffer {
         }
         self.dropped.attributes += late.dropped.attributes;
         self.dropped.events += late.dropped.events;
+        self.dropped.links += late.dropped.links;
     }
 
     /// Returns the number of the handler's events, which are those that are not lifecycle events.
     fn handler_events(&self) -> usize {
         let names = self.events.iter().map(|event| &event.name);
-        names.filter(|name| !name.starts_with(OWN_PREFIX)).count()
+        names.filter(|name| !is_lifecycle_event(name)).count()
     }
 }

@@ -17,7 +17,6 @@ use opentelemetry::trace::{Span, SpanContext};
 use crate::recording::buffer::{Event, SpanBuffer};
 use crate::recording::clock::{self, Clock};
 use crate::recording::end_span::{EndSpan, NoSpan};
-use crate::semconv::OWN_PREFIX;
 
 /// The span of a request, and the data that is recorded for it until it ends.
 ///
@@ -174,16 +173,13 @@ impl SharedSpan {
 
     /// Adds an event. `time` gets the current time by the request's clock, and returns the event's time.
     ///
-    /// An event whose name is empty or begins with `api.` is ignored.
+    /// An event whose name is empty or a lifecycle event's is refused and counted.
     pub(crate) fn add_event(
         &self,
         name: Cow<'static, str>,
         attributes: Vec<KeyValue>,
         time: impl FnOnce(SystemTime) -> SystemTime,
     ) {
-        if name.is_empty() || name.starts_with(OWN_PREFIX) {
-            return;
-        }
         self.with_buffer(|buffer, now| {
             buffer.last_recorded = Some(now);
             buffer.add_event(Event {

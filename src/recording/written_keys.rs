@@ -26,11 +26,11 @@ impl WrittenKeys {
     /// Claims a key for the operator or the handler. Returns false if it is taken, empty or reserved.
     pub(crate) fn claim(&mut self, key: &Key) -> bool {
         let name = key.as_str();
-        if name.is_empty() || is_reserved(name) {
+        if name.is_empty() {
             return false;
         }
         if let Some(own) = OwnKey::from_name(name) {
-            return self.claim_own(own);
+            return !own.is_reserved() && self.claim_own(own);
         }
         let is_free = !self.other.contains(key);
         if is_free {
@@ -40,17 +40,7 @@ impl WrittenKeys {
     }
 }
 
-/// Whether only the layer may write a key. An `error.type` on a span without an error would contradict the
-/// outcome.
-fn is_reserved(name: &str) -> bool {
-    name.starts_with(key::OWN_PREFIX)
-        || matches!(
-            name,
-            key::HTTP_RESPONSE_STATUS_CODE | key::RPC_STATUS_CODE | key::ERROR_TYPE
-        )
-}
-
-/// Declares the layer's own keys.
+/// Declares the layer's own keys, once each.
 macro_rules! own_keys {
     ($($key:ident = $name:path,)*) => {
         /// A key that the layer writes.
@@ -76,6 +66,25 @@ impl OwnKey {
     const fn bit(self) -> u64 {
         1 << self as u64
     }
+
+    /// Whether a key is the layer's alone, whether or not it is written. An `error.type` on a span that
+    /// is no error would contradict the outcome.
+    const fn is_reserved(self) -> bool {
+        matches!(
+            self,
+            Self::AbortReason
+                | Self::DroppedAttributes
+                | Self::DroppedEvents
+                | Self::DroppedLinks
+                | Self::ErrorType
+                | Self::Outcome
+                | Self::RpcStatusCode
+                | Self::StatusCode
+                | Self::Stream
+                | Self::TimeToFirstByte
+                | Self::TimeToHead
+        )
+    }
 }
 
 own_keys! {
@@ -84,6 +93,7 @@ own_keys! {
     ClientPort = key::CLIENT_PORT,
     DroppedAttributes = key::API_DROPPED_ATTRIBUTES,
     DroppedEvents = key::API_DROPPED_EVENTS,
+    DroppedLinks = key::API_DROPPED_LINKS,
     ErrorType = key::ERROR_TYPE,
     FirstChunk = key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
     LocalAddress = key::NETWORK_LOCAL_ADDRESS,
@@ -132,10 +142,30 @@ mod tests {
     #[test]
     fn reserved_and_empty_keys_can_be_claimed_only_by_the_layer() {
         let mut keys = WrittenKeys::default();
-        for name in ["", "api.outcome", "api.x", "error.type", "rpc.status_code"] {
+        for name in [
+            "",
+            "api.abort.reason",
+            "api.dropped_attributes",
+            "api.dropped_events",
+            "api.dropped_links",
+            "api.outcome",
+            "api.stream",
+            "api.time_to_first_byte",
+            "api.time_to_head",
+            "error.type",
+            "http.response.status_code",
+            "rpc.status_code",
+        ] {
             assert!(!keys.claim(&Key::from(name)), "{name}");
         }
-        assert!(!keys.claim(&Key::from("http.response.status_code")));
         assert!(keys.claim_own(OwnKey::ErrorType) && keys.claim_own(OwnKey::Outcome));
+    }
+
+    #[test]
+    fn only_exact_keys_are_reserved() {
+        let mut keys = WrittenKeys::default();
+        for name in ["api.version", "api.", "api", "api.outcomes", "error.types"] {
+            assert!(keys.claim(&Key::from(name)), "{name}");
+        }
     }
 }

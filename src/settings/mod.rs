@@ -110,9 +110,7 @@ impl Default for Settings {
             span_name: None,
             span_name_fn: Callback::default(),
             route_fn: Callback::default(),
-            http_methods: HttpMethods::from_comma_separated(
-                std::env::var(KNOWN_METHODS).ok().as_deref(),
-            ),
+            http_methods: HttpMethods::Standard,
             rpc_methods: RpcMethods::All,
             trusted_proxies: 0,
             proxy_headers: ProxyHeaders::Either,
@@ -145,7 +143,16 @@ impl Default for Settings {
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 impl Settings {
-    /// Whether this request is traced. If the filter panics, it is traced.
+    /// Returns the defaults, with what the environment sets.
+    pub(crate) fn from_environment() -> Self {
+        let known_methods = std::env::var(KNOWN_METHODS).ok();
+        Self {
+            http_methods: HttpMethods::from_comma_separated(known_methods.as_deref()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether this request is traced. It is if the filter panics.
     pub(crate) fn should_trace(&self, parts: &request::Parts) -> bool {
         let answer = self.filter.call(|filter| filter(parts));
         answer.is_none_or(|answer| answer.unwrap_or(true))

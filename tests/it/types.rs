@@ -15,7 +15,7 @@ use http_body_util::Full;
 use opentelemetry::logs::NoopLoggerProvider;
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use static_assertions::{assert_impl_all, assert_not_impl_any};
+use static_assertions::{assert_impl_all, assert_not_impl_any, assert_type_eq_all};
 use tower::{BoxError, Service, ServiceBuilder, service_fn};
 use tower_api_span::{
     Aborted, ApiSpan, ApiSpanLayer, Completion, CountRequestBodyLayer, End, GenAi, GrpcCode,
@@ -32,6 +32,11 @@ use crate::support::meters::Meters;
 use crate::support::recorder::{Recorder, w3c};
 use crate::support::{answering, get as get_request, handle_of, poll_frame, ready, response};
 
+// The re-exported API is the one that the settings and the handle take.
+assert_type_eq_all!(
+    tower_api_span::opentelemetry::KeyValue,
+    opentelemetry::KeyValue
+);
 assert_impl_all!(ApiSpanLayer: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(SpanHandle: Clone, Debug, Default, Send, Sync, Unpin);
 assert_impl_all!(GenAi<'static>: Copy, Debug, Send, Sync, Unpin);

@@ -1,5 +1,7 @@
 //! What an end means: reason, error, status code and log event.
 
+use std::collections::BTreeSet;
+
 use super::grpc::Status;
 use super::sse::json::Message;
 use super::{Oracle, Verdict};
@@ -37,6 +39,8 @@ pub struct Ended {
     pub events: Vec<&'static str>,
     /// How many events of the handler were not kept.
     pub dropped_events: usize,
+    /// How many attributes of the handler were not kept.
+    pub dropped_attributes: usize,
     /// The attributes that the handler set, in order.
     pub attributes: Vec<(&'static str, &'static str)>,
     pub route: Option<&'static str>,
@@ -108,6 +112,7 @@ impl Oracle {
             status: status.filter(|status| !self.is_grpc || *status != 200),
             events,
             dropped_events: self.dropped_events,
+            dropped_attributes: self.dropped_attributes(),
             attributes: self.attributes.clone(),
             route: self.route,
             has_head: self.head.is_some(),
@@ -115,6 +120,18 @@ impl Oracle {
             has_first_chunk: self.has_first_chunk,
             is_known_method: self.is_known_method(cause, grpc_code),
         });
+    }
+
+    /// Counts the handler's keys that are the layer's, and the attributes without a key.
+    fn dropped_attributes(&self) -> usize {
+        let is_refused = |key: &&str| match *key {
+            "api.outcome" | "error.type" | "http.response.status_code" => true,
+            "url.path" => !self.is_grpc_request(),
+            "http.route" => !self.is_grpc && self.route.is_some(),
+            _ => false,
+        };
+        let keys: BTreeSet<_> = self.attributes.iter().map(|(key, _)| *key).collect();
+        keys.into_iter().filter(is_refused).count() + self.unnamed_attributes
     }
 
     fn grpc_code(&self, cause: &Cause) -> Option<&'static str> {

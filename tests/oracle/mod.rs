@@ -27,6 +27,15 @@ pub const MAX_STRING: usize = 1_024;
 /// How many events of the handler a span keeps.
 const MAX_HANDLER_EVENTS: usize = 120;
 
+/// The events that only the layer adds.
+const LAYER_EVENTS: [&str; 5] = [
+    "api.ABORTED",
+    "api.ARRIVED",
+    "api.DEPARTED",
+    "api.FIRST_RESPONSE_FROM_CORE",
+    "api.HANDOFF_TO_CORE",
+];
+
 /// The settings of the layer that decide how an exchange ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
@@ -166,6 +175,8 @@ pub struct Oracle {
     has_first_chunk: bool,
     events: Vec<&'static str>,
     dropped_events: usize,
+    /// How many attributes had an empty key.
+    unnamed_attributes: usize,
     attributes: Vec<(&'static str, &'static str)>,
     route: Option<&'static str>,
     ended: Option<Ended>,
@@ -196,6 +207,7 @@ impl Oracle {
             has_first_chunk: false,
             events: vec!["api.ARRIVED"],
             dropped_events: 0,
+            unnamed_attributes: 0,
             attributes: Vec::new(),
             route: None,
             ended: None,
@@ -259,19 +271,18 @@ impl Oracle {
     }
 
     fn set_attribute(&mut self, key: &'static str, value: &'static str) {
-        if !value.is_empty() {
-            self.attributes.push((key, value));
+        match (key, value) {
+            (_, "") => {}
+            ("", _) => self.unnamed_attributes += 1,
+            _ => self.attributes.push((key, value)),
         }
     }
 
     /// Adds an event of the handler.
     fn add_event(&mut self, name: &'static str) {
-        let is_own = |name: &str| name.starts_with("api.");
+        let is_own = |name: &str| LAYER_EVENTS.contains(&name);
         let kept = self.events.iter().filter(|name| !is_own(name)).count();
-        if name.is_empty() {
-            return;
-        }
-        if kept < MAX_HANDLER_EVENTS {
+        if kept < MAX_HANDLER_EVENTS && !name.is_empty() && !is_own(name) {
             self.events.push(name);
         } else {
             self.dropped_events += 1;

@@ -86,7 +86,7 @@ fn check_events(span: &SpanData, ended: &Ended) {
 
 /// Checks the attributes that the handler set under keys of the tests.
 fn check_handler_attributes(span: &SpanData, ended: &Ended) {
-    let is_test_key = |key: &&str| key.starts_with("test.");
+    let is_test_key = |key: &&str| key.starts_with("test.") || *key == "api.version";
     let set = ended.attributes.iter();
     let set = set.map(|(key, value)| (*key, (*value).to_owned()));
     let set: BTreeMap<_, _> = set.filter(|(key, _)| is_test_key(key)).collect();
@@ -94,6 +94,8 @@ fn check_handler_attributes(span: &SpanData, ended: &Ended) {
     let recorded = recorded.map(|one| (one.key.as_str(), one.value.to_string()));
     let recorded: BTreeMap<_, _> = recorded.filter(|(key, _)| is_test_key(key)).collect();
     assert_eq!(recorded, set, "the handler's attributes");
+    let dropped = (ended.dropped_attributes > 0).then(|| ended.dropped_attributes.to_string());
+    assert_eq!(attribute(span, "api.dropped_attributes"), dropped);
 }
 
 fn attribute(span: &SpanData, key: &str) -> Option<String> {

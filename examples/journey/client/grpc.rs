@@ -140,5 +140,8 @@ fn record_head<T>(answer: &Result<Response<T>, Status>, head: &mut Option<System
 
 fn code(status: &Status) -> GrpcCode {
     let code: Code = status.code();
-    u8::try_from(i32::from(code)).map_or(GrpcCode::UNKNOWN, GrpcCode::from)
+    let number = u8::try_from(i32::from(code)).ok();
+    number
+        .and_then(GrpcCode::from_u8)
+        .unwrap_or(GrpcCode::UNKNOWN)
 }

@@ -96,8 +96,8 @@ fn classify_verdict(verdict: &Verdict) -> Aborted {
 fn classify_drop(protocol: Protocol, stage: Stage, past_deadline: bool) -> Aborted {
     match (protocol, stage) {
         _ if past_deadline => Aborted::new(reason::DEADLINE_EXCEEDED)
-            .with_error_type(GrpcCode::DEADLINE_EXCEEDED.name()),
-        // In gRPC a call cancelled by the caller has status CANCELLED, which is not a server error.
+            .with_error_type(GrpcCode::DEADLINE_EXCEEDED.as_str()),
+        // In gRPC, "cancelled by the caller" is a status, and not an error of the server.
         (Protocol::Grpc | Protocol::GrpcWeb, _) => Aborted::new(reason::CLIENT_DISCONNECT),
         (Protocol::Http, Stage::Unread) => Aborted::error(reason::GENERATOR_EXIT),
         (Protocol::Http, Stage::BeforeHead | Stage::Midway) => {
@@ -140,7 +140,7 @@ fn classify_grpc_status(status: &GrpcStatus) -> Option<Aborted> {
             Aborted::new(reason::VALIDATION_ERROR)
         }
         code if code.is_server_error() => {
-            Aborted::new(reason::EXCEPTION).with_error_type(code.name())
+            Aborted::new(reason::EXCEPTION).with_error_type(code.as_str())
         }
         _ => Aborted::new(reason::CLIENT_ERROR),
     };

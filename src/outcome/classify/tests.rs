@@ -25,7 +25,8 @@ fn decide(head: &Completion, end: &End, verdict: Option<&Verdict>) -> Outcome {
 
 fn complete(code: Option<u8>) -> End {
     End::Complete {
-        grpc_status: code.map(|code| GrpcStatus::new(GrpcCode::from(code), None)),
+        grpc_status: code
+            .map(|code| GrpcStatus::new(GrpcCode::from_u8(code).expect("a code"), None)),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::text::truncate_lossy;
 /// use tower_api_span::{GrpcCode, GrpcStatus};
 ///
 /// let status = GrpcStatus::new(GrpcCode::NOT_FOUND, Some("no such model".to_owned()));
-/// assert_eq!(status.code.name(), "NOT_FOUND");
+/// assert_eq!(status.code.as_str(), "NOT_FOUND");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -38,8 +38,8 @@ impl GrpcStatus {
         Some(Self::from_values(status, value("grpc-message")))
     }
 
-    /// Reads the values of `grpc-status` and `grpc-message`. A code that is not a number is `UNKNOWN`
-    /// (gRPC over HTTP2, "Responses").
+    /// Reads the values of `grpc-status` and `grpc-message`. A code that is no number, or not one of
+    /// the seventeen, is `UNKNOWN` (gRPC over HTTP2, "Responses").
     pub(crate) fn from_values(status: &[u8], message: Option<&[u8]>) -> Self {
         let code = match status {
             // Clients reject leading zeros.
@@ -51,7 +51,8 @@ impl GrpcStatus {
         let message = message
             .map(percent_decode)
             .filter(|message| !message.is_empty());
-        Self::new(code.map_or(GrpcCode::UNKNOWN, GrpcCode::from), message)
+        let code = code.and_then(GrpcCode::from_u8);
+        Self::new(code.unwrap_or(GrpcCode::UNKNOWN), message)
     }
 }
 
@@ -60,8 +61,9 @@ impl GrpcStatus {
 /// ```
 /// use tower_api_span::GrpcCode;
 ///
-/// assert_eq!(GrpcCode::from(14), GrpcCode::UNAVAILABLE);
-/// assert_eq!(GrpcCode::from(99), GrpcCode::UNKNOWN);
+/// let code = GrpcCode::from_u8(14);
+/// assert_eq!(code, Some(GrpcCode::UNAVAILABLE));
+/// assert_eq!(GrpcCode::UNAVAILABLE.as_u8(), 14);
 /// assert_eq!(GrpcCode::UNAVAILABLE.to_string(), "UNAVAILABLE");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,13 +103,38 @@ codes! {
 }
 
 impl GrpcCode {
+    /// Returns the code with this number, or `None` if no code has it.
+    ///
+    /// A client of gRPC treats such a number as `UNKNOWN`.
+    ///
+    /// ```
+    /// use tower_api_span::GrpcCode;
+    ///
+    /// assert_eq!(GrpcCode::from_u8(5), Some(GrpcCode::NOT_FOUND));
+    /// assert_eq!(GrpcCode::from_u8(17), None);
+    /// ```
+    #[must_use]
+    pub fn from_u8(number: u8) -> Option<Self> {
+        (usize::from(number) < Self::NAMES.len()).then_some(Self(number))
+    }
+
+    /// Returns the code's number, as in `grpc-status`.
+    ///
+    /// ```
+    /// assert_eq!(tower_api_span::GrpcCode::NOT_FOUND.as_u8(), 5);
+    /// ```
+    #[must_use]
+    pub const fn as_u8(self) -> u8 {
+        self.0
+    }
+
     /// Returns the code's name, as in attribute `rpc.status_code`.
     ///
     /// ```
-    /// assert_eq!(tower_api_span::GrpcCode::OK.name(), "OK");
+    /// assert_eq!(tower_api_span::GrpcCode::OK.as_str(), "OK");
     /// ```
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         Self::NAMES[usize::from(self.0)]
     }
 
@@ -133,20 +160,9 @@ impl GrpcCode {
     }
 }
 
-impl From<u8> for GrpcCode {
-    /// Returns the code with this number, or `UNKNOWN` if there is none.
-    fn from(number: u8) -> Self {
-        if usize::from(number) < Self::NAMES.len() {
-            Self(number)
-        } else {
-            Self::UNKNOWN
-        }
-    }
-}
-
 impl fmt::Display for GrpcCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.as_str())
     }
 }
 
@@ -175,9 +191,22 @@ mod tests {
     }
 
     #[test]
-    fn code_is_displayed_by_its_name() {
-        assert_eq!(GrpcCode::from(5).to_string(), "NOT_FOUND");
-        assert_eq!(GrpcCode::from(17).to_string(), "UNKNOWN");
+    fn number_and_name_of_a_code_agree() {
+        for number in 0..=16 {
+            let code = GrpcCode::from_u8(number).expect("a code");
+            assert_eq!(code.as_u8(), number);
+            assert_eq!(code.to_string(), code.as_str());
+        }
+        assert_eq!(GrpcCode::from_u8(5), Some(GrpcCode::NOT_FOUND));
+        assert_eq!(GrpcCode::NOT_FOUND.as_str(), "NOT_FOUND");
+        assert_eq!(GrpcCode::UNAUTHENTICATED.as_u8(), 16);
+    }
+
+    #[test]
+    fn other_numbers_are_no_codes() {
+        for number in 17..=u8::MAX {
+            assert_eq!(GrpcCode::from_u8(number), None);
+        }
     }
 
     #[test]

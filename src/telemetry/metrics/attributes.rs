@@ -79,7 +79,7 @@ impl AttributeList {
         let method = request.rpc_method.clone().filter(|_| is_known);
         self.push(key::RPC_METHOD, method.unwrap_or(StringValue::from(OTHER)));
         if let Some(code) = ended.completion.end.grpc_code() {
-            self.push(key::RPC_STATUS_CODE, code.name());
+            self.push(key::RPC_STATUS_CODE, code.as_str());
         }
     }
 }

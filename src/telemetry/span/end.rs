@@ -6,18 +6,19 @@ use std::time::SystemTime;
 use http::StatusCode;
 use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::trace::Status;
-use opentelemetry::{KeyValue, StringValue, Value};
+use opentelemetry::{Key, KeyValue, StringValue, Value};
 
 use crate::catch_panic::catch_panic;
 use crate::outcome::lifecycle::terminal_event;
 use crate::outcome::{Aborted, Outcome};
 use crate::protocol::grpc::{GrpcCode, Protocol};
 use crate::protocol::http::methods::KnownMethod;
-use crate::recording::buffer::{Event, SpanBuffer};
+use crate::recording::attribute_map::AttributeMap;
+use crate::recording::buffer::{Dropped, Event, SpanBuffer};
 use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::{Conventions, RPC_SYSTEM_GRPC};
 use crate::recording::written_keys::{OwnKey, WrittenKeys};
-use crate::semconv::{EVENT_FIRST_RESPONSE_FROM_CORE, OWN_PREFIX};
+use crate::semconv::{EVENT_FIRST_RESPONSE_FROM_CORE, is_lifecycle_event};
 use crate::settings::Settings;
 use crate::text::truncate;
 
@@ -27,6 +28,8 @@ pub(crate) struct AtStart {
     pub(crate) keys: WrittenKeys,
     /// Whether the name is from the settings.
     pub(crate) is_named: bool,
+    /// How many of the operator's attributes were refused.
+    pub(crate) refused: u32,
 }
 
 /// Writes the recorded data and the completion to the span. The terminal event comes last, so that a span whose
@@ -41,26 +44,25 @@ pub(crate) fn write_end(
     let mut buffer = SpanBuffer::merge(ended.buffer.take(), late, ended.at);
     let has_lifecycle = settings.lifecycle_events.is_on_span();
     write_events_and_links(span, buffer.as_deref_mut(), ended, has_lifecycle);
-    let AtStart { keys, is_named } = at_start;
+    let AtStart {
+        keys,
+        is_named,
+        refused,
+    } = at_start;
     let mut attributes = EndAttributes { span, keys };
     attributes.set_response(ended);
     attributes.set_times(ended, settings);
-    attributes.set_dropped_counts(buffer.as_deref());
     attributes.set_outcome(ended);
     attributes.set_sizes(ended);
     if ended.completion.is_stream && settings.marks_streams() {
         attributes.set(OwnKey::Stream, true);
     }
-    let (name, route, from_handler) = buffer
-        .map(|buffer| (buffer.name, buffer.route, buffer.attributes))
+    let (name, route, from_handler, mut dropped) = buffer
+        .map(|buffer| (buffer.name, buffer.route, buffer.attributes, buffer.dropped))
         .unwrap_or_default();
     let late_name = attributes.describe_late(ended, route);
-    for attribute in ended.captured {
-        attributes.set_unless_taken(attribute.clone());
-    }
-    for attribute in from_handler {
-        attributes.set_unless_taken(attribute);
-    }
+    dropped.attributes += i64::from(*refused);
+    attributes.set_unreserved(ended.captured, from_handler, dropped);
     if let Some(name) = name.or_else(|| late_name.filter(|_| !*is_named)) {
         span.update_name(name);
     }
@@ -87,7 +89,7 @@ fn write_events_and_links(
         None => Default::default(),
     };
     if !has_lifecycle {
-        events.retain(|event| !event.name.starts_with(OWN_PREFIX));
+        events.retain(|event| !is_lifecycle_event(&event.name));
     }
     if let Some(at) = first_response {
         let event = Event {
@@ -111,7 +113,7 @@ fn write_events_and_links(
 /// index is after all events with the same or an earlier time, but before a later lifecycle event.
 fn place_by_time(events: &[Event], at: SystemTime) -> usize {
     let last_earlier = events.iter().rposition(|event| event.at <= at);
-    let is_later_lifecycle = |event: &Event| event.name.starts_with(OWN_PREFIX) && event.at > at;
+    let is_later_lifecycle = |event: &Event| is_lifecycle_event(&event.name) && event.at > at;
     let first_later = events.iter().position(is_later_lifecycle);
     let behind = last_earlier.map_or(0, |place| place + 1);
     first_later.map_or(behind, |later| later.min(behind))
@@ -150,9 +152,28 @@ impl EndAttributes<'_> {
         }
     }
 
-    /// Writes a captured header or one of the handler's attributes, unless its key is taken or reserved.
-    fn set_unless_taken(&mut self, attribute: KeyValue) {
-        if self.keys.claim(&attribute.key) {
+    /// Writes captured headers and then the handler's attributes, except where a key is taken or reserved.
+    /// The counts of what was dropped come first, since a tracer with a limit drops the last.
+    fn set_unreserved(
+        &mut self,
+        captured: &[KeyValue],
+        from_handler: AttributeMap,
+        mut dropped: Dropped,
+    ) {
+        let is_captured = |key: &Key| captured.iter().any(|attribute| attribute.key == *key);
+        let keep = |attribute: &KeyValue| {
+            let is_kept = !is_captured(&attribute.key) && self.keys.claim(&attribute.key);
+            dropped.attributes += i64::from(!is_kept);
+            is_kept
+        };
+        let kept: Vec<_> = from_handler.into_iter().filter(keep).collect();
+        self.set_dropped_counts(dropped);
+        for attribute in captured {
+            if self.keys.claim(&attribute.key) {
+                self.span.set_attribute(attribute.clone());
+            }
+        }
+        for attribute in kept {
             self.span.set_attribute(attribute);
         }
     }
@@ -160,8 +181,8 @@ impl EndAttributes<'_> {
     fn set_response(&mut self, ended: &EndedRequest<'_>) {
         let completion = &ended.completion;
         let is_call = completion.protocol != Protocol::Http;
-        if is_call && let Some(code) = ended.completion.end.grpc_code() {
-            self.set(OwnKey::RpcStatusCode, GrpcCode::name(code));
+        if is_call && let Some(code) = completion.end.grpc_code() {
+            self.set(OwnKey::RpcStatusCode, GrpcCode::as_str(code));
         }
         // A gRPC answer is a 200. Any other was made by something that has only HTTP.
         if let Some(status) = completion.status
@@ -186,13 +207,11 @@ impl EndAttributes<'_> {
         }
     }
 
-    fn set_dropped_counts(&mut self, buffer: Option<&SpanBuffer>) {
-        let Some(SpanBuffer { dropped, .. }) = buffer else {
-            return;
-        };
+    fn set_dropped_counts(&mut self, dropped: Dropped) {
         for (key, dropped) in [
             (OwnKey::DroppedAttributes, dropped.attributes),
             (OwnKey::DroppedEvents, dropped.events),
+            (OwnKey::DroppedLinks, dropped.links),
         ] {
             if dropped > 0 {
                 self.set(key, dropped);

@@ -22,6 +22,8 @@ pub(crate) struct SpanStart {
     pub(crate) is_named: bool,
     pub(crate) attributes: Vec<KeyValue>,
     pub(crate) keys: WrittenKeys,
+    /// How many of the operator's attributes were refused.
+    pub(crate) refused: u32,
 }
 
 /// Returns the name and the attributes of a request's span.
@@ -53,13 +55,14 @@ pub(crate) fn describe_start(
     if let Some(id) = request_id {
         attributes.set(OwnKey::RequestId, truncate_lossy(id.as_bytes()));
     }
-    let (attributes, keys) = attributes.finish(from_operator);
+    let (attributes, keys, refused) = attributes.finish(from_operator);
     let name_from_settings = settings.name(parts);
     SpanStart {
         is_named: name_from_settings.is_some(),
         name: name_from_settings.unwrap_or(name),
         attributes,
         keys,
+        refused,
     }
 }
 
@@ -82,7 +85,7 @@ fn capture_headers(
         return;
     }
     for attribute in captured.read(&parts.headers, &settings.sensitive_headers) {
-        attributes.add_for_operator(attribute);
+        attributes.add_captured(attribute);
     }
 }
 

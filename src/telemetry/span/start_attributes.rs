@@ -16,6 +16,8 @@ pub(super) struct StartAttributes {
     keys: WrittenKeys,
     /// The number of keys that were claimed for the operator.
     claimed: usize,
+    /// How many of the operator's attributes were refused.
+    refused: u32,
 }
 
 impl StartAttributes {
@@ -32,23 +34,26 @@ impl StartAttributes {
         self.list.reserve_exact(room);
     }
 
-    /// Adds an attribute that the settings ask for, unless its key is taken.
-    pub(super) fn add_for_operator(&mut self, attribute: KeyValue) {
+    /// Adds a captured header, unless the operator has set its key.
+    pub(super) fn add_captured(&mut self, attribute: KeyValue) {
         if self.claim(&attribute.key) {
             self.list.push(attribute);
+        } else if self.keys.claim(&attribute.key) {
+            // The key is free, so it is one too many.
+            self.refused += 1;
         }
     }
 
-    /// Adds the operator's attributes last, because a tracer with a limit drops the last. Returns all attributes
-    /// and their keys.
+    /// Adds the operator's attributes, last, since a tracer with a limit drops the last. Returns all
+    /// attributes, their keys, and how many attributes were refused.
     pub(super) fn finish(
         mut self,
         from_operator: Option<Vec<KeyValue>>,
-    ) -> (Vec<KeyValue>, WrittenKeys) {
+    ) -> (Vec<KeyValue>, WrittenKeys, u32) {
         if let Some(from_operator) = from_operator {
             self.list.extend(from_operator);
         }
-        (self.list, self.keys)
+        (self.list, self.keys, self.refused)
     }
 
     /// Claims a key for the operator, up to [`MAX_FROM_OPERATOR`].
@@ -61,7 +66,12 @@ impl StartAttributes {
     /// Claims the keys of these attributes, and returns the attributes to add. An empty string claims its key and
     /// is not added. So the operator can remove one of the layer's attributes.
     pub(super) fn claim_for_operator(&mut self, mut attributes: Vec<KeyValue>) -> Vec<KeyValue> {
-        attributes.retain(|attribute| self.claim(&attribute.key) && !is_empty(&attribute.value));
+        attributes.retain(|attribute| {
+            let is_claimed = self.claim(&attribute.key);
+            let is_empty = is_empty(&attribute.value);
+            self.refused += u32::from(!is_claimed && !is_empty);
+            is_claimed && !is_empty
+        });
         attributes
     }
 }

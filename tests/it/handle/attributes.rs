@@ -122,6 +122,65 @@ fn key_reserved_for_the_end_is_not_set_by_the_handler() {
 }
 
 #[test]
+fn key_that_resembles_the_layers_is_the_applications_own() {
+    for (way, set) in WAYS {
+        let span = record_span(|handle| set(&handle, KeyValue::new("api.version", 2)));
+        assert_eq!(span.value("api.version"), Some(Value::I64(2)), "{way}");
+        assert_eq!(span.attribute("api.dropped_attributes"), None, "{way}");
+    }
+}
+
+#[test]
+fn refused_attributes_are_counted_once_for_each_key() {
+    for (rule, attributes, expected) in [
+        (
+            "reserved keys",
+            &[
+                ("api.abort.reason", "v"),
+                ("api.dropped_attributes", "v"),
+                ("api.dropped_events", "v"),
+                ("api.dropped_links", "v"),
+                ("api.outcome", "v"),
+                ("api.stream", "v"),
+                ("api.time_to_first_byte", "v"),
+                ("api.time_to_head", "v"),
+                ("error.type", "v"),
+                ("http.response.status_code", "v"),
+                ("rpc.status_code", "v"),
+            ][..],
+            Some(11),
+        ),
+        (
+            "a reserved key, twice",
+            &[("api.outcome", "v"), ("api.outcome", "w")],
+            Some(1),
+        ),
+        ("a key of the layer's", &[("url.path", "v")], Some(1)),
+        ("an empty key", &[("", "v")], Some(1)),
+        (
+            "an empty string",
+            &[("api.outcome", ""), ("url.path", "")],
+            None,
+        ),
+        (
+            "a value that is replaced",
+            &[("test.k", "v"), ("test.k", "w")],
+            None,
+        ),
+    ] {
+        for (way, set) in WAYS {
+            let span = record_span(|handle| {
+                for (key, value) in attributes {
+                    set(&handle, KeyValue::new(*key, *value));
+                }
+            });
+            let dropped = span.value("api.dropped_attributes");
+            assert_eq!(dropped, expected.map(Value::I64), "{rule}, {way}");
+        }
+    }
+}
+
+#[test]
 fn key_the_layer_did_not_write_is_set_by_the_handler() {
     for (way, set) in WAYS {
         let span = record_span(|handle| {

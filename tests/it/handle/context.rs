@@ -34,13 +34,33 @@ fn name_updated_through_the_context_is_kept_unless_empty() {
 }
 
 #[test]
-fn links_added_through_the_context_are_kept_up_to_the_limit() {
+fn links_over_the_limit_are_dropped_and_counted() {
     let at = Recorder::with(|builder| builder.with_max_links_per_span(1_000));
     serve(&at.layer(), get(), 200, |handle| {
         (1..=200).for_each(|number| add_link(&handle, number));
     });
     let kept: Vec<_> = (1..=128).map(SpanId::from).collect();
-    assert_eq!(linked_spans(&at.only()), kept);
+    let span = at.only();
+    assert_eq!(linked_spans(&span), kept);
+    assert_eq!(span.attribute("api.dropped_links").as_deref(), Some("72"));
+}
+
+#[test]
+fn links_dropped_before_and_during_classification_are_counted_together() {
+    let at = Recorder::new();
+    let slot = Arc::new(OnceLock::new());
+    let filled = Arc::clone(&slot);
+    let layer = at.layer().classify(move |completion| {
+        let handle = filled.get().expect("a handle");
+        (0..130).for_each(|number| add_link(handle, 200 + number));
+        classify(completion)
+    });
+    serve(&layer, get(), 200, |handle| {
+        (1..=129).for_each(|number| add_link(&handle, number));
+        slot.set(handle).expect("one request");
+    });
+    let dropped = at.only().attribute("api.dropped_links");
+    assert_eq!(dropped.as_deref(), Some("131"));
 }
 
 #[test]

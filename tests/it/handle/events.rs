@@ -98,15 +98,36 @@ fn layer_events_do_not_count_towards_the_handlers_limit() {
 }
 
 #[test]
-fn events_with_reserved_or_empty_names_are_ignored() {
+fn events_with_reserved_or_empty_names_are_refused_and_counted() {
     let span = record_span(|handle| {
-        for name in ["api.ABORTED", "api.DEPARTED", "api.ARRIVED", "api.", ""] {
+        for name in [
+            "api.ARRIVED",
+            "api.HANDOFF_TO_CORE",
+            "api.FIRST_RESPONSE_FROM_CORE",
+            "api.DEPARTED",
+            "api.ABORTED",
+            "",
+        ] {
             handle.add_event(name, Vec::new());
             handle.context().span().add_event(name, Vec::new());
         }
-        handle.add_event("apis", Vec::new());
     });
-    assert_eq!(span.events(), ["api.ARRIVED", "apis", "api.DEPARTED"]);
+    assert_eq!(span.events(), ["api.ARRIVED", "api.DEPARTED"]);
+    assert_eq!(span.attribute("api.dropped_events").as_deref(), Some("12"));
+}
+
+#[test]
+fn events_with_other_names_are_the_applications_own() {
+    let names = ["api.cache", "apis", "arrived"];
+    let span = record_span(|handle| {
+        for name in names {
+            handle.add_event(name, Vec::new());
+        }
+    });
+    let events = span.events();
+    assert_eq!(events[1..=names.len()], names);
+    assert_eq!(events.len(), names.len() + 2);
+    assert_eq!(span.attribute("api.dropped_events"), None);
 }
 
 #[test]

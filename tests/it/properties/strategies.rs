@@ -14,7 +14,7 @@ use crate::support::body::{Says, Step};
 use crate::support::conventions::BY_HANDLERS;
 
 /// Keys of the layer and others.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "test.mine",
     "test.mine.too",
     "url.path",
@@ -22,6 +22,18 @@ const KEYS: [&str; 7] = [
     "error.type",
     "api.outcome",
     "http.response.status_code",
+    "api.version",
+    "",
+];
+
+/// Names of the handler's events, some of which are refused.
+const EVENTS: [&str; 6] = [
+    BY_HANDLERS,
+    BY_HANDLERS,
+    "api.cache",
+    "api.ARRIVED",
+    "api.DEPARTED",
+    "",
 ];
 
 /// All codes, and an invalid one.
@@ -208,7 +220,7 @@ fn calls() -> impl Strategy<Value = HandlerCall> {
     prop_oneof![
         select(&KEYS[..]).prop_map(|key| HandlerCall::SetAttribute(key, BY_HANDLERS)),
         Just(HandlerCall::SetRoute("/late/{route}")),
-        Just(HandlerCall::AddEvent(BY_HANDLERS)),
+        select(&EVENTS[..]).prop_map(HandlerCall::AddEvent),
         select(vec![
             HandlerCall::Abort("generation_error", "out of memory"),
             HandlerCall::Abort("validation_error", ""),
@@ -225,7 +237,7 @@ fn calls() -> impl Strategy<Value = HandlerCall> {
 fn context_calls() -> impl Strategy<Value = ContextCall> {
     prop_oneof![
         select(&KEYS[..]).prop_map(|key| ContextCall::SetAttribute(key, BY_HANDLERS)),
-        Just(ContextCall::AddEvent(BY_HANDLERS)),
+        select(&EVENTS[..]).prop_map(ContextCall::AddEvent),
         Just(ContextCall::SetErrorStatus("by its context")),
         Just(ContextCall::SetOkStatus),
         Just(ContextCall::End),

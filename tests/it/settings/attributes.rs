@@ -190,7 +190,7 @@ fn listed_and_marked_headers_are_redacted() {
         .layer()
         .capture_request_headers(names.clone())
         .capture_response_headers(names)
-        .sensitive_headers([X_A]);
+        .only_sensitive_headers([X_A]);
     let sent = &[("x-a", "secret"), ("authorization", "Bearer known")];
     let mut marked = HeaderValue::from_static("secret");
     marked.set_sensitive(true);
@@ -205,6 +205,59 @@ fn listed_and_marked_headers_are_redacted() {
         assert_eq!(values("x-a"), ["REDACTED"], "{side}");
         assert_eq!(values("x-b"), ["REDACTED"], "{side}");
         assert_eq!(values("authorization"), ["Bearer known"], "{side}");
+    }
+}
+
+/// The example of `sensitive_headers`, and the defaults that an example's reader relies on.
+#[test]
+fn added_sensitive_headers_leave_the_default_ones_redacted() {
+    let session = HeaderName::from_static("x-session");
+    for (rule, layer, kept) in [
+        (
+            "one call adds",
+            ApiSpanLayer::new().sensitive_headers([session.clone()]),
+            &["x-a"][..],
+        ),
+        (
+            "two calls add twice",
+            ApiSpanLayer::new()
+                .sensitive_headers([session.clone()])
+                .sensitive_headers([X_A]),
+            &[],
+        ),
+        (
+            "only_ replaces what was added",
+            ApiSpanLayer::new()
+                .sensitive_headers([X_A])
+                .only_sensitive_headers([session.clone()]),
+            &["authorization", "cookie", "x-a"],
+        ),
+        (
+            "a later call adds to only_",
+            ApiSpanLayer::new()
+                .only_sensitive_headers([AUTHORIZATION, session.clone()])
+                .sensitive_headers([X_A]),
+            &["cookie"],
+        ),
+    ] {
+        let at = Recorder::new();
+        let names = [AUTHORIZATION, COOKIE, session.clone(), X_A];
+        let layer = layer
+            .tracer_provider(&at.provider)
+            .capture_request_headers(names.clone());
+        let mut request = get();
+        for name in &names {
+            let value = HeaderValue::from_static("v");
+            request.headers_mut().insert(name, value);
+        }
+        serve(&layer, request, |_| {});
+        let span = at.only();
+        for name in names {
+            let is_kept = kept.contains(&name.as_str());
+            let expected = if is_kept { "v" } else { "REDACTED" };
+            let values = string_array(&span, &format!("http.request.header.{name}"));
+            assert_eq!(values, [expected], "{rule}: {name}");
+        }
     }
 }
 
@@ -236,7 +289,7 @@ fn header_values_and_their_number_are_truncated() {
 // === The query ===
 
 #[test]
-fn query_parameters_are_redacted_by_default_or_by_the_list() {
+fn query_parameters_are_redacted_by_default_and_by_the_list() {
     for (rule, given, query, expected) in [
         (
             "by default",
@@ -245,25 +298,54 @@ fn query_parameters_are_redacted_by_default_or_by_the_list() {
             "a=1&sig=REDACTED&X-Goog-Signature=REDACTED",
         ),
         (
-            "only those on the list",
-            Some(&["token"][..]),
-            "token=s&sig=kept",
-            "token=REDACTED&sig=kept",
+            "a list adds",
+            Some(&["token", "key"][..]),
+            "token=s&key=s&sig=s&page=2",
+            "token=REDACTED&key=REDACTED&sig=REDACTED&page=2",
         ),
-        ("an empty list", Some(&[]), "sig=kept", "sig=kept"),
+        ("an empty list", Some(&[]), "sig=s", "sig=REDACTED"),
         ("percent-encoded", None, "%73ig=s", "%73ig=REDACTED"),
         ("names are case-sensitive", None, "SIG=kept", "SIG=kept"),
     ] {
         let (at, sampler) = RecordingSampler::recorder();
-        let layer = match given {
-            Some(given) => at.layer().sensitive_query_parameters(given.iter().copied()),
-            None => at.layer(),
-        };
+        // Each call adds to the list.
+        let add = |layer: ApiSpanLayer, name: &&str| layer.sensitive_query_parameters([*name]);
+        let layer = given.unwrap_or_default().iter().fold(at.layer(), add);
         let request = Request::get(format!("/?{query}")).body(());
         serve(&layer, request.expect("a request"), |_| {});
         let query = at.only().attribute("url.query");
         assert_eq!(query.as_deref(), Some(expected), "{rule}");
         assert_eq!(sampler.attribute("url.query"), query, "{rule}");
+    }
+}
+
+#[test]
+fn only_listed_query_parameters_are_redacted_if_the_list_replaces() {
+    for (rule, replacing, added, expected) in [
+        (
+            "a list",
+            &["token"][..],
+            &[][..],
+            "token=REDACTED&sig=v&key=v",
+        ),
+        ("an empty list", &[], &[], "token=v&sig=v&key=v"),
+        (
+            "one that is added later",
+            &["token"],
+            &["key"],
+            "token=REDACTED&sig=v&key=REDACTED",
+        ),
+    ] {
+        let at = Recorder::new();
+        let layer = at
+            .layer()
+            .sensitive_query_parameters(["key"])
+            .only_sensitive_query_parameters(replacing.iter().copied())
+            .sensitive_query_parameters(added.iter().copied());
+        let request = Request::get("/?token=v&sig=v&key=v").body(());
+        serve(&layer, request.expect("a request"), |_| {});
+        let query = at.only().attribute("url.query");
+        assert_eq!(query.as_deref(), Some(expected), "{rule}");
     }
 }
 
@@ -630,6 +712,114 @@ fn request_attributes_replace_the_layers_for_a_grpc_call() {
         assert_eq!(span.attribute(key).as_deref(), Some(expected), "{key}");
         assert_eq!(sampler.attribute(key).as_deref(), Some(expected), "{key}");
     }
+}
+
+#[test]
+fn refused_attributes_of_the_operator_are_counted() {
+    type Attributes = &'static [(&'static str, &'static str)];
+    fn read(attributes: Attributes) -> Vec<KeyValue> {
+        let attributes = attributes.iter();
+        attributes
+            .map(|(key, value)| KeyValue::new(*key, *value))
+            .collect()
+    }
+    let cases: [(&str, Attributes, Attributes, Option<i64>); 9] = [
+        ("none", &[], &[], None),
+        ("the layer's are replaced", &[("url.path", "/p")], &[], None),
+        (
+            "an empty string",
+            &[("url.path", ""), ("api.outcome", "")],
+            &[],
+            None,
+        ),
+        (
+            "an application's own",
+            &[("api.version", "1")],
+            &[("api.cache", "hit")],
+            None,
+        ),
+        (
+            "reserved keys",
+            &[("api.outcome", "v"), ("error.type", "v")],
+            &[],
+            Some(2),
+        ),
+        (
+            "a key twice",
+            &[("test.k", "v"), ("test.k", "w")],
+            &[],
+            Some(1),
+        ),
+        ("empty keys", &[("", "v")], &[("", "v")], Some(2)),
+        (
+            "a taken key, from the response",
+            &[],
+            &[("url.path", "v")],
+            Some(1),
+        ),
+        (
+            "a taken and a reserved key, from the response",
+            &[("test.k", "v")],
+            &[("test.k", "w"), ("api.outcome", "v")],
+            Some(2),
+        ),
+    ];
+    for (rule, on_request, on_response, expected) in cases {
+        let at = Recorder::new();
+        let layer = at
+            .layer()
+            .request_attributes(move |_| read(on_request))
+            .response_attributes(move |_| read(on_response));
+        serve(&layer, get(), |_| {});
+        // Not `only`, since an operator may remove what the conventions require.
+        let span = Seen(at.exported()[0].clone());
+        let dropped = span.value("api.dropped_attributes");
+        assert_eq!(dropped, expected.map(Value::I64), "{rule}");
+    }
+}
+
+#[test]
+fn operators_attributes_and_captured_headers_over_the_limit_are_counted() {
+    for (rule, first, expected) in [
+        ("two too many, and a header", "test.first", 3),
+        (
+            "the header's key is the operator's",
+            "http.request.header.x-a",
+            2,
+        ),
+    ] {
+        let at = Recorder::new();
+        let attributes = move || {
+            let many = (0..65).map(|n| KeyValue::new(format!("test.{n}"), n));
+            std::iter::once(KeyValue::new(first, 1)).chain(many)
+        };
+        let layer = at
+            .layer()
+            .request_attributes(move |_| attributes())
+            .capture_request_headers([X_A]);
+        serve(&layer, with_headers(get(), &[("x-a", "1")]), |_| {});
+        let span = Seen(at.exported()[0].clone());
+        let dropped = span.value("api.dropped_attributes");
+        assert_eq!(dropped, Some(Value::I64(expected)), "{rule}");
+    }
+}
+
+#[test]
+fn captured_header_is_kept_and_the_handlers_attribute_of_its_key_counted() {
+    const KEY: &str = "http.response.header.x-a";
+    let at = Recorder::new();
+    let layer = at.layer().capture_response_headers([X_A]);
+    let mut service = answering(&layer, |request| {
+        handle_of(&request).set_attribute(KeyValue::new(KEY, "handler"));
+        let mut answer = response(200, ScriptedBody::full(3));
+        answer.headers_mut().extend(header_map(&[("x-a", "1")]));
+        answer
+    });
+    drop(ready(service.call(get())));
+    let span = at.only();
+    assert_eq!(string_array(&span, KEY), ["1"]);
+    let dropped = span.value("api.dropped_attributes");
+    assert_eq!(dropped, Some(Value::I64(1)));
 }
 
 #[test]

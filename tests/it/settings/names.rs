@@ -440,13 +440,13 @@ const CHILD_TEST: &str = "settings::names::print_the_names_of_known_methods";
 #[ignore = "run by the test below, with a variable set"]
 fn print_the_names_of_known_methods() {
     for method in ["GET", "POST", "PURGE", "get"] {
-        for layer in ["default", "set"] {
+        for (layer, own) in [
+            ("new", ApiSpanLayer::new()),
+            ("default", ApiSpanLayer::default()),
+            ("set", ApiSpanLayer::new().known_http_methods(["POST"])),
+        ] {
             let at = Recorder::new();
-            let own = at.layer();
-            let own = match layer {
-                "set" => own.known_http_methods(["POST"]),
-                _ => own,
-            };
+            let own = own.tracer_provider(&at.provider);
             let mut request = get();
             *request.method_mut() = Method::from_bytes(method.as_bytes()).expect("a method");
             serve(&own, request, |_| {});
@@ -479,6 +479,7 @@ fn known_methods_come_from_the_environment_unless_set() {
             let by_list = name(known.contains(&method));
             let by_setting = name(method == "POST");
             for line in [
+                format!("new {method}: {by_list}."),
                 format!("default {method}: {by_list}."),
                 format!("set {method}: {by_setting}."),
             ] {

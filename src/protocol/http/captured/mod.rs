@@ -35,7 +35,12 @@ impl SensitiveHeaders {
         Self(names.into_iter().collect())
     }
 
-    /// Whether a value is redacted, because of its header's name or because it is marked as sensitive.
+    /// Adds headers whose values are redacted, too.
+    pub(crate) fn add(&mut self, names: impl IntoIterator<Item = HeaderName>) {
+        self.0 = self.0.iter().cloned().chain(names).collect();
+    }
+
+    /// Whether a value is redacted: by its name, or because it is marked as sensitive.
     fn is_sensitive(&self, name: &HeaderName, value: &HeaderValue) -> bool {
         value.is_sensitive() || self.0.contains(name)
     }

@@ -84,6 +84,22 @@ fn listed_sensitive_headers_replace_the_default_ones() {
 }
 
 #[test]
+fn added_sensitive_headers_join_the_default_ones() {
+    let mut sensitive = SensitiveHeaders::default();
+    sensitive.add([name("x-tenant")]);
+    sensitive.add([name("x-session")]);
+    for redacted in SENSITIVE.into_iter().chain(["x-tenant", "x-session"]) {
+        let expected = format!("http.request.header.{redacted}=[\"REDACTED\"]");
+        assert_eq!(
+            read(&[redacted], &[(redacted, "s")], &sensitive),
+            [expected]
+        );
+    }
+    let kept = read(&["accept"], &[("accept", "*/*")], &sensitive);
+    assert_eq!(kept, ["http.request.header.accept=[\"*/*\"]"]);
+}
+
+#[test]
 fn value_marked_as_sensitive_is_redacted() {
     let mut value = HeaderValue::from_static("secret");
     value.set_sensitive(true);

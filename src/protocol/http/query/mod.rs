@@ -33,8 +33,18 @@ impl SensitiveParameters {
         Self::Listed(names.into_iter().map(Into::into).collect())
     }
 
-    /// Replaces the values of sensitive parameters, and truncates the query. The result is borrowed if no value was
-    /// replaced.
+    /// Adds parameters whose values are redacted, too.
+    pub(crate) fn add(&mut self, names: impl IntoIterator<Item = impl Into<String>>) {
+        let known: Vec<String> = match self {
+            Self::Standard => SENSITIVE.map(str::to_owned).into(),
+            Self::Listed(names) => names.to_vec(),
+        };
+        let added = names.into_iter().map(Into::into);
+        *self = Self::Listed(known.into_iter().chain(added).collect());
+    }
+
+    /// Replaces the values of sensitive parameters and truncates the query. Borrowed if unchanged or
+    /// only truncated.
     pub(crate) fn redact<'a>(&self, query: &'a str) -> Cow<'a, str> {
         let query = truncate(query);
         if !query

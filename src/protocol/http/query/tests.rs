@@ -73,6 +73,18 @@ fn listed_parameters_replace_the_standard_ones() {
 }
 
 #[test]
+fn added_parameters_join_the_standard_ones() {
+    let mut parameters = SensitiveParameters::default();
+    parameters.add(["token"]);
+    parameters.add(["key"]);
+    for name in SENSITIVE.into_iter().chain(["token", "key"]) {
+        let redacted = parameters.redact(&format!("{name}=x")).into_owned();
+        assert_eq!(redacted, format!("{name}=REDACTED"));
+    }
+    assert_eq!(parameters.redact("page=2"), "page=2");
+}
+
+#[test]
 fn query_without_secrets_is_borrowed() {
     let parameters = SensitiveParameters::default();
     assert!(matches!(parameters.redact("a=1&b=2"), Cow::Borrowed(_)));

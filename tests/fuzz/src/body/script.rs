@@ -183,7 +183,7 @@ const ABORTS: [(&str, &str); 4] = [
     ("", "for no reason"),
 ];
 /// Keys of the layer and others.
-const KEYS: [&str; 7] = [
+const KEYS: [&str; 9] = [
     "test.mine",
     "test.mine.too",
     "url.path",
@@ -191,6 +191,8 @@ const KEYS: [&str; 7] = [
     "error.type",
     "api.outcome",
     "http.response.status_code",
+    "api.version",
+    "",
 ];
 const PIECES: [&[u8]; 24] = [
     b"data: [DONE]\n\n",
@@ -240,7 +242,7 @@ impl Call {
             Self::SetRoute(false) => HandlerCall::SetRoute(""),
             Self::AddEvents(count) => {
                 let mut calls = vec![HandlerCall::AddEvent(BY_HANDLER); count.into()];
-                calls.push(HandlerCall::AddEvent(""));
+                calls.extend(["", "api.ABORTED", "api.cache"].map(HandlerCall::AddEvent));
                 return calls;
             }
             Self::AddContextEvent => HandlerCall::OnContext(ContextCall::AddEvent(BY_HANDLER)),

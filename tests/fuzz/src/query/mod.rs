@@ -40,7 +40,7 @@ static LAYERS: LazyLock<[ApiSpanLayer; LISTS.len()]> = LazyLock::new(|| {
     let layer = || recorded(ApiSpanLayer::new());
     std::array::from_fn(|list| match list {
         0 => layer(),
-        list => layer().sensitive_query_parameters(LISTS[list].iter().copied()),
+        list => layer().only_sensitive_query_parameters(LISTS[list].iter().copied()),
     })
 });
 

@@ -33,6 +33,9 @@ const OWN: &str = include_str!("attributes-own.txt");
 /// The prefix of attributes that tests set and the conventions do not define.
 const TEST_KEY_PREFIX: &str = "test.";
 
+/// An attribute and an event of an application's own, whose names resemble those of the layer.
+const OF_APPLICATION: [&str; 2] = ["api.cache", "api.version"];
+
 /// The value that scripted handlers set under keys of the layer that it may not have written.
 pub const BY_HANDLERS: &str = "handler's";
 
@@ -258,7 +261,7 @@ fn scope(span: &SpanData, faults: &mut Faults) {
 /// Checks that a key of the span is in a table, and the type of its value.
 fn keys(attribute: &KeyValue, faults: &mut Faults) {
     let key = attribute.key.as_str();
-    if key.starts_with(TEST_KEY_PREFIX) {
+    if key.starts_with(TEST_KEY_PREFIX) || OF_APPLICATION.contains(&key) {
         return;
     }
     let Some(kind) = TABLES.kind(key) else {
@@ -308,6 +311,9 @@ fn events(span: &SpanData, faults: &mut Faults) {
     for event in span.events.iter() {
         let name = &*event.name;
         if !name.contains(|c: char| c == '.' || c.is_ascii_uppercase()) {
+            continue;
+        }
+        if OF_APPLICATION.contains(&name) {
             continue;
         }
         let Some(attributes) = TABLES.events.get(name) else {
