@@ -272,7 +272,8 @@
 //! | [`journey_events`](ApiSpanLayer::journey_events) | false; with `llm` true |
 //!
 //! Callbacks run while a request waits, so they should be fast. If a callback panics, the request
-//! continues. The documentation of each setting states the value that then applies.
+//! continues. The documentation of each setting states the value that then applies. The first panic of each
+//! callback is reported, with feature `internal-logs`.
 //!
 //! # Features
 //!
@@ -282,6 +283,7 @@
 //! |---|---|
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` with the prefixes of nested routers, and [`SpanHandle`] as an extractor |
 //! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on axum's feature `tokio` |
+//! | `internal-logs` | warnings of the layer's own, as events of `tracing` with target `tower-api-span`: `ApiSpanLayer.CallbackPanicked`, once for each callback of a layer and each method of a handle |
 //!
 //! # Failures
 //!

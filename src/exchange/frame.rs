@@ -183,7 +183,7 @@ impl Exchange {
             return None;
         }
         self.cold().error_type_name = Some(std::any::type_name::<E>());
-        format_bounded(error)
+        format_bounded(error, &self.shared.settings.error_panics)
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use http::{Extensions, HeaderMap};
 use opentelemetry::{Context, KeyValue};
 
-use crate::catch_panic::catch_panic;
+use crate::catch_panic::PanicReport;
 use crate::outcome::Verdict;
 use crate::propagation::Propagation;
 use crate::propagation::current::current;
@@ -122,11 +122,12 @@ impl SpanHandle {
     /// span.set_attributes([KeyValue::new("tenant", "blue"), KeyValue::new("retries", 2)]);
     /// ```
     pub fn set_attributes(&self, attributes: impl IntoIterator<Item = KeyValue>) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::set_attributes");
         if !self.accepts_records() {
             return;
         }
         // The iterator runs before the lock is taken, because it may use this handle.
-        let attributes = catch_panic(|| attributes.into_iter().collect::<Vec<_>>());
+        let attributes = PANICS.catch(|| attributes.into_iter().collect::<Vec<_>>());
         self.record(|buffer| {
             for attribute in attributes.unwrap_or_default() {
                 buffer.set_attribute(attribute);
@@ -161,8 +162,9 @@ impl SpanHandle {
     /// span.add_event("cache.miss", vec![opentelemetry::KeyValue::new("key", "model")]);
     /// ```
     pub fn add_event(&self, name: impl Into<Cow<'static, str>>, attributes: Vec<KeyValue>) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::add_event");
         if let Some(request) = &self.0
-            && let Some(name) = catch_panic(|| name.into())
+            && let Some(name) = PANICS.catch(|| name.into())
         {
             request.span.add_event(name, attributes, |now| now);
         }
@@ -181,10 +183,11 @@ impl SpanHandle {
     /// span.abort("quota", format_args!("{} tokens left", 0));
     /// ```
     pub fn abort(&self, reason: &'static str, message: impl fmt::Display) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::abort");
         if !self.accepts_records() {
             return;
         }
-        let verdict = Verdict::new(reason, format_bounded(&message));
+        let verdict = Verdict::new(reason, format_bounded(&message, &PANICS));
         self.record(|buffer| {
             buffer.verdict.get_or_insert(verdict);
         });

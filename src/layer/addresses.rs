@@ -85,7 +85,9 @@ impl ApiSpanLayer {
         self,
         peer: impl Fn(&request::Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.peer_address_fn = Callback::new(Arc::new(peer)))
+        self.with(|config| {
+            config.peer_address_fn = Callback::new("ApiSpanLayer::peer_address_fn", Arc::new(peer))
+        })
     }
 
     /// Sets the local address of a request's connection: `network.local.address` and
@@ -106,7 +108,10 @@ impl ApiSpanLayer {
         self,
         local: impl Fn(&request::Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.local_address_fn = Callback::new(Arc::new(local)))
+        self.with(|config| {
+            config.local_address_fn =
+                Callback::new("ApiSpanLayer::local_address_fn", Arc::new(local))
+        })
     }
 
     /// Sets whether `client.port` is recorded with `client.address`, if it is known.

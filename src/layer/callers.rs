@@ -26,7 +26,9 @@ impl ApiSpanLayer {
         self,
         should_trace: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.filter = Callback::new(Arc::new(should_trace)))
+        self.with(|config| {
+            config.filter = Callback::new("ApiSpanLayer::filter", Arc::new(should_trace))
+        })
     }
 
     /// Sets the share of traces that is sampled, from 0 to 1.
@@ -84,7 +86,10 @@ impl ApiSpanLayer {
         self,
         is_public: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.public_endpoint_fn = Callback::new(Arc::new(is_public)))
+        self.with(|config| {
+            config.public_endpoint_fn =
+                Callback::new("ApiSpanLayer::public_endpoint_fn", Arc::new(is_public))
+        })
     }
 
     /// Sets whether the inner service's request carries the span's context in its headers, in place of

@@ -31,7 +31,9 @@ impl ApiSpanLayer {
         self,
         classify: impl Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync + 'static,
     ) -> Self {
-        self.with(|config| config.classify = Callback::new(Arc::new(classify)))
+        self.with(|config| {
+            config.classify = Callback::new("ApiSpanLayer::classify", Arc::new(classify))
+        })
     }
 
     /// Sets whether a client disconnect (`client_disconnect`, `generator_exit`) is an error.

@@ -7,10 +7,12 @@ pub(crate) mod streams;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::{HeaderName, request, response};
 use opentelemetry::KeyValue;
 
+use crate::catch_panic::PanicReport;
 use crate::outcome::lifecycle::LifecycleEvents;
 use crate::outcome::{End, Head, Outcome, Verdict, classify};
 use crate::propagation::Propagation;
@@ -66,6 +68,8 @@ pub(crate) struct Settings {
 
     pub(crate) classify: Callback<Classify>,
     pub(crate) disconnect_is_error: bool,
+    /// Of the errors of services and bodies.
+    pub(crate) error_panics: Arc<PanicReport>,
 
     pub(crate) metrics: MetricSettings,
     pub(crate) stream_durations: StreamDurations,
@@ -127,6 +131,7 @@ impl Default for Settings {
             response_attributes: Callback::default(),
             classify: Callback::default(),
             disconnect_is_error: true,
+            error_panics: Arc::new(PanicReport::new("the error's `Display`")),
             metrics: MetricSettings::default(),
             stream_durations: StreamDurations::default(),
             stream_content_types: ContentTypes::default(),
