@@ -1,5 +1,7 @@
 //! How a response ended: the facts that a classification decides by.
 
+use std::borrow::Cow;
+
 use http::{Method, StatusCode};
 
 use crate::outcome::reason;
@@ -95,13 +97,18 @@ pub enum End {
     },
     /// The inner service returned an error instead of a response.
     ServiceError {
-        /// The error's `Display`, truncated to 1,024 bytes.
+        /// The texts of the error and its sources, `outer: inner`, truncated to 1,024 bytes.
         message: Option<String>,
+        /// The error's kind, if that is known: `error.type`, of low cardinality. See
+        /// [`error_type_fn`](crate::ApiSpanLayer::error_type_fn).
+        error_type: Option<Cow<'static, str>>,
     },
     /// The body returned an error instead of a frame.
     BodyError {
-        /// The error's `Display`, truncated to 1,024 bytes.
+        /// The texts of the error and its sources, as those of a service error.
         message: Option<String>,
+        /// The error's kind, as that of a service error.
+        error_type: Option<Cow<'static, str>>,
     },
     /// The response was dropped while it still owed something.
     Dropped {
@@ -115,6 +122,19 @@ pub enum End {
 }
 
 impl End {
+    /// Returns the kind of the error that was the end, if that is known.
+    pub(crate) fn error_type(&self) -> Option<&Cow<'static, str>> {
+        match self {
+            Self::ServiceError { error_type, .. } | Self::BodyError { error_type, .. } => {
+                error_type.as_ref()
+            }
+            Self::Complete { .. }
+            | Self::LengthMismatch { .. }
+            | Self::Dropped { .. }
+            | Self::Panicked => None,
+        }
+    }
+
     /// Returns the gRPC code that the server sent.
     pub(crate) fn sent_grpc_code(&self) -> Option<GrpcCode> {
         match self {

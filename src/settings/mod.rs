@@ -13,6 +13,7 @@ use http::{HeaderName, request, response};
 use opentelemetry::KeyValue;
 
 use crate::catch_panic::PanicReport;
+use crate::outcome::error_kind::DynError;
 use crate::outcome::lifecycle::LifecycleEvents;
 use crate::outcome::{End, Head, Outcome, Verdict, classify};
 use crate::propagation::Propagation;
@@ -30,6 +31,8 @@ use crate::text::truncate_cow;
 pub(crate) type RequestFn<T> = dyn Fn(&request::Parts) -> T + Send + Sync;
 /// A callback that reads the head of a response.
 pub(crate) type ResponseFn<T> = dyn Fn(&response::Parts) -> T + Send + Sync;
+/// A callback that names the kind of an error.
+pub(crate) type ErrorTypeFn = dyn Fn(&DynError) -> Option<Cow<'static, str>> + Send + Sync;
 pub(crate) type Classify = dyn Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync;
 
 /// The settings of a layer, shared by all services it makes.
@@ -68,6 +71,7 @@ pub(crate) struct Settings {
 
     pub(crate) classify: Callback<Classify>,
     pub(crate) disconnect_is_error: bool,
+    pub(crate) error_type_fn: Callback<ErrorTypeFn>,
     /// Of the errors of services and bodies.
     pub(crate) error_panics: Arc<PanicReport>,
 
@@ -131,6 +135,7 @@ impl Default for Settings {
             response_attributes: Callback::default(),
             classify: Callback::default(),
             disconnect_is_error: true,
+            error_type_fn: Callback::default(),
             error_panics: Arc::new(PanicReport::new("the error's `Display`")),
             metrics: MetricSettings::default(),
             stream_durations: StreamDurations::default(),
@@ -188,6 +193,12 @@ impl Settings {
         }
     }
 
+    /// Returns the operator's name for the kind of an error.
+    pub(crate) fn error_type(&self, error: &DynError) -> Option<Cow<'static, str>> {
+        let name = self.error_type_fn.call(|name| name(error))?.ok()??;
+        bounded(name)
+    }
+
     /// Whether streams have attribute `api.stream`.
     pub(crate) fn marks_streams(&self) -> bool {
         self.stream_durations == StreamDurations::Marked
@@ -201,5 +212,10 @@ fn call_for_text(
     parts: &request::Parts,
 ) -> Option<Cow<'static, str>> {
     let text = callback.call(|function| function(parts))?.ok()??;
+    bounded(text)
+}
+
+/// Returns the text, truncated, unless it is empty.
+fn bounded(text: Cow<'static, str>) -> Option<Cow<'static, str>> {
     Some(truncate_cow(text)).filter(|text| !text.is_empty())
 }

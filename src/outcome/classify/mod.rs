@@ -1,5 +1,7 @@
 //! The default classification.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 use crate::outcome::aborted::{Aborted, Outcome};
@@ -20,11 +22,14 @@ const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 /// | `generator_exit` | a body that still owed something was dropped without being polled | `generator_exit` |
 /// | `validation_error` | 400, 413, 414, 415, 422, 431; `INVALID_ARGUMENT`, `OUT_OF_RANGE`, `FAILED_PRECONDITION` | none |
 /// | `client_error` | any other 4xx; gRPC codes that are not the server's fault | none |
-/// | `exception` | service error, body error; 5xx, and 1xx other than 101, which is no final response; `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`; no `grpc-status` | `exception`; the number; the code's name; `missing_grpc_status` |
+/// | `exception` | service error, body error; 5xx, and 1xx other than 101, which is no final response; `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`; no `grpc-status` | the error's kind, else `exception`; the number; the code's name; `missing_grpc_status` |
 /// | `length_mismatch` | fewer or more bytes than declared | `length_mismatch` |
 /// | `deadline_exceeded` | gRPC: dropped after the caller's `grpc-timeout` | `DEADLINE_EXCEEDED` |
 /// | `panic` | the inner service or its body panicked | `panic` |
 /// | the handler's | [`SpanHandle::abort`](crate::SpanHandle::abort) | the same string; none for `validation_error` and `client_error` |
+///
+/// The kinds of errors are `timeout`, `overloaded`, `body_limit`, those of I/O errors, and
+/// [the operator's](crate::ApiSpanLayer::error_type_fn).
 ///
 /// [`ApiSpanLayer::classify`](crate::ApiSpanLayer::classify) replaces it. A replacement may call it for
 /// what it does not decide itself.
@@ -58,10 +63,17 @@ pub fn classify(head: &Head, end: &End, verdict: Option<&Verdict>) -> Outcome {
             Aborted::error(reason::LENGTH_MISMATCH)
                 .with_message(format!("{delivered} of {declared} declared bytes")),
         ),
-        (End::ServiceError { message } | End::BodyError { message }, None) => Some(Aborted {
-            message: message.clone(),
-            ..Aborted::error(reason::EXCEPTION)
-        }),
+        (
+            End::ServiceError {
+                message,
+                error_type,
+            }
+            | End::BodyError {
+                message,
+                error_type,
+            },
+            None,
+        ) => Some(classify_error(message.as_ref(), error_type.as_ref())),
         (
             End::Dropped {
                 stage,
@@ -71,6 +83,14 @@ pub fn classify(head: &Head, end: &End, verdict: Option<&Verdict>) -> Outcome {
         ) => Some(classify_drop(head.protocol, *stage, *past_deadline)),
     };
     aborted.map_or(Outcome::Departed, Outcome::Aborted)
+}
+
+fn classify_error(message: Option<&String>, error_type: Option<&Cow<'static, str>>) -> Aborted {
+    let exception = Cow::Borrowed(reason::EXCEPTION);
+    Aborted {
+        message: message.cloned(),
+        ..Aborted::new(reason::EXCEPTION).with_error_type(error_type.cloned().unwrap_or(exception))
+    }
 }
 
 fn classify_verdict(verdict: &Verdict) -> Aborted {

@@ -1,5 +1,6 @@
 //! Log events of requests.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -123,10 +124,12 @@ fn exception(completion: &Completion<'_>) -> Option<LogEvent> {
     let Aborted {
         reason, message, ..
     } = aborted;
-    let type_name = completion
-        .error_type_name
+    // The type of a boxed error may be unknown where its kind is not.
+    let kind = || completion.end.error_type().cloned();
+    let type_name = completion.error_type_name.map(Cow::Borrowed).or_else(kind);
+    let type_name = type_name
         .filter(|_| !completion.is_outcome_from_verdict)
-        .unwrap_or(reason);
+        .unwrap_or(Cow::Borrowed(reason));
     let mut attributes = vec![KeyValue::new(key::EXCEPTION_TYPE, type_name)];
     let message = message.clone();
     attributes.extend(message.map(|message| KeyValue::new(key::EXCEPTION_MESSAGE, message)));
