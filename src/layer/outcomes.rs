@@ -97,12 +97,16 @@ impl ApiSpanLayer {
 
     /// Sets where the lifecycle events of a request are recorded.
     ///
-    /// Default: on its span.
+    /// Default: on its span. They stay there without a [`logger_provider`](Self::logger_provider).
     ///
     /// ```
+    /// use opentelemetry_sdk::logs::SdkLoggerProvider;
     /// use tower_api_span::{ApiSpanLayer, LifecycleEvents};
     ///
-    /// let layer = ApiSpanLayer::new().lifecycle_events(LifecycleEvents::AsLogs);
+    /// let loggers = SdkLoggerProvider::builder().build();
+    /// let layer = ApiSpanLayer::new()
+    ///     .logger_provider(&loggers)
+    ///     .lifecycle_events(LifecycleEvents::AsLogs);
     /// # let _ = layer;
     /// ```
     pub fn lifecycle_events(self, events: LifecycleEvents) -> Self {

@@ -22,7 +22,8 @@ pub enum LifecycleEvents {
     #[default]
     OnSpan,
     /// As log events with the same names, times and attributes, and with the span's context. Needs
-    /// [`logger_provider`](crate::ApiSpanLayer::logger_provider), else they are emitted nowhere.
+    /// [`logger_provider`](crate::ApiSpanLayer::logger_provider). Without one, or with the no-op, they are events of
+    /// the span, and feature `internal-logs` warns once.
     AsLogs,
     /// As both.
     Both,

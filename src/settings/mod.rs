@@ -3,6 +3,7 @@
 //! No tracer, meter or logger is among them. Those are kept beside the settings, in `exchange::shared`.
 
 pub(crate) mod callback;
+pub(crate) mod missing_logger;
 pub(crate) mod streams;
 
 use std::borrow::Cow;
@@ -24,6 +25,7 @@ use crate::protocol::http::methods::{HttpMethods, RpcMethods};
 use crate::protocol::http::query::SensitiveParameters;
 use crate::protocol::http::trace_headers::TraceHeaders;
 use crate::settings::callback::Callback;
+use crate::settings::missing_logger::MissingLogger;
 use crate::settings::streams::{ContentTypes, StreamDurations};
 use crate::text::truncate_cow;
 
@@ -79,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) stream_durations: StreamDurations,
     pub(crate) stream_content_types: ContentTypes,
     pub(crate) lifecycle_events: LifecycleEvents,
+    /// Of `lifecycle_events`.
+    pub(crate) missing_logger: MissingLogger,
 
     pub(crate) stream_terminator: Option<Cow<'static, str>>,
     pub(crate) stream_errors: bool,
@@ -141,6 +145,7 @@ impl Default for Settings {
             stream_durations: StreamDurations::default(),
             stream_content_types: ContentTypes::default(),
             lifecycle_events: LifecycleEvents::default(),
+            missing_logger: MissingLogger::default(),
             stream_terminator: None,
             stream_errors: false,
             journey_events: false,

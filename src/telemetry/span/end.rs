@@ -27,6 +27,8 @@ pub(crate) struct AtStart {
     pub(crate) keys: WrittenKeys,
     /// Whether the settings have named the span.
     pub(crate) is_named: bool,
+    /// Whether the lifecycle events are on the span.
+    pub(crate) has_lifecycle: bool,
 }
 
 /// Writes what was recorded and what is known at the end. The terminal event comes last, so that a panic
@@ -39,9 +41,9 @@ pub(crate) fn write_end(
     settings: &Settings,
 ) {
     let mut buffer = SpanBuffer::merge(completion.buffer.take(), late, completion.at);
-    let has_lifecycle = settings.lifecycle_events.is_on_span();
+    let has_lifecycle = at_start.has_lifecycle;
     write_events_and_links(span, buffer.as_deref_mut(), completion, has_lifecycle);
-    let AtStart { keys, is_named } = at_start;
+    let AtStart { keys, is_named, .. } = at_start;
     let mut attributes = EndAttributes { span, keys };
     attributes.set_response(completion);
     attributes.set_times(completion, settings);
