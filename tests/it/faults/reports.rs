@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use http::{Request, Response};
 use opentelemetry::KeyValue;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tower::{Service, service_fn};
-use tower_api_span::ApiSpanLayer;
+use tower_api_span::{ApiSpanLayer, LifecycleEvents};
 use tower_layer::Layer as _;
 use tracing::field::{Field, Visit};
 use tracing::subscriber::with_default;
@@ -41,7 +42,7 @@ impl<S: Subscriber> Layer<S> for Reports {
     }
 }
 
-/// The fields that say what panicked.
+/// The fields that name what panicked.
 struct Fields(Report);
 
 impl Visit for Fields {
@@ -187,6 +188,19 @@ fn an_error_that_cannot_be_formatted_is_reported_once() {
         }
     });
     assert_eq!(reports, [warning("the error's `Display`", TEXT)]);
+
+    let layer = recorder
+        .layer()
+        .error_type_fn(|_| explode::<Option<&str>>());
+    let mut service = layer.layer(service_fn(async |_: Request<()>| {
+        Err::<Response<String>, _>(tower::BoxError::from("boom"))
+    }));
+    let reports = reported(|| {
+        for _ in 0..3 {
+            assert!(ready(service.call(get())).is_err());
+        }
+    });
+    assert_eq!(reports, [warning("ApiSpanLayer::error_type_fn", TEXT)]);
 }
 
 #[test]
@@ -220,6 +234,26 @@ fn a_subscriber_that_panics_does_not_fail_the_request() {
     };
     with_default(registry().with(reports), || defused(|| serve(&layer, 1)));
     assert_eq!(recorder.only().outcome(), "DEPARTED");
+}
+
+#[test]
+fn lifecycle_events_as_logs_without_a_logger_are_reported_once() {
+    let recorder = Recorder::new();
+    let layer = recorder.layer().lifecycle_events(LifecycleEvents::AsLogs);
+    let missing = ["WARN ApiSpanLayer.LoggerMissing".to_owned()];
+    let reports = reported(|| {
+        serve(&layer, 3);
+        serve(&layer.clone().body_sizes(true), 3);
+    });
+    assert_eq!(reports, [missing]);
+    let loggers = SdkLoggerProvider::builder().build();
+    let logs = layer.logger_provider(&loggers);
+    let on_span = recorder.layer().lifecycle_events(LifecycleEvents::Both);
+    let reports = reported(|| {
+        serve(&logs, 1);
+        serve(&on_span, 1);
+    });
+    assert_eq!(reports, [Report::new(); 0]);
 }
 
 #[test]
