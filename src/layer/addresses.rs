@@ -86,7 +86,7 @@ impl ApiSpanLayer {
         peer: impl Fn(&request::Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
         self.with(|config| {
-            config.peer_address_fn = Callback::new("ApiSpanLayer::peer_address_fn", Arc::new(peer))
+            config.peer_address_fn = Callback::new("ApiSpanLayer::peer_address_fn", Arc::new(peer));
         })
     }
 
@@ -110,7 +110,7 @@ impl ApiSpanLayer {
     ) -> Self {
         self.with(|config| {
             config.local_address_fn =
-                Callback::new("ApiSpanLayer::local_address_fn", Arc::new(local))
+                Callback::new("ApiSpanLayer::local_address_fn", Arc::new(local));
         })
     }
 

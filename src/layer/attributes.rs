@@ -146,7 +146,7 @@ impl ApiSpanLayer {
         let attributes = move |parts: &request::Parts| attributes(parts).into_iter().collect();
         self.with(|config| {
             config.request_attributes =
-                Callback::new("ApiSpanLayer::request_attributes", Arc::new(attributes))
+                Callback::new("ApiSpanLayer::request_attributes", Arc::new(attributes));
         })
     }
 
@@ -173,7 +173,7 @@ impl ApiSpanLayer {
         let attributes = move |parts: &response::Parts| attributes(parts).into_iter().collect();
         self.with(|config| {
             config.response_attributes =
-                Callback::new("ApiSpanLayer::response_attributes", Arc::new(attributes))
+                Callback::new("ApiSpanLayer::response_attributes", Arc::new(attributes));
         })
     }
 }

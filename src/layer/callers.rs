@@ -27,7 +27,7 @@ impl ApiSpanLayer {
         should_trace: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.with(|config| {
-            config.filter = Callback::new("ApiSpanLayer::filter", Arc::new(should_trace))
+            config.filter = Callback::new("ApiSpanLayer::filter", Arc::new(should_trace));
         })
     }
 
@@ -88,7 +88,7 @@ impl ApiSpanLayer {
     ) -> Self {
         self.with(|config| {
             config.public_endpoint_fn =
-                Callback::new("ApiSpanLayer::public_endpoint_fn", Arc::new(is_public))
+                Callback::new("ApiSpanLayer::public_endpoint_fn", Arc::new(is_public));
         })
     }
 

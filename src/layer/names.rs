@@ -41,7 +41,7 @@ impl ApiSpanLayer {
     ) -> Self {
         let name = move |parts: &request::Parts| name(parts).map(Into::into);
         self.with(|config| {
-            config.span_name_fn = Callback::new("ApiSpanLayer::span_name_fn", Arc::new(name))
+            config.span_name_fn = Callback::new("ApiSpanLayer::span_name_fn", Arc::new(name));
         })
     }
 
@@ -66,7 +66,7 @@ impl ApiSpanLayer {
     ) -> Self {
         let route = move |parts: &request::Parts| route(parts).map(Into::into);
         self.with(|config| {
-            config.route_fn = Callback::new("ApiSpanLayer::route_fn", Arc::new(route))
+            config.route_fn = Callback::new("ApiSpanLayer::route_fn", Arc::new(route));
         })
     }
 

@@ -34,7 +34,7 @@ impl ApiSpanLayer {
         classify: impl Fn(&Head, &End, Option<&Verdict>) -> Outcome + Send + Sync + 'static,
     ) -> Self {
         self.with(|config| {
-            config.classify = Callback::new("ApiSpanLayer::classify", Arc::new(classify))
+            config.classify = Callback::new("ApiSpanLayer::classify", Arc::new(classify));
         })
     }
 

@@ -38,16 +38,13 @@ pub(crate) fn describe_error<E: Display + 'static>(
     name: impl Fn(&DynError) -> Option<Cow<'static, str>>,
 ) -> ErrorDescription {
     let type_name = type_name::<E>();
-    match as_dyn_error(error) {
-        Some(error) => describe_chain(&chain_of(error, panics), panics, &name, type_name),
-        None => {
-            let known = known_type(type_name);
-            ErrorDescription {
-                message: format_bounded(error, panics),
-                error_type: known.map(|known| known.kind),
-                type_name: named(type_name),
-            }
-        }
+    if let Some(error) = as_dyn_error(error) {
+        return describe_chain(&chain_of(error, panics), panics, &name, type_name);
+    }
+    ErrorDescription {
+        message: format_bounded(error, panics),
+        error_type: known_type(type_name).map(|known| known.kind),
+        type_name: named(type_name),
     }
 }
 
