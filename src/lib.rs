@@ -115,7 +115,7 @@
 //! | `rpc.method_original` | string | gRPC, if `rpc.method` is `_OTHER` | gRPC | stable |
 //! | `rpc.status_code` | string: the code's name | gRPC, if known | gRPC | stable |
 //! | `rpc.request.header.<name>`, `rpc.response.header.<name>`, `rpc.response.trailer.<name>` | string[] | gRPC, with the same settings as HTTP headers | gRPC | development |
-//! | `error.type` | string | if the span's status is Error | HTTP, gRPC | stable |
+//! | `error.type` | string: few values; [the kind](ApiSpanLayer::error_type_fn) of an error | if the span's status is Error | HTTP, gRPC | stable |
 //! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate | |
 //! | `api.abort.reason` | string | if `api.outcome` is `ABORTED` | this crate | |
 //! | `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links` | int | if any of the operator's or the handler's were [refused](#refused-attributes-events-and-links) | this crate | |
@@ -189,7 +189,8 @@
 //!   those of a 4xx. The layer never sets Ok.
 //! * **One field has the cause.** `api.abort.reason` is set on every request that did not depart, whether
 //!   or not it is an error. It has few values. `error.type` is set on errors: `500`, `UNAVAILABLE`,
-//!   `client_disconnect`, `panic`, ...
+//!   `client_disconnect`, `panic`; for an error of the service or the body its kind, such as `timeout`, else
+//!   `exception`.
 //! * **Client addresses are personal data** in many places. `client.address` and `network.peer.address`
 //!   are recorded whenever the layer has them.
 //!
@@ -244,8 +245,8 @@
 //!
 //! | event | severity | when | attributes |
 //! |---|---|---|---|
-//! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body; a panic; a length mismatch; a gRPC client that disconnected after its deadline; a handler's verdict that is an error | `exception.type` (the error's Rust type, else the reason), `exception.message` |
-//! | the same events | DEBUG | the client disconnected | the same attributes |
+//! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body; a panic; a length mismatch; a gRPC client that disconnected after its deadline; a handler's verdict that is an error | `exception.type` (the error's Rust type; if a box hides it, its kind; else the reason), `exception.message` (the texts of the error and its sources) |
+//! | the same two | DEBUG | the client disconnected | the same two |
 //! | `api.ARRIVED` and the other events of the layer, as on the span | INFO | with [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | as on the span |
 //!
 //! All are emitted at the end of the request, before the span ends. Their timestamps are the times at which
@@ -284,6 +285,7 @@
 //! | **outcomes** | |
 //! | [`classify`](ApiSpanLayer::classify) | [`classify()`] |
 //! | [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) | true |
+//! | [`error_type_fn`](ApiSpanLayer::error_type_fn) | the known kinds of errors, else `exception` |
 //! | [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | on the span |
 //! | [`logger_provider`](ApiSpanLayer::logger_provider) | no log events |
 //! | **metrics** | |
@@ -297,8 +299,9 @@
 //! | [`stream_errors`](ApiSpanLayer::stream_errors) | false; with `llm` true |
 //! | [`journey_events`](ApiSpanLayer::journey_events) | false; with `llm` true |
 //!
-//! A request waits for the callbacks, so they should be fast. If a callback panics, the request continues.
-//! The documentation of the setting states the value that then applies.
+//! Callbacks run while a request waits, so they should be fast. If a callback panics, the request
+//! continues. The documentation of each setting states the value that then applies. The first panic of each
+//! callback is reported, with feature `internal-logs`.
 //!
 //! # Features
 //!
@@ -307,7 +310,8 @@
 //! | feature | adds |
 //! |---|---|
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` with the prefixes of nested routers, and [`SpanHandle`] as an extractor |
-//! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on feature `axum` and axum's feature `tokio` |
+//! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on axum's feature `tokio` |
+//! | `internal-logs` | warnings of the layer's own, as events of `tracing` with target `tower-api-span`: `ApiSpanLayer.CallbackPanicked`, once for each callback of a layer and each method of a handle; `ApiSpanLayer.LoggerMissing`, once for each layer with [`LifecycleEvents::AsLogs`] |
 //!
 //! # Failures
 //!

@@ -5,23 +5,24 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
-use crate::catch_panic::catch_panic;
+use crate::catch_panic::PanicReport;
 
 /// The maximum length, in bytes, of a string from a request, an error or a handler's message.
 pub(crate) const MAX_BYTES: usize = 1_024;
 
 /// Formats `value`, truncated to [`MAX_BYTES`]. Returns `None` if the text is empty or `value`
-/// panics.
+/// panics, which is reported.
 ///
-/// Formatting stops at the limit, so a long error message costs no more than its beginning.
-pub(crate) fn format_bounded(value: &dyn Display) -> Option<String> {
-    catch_panic(|| {
+/// Formatting stops at the limit, so an error that prints a whole document costs no more than its
+/// beginning.
+pub(crate) fn format_bounded(value: &dyn Display, panics: &PanicReport) -> Option<String> {
+    let text = panics.catch(|| {
         let mut out = Bounded(String::new());
         // `write!` fails at the limit, or if `value` fails. Either way the text so far is kept.
         let _ = write!(out, "{value}");
         out.0
-    })
-    .filter(|text| !text.is_empty())
+    });
+    text.filter(|text| !text.is_empty())
 }
 
 /// Truncates `text` to [`MAX_BYTES`], at a character boundary.
@@ -80,6 +81,8 @@ impl Write for Bounded {
 mod tests {
     use super::*;
 
+    static PANICS: PanicReport = PanicReport::new("test");
+
     #[test]
     fn formatting_stops_at_the_limit_at_a_character_boundary() {
         struct Endless<'a>(&'a std::cell::Cell<usize>);
@@ -92,7 +95,7 @@ mod tests {
             }
         }
         let written = std::cell::Cell::new(0);
-        let cut = format_bounded(&Endless(&written)).expect("text");
+        let cut = format_bounded(&Endless(&written), &PANICS).expect("text");
         assert!(cut.len() <= MAX_BYTES && cut.len() > MAX_BYTES - 2);
         assert!(cut.starts_with("äöüäöü"));
         assert!(written.get() < MAX_BYTES);
@@ -106,9 +109,9 @@ mod tests {
                 panic!("no text");
             }
         }
-        assert_eq!(format_bounded(&""), None);
-        assert_eq!(format_bounded(&Panics), None);
-        assert_eq!(format_bounded(&"boom").as_deref(), Some("boom"));
+        assert_eq!(format_bounded(&"", &PANICS), None);
+        assert_eq!(format_bounded(&Panics, &PANICS), None);
+        assert_eq!(format_bounded(&"boom", &PANICS).as_deref(), Some("boom"));
     }
 
     #[test]

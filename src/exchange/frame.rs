@@ -1,5 +1,6 @@
 //! Records the frames of the response body, and finds the one that ends it.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use bytes::Buf;
@@ -7,13 +8,14 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 
 use crate::exchange::state::{Ending, Exchange, Phase, Streaming};
+use crate::outcome::error_kind::{ErrorDescription, describe_error};
 use crate::outcome::reason::GENERATION_ERROR;
 use crate::outcome::{End, Verdict};
 use crate::protocol::grpc::{GrpcStatus, Protocol};
 use crate::protocol::sse::{ErrorEvent, Findings};
 use crate::recording::clock::Elapsed;
 use crate::telemetry::span::response::capture_trailers;
-use crate::text::{format_bounded, truncate};
+use crate::text::truncate;
 
 /// The event that ended a body.
 pub(super) enum BodyEnd<'a, E> {
@@ -121,17 +123,21 @@ impl Exchange {
         }
     }
 
-    /// Returns the ending that the end of the body causes.
-    pub(super) fn ending_by<E: Display>(&mut self, body_end: &BodyEnd<'_, E>) -> Ending {
+    /// Returns how the exchange ends by what has ended its body.
+    pub(super) fn ending_by<E: Display + 'static>(&mut self, body_end: &BodyEnd<'_, E>) -> Ending {
         match body_end {
             BodyEnd::Over => self.ending_of_body(None),
             BodyEnd::Trailers(trailers) => self.ending_in_trailers(trailers),
             BodyEnd::Terminator => Ending::now(End::Complete {
                 grpc_status: self.take_grpc_status(),
             }),
-            BodyEnd::Error(error) => Ending::now(End::BodyError {
-                message: self.record_error(*error),
-            }),
+            BodyEnd::Error(error) => {
+                let (message, error_type) = self.record_error(*error);
+                Ending::now(End::BodyError {
+                    message,
+                    error_type,
+                })
+            }
         }
     }
 
@@ -175,13 +181,25 @@ impl Exchange {
         findings.terminator
     }
 
-    /// Records the type of the service's or the body's error. Returns its message if the request is observed.
-    pub(super) fn record_error<E: Display>(&mut self, error: &E) -> Option<String> {
+    /// Records the type of the service's or the body's error. Returns its message and its kind, if they are
+    /// read.
+    pub(super) fn record_error<E: Display + 'static>(
+        &mut self,
+        error: &E,
+    ) -> (Option<String>, Option<Cow<'static, str>>) {
         if !self.span.is_observed() {
-            return None;
+            return (None, None);
         }
-        self.cold().error_type_name = Some(std::any::type_name::<E>());
-        format_bounded(error)
+        let settings = &self.shared.settings;
+        let ErrorDescription {
+            message,
+            error_type,
+            type_name,
+        } = describe_error(error, &settings.error_panics, |error| {
+            settings.error_type(error)
+        });
+        self.cold().error_type_name = type_name;
+        (message, error_type)
     }
 }
 

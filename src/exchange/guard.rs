@@ -56,10 +56,12 @@ impl ExchangeGuard {
     }
 
     /// Ends the exchange with the error that the inner service returned.
-    pub(crate) fn fail<E: Display>(&mut self, error: &E) {
+    pub(crate) fn fail<E: Display + 'static>(&mut self, error: &E) {
         self.end(|exchange| {
+            let (message, error_type) = exchange.record_error(error);
             Ending::now(End::ServiceError {
-                message: exchange.record_error(error),
+                message,
+                error_type,
             })
         });
     }
@@ -80,7 +82,7 @@ impl ExchangeGuard {
         body: &B,
     ) where
         B: Body,
-        B::Error: Display,
+        B::Error: Display + 'static,
     {
         let Some(exchange) = &mut self.0 else {
             return;

@@ -20,6 +20,20 @@ impl Shared {
             providers: Providers::default(),
         }
     }
+
+    /// Whether a request's lifecycle events are on its span. They are without a logger, too, whatever the setting:
+    /// else they would be lost.
+    pub(super) fn has_lifecycle_on_span(&self) -> bool {
+        let events = self.settings.lifecycle_events;
+        if events.is_on_span() {
+            return true;
+        }
+        let has_logger = self.providers.loggers.is_set();
+        if !has_logger {
+            self.settings.missing_logger.report();
+        }
+        !has_logger
+    }
 }
 
 #[derive(Clone, Debug, Default)]

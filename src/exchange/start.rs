@@ -126,7 +126,7 @@ fn observe(
         };
         let start = || {
             let start = describe_start(parts, settings, &request, &hop);
-            start_span(settings, start, link, &tracer, parent, options)
+            start_span(shared, start, link, &tracer, parent, options)
         };
         catch_panic(start).flatten()
     });
@@ -170,13 +170,14 @@ fn claimed_protocol(settings: &Settings, parts: &request::Parts) -> Protocol {
 
 /// Starts the span. Returns `None` if the tracer makes no span for this request.
 fn start_span(
-    settings: &Settings,
+    shared: &Shared,
     start: SpanStart,
     link: Option<SpanContext>,
     tracer: &FoundTracer<'_>,
     parent: &Context,
     options: StartOptions,
 ) -> Option<OpenSpan> {
+    let has_lifecycle = shared.has_lifecycle_on_span();
     let SpanStart {
         name,
         is_named,
@@ -190,7 +191,7 @@ fn start_span(
         .with_start_time(started_at);
     // `with_attributes` would collect them again, without the capacity for the attributes of the end.
     builder.attributes = Some(attributes);
-    if settings.lifecycle_events.is_on_span() {
+    if has_lifecycle {
         let mut events = Vec::with_capacity(2);
         events.push(Event::new(EVENT_ARRIVED, started_at, Vec::new(), 0));
         builder.events = Some(events);
@@ -203,6 +204,7 @@ fn start_span(
             keys,
             is_named,
             refused,
+            has_lifecycle,
         },
     })
 }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 
-use crate::catch_panic::catch_panic;
+use crate::catch_panic::PanicReport;
 use crate::handle::SpanHandle;
 use crate::semconv as key;
 use crate::text::format_bounded;
@@ -119,11 +119,12 @@ impl GenAi<'_> {
     /// span.gen_ai().finish_reasons(["stop", "length"]);
     /// ```
     pub fn finish_reasons(&self, reasons: impl IntoIterator<Item: Display>) -> &Self {
+        static PANICS: PanicReport = PanicReport::new("GenAi::finish_reasons");
         if self.0.accepts_records() {
             // The handler's iterator may panic, or never end.
-            let reasons = catch_panic(|| {
+            let reasons = PANICS.catch(|| {
                 let reasons = reasons.into_iter().take(MAX_REASONS);
-                let reasons = reasons.filter_map(|reason| format_bounded(&reason));
+                let reasons = reasons.filter_map(|reason| format_bounded(&reason, &PANICS));
                 reasons.map(StringValue::from).collect::<Vec<_>>()
             });
             let reasons = reasons.unwrap_or_default();
@@ -156,8 +157,9 @@ impl GenAi<'_> {
     }
 
     fn set_text(&self, key: &'static str, value: &dyn Display) -> &Self {
+        static PANICS: PanicReport = PanicReport::new("GenAi, a text");
         if self.0.accepts_records()
-            && let Some(text) = format_bounded(value)
+            && let Some(text) = format_bounded(value, &PANICS)
         {
             self.set(key, text);
         }

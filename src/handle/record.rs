@@ -8,7 +8,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanContext;
 
 use super::SpanHandle;
-use crate::catch_panic::catch_panic;
+use crate::catch_panic::PanicReport;
 use crate::outcome::Verdict;
 use crate::semconv as key;
 use crate::text::{format_bounded, truncate_cow};
@@ -41,11 +41,12 @@ impl SpanHandle {
     /// span.set_attributes([KeyValue::new("tenant", "blue"), KeyValue::new("retries", 2)]);
     /// ```
     pub fn set_attributes(&self, attributes: impl IntoIterator<Item = KeyValue>) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::set_attributes");
         if !self.begin_record() {
             return;
         }
         // The iterator runs before the lock is taken, because it may use this handle.
-        let attributes = collect(attributes);
+        let attributes = collect(attributes, &PANICS);
         self.record(|buffer| {
             for attribute in attributes {
                 buffer.set_attribute(attribute);
@@ -65,8 +66,9 @@ impl SpanHandle {
     /// span.set_route("/users/{id}");
     /// ```
     pub fn set_route(&self, route: impl fmt::Display) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::set_route");
         if self.begin_record()
-            && let Some(route) = format_bounded(&route)
+            && let Some(route) = format_bounded(&route, &PANICS)
         {
             self.record(|buffer| buffer.route = Some(route));
         }
@@ -81,8 +83,9 @@ impl SpanHandle {
     /// span.update_name("POST /graphql ListUsers");
     /// ```
     pub fn update_name(&self, name: impl Into<Cow<'static, str>>) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::update_name");
         if self.begin_record()
-            && let Some(name) = catch_panic(|| truncate_cow(name.into()))
+            && let Some(name) = PANICS.catch(|| truncate_cow(name.into()))
             && !name.is_empty()
         {
             self.record(|buffer| buffer.name = Some(name));
@@ -105,10 +108,11 @@ impl SpanHandle {
         span_context: SpanContext,
         attributes: impl IntoIterator<Item = KeyValue>,
     ) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::add_link");
         if !self.begin_record() {
             return;
         }
-        let attributes = collect(attributes);
+        let attributes = collect(attributes, &PANICS);
         self.record(|buffer| buffer.add_link(span_context, attributes));
     }
 
@@ -122,8 +126,9 @@ impl SpanHandle {
     /// span.record_error(&error);
     /// ```
     pub fn record_error(&self, error: &dyn Error) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::record_error");
         if self.begin_record()
-            && let Some(message) = format_bounded(&Chain(error))
+            && let Some(message) = format_bounded(&Chain(error), &PANICS)
         {
             let message = KeyValue::new(key::EXCEPTION_MESSAGE, message);
             self.add_event(key::EVENT_EXCEPTION, [message]);
@@ -147,11 +152,12 @@ impl SpanHandle {
         name: impl Into<Cow<'static, str>>,
         attributes: impl IntoIterator<Item = KeyValue>,
     ) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::add_event");
         if self.begin_record()
             && let Some(request) = &self.0
-            && let Some(name) = catch_panic(|| name.into())
+            && let Some(name) = PANICS.catch(|| name.into())
         {
-            let attributes = collect(attributes);
+            let attributes = collect(attributes, &PANICS);
             request.span.add_event(name, attributes, |now| now);
         }
     }
@@ -169,10 +175,11 @@ impl SpanHandle {
     /// span.mark_aborted("quota", format_args!("{} tokens left", 0));
     /// ```
     pub fn mark_aborted(&self, reason: &'static str, message: impl fmt::Display) {
+        static PANICS: PanicReport = PanicReport::new("SpanHandle::mark_aborted");
         if !self.begin_record() {
             return;
         }
-        let verdict = Verdict::new(reason, format_bounded(&message));
+        let verdict = Verdict::new(reason, format_bounded(&message, &PANICS));
         self.record(|buffer| {
             buffer.verdict.get_or_insert(verdict);
         });
@@ -222,8 +229,10 @@ impl SpanHandle {
 }
 
 /// Collects attributes before the lock is taken, because the iterator may use the handle. None if it panics.
-fn collect(attributes: impl IntoIterator<Item = KeyValue>) -> Vec<KeyValue> {
-    catch_panic(|| attributes.into_iter().collect()).unwrap_or_default()
+fn collect(attributes: impl IntoIterator<Item = KeyValue>, panics: &PanicReport) -> Vec<KeyValue> {
+    panics
+        .catch(|| attributes.into_iter().collect())
+        .unwrap_or_default()
 }
 
 /// Formats an error, followed by its sources.

@@ -87,7 +87,9 @@ impl ApiSpanLayer {
         self,
         peer: impl Fn(&request::Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|settings| settings.peer_address_fn = Callback::new(Arc::new(peer)))
+        self.with(|config| {
+            config.peer_address_fn = Callback::new("ApiSpanLayer::peer_address_fn", Arc::new(peer));
+        })
     }
 
     /// Sets the function that returns the local address of a request's connection. The address is recorded as
@@ -108,7 +110,10 @@ impl ApiSpanLayer {
         self,
         local: impl Fn(&request::Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.with(|settings| settings.local_address_fn = Callback::new(Arc::new(local)))
+        self.with(|config| {
+            config.local_address_fn =
+                Callback::new("ApiSpanLayer::local_address_fn", Arc::new(local));
+        })
     }
 
     /// Sets whether `client.port` is recorded beside `client.address`, if the port is known.

@@ -181,7 +181,10 @@ impl ApiSpanLayer {
         attributes: impl Fn(&request::Parts) -> A + Send + Sync + 'static,
     ) -> Self {
         let attributes = move |parts: &request::Parts| attributes(parts).into_iter().collect();
-        self.with(|settings| settings.request_attributes = Callback::new(Arc::new(attributes)))
+        self.with(|config| {
+            config.request_attributes =
+                Callback::new("ApiSpanLayer::request_attributes", Arc::new(attributes));
+        })
     }
 
     /// Sets the function that returns additional attributes from the head of the response.
@@ -205,6 +208,9 @@ impl ApiSpanLayer {
         attributes: impl Fn(&response::Parts) -> A + Send + Sync + 'static,
     ) -> Self {
         let attributes = move |parts: &response::Parts| attributes(parts).into_iter().collect();
-        self.with(|settings| settings.response_attributes = Callback::new(Arc::new(attributes)))
+        self.with(|config| {
+            config.response_attributes =
+                Callback::new("ApiSpanLayer::response_attributes", Arc::new(attributes));
+        })
     }
 }

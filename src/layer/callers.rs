@@ -26,7 +26,9 @@ impl ApiSpanLayer {
         self,
         should_trace: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|settings| settings.filter = Callback::new(Arc::new(should_trace)))
+        self.with(|config| {
+            config.filter = Callback::new("ApiSpanLayer::filter", Arc::new(should_trace));
+        })
     }
 
     /// Sets the share of traces that is sampled, from 0 to 1.
@@ -83,7 +85,10 @@ impl ApiSpanLayer {
         self,
         is_public: impl Fn(&request::Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.with(|settings| settings.public_endpoint_fn = Callback::new(Arc::new(is_public)))
+        self.with(|config| {
+            config.public_endpoint_fn =
+                Callback::new("ApiSpanLayer::public_endpoint_fn", Arc::new(is_public));
+        })
     }
 
     /// Sets whether the request's headers carry the span's context to the inner service, instead of the caller's.

@@ -39,7 +39,9 @@ impl ApiSpanLayer {
         name: impl Fn(&request::Parts) -> Option<N> + Send + Sync + 'static,
     ) -> Self {
         let name = move |parts: &request::Parts| name(parts).map(Into::into);
-        self.with(|settings| settings.span_name_fn = Callback::new(Arc::new(name)))
+        self.with(|config| {
+            config.span_name_fn = Callback::new("ApiSpanLayer::span_name_fn", Arc::new(name));
+        })
     }
 
     /// Sets the route of a request: a template of its path, of low cardinality, such as `/users/{id}`. The route is
@@ -61,7 +63,9 @@ impl ApiSpanLayer {
         route: impl Fn(&request::Parts) -> Option<R> + Send + Sync + 'static,
     ) -> Self {
         let route = move |parts: &request::Parts| route(parts).map(Into::into);
-        self.with(|settings| settings.route_fn = Callback::new(Arc::new(route)))
+        self.with(|config| {
+            config.route_fn = Callback::new("ApiSpanLayer::route_fn", Arc::new(route));
+        })
     }
 
     /// Replaces the list of known HTTP methods, which are case-sensitive.

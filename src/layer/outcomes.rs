@@ -1,5 +1,7 @@
 //! Setters for the classification, disconnects and lifecycle events.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::sync::Arc;
 
 use super::ApiSpanLayer;
@@ -31,7 +33,9 @@ impl ApiSpanLayer {
         self,
         classify: impl Fn(&Completion) -> Outcome + Send + Sync + 'static,
     ) -> Self {
-        self.with(|settings| settings.classify = Callback::new(Arc::new(classify)))
+        self.with(|config| {
+            config.classify = Callback::new("ApiSpanLayer::classify", Arc::new(classify));
+        })
     }
 
     /// Sets whether a client disconnect (`client_disconnect`, `generator_exit`) is an error.
@@ -50,14 +54,61 @@ impl ApiSpanLayer {
         self.with(|settings| settings.disconnect_is_error = is_error)
     }
 
-    /// Sets where the lifecycle events of a request are recorded.
+    /// Names the kinds of errors that the service or the body returns: `error.type`, of low cardinality, on
+    /// span, metrics and log events.
     ///
-    /// Default: [`LifecycleEvents::OnSpan`].
+    /// Default: the kinds that the layer knows. Those are `timeout` (tower, tower-http, tokio, I/O),
+    /// `overloaded` (tower's load shed), `body_limit` (http-body-util) and the other kinds of I/O errors, such as
+    /// `connection_reset`. An error whose kind is unknown is an `exception`. It also applies where the callback
+    /// returns `None` or an empty name. If the callback panics, it counts as `None`. Truncated to 1,024 bytes.
+    ///
+    /// The callback is asked for the error and each of its [sources](std::error::Error::source), from the outermost
+    /// in. Its first answer counts. Of the known kinds, the innermost counts.
+    ///
+    /// The layer sees sources, and asks the callback, if the error type of the service or the body is one of these:
+    /// `Box<dyn Error + Send + Sync>`, as in most stacks of tower, `Box<dyn Error + Send>`, `Box<dyn Error>`,
+    /// `Arc<dyn Error + Send + Sync>`, [`std::io::Error`] and, with feature `axum`, `axum::Error`. Any other type
+    /// needs only `Display`: then the layer knows its name and its text, and the kinds of the four crates above. To
+    /// have it asked for, box it: `ServiceExt::map_err(Into::into)`.
     ///
     /// ```
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// #[derive(Debug)]
+    /// struct QuotaExceeded;
+    /// # impl std::fmt::Display for QuotaExceeded {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    /// #         f.write_str("quota exceeded")
+    /// #     }
+    /// # }
+    /// # impl std::error::Error for QuotaExceeded {}
+    ///
+    /// let layer = ApiSpanLayer::new()
+    ///     .error_type_fn(|error| error.is::<QuotaExceeded>().then_some("quota"));
+    /// # let _ = layer;
+    /// ```
+    pub fn error_type_fn<T: Into<Cow<'static, str>>>(
+        self,
+        error_type: impl Fn(&(dyn Error + 'static)) -> Option<T> + Send + Sync + 'static,
+    ) -> Self {
+        let name = move |error: &(dyn Error + 'static)| error_type(error).map(Into::into);
+        self.with(|config| {
+            config.error_type_fn = Callback::new("ApiSpanLayer::error_type_fn", Arc::new(name));
+        })
+    }
+
+    /// Sets where the lifecycle events of a request are recorded.
+    ///
+    /// Default: on its span. They stay there without a [`logger_provider`](Self::logger_provider).
+    ///
+    /// ```
+    /// use opentelemetry_sdk::logs::SdkLoggerProvider;
     /// use tower_api_span::{ApiSpanLayer, LifecycleEvents};
     ///
-    /// let layer = ApiSpanLayer::new().lifecycle_events(LifecycleEvents::AsLogs);
+    /// let loggers = SdkLoggerProvider::builder().build();
+    /// let layer = ApiSpanLayer::new()
+    ///     .logger_provider(&loggers)
+    ///     .lifecycle_events(LifecycleEvents::AsLogs);
     /// # let _ = layer;
     /// ```
     pub fn lifecycle_events(self, events: LifecycleEvents) -> Self {

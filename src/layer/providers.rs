@@ -64,10 +64,11 @@ impl ApiSpanLayer {
     ///
     /// Default: no log events, because there is no global logger provider.
     ///
-    /// The layer emits `http.server.request.exception` or `rpc.server.call.exception` if a request ends with an
-    /// error other than a status. The event's attributes are `exception.type` (the error's Rust type, else the
-    /// reason) and `exception.message`. Its severity is ERROR, or DEBUG if the client disconnected. It carries the
-    /// span's context, and is emitted while the span is open and current.
+    /// A request that ends with an error other than a status emits `http.server.request.exception` or
+    /// `rpc.server.call.exception`. Its attributes are `exception.type` and
+    /// `exception.message`. The type is the error's Rust type, behind a box that of the innermost known error. If
+    /// that is unknown, it is the error's [kind](Self::error_type_fn), else the reason. Its severity is ERROR, or DEBUG if the client disconnected. It
+    /// carries the span's context, and is emitted while the span is open and current.
     /// [`lifecycle_events`](Self::lifecycle_events) may add other events.
     ///
     /// ```

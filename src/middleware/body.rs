@@ -48,7 +48,7 @@ impl<B> ResponseBody<B> {
 impl<B> Body for ResponseBody<B>
 where
     B: Body,
-    B::Error: Display,
+    B::Error: Display + 'static,
 {
     type Data = B::Data;
     type Error = B::Error;

@@ -30,7 +30,7 @@ use crate::propagation::current::InnerContext;
 /// fn call<S>(service: &mut ApiSpan<S>) -> ResponseFuture<S::Future>
 /// where
 ///     S: Service<http::Request<()>, Response = http::Response<String>>,
-///     S::Error: std::fmt::Display,
+///     S::Error: std::fmt::Display + 'static,
 /// {
 ///     service.call(http::Request::new(()))
 /// }
@@ -56,7 +56,7 @@ impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
-    E: Display,
+    E: Display + 'static,
 {
     type Output = Result<Response<ResponseBody<B>>, E>;
 

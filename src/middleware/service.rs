@@ -76,9 +76,9 @@ impl<S> ApiSpan<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ApiSpan<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    S::Error: Display,
+    S::Error: Display + 'static,
     ResBody: Body,
-    ResBody::Error: Display,
+    ResBody::Error: Display + 'static,
 {
     type Response = Response<ResponseBody<ResBody>>;
     type Error = S::Error;

@@ -1,5 +1,7 @@
 //! How a response ended, and the verdict on it.
 
+use std::borrow::Cow;
+
 use crate::outcome::reason;
 use crate::protocol::grpc::{GrpcCode, GrpcStatus};
 use crate::text::truncate;
@@ -40,14 +42,19 @@ pub enum End {
     /// The inner service returned an error instead of a response.
     #[non_exhaustive]
     ServiceError {
-        /// The error's `Display`, truncated to 1,024 bytes.
+        /// The texts of the error and its sources, `outer: inner`, truncated to 1,024 bytes.
         message: Option<String>,
+        /// The error's kind, if that is known: `error.type`, of low cardinality. See
+        /// [`error_type_fn`](crate::ApiSpanLayer::error_type_fn).
+        error_type: Option<Cow<'static, str>>,
     },
     /// The body returned an error instead of a frame.
     #[non_exhaustive]
     BodyError {
-        /// The error's `Display`, truncated to 1,024 bytes.
+        /// The texts of the error and its sources, as those of a service error.
         message: Option<String>,
+        /// The error's kind, as that of a service error.
+        error_type: Option<Cow<'static, str>>,
     },
     /// The response was dropped while it still owed something.
     #[non_exhaustive]
@@ -114,7 +121,10 @@ impl End {
     /// ```
     #[must_use]
     pub fn service_error(message: Option<String>) -> Self {
-        Self::ServiceError { message }
+        Self::ServiceError {
+            message,
+            error_type: None,
+        }
     }
 
     /// Makes the end of a body that returned an error.
@@ -126,7 +136,10 @@ impl End {
     /// ```
     #[must_use]
     pub fn body_error(message: Option<String>) -> Self {
-        Self::BodyError { message }
+        Self::BodyError {
+            message,
+            error_type: None,
+        }
     }
 
     /// Makes the end of a response that was dropped at this stage, before a deadline.
@@ -169,6 +182,45 @@ impl End {
     #[must_use]
     pub fn panicked() -> Self {
         Self::Panicked
+    }
+
+    /// Sets the kind of a service's or body's error, of low cardinality. Any other end stays as it is.
+    ///
+    /// ```
+    /// use tower_api_span::End;
+    ///
+    /// assert_ne!(End::service_error(None).with_error_type("timeout"), End::service_error(None));
+    /// ```
+    #[must_use]
+    pub fn with_error_type(mut self, kind: impl Into<Cow<'static, str>>) -> Self {
+        if let Self::ServiceError { error_type, .. } | Self::BodyError { error_type, .. } =
+            &mut self
+        {
+            *error_type = Some(kind.into());
+        }
+        self
+    }
+
+    /// Returns the kind of the error that was the end, if that is known.
+    ///
+    /// ```
+    /// assert_eq!(tower_api_span::End::panicked().error_type(), None);
+    /// ```
+    #[must_use]
+    pub fn error_type(&self) -> Option<&str> {
+        self.error_kind().map(Cow::as_ref)
+    }
+
+    pub(crate) fn error_kind(&self) -> Option<&Cow<'static, str>> {
+        match self {
+            Self::ServiceError { error_type, .. } | Self::BodyError { error_type, .. } => {
+                error_type.as_ref()
+            }
+            Self::Complete { .. }
+            | Self::LengthMismatch { .. }
+            | Self::Dropped { .. }
+            | Self::Panicked => None,
+        }
     }
 
     /// Returns the gRPC status of a complete message.

@@ -21,8 +21,9 @@ pub enum LifecycleEvents {
     /// As events of the span.
     #[default]
     OnSpan,
-    /// As log events with the same names, times and attributes, and with the span's context. Without a
-    /// [`logger_provider`](crate::ApiSpanLayer::logger_provider) they are not emitted.
+    /// As log events with the same names, times and attributes, and with the span's context. Needs
+    /// [`logger_provider`](crate::ApiSpanLayer::logger_provider). Without one, or with the no-op, they are events of
+    /// the span, and feature `internal-logs` warns once.
     AsLogs,
     /// As both.
     Both,

@@ -5,6 +5,7 @@
 pub(crate) mod classify;
 pub(crate) mod completion;
 pub(crate) mod end;
+pub(crate) mod error_kind;
 pub(crate) mod lifecycle;
 pub(crate) mod reason;
 

@@ -3,18 +3,28 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::catch_panic::catch_panic;
+use crate::catch_panic::{PanicReport, catch_panic};
 
-/// An optional callback. `F` is a `dyn Fn`.
-pub(crate) struct Callback<F: ?Sized>(Option<Arc<F>>);
+/// A callback that may be set; `F` is a `dyn Fn`. What it captures may panic when dropped.
+pub(crate) struct Callback<F: ?Sized>(Option<Set<F>>);
+
+struct Set<F: ?Sized> {
+    function: Arc<F>,
+    /// Shared by the clones of a layer, so that each callback is reported once.
+    panics: Arc<PanicReport>,
+}
 
 /// A callback panicked.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
 impl<F: ?Sized> Callback<F> {
-    pub(crate) fn new(function: Arc<F>) -> Self {
-        Self(Some(function))
+    /// Makes the callback of this setter.
+    pub(crate) fn new(setter: &'static str, function: Arc<F>) -> Self {
+        Self(Some(Set {
+            function,
+            panics: Arc::new(PanicReport::new(setter)),
+        }))
     }
 
     pub(crate) fn is_set(&self) -> bool {
@@ -23,8 +33,8 @@ impl<F: ?Sized> Callback<F> {
 
     /// Calls the callback through `call` and catches its panic. Returns `None` if it is not set.
     pub(crate) fn call<T>(&self, call: impl FnOnce(&F) -> T) -> Option<Result<T, Panicked>> {
-        let function = self.0.as_deref()?;
-        Some(catch_panic(|| call(function)).ok_or(Panicked))
+        let Set { function, panics } = self.0.as_ref()?;
+        Some(panics.catch(|| call(function)).ok_or(Panicked))
     }
 }
 
@@ -38,6 +48,15 @@ impl<F: ?Sized> Drop for Callback<F> {
 impl<F: ?Sized> Clone for Callback<F> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
+    }
+}
+
+impl<F: ?Sized> Clone for Set<F> {
+    fn clone(&self) -> Self {
+        Self {
+            function: Arc::clone(&self.function),
+            panics: Arc::clone(&self.panics),
+        }
     }
 }
 

@@ -3,14 +3,18 @@
 //! Tracers, meters and loggers are not settings. `exchange::shared` has them beside the settings.
 
 pub(crate) mod callback;
+pub(crate) mod missing_logger;
 pub(crate) mod streams;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use http::{HeaderName, request, response};
 use opentelemetry::KeyValue;
 
+use crate::catch_panic::PanicReport;
+use crate::outcome::error_kind::DynError;
 use crate::outcome::lifecycle::LifecycleEvents;
 use crate::outcome::{Completion, Outcome, classify};
 use crate::propagation::Propagation;
@@ -21,6 +25,7 @@ use crate::protocol::http::methods::{HttpMethods, RpcMethods};
 use crate::protocol::http::query::SensitiveParameters;
 use crate::protocol::http::trace_headers::TraceHeaders;
 use crate::settings::callback::Callback;
+use crate::settings::missing_logger::MissingLogger;
 use crate::settings::streams::{ContentTypes, StreamDurations};
 use crate::text::truncate_cow;
 
@@ -28,6 +33,8 @@ use crate::text::truncate_cow;
 pub(crate) type RequestFn<T> = dyn Fn(&request::Parts) -> T + Send + Sync;
 /// A callback that reads the head of a response.
 pub(crate) type ResponseFn<T> = dyn Fn(&response::Parts) -> T + Send + Sync;
+/// A callback that names the kind of an error.
+pub(crate) type ErrorTypeFn = dyn Fn(&DynError) -> Option<Cow<'static, str>> + Send + Sync;
 pub(crate) type Classify = dyn Fn(&Completion) -> Outcome + Send + Sync;
 
 /// The settings of a layer, shared by all services it makes.
@@ -69,11 +76,16 @@ pub(crate) struct Settings {
 
     pub(crate) classify: Callback<Classify>,
     pub(crate) disconnect_is_error: bool,
+    pub(crate) error_type_fn: Callback<ErrorTypeFn>,
+    /// Of the errors of services and bodies.
+    pub(crate) error_panics: Arc<PanicReport>,
 
     pub(crate) metrics: MetricSettings,
     pub(crate) stream_durations: StreamDurations,
     pub(crate) stream_content_types: ContentTypes,
     pub(crate) lifecycle_events: LifecycleEvents,
+    /// Of `lifecycle_events`.
+    pub(crate) missing_logger: MissingLogger,
 
     pub(crate) stream_terminator: Option<Cow<'static, str>>,
     pub(crate) stream_errors: bool,
@@ -128,10 +140,13 @@ impl Default for Settings {
             response_attributes: Callback::default(),
             classify: Callback::default(),
             disconnect_is_error: true,
+            error_type_fn: Callback::default(),
+            error_panics: Arc::new(PanicReport::new("the error's `Display`")),
             metrics: MetricSettings::default(),
             stream_durations: StreamDurations::default(),
             stream_content_types: ContentTypes::default(),
             lifecycle_events: LifecycleEvents::default(),
+            missing_logger: MissingLogger::default(),
             stream_terminator: None,
             stream_errors: false,
             journey_events: false,
@@ -189,7 +204,13 @@ impl Settings {
         }
     }
 
-    /// Whether streams get attribute `api.stream`.
+    /// Returns the operator's name for the kind of an error.
+    pub(crate) fn error_type(&self, error: &DynError) -> Option<Cow<'static, str>> {
+        let name = self.error_type_fn.call(|name| name(error))?.ok()??;
+        bounded(name)
+    }
+
+    /// Whether streams have attribute `api.stream`.
     pub(crate) fn marks_streams(&self) -> bool {
         self.stream_durations == StreamDurations::Marked
     }
@@ -202,5 +223,10 @@ fn call_for_text(
     parts: &request::Parts,
 ) -> Option<Cow<'static, str>> {
     let text = callback.call(|function| function(parts))?.ok()??;
+    bounded(text)
+}
+
+/// Returns the text, truncated, unless it is empty.
+fn bounded(text: Cow<'static, str>) -> Option<Cow<'static, str>> {
     Some(truncate_cow(text)).filter(|text| !text.is_empty())
 }

@@ -202,6 +202,36 @@ fn an_unsampled_service_error_adds_no_allocation() {
     assert_eq!(allocations(true), allocations(false));
 }
 
+/// The error's texts, its sources and the operator's callback are not asked for.
+#[test]
+fn an_error_that_nothing_observes_is_not_read() {
+    let sampled_out = SdkTracerProvider::builder()
+        .with_sampler(Sampler::AlwaysOff)
+        .build();
+    for layer in [
+        ApiSpanLayer::new().tracer_provider(&sampled_out),
+        ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new()),
+    ] {
+        let layer = layer.error_type_fn(|_| -> Option<&str> { panic!("the callback is called") });
+        let allocations = |layer: &ApiSpanLayer, is_error: bool| {
+            let mut service = layer.layer(service_fn(move |_: Request<()>| {
+                let response = Response::new(Full::new(Bytes::new()));
+                let error = tower::timeout::error::Elapsed::new();
+                // It has no size, so its box is no allocation.
+                std::future::ready(if is_error {
+                    Err(tower::BoxError::from(error))
+                } else {
+                    Ok(response)
+                })
+            }));
+            drop(ready(service.call(request(true, false))));
+            let one = request(true, false);
+            measure(|| drop(ready(service.call(one)))).count_total
+        };
+        assert_eq!(allocations(&layer, true), allocations(&layer, false));
+    }
+}
+
 /// Keeps the number of attributes of the last span, and their capacity.
 #[derive(Clone, Debug, Default)]
 struct AttributeCapacity(Arc<Mutex<(usize, usize)>>);

@@ -61,7 +61,7 @@ fn typed(content_type: &'static str, steps: &[Step]) -> Response<ScriptedBody> {
 /// Sends a response through the layer and returns its body.
 fn open<B>(recorder: &Recorder, response: Response<B>) -> ResponseBody<B>
 where
-    B: Body<Error: Display>,
+    B: Body<Error: Display + 'static>,
 {
     let mut response = Some(response);
     let mut service = answering(&recorder.layer(), move |_| {

@@ -13,6 +13,7 @@ mod budgets;
 mod concurrency;
 mod contexts;
 mod conventions;
+mod errors;
 mod faults;
 mod grpc_detection;
 mod grpc_web;

@@ -1,5 +1,7 @@
 //! The default classification.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 
 use crate::outcome::aborted::{Aborted, Outcome};
@@ -64,10 +66,17 @@ pub fn classify(completion: &Completion) -> Outcome {
             Aborted::error(reason::LENGTH_MISMATCH)
                 .with_message(format!("{delivered} of {declared} declared bytes")),
         ),
-        (End::ServiceError { message } | End::BodyError { message }, None) => Some(Aborted {
-            message: message.clone(),
-            ..Aborted::error(reason::EXCEPTION)
-        }),
+        (
+            End::ServiceError {
+                message,
+                error_type,
+            }
+            | End::BodyError {
+                message,
+                error_type,
+            },
+            None,
+        ) => Some(classify_error(message.as_ref(), error_type.as_ref())),
         (
             End::Dropped {
                 stage,
@@ -77,6 +86,14 @@ pub fn classify(completion: &Completion) -> Outcome {
         ) => Some(classify_drop(completion.protocol, *stage, *past_deadline)),
     };
     aborted.map_or(Outcome::Departed, Outcome::Aborted)
+}
+
+fn classify_error(message: Option<&String>, error_type: Option<&Cow<'static, str>>) -> Aborted {
+    let exception = Cow::Borrowed(reason::EXCEPTION);
+    Aborted {
+        message: message.cloned(),
+        ..Aborted::new(reason::EXCEPTION).with_error_type(error_type.cloned().unwrap_or(exception))
+    }
 }
 
 fn classify_verdict(verdict: &Verdict) -> Aborted {

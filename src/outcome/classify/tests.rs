@@ -145,13 +145,33 @@ fn an_incomplete_end_decides_before_the_status() {
             http,
             End::ServiceError {
                 message: fails.clone(),
+                error_type: None,
             },
             "exception/exception",
         ),
         (
             http,
-            End::BodyError { message: fails },
+            End::ServiceError {
+                message: fails.clone(),
+                error_type: Some("timeout".into()),
+            },
+            "exception/timeout",
+        ),
+        (
+            http,
+            End::BodyError {
+                message: fails.clone(),
+                error_type: None,
+            },
             "exception/exception",
+        ),
+        (
+            grpc,
+            End::BodyError {
+                message: fails,
+                error_type: Some("quota".to_owned().into()),
+            },
+            "exception/quota",
         ),
         (
             http,
@@ -203,7 +223,7 @@ fn an_incomplete_end_decides_before_the_status() {
 #[test]
 fn a_verdict_decides_before_all_but_a_panic() {
     let head = with_status(Method::GET, Some(StatusCode::INTERNAL_SERVER_ERROR));
-    let failed = End::BodyError { message: None };
+    let failed = End::body_error(None).with_error_type("timeout");
     for (end, reason, expected) in [
         (
             complete(None),
@@ -232,6 +252,7 @@ fn the_message_is_that_of_the_verdict_the_error_or_the_grpc_status() {
     let message = |text: &str| Some(text.to_owned());
     let failed = End::BodyError {
         message: message("of the error"),
+        error_type: None,
     };
     let refused = End::Complete {
         grpc_status: Some(GrpcStatus::new(

@@ -1,5 +1,6 @@
 //! Emits the log events of requests.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -119,10 +120,12 @@ fn exception(ended: &EndedRequest<'_>) -> Option<LogEvent> {
     let Aborted {
         reason, message, ..
     } = aborted;
-    let type_name = ended
-        .error_type_name
+    // The type of a boxed error may be unknown where its kind is not.
+    let kind = || ended.completion.end.error_kind().cloned();
+    let type_name = ended.error_type_name.map(Cow::Borrowed).or_else(kind);
+    let type_name = type_name
         .filter(|_| !is_from_verdict(ended))
-        .unwrap_or(reason);
+        .unwrap_or(Cow::Borrowed(reason));
     let mut attributes = vec![KeyValue::new(key::EXCEPTION_TYPE, type_name)];
     let message = message.clone();
     attributes.extend(message.map(|message| KeyValue::new(key::EXCEPTION_MESSAGE, message)));

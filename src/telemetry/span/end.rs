@@ -30,6 +30,8 @@ pub(crate) struct AtStart {
     pub(crate) is_named: bool,
     /// How many of the operator's attributes were refused.
     pub(crate) refused: u32,
+    /// Whether the lifecycle events are on the span.
+    pub(crate) has_lifecycle: bool,
 }
 
 /// Writes the recorded data and the completion to the span. The terminal event comes last, so that a span whose
@@ -42,12 +44,13 @@ pub(crate) fn write_end(
     settings: &Settings,
 ) {
     let mut buffer = SpanBuffer::merge(ended.buffer.take(), late, ended.at);
-    let has_lifecycle = settings.lifecycle_events.is_on_span();
+    let has_lifecycle = at_start.has_lifecycle;
     write_events_and_links(span, buffer.as_deref_mut(), ended, has_lifecycle);
     let AtStart {
         keys,
         is_named,
         refused,
+        ..
     } = at_start;
     let mut attributes = EndAttributes { span, keys };
     attributes.set_response(ended);

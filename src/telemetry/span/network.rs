@@ -189,14 +189,14 @@ mod tests {
         ] {
             let address: SocketAddr = address.parse().expect("an address");
             let (_, attributes) = started_with(request(), |settings| {
-                settings.peer_address_fn =
-                    crate::settings::callback::Callback::new(std::sync::Arc::new(move |_| {
-                        Some(address)
-                    }));
-                settings.local_address_fn =
-                    crate::settings::callback::Callback::new(std::sync::Arc::new(move |_| {
-                        Some(address)
-                    }));
+                settings.peer_address_fn = crate::settings::callback::Callback::new(
+                    "test",
+                    std::sync::Arc::new(move |_| Some(address)),
+                );
+                settings.local_address_fn = crate::settings::callback::Callback::new(
+                    "test",
+                    std::sync::Arc::new(move |_| Some(address)),
+                );
             });
             assert_eq!(value(&attributes, "client.address="), Some(expected));
             assert_eq!(value(&attributes, "client.port="), None);
@@ -205,10 +205,10 @@ mod tests {
             assert_eq!(value(&attributes, "network.local.address="), Some(expected));
             assert_eq!(value(&attributes, "network.local.port="), Some("1234"));
             let (_, attributes) = started_with(request(), |settings| {
-                settings.peer_address_fn =
-                    crate::settings::callback::Callback::new(std::sync::Arc::new(move |_| {
-                        Some(address)
-                    }));
+                settings.peer_address_fn = crate::settings::callback::Callback::new(
+                    "test",
+                    std::sync::Arc::new(move |_| Some(address)),
+                );
                 settings.client_port = true;
             });
             assert_eq!(value(&attributes, "client.port="), Some("1234"));

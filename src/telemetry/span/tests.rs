@@ -48,7 +48,7 @@ fn describe(parts: &request::Parts, protocol: Protocol, settings: &Settings) -> 
 fn attributes_of_the_start_claim_their_keys_and_no_others() {
     let (parts, ()) = Request::get("/p").body(()).expect("a request").into_parts();
     let settings = Settings {
-        request_attributes: Callback::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
+        request_attributes: Callback::new("test", Arc::new(|_| vec![KeyValue::new("given", 1)])),
         ..Settings::default()
     };
     let mut start = describe(&parts, Protocol::Http, &settings);
@@ -64,17 +64,20 @@ fn attributes_of_the_start_claim_their_keys_and_no_others() {
 fn operators_attribute_replaces_the_layers_attribute() {
     let request = || Request::get("/users/ann").body(()).expect("a request");
     let (_, attributes) = started_with(request(), |settings| {
-        settings.request_attributes = Callback::new(Arc::new(|_| {
-            vec![
-                KeyValue::new("url.path", "/users/…"),
-                KeyValue::new("url.path", "/twice"),
-                KeyValue::new("network.protocol.version", ""),
-                KeyValue::new("", "no key"),
-                KeyValue::new("error.type", "of the end"),
-                KeyValue::new("api.outcome", "of the end"),
-                KeyValue::new("shard", 7),
-            ]
-        }));
+        settings.request_attributes = Callback::new(
+            "test",
+            Arc::new(|_| {
+                vec![
+                    KeyValue::new("url.path", "/users/…"),
+                    KeyValue::new("url.path", "/twice"),
+                    KeyValue::new("network.protocol.version", ""),
+                    KeyValue::new("", "no key"),
+                    KeyValue::new("error.type", "of the end"),
+                    KeyValue::new("api.outcome", "of the end"),
+                    KeyValue::new("shard", 7),
+                ]
+            }),
+        );
     });
     assert_eq!(
         attributes,
@@ -91,18 +94,21 @@ fn operators_attribute_replaces_the_layers_attribute() {
 fn operators_attributes_are_limited_to_64_and_follow_the_layers() {
     let request = Request::get("/").body(()).expect("a request");
     let (_, attributes) = started_with(request, |settings| {
-        settings.request_attributes = Callback::new(Arc::new(|_| {
-            let many = 0..1_000;
-            many.map(|n| KeyValue::new(format!("given.{n}"), n))
-                .collect()
-        }));
+        settings.request_attributes = Callback::new(
+            "test",
+            Arc::new(|_| {
+                let many = 0..1_000;
+                many.map(|n| KeyValue::new(format!("given.{n}"), n))
+                    .collect()
+            }),
+        );
     });
     let given = attributes.iter().filter(|text| text.starts_with("given."));
     assert_eq!(given.count(), MAX_FROM_OPERATOR);
     assert!(attributes.contains(&"http.request.method=GET".to_owned()));
     let (parts, ()) = Request::get("/").body(()).expect("a request").into_parts();
     let settings = Settings {
-        request_attributes: Callback::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
+        request_attributes: Callback::new("test", Arc::new(|_| vec![KeyValue::new("given", 1)])),
         ..Settings::default()
     };
     let start = describe(&parts, Protocol::Http, &settings);
@@ -129,10 +135,10 @@ fn capacity_is_the_number_of_attributes_at_start_and_end() {
         }
     };
     let with_all = Settings {
-        peer_address_fn: Callback::new(Arc::new(move |_| Some(peer))),
-        local_address_fn: Callback::new(Arc::new(move |_| Some(peer))),
-        route_fn: Callback::new(Arc::new(|_| Some("/p".into()))),
-        request_attributes: Callback::new(Arc::new(|_| vec![KeyValue::new("given", 1)])),
+        peer_address_fn: Callback::new("test", Arc::new(move |_| Some(peer))),
+        local_address_fn: Callback::new("test", Arc::new(move |_| Some(peer))),
+        route_fn: Callback::new("test", Arc::new(|_| Some("/p".into()))),
+        request_attributes: Callback::new("test", Arc::new(|_| vec![KeyValue::new("given", 1)])),
         request_id_header: Some(HeaderName::from_static("x-id")),
         request_headers: captured(&["x-a"]),
         response_headers: captured(&["x-b", "x-c", "x-d"]),

@@ -74,7 +74,7 @@ pub fn answer<B>(
     handler: impl FnMut(Request<()>) -> Response<B>,
 ) -> Response<ResponseBody<B>>
 where
-    B: Body<Error: Display>,
+    B: Body<Error: Display + 'static>,
 {
     let future = layer.layer(Answers(handler)).call(request);
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -95,7 +95,7 @@ pub fn poll_frame<B: Body + Unpin>(body: &mut B) -> Polled<B> {
 /// the span ended, if it was one.
 pub fn read<B>(mut body: ResponseBody<B>, polls: usize) -> Option<usize>
 where
-    B: Body<Error: Display> + Unpin,
+    B: Body<Error: Display + 'static> + Unpin,
 {
     let mut ended = None;
     for poll in 0..polls {

@@ -4,5 +4,7 @@ mod callbacks;
 mod context_stack;
 mod processor;
 mod reentrant_span;
+#[cfg(feature = "internal-logs")]
+mod reports;
 mod tracer;
 mod unwinding;

@@ -2,6 +2,7 @@
 
 use http::Request;
 use opentelemetry::Context;
+use opentelemetry::logs::NoopLoggerProvider;
 use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry_sdk::trace::Sampler;
@@ -143,11 +144,31 @@ fn a_logger_provider_does_not_change_the_span() {
     };
     assert_eq!(events(&bare), events(&logged));
     assert_eq!(logs.names().len(), 1);
-    // Without a logger provider, `AsLogs` drops the lifecycle events.
-    let without_logs = Recorder::new();
-    let layer = without_logs
-        .layer()
-        .lifecycle_events(LifecycleEvents::AsLogs);
-    fail(&layer, called("01"));
-    assert_eq!(super::server_span(&without_logs).events.len(), 0);
+}
+
+#[test]
+fn without_a_logger_lifecycle_events_as_logs_stay_on_the_span() {
+    let (expected, names) = (
+        Recorder::new(),
+        [LifecycleEvents::AsLogs, LifecycleEvents::Both],
+    );
+    fail(&expected.layer().journey_events(true), called("01"));
+    for events in names {
+        for gives_noop in [false, true] {
+            let recorder = Recorder::new();
+            let mut layer = recorder
+                .layer()
+                .lifecycle_events(events)
+                .journey_events(true);
+            if gives_noop {
+                layer = layer.logger_provider(&NoopLoggerProvider::new());
+            }
+            fail(&layer, called("01"));
+            let events = |recorder: &Recorder| -> Vec<_> {
+                let span = recorder.only().0;
+                span.events.iter().map(|event| event.name.clone()).collect()
+            };
+            assert_eq!(events(&recorder), events(&expected), "no-op {gives_noop}");
+        }
+    }
 }

@@ -90,7 +90,7 @@ pub fn call_service<F, B>(tracer: &RecordingTracer, future: F) -> (ResponseFutur
 where
     F: Future<Output = Result<Response<B>, Infallible>>,
     B: Body,
-    B::Error: fmt::Display,
+    B::Error: fmt::Display + 'static,
 {
     let handle = Arc::<Mutex<SpanHandle>>::default();
     let layer = ApiSpanLayer::llm().tracer_provider(tracer);
