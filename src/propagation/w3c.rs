@@ -56,38 +56,52 @@ fn has_sdks_name(type_name: &str) -> bool {
     type_name == "opentelemetry_sdk::propagation::trace_context::TraceContextPropagator"
 }
 
-/// Whether a propagator reads only the W3C headers, and extracts the same context as [`extract_w3c`].
+const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+/// The sampled flag, and the one that level 2 adds.
+const OTHER_FLAGS: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03";
+const LATER_VERSION: &str = "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more";
+
+/// The headers of requests that another propagator might read otherwise.
+const PROBES: [&[(&str, &str)]; 6] = [
+    &[],
+    &[("traceparent", SAMPLED)],
+    &[("traceparent", UNSAMPLED), ("tracestate", "a=1,b=2")],
+    &[
+        ("traceparent", OTHER_FLAGS),
+        ("tracestate", "malformed,a=1"),
+    ],
+    &[("traceparent", LATER_VERSION)],
+    &[("b3", "0"), ("baggage", "k=v"), ("traceparent", SAMPLED)],
+];
+
+/// Whether a propagator reads W3C's headers and no others, and makes of them what [`extract_w3c`] does.
 fn answers_like_w3c(propagator: &dyn TextMapPropagator) -> bool {
-    const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
-    let cases: [&[(&'static str, &'static str)]; 4] = [
-        &[],
-        &[("traceparent", TRACEPARENT)],
-        &[("traceparent", UNSAMPLED), ("tracestate", "a=1,b=2")],
-        &[
-            ("b3", "0"),
-            ("baggage", "k=v"),
-            ("traceparent", TRACEPARENT),
-        ],
-    ];
     let fields: BTreeSet<_> = propagator.fields().collect();
-    let has_fields = fields == BTreeSet::from(["traceparent", "tracestate"]);
-    has_fields
-        && cases.iter().all(|case| {
-            let headers: HeaderMap = case
-                .iter()
-                .map(|(name, value)| {
-                    let name = HeaderName::from_static(name);
-                    (name, HeaderValue::from_static(value))
-                })
-                .collect();
-            let recorder = RecordingExtractor::new(&headers);
-            let extracted = propagator.extract_with_context(&Context::new(), &recorder);
-            let expected = extract_w3c(&headers, &Context::new(), Rate::ALL);
-            let expected = expected.map_or(Context::new(), |caller| caller.context);
-            recorder.has_read_only(&fields)
-                && extracted.span().span_context() == expected.span().span_context()
+    fields == BTreeSet::from(["traceparent", "tracestate"])
+        && PROBES.iter().all(|probe| answers_one(propagator, probe))
+}
+
+fn answers_one(propagator: &dyn TextMapPropagator, probe: &[(&'static str, &'static str)]) -> bool {
+    /// In the current context, as baggage may be.
+    #[derive(Debug)]
+    struct Kept;
+
+    let headers: HeaderMap = probe
+        .iter()
+        .map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
         })
+        .collect();
+    let current = Context::new().with_value(Kept);
+    let recorder = RecordingExtractor::new(&headers);
+    let extracted = propagator.extract_with_context(&current, &recorder);
+    let expected = extract_w3c(&headers, &current, Rate::ALL);
+    let expected = expected.map_or(current, |caller| caller.context);
+    recorder.has_read_only(&["traceparent", "tracestate"])
+        && extracted.get::<Kept>().is_some()
+        && extracted.span().span_context() == expected.span().span_context()
 }
 
 /// Records which headers a propagator reads.
@@ -104,9 +118,9 @@ impl<'a> RecordingExtractor<'a> {
         }
     }
 
-    fn has_read_only(&self, names: &BTreeSet<&str>) -> bool {
+    fn has_read_only(&self, names: &[&str]) -> bool {
         let read = self.read.borrow();
-        read.iter().all(|name| names.contains(name.as_str()))
+        read.iter().all(|name| names.contains(&name.as_str()))
     }
 }
 
@@ -151,6 +165,10 @@ mod tests {
         ListsTheKeys,
         IgnoresTracestate,
         SamplesAll,
+        KeepsOtherFlags,
+        KeepsPartOfTracestate,
+        RefusesLaterVersions,
+        ForgetsTheContext,
     }
 
     impl TextMapPropagator for LookAlike {
@@ -161,6 +179,10 @@ mod tests {
         fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
             let extracted = self.inner.extract_with_context(context, extractor);
             let caller = extracted.span().span_context().clone();
+            // Else any change would make a caller where there is none.
+            if !caller.is_valid() {
+                return extracted;
+            }
             let with = |flags, state| {
                 let (trace_id, span_id) = (caller.trace_id(), caller.span_id());
                 let changed = SpanContext::new(trace_id, span_id, flags, true, state);
@@ -178,6 +200,27 @@ mod tests {
                 }
                 Difference::IgnoresTracestate => with(caller.trace_flags(), TraceState::NONE),
                 Difference::SamplesAll => with(TraceFlags::SAMPLED, caller.trace_state().clone()),
+                Difference::KeepsOtherFlags => {
+                    let flags = extractor
+                        .get("traceparent")
+                        .and_then(|text| text.get(53..55));
+                    let flags = flags.and_then(|flags| u8::from_str_radix(flags, 16).ok());
+                    let flags = flags.map_or(caller.trace_flags(), TraceFlags::new);
+                    with(flags, caller.trace_state().clone())
+                }
+                Difference::KeepsPartOfTracestate => {
+                    let members = extractor.get("tracestate").unwrap_or_default().split(',');
+                    let members = members.filter_map(|member| member.split_once('='));
+                    let state = TraceState::from_key_value(members).expect("a list");
+                    with(caller.trace_flags(), state)
+                }
+                Difference::RefusesLaterVersions => match extractor.get("traceparent") {
+                    Some(later) if !later.starts_with("00") => context.clone(),
+                    _ => extracted,
+                },
+                Difference::ForgetsTheContext => {
+                    Context::new().with_remote_span_context(caller.clone())
+                }
             }
         }
 
@@ -194,6 +237,10 @@ mod tests {
             (Difference::ListsTheKeys, false),
             (Difference::IgnoresTracestate, false),
             (Difference::SamplesAll, false),
+            (Difference::KeepsOtherFlags, false),
+            (Difference::KeepsPartOfTracestate, false),
+            (Difference::RefusesLaterVersions, false),
+            (Difference::ForgetsTheContext, false),
         ] {
             let propagator = LookAlike {
                 inner: TraceContextPropagator::new(),

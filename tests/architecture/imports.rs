@@ -11,7 +11,8 @@ pub(crate) struct Import {
     pub(crate) text: String,
 }
 
-/// Returns what a file imports of the crate: in `use` declarations and in paths that begin with `crate::`.
+/// Returns what a file imports of the crate: in `use` declarations, and in paths that begin with `crate` or
+/// `super`.
 pub(crate) fn imports_of(source: &Source, sources: &[Source]) -> Vec<Import> {
     let code = without_comments(source.code());
     let mut paths = BTreeSet::new();
@@ -101,15 +102,39 @@ fn split_top_level(group: &str) -> Vec<&str> {
     parts
 }
 
+/// Returns the paths that stand in expressions, types and macros.
 fn inline_paths(code: &str) -> Vec<Vec<String>> {
-    let is_path = |character: char| character.is_alphanumeric() || "_:".contains(character);
-    let starts = code.match_indices("crate::").map(|(at, _)| at);
-    starts
-        .map(|at| {
-            let end = code[at..].find(|character| !is_path(character));
-            segments(&code[at..end.map_or(code.len(), |end| at + end)]).collect()
+    let starts = ["crate", "super"].into_iter().flat_map(|start| {
+        let places = code.match_indices(start);
+        places.filter(|(at, _)| {
+            let before = code[..*at].trim_end();
+            !code[..*at].ends_with(is_word) && !before.ends_with("::")
         })
-        .collect()
+    });
+    let paths = starts.map(|(at, _)| path_at(&code[at..]));
+    paths.filter(|path| path.len() > 1).collect()
+}
+
+fn is_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+/// Returns the path at the start of `code`. White space may stand around `::`, as in macros.
+fn path_at(code: &str) -> Vec<String> {
+    let mut path = Vec::new();
+    let mut rest = code;
+    loop {
+        let end = rest.find(|character| !is_word(character));
+        let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
+        if word.is_empty() {
+            return path;
+        }
+        path.push(word.to_owned());
+        let Some(next) = after.trim_start().strip_prefix("::") else {
+            return path;
+        };
+        rest = next.trim_start();
+    }
 }
 
 /// Returns the file in which a path's item is defined, through re-exports. `None` for a path of another crate.

@@ -4,7 +4,7 @@
 mod imports;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use imports::{find_circle, imports_of};
 use source::{Source, functions, root_entries};
@@ -45,12 +45,109 @@ fn folders_import_lower_floors_only() {
         let from = source.root();
         for import in imports_of(source, &sources) {
             let to = sources[import.target].root();
-            if to != from && floor(to) <= floor(from) {
+            let is_upward = || to == "lib" || floor(to) <= floor(from);
+            if to != from && is_upward() {
                 upward.push(format!("src/{}: {}", source.path, import.text));
             }
         }
     }
     assert!(upward.is_empty(), "upward imports:\n{}", upward.join("\n"));
+}
+
+#[test]
+fn every_form_of_an_import_is_found() {
+    let file = |path: &str, text: &str| Source {
+        path: path.to_owned(),
+        text: text.to_owned(),
+    };
+    for (form, text, expected) in [
+        ("nothing", "pub fn layer() {}", &[][..]),
+        ("a comment", "// crate::layer::Layer", &[]),
+        ("another crate", "use tower::layer::Layer;", &[]),
+        ("`use`", "use crate::layer::Layer;", &["layer"]),
+        ("a module", "use crate::layer;", &["layer"]),
+        ("another name", "use crate::layer as other;", &["layer"]),
+        ("a glob", "use crate::layer::*;", &["layer"]),
+        (
+            "a re-export",
+            "pub(crate) use crate::layer::Layer;",
+            &["layer"],
+        ),
+        ("re-exported by the root", "use crate::Layer;", &["layer"]),
+        ("the root", "use crate as root;", &["lib"]),
+        ("everything", "use crate::*;", &["lib"]),
+        (
+            "a group",
+            "use crate::{\n    layer::{self, Layer},\n    text::cut,\n};",
+            &["layer", "text"],
+        ),
+        (
+            "`super`",
+            "use super::super::layer::Layer;\nuse super::mine;",
+            &["layer", "protocol"],
+        ),
+        (
+            "in a function",
+            "fn f() {\n    use crate::layer::Layer;\n}",
+            &["layer"],
+        ),
+        (
+            "in an expression",
+            "fn f() {\n    crate::layer::Layer::new();\n}",
+            &["layer"],
+        ),
+        (
+            "in an expression, with `super`",
+            "fn f() {\n    super::super::layer::Layer::new();\n}",
+            &["layer"],
+        ),
+        (
+            "in a type",
+            "type Mine = Vec<super::super::layer::Layer>;",
+            &["layer"],
+        ),
+        (
+            "in a macro",
+            "macro_rules! mine {\n    () => {\n        $crate :: layer :: Layer\n    };\n}",
+            &["layer"],
+        ),
+    ] {
+        let sources = [
+            file("layer/mod.rs", "pub struct Layer;"),
+            file("lib.rs", "mod layer;\npub use layer::Layer;"),
+            file("protocol/http.rs", text),
+            file("protocol/mod.rs", "mod http;\nfn mine() {}"),
+            file("text.rs", "pub fn cut() {}"),
+        ];
+        let imports = imports_of(&sources[2], &sources).into_iter();
+        let found: BTreeSet<_> = imports
+            .map(|import| sources[import.target].root())
+            .collect();
+        assert_eq!(found, expected.iter().copied().collect(), "{form}");
+    }
+}
+
+/// What these do is not seen by the other tests.
+#[test]
+fn nothing_is_imported_past_the_tests() {
+    for source in Source::read_all() {
+        for hidden in [
+            "extern crate",
+            "#[path",
+            "include!",
+            "macro_use",
+            "macro_export",
+        ] {
+            let is_there = source.code().contains(hidden);
+            assert!(!is_there, "src/{}: `{hidden}`", source.path);
+        }
+        let after = source.after_tests().trim();
+        assert!(
+            after.is_empty(),
+            "src/{}: behind the unit tests",
+            source.path
+        );
+    }
 }
 
 #[test]

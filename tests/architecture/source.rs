@@ -49,12 +49,26 @@ impl Source {
         if self.is_test() {
             return "";
         }
+        &self.text[..self.tests_at().unwrap_or(self.text.len())]
+    }
+
+    /// Returns the text behind the unit tests. The source is formatted, so they end at the next brace that is
+    /// not indented.
+    pub(crate) fn after_tests(&self) -> &str {
+        let tests = &self.text[self.tests_at().unwrap_or(self.text.len())..];
+        let end = match tests.split_once("mod tests;") {
+            Some((_, after)) => return after,
+            None => tests.find("\n}").map(|at| at + 2),
+        };
+        &tests[end.unwrap_or(tests.len())..]
+    }
+
+    fn tests_at(&self) -> Option<usize> {
         let tests = [
             "\n#[cfg(test)]\nmod tests",
             "\n#[cfg(test)]\npub(crate) mod tests",
         ];
-        let end = tests.iter().filter_map(|tests| self.text.find(tests)).min();
-        &self.text[..end.unwrap_or(self.text.len())]
+        tests.iter().filter_map(|tests| self.text.find(tests)).min()
     }
 
     /// Returns the module's path below the crate: `["layer"]` for `layer/mod.rs`.

@@ -133,10 +133,7 @@ fn each_setting_is_reported_by_its_name() {
             "response_attributes",
             ApiSpanLayer::new().response_attributes(|_| explode::<Vec<KeyValue>>()),
         ),
-        (
-            "classify",
-            ApiSpanLayer::new().classify(|_| explode()),
-        ),
+        ("classify", ApiSpanLayer::new().classify(|_| explode())),
     ] {
         let recorder = Recorder::new();
         let layer = layer.tracer_provider(&recorder.provider);
