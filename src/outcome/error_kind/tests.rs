@@ -170,7 +170,22 @@ fn a_look_alike_is_not_known() {
     }
     impl Error for Elapsed {}
 
+    /// Has the beginnings of both texts.
+    struct Shorter;
+    impl fmt::Debug for Shorter {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Elapsed")
+        }
+    }
+    impl fmt::Display for Shorter {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("request")
+        }
+    }
+    impl Error for Shorter {}
+
     for (rule, found) in [
+        ("shorter texts", kind(Shorter)),
         ("another Debug", kind(OwnTimeout)),
         ("a longer Display", kind(Elapsed(()))),
         ("a text", kind("request timed out")),
