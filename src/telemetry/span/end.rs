@@ -56,10 +56,10 @@ pub(crate) fn write_end(
         .unwrap_or_default();
     let late_name = attributes.set_late_description(completion, route);
     for attribute in completion.captured {
-        attributes.set_unless_taken(attribute.clone());
+        attributes.set_captured(attribute.clone());
     }
     for attribute in from_handler {
-        attributes.set_unless_taken(attribute);
+        attributes.set_from_handler(attribute);
     }
     if let Some(name) = name.or_else(|| late_name.filter(|_| !*is_named)) {
         span.update_name(name);
@@ -154,9 +154,17 @@ impl EndAttributes<'_> {
         }
     }
 
-    /// Writes a captured header or an attribute of the handler's, unless its key is taken or the layer's.
-    fn set_unless_taken(&mut self, attribute: KeyValue) {
+    /// Writes a captured header, unless its key is taken.
+    fn set_captured(&mut self, attribute: KeyValue) {
         if self.keys.claim(&attribute.key) {
+            self.span.set_attribute(attribute);
+        }
+    }
+
+    /// Writes an attribute of the handler's, unless its key is taken or the layer's. The handler's are the last,
+    /// and each has another key, so none is claimed: 128 keys would be compared with each other.
+    fn set_from_handler(&mut self, attribute: KeyValue) {
+        if self.keys.is_free(&attribute.key) {
             self.span.set_attribute(attribute);
         }
     }
