@@ -107,12 +107,11 @@ impl Ending {
 }
 
 impl BodyState {
-    /// Makes the state of a body whose head was returned at `head`. A message that declares no bytes is whole
-    /// with that.
-    pub(super) fn new(declared: Option<u64>, head: Option<Elapsed>) -> Self {
+    /// Makes the state of a body whose head is returned. A message that declares no bytes is whole with that.
+    pub(super) fn new(declared: Option<u64>, whole_at: Option<Elapsed>) -> Self {
         Self {
             progress: Progress::new(declared),
-            whole_at: head.filter(|_| declared == Some(0)),
+            whole_at,
         }
     }
 
