@@ -39,7 +39,9 @@ impl ApiSpanLayer {
     /// Sets the meter provider.
     ///
     /// Default: the global one, looked for as that of [tracers](Self::new) is. `NoopMeterProvider`
-    /// turns metrics off. A provider type without any state is taken for a no-op.
+    /// turns metrics off. So does a provider type without any state, if its meters discard the callbacks of
+    /// observable instruments. To find out, the layer creates one, named `api.server.probe`, that observes
+    /// nothing.
     ///
     /// Metrics are recorded with or without a span, but not for requests that are
     /// [filtered](Self::filter) out.
