@@ -96,11 +96,10 @@ impl Exchange {
         let content_type = is_observed
             .then(|| ContentType::from_headers(&parts.headers))
             .flatten();
-        let answered = match claimed {
-            Protocol::Http => Protocol::Http,
-            Protocol::Grpc | Protocol::GrpcWeb => {
-                self.receive_grpc_head(parts, claimed, content_type)
-            }
+        let answered = if claimed == Protocol::Http {
+            claimed
+        } else {
+            self.receive_grpc_head(parts, claimed, content_type)
         };
         let time_to_head = is_observed.then(|| self.elapsed());
         if is_observed {
@@ -116,6 +115,8 @@ impl Exchange {
             &settings.stream_content_types,
         );
         let reads_events = is_observed && head.is_event_stream && settings.reads_event_streams();
+        // Not the time to the head: the operator's callback was called in between.
+        let whole_at = (is_observed && head.body.declared() == Some(0)).then(|| self.elapsed());
         self.phase = Phase::Streaming(Streaming {
             status: parts.status,
             answered: head.answered,
@@ -123,7 +124,7 @@ impl Exchange {
             is_stream: head.is_stream,
             time_to_head,
             time_to_first_byte: None,
-            body: BodyState::new(head.body.declared(), time_to_head),
+            body: BodyState::new(head.body.declared(), whole_at),
             events: reads_events.then(|| Box::new(EventStreamReader::new(settings.stream_errors))),
         });
         match head.body {

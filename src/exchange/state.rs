@@ -106,12 +106,11 @@ impl Ending {
 }
 
 impl BodyState {
-    /// Creates the state of a body whose head was returned at `head`. A message with the declared length 0 is
-    /// whole then.
-    pub(super) fn new(declared: Option<u64>, head: Option<Elapsed>) -> Self {
+    /// Creates the state of a body whose head is returned. A message with the declared length 0 is whole then.
+    pub(super) fn new(declared: Option<u64>, whole_at: Option<Elapsed>) -> Self {
         Self {
             progress: Progress::new(declared),
-            whole_at: head.filter(|_| declared == Some(0)),
+            whole_at,
         }
     }
 

@@ -39,11 +39,10 @@ impl ApiSpanLayer {
     /// Sets the meter provider.
     ///
     /// Default: the global one, looked for as that of [tracers](Self::new) is. `NoopMeterProvider`
-    /// turns metrics off.
+    /// turns metrics off. So does a provider type of size 0, if its meters discard the callbacks of observable
+    /// instruments. To find out, the layer creates one, named `api.server.probe`, that observes nothing.
     ///
-    /// `NoopMeterProvider` turns metrics off. A provider type of size 0 also turns them off, if its meters discard
-    /// the callbacks of observable instruments. Metrics are recorded with or without a span, but not for requests
-    /// that are [filtered](Self::filter) out.
+    /// Metrics are recorded with or without a span, but not for requests that are [filtered](Self::filter) out.
     ///
     /// ```
     /// use opentelemetry_sdk::metrics::SdkMeterProvider;

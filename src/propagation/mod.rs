@@ -12,6 +12,7 @@
 pub(crate) mod current;
 mod extracted;
 mod fields;
+mod given;
 pub(crate) mod sampling;
 mod strict_headers;
 pub(crate) mod traceparent;
@@ -30,6 +31,7 @@ use crate::catch_panic::catch_panic;
 use crate::propagation::sampling::Rate;
 
 use fields::{BAGGAGE, TRACEPARENT, TRACESTATE};
+use given::Given;
 use strict_headers::StrictHeaders;
 use traceparent::format_traceparent;
 use w3c::{extract_w3c, is_sdks_w3c};
@@ -52,9 +54,9 @@ impl Propagation {
     /// Creates the propagation with the layer's own propagator.
     pub(crate) fn given<P: TextMapPropagator + Send + Sync + 'static>(propagator: P) -> Self {
         if is_sdks_w3c(&propagator) {
-            Self::GivenW3c(Arc::new(propagator))
+            Self::GivenW3c(Arc::new(Given::new(propagator)))
         } else {
-            Self::Given(Arc::new(propagator))
+            Self::Given(Arc::new(Given::new(propagator)))
         }
     }
 

@@ -1,7 +1,7 @@
 //! The keys of a span's attributes. No key is written twice.
 //!
-//! A tracer appends an attribute even if its key exists. So the layer, the operator and the handler claim a key
-//! before its attribute is written.
+//! A tracer appends an attribute even if its key exists. So the layer and the operator claim a key before its
+//! attribute is written. The handler's attributes come last, each with another key, and are only checked.
 
 use opentelemetry::Key;
 
@@ -23,20 +23,28 @@ impl WrittenKeys {
         is_free
     }
 
-    /// Claims a key for the operator or the handler. Returns false if it is taken, empty or reserved.
+    /// Claims a key for the operator. Returns false if it is taken, empty or reserved.
     pub(crate) fn claim(&mut self, key: &Key) -> bool {
+        let is_free = self.is_free(key);
+        if is_free {
+            match OwnKey::from_name(key.as_str()) {
+                Some(own) => self.own |= own.bit(),
+                None => self.other.push(key.clone()),
+            }
+        }
+        is_free
+    }
+
+    /// Whether a key is not taken, not empty and not reserved.
+    pub(crate) fn is_free(&self, key: &Key) -> bool {
         let name = key.as_str();
         if name.is_empty() {
             return false;
         }
-        if let Some(own) = OwnKey::from_name(name) {
-            return !own.is_reserved() && self.claim_own(own);
+        match OwnKey::from_name(name) {
+            Some(own) => !own.is_reserved() && self.own & own.bit() == 0,
+            None => !self.other.contains(key),
         }
-        let is_free = !self.other.contains(key);
-        if is_free {
-            self.other.push(key.clone());
-        }
-        is_free
     }
 }
 
@@ -135,8 +143,10 @@ mod tests {
         assert!(!keys.claim(&Key::from("url.path")), "the layer has it");
         assert!(keys.claim(&Key::from("url.query")));
         assert!(!keys.claim_own(OwnKey::Query), "the operator has it");
-        assert!(keys.claim(&Key::from("tenant")));
+        assert!(keys.is_free(&Key::from("tenant")));
+        assert!(keys.claim(&Key::from("tenant")), "asking claims nothing");
         assert!(!keys.claim(&Key::from("tenant")), "the operator has it");
+        assert!(!keys.is_free(&Key::from("tenant")));
     }
 
     #[test]

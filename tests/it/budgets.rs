@@ -22,7 +22,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower::{Service, service_fn};
-use tower_api_span::ApiSpanLayer;
+use tower_api_span::{ApiSpanLayer, SpanHandle};
 use tower_layer::Layer as _;
 
 use crate::support::ready;
@@ -230,6 +230,30 @@ fn an_error_that_nothing_observes_is_not_read() {
         };
         assert_eq!(allocations(&layer, true), allocations(&layer, false));
     }
+}
+
+/// Only the tracer's list grows, by doubling.
+#[test]
+fn writing_the_attributes_of_the_handler_allocates_nothing_for_each() {
+    let provider = SdkTracerProvider::builder().build();
+    let layer = ApiSpanLayer::new().tracer_provider(&provider);
+    let at_end = |attributes: usize| {
+        let mut service = layer.layer(service_fn(move |request: Request<()>| {
+            let handle = SpanHandle::from_extensions(request.extensions());
+            let keys = (0..attributes).map(|n| format!("test.key_{n}"));
+            handle.set_attributes(keys.map(|key| KeyValue::new(key, true)));
+            let body = Full::new(Bytes::from_static(b"hello"));
+            std::future::ready(Ok::<_, Infallible>(Response::new(body)))
+        }));
+        let response = ready(service.call(request(false, false)));
+        let mut body = response.expect("a response").into_body();
+        measure(|| drop(ready(body.frame()))).count_total
+    };
+    // The first call fills the thread-local caches.
+    at_end(1);
+    let (one, many) = (at_end(1), at_end(100));
+    println!("the end with 1 attribute: {one} allocations, with 100: {many}");
+    assert!(many <= one + 8, "{many}");
 }
 
 /// Keeps the number of attributes of the last span, and their capacity.

@@ -451,6 +451,48 @@ fn handling_future_dropped_by_unwinding_ends_as_panicked() {
     assert_ended(&recorder, "ABORTED(panic)");
 }
 
+/// The head is returned when the operator's callback has been called, and whatever that took is part of the
+/// request.
+#[test]
+fn handling_head_that_is_the_end_ends_after_the_response_attributes_callback() {
+    for (rule, method, status) in [
+        ("an ended body", Method::GET, 200),
+        ("no body by its status", Method::GET, 204),
+        ("no body by its method", Method::HEAD, 200),
+    ] {
+        let recorder = Recorder::new();
+        let layer = recorder.layer().response_attributes(|_| {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(2) {}
+            None
+        });
+        let mut service = answering(&layer, |_| response(status, ScriptedBody::full(0)));
+        let request = Request::builder().method(method).uri("/");
+        let body = ready(service.call(request.body(()).expect("a request")));
+        assert_ended(&recorder, "DEPARTED");
+        assert!(
+            recorder.only().duration() >= Duration::from_millis(2),
+            "{rule}"
+        );
+        drop(body);
+    }
+}
+
+/// The same of a head after which nothing is owed, where the body is dropped instead.
+#[test]
+fn streaming_dropped_with_nothing_owed_from_the_start_ends_after_the_callback() {
+    let recorder = Recorder::new();
+    let layer = recorder.layer().response_attributes(|_| {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(2) {}
+        None
+    });
+    let mut service = answering(&layer, |_| with_length("0", ScriptedBody::new([Pending])));
+    drop(ready(service.call(get())).expect("a response"));
+    assert_ended(&recorder, "DEPARTED");
+    assert!(recorder.only().duration() >= Duration::from_millis(2));
+}
+
 #[test]
 fn streaming_none_with_fewer_bytes_than_the_exact_size_hint_ends_as_length_mismatch() {
     let recorder = Recorder::new();

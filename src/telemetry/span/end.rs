@@ -157,6 +157,9 @@ impl EndAttributes<'_> {
 
     /// Writes captured headers and then the handler's attributes, except where a key is taken or reserved.
     /// The counts of what was dropped come first, since a tracer with a limit drops the last.
+    ///
+    /// The handler's are the last, and each has another key, so none is claimed: 128 keys would be compared with
+    /// each other.
     fn set_unreserved(
         &mut self,
         captured: &[KeyValue],
@@ -165,7 +168,7 @@ impl EndAttributes<'_> {
     ) {
         let is_captured = |key: &Key| captured.iter().any(|attribute| attribute.key == *key);
         let keep = |attribute: &KeyValue| {
-            let is_kept = !is_captured(&attribute.key) && self.keys.claim(&attribute.key);
+            let is_kept = !is_captured(&attribute.key) && self.keys.is_free(&attribute.key);
             dropped.attributes += i64::from(!is_kept);
             is_kept
         };

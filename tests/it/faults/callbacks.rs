@@ -312,7 +312,19 @@ impl LogProcessor for PanicsOnDrop {
     }
 }
 
-/// Callbacks and providers may have destructors, and a request may hold the last reference. The request
+impl TextMapPropagator for PanicsOnDrop {
+    fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
+
+    fn extract_with_context(&self, context: &Context, _: &dyn Extractor) -> Context {
+        context.clone()
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&[])
+    }
+}
+
+/// Callbacks, providers and propagators may have destructors, and a request may hold the last reference. The request
 /// is dropped, ended by its head, read, unread, or its handler panics.
 #[test]
 fn settings_whose_destructors_panic_are_dropped_with_the_last_request() {
@@ -331,7 +343,12 @@ fn settings_whose_destructors_panic_are_dropped_with_the_last_request() {
         let provider = SdkLoggerProvider::builder().with_log_processor(PanicsOnDrop);
         layer.logger_provider(&provider.build())
     };
-    for configure in [callback, tracer, logger] as [fn(ApiSpanLayer) -> ApiSpanLayer; 3] {
+    let propagator = |layer: ApiSpanLayer| {
+        let layer = layer.tracer_provider(&SdkTracerProvider::default());
+        layer.propagator(PanicsOnDrop)
+    };
+    for configure in [callback, tracer, logger, propagator] as [fn(ApiSpanLayer) -> ApiSpanLayer; 4]
+    {
         for end in ["dropped", "head", "read", "unread", "panics"] {
             let layer = configure(ApiSpanLayer::new().propagator(w3c()));
             let mut service = layer.layer(service_fn(move |_: Request<()>| async move {
