@@ -2,7 +2,7 @@
 //!
 //! All functions are pure. None of them writes to a span.
 
-pub(crate) mod classify;
+mod classify;
 pub(crate) mod completion;
 pub(crate) mod end;
 pub(crate) mod error_kind;
