@@ -15,9 +15,10 @@ pub(crate) use timeout::parse_timeout;
 ///
 /// ```
 /// use http::Method;
-/// use tower_api_span::{Head, Protocol};
+/// use tower_api_span::{Completion, End, Protocol};
 ///
-/// assert_eq!(Head::new(Method::GET, None).protocol, Protocol::Http);
+/// let completion = Completion::new(Method::GET, End::complete());
+/// assert_eq!(completion.protocol(), Protocol::Http);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
