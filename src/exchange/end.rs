@@ -16,10 +16,14 @@ use crate::recording::request_info::Conventions;
 use crate::telemetry::span::end::write_end;
 
 impl Exchange {
-    /// Decides the outcome, records it, and ends the span. If anything on the way panics, the span is ended
-    /// all the same.
-    pub(super) fn settle(mut self: Box<Self>, ending: Ending) {
-        if catch_panic(|| self.record_end(ending)).is_none() {
+    /// Decides the ending and the outcome, records them, and ends the span. If anything on the way panics, the
+    /// span is ended all the same.
+    pub(super) fn settle(mut self: Box<Self>, ending: impl FnOnce(&mut Self) -> Ending) {
+        let recorded = catch_panic(|| {
+            let ending = ending(&mut self);
+            self.record_end(ending);
+        });
+        if recorded.is_none() {
             self.span.end_unrecorded();
         }
     }

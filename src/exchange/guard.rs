@@ -103,8 +103,7 @@ impl ExchangeGuard {
 
     /// Takes the exchange out and ends it, if it has not ended.
     fn end(&mut self, ending: impl FnOnce(&mut Exchange) -> Ending) {
-        if let Some(mut exchange) = self.0.take() {
-            let ending = ending(&mut exchange);
+        if let Some(exchange) = self.0.take() {
             exchange.settle(ending);
         }
     }
@@ -120,9 +119,8 @@ impl Drop for ExchangeGuard {
 
 /// Ends an exchange that was dropped. Not inlined, because most guards are empty when they are dropped.
 #[inline(never)]
-fn end_dropped(mut exchange: Box<Exchange>) {
-    let ending = exchange.ending_on_drop();
-    exchange.settle(ending);
+fn end_dropped(exchange: Box<Exchange>) {
+    exchange.settle(Exchange::ending_on_drop);
 }
 
 impl fmt::Debug for ExchangeGuard {

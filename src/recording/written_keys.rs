@@ -27,12 +27,17 @@ impl WrittenKeys {
     pub(crate) fn claim(&mut self, key: &Key) -> bool {
         let is_free = self.is_free(key);
         if is_free {
-            match OwnKey::from_name(key.as_str()) {
-                Some(own) => self.own |= own.bit(),
-                None => self.other.push(key.clone()),
-            }
+            self.claim_free(key);
         }
         is_free
+    }
+
+    /// Claims a key that is free.
+    pub(crate) fn claim_free(&mut self, key: &Key) {
+        match OwnKey::from_name(key.as_str()) {
+            Some(own) => self.own |= own.bit(),
+            None => self.other.push(key.clone()),
+        }
     }
 
     /// Whether a key is not taken, not empty and not reserved.

@@ -158,8 +158,8 @@ impl EndAttributes<'_> {
     /// Writes captured headers and then the handler's attributes, except where a key is taken or reserved.
     /// The counts of what was dropped come first, since a tracer with a limit drops the last.
     ///
-    /// The handler's are the last, and each has another key, so none is claimed: 128 keys would be compared with
-    /// each other.
+    /// They are the last, and each has another key, so none is claimed: 128 keys would be compared with each
+    /// other.
     fn set_unreserved(
         &mut self,
         captured: &[KeyValue],
@@ -175,7 +175,7 @@ impl EndAttributes<'_> {
         let kept: Vec<_> = from_handler.into_iter().filter(keep).collect();
         self.set_dropped_counts(dropped);
         for attribute in captured {
-            if self.keys.claim(&attribute.key) {
+            if self.keys.is_free(&attribute.key) {
                 self.span.set_attribute(attribute.clone());
             }
         }

@@ -34,14 +34,21 @@ impl StartAttributes {
         self.list.reserve_exact(room);
     }
 
-    /// Adds a captured header, unless the operator has set its key.
-    pub(super) fn add_captured(&mut self, attribute: KeyValue) {
-        if self.claim(&attribute.key) {
-            self.list.push(attribute);
-        } else if self.keys.claim(&attribute.key) {
-            // The key is free, so it is one too many.
-            self.refused += 1;
+    /// Adds captured headers, each with another key, except those whose key the operator has set. All are checked
+    /// before one is claimed, so none is compared with the others.
+    pub(super) fn add_captured(&mut self, captured: impl Iterator<Item = KeyValue>) {
+        let first = self.list.len();
+        let keys = &self.keys;
+        let free = captured.filter(|attribute| keys.is_free(&attribute.key));
+        self.list.extend(free);
+        let added = &self.list[first..];
+        for attribute in added {
+            self.keys.claim_free(&attribute.key);
         }
+        let kept = added.len().min(MAX_FROM_OPERATOR - self.claimed);
+        self.claimed += kept;
+        self.refused += u32::try_from(added.len() - kept).unwrap_or(u32::MAX);
+        self.list.truncate(first + kept);
     }
 
     /// Adds the operator's attributes, last, since a tracer with a limit drops the last. Returns all
