@@ -117,6 +117,9 @@ fn observe(
     let claimed = claimed_protocol(settings, parts);
     let hop = read_hop(settings, parts);
     let request = read_request(parts, claimed, settings, &hop);
+    // All that can panic is read before the span starts.
+    let cold = ColdState::read(settings, parts, claimed);
+    let measurement = signals.measure(&request, settings);
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
         let parent = caller.context.as_ref().unwrap_or(&current);
@@ -141,8 +144,8 @@ fn observe(
         (without_span(shared, parts, context, clock), None, None)
     };
     let exchange = Exchange {
-        cold: ColdState::read(settings, parts, claimed),
-        measurement: signals.measure(&request, settings),
+        cold,
+        measurement,
         phase: Phase::AwaitingHead { claimed },
         span,
         shared: Arc::clone(shared),

@@ -71,6 +71,10 @@ impl ApiSpanLayer {
     /// needs only `Display`: then the layer knows its name and its text, and the kinds of the four crates above. To
     /// have it asked for, box it: `ServiceExt::map_err(Into::into)`.
     ///
+    /// Some errors forward to another error and hide its type: a boxed `anyhow::Error` without a context, or a
+    /// variant that is `#[error(transparent)]`. Of those, only errors of the operating system are known, by their
+    /// text. For `anyhow` use `reallocate_into_boxed_dyn_error_without_backtrace`, which keeps the type.
+    ///
     /// ```
     /// use tower_api_span::ApiSpanLayer;
     ///

@@ -38,11 +38,12 @@ impl ApiSpanLayer {
 
     /// Sets the meter provider.
     ///
-    /// Default: the global one, looked for as that of [tracers](Self::new) is. `NoopMeterProvider`
-    /// turns metrics off. So does a provider type of size 0, if its meters discard the callbacks of observable
-    /// instruments. To find out, the layer creates one, named `api.server.probe`, that observes nothing.
+    /// Default: the global one, looked for as that of [tracers](Self::new) is. If its type has size 0, the layer
+    /// creates an observable instrument, named `api.server.probe`, to find out whether it is the API's no-op. The
+    /// instrument observes nothing.
     ///
-    /// Metrics are recorded with or without a span, but not for requests that are [filtered](Self::filter) out.
+    /// `NoopMeterProvider` turns metrics off. A `&dyn MeterProvider` is used as it is. Metrics are recorded
+    /// with or without a span, but not for requests that are [filtered](Self::filter) out.
     ///
     /// ```
     /// use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -54,7 +55,7 @@ impl ApiSpanLayer {
     /// ```
     pub fn meter_provider<P>(self, provider: &P) -> Self
     where
-        P: MeterProvider + 'static,
+        P: MeterProvider + ?Sized + 'static,
     {
         self.with_providers(|providers| providers.meters = Meters::given(provider))
     }
@@ -66,8 +67,9 @@ impl ApiSpanLayer {
     /// A request that ends with an error other than a status emits `http.server.request.exception` or
     /// `rpc.server.call.exception`. Its attributes are `exception.type` and
     /// `exception.message`. The type is the error's Rust type, behind a box that of the innermost known error. If
-    /// that is unknown, it is the error's [kind](Self::error_type_fn), else the reason. Its severity is ERROR, or DEBUG if the client disconnected. It
-    /// carries the span's context, and is emitted while the span is open and current.
+    /// that is unknown, it is the error's [kind](Self::error_type_fn), else the reason. Its severity is ERROR, or
+    /// DEBUG if the client disconnected. It carries the span's context, and is emitted while the span is open and
+    /// current.
     /// [`lifecycle_events`](Self::lifecycle_events) may add other events.
     ///
     /// ```

@@ -56,7 +56,7 @@ pub enum End {
         /// The error's kind, as that of a service error.
         error_type: Option<Cow<'static, str>>,
     },
-    /// The response was dropped while it still owed something.
+    /// The response was dropped before it was complete.
     #[non_exhaustive]
     Dropped {
         /// The stage at the drop.

@@ -11,7 +11,7 @@ use crate::provider::noop::{discards_metrics, is_noop_meter_provider};
 use crate::semconv::scope;
 
 /// Returns the meter of a provider, unless the provider is the API's no-op or panics.
-pub(crate) fn meter_from<P: MeterProvider + 'static>(provider: &P) -> Option<Meter> {
+pub(crate) fn meter_from<P: MeterProvider + ?Sized + 'static>(provider: &P) -> Option<Meter> {
     if is_noop_meter_provider::<P>() {
         return None;
     }

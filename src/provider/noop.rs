@@ -23,7 +23,7 @@ pub(super) fn is_noop_logger<L: 'static>() -> bool {
 }
 
 /// Whether a meter provider of this type is the no-op.
-pub(super) fn is_noop_meter_provider<P: 'static>() -> bool {
+pub(super) fn is_noop_meter_provider<P: ?Sized + 'static>() -> bool {
     TypeId::of::<P>() == TypeId::of::<NoopMeterProvider>()
 }
 

@@ -269,3 +269,50 @@ fn an_operators_name_is_bounded() {
     };
     assert_eq!(fail(panics, boxed).error_type, "inner");
 }
+
+/// Error codes are those of Linux. Both wrappers forward the text and the source of the error in them, so its type is hidden.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_error_of_the_system_is_known_inside_a_wrapper_that_hides_it() {
+    #[derive(Debug, thiserror::Error)]
+    enum Application {
+        #[error(transparent)]
+        Any(BoxError),
+    }
+    const RESET: i32 = 104;
+    let reset = || io::Error::from_raw_os_error(RESET);
+    let text = reset().to_string();
+    let system = |wrapped: fn(io::Error) -> BoxError| fail(|layer| layer, || wrapped(reset()));
+    let expected = Recorded::new("connection_reset", &text, "std::io::error::Error");
+    assert_eq!(system(|error| anyhow::Error::from(error).into()), expected);
+    assert_eq!(
+        system(|error| Application::Any(error.into()).into()),
+        expected
+    );
+    // A context makes the error a source.
+    let context = fail(
+        |layer| layer,
+        || BoxError::from(anyhow::Error::from(reset()).context("load")),
+    );
+    assert_eq!(context.error_type, "connection_reset");
+    assert_eq!(context.message, Some(format!("load: {text}")));
+    // What the documentation of `error_type_fn` recommends.
+    let kept = fail(
+        |layer| layer,
+        || -> BoxError {
+            let error = anyhow::Error::from(tower::timeout::error::Elapsed::new());
+            error.reallocate_into_boxed_dyn_error_without_backtrace()
+        },
+    );
+    assert_eq!(kept.error_type, "timeout");
+    // Texts that only resemble that of the system.
+    for text in [
+        "Connection reset by peer (os error 1)",
+        "load: Connection reset by peer (os error 104)",
+        "(os error 104)",
+        "Connection reset by peer (os error 104",
+    ] {
+        let recorded = fail(|layer| layer, || BoxError::from(text));
+        assert_eq!(recorded.error_type, "exception", "{text}");
+    }
+}

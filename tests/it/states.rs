@@ -73,7 +73,7 @@ fn assert_open(recorder: &Recorder) {
 // === Handling ===
 
 #[test]
-fn handling_inner_future_err_ends_as_service_error() {
+fn awaiting_head_inner_future_err_ends_as_service_error() {
     let recorder = Recorder::new();
     let mut service = recorder.layer().layer(service_fn(async |_: Request<()>| {
         Err::<Response<String>, _>(Boom)
@@ -87,7 +87,7 @@ fn handling_inner_future_err_ends_as_service_error() {
 }
 
 #[test]
-fn handling_future_dropped_ends_as_dropped_before_a_head() {
+fn awaiting_head_future_dropped_ends_as_dropped_before_a_head() {
     let recorder = Recorder::new();
     let mut service = recorder.layer().layer(service_fn(|_: Request<()>| {
         std::future::pending::<Result<Response<String>, Boom>>()
@@ -106,7 +106,7 @@ fn handling_future_dropped_ends_as_dropped_before_a_head() {
 }
 
 #[test]
-fn handling_call_or_poll_unwinds_ends_as_panicked() {
+fn awaiting_head_call_or_poll_unwinds_ends_as_panicked() {
     // `call` unwinds.
     let recorder = Recorder::new();
     let mut service = answering(&recorder.layer(), |_| -> Response<String> {
@@ -129,7 +129,7 @@ fn handling_call_or_poll_unwinds_ends_as_panicked() {
 }
 
 #[test]
-fn handling_head_with_no_body_or_an_ended_body_ends_as_complete_or_length_mismatch() {
+fn awaiting_head_head_with_no_body_or_an_ended_body_ends_as_complete_or_length_mismatch() {
     // The message can have no body.
     for (method, status) in [
         (Method::HEAD, 200),
@@ -177,7 +177,7 @@ fn handling_head_with_no_body_or_an_ended_body_ends_as_complete_or_length_mismat
 }
 
 #[test]
-fn handling_head_goes_on_as_streaming() {
+fn awaiting_head_head_goes_on_as_streaming() {
     let recorder = Recorder::new();
     let _body = open(&recorder, get(), stream([Data(3)]));
     assert_open(&recorder);
@@ -186,7 +186,7 @@ fn handling_head_goes_on_as_streaming() {
 // === Streaming ===
 
 #[test]
-fn streaming_data_with_nothing_owed_goes_on_as_streaming_and_notes_the_time() {
+fn streaming_data_with_all_bytes_returned_goes_on_as_streaming_and_notes_the_time() {
     let recorder = Recorder::new();
     let response = with_length("5", ScriptedBody::new([Data(3), Data(2), Pending]));
     let begun = Instant::now();
@@ -328,7 +328,7 @@ fn streaming_error_frame_ends_as_body_error() {
 }
 
 #[test]
-fn streaming_dropped_with_nothing_owed_ends_as_complete_or_length_mismatch() {
+fn streaming_dropped_with_all_bytes_returned_ends_as_complete_or_length_mismatch() {
     // All declared bytes were sent.
     let recorder = Recorder::new();
     let response = with_length("5", ScriptedBody::new([Data(3), Data(2)]));
@@ -357,7 +357,7 @@ fn streaming_dropped_with_nothing_owed_ends_as_complete_or_length_mismatch() {
 }
 
 #[test]
-fn streaming_dropped_with_bytes_owed_ends_as_dropped_midway_or_unread() {
+fn streaming_dropped_with_bytes_missing_ends_as_dropped_midway_or_unread() {
     // The body was polled before.
     for steps in [vec![Data(3), Data(2)], vec![Pending]] {
         let recorder = Recorder::new();
@@ -429,7 +429,7 @@ fn ended_any_event_changes_nothing() {
 // === Further cases of these transitions ===
 
 #[test]
-fn handling_future_dropped_before_its_first_poll_ends_as_dropped_before_a_head() {
+fn awaiting_head_future_dropped_before_its_first_poll_ends_as_dropped_before_a_head() {
     let recorder = Recorder::new();
     let mut service = answering(&recorder.layer(), |_| stream([]));
     let future = service.call(get());
@@ -439,7 +439,7 @@ fn handling_future_dropped_before_its_first_poll_ends_as_dropped_before_a_head()
 }
 
 #[test]
-fn handling_future_dropped_by_unwinding_ends_as_panicked() {
+fn awaiting_head_future_dropped_by_unwinding_ends_as_panicked() {
     let recorder = Recorder::new();
     let mut service = answering(&recorder.layer(), |_| stream([]));
     let future = service.call(get());
@@ -454,7 +454,7 @@ fn handling_future_dropped_by_unwinding_ends_as_panicked() {
 /// The head is returned when the operator's callback has been called, and whatever that took is part of the
 /// request.
 #[test]
-fn handling_head_that_is_the_end_ends_after_the_response_attributes_callback() {
+fn awaiting_head_head_that_is_the_end_ends_after_the_response_attributes_callback() {
     for (rule, method, status) in [
         ("an ended body", Method::GET, 200),
         ("no body by its status", Method::GET, 204),
@@ -478,9 +478,9 @@ fn handling_head_that_is_the_end_ends_after_the_response_attributes_callback() {
     }
 }
 
-/// The same of a head after which nothing is owed, where the body is dropped instead.
+/// The same for a head that declares no bytes, where the body is dropped instead.
 #[test]
-fn streaming_dropped_with_nothing_owed_from_the_start_ends_after_the_callback() {
+fn streaming_dropped_with_no_bytes_declared_ends_after_the_callback() {
     let recorder = Recorder::new();
     let layer = recorder.layer().response_attributes(|_| {
         let begun = Instant::now();
@@ -507,7 +507,7 @@ fn streaming_none_with_fewer_bytes_than_the_exact_size_hint_ends_as_length_misma
 }
 
 #[test]
-fn streaming_error_frame_with_nothing_owed_ends_as_body_error() {
+fn streaming_error_frame_with_all_bytes_returned_ends_as_body_error() {
     let recorder = Recorder::new();
     let mut body = open(
         &recorder,
@@ -523,7 +523,7 @@ fn streaming_error_frame_with_nothing_owed_ends_as_body_error() {
 }
 
 #[test]
-fn streaming_trailers_with_bytes_owed_end_as_length_mismatch() {
+fn streaming_trailers_with_bytes_missing_end_as_length_mismatch() {
     let recorder = Recorder::new();
     let response = with_length("9", ScriptedBody::new([Data(7), Trailers(&[("a", "b")])]));
     let mut body = open(&recorder, get(), response);
@@ -532,7 +532,7 @@ fn streaming_trailers_with_bytes_owed_end_as_length_mismatch() {
 }
 
 #[test]
-fn streaming_dropped_with_nothing_owed_from_the_start_ends_as_complete() {
+fn streaming_dropped_with_no_bytes_declared_ends_as_complete() {
     let recorder = Recorder::new();
     // An HTTP/1 server drops the body unread if `content-length` is 0.
     drop(open(

@@ -15,7 +15,7 @@ use super::{Behaviour, Caller, End, Head, Observed, Seen};
 #[derive(Clone, Copy)]
 enum Framing {
     /// The response has no body.
-    NoBody,
+    Empty,
     /// Content-Length.
     Length(usize),
     /// Chunked transfer coding.
@@ -112,7 +112,7 @@ fn read_message(method: &Method, received: &[u8]) -> io::Result<Seen> {
     let head = str::from_utf8(head).map_err(|_| not_http("a head that is not text"))?;
     let (head, framing) = read_head(method, head)?;
     let (bytes, rest) = match framing {
-        Framing::NoBody => (0, Some(body)),
+        Framing::Empty => (0, Some(body)),
         Framing::Length(length) => (body.len().min(length), body.get(length..)),
         Framing::Chunked => read_chunks(body)?,
     };
@@ -142,7 +142,7 @@ fn read_head(method: &Method, head: &str) -> io::Result<(Head, Framing)> {
         }
     }
     let framing = match length {
-        _ if method == Method::HEAD || status == 304 => Framing::NoBody,
+        _ if method == Method::HEAD || status == 304 => Framing::Empty,
         _ if chunked => Framing::Chunked,
         Some(length) => Framing::Length(length),
         None => return Err(not_http("a body of unknown length")),

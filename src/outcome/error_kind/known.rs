@@ -83,9 +83,13 @@ pub(super) fn known_type(name: &str) -> Option<Known> {
 
 /// Returns what is known of an error, apart from its sources.
 pub(super) fn known_error(error: &(dyn Error + 'static)) -> Option<Known> {
-    if let Some(error) = error.downcast_ref::<io::Error>() {
+    let io_error = error.downcast_ref::<io::Error>();
+    let io_error_kind = io_error
+        .map(io::Error::kind)
+        .or_else(|| os_error_kind(error));
+    if let Some(kind) = io_error_kind {
         return Some(Known {
-            kind: io_kind(error.kind())?,
+            kind: io_kind(kind)?,
             type_name: type_name::<io::Error>(),
         });
     }
@@ -94,6 +98,30 @@ pub(super) fn known_error(error: &(dyn Error + 'static)) -> Option<Known> {
             && formats_to(format_args!("{error}"), foreign.display)
     };
     FOREIGN.iter().find(has_texts).map(Known::from)
+}
+
+/// Returns the kind of an error whose text is that of an error of the operating system.
+///
+/// A wrapper that forwards to an [`io::Error`] hides its type: `anyhow::Error` without a context in a box, or a
+/// transparent variant of thiserror.
+fn os_error_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    /// Refuses texts that are longer than those of the operating system.
+    struct Short(String);
+    impl Write for Short {
+        fn write_str(&mut self, written: &str) -> fmt::Result {
+            if self.0.len() + written.len() > 256 {
+                return Err(fmt::Error);
+            }
+            self.0.push_str(written);
+            Ok(())
+        }
+    }
+    let mut text = Short(String::new());
+    write!(text, "{error}").ok()?;
+    let (_, code) = text.0.rsplit_once(" (os error ")?;
+    let code = code.strip_suffix(')')?.parse().ok()?;
+    let os_error = io::Error::from_raw_os_error(code);
+    (os_error.to_string() == text.0).then(|| os_error.kind())
 }
 
 /// Returns the name of an I/O error's kind in snake case, unless the kind says nothing.

@@ -39,7 +39,7 @@ impl Default for Meters {
 }
 
 impl Meters {
-    pub(crate) fn given<P: MeterProvider + 'static>(provider: &P) -> Self {
+    pub(crate) fn given<P: MeterProvider + ?Sized + 'static>(provider: &P) -> Self {
         Self::Given(meter_from(provider).and_then(|meter| make_instruments(&meter)))
     }
 

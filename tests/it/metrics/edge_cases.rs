@@ -19,12 +19,13 @@ use tower_layer::Layer as _;
 
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Silent, Trailers};
-use crate::support::meters::Meters;
+use crate::support::meters::{Meters, Series};
 use crate::support::recorder::Recorder;
 use crate::support::{
     answering, defused, explode, get, handle_of, poll_frame, read, ready, response,
 };
 
+const DURATION: &str = "http.server.request.duration";
 const CALL_DURATION: &str = "rpc.server.call.duration";
 
 /// Serves one call with this method number and response body.
@@ -149,29 +150,31 @@ fn response_attributes_reach_the_metrics_without_a_span() {
     assert_eq!(count(true), count(false), "sampled, sampled out");
 }
 
-/// The inner layer records only metrics, the outer one only spans.
+/// Returns the outcome on the span of an outer layer, whose handler marks the request as aborted inside `inner`.
+fn outer_outcome(inner: &ApiSpanLayer) -> String {
+    let recorder = Recorder::new();
+    let handler = service_fn(async |request: Request<()>| {
+        SpanHandle::from_extensions(request.extensions()).mark_aborted("out_of_memory", "");
+        Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
+    });
+    let mut service = recorder.layer().layer(inner.layer(handler));
+    let _ = read(&mut ready(service.call(get())).unwrap().into_body());
+    recorder.only().outcome()
+}
+
+/// The inner layer has no tracer, or samples out. Its handle is that of the outer layer, also with metrics.
 #[test]
 fn the_outer_span_has_the_handlers_verdict_with_and_without_inner_metrics() {
-    let outcome = |with_metrics: bool| {
-        let (recorder, meters) = (Recorder::new(), Meters::new());
-        let inner = ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new());
-        let inner = if with_metrics {
-            meters.on(inner)
-        } else {
-            inner
-        };
-        let mut service =
-            recorder
-                .layer()
-                .layer(inner.layer(service_fn(async |request: Request<()>| {
-                    SpanHandle::from_extensions(request.extensions())
-                        .mark_aborted("out_of_memory", "");
-                    Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
-                })));
-        let _ = read(&mut ready(service.call(get())).unwrap().into_body());
-        recorder.only().outcome()
-    };
-    assert_eq!(outcome(true), outcome(false));
+    let (inner_recorder, meters) = (Recorder::new(), Meters::new());
+    for inner in [
+        ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new()),
+        inner_recorder.layer().sample_rate(0.0),
+    ] {
+        assert_eq!(outer_outcome(&inner), "ABORTED(out_of_memory)");
+        assert_eq!(outer_outcome(&meters.on(inner)), "ABORTED(out_of_memory)");
+    }
+    let recorded = meters.of(DURATION).iter().map(Series::count).sum::<u64>();
+    assert_eq!(recorded, 2);
 }
 
 #[derive(Debug)]
@@ -304,31 +307,6 @@ fn callbacks_run_once_if_the_tracer_is_shut_down() {
     let mut service = answering(&layer, |_| response(200, ScriptedBody::new([])));
     let _ = read(&mut ready(service.call(get())).unwrap().into_body());
     assert_eq!(CALLS.load(Ordering::SeqCst), 1);
-}
-
-/// The outer layer has a span. The inner one samples out, with and without metrics.
-#[test]
-fn an_inner_layer_that_samples_out_leaves_the_outer_handle_in_place() {
-    let outcome = |with_metrics: bool| {
-        let (recorder, inner_recorder, meters) = (Recorder::new(), Recorder::new(), Meters::new());
-        let inner = inner_recorder.layer().sample_rate(0.0);
-        let inner = if with_metrics {
-            meters.on(inner)
-        } else {
-            inner
-        };
-        let mut service =
-            recorder
-                .layer()
-                .layer(inner.layer(service_fn(async |request: Request<()>| {
-                    SpanHandle::from_extensions(request.extensions())
-                        .mark_aborted("out_of_memory", "");
-                    Ok::<_, std::convert::Infallible>(response(200, ScriptedBody::new([])))
-                })));
-        let _ = read(&mut ready(service.call(get())).unwrap().into_body());
-        recorder.only().outcome()
-    };
-    assert_eq!(outcome(true), outcome(false));
 }
 
 /// One client sends all combinations of method, scheme and version to 19 routes. Another one uses the 20th.

@@ -1,7 +1,10 @@
 //! Spans and metrics can be turned on and off independently.
 
+use std::sync::Arc;
+
 use http::Response;
 use opentelemetry::Context;
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry::metrics::noop::NoopMeterProvider;
 use opentelemetry_sdk::trace::Sampler;
 use tower::Service as _;
@@ -121,6 +124,15 @@ fn a_noop_meter_provider_replaces_a_real_one() {
     let meters = Meters::new();
     HANDLER_DATA.run(&meters.layer().meter_provider(&NoopMeterProvider::new()));
     assert_eq!(meters.names(), [""; 0]);
+}
+
+/// As that of `global::meter_provider`.
+#[test]
+fn a_provider_whose_type_is_erased_is_used() {
+    let meters = Meters::new();
+    let erased: Arc<dyn MeterProvider + Send + Sync> = Arc::new(meters.provider.clone());
+    HANDLER_DATA.run(&ApiSpanLayer::new().meter_provider(&*erased));
+    assert_eq!(meters.names(), [DURATION]);
 }
 
 #[test]
