@@ -120,7 +120,7 @@ impl GenAi<'_> {
     /// ```
     pub fn finish_reasons(&self, reasons: impl IntoIterator<Item: Display>) -> &Self {
         static PANICS: PanicReport = PanicReport::new("GenAi::finish_reasons");
-        if self.0.accepts_records() {
+        if self.0.begin_record() {
             // The handler's iterator may panic, or never end.
             let reasons = PANICS.catch(|| {
                 let reasons = reasons.into_iter().take(MAX_REASONS);
@@ -158,7 +158,7 @@ impl GenAi<'_> {
 
     fn set_text(&self, key: &'static str, value: &dyn Display) -> &Self {
         static PANICS: PanicReport = PanicReport::new("GenAi, a text");
-        if self.0.accepts_records()
+        if self.0.begin_record()
             && let Some(text) = format_bounded(value, &PANICS)
         {
             self.set(key, text);

@@ -122,13 +122,6 @@ impl SpanHandle {
         request.map_or(0, |request| request.span.lost_records())
     }
 
-    /// Whether the request is observed and has not ended.
-    pub(crate) fn accepts_records(&self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|request| request.span.accepts_records())
-    }
-
     /// Returns the shared span, on which the bytes of the request's body are counted.
     pub(crate) fn shared_span(&self) -> Option<Arc<SharedSpan>> {
         self.0.as_ref().map(|request| Arc::clone(&request.span))

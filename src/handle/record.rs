@@ -94,8 +94,8 @@ impl SpanHandle {
 
     /// Adds a link to another span, with these attributes.
     ///
-    /// The first 128 are kept, as many as the SDK keeps by default, and `api.dropped_links` counts the others. If the iterator panics, the link has no
-    /// attributes.
+    /// The first 128 are kept, as many as the SDK keeps by default, and `api.dropped_links` counts the others. If
+    /// the iterator panics, the link has no attributes.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();
@@ -221,7 +221,7 @@ impl SpanHandle {
     }
 
     /// Whether what is recorded now will be read. Counts the call if the span has ended.
-    fn begin_record(&self) -> bool {
+    pub(super) fn begin_record(&self) -> bool {
         self.0
             .as_ref()
             .is_some_and(|request| request.span.begin_record())

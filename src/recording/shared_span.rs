@@ -137,11 +137,6 @@ impl SharedSpan {
         self.lost_records.load(Ordering::Relaxed)
     }
 
-    /// Whether what is recorded now will be read.
-    pub(crate) fn accepts_records(&self) -> bool {
-        self.is_observed() && self.lock().state != State::Ended
-    }
-
     /// Calls `f` with the buffer. The span will not end before the current time.
     ///
     /// `f` is not called after the span's end, or if the span is not observed.

@@ -1,5 +1,6 @@
 //! The handle's span context, errors, names, links and injection, and what is lost after the end.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::fmt;
 use std::sync::OnceLock;
@@ -131,7 +132,13 @@ fn records_after_the_end_are_lost_and_counted() {
         .context()
         .span()
         .set_attribute(KeyValue::new("late", 1));
-    assert_eq!(handle.lost_records(), 9);
+    handle.gen_ai().request_model("late");
+    let is_collected = Cell::new(false);
+    let reasons = std::iter::from_fn(|| is_collected.replace(true).then_some("late"));
+    handle.gen_ai().finish_reasons(reasons);
+    handle.gen_ai().input_tokens(1);
+    assert_eq!(handle.lost_records(), 12);
+    assert!(!is_collected.get());
     assert_eq!(value(&span.0, "late"), None);
     assert_eq!(span.events(), ["api.ARRIVED", "api.DEPARTED"]);
 }
