@@ -88,7 +88,9 @@
 //!    `api.abort.reason`.
 //!
 //! An event's time is the wall-clock time of the arrival plus the monotonic time since then. So times
-//! never decrease if the wall clock is set back.
+//! never decrease if the wall clock is set back, and these events lie inside the span. The same applies to
+//! events that `add_event` adds through the span of [`SpanHandle::context`]. A time that the application passes to
+//! `add_event_with_timestamp` is kept, unless it is within a millisecond of the wall clock's current time.
 //!
 //! # Attributes of the span
 //!

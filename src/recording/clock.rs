@@ -1,7 +1,8 @@
 //! The clock of one request: the wall-clock time of its start plus the monotonic time since then.
 //!
 //! The wall clock can be set back, and a span with wall-clock times could end before it began. So the wall
-//! clock is read once. Every later moment is an [`Instant`], converted with [`Clock::at`].
+//! clock is read once. Every later moment is an [`Instant`], converted with [`Clock::at`]. A later reading of the
+//! wall clock only recognizes the times that the API has read, with [`is_wall_now`].
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,7 +21,7 @@ impl Clock {
         // a wall-clock time, as from the API's `add_event`, could come after the end.
         let start = now();
         Self {
-            wall: SystemTime::now(),
+            wall: wall_now(),
             start,
         }
     }
@@ -64,32 +65,64 @@ impl Elapsed {
     }
 }
 
+/// Whether `at` is the current time of the wall clock, and so was read a moment ago.
+pub(crate) fn is_wall_now(at: SystemTime) -> bool {
+    let now = wall_now();
+    let distance = match at.duration_since(now) {
+        Ok(after) => after,
+        Err(before) => before.duration(),
+    };
+    distance < Duration::from_millis(1)
+}
+
 /// Reads the monotonic clock. No other code of the crate does.
 #[cfg(not(test))]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-#[cfg(test)]
-pub(crate) use mock::now;
+/// Reads the wall clock.
+#[cfg(not(test))]
+fn wall_now() -> SystemTime {
+    SystemTime::now()
+}
 
-/// A clock that stands still until a test advances it.
+#[cfg(test)]
+pub(crate) use mock::{now, wall_now};
+
+/// Clocks that stand still until a test advances or sets them.
 #[cfg(test)]
 pub(crate) mod mock {
     use std::cell::Cell;
     use std::sync::OnceLock;
-    use std::time::{Duration, Instant};
+    use std::time::{Duration, Instant, SystemTime};
 
-    thread_local!(static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) });
+    thread_local! {
+        static ELAPSED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+        static WALL: Cell<Duration> = const { Cell::new(Duration::from_secs(1_000_000)) };
+    }
     static EPOCH: OnceLock<Instant> = OnceLock::new();
 
     pub(crate) fn now() -> Instant {
         *EPOCH.get_or_init(Instant::now) + ELAPSED.get()
     }
 
-    /// Advances the clock of this thread.
+    pub(crate) fn wall_now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + WALL.get()
+    }
+
+    /// Advances both clocks of this thread.
     pub(crate) fn advance(by: Duration) {
         ELAPSED.set(ELAPSED.get() + by);
+        WALL.set(WALL.get() + by);
+    }
+
+    /// Sets the wall clock of this thread, as an operator or NTP does.
+    pub(crate) fn set_wall(at: SystemTime) {
+        WALL.set(
+            at.duration_since(SystemTime::UNIX_EPOCH)
+                .expect("a time since 1970"),
+        );
     }
 }
 
@@ -121,6 +154,24 @@ mod tests {
         }
         let longest = Elapsed::new(Duration::MAX).duration();
         assert_eq!(longest, Duration::from_nanos(u64::MAX - 1));
+    }
+
+    #[test]
+    fn a_time_within_a_millisecond_of_the_wall_clock_is_now() {
+        let now = wall_now();
+        for (micros, expected) in [(0, true), (999, true), (1_000, false), (2_000, false)] {
+            let distance = Duration::from_micros(micros);
+            assert_eq!(is_wall_now(now + distance), expected, "{micros} after");
+            assert_eq!(is_wall_now(now - distance), expected, "{micros} before");
+        }
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_does_not_move_the_requests_clock() {
+        let clock = Clock::start();
+        mock::advance(Duration::from_secs(1));
+        mock::set_wall(SystemTime::UNIX_EPOCH);
+        assert_eq!(clock.at(now()), clock.started() + Duration::from_secs(1));
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, SpanContext, Status};
 
 use crate::outcome::Verdict;
+use crate::recording::clock::is_wall_now;
 use crate::recording::shared_span::SharedSpan;
 
 /// A span that records into the shared span and cannot end it.
@@ -27,9 +28,12 @@ impl Span for ContextSpan {
     where
         T: Into<Cow<'static, str>>,
     {
-        // `add_event` of the API reads the wall clock. Such a time is replaced with now by the request's
-        // clock, so that the times of two events stay in order.
-        let time = |now| if is_near(at, now) { now } else { at };
+        // `add_event` of the API reads the wall clock and calls this method. Such a time is replaced with now by
+        // the request's clock. So the event lies inside the span, even if the wall clock was set meanwhile. Any
+        // other time is the application's own, and may lie outside the span, as the specification allows.
+        // It is compared before the span's lock is taken, since waiting for that would age it.
+        let is_now = is_wall_now(at);
+        let time = |now| if is_now { now } else { at };
         self.0.add_event(name.into(), attributes, time);
     }
 
@@ -77,26 +81,106 @@ impl Span for ContextSpan {
     fn end_with_timestamp(&mut self, _: SystemTime) {}
 }
 
-/// Whether two times are less than a millisecond apart.
-fn is_near(at: SystemTime, now: SystemTime) -> bool {
-    let distance = match at.duration_since(now) {
-        Ok(after) => after,
-        Err(before) => before.duration(),
-    };
-    distance < Duration::from_millis(1)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use opentelemetry::Context;
+    use opentelemetry::trace::{TraceContextExt, Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
     use super::*;
+    use crate::recording::buffer::Event;
+    use crate::recording::clock::{Clock, mock, now};
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// A span that started a second ago, and its clock.
+    fn started() -> (Arc<SharedSpan>, Clock) {
+        let tracer = SdkTracerProvider::builder().build().tracer("test");
+        let span = tracer.start("test");
+        let span_context = span.span_context().clone();
+        let clock = Clock::start();
+        let shared = SharedSpan::new(span, span_context, true, false, clock);
+        mock::advance(SECOND);
+        (Arc::new(shared), clock)
+    }
+
+    /// Adds an event as `add_event` of the API does, which reads the wall clock.
+    fn add_event(context: &Context, name: &'static str) {
+        let span = context.span();
+        span.add_event_with_timestamp(name, mock::wall_now(), Vec::new());
+    }
+
+    fn recorded(span: &SharedSpan) -> Vec<Event> {
+        span.close().map(|buffer| buffer.events).unwrap_or_default()
+    }
 
     #[test]
-    fn times_are_near_below_one_millisecond() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-        for (micros, expected) in [(0, true), (999, true), (1_000, false), (2_000, false)] {
-            let distance = Duration::from_micros(micros);
-            assert_eq!(is_near(now + distance, now), expected, "{micros} after");
-            assert_eq!(is_near(now - distance, now), expected, "{micros} before");
+    fn an_event_of_the_api_lies_inside_the_span_wherever_the_wall_clock_was_set() {
+        let second = |clock: SystemTime| clock + SECOND;
+        let cases: [(&str, fn(SystemTime) -> SystemTime); 6] = [
+            ("not set", |wall| wall),
+            ("an hour back", |wall| wall - HOUR),
+            ("an hour forward", |wall| wall + HOUR),
+            ("to the start of the span", |wall| wall - SECOND),
+            ("back by two milliseconds", |wall| {
+                wall - Duration::from_millis(2)
+            }),
+            ("to 1970", |_| SystemTime::UNIX_EPOCH),
+        ];
+        for (rule, set) in cases {
+            let (span, clock) = started();
+            let context = Context::new().with_span(ContextSpan(Arc::clone(&span)));
+            mock::set_wall(set(mock::wall_now()));
+            add_event(&context, "first");
+            mock::advance(SECOND);
+            add_event(&context, "second");
+            let times: Vec<_> = recorded(&span).iter().map(|event| event.at).collect();
+            let first = second(clock.started());
+            assert_eq!(times, [first, second(first)], "{rule}");
         }
+    }
+
+    #[test]
+    fn an_explicit_time_is_kept_also_outside_the_span_and_after_the_wall_clock_was_set() {
+        let (span, clock) = started();
+        let context = Context::new().with_span(ContextSpan(Arc::clone(&span)));
+        mock::set_wall(clock.started() - HOUR);
+        let explicit = [
+            ("before the start", clock.started() - SECOND),
+            ("inside", clock.started() + SECOND / 2),
+            ("now by the request's clock", clock.at(now())),
+            ("after now", clock.at(now()) + HOUR),
+            ("before now by the wall clock", mock::wall_now() - SECOND),
+        ];
+        for (name, at) in explicit {
+            let span = context.span();
+            span.add_event_with_timestamp(name, at, Vec::new());
+        }
+        for ((rule, at), event) in explicit.iter().zip(recorded(&span)) {
+            assert_eq!(event.at, *at, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_late_event_of_the_api_is_not_after_the_end_of_the_span() {
+        let (span, clock) = started();
+        let context = Context::new().with_span(ContextSpan(Arc::clone(&span)));
+        let in_time = span.close();
+        let end = clock.at(now());
+        mock::advance(SECOND);
+        mock::set_wall(end + HOUR);
+        add_event(&context, "late");
+        let late = span.close();
+        let merged = crate::recording::buffer::SpanBuffer::merge(in_time, late, end);
+        let times: Vec<_> = merged
+            .expect("an event")
+            .events
+            .iter()
+            .map(|event| event.at)
+            .collect();
+        assert_eq!(times, [end]);
     }
 }
