@@ -10,7 +10,7 @@ use crate::protocol::grpc::web::TrailersReader;
 use crate::protocol::grpc::{GrpcStatus, Protocol, parse_timeout};
 use crate::protocol::http::progress::declared_length;
 use crate::settings::Settings;
-use crate::telemetry::span::request::uri;
+use crate::telemetry::span::target::Target;
 
 /// The limit of a request's declared length: 1 TiB. A larger length is ignored, because a few forged lengths
 /// would make the sum of all sizes useless.
@@ -40,6 +40,7 @@ impl ColdState {
     pub(super) fn read(
         settings: &Settings,
         parts: &request::Parts,
+        target: Target<'_>,
         claimed: Protocol,
     ) -> Option<Box<Self>> {
         let (timeout, request_length) = match claimed {
@@ -53,7 +54,7 @@ impl ColdState {
         let path = settings
             .classify
             .is_set()
-            .then(|| uri(parts).path_and_query().cloned())
+            .then(|| target.uri.path_and_query().cloned())
             .flatten();
         if timeout.is_none() && request_length.is_none() && path.is_none() {
             return None;

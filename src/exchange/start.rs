@@ -27,6 +27,7 @@ use crate::telemetry::metrics::{Instruments, Measurement};
 use crate::telemetry::span::end::AtStart;
 use crate::telemetry::span::request::read_request;
 use crate::telemetry::span::start::{SpanStart, describe_start};
+use crate::telemetry::span::target::{Target, has_own_extensions};
 
 /// Starts the exchange of a request. Returns the context for the inner service, and the guard that ends the
 /// exchange. A failure in here never stops the request.
@@ -115,10 +116,12 @@ fn observe(
     let settings = &shared.settings;
     let clock = Clock::start();
     let claimed = claimed_protocol(settings, parts);
+    let has_own_extensions = has_own_extensions(parts);
     let hop = read_hop(settings, parts);
-    let request = read_request(parts, claimed, settings, &hop);
+    let target = Target::read(parts, has_own_extensions);
+    let request = read_request(parts, target, claimed, settings, &hop);
     // All that can panic is read before the span starts.
-    let cold = ColdState::read(settings, parts, claimed);
+    let cold = ColdState::read(settings, parts, target, claimed);
     let measurement = signals.measure(&request, settings);
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
@@ -128,7 +131,7 @@ fn observe(
             has_other_readers: signals.is_any_enabled(),
         };
         let start = || {
-            let start = describe_start(parts, settings, &request, &hop);
+            let start = describe_start(parts, target, settings, &request, &hop);
             start_span(shared, start, link, &tracer, parent, options)
         };
         catch_panic(start).flatten()

@@ -28,6 +28,7 @@ mod other_middleware;
 mod otlp;
 mod properties;
 mod readiness;
+mod rewritten_targets;
 mod settings;
 mod states;
 mod support;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::USER_AGENT;
-use http::{Uri, request};
+use http::request;
 use opentelemetry::StringValue;
 
 use crate::protocol::http::forwarded::Hop;
@@ -14,12 +14,14 @@ use crate::recording::written_keys::OwnKey;
 use crate::settings::Settings;
 use crate::telemetry::span::network::{self, Connection};
 use crate::telemetry::span::start_attributes::StartAttributes;
+use crate::telemetry::span::target::Target;
 use crate::text::{truncate, truncate_lossy};
 
 /// Sets the attributes and returns the name. The name never contains the path, because clients can send any
 /// number of different paths.
 pub(super) fn describe_start(
     parts: &request::Parts,
+    target: Target<'_>,
     settings: &Settings,
     request: &RequestInfo,
     hop: &Hop<'_>,
@@ -31,9 +33,8 @@ pub(super) fn describe_start(
         let original = truncate(parts.method.as_str()).to_owned();
         attributes.set(OwnKey::MethodOriginal, original);
     }
-    let uri = uri(parts);
-    attributes.set(OwnKey::Path, truncate(uri.path()).to_owned());
-    if let Some(query) = uri.query() {
+    attributes.set(OwnKey::Path, truncate(target.path()).to_owned());
+    if let Some(query) = target.uri.query() {
         let query = settings.sensitive_parameters.redact(query);
         attributes.set(OwnKey::Query, query.into_owned());
     }
@@ -53,56 +54,23 @@ pub(super) fn describe_start(
     request.http_name(request.route.as_ref().map(StringValue::as_str))
 }
 
-/// Returns the target as the client sent it. A nested router of axum removes a prefix from the request's target.
-#[cfg(feature = "axum")]
-pub(crate) fn uri(parts: &request::Parts) -> &Uri {
-    match parts.extensions.get::<axum::extract::OriginalUri>() {
-        Some(original) if !is_rewritten(parts, &original.0) => &original.0,
-        _ => &parts.uri,
-    }
-}
-
-/// Whether a middleware has rewritten the target but kept the extensions. The values that axum inserted there then
-/// describe another target. A nested router only removes a prefix.
-#[cfg(feature = "axum")]
-fn is_rewritten(parts: &request::Parts, original: &Uri) -> bool {
-    let path = parts.uri.path();
-    path != "/" && !original.path().ends_with(path)
-}
-
-#[cfg(not(feature = "axum"))]
-pub(crate) fn uri(parts: &request::Parts) -> &Uri {
-    &parts.uri
-}
-
 /// Returns the template of the route: from the settings, else from the framework.
-pub(super) fn route(parts: &request::Parts, settings: &Settings) -> Option<StringValue> {
+pub(super) fn route(
+    parts: &request::Parts,
+    target: Target<'_>,
+    settings: &Settings,
+) -> Option<StringValue> {
     // Shared by the span and the metrics.
     let shared = |route: &str| StringValue::from(Arc::<str>::from(route));
     match settings.route(parts) {
         Some(Cow::Borrowed(route)) => Some(StringValue::from(route)),
         Some(Cow::Owned(route)) => Some(shared(&route)),
-        None => framework_route(parts)
+        None => target
+            .route
             .map(truncate)
             .filter(|route| !route.is_empty())
             .map(shared),
     }
-}
-
-/// Returns axum's `MatchedPath`, which has the prefixes of nested routers.
-#[cfg(feature = "axum")]
-fn framework_route(parts: &request::Parts) -> Option<&str> {
-    let original = parts.extensions.get::<axum::extract::OriginalUri>();
-    if original.is_some_and(|original| is_rewritten(parts, &original.0)) {
-        return None;
-    }
-    let matched = parts.extensions.get::<axum::extract::MatchedPath>();
-    matched.map(axum::extract::MatchedPath::as_str)
-}
-
-#[cfg(not(feature = "axum"))]
-fn framework_route(_: &request::Parts) -> Option<&str> {
-    None
 }
 
 #[cfg(test)]
@@ -163,8 +131,24 @@ mod tests {
             !attributes.iter().any(|text| text.ends_with('=')),
             "{attributes:?}"
         );
+        assert!(
+            attributes.contains(&"url.path=/".to_owned()),
+            "{attributes:?}"
+        );
         let (_, attributes) = started(Request::get("/?").body(()).expect("a request"));
         assert!(!attributes.iter().any(|text| text.starts_with("url.query")));
+    }
+
+    #[test]
+    fn a_target_without_a_path_has_the_path_of_the_root() {
+        for (request, expected) in [
+            (Request::connect("example.com:443"), "url.path=/"),
+            (Request::get("http://example.com"), "url.path=/"),
+            (Request::options("*"), "url.path=*"),
+        ] {
+            let (_, attributes) = started(request.body(()).expect("a request"));
+            assert!(attributes.contains(&expected.to_owned()), "{attributes:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub(crate) mod response;
 mod rpc;
 pub(crate) mod start;
 mod start_attributes;
+pub(crate) mod target;
 
 #[cfg(test)]
 mod tests;

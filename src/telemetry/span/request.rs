@@ -11,13 +11,13 @@ use crate::protocol::http::forwarded::Hop;
 use crate::recording::request_info::{Conventions, RequestInfo};
 use crate::settings::Settings;
 use crate::telemetry::span::http::route;
+use crate::telemetry::span::target::Target;
 use crate::text::truncate;
-
-pub(crate) use crate::telemetry::span::http::uri;
 
 /// Reads a request. `claimed` is the protocol that its content type claims.
 pub(crate) fn read_request(
     parts: &request::Parts,
+    target: Target<'_>,
     claimed: Protocol,
     settings: &Settings,
     hop: &Hop<'_>,
@@ -33,9 +33,9 @@ pub(crate) fn read_request(
         version: parts.version,
         conventions,
         known_method: settings.http_methods.find(&parts.method),
-        route: route(parts, settings),
+        route: route(parts, target, settings),
         is_scheme_trusted: scheme.is_some(),
-        scheme: scheme.unwrap_or_else(|| scheme_of(uri(parts))),
+        scheme: scheme.unwrap_or_else(|| scheme_of(target.uri)),
         rpc_method: match conventions {
             Conventions::Http => None,
             Conventions::Rpc => rpc_method(parts, settings),

@@ -11,6 +11,7 @@ use crate::recording::written_keys::{OwnKey, WrittenKeys};
 use crate::settings::Settings;
 use crate::telemetry::span::network::Connection;
 use crate::telemetry::span::start_attributes::StartAttributes;
+use crate::telemetry::span::target::Target;
 use crate::telemetry::span::{http, rpc};
 use crate::text::truncate_lossy;
 
@@ -31,6 +32,7 @@ pub(crate) struct SpanStart {
 /// An attribute from the operator's callback replaces the layer's attribute with the same key.
 pub(crate) fn describe_start(
     parts: &request::Parts,
+    target: Target<'_>,
     settings: &Settings,
     request: &RequestInfo,
     hop: &Hop<'_>,
@@ -46,9 +48,15 @@ pub(crate) fn describe_start(
         room + from_operator.as_ref().map_or(0, Vec::len) + usize::from(request_id.is_some());
     attributes.reserve(room);
     let name = match request.conventions {
-        Conventions::Http => {
-            http::describe_start(parts, settings, request, hop, &connection, &mut attributes)
-        }
+        Conventions::Http => http::describe_start(
+            parts,
+            target,
+            settings,
+            request,
+            hop,
+            &connection,
+            &mut attributes,
+        ),
         Conventions::Rpc => rpc::describe_start(parts, request, &connection, &mut attributes),
     };
     capture_headers(parts, settings, request.conventions, &mut attributes);

@@ -13,6 +13,7 @@ use crate::settings::{Captured, Settings};
 use crate::telemetry::span::request::read_request;
 use crate::telemetry::span::start::{SpanStart, describe_start};
 use crate::telemetry::span::start_attributes::MAX_FROM_OPERATOR;
+use crate::telemetry::span::target::{Target, has_own_extensions};
 
 /// Returns the name and the attributes of a request's span at its start, as `key=value`, sorted.
 pub(crate) fn started(request: Request<()>) -> (String, Vec<String>) {
@@ -40,8 +41,9 @@ pub(crate) fn started_with(
 
 fn describe(parts: &request::Parts, protocol: Protocol, settings: &Settings) -> SpanStart {
     let hop = Hop::default();
-    let request = read_request(parts, protocol, settings, &hop);
-    describe_start(parts, settings, &request, &hop)
+    let target = Target::read(parts, has_own_extensions(&mut parts.clone()));
+    let request = read_request(parts, target, protocol, settings, &hop);
+    describe_start(parts, target, settings, &request, &hop)
 }
 
 #[test]

@@ -190,13 +190,11 @@ pub fn http(request: &HttpRequest<'_>) -> Vec<String> {
     if let Some(route) = route {
         lines.string("http.route", route);
     }
-    // The target of CONNECT is an authority, without a path or a query.
+    // The target of CONNECT is an authority, without a path or a query. An empty path is equivalent to `/`.
     let is_connect = method == "CONNECT";
-    if !is_connect {
-        lines.string("url.path", path);
-        if let Some(query) = details.recorded_query {
-            lines.string("url.query", query);
-        }
+    lines.string("url.path", if is_connect { "/" } else { path });
+    if let Some(query) = details.recorded_query.filter(|_| !is_connect) {
+        lines.string("url.query", query);
     }
     let scheme = match version {
         Version::Http2 if !is_connect => details.scheme,

@@ -6,7 +6,6 @@
 //!
 //! Not checked, with the reason:
 //! - keys that begin with [`TEST_KEY_PREFIX`], and events of handlers: tests set them;
-//! - `url.path` of a CONNECT: its target has no path, and the layer records no empty string;
 //! - `rpc.status_code` as a required attribute: there is no code for a service error, a panic, or a
 //!   response without `grpc-status`;
 //! - `rpc.*` on an HTTP span, and `http.route` missing from the name: handlers may set any key that the
@@ -331,13 +330,7 @@ fn events(span: &SpanData, faults: &mut Faults) {
 }
 
 fn http(span: &Attributes<'_>, faults: &mut Faults) {
-    span.require(&["http.request.method", "url.scheme"], faults);
-    let is_connect = ["http.request.method", "http.request.method_original"]
-        .iter()
-        .any(|key| span.text(key).as_deref() == Some("CONNECT"));
-    if !is_connect {
-        span.require(&["url.path"], faults);
-    }
+    span.require(&["http.request.method", "url.scheme", "url.path"], faults);
     span.original("http.request.method", faults);
     // The conventions require it only for protocols other than HTTP.
     faults.unless(span.get("network.protocol.name").is_none(), || {
