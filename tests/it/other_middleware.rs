@@ -297,7 +297,7 @@ async fn connect(
 }
 
 /// Serves one connection and returns its client side.
-fn serve(app: Router) -> DuplexStream {
+pub fn serve(app: Router) -> DuplexStream {
     let (client, server) = duplex(64 * 1024);
     tokio::spawn(async move {
         let service = TowerToHyperService::new(app);
