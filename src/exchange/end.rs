@@ -21,6 +21,7 @@ impl Exchange {
     pub(super) fn settle(mut self: Box<Self>, ending: impl FnOnce(&mut Self) -> Ending) {
         let recorded = catch_panic(|| {
             let ending = ending(&mut self);
+            let ending = self.with_cut_off_request(ending);
             self.record_end(ending);
         });
         if recorded.is_none() {

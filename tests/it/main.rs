@@ -28,6 +28,7 @@ mod other_middleware;
 mod otlp;
 mod properties;
 mod readiness;
+mod request_body;
 mod settings;
 mod states;
 mod support;
