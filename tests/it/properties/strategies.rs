@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::event_streams::event_streams;
-use super::oracle::{ContextCall, HandlerCall};
+use super::oracle::{ContextCall, HandlerCall, RequestFrame};
 use super::script::{Act, Answer, Inner, Script, Thread};
 use crate::support::body::{Says, Step};
 use crate::support::conventions::BY_HANDLERS;
@@ -230,6 +230,13 @@ fn calls() -> impl Strategy<Value = HandlerCall> {
         ]),
         Just(HandlerCall::AllowDisconnect),
         Just(HandlerCall::Inject),
+        select(vec![
+            RequestFrame::Data,
+            RequestFrame::Disconnected,
+            RequestFrame::OtherError,
+            RequestFrame::End,
+        ])
+        .prop_map(HandlerCall::ReadRequest),
         context_calls().prop_map(HandlerCall::OnContext),
     ]
 }
