@@ -252,6 +252,15 @@ impl Oracle {
         &self.method
     }
 
+    /// Returns `network.protocol.version`.
+    pub fn protocol_version(&self) -> &'static str {
+        if self.version == Version::HTTP_2 {
+            "2"
+        } else {
+            "1.1"
+        }
+    }
+
     /// Whether the request claims to be gRPC, which only a POST can be.
     fn is_grpc_request(&self) -> bool {
         self.method == Method::POST && self.protocol.starts_with("application/grpc")

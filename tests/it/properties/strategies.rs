@@ -1,7 +1,7 @@
 //! Strategies for scripts: requests, responses, and the actions of server and handler.
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Version};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -58,6 +58,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
             "application/grpc-web+proto",
         ]),
         option::weighted(0.3, select(vec!["1n", "99999999H"])),
+        select(vec![Version::HTTP_11, Version::HTTP_2]),
     );
     let service = prop_oneof![
         1 => Just(Inner::PanicsInCall),
@@ -74,15 +75,18 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         option::weighted(0.2, calls()),
     )
         .prop_map(
-            |(is_llm, (method, protocol, timeout), pending, service, acts, destructor)| Script {
-                is_llm,
-                method,
-                protocol,
-                timeout,
-                pending,
-                service,
-                acts,
-                destructor,
+            |(is_llm, (method, protocol, timeout, version), pending, service, acts, destructor)| {
+                Script {
+                    is_llm,
+                    method,
+                    version,
+                    protocol,
+                    timeout,
+                    pending,
+                    service,
+                    acts,
+                    destructor,
+                }
             },
         )
 }
