@@ -1,7 +1,9 @@
 //! Clients that disconnect while their request is being read.
 
+use tokio::io::AsyncWriteExt as _;
+
 use super::clients::Cut;
-use super::serve;
+use super::{listen, proxy, router, serve};
 
 #[tokio::test]
 async fn client_that_leaves_while_its_request_is_read_is_a_disconnect_whatever_is_answered() {
@@ -20,4 +22,33 @@ async fn client_that_leaves_while_its_request_is_read_is_a_disconnect_whatever_i
             assert_eq!(status.as_deref(), expected, "{case}");
         }
     }
+}
+
+#[tokio::test]
+async fn client_that_leaves_a_reverse_proxy_is_a_disconnect_at_the_proxy() {
+    for cut in Cut::all() {
+        let upstream = listen(router()).await;
+        let server = serve(|_| proxy(upstream)).await;
+        cut.send(server.address, "/proxy", &server.read).await;
+        let span = server.span().await;
+        assert_eq!(span.outcome(), "ABORTED(client_disconnect)", "{cut:?}");
+        let status = span.attribute("http.response.status_code");
+        assert_eq!(status, None, "{cut:?}");
+    }
+}
+
+#[tokio::test]
+async fn upstream_that_fails_is_no_disconnect_of_the_client() {
+    let gone = listen(router()).await;
+    let server = serve(|_| proxy(std::net::SocketAddr::new(gone.ip(), 1))).await;
+    let mut connection = super::clients::connect(server.address, false).await;
+    let request = b"POST /proxy HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}";
+    connection
+        .write_all(request)
+        .await
+        .expect("the server reads");
+    let span = server.span().await;
+    assert_eq!(span.outcome(), "ABORTED(exception)");
+    let status = span.attribute("http.response.status_code");
+    assert_eq!(status.as_deref(), Some("502"));
 }

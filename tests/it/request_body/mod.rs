@@ -13,10 +13,13 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::middleware::map_request;
+use axum::response::IntoResponse as _;
 use axum::routing::post;
 use axum::{Json, Router};
 use http::StatusCode;
 use http_body_util::BodyExt as _;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tower_api_span::{ApiSpanLayer, RequestBodyLayer};
@@ -35,7 +38,8 @@ struct Server {
 async fn serve(wrap: impl FnOnce(Router) -> Router) -> Server {
     let recorder = Recorder::new();
     let read = Arc::new(Notify::new());
-    let app = wrap(router(&read)).layer(RequestBodyLayer::new());
+    let app = wrap(router());
+    let app = observed(app, &read).layer(RequestBodyLayer::new());
     let address = listen(app.layer(recorder.layer())).await;
     Server {
         recorder,
@@ -60,9 +64,22 @@ impl Server {
 }
 
 /// Handlers that read their request in different ways.
-fn router(read: &Arc<Notify>) -> Router {
+fn router() -> Router {
+    let fails = async |body: Body| status_of(body, StatusCode::OK, StatusCode::BAD_GATEWAY).await;
+    let ignores =
+        async |body: Body| status_of(body, StatusCode::NO_CONTENT, StatusCode::NO_CONTENT).await;
+    Router::new()
+        .route("/json", post(async |_: Json<serde_json::Value>| "ok"))
+        .route("/raw", post(async |body: Bytes| body))
+        .route("/echo", post(async |body: Body| body))
+        .route("/fails", post(fails))
+        .route("/ignores", post(ignores))
+}
+
+/// Notifies `read` of each frame that a handler reads.
+fn observed(app: Router, read: &Arc<Notify>) -> Router {
     let read = Arc::clone(read);
-    let observe = move |request: Request| {
+    app.layer(map_request(move |request: Request| {
         let read = Arc::clone(&read);
         std::future::ready(request.map(|body| {
             Body::new(body.map_frame(move |frame| {
@@ -70,22 +87,24 @@ fn router(read: &Arc<Notify>) -> Router {
                 frame
             }))
         }))
+    }))
+}
+
+/// A reverse proxy: passes its request on to the handler `/raw` of another server.
+fn proxy(upstream: SocketAddr) -> Router {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    let forward = move |request: Request| {
+        let forwarded = http::Request::post(format!("http://{upstream}/raw"));
+        let forwarded = forwarded.body(request.into_body()).expect("a request");
+        let client = client.clone();
+        async move {
+            match client.request(forwarded).await {
+                Ok(response) => response.into_response(),
+                Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+            }
+        }
     };
-    Router::new()
-        .route("/json", post(async |_: Json<serde_json::Value>| "ok"))
-        .route("/raw", post(async |body: Bytes| body))
-        .route("/echo", post(async |body: Body| body))
-        .route(
-            "/fails",
-            post(async |body: Body| status_of(body, StatusCode::OK, StatusCode::BAD_GATEWAY).await),
-        )
-        .route(
-            "/ignores",
-            post(async |body: Body| {
-                status_of(body, StatusCode::NO_CONTENT, StatusCode::NO_CONTENT).await
-            }),
-        )
-        .layer(map_request(observe))
+    Router::new().route("/proxy", post(forward))
 }
 
 /// Reads a request, and answers with one of two statuses and no body.
@@ -96,13 +115,12 @@ async fn status_of(body: Body, whole: StatusCode, broken: StatusCode) -> StatusC
     }
 }
 
-/// Whether the layer without the other one takes a disconnect for the handler's failure.
 #[tokio::test]
 async fn without_the_layer_the_handlers_answer_decides() {
     let recorder = Recorder::new();
     let read = Arc::new(Notify::new());
     let layer: ApiSpanLayer = recorder.layer();
-    let address = listen(router(&read).layer(layer)).await;
+    let address = listen(observed(router(), &read).layer(layer)).await;
     clients::Cut::Http1 {
         is_chunked: false,
         is_abortive: false,

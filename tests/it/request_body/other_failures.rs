@@ -11,7 +11,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 use super::clients::connect;
-use super::{Server, listen, serve};
+use super::{Server, listen, observed, router, serve};
 use crate::support::recorder::Seen;
 
 /// The first bytes of a gzip file.
@@ -58,13 +58,11 @@ async fn malformed_chunk_is_the_handlers_to_answer() {
 async fn body_over_the_limit_is_the_clients_error() {
     let limit = RequestBodyLimitLayer::new(4);
     for is_inside in [true, false] {
-        for (headers, body, status) in [
-            ("content-length: 6\r\n", &b"abcdef"[..], "413"),
-            // axum answers 400 to an error that is not its own limit's.
+        for (headers, body) in [
+            ("content-length: 6\r\n", &b"abcdef"[..]),
             (
                 "transfer-encoding: chunked\r\n",
                 b"6\r\nabcdef\r\n0\r\n\r\n",
-                "400",
             ),
         ] {
             let server = if is_inside {
@@ -73,6 +71,9 @@ async fn body_over_the_limit_is_the_clients_error() {
                 serve_inside(|app| app.layer(limit)).await
             };
             let span = exchange(&server, "/raw", headers, body).await;
+            // axum answers 400 if its extractor does not see the limit's own error.
+            let is_seen = is_inside || headers.starts_with("content-length");
+            let status = if is_seen { "413" } else { "400" };
             let case = format!("{headers} inside: {is_inside}");
             assert_answered(&span, "ABORTED(validation_error)", status, &case);
         }
@@ -83,7 +84,7 @@ async fn body_over_the_limit_is_the_clients_error() {
 async fn serve_inside(wrap: impl FnOnce(Router) -> Router) -> Server {
     let server = serve(|app| app).await;
     let recorder = crate::support::recorder::Recorder::new();
-    let app = super::router(&server.read).layer(tower_api_span::RequestBodyLayer::new());
+    let app = observed(router(), &server.read).layer(tower_api_span::RequestBodyLayer::new());
     let address = listen(wrap(app).layer(recorder.layer())).await;
     Server {
         recorder,
