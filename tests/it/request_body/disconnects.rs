@@ -1,5 +1,6 @@
 //! Clients that disconnect while their request is being read.
 
+use h2::Reason;
 use tokio::io::AsyncWriteExt as _;
 
 use super::clients::Cut;
@@ -21,6 +22,21 @@ async fn client_that_leaves_while_its_request_is_read_is_a_disconnect_whatever_i
             let expected = (path == "/echo").then_some("200");
             assert_eq!(status.as_deref(), expected, "{case}");
         }
+    }
+}
+
+/// hyper does not report such a reset to the reader of the request, but it sends no response either.
+#[tokio::test]
+async fn stream_that_is_reset_without_an_error_is_a_disconnect_if_the_response_has_a_body() {
+    for path in ["/raw", "/json"] {
+        let server = serve(|app| app).await;
+        let reset = Cut::Reset {
+            reason: Reason::NO_ERROR,
+            has_length: false,
+        };
+        reset.send(server.address, path, &server.read).await;
+        let span = server.span().await;
+        assert_eq!(span.outcome(), "ABORTED(client_disconnect)", "{path}");
     }
 }
 
