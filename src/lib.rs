@@ -68,6 +68,10 @@
 //! | bytes are missing, or the length is unknown | [`End::Dropped`] |
 //! | the thread is unwinding from a panic | [`End::Panicked`] |
 //!
+//! If the client disconnects while its request is being read, whatever the service then returns reaches nobody. With a
+//! [`RequestBodyLayer`] inside, the end is then [`End::Dropped`] at [`Stage::ReadingRequest`] in all cases but a panic,
+//! and the span ends with the head, at the latest.
+//!
 //! The declared length is the `Content-Length`, else the body's exact size hint. It is not checked
 //! after a terminator or the trailers of gRPC-Web. For a gRPC response it is not used, because the
 //! trailers complete the response.
@@ -344,7 +348,7 @@ pub use handle::gen_ai::GenAi;
 pub use layer::ApiSpanLayer;
 pub use middleware::body::ResponseBody;
 pub use middleware::future::ResponseFuture;
-pub use middleware::request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
+pub use middleware::request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
 pub use middleware::service::ApiSpan;
 pub use outcome::lifecycle::LifecycleEvents;
 pub use outcome::{Aborted, Completion, End, Outcome, Stage, Verdict, classify};

@@ -21,6 +21,7 @@ impl Exchange {
     pub(super) fn settle(mut self: Box<Self>, ending: impl FnOnce(&mut Self) -> Ending) {
         let recorded = catch_panic(|| {
             let ending = ending(&mut self);
+            let ending = self.with_cut_off_request(ending);
             self.record_end(ending);
         });
         if recorded.is_none() {
@@ -72,23 +73,24 @@ impl Exchange {
         duration: Duration,
     ) -> EndedRequest<'_> {
         let started = self.span.clock().started();
-        let mut completion = self.complete(buffer.as_deref_mut(), end, duration);
-        completion.outcome = self.decide(&completion, buffer.as_deref());
-        let has_journey = self.shared.settings.journey_events && !completion.is_error_status();
         let streaming = self.phase.streaming();
-        EndedRequest {
+        // Made in place: a record is expensive to move.
+        let mut ended = EndedRequest {
             request: &self.request,
             at: started + duration,
-            first_response: completion
-                .time_to_first_byte
-                .filter(|_| has_journey)
-                .map(|time| started + time),
+            first_response: None,
             is_event_stream: streaming.is_some_and(|streaming| streaming.is_event_stream),
             error_type_name: self.cold.as_ref().and_then(|cold| cold.error_type_name),
             captured: self.cold.as_ref().map_or(&[], |cold| &cold.captured),
-            completion,
+            completion: self.complete(buffer.as_deref_mut(), end, duration),
             buffer,
+        };
+        let completion = &mut ended.completion;
+        completion.outcome = self.decide(completion, ended.buffer.as_deref());
+        if self.shared.settings.journey_events && !completion.is_error_status() {
+            ended.first_response = completion.time_to_first_byte.map(|time| started + time);
         }
+        ended
     }
 
     /// Returns what the request has come to, without an outcome.

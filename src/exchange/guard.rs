@@ -9,7 +9,7 @@ use crate::catch_panic::catch_panic;
 use crate::exchange::frame::body_end;
 use crate::exchange::head::BodyHints;
 use crate::exchange::state::{Ending, Exchange};
-use crate::outcome::End;
+use crate::outcome::{End, Stage};
 
 /// Owns an exchange until it ends. Empty if the request has no span, metrics or logs, or if the exchange has ended.
 ///
@@ -39,12 +39,16 @@ impl ExchangeGuard {
     }
 
     /// Records the head just before it is returned to the server, and adds the response's trace headers. Ends
-    /// the exchange if the head completes the message.
+    /// the exchange if the head completes the message, or if the client has disconnected and receives no head.
     pub(crate) fn receive_head<B: Body>(&mut self, parts: &mut response::Parts, body: &B) {
         let Some(exchange) = &mut self.0 else {
             return;
         };
         exchange.write_trace_headers(&mut parts.headers);
+        if exchange.span.is_request_cut_off() {
+            // Without the head: its status was never sent.
+            return self.end(|exchange| exchange.ending_at(Stage::ReadingRequest));
+        }
         // A panic here is not hidden: these methods panic again when the server calls them.
         let hints = catch_panic(|| BodyHints {
             is_end_stream: body.is_end_stream(),

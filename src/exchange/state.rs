@@ -175,6 +175,11 @@ impl Exchange {
                 None => return self.ending_of_body(None),
             },
         };
+        self.ending_at(stage)
+    }
+
+    /// Returns the ending of a client that disconnected at this stage, now.
+    pub(super) fn ending_at(&self, stage: Stage) -> Ending {
         let past_deadline = self
             .timeout()
             .is_some_and(|timeout| self.elapsed().duration() >= timeout);
@@ -182,6 +187,31 @@ impl Exchange {
             stage,
             past_deadline,
         })
+    }
+
+    /// Returns the ending with the client's disconnect as its cause, if the request was cut off. What the service
+    /// made of the broken request is then an effect. A panic stays a panic.
+    pub(super) fn with_cut_off_request(&mut self, ending: Ending) -> Ending {
+        let is_cut_off = match &ending.end {
+            End::Panicked => false,
+            // A body that is over before its end proves nothing alone, but nobody has read the response either.
+            End::Dropped {
+                stage: Stage::Unread,
+                ..
+            } => self.span.is_request_unfinished(),
+            End::Complete { .. }
+            | End::LengthMismatch { .. }
+            | End::ServiceError { .. }
+            | End::BodyError { .. }
+            | End::Dropped { .. } => self.span.is_request_cut_off(),
+        };
+        if !is_cut_off {
+            return ending;
+        }
+        if let Some(cold) = &mut self.cold {
+            cold.error_type_name = None;
+        }
+        self.ending_at(Stage::ReadingRequest)
     }
 
     /// Returns the protocol of the answer or, before there is one, the claimed one.

@@ -144,7 +144,7 @@ impl ApiSpanLayer {
     /// of bytes that were returned to the server before the span ended, after compression by inner layers. It is 0
     /// for a response that cannot have a body.
     ///
-    /// The request's size is the count of [`CountRequestBodyLayer`](crate::CountRequestBodyLayer). Without that layer
+    /// The request's size is the count of [`RequestBodyLayer`](crate::RequestBodyLayer). Without that layer
     /// it is the Content-Length, whether or not the body was read. A Content-Length above 1 TiB is ignored.
     ///
     /// ```

@@ -1,46 +1,57 @@
-//! The request body: counts the bytes that the handler reads.
+//! The request body: sees how much of it the handler reads, and whether the client sends all of it.
 
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::Buf;
-use http::Request;
+use http::{Request, Version};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::catch_panic::catch_panic;
+use crate::catch_panic::{PanicReport, catch_panic};
 use crate::handle::SpanHandle;
-use crate::recording::shared_span::SharedSpan;
+use crate::outcome::disconnect::is_disconnect;
+use crate::recording::shared_span::{RequestEnd, SharedSpan};
 
-/// Counts the bytes of request bodies as they are read, for
-/// [`body_sizes`](crate::ApiSpanLayer::body_sizes).
+/// Observes request bodies as they are read, for the [`ApiSpanLayer`](crate::ApiSpanLayer) around it.
 ///
-/// Put it inside an [`ApiSpanLayer`](crate::ApiSpanLayer). It is a separate layer because it changes the type of
-/// the request's body. Without it a request's size is its Content-Length, whether or not the body was read. If
-/// a retry inside copies the request, the copy that was read furthest counts.
+/// Put it directly inside an `ApiSpanLayer`, so that it wraps the body that the server made. It is a separate layer
+/// because it changes the type of the request's body; routers of axum and tonic accept any.
+///
+/// * If the client disconnects while its request is being read, the outcome is `client_disconnect`, whatever the
+///   handler makes of the broken body: axum's `Json` answers 400 then, and tonic `INTERNAL`. A status that was
+///   returned after the disconnect is not recorded, because nobody receives it. See
+///   [`Stage::ReadingRequest`](crate::Stage::ReadingRequest).
+/// * With [`body_sizes`](crate::ApiSpanLayer::body_sizes) the request's size is the number of bytes that were read.
+///   Without this layer it is the Content-Length, whether or not the body was read. If a retry inside copies the
+///   request, the copy that was read furthest counts.
+///
+/// A disconnect is recognised by the error that hyper's body returns: the end of the connection inside the body, a
+/// reset stream, or an error of the operating system. Other errors of a body are the handler's to answer: a limit, a
+/// malformed chunk, a failed decompression. So is a body that is dropped before its end.
 ///
 /// ```
 /// use axum::{Router, routing::post};
-/// use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer};
+/// use tower_api_span::{ApiSpanLayer, RequestBodyLayer};
 ///
 /// let app: Router = Router::new()
 ///     .route("/upload", post(async |body: axum::body::Bytes| body.len().to_string()))
-///     .layer(CountRequestBodyLayer::new())
-///     .layer(ApiSpanLayer::new().body_sizes(true));
+///     .layer(RequestBodyLayer::new())
+///     .layer(ApiSpanLayer::new());
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a layer does nothing until it wraps a service"]
-pub struct CountRequestBodyLayer(());
+pub struct RequestBodyLayer(());
 
-impl CountRequestBodyLayer {
+impl RequestBodyLayer {
     /// Creates the layer. It has no settings.
     ///
     /// ```
-    /// let layer = tower_api_span::CountRequestBodyLayer::new();
+    /// let layer = tower_api_span::RequestBodyLayer::new();
     /// # let _ = layer;
     /// ```
     pub fn new() -> Self {
@@ -48,36 +59,36 @@ impl CountRequestBodyLayer {
     }
 }
 
-impl<S> Layer<S> for CountRequestBodyLayer {
-    type Service = CountRequestBody<S>;
+impl<S> Layer<S> for RequestBodyLayer {
+    type Service = RequestBodyService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CountRequestBody { inner }
+        RequestBodyService { inner }
     }
 }
 
-/// A service that counts the bytes of request bodies, made by [`CountRequestBodyLayer`].
+/// A service whose request bodies are observed, made by [`RequestBodyLayer`].
 ///
 /// ```
 /// use http::{Request, Response};
 /// use tower::{Layer, service_fn};
-/// use tower_api_span::{CountRequestBodyLayer, CountedBody};
+/// use tower_api_span::{RequestBodyLayer, RequestBody};
 ///
-/// let service = CountRequestBodyLayer::new().layer(service_fn(
-///     async |_: Request<CountedBody<String>>| {
+/// let service = RequestBodyLayer::new().layer(service_fn(
+///     async |_: Request<RequestBody<String>>| {
 ///         Ok::<_, std::convert::Infallible>(Response::new(String::new()))
 ///     },
 /// ));
 /// # let _ = service;
 /// ```
 #[derive(Clone, Debug)]
-pub struct CountRequestBody<S> {
+pub struct RequestBodyService<S> {
     inner: S,
 }
 
-impl<S, B> Service<Request<B>> for CountRequestBody<S>
+impl<S, B> Service<Request<B>> for RequestBodyService<S>
 where
-    S: Service<Request<CountedBody<B>>>,
+    S: Service<Request<RequestBody<B>>>,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -97,23 +108,24 @@ where
             span.record_request_bytes(0);
             parts.extensions.insert(Counted(Arc::clone(span)));
         }
-        let body = CountedBody {
+        let body = RequestBody {
             inner,
             span,
             bytes: 0,
+            is_multiplexed: parts.version >= Version::HTTP_2,
         };
         self.inner.call(Request::from_parts(parts, body))
     }
 }
 
-/// A request body that counts its bytes, made by [`CountRequestBody`].
+/// A request body that is observed as it is read, made by [`RequestBodyService`].
 ///
 /// Frames, trailers, errors, `size_hint` and `is_end_stream` are those of the inner body.
 ///
 /// ```
-/// use tower_api_span::CountedBody;
+/// use tower_api_span::RequestBody;
 ///
-/// async fn handler(request: http::Request<CountedBody<String>>) {
+/// async fn handler(request: http::Request<RequestBody<String>>) {
 ///     use http_body_util::BodyExt;
 ///
 ///     let _bytes = request.into_body().collect().await;
@@ -121,20 +133,28 @@ where
 /// # drop(handler);
 /// ```
 #[pin_project]
-pub struct CountedBody<B> {
+pub struct RequestBody<B> {
     #[pin]
     inner: B,
     span: Option<Arc<SharedSpan>>,
     /// The number of bytes that were read.
     bytes: u64,
+    /// Whether the stream can be reset without an error, as in HTTP/2.
+    is_multiplexed: bool,
 }
+
+static PANICS: PanicReport = PanicReport::new("RequestBody, its error");
 
 /// Marks a request whose body is counted for this span, in its extensions. If there are two such layers, only
 /// the outer one counts.
 #[derive(Clone)]
 struct Counted(Arc<SharedSpan>);
 
-impl<B: Body> Body for CountedBody<B> {
+impl<B> Body for RequestBody<B>
+where
+    B: Body,
+    B::Error: Debug,
+{
     type Data = B::Data;
     type Error = B::Error;
 
@@ -142,16 +162,32 @@ impl<B: Body> Body for CountedBody<B> {
         self: Pin<&mut Self>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let this = self.project();
-        let frame = ready!(this.inner.poll_frame(cx));
-        if let Some(span) = this.span
-            && let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            let bytes = catch_panic(|| data.remaining()).unwrap_or(0);
-            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-            *this.bytes = this.bytes.saturating_add(bytes);
-            span.record_request_bytes(*this.bytes);
+        let mut this = self.project();
+        let frame = ready!(this.inner.as_mut().poll_frame(cx));
+        let Some(span) = this.span else {
+            return Poll::Ready(frame);
+        };
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    let bytes = catch_panic(|| data.remaining()).unwrap_or(0);
+                    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+                    *this.bytes = this.bytes.saturating_add(bytes);
+                    span.record_request_bytes(*this.bytes);
+                }
+            }
+            Some(Err(error)) => {
+                if is_disconnect(error, &PANICS) {
+                    span.record_request_end(RequestEnd::Disconnected);
+                }
+            }
+            None => {
+                // hyper ends a body without an error if the client resets its stream with NO_ERROR.
+                let is_at_end = || this.inner.is_end_stream();
+                if *this.is_multiplexed && catch_panic(is_at_end) == Some(false) {
+                    span.record_request_end(RequestEnd::Unfinished);
+                }
+            }
         }
         Poll::Ready(frame)
     }
@@ -165,9 +201,9 @@ impl<B: Body> Body for CountedBody<B> {
     }
 }
 
-impl<B: fmt::Debug> fmt::Debug for CountedBody<B> {
+impl<B: fmt::Debug> fmt::Debug for RequestBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CountedBody")
+        f.debug_struct("RequestBody")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
     }

@@ -274,6 +274,9 @@ pub enum Stage {
     Unread,
     /// The body was polled.
     Midway,
+    /// The request's body was being read, and the client disconnected before it had sent all of it. Whatever the
+    /// service returned then reached nobody. Known only with a [`RequestBodyLayer`](crate::RequestBodyLayer).
+    ReadingRequest,
 }
 
 /// The handler's verdict on its response, given with [`SpanHandle::mark_aborted`](crate::SpanHandle::mark_aborted).

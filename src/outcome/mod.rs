@@ -4,6 +4,7 @@
 
 mod classify;
 pub(crate) mod completion;
+pub(crate) mod disconnect;
 pub(crate) mod end;
 pub(crate) mod error_kind;
 pub(crate) mod lifecycle;

@@ -6,7 +6,7 @@
 //! span is taken *out* of its lock before it is written to and ended.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -31,6 +31,8 @@ pub(crate) struct SharedSpan<S: ?Sized = dyn EndSpan> {
     clock: Clock,
     /// How many records were lost because the span had ended.
     lost_records: AtomicU32,
+    /// How the request's body has ended, as far as it was read: a [`RequestEnd`], or 0.
+    request_end: AtomicU8,
     /// One more than the bytes of the request's body that were read; 0 while nothing counts them.
     request_bytes: AtomicU64,
     recorded: Mutex<Recorded>,
@@ -56,6 +58,16 @@ enum State {
 /// The span has ended already.
 struct AlreadyEnded;
 
+/// An end of the request's body that is not the end of the message.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(u8)]
+pub(crate) enum RequestEnd {
+    /// The body is over, but says that it is not at its end. Some bodies never say that they are.
+    Unfinished = 1,
+    /// The client has disconnected: the body returned the error that means this.
+    Disconnected = 2,
+}
+
 impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
     /// Wraps a span that has started. The span is not asked again for its ids or whether it records.
     pub(crate) fn new(
@@ -71,6 +83,7 @@ impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
             has_other_readers,
             clock,
             lost_records: AtomicU32::new(0),
+            request_end: AtomicU8::new(0),
             request_bytes: AtomicU64::new(0),
             recorded: Mutex::new(Recorded::EMPTY),
             span: Mutex::new(Some(span)),
@@ -88,6 +101,7 @@ impl SharedSpan<NoSpan> {
             has_other_readers: true,
             clock,
             lost_records: AtomicU32::new(0),
+            request_end: AtomicU8::new(0),
             request_bytes: AtomicU64::new(0),
             recorded: Mutex::new(Recorded::EMPTY),
             span: NoSpan,
@@ -213,6 +227,21 @@ impl SharedSpan {
     /// Returns the bytes of the request's body that were read, if they are counted.
     pub(crate) fn request_bytes(&self) -> Option<u64> {
         self.request_bytes.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Records how the request's body has ended. Takes no lock.
+    pub(crate) fn record_request_end(&self, end: RequestEnd) {
+        self.request_end.fetch_max(end as u8, Ordering::Relaxed);
+    }
+
+    /// Whether the client has disconnected while its request was being read.
+    pub(crate) fn is_request_cut_off(&self) -> bool {
+        self.request_end.load(Ordering::Relaxed) == RequestEnd::Disconnected as u8
+    }
+
+    /// Whether the request's body was over before its end, for this or another reason.
+    pub(crate) fn is_request_unfinished(&self) -> bool {
+        self.request_end.load(Ordering::Relaxed) != 0
     }
 
     /// Takes the recorded data, for the decision on the outcome. The span stays open. Data recorded from now on

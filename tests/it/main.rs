@@ -29,6 +29,7 @@ mod otlp;
 mod places;
 mod properties;
 mod readiness;
+mod request_body;
 mod rewritten_targets;
 mod settings;
 mod states;

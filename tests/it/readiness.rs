@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use tower::Service;
-use tower_api_span::CountRequestBodyLayer;
+use tower_api_span::RequestBodyLayer;
 use tower_layer::Layer as _;
 
 use crate::support::body::{Boom, ScriptedBody};
@@ -48,7 +48,7 @@ fn poll_ready_returns_the_result_of_the_inner_service() {
     let bare = poll_three_times(PendingReadyError::default());
     let layer = Recorder::new().layer();
     let filtered = layer.clone().filter(|_| false);
-    let counted = CountRequestBodyLayer::new();
+    let counted = RequestBodyLayer::new();
     assert_eq!(
         poll_three_times(layer.layer(PendingReadyError::default())),
         bare

@@ -18,8 +18,8 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use static_assertions::{assert_impl_all, assert_not_impl_any, assert_type_eq_all};
 use tower::{BoxError, Service, ServiceBuilder, service_fn};
 use tower_api_span::{
-    Aborted, ApiSpan, ApiSpanLayer, Completion, CountRequestBodyLayer, End, GenAi, GrpcCode,
-    GrpcStatus, Outcome, Protocol, ResponseBody, ResponseFuture, SpanHandle, Stage, Verdict,
+    Aborted, ApiSpan, ApiSpanLayer, Completion, End, GenAi, GrpcCode, GrpcStatus, Outcome,
+    Protocol, RequestBodyLayer, ResponseBody, ResponseFuture, SpanHandle, Stage, Verdict,
 };
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -190,7 +190,7 @@ fn debug_output_shows_the_settings_and_the_span() {
     let shown_future = format!("{future:?}");
     let body = ready(future).expect("a response").into_body();
     let mut counted = String::new();
-    let mut counting = CountRequestBodyLayer::new().layer(service_fn(|request: Request<_>| {
+    let mut counting = RequestBodyLayer::new().layer(service_fn(|request: Request<_>| {
         counted = format!("{:?}", request.into_body());
         std::future::ready(Ok::<_, Infallible>(Response::new(())))
     }));
@@ -240,7 +240,7 @@ fn debug_output_shows_the_settings_and_the_span() {
                 &format!("ExchangeGuard(Some({span:?}))"),
             ],
         ),
-        (counted, &["CountedBody { inner: 7"]),
+        (counted, &["RequestBody { inner: 7"]),
     ] {
         for part in parts {
             assert!(printed.contains(part), "{part}: {printed}");

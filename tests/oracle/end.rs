@@ -87,6 +87,13 @@ impl Oracle {
         if self.ended.is_some() {
             return;
         }
+        let disconnect = Cause::Dropped("client_disconnect");
+        let is_panic = matches!(cause, Cause::Panic);
+        let cause = if self.is_request_cut_off && !is_panic {
+            &disconnect
+        } else {
+            cause
+        };
         if let Some(description) = self.error_status {
             self.set_verdict("exception", Message::Is(Some(description.to_owned())));
         }

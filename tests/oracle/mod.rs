@@ -115,8 +115,20 @@ pub enum HandlerCall {
     AllowDisconnect,
     HandOff,
     Inject,
+    /// The handler polls the body of its request.
+    ReadRequest(RequestFrame),
     /// A call on the span in the handle's context.
     OnContext(ContextCall),
+}
+
+/// What the body of a request returns. It never says that it is at its end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RequestFrame {
+    Data,
+    /// The error of a client that has disconnected.
+    Disconnected,
+    OtherError,
+    End,
 }
 
 /// A call of the handler on the span in its context.
@@ -165,6 +177,10 @@ pub struct Oracle {
     declared: Option<u64>,
     delivered: u64,
     was_body_polled: bool,
+    /// The client has disconnected inside its request.
+    is_request_cut_off: bool,
+    /// The request's body was over, perhaps before its end.
+    is_request_over: bool,
     /// Request and response are gRPC; before the head, the request is.
     is_grpc: bool,
     grpc_status: Option<Status>,
@@ -198,6 +214,8 @@ impl Oracle {
             declared: None,
             delivered: 0,
             was_body_polled: false,
+            is_request_cut_off: false,
+            is_request_over: false,
             is_grpc: false,
             grpc_status: None,
             body: BodyReader::default(),
@@ -234,6 +252,15 @@ impl Oracle {
         &self.method
     }
 
+    /// Returns `network.protocol.version`.
+    pub fn protocol_version(&self) -> &'static str {
+        if self.version == Version::HTTP_2 {
+            "2"
+        } else {
+            "1.1"
+        }
+    }
+
     /// Whether the request claims to be gRPC, which only a POST can be.
     fn is_grpc_request(&self) -> bool {
         self.method == Method::POST && self.protocol.starts_with("application/grpc")
@@ -260,6 +287,11 @@ impl Oracle {
             }
             HandlerCall::AllowDisconnect => self.allows_disconnect = true,
             HandlerCall::HandOff => self.add_event_once("api.HANDOFF_TO_CORE"),
+            HandlerCall::ReadRequest(frame) => match frame {
+                RequestFrame::Data | RequestFrame::OtherError => {}
+                RequestFrame::Disconnected => self.is_request_cut_off = true,
+                RequestFrame::End => self.is_request_over = true,
+            },
             HandlerCall::OnContext(_) if !self.has_span => {}
             HandlerCall::OnContext(call) => match call {
                 ContextCall::SetAttribute(key, value) => self.set_attribute(key, value),
@@ -330,6 +362,11 @@ impl Oracle {
 
     /// The head of the response. Without `hints`, the body panicked when it was asked for them.
     fn receive_head(&mut self, status: u16, headers: &HeaderMap, hints: Option<BodyHints>) {
+        if self.is_request_cut_off {
+            // Nobody receives it.
+            self.end(&Cause::Dropped("client_disconnect"));
+            return;
+        }
         self.grpc_status = Status::from_headers(headers);
         let content_type = text(headers, &CONTENT_TYPE).unwrap_or_default();
         self.is_grpc = self.is_grpc_request()
@@ -420,6 +457,10 @@ impl Oracle {
             None => self.end(&Cause::Dropped("client_disconnect")),
             Some(_) if is_delivered => self.end_of_body(),
             Some(_) if self.was_body_polled => self.end(&Cause::Dropped("client_disconnect")),
+            // HTTP/2 can reset a stream without an error of the request's body.
+            Some(_) if self.is_request_over && self.version == Version::HTTP_2 => {
+                self.end(&Cause::Dropped("client_disconnect"));
+            }
             Some(_) => self.end(&Cause::Dropped("generator_exit")),
         }
     }

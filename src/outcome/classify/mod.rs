@@ -21,7 +21,8 @@ const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 /// | reason | when | `error.type` |
 /// |---|---|---|
 /// | `client_disconnect` | HTTP: the future, or a body that was polled, was dropped before its end | `client_disconnect` |
-/// | `client_disconnect` | gRPC: the future or the body was dropped before its end; `CANCELLED` | – |
+/// | `client_disconnect` | HTTP: the client disconnected before it had sent the whole request that was being read | `client_disconnect` |
+/// | `client_disconnect` | gRPC: the same three; `CANCELLED` | – |
 /// | `generator_exit` | HTTP: the body was dropped before its end, without being polled | `generator_exit` |
 /// | `validation_error` | 400, 413, 414, 415, 422, 431; `INVALID_ARGUMENT`, `OUT_OF_RANGE`, `FAILED_PRECONDITION` | – |
 /// | `client_error` | another 4xx; another gRPC code that is not a server error | – |
@@ -117,7 +118,7 @@ fn classify_drop(protocol: Protocol, stage: Stage, past_deadline: bool) -> Abort
         // In gRPC, "cancelled by the caller" is a status, and not an error of the server.
         (Protocol::Grpc | Protocol::GrpcWeb, _) => Aborted::new(reason::CLIENT_DISCONNECT),
         (Protocol::Http, Stage::Unread) => Aborted::error(reason::GENERATOR_EXIT),
-        (Protocol::Http, Stage::BeforeHead | Stage::Midway) => {
+        (Protocol::Http, Stage::BeforeHead | Stage::Midway | Stage::ReadingRequest) => {
             Aborted::error(reason::CLIENT_DISCONNECT)
         }
     }

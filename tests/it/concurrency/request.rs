@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, fence};
 use std::thread;
 
-use tower_api_span::{CountedBody, SpanHandle};
+use tower_api_span::{RequestBody, SpanHandle};
 
 use super::TASKS;
 use crate::support::body::ScriptedBody;
@@ -75,7 +75,7 @@ pub struct Request {
     pub handle: SpanHandle,
     pub path: usize,
     pub verdicts: Verdicts,
-    pub body: Mutex<CountedBody<ScriptedBody>>,
+    pub body: Mutex<RequestBody<ScriptedBody>>,
     /// The last step is about to begin.
     is_ending: AtomicBool,
     has_ended: AtomicBool,
@@ -91,7 +91,7 @@ impl Request {
         handle: SpanHandle,
         path: usize,
         verdicts: Verdicts,
-        body: CountedBody<ScriptedBody>,
+        body: RequestBody<ScriptedBody>,
     ) -> Self {
         Self {
             handle,

@@ -7,7 +7,7 @@ use std::thread;
 
 use http::{Request, Response};
 use tower::{Service, service_fn};
-use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, CountedBody};
+use tower_api_span::{ApiSpanLayer, RequestBody, RequestBodyLayer};
 use tower_layer::Layer as _;
 
 use super::calls::{self, FRAME};
@@ -72,7 +72,7 @@ impl Plan {
 type Answer = Pin<Box<dyn Future<Output = Result<Response<ScriptedBody>, Boom>> + Send>>;
 
 /// The handler.
-fn respond(request: Request<CountedBody<ScriptedBody>>) -> Answer {
+fn respond(request: Request<RequestBody<ScriptedBody>>) -> Answer {
     let handle = handle_of(&request);
     let plan = request.extensions().get::<Plan>().expect("a plan");
     let Plan {
@@ -107,7 +107,7 @@ impl Round {
 
     /// Serves requests by all workers, and compares the calls on them with all signals.
     pub fn run(&self, seed: usize) -> Vec<Checked> {
-        let inner = CountRequestBodyLayer::new().layer(service_fn(respond));
+        let inner = RequestBodyLayer::new().layer(service_fn(respond));
         let service = self.layer.layer(inner.clone());
         let observed = PATHS.iter().enumerate().map(|(path, one)| {
             let plan = Plan {

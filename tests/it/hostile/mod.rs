@@ -31,7 +31,7 @@ use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, yield_now};
 use tower::util::BoxCloneService;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
-use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, CountedBody};
+use tower_api_span::{ApiSpanLayer, RequestBody, RequestBodyLayer};
 
 /// The HTTP versions under test.
 const PROTOCOLS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
@@ -63,8 +63,8 @@ where
         Some(layer) => ServiceBuilder::new()
             .map_response(|response: Response<_>| response.map(Body::new))
             .layer(layer.clone())
-            .layer(CountRequestBodyLayer::new())
-            .map_request(|request: Request<CountedBody<Incoming>>| request.map(Body::new))
+            .layer(RequestBodyLayer::new())
+            .map_request(|request: Request<RequestBody<Incoming>>| request.map(Body::new))
             .service(handler)
             .boxed_clone(),
     }

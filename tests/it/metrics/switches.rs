@@ -8,7 +8,7 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry::metrics::noop::NoopMeterProvider;
 use opentelemetry_sdk::trace::Sampler;
 use tower::Service as _;
-use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, SpanHandle};
+use tower_api_span::{ApiSpanLayer, RequestBodyLayer, SpanHandle};
 use tower_layer::Layer as _;
 
 use super::endings::{ALL, Ending};
@@ -158,8 +158,8 @@ fn the_handle_is_in_the_extensions_if_metrics_are_on_and_not_if_all_is_off() {
 fn request_bytes_are_counted_without_a_span() {
     let meters = Meters::new();
     let layer = meters.layer().body_sizes(true);
-    let counting = CountRequestBodyLayer::new().layer(tower::service_fn(
-        async |request: http::Request<tower_api_span::CountedBody<String>>| {
+    let counting = RequestBodyLayer::new().layer(tower::service_fn(
+        async |request: http::Request<tower_api_span::RequestBody<String>>| {
             let mut body = request.into_body();
             assert!(crate::support::poll_frame(&mut body).is_ready());
             Ok::<_, std::convert::Infallible>(Response::new(String::new()))

@@ -11,10 +11,11 @@ use http::{HeaderMap, Request, Response};
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
 use opentelemetry::{Context, KeyValue};
-use tower::{Service, service_fn};
-use tower_api_span::SpanHandle;
+use tower::{Service, ServiceBuilder};
+use tower_api_span::{RequestBody, RequestBodyLayer, SpanHandle};
 
 use super::oracle::{ContextCall, HandlerCall};
+use super::request::{Reading, ScriptedRequest};
 use super::script::{Inner, Script};
 use crate::support::body::{Boom, ScriptedBody};
 use crate::support::handle_of;
@@ -39,6 +40,7 @@ impl Current {
 #[derive(Clone, Default)]
 pub struct Handler {
     handle: Arc<Mutex<SpanHandle>>,
+    reading: Reading,
     /// The calls to make in the next polls.
     next: Arc<Mutex<VecDeque<HandlerCall>>>,
     polls: Arc<AtomicUsize>,
@@ -56,6 +58,15 @@ impl Handler {
     /// Returns what was current when the service was called, if it was.
     pub fn current(&self) -> Option<Current> {
         self.current.lock().expect("not poisoned").clone()
+    }
+
+    /// Makes a call on the handle, or reads the request.
+    pub fn perform(&self, call: HandlerCall) {
+        if let HandlerCall::ReadRequest(frame) = call {
+            self.reading.read(frame);
+        } else {
+            perform(&self.handle(), call);
+        }
     }
 
     fn begin_call(&self, handle: SpanHandle) {
@@ -89,14 +100,15 @@ impl Handler {
     fn call_next(&self) {
         let next = self.next.lock().expect("not poisoned").pop_front();
         if let Some(call) = next {
-            perform(&self.handle(), call);
+            self.perform(call);
         }
     }
 }
 
 /// Makes a call on a handle.
-pub fn perform(handle: &SpanHandle, call: HandlerCall) {
+fn perform(handle: &SpanHandle, call: HandlerCall) {
     match call {
+        HandlerCall::ReadRequest(_) => unreachable!("it is not a call on the handle"),
         HandlerCall::SetAttribute(key, value) => handle.set_attribute(KeyValue::new(key, value)),
         HandlerCall::SetRoute(route) => handle.set_route(route),
         HandlerCall::AddEvent(name) => handle.add_event(name, Vec::new()),
@@ -148,15 +160,24 @@ pub fn scripted_service() -> impl Service<
     Error = Boom,
     Future = impl Future<Output = Result<Response<ScriptedBody>, Boom>>,
 > + Clone {
-    service_fn(|request: Request<()>| {
-        let scripted = request.extensions().get::<Scripted>();
-        let Scripted(script, handler) = scripted.expect("a script").clone();
-        handler.begin_call(handle_of(&request));
-        if matches!(script.service, Inner::PanicsInCall) {
-            resume_unwind(Box::new("in call"));
-        }
-        respond(script, Some(handler))
-    })
+    ServiceBuilder::new()
+        .map_request(|request: Request<()>| {
+            let scripted = request.extensions().get::<Scripted>();
+            let Scripted(_, handler) = scripted.expect("a script");
+            let body = handler.reading.request.clone();
+            request.map(|()| body)
+        })
+        .layer(RequestBodyLayer::new())
+        .service_fn(|request: Request<RequestBody<ScriptedRequest>>| {
+            let scripted = request.extensions().get::<Scripted>();
+            let Scripted(script, handler) = scripted.expect("a script").clone();
+            handler.begin_call(handle_of(&request));
+            handler.reading.begin(request.into_body());
+            if matches!(script.service, Inner::PanicsInCall) {
+                resume_unwind(Box::new("in call"));
+            }
+            respond(script, Some(handler))
+        })
 }
 
 /// Responds as a script defines. Without a handler this is the bare service.
@@ -208,7 +229,7 @@ pub async fn respond(
                     .on_drop(move || {
                         on_drop.check_current();
                         if let Some(call) = destructor {
-                            perform(&on_drop.handle(), call);
+                            on_drop.perform(call);
                         }
                     });
             }

@@ -43,6 +43,7 @@ mod oracle;
 mod play;
 mod proxies;
 mod regressions;
+mod request;
 mod script;
 mod servers;
 mod signals;

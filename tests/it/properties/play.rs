@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use tower::Service;
 
-use super::handler::{Handler, Scripted, is_scripted, perform, respond};
+use super::handler::{Handler, Scripted, is_scripted, respond};
 use super::oracle::{BodyHints, HandlerCall, Oracle, Polled};
 use super::script::{Act, Inner, Script, Thread};
 use crate::support::body::{Boom, ScriptedBody};
@@ -176,11 +176,11 @@ where
             Act::PollCalling(call) => self.poll(Some(*call)),
             Act::Ask => assert_eq!(self.reader.hints(), self.bare.hints(), "the body's hints"),
             Act::Call(call, thread) => {
-                let handle = self.handler.handle();
+                let handler = &self.handler;
                 if *thread == Thread::This {
-                    perform(&handle, *call);
+                    handler.perform(*call);
                 } else {
-                    std::thread::scope(|scope| scope.spawn(|| perform(&handle, *call)).join())
+                    std::thread::scope(|scope| scope.spawn(|| handler.perform(*call)).join())
                         .expect("no panic");
                 }
                 self.report(*call);
@@ -200,7 +200,7 @@ where
         let polls = self.handler.polls();
         assert_eq!(polls, self.polls, "polls of the inner body");
         // Calls after the end must have no effect.
-        perform(&self.handler.handle(), HandlerCall::Abort("too late", ""));
+        self.handler.perform(HandlerCall::Abort("too late", ""));
     }
 
     fn report(&mut self, call: HandlerCall) {

@@ -2,7 +2,7 @@
 //! strategies change.
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Version};
 
 use super::script::{Act, Answer, Inner, Script};
 use super::single_request::play;
@@ -25,6 +25,7 @@ fn plain_response_to_grpc_request_dropped_after_the_deadline_is_generator_exit()
     let span = play(Script {
         is_llm: false,
         method: Method::POST,
+        version: Version::HTTP_11,
         protocol: "application/grpc",
         timeout: Some("1n"),
         pending: 0,

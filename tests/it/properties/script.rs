@@ -14,6 +14,7 @@ pub struct Script {
     /// The layer is the preset for language models.
     pub is_llm: bool,
     pub method: Method,
+    pub version: Version,
     /// The content type of the request.
     pub protocol: &'static str,
     /// `grpc-timeout`: it passes at once, or never.
@@ -78,6 +79,7 @@ impl Script {
     pub fn request(&self) -> Request<()> {
         let mut request = Request::builder()
             .method(&self.method)
+            .version(self.version)
             .uri("http://example.com/pkg.Service/Method?q=1")
             .header("content-type", self.protocol);
         if let Some(timeout) = self.timeout {
@@ -88,7 +90,7 @@ impl Script {
 
     /// Starts the oracle of this exchange.
     pub fn oracle(&self) -> Oracle {
-        self.oracle_over(Version::HTTP_11)
+        self.oracle_over(self.version)
     }
 
     /// Starts the oracle of this exchange over another version of HTTP.
@@ -140,7 +142,11 @@ impl fmt::Debug for Script {
     /// Prints one line for each part.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f)?;
-        write!(f, "  request    {} {}", self.method, self.protocol)?;
+        write!(
+            f,
+            "  request    {} {:?} {}",
+            self.method, self.version, self.protocol
+        )?;
         match self.timeout {
             Some(timeout) => writeln!(f, ", grpc-timeout {timeout}")?,
             None => writeln!(f)?,

@@ -133,7 +133,8 @@ pub fn measurement(oracle: &Oracle, seconds: f64) -> Measurement {
         let route = ended.route.map(str::to_owned);
         set("http.request.method", Some(oracle.method().to_string()));
         set("url.scheme", Some("http".to_owned()));
-        set("network.protocol.version", Some("1.1".to_owned()));
+        let version = oracle.protocol_version();
+        set("network.protocol.version", Some(version.to_owned()));
         set("http.response.status_code", status);
         set("http.route", route);
     }

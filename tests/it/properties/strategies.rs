@@ -1,14 +1,14 @@
 //! Strategies for scripts: requests, responses, and the actions of server and handler.
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Version};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::event_streams::event_streams;
-use super::oracle::{ContextCall, HandlerCall};
+use super::oracle::{ContextCall, HandlerCall, RequestFrame};
 use super::script::{Act, Answer, Inner, Script, Thread};
 use crate::support::body::{Says, Step};
 use crate::support::conventions::BY_HANDLERS;
@@ -58,6 +58,7 @@ pub fn scripts() -> impl Strategy<Value = Script> {
             "application/grpc-web+proto",
         ]),
         option::weighted(0.3, select(vec!["1n", "99999999H"])),
+        select(vec![Version::HTTP_11, Version::HTTP_2]),
     );
     let service = prop_oneof![
         1 => Just(Inner::PanicsInCall),
@@ -74,15 +75,18 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         option::weighted(0.2, calls()),
     )
         .prop_map(
-            |(is_llm, (method, protocol, timeout), pending, service, acts, destructor)| Script {
-                is_llm,
-                method,
-                protocol,
-                timeout,
-                pending,
-                service,
-                acts,
-                destructor,
+            |(is_llm, (method, protocol, timeout, version), pending, service, acts, destructor)| {
+                Script {
+                    is_llm,
+                    method,
+                    version,
+                    protocol,
+                    timeout,
+                    pending,
+                    service,
+                    acts,
+                    destructor,
+                }
             },
         )
 }
@@ -230,6 +234,13 @@ fn calls() -> impl Strategy<Value = HandlerCall> {
         ]),
         Just(HandlerCall::AllowDisconnect),
         Just(HandlerCall::Inject),
+        select(vec![
+            RequestFrame::Data,
+            RequestFrame::Disconnected,
+            RequestFrame::OtherError,
+            RequestFrame::End,
+        ])
+        .prop_map(HandlerCall::ReadRequest),
         context_calls().prop_map(HandlerCall::OnContext),
     ]
 }

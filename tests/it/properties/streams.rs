@@ -1,7 +1,7 @@
 //! Event streams: each ends as the oracle expects, and the same wherever it is cut.
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Version};
 use proptest::prelude::*;
 
 use super::config;
@@ -34,6 +34,7 @@ fn stream(steps: Vec<Step>, text: &Bytes, has_length: bool, polls: usize) -> Scr
     Script {
         is_llm: true,
         method: Method::GET,
+        version: Version::HTTP_11,
         protocol: "application/json",
         timeout: None,
         pending: 0,

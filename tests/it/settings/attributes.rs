@@ -17,7 +17,7 @@ use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::Sampler;
 use serde_json::{Value as Json, json};
 use tower::{Layer as _, Service as _, ServiceBuilder, service_fn};
-use tower_api_span::{ApiSpanLayer, CountRequestBodyLayer, CountedBody, SpanHandle};
+use tower_api_span::{ApiSpanLayer, RequestBody, RequestBodyLayer, SpanHandle};
 
 use super::{
     CHECK, LOCALHOST, RecordingSampler, Wire, ask_http2, call, http2, run, run_tonic, serve,
@@ -519,9 +519,7 @@ async fn request_body_size_is_what_was_read_or_else_the_content_length() {
             let at = Recorder::new();
             let layer = at.layer().body_sizes(true);
             let app = if is_counted {
-                body_readers()
-                    .layer(CountRequestBodyLayer::new())
-                    .layer(layer)
+                body_readers().layer(RequestBodyLayer::new()).layer(layer)
             } else {
                 body_readers().layer(layer)
             };
@@ -550,7 +548,7 @@ async fn request_body_size_is_what_was_read_or_else_the_content_length() {
 #[tokio::test]
 async fn partly_read_request_body_counts_the_bytes_read() {
     let at = Recorder::new();
-    let app = body_readers().layer(CountRequestBodyLayer::new());
+    let app = body_readers().layer(RequestBodyLayer::new());
     let app = app.layer(at.layer().body_sizes(true));
     let mut wire = Wire::connect(run(app, LOCALHOST).await).await;
     // The rest of the body is never sent.
@@ -568,9 +566,9 @@ fn counted_body_forwards_frames_size_hint_and_end() {
     let steps = [Data(3), Pending, Data(4), trailers.clone()];
     let mut service = ServiceBuilder::new()
         .layer(at.layer().body_sizes(true))
-        .layer(CountRequestBodyLayer::new())
+        .layer(RequestBodyLayer::new())
         .service(service_fn(
-            async |request: Request<CountedBody<ScriptedBody>>| {
+            async |request: Request<RequestBody<ScriptedBody>>| {
                 let mut body = request.into_body();
                 let mut bare =
                     ScriptedBody::new([Data(3), Pending, Data(4), Trailers(&[("a", "b")])])
@@ -597,14 +595,14 @@ fn retried_request_counts_the_copy_that_was_read_furthest() {
     for read_of_copies in [[0_usize, 2], [2, 0], [2, 1], [2, 2]] {
         let at = Recorder::new();
         // A second counting layer further inside does not count for the same span.
-        let inside = CountRequestBodyLayer::new().layer(service_fn(
-            async |request: Request<CountedBody<ScriptedBody>>| {
+        let inside = RequestBodyLayer::new().layer(service_fn(
+            async |request: Request<RequestBody<ScriptedBody>>| {
                 read(&mut request.into_body()).expect("bytes");
                 Ok::<_, Infallible>(response(204, ScriptedBody::full(0)))
             },
         ));
-        let counting = CountRequestBodyLayer::new().layer(service_fn(
-            move |request: Request<CountedBody<ScriptedBody>>| {
+        let counting = RequestBodyLayer::new().layer(service_fn(
+            move |request: Request<RequestBody<ScriptedBody>>| {
                 let frames: usize = *request.extensions().get().expect("a number");
                 let (parts, mut body) = request.into_parts();
                 for _ in 0..frames {
@@ -641,9 +639,9 @@ fn retried_request_counts_the_copy_that_was_read_furthest() {
 #[test]
 fn counted_body_works_without_an_outer_layer() {
     let mut service = ServiceBuilder::new()
-        .layer(CountRequestBodyLayer::new())
+        .layer(RequestBodyLayer::new())
         .service(service_fn(
-            async |request: Request<CountedBody<ScriptedBody>>| {
+            async |request: Request<RequestBody<ScriptedBody>>| {
                 let bytes = read(&mut request.into_body()).expect("bytes");
                 Ok::<_, Infallible>(bytes.len())
             },
@@ -968,7 +966,7 @@ async fn keys_set_by_every_source_appear_once() {
         };
         let app = Router::new()
             .route("/users/{id}", getting(handler))
-            .layer(CountRequestBodyLayer::new())
+            .layer(RequestBodyLayer::new())
             .layer(layer);
         let mut wire = Wire::connect(run(app, LOCALHOST).await).await;
         wire.send(

@@ -14,9 +14,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{Status, TraceContextExt as _};
 use opentelemetry_sdk::propagation::BaggagePropagator;
 use tower::{Layer as _, Service as _, ServiceBuilder, ServiceExt as _, service_fn};
-use tower_api_span::{
-    Aborted, ApiSpanLayer, CountRequestBodyLayer, CountedBody, Outcome, SpanHandle,
-};
+use tower_api_span::{Aborted, ApiSpanLayer, Outcome, RequestBody, RequestBodyLayer, SpanHandle};
 
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::Data;
@@ -198,10 +196,10 @@ fn body_counted_by_two_layers_has_its_size_once() {
     let at = Recorder::new();
     let mut service = ServiceBuilder::new()
         .layer(at.layer().body_sizes(true))
-        .layer(CountRequestBodyLayer::new())
-        .layer(CountRequestBodyLayer::new())
+        .layer(RequestBodyLayer::new())
+        .layer(RequestBodyLayer::new())
         .service(service_fn(
-            async |request: Request<CountedBody<CountedBody<Full<Bytes>>>>| {
+            async |request: Request<RequestBody<RequestBody<Full<Bytes>>>>| {
                 let _ = request.into_body().collect().await;
                 Ok::<_, Infallible>(response(200, ScriptedBody::new([Data(3)])))
             },

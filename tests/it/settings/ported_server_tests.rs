@@ -17,7 +17,7 @@ use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::trace::{SpanId, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::trace::SpanData;
 use tokio::task::JoinSet;
-use tower_api_span::{CountRequestBodyLayer, SpanHandle};
+use tower_api_span::{RequestBodyLayer, SpanHandle};
 
 use super::{LOCALHOST, Wire, ask, ask_http2, http2, run};
 use crate::support::recorder::{Recorder, Seen, is_server, value};
@@ -136,7 +136,7 @@ async fn pipelined_requests_have_their_own_traces_and_body_sizes() {
     for is_chunked in [false, true] {
         let at = Recorder::new();
         let app = app(&at)
-            .layer(CountRequestBodyLayer::new())
+            .layer(RequestBodyLayer::new())
             .layer(at.layer().body_sizes(true));
         let mut wire = Wire::connect(run(app, LOCALHOST).await).await;
         let mut text = String::new();
@@ -404,7 +404,7 @@ async fn response_headers_and_body_are_those_without_the_layer() {
         let text = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
         let bare = ask(run(app(&at), LOCALHOST).await, &text).await;
         let layer = at.layer().body_sizes(true);
-        let layered = app(&at).layer(CountRequestBodyLayer::new()).layer(layer);
+        let layered = app(&at).layer(RequestBodyLayer::new()).layer(layer);
         let traced = ask(run(layered, LOCALHOST).await, &text).await;
         assert_eq!(headers(&traced), headers(&bare), "{target}");
         assert!(

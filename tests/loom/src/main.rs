@@ -55,7 +55,7 @@ pub use handle::gen_ai::GenAi;
 pub use layer::ApiSpanLayer;
 pub use middleware::body::ResponseBody;
 pub use middleware::future::ResponseFuture;
-pub use middleware::request_body::{CountRequestBody, CountRequestBodyLayer, CountedBody};
+pub use middleware::request_body::{RequestBody, RequestBodyLayer, RequestBodyService};
 pub use middleware::service::ApiSpan;
 pub use outcome::lifecycle::LifecycleEvents;
 pub use outcome::{Aborted, Completion, End, Outcome, Stage, Verdict, classify};

@@ -5,6 +5,7 @@
 
 mod parts;
 mod reader;
+mod request;
 mod script;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

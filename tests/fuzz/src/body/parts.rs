@@ -17,6 +17,7 @@ use opentelemetry::trace::{Status, TraceContextExt};
 use tower_api_span::SpanHandle;
 use tower_service::Service;
 
+use super::request::Reading;
 use super::script::{Answer, Call, EndHint, Inner, Script, Step, TRAILERS};
 use crate::oracle::{ContextCall, HandlerCall};
 
@@ -34,6 +35,7 @@ impl fmt::Display for Boom {
 #[derive(Default)]
 pub struct Handler {
     pub handle: RefCell<SpanHandle>,
+    request: Reading,
     /// The call to make in the next poll.
     pub next: Cell<Option<Call>>,
     /// How often the body was polled.
@@ -44,7 +46,11 @@ impl Handler {
     pub fn call(&self, call: Call) {
         let handle = self.handle.borrow().clone();
         for call in call.decode() {
-            perform(&handle, call);
+            if let HandlerCall::ReadRequest(frame) = call {
+                self.request.read(frame);
+            } else {
+                perform(&handle, call);
+            }
         }
     }
 
@@ -58,6 +64,7 @@ impl Handler {
 /// Makes a call on a handle.
 fn perform(handle: &SpanHandle, call: HandlerCall) {
     match call {
+        HandlerCall::ReadRequest(_) => unreachable!("it is not a call on the handle"),
         HandlerCall::SetAttribute(key, value) => handle.set_attribute(KeyValue::new(key, value)),
         HandlerCall::SetRoute(route) => handle.set_route(route),
         HandlerCall::AddEvent(name) => handle.add_event(name, Vec::new()),
@@ -101,6 +108,7 @@ impl Service<Request<()>> for Scripted {
     fn call(&mut self, request: Request<()>) -> ScriptedFuture {
         let handle = SpanHandle::from_extensions(request.extensions());
         self.handler.handle.replace(handle);
+        self.handler.request.begin(request);
         if matches!(self.script.service, Inner::PanicsInCall) {
             // `panic!` would run the panic hook, at which a fuzzer stops.
             resume_unwind(Box::new("in call"));

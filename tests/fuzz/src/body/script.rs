@@ -4,7 +4,7 @@ use arbitrary::Arbitrary;
 use http::{Request, Response};
 
 use super::parts::ScriptedBody;
-use crate::oracle::{ContextCall, HandlerCall, Oracle, Settings};
+use crate::oracle::{ContextCall, HandlerCall, Oracle, RequestFrame, Settings};
 
 /// One exchange.
 #[derive(Arbitrary, Clone, Debug)]
@@ -152,6 +152,8 @@ pub enum Call {
     EndContextSpan,
     /// Error, or Ok.
     SetContextStatus(bool),
+    /// Polls the body of the request.
+    ReadRequest(u8),
 }
 
 /// The value of attributes and the name of events that handlers set.
@@ -193,6 +195,12 @@ const KEYS: [&str; 9] = [
     "http.response.status_code",
     "api.version",
     "",
+];
+const REQUEST_FRAMES: [RequestFrame; 4] = [
+    RequestFrame::Data,
+    RequestFrame::Disconnected,
+    RequestFrame::OtherError,
+    RequestFrame::End,
 ];
 const PIECES: [&[u8]; 24] = [
     b"data: [DONE]\n\n",
@@ -257,6 +265,7 @@ impl Call {
                 HandlerCall::OnContext(ContextCall::SetErrorStatus("by its context"))
             }
             Self::SetContextStatus(false) => HandlerCall::OnContext(ContextCall::SetOkStatus),
+            Self::ReadRequest(index) => HandlerCall::ReadRequest(one_of(&REQUEST_FRAMES, index)),
         }]
     }
 
