@@ -102,10 +102,10 @@
 //! |---|---|---|---|---|
 //! | `http.request.method` | string | HTTP; `_OTHER` if the method is not [known](ApiSpanLayer::known_http_methods) | HTTP | stable |
 //! | `http.request.method_original` | string | HTTP, if `http.request.method` is `_OTHER` | HTTP | stable |
-//! | `url.path` | string | HTTP | HTTP | stable |
+//! | `url.path` | string | HTTP; [as the client sent it](#rewritten-targets); `/` for a CONNECT, whose target has no path | HTTP | stable |
 //! | `url.query` | string | HTTP, if the URL has a query; values of [secret parameters](ApiSpanLayer::sensitive_query_parameters) are `REDACTED` | HTTP | stable |
 //! | `url.scheme` | string | HTTP; from a [trusted proxy](ApiSpanLayer::trusted_proxies), else the [setting](ApiSpanLayer::scheme), else the request, else `http` | HTTP | stable |
-//! | `http.route` | string | HTTP; from [`route_fn`](ApiSpanLayer::route_fn), `MatchedPath` (feature `axum`) or [`SpanHandle::set_route`] | HTTP | stable |
+//! | `http.route` | string | HTTP; from [`route_fn`](ApiSpanLayer::route_fn), `MatchedPath` (feature `axum`, [if it is certain](#rewritten-targets)) or [`SpanHandle::set_route`] | HTTP | stable |
 //! | `network.protocol.version` | string: `1.0`, `1.1`, `2` | HTTP | HTTP | stable |
 //! | `user_agent.original` | string | HTTP, if the request has a `User-Agent` | HTTP | stable |
 //! | `server.address`, `server.port` | string, int | HTTP: from a trusted proxy, `:authority` or `Host`; gRPC: from `:authority` or `Host` | HTTP, gRPC | stable |
@@ -169,6 +169,18 @@
 //! `service/method` if there was a gRPC response other than `UNIMPLEMENTED`. Otherwise it is `grpc`. With
 //! [`llm`](ApiSpanLayer::llm) each name is `llm_request`.
 //!
+//! ## Rewritten targets
+//!
+//! With feature `axum`, `url.path`, `url.query` and `url.scheme` are from axum's `OriginalUri`, and the route from
+//! `MatchedPath`. So they have the prefixes of nested routers. They also survive middleware in front of a nested router
+//! that rewrites the target: `NormalizePath`, case folding, percent-decoding, or a rewrite to another route.
+//!
+//! A handler can make another request with the extensions of the first. These values would describe the first, so the
+//! layer uses them only if they fit the present target. It is the original one, or that without the prefix of nested
+//! routers, apart from case, percent-encoding and slashes; or it is the one that the innermost router has matched.
+//! Otherwise the path is the present one, and there is no route. Middleware outside the outermost router is not
+//! noticed: axum itself sees only what it has rewritten.
+//!
 //! ## gRPC
 //!
 //! A request is gRPC if it is a POST with a gRPC content type. If its response is not gRPC, the outcome
@@ -180,6 +192,49 @@
 //!
 //! For gRPC-Web the layer reads the status from the trailers at the end of the body, unless the body is
 //! compressed. Inside a layer that translates gRPC-Web, the trailers are ordinary ones.
+//!
+//! The Connect protocol is plain HTTP for the layer. The outcome of a unary call is that of its HTTP status, which
+//! Connect sets from the error's code. A stream always has status 200, and an error at its end is in its last message,
+//! the `EndStreamResponse`, which the layer does not read. So the outcome is [`Departed`](Outcome::Departed), unless the
+//! handler reports the error with [`SpanHandle::mark_aborted`]. A client that disconnects is an error, as in HTTP, and
+//! `Connect-Timeout-Ms` is not read.
+//!
+//! # The parent, and `tracing`
+//!
+//! The layer's span is a child of the caller's span, if the request carries one, else of the current span. If the current
+//! span is in the caller's trace, it is the parent, because it was started for this request. A current span in another
+//! trace does not replace the caller: by the specification, a propagator's `extract` sets the parent, and the caller's trace
+//! would end here otherwise.
+//!
+//! Another layer outside that starts a span for each request, and does not read the caller, so makes a second trace. An
+//! example is tower-http's `TraceLayer` with tracing-opentelemetry. In one trace, it is the child of the caller, and the
+//! layer's span is its child:
+//!
+//! ```
+//! use axum::{Router, body::Body, routing::get};
+//! use opentelemetry_http::HeaderExtractor;
+//! use tower_api_span::ApiSpanLayer;
+//! use tower_http::trace::TraceLayer;
+//! use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+//!
+//! let traces = TraceLayer::new_for_http().make_span_with(|request: &http::Request<Body>| {
+//!     let span = tracing::info_span!("request");
+//!     let headers = HeaderExtractor(request.headers());
+//!     let caller = opentelemetry::global::get_text_map_propagator(|w3c| w3c.extract(&headers));
+//!     // An error means that tracing-opentelemetry does not export this span.
+//!     let _ = span.set_parent(caller);
+//!     span
+//! });
+//! let app: Router = Router::new()
+//!     .route("/", get(|| async { "hello" }))
+//!     .layer(ApiSpanLayer::new())
+//!     .layer(traces); // outside
+//! ```
+//!
+//! A layer inside that reads the request's headers itself, such as `OtelAxumLayer`, makes a span beside the layer's. Its
+//! span is a child of the layer's with [`propagate_to_inner(true)`](ApiSpanLayer::propagate_to_inner). It is better removed,
+//! because two SERVER spans count a request twice. Spans of `tracing` that handlers make are children of the layer's span,
+//! if tracing-opentelemetry activates its context, which is its default.
 //!
 //! # How to read the spans
 //!
@@ -315,7 +370,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `axum` | `http.route` from `MatchedPath`, `url.path` with the prefixes of nested routers, and [`SpanHandle`] as an extractor |
+//! | `axum` | `http.route` from `MatchedPath`, `url.path` [with the prefixes of nested routers](#rewritten-targets), and [`SpanHandle`] as an extractor |
 //! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on axum's feature `tokio` |
 //! | `internal-logs` | warnings of the layer's own, as events of `tracing` with target `tower-api-span`: `ApiSpanLayer.CallbackPanicked`, once for each callback of a layer and each method of a handle; `ApiSpanLayer.LoggerMissing`, once for each layer with [`LifecycleEvents::AsLogs`] |
 //!

@@ -11,6 +11,7 @@
 
 mod budgets;
 mod concurrency;
+mod connect_protocol;
 mod contexts;
 mod conventions;
 mod errors;

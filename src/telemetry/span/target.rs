@@ -77,16 +77,18 @@ pub(crate) fn has_own_extensions(parts: &mut request::Parts) -> HasOwnExtensions
     use axum::extract::{NestedPath, OriginalUri};
 
     let path = parts.uri.path();
-    let Some(original) = parts.extensions.get::<OriginalUri>() else {
+    let original = parts.extensions.get::<OriginalUri>();
+    let Some(original) = original.map(|original| original.0.path()) else {
         return HasOwnExtensions(true);
     };
-    let original = original.0.path();
+    if path == original {
+        return HasOwnExtensions(true);
+    }
     let prefix = parts.extensions.get().map_or("", NestedPath::as_str);
     let prefix = prefix.trim_end_matches('/');
-    let is_certain = path == original
-        || original.strip_prefix(prefix) == Some(path)
+    let is_without_prefix = original.strip_prefix(prefix) == Some(path)
         || without_prefix(&normalized(original), prefix) == Some(normalized(path).as_slice());
-    HasOwnExtensions(is_certain || is_matched(parts))
+    HasOwnExtensions(is_without_prefix || is_matched(parts))
 }
 
 /// Returns a path as it is after the usual rewriting: percent-decoded, in lower case, without empty segments and

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use http::StatusCode;
-use tower_api_span::ApiSpanLayer;
+use tower_api_span::{ApiSpanLayer, RequestBodyLayer};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::CorsLayer;
@@ -20,6 +20,7 @@ fn stack(app: Router, layer: ApiSpanLayer) -> Router {
             StatusCode::SERVICE_UNAVAILABLE,
             Duration::from_secs(30),
         ))
+        .layer(RequestBodyLayer::new())
         .layer(layer)
         .layer(CatchPanicLayer::new())
         .layer(CorsLayer::permissive())
