@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use opentelemetry::StringValue;
 
 use crate::catch_panic::catch_panic;
@@ -167,14 +166,5 @@ impl Exchange {
             }
             _ => outcome,
         })
-    }
-
-    /// Adds the response's trace headers, if the settings ask for them and the request has a span.
-    #[inline]
-    pub(super) fn write_trace_headers(&self, headers: &mut HeaderMap) {
-        let trace_headers = self.shared.settings.trace_headers;
-        if trace_headers.is_enabled() && self.at_start.is_some() {
-            trace_headers.write(self.span.span_context(), headers);
-        }
     }
 }

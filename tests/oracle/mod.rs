@@ -363,7 +363,7 @@ impl Oracle {
     /// The head of the response. Without `hints`, the body panicked when it was asked for them.
     fn receive_head(&mut self, status: u16, headers: &HeaderMap, hints: Option<BodyHints>) {
         if self.is_request_cut_off {
-            // Nobody receives it.
+            // The client does not receive it.
             self.end(&Cause::Dropped("client_disconnect"));
             return;
         }
