@@ -26,6 +26,7 @@ mod matrix;
 mod metrics;
 mod other_middleware;
 mod otlp;
+mod propagators;
 mod properties;
 mod readiness;
 mod request_body;
