@@ -116,7 +116,7 @@ fn observe(
     let clock = Clock::start();
     let claimed = claimed_protocol(settings, parts);
     let hop = read_hop(settings, parts);
-    let request = read_request(parts, claimed, settings, &hop);
+    let request = read_request(parts, claimed, settings, &shared.learnt_methods, &hop);
     // All that can panic is read before the span starts.
     let cold = ColdState::read(settings, parts, claimed);
     let measurement = signals.measure(&request, settings);

@@ -7,6 +7,7 @@ pub(crate) mod completion;
 pub(crate) mod end;
 pub(crate) mod error_kind;
 pub(crate) mod lifecycle;
+pub(crate) mod method_evidence;
 pub(crate) mod reason;
 
 mod aborted;
