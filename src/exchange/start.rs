@@ -25,7 +25,7 @@ use crate::semconv::EVENT_ARRIVED;
 use crate::settings::Settings;
 use crate::telemetry::metrics::{Instruments, Measurement};
 use crate::telemetry::span::end::AtStart;
-use crate::telemetry::span::request::read_request;
+use crate::telemetry::span::request::{read_request, read_target};
 use crate::telemetry::span::start::{SpanStart, describe_start};
 
 /// Starts the exchange of a request. Returns the context for the inner service, and the guard that ends the
@@ -116,7 +116,7 @@ fn observe(
     let clock = Clock::start();
     let claimed = claimed_protocol(settings, parts);
     let hop = read_hop(settings, parts);
-    let request = read_request(parts, claimed, settings, &shared.learnt_methods, &hop);
+    let mut request = read_request(parts, claimed, settings, &shared.learnt_methods, &hop);
     // All that can panic is read before the span starts.
     let cold = ColdState::read(settings, parts, claimed);
     let measurement = signals.measure(&request, settings);
@@ -137,6 +137,9 @@ fn observe(
         return (None, ExchangeGuard::default());
     }
     let (span, context, at_start) = if let Some(OpenSpan { started, at_start }) = open {
+        if started.span.is_recording() {
+            request.target = read_target(parts, &request, settings);
+        }
         insert_handle(shared, parts, &started.span, started.context.clone());
         (started.span, Some(started.context), Some(at_start))
     } else {

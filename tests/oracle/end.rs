@@ -126,7 +126,7 @@ impl Oracle {
     fn dropped_attributes(&self) -> usize {
         let is_refused = |key: &&str| match *key {
             "api.outcome" | "error.type" | "http.response.status_code" => true,
-            "url.path" => !self.is_grpc_request(),
+            "url.path" => !self.is_grpc,
             "http.route" => !self.is_grpc && self.route.is_some(),
             _ => false,
         };

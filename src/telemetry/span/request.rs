@@ -30,14 +30,6 @@ pub(crate) fn read_request(
         Protocol::Http => Conventions::Http,
         Protocol::Grpc | Protocol::GrpcWeb => Conventions::Rpc,
     };
-    let (rpc_method, target) = match conventions {
-        Conventions::Http => (CalledMethod::Unknown, None),
-        Conventions::Rpc => {
-            let method = called_method(parts, settings, learnt);
-            let target = http_target(parts, settings, &method);
-            (method, target)
-        }
-    };
     let scheme = hop.proto.map(Cow::Borrowed);
     let scheme = scheme.or_else(|| settings.scheme.clone());
     RequestInfo {
@@ -48,8 +40,11 @@ pub(crate) fn read_request(
         route: route(parts, settings),
         is_scheme_trusted: scheme.is_some(),
         scheme: scheme.unwrap_or_else(|| scheme_of(uri(parts))),
-        rpc_method,
-        target,
+        rpc_method: match conventions {
+            Conventions::Http => CalledMethod::Unknown,
+            Conventions::Rpc => called_method(parts, settings, learnt),
+        },
+        target: None,
     }
 }
 
@@ -76,14 +71,17 @@ fn called_method(
     }
 }
 
-/// Returns the target of a call, unless it is the path of a known method.
-fn http_target(
+/// Reads the target of a call whose span records, unless the target is the path of a known method.
+pub(crate) fn read_target(
     parts: &request::Parts,
+    request: &RequestInfo,
     settings: &Settings,
-    method: &CalledMethod,
 ) -> Option<Box<HttpTarget>> {
+    if request.conventions == Conventions::Http {
+        return None;
+    }
     let uri = uri(parts);
-    if let CalledMethod::Known(method) = method
+    if let CalledMethod::Known(method) = &request.rpc_method
         && uri.query().is_none()
         && uri.path().strip_prefix('/') == Some(method.as_str())
     {
