@@ -11,7 +11,6 @@ use tower_layer::Layer as _;
 
 use super::{record_span, serve};
 use crate::support::body::ScriptedBody;
-use crate::support::body::Step::Data;
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{answering, grpc, handle_of, ready, response};
 
