@@ -17,15 +17,16 @@ use crate::propagation::current::{InnerContext, current};
 use crate::propagation::sampling::Rate;
 use crate::protocol::grpc::{Protocol, detect_protocol};
 use crate::protocol::http::forwarded::{Hop, read_trusted_hop};
-use crate::provider::tracer::{FoundTracer, StartOptions, StartedSpan};
+use crate::provider::start_span::{StartOptions, StartedSpan};
+use crate::provider::tracer::FoundTracer;
 use crate::recording::clock::Clock;
 use crate::recording::request_info::RequestInfo;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv::EVENT_ARRIVED;
 use crate::settings::Settings;
-use crate::telemetry::metrics::{Instruments, Measurement};
+use crate::telemetry::metrics::Measurement;
 use crate::telemetry::span::end::AtStart;
-use crate::telemetry::span::request::read_request;
+use crate::telemetry::span::request::{read_request, read_target};
 use crate::telemetry::span::start::{SpanStart, describe_start};
 
 /// Starts the exchange of a request. Returns the context for the inner service, and the guard that ends the
@@ -72,7 +73,7 @@ fn find_tracer(shared: &Shared, is_traced: bool) -> Option<FoundTracer<'_>> {
 
 /// The signals other than the span that observe a request.
 struct OtherSignals {
-    instruments: Option<Arc<Instruments>>,
+    has_meter: bool,
     has_logger: bool,
 }
 
@@ -80,19 +81,25 @@ impl OtherSignals {
     fn find(shared: &Shared, is_traced: bool) -> Self {
         let providers = &shared.providers;
         Self {
-            instruments: is_traced.then(|| providers.meters.find()).flatten(),
+            has_meter: is_traced && providers.meters.is_set(),
             has_logger: is_traced && providers.loggers.is_set(),
         }
     }
 
     /// Starts the measurement of the request, if there is a meter.
-    fn measure(&self, request: &RequestInfo, settings: &Settings) -> Option<Measurement> {
-        let instruments = self.instruments.as_ref()?;
-        Some(Measurement::start(instruments, request, settings.metrics))
+    fn measure(&self, shared: &Shared, clock: Clock, request: &RequestInfo) -> Option<Measurement> {
+        let meters = &shared.providers.meters;
+        let instruments = self.has_meter.then(|| meters.find(clock.start_moment()));
+        let instruments = instruments.flatten()?;
+        Some(Measurement::start(
+            instruments,
+            request,
+            shared.settings.metrics,
+        ))
     }
 
     fn is_any_enabled(&self) -> bool {
-        self.instruments.is_some() || self.has_logger
+        self.has_meter || self.has_logger
     }
 }
 
@@ -116,10 +123,10 @@ fn observe(
     let clock = Clock::start();
     let claimed = claimed_protocol(settings, parts);
     let hop = read_hop(settings, parts);
-    let request = read_request(parts, claimed, settings, &hop);
+    let mut request = read_request(parts, claimed, settings, &shared.learnt_methods, &hop);
     // All that can panic is read before the span starts.
     let cold = ColdState::read(settings, parts, claimed);
-    let measurement = signals.measure(&request, settings);
+    let measurement = signals.measure(shared, clock, &request);
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
         let parent = caller.context.as_ref().unwrap_or(&current);
@@ -129,7 +136,7 @@ fn observe(
         };
         let start = || {
             let start = describe_start(parts, settings, &request, &hop);
-            start_span(shared, start, link, &tracer, parent, options)
+            start_span(shared, start, link, tracer, parent, options)
         };
         catch_panic(start).flatten()
     });
@@ -137,6 +144,9 @@ fn observe(
         return (None, ExchangeGuard::default());
     }
     let (span, context, at_start) = if let Some(OpenSpan { started, at_start }) = open {
+        if started.span.is_recording() {
+            request.target = read_target(parts, &request, settings);
+        }
         insert_handle(shared, parts, &started.span, started.context.clone());
         (started.span, Some(started.context), Some(at_start))
     } else {
@@ -176,7 +186,7 @@ fn start_span(
     shared: &Shared,
     start: SpanStart,
     link: Option<SpanContext>,
-    tracer: &FoundTracer<'_>,
+    tracer: FoundTracer<'_>,
     parent: &Context,
     options: StartOptions,
 ) -> Option<OpenSpan> {

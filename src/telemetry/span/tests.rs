@@ -8,6 +8,7 @@ use opentelemetry::KeyValue;
 use crate::protocol::grpc::{Protocol, detect_protocol};
 use crate::protocol::http::captured::CapturedHeaders;
 use crate::protocol::http::forwarded::Hop;
+use crate::recording::learnt_methods::LearntMethods;
 use crate::settings::callback::Callback;
 use crate::settings::{Captured, Settings};
 use crate::telemetry::span::request::read_request;
@@ -40,7 +41,7 @@ pub(crate) fn started_with(
 
 fn describe(parts: &request::Parts, protocol: Protocol, settings: &Settings) -> SpanStart {
     let hop = Hop::default();
-    let request = read_request(parts, protocol, settings, &hop);
+    let request = read_request(parts, protocol, settings, &LearntMethods::default(), &hop);
     describe_start(parts, settings, &request, &hop)
 }
 
