@@ -28,9 +28,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
+use opentelemetry::global::set_text_map_propagator;
+use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower::{Layer, Service, service_fn};
 use tower_api_span::ApiSpanLayer;
@@ -42,11 +44,24 @@ struct Rung {
     budget: Option<u64>,
 }
 
-const RUNGS: [Rung; 13] = [
+const RUNGS: [Rung; 18] = [
     rung("bare request", "", None),
     rung("bare request, caller", "", None),
     rung("off", "bare request", Some(900)),
     rung("filtered", "bare request", Some(900)),
+    rung("off, global propagator not set", "bare request", Some(900)),
+    rung("off, global W3C", "bare request", Some(900)),
+    rung("off, W3C and baggage", "bare request", Some(1_100)),
+    rung(
+        "off, global W3C, caller",
+        "bare request, caller",
+        Some(3_000),
+    ),
+    rung(
+        "off, W3C and baggage, caller",
+        "bare request, caller",
+        Some(3_000),
+    ),
     rung("off, caller", "bare request, caller", Some(3_000)),
     rung("sampled out, caller", "bare request, caller", Some(8_500)),
     rung("recording, caller", "bare request, caller", Some(10_000)),
@@ -192,6 +207,7 @@ fn run_operations(name: &str, times: u64) {
     };
     let with = |layer: ApiSpanLayer| layer.propagator(TraceContextPropagator::new());
     let plain = || with(ApiSpanLayer::new());
+    let global = ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new());
     let off = plain().tracer_provider(&NoopTracerProvider::new());
     let on = plain().tracer_provider(&provider(Sampler::AlwaysOn));
     let llm = with(ApiSpanLayer::llm()).tracer_provider(&provider(Sampler::AlwaysOn));
@@ -199,6 +215,18 @@ fn run_operations(name: &str, times: u64) {
     match name {
         "bare request" | "bare request, caller" => requests(whole(), times, has_caller),
         "off" | "off, caller" => requests(off.layer(whole()), times, has_caller),
+        "off, global propagator not set" => requests(global.layer(whole()), times, has_caller),
+        "off, global W3C" | "off, global W3C, caller" => {
+            set_text_map_propagator(TraceContextPropagator::new());
+            requests(global.layer(whole()), times, has_caller);
+        }
+        "off, W3C and baggage" | "off, W3C and baggage, caller" => {
+            let both = TextMapCompositePropagator::new(vec![
+                Box::new(TraceContextPropagator::new()),
+                Box::new(BaggagePropagator::new()),
+            ]);
+            requests(off.propagator(both).layer(whole()), times, has_caller);
+        }
         "filtered" => requests(on.filter(|_| false).layer(whole()), times, has_caller),
         "sampled out, caller" => {
             let out = plain().tracer_provider(&provider(Sampler::AlwaysOff));

@@ -68,9 +68,9 @@
 //! | bytes are missing, or the length is unknown | [`End::Dropped`] |
 //! | the thread is unwinding from a panic | [`End::Panicked`] |
 //!
-//! If the client disconnects while its request is being read, whatever the service then returns reaches nobody. With a
-//! [`RequestBodyLayer`] inside, the end is then [`End::Dropped`] at [`Stage::ReadingRequest`] in all cases but a panic,
-//! and the span ends with the head, at the latest.
+//! If the client disconnects while its request is being read, it does not receive what the service then returns. With a
+//! [`RequestBodyLayer`] inside, the end is then [`End::Dropped`] at [`Stage::ReadingRequest`], unless the service panics.
+//! The span ends with the head, at the latest.
 //!
 //! The declared length is the `Content-Length`, else the body's exact size hint. It is not checked
 //! after a terminator or the trailers of gRPC-Web. For a gRPC response it is not used, because the

@@ -37,6 +37,7 @@ use tower_layer::Layer as _;
 use counted_span::CountedSpan;
 
 const THREADS: usize = 6;
+const REPLACED_THREADS: usize = 8;
 /// Requests of each thread, through a layer that has not found a provider yet.
 const REQUESTS: usize = 30;
 
@@ -182,13 +183,13 @@ impl Tracer for Numbered {
 }
 
 #[test]
-fn global_providers_found_stay_in_use_while_threads_serve() {
+fn global_providers_are_found_and_replaced_while_threads_serve() {
     let mut in_time = [0; 3];
     for round in 0..rounds() {
         // The provider is set at the first request or at a later one.
         let before = round % (THREADS * REQUESTS / 2);
         for (check, in_time) in [
-            check_all_spans_come_from_one_provider as fn(usize) -> bool,
+            check_each_span_comes_from_one_provider as fn(usize) -> bool,
             check_all_requests_use_the_unsampling_provider_found,
             check_all_requests_are_measured_once_one_was,
         ]
@@ -198,6 +199,9 @@ fn global_providers_found_stay_in_use_while_threads_serve() {
             *in_time += usize::from(check(before));
         }
     }
+    for round in 0..rounds().div_ceil(100) {
+        check_replaced_provider_gets_no_more_spans(round);
+    }
     // Otherwise no provider was set early enough to be found for certain, and the last assertions of
     // each check did not apply.
     println!("set in time in {in_time:?} of {} rounds", rounds());
@@ -205,10 +209,10 @@ fn global_providers_found_stay_in_use_while_threads_serve() {
 }
 
 /// Returns whether the provider was set in time, as the other checks do.
-fn check_all_spans_come_from_one_provider(before: usize) -> bool {
+fn check_each_span_comes_from_one_provider(before: usize) -> bool {
     global::set_tracer_provider(NoopTracerProvider::new());
     let (first, second) = (Numbered::new(0xf1), Numbered::new(0xf2));
-    let (found, kept) = (AtomicBool::new(false), Mutex::new(HashSet::new()));
+    let found = AtomicBool::new(false);
     let (spans, in_time) = (AtomicUsize::new(0), AtomicBool::new(false));
     let layer = ApiSpanLayer::new();
     serve_concurrently(
@@ -224,24 +228,72 @@ fn check_all_spans_come_from_one_provider(before: usize) -> bool {
         |layer| {
             let is_later = found.load(SeqCst);
             let served = serve(layer);
-            if is_later {
-                let provider = served.provider.expect("a span, as earlier requests had");
-                kept.lock().expect("not poisoned").insert(provider);
-            }
+            assert!(
+                served.provider.is_some() || !is_later,
+                "earlier requests had a span"
+            );
             if served.provider.is_some() {
                 spans.fetch_add(1, SeqCst);
                 found.store(true, SeqCst);
             }
         },
     );
-    let kept = kept.into_inner().expect("not poisoned");
-    assert!(kept.len() <= 1, "{kept:?}");
     let spans = spans.into_inner();
     let [from_first, from_second] = [first.starts(), second.starts()];
     assert_eq!(from_first + from_second, spans);
     let in_time = in_time.into_inner();
     assert!(serve(&layer).provider.is_some() || !in_time);
     in_time
+}
+
+/// Replaces the provider at any time, while the threads serve more requests than a layer waits. Each request has one
+/// span, and those behind the wait have it of the last provider.
+fn check_replaced_provider_gets_no_more_spans(round: usize) {
+    const EACH: usize = 1_024;
+    let providers: Vec<_> = (1..=4).map(Numbered::new).collect();
+    global::set_tracer_provider(providers[0].clone());
+    let layer = ApiSpanLayer::new();
+    assert_eq!(serve(&layer).provider, Some(providers[0].id()));
+    let (served, start) = (AtomicUsize::new(1), Barrier::new(REPLACED_THREADS + 1));
+    thread::scope(|scope| {
+        for _ in 0..REPLACED_THREADS {
+            let layer = layer.clone();
+            let (served, start) = (&served, &start);
+            scope.spawn(move || {
+                start.wait();
+                for _ in 0..EACH {
+                    let before = STARTED.get();
+                    assert!(serve(&layer).provider.is_some());
+                    assert_eq!(STARTED.get(), before + 1, "one span for each request");
+                    served.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        start.wait();
+        for (number, provider) in providers.iter().enumerate().skip(1) {
+            let requests = (number + round % 3) * EACH;
+            let began = Instant::now();
+            while served.load(SeqCst) < requests {
+                assert!(
+                    began.elapsed() < Duration::from_secs(300),
+                    "a thread has failed"
+                );
+                thread::yield_now();
+            }
+            global::set_tracer_provider(provider.clone());
+        }
+    });
+    let last = providers.last().expect("four providers");
+    let of_others = || providers[..3].iter().map(Numbered::starts).sum::<usize>();
+    for _ in 0..EACH {
+        assert!(serve(&layer).provider.is_some());
+    }
+    let (others, of_last) = (of_others(), last.starts());
+    assert_eq!(others + of_last, 1 + (REPLACED_THREADS + 1) * EACH);
+    for _ in 0..2 * EACH {
+        assert_eq!(serve(&layer).provider, Some(last.id()));
+    }
+    assert_eq!((of_others(), last.starts()), (others, of_last + 2 * EACH));
 }
 
 fn check_all_requests_use_the_unsampling_provider_found(before: usize) -> bool {

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use opentelemetry::StringValue;
 
 use crate::catch_panic::catch_panic;
 use crate::exchange::state::{Ending, Exchange, Streaming};
+use crate::outcome::method_evidence::{MethodEvidence, method_evidence};
 use crate::outcome::{Completion, End, Outcome};
 use crate::protocol::grpc::Protocol;
 use crate::recording::buffer::SpanBuffer;
 use crate::recording::clock::Elapsed;
 use crate::recording::ended_request::EndedRequest;
-use crate::recording::request_info::Conventions;
+use crate::recording::request_info::{CalledMethod, Conventions};
 use crate::telemetry::span::end::write_end;
 
 impl Exchange {
@@ -77,6 +77,7 @@ impl Exchange {
         // Made in place: a record is expensive to move.
         let mut ended = EndedRequest {
             request: &self.request,
+            rpc_method: None,
             at: started + duration,
             first_response: None,
             is_event_stream: streaming.is_some_and(|streaming| streaming.is_event_stream),
@@ -87,6 +88,7 @@ impl Exchange {
         };
         let completion = &mut ended.completion;
         completion.outcome = self.decide(completion, ended.buffer.as_deref());
+        ended.rpc_method = self.known_method(completion);
         if self.shared.settings.journey_events && !completion.is_error_status() {
             ended.first_response = completion.time_to_first_byte.map(|time| started + time);
         }
@@ -132,6 +134,27 @@ impl Exchange {
         }
     }
 
+    /// Returns the method of a gRPC call, if it is known by now. Learns it if the response confirms it: a method that
+    /// cannot be learnt would be one of an unbounded number.
+    fn known_method(&self, completion: &Completion) -> Option<StringValue> {
+        let learnt = &self.shared.learnt_methods;
+        match &self.request.rpc_method {
+            CalledMethod::Unknown => None,
+            CalledMethod::Known(method) => Some(method.clone()),
+            CalledMethod::Unconfirmed {
+                name,
+                is_of_known_service,
+            } => {
+                let is_learnt = match method_evidence(completion) {
+                    MethodEvidence::Confirmed => learnt.add_confirmed(name),
+                    MethodEvidence::Failed => *is_of_known_service && learnt.add_failed(name),
+                    MethodEvidence::Missing => false,
+                };
+                is_learnt.then(|| name.clone())
+            }
+        }
+    }
+
     /// Returns the route: the one known at the start or, for HTTP, the handler's.
     fn route(&self, protocol: Protocol, buffer: Option<&SpanBuffer>) -> Option<StringValue> {
         let late = || match protocol {
@@ -167,14 +190,5 @@ impl Exchange {
             }
             _ => outcome,
         })
-    }
-
-    /// Adds the response's trace headers, if the settings ask for them and the request has a span.
-    #[inline]
-    pub(super) fn write_trace_headers(&self, headers: &mut HeaderMap) {
-        let trace_headers = self.shared.settings.trace_headers;
-        if trace_headers.is_enabled() && self.at_start.is_some() {
-            trace_headers.write(self.span.span_context(), headers);
-        }
     }
 }

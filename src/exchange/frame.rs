@@ -1,20 +1,14 @@
 //! Records the frames of the response body, and finds the one that ends it.
 
-use std::borrow::Cow;
-use std::fmt::Display;
-
 use bytes::Buf;
 use http::HeaderMap;
 use http_body::{Body, Frame};
 
-use crate::exchange::state::{Ending, Exchange, Phase, Streaming};
-use crate::outcome::error_kind::{ErrorDescription, describe_error};
+use crate::exchange::state::{Exchange, Phase, Streaming};
+use crate::outcome::Verdict;
 use crate::outcome::reason::GENERATION_ERROR;
-use crate::outcome::{End, Verdict};
-use crate::protocol::grpc::{GrpcStatus, Protocol};
 use crate::protocol::sse::{ErrorEvent, Findings};
 use crate::recording::clock::Elapsed;
-use crate::telemetry::span::response::capture_trailers;
 use crate::text::truncate;
 
 /// The event that ended a body.
@@ -123,53 +117,8 @@ impl Exchange {
         }
     }
 
-    /// Returns how the exchange ends by what has ended its body.
-    pub(super) fn ending_by<E: Display + 'static>(&mut self, body_end: &BodyEnd<'_, E>) -> Ending {
-        match body_end {
-            BodyEnd::Over => self.ending_of_body(None),
-            BodyEnd::Trailers(trailers) => self.ending_in_trailers(trailers),
-            BodyEnd::Terminator => Ending::now(End::Complete {
-                grpc_status: self.take_grpc_status(),
-            }),
-            BodyEnd::Error(error) => {
-                let (message, error_type) = self.record_error(*error);
-                Ending::now(End::BodyError {
-                    message,
-                    error_type,
-                })
-            }
-        }
-    }
-
-    /// Returns the ending that trailers cause. They are the last frame, so the time of the end is now.
-    fn ending_in_trailers(&mut self, trailers: &HeaderMap) -> Ending {
-        let answered = self.head_protocol();
-        let grpc_status = match answered {
-            Protocol::Http => None,
-            Protocol::Grpc | Protocol::GrpcWeb => GrpcStatus::from_headers(trailers),
-        };
-        if self.span.is_recording() {
-            let settings = &self.shared.settings;
-            let captured = capture_trailers(trailers, self.request.conventions, settings);
-            self.add_captured(captured);
-        }
-        let ending = self.ending_of_body(grpc_status);
-        Ending::now(ending.end)
-    }
-
-    /// Returns the ending of a body that is over. `in_trailers` is the gRPC status in the trailers. Without it
-    /// the status that was read before counts: in the head, or in a gRPC-Web body.
-    pub(super) fn ending_of_body(&mut self, in_trailers: Option<GrpcStatus>) -> Ending {
-        let is_terminated = self.finish_events();
-        let grpc_status = in_trailers.or_else(|| self.take_grpc_status());
-        match &self.phase {
-            Phase::Streaming(streaming) => streaming.body.ending(is_terminated, grpc_status),
-            Phase::AwaitingHead { .. } => Ending::now(End::Complete { grpc_status }),
-        }
-    }
-
     /// Reads the last line of an event stream, which may lack its line end. Returns whether it is the terminator.
-    fn finish_events(&mut self) -> bool {
+    pub(super) fn finish_events(&mut self) -> bool {
         let Phase::Streaming(Streaming { events, .. }) = &mut self.phase else {
             return false;
         };
@@ -179,27 +128,6 @@ impl Exchange {
         let findings = reader.finish(self.shared.settings.stream_terminator.as_deref());
         self.record_findings(&findings);
         findings.terminator
-    }
-
-    /// Records the type of the service's or the body's error. Returns its message and its kind, if they are
-    /// read.
-    pub(super) fn record_error<E: Display + 'static>(
-        &mut self,
-        error: &E,
-    ) -> (Option<String>, Option<Cow<'static, str>>) {
-        if !self.span.is_observed() {
-            return (None, None);
-        }
-        let settings = &self.shared.settings;
-        let ErrorDescription {
-            message,
-            error_type,
-            type_name,
-        } = describe_error(error, &settings.error_panics, |error| {
-            settings.error_type(error)
-        });
-        self.cold().error_type_name = type_name;
-        (message, error_type)
     }
 }
 

@@ -1,9 +1,8 @@
 //! Reads the head of the response, once, just before it is returned to the server.
 
-use http::response;
+use http::{HeaderMap, response};
 
-use crate::exchange::state::{BodyState, Ending, Exchange, Phase, Streaming};
-use crate::outcome::End;
+use crate::exchange::state::{BodyState, Exchange, Phase, Streaming};
 use crate::protocol::grpc::web;
 use crate::protocol::grpc::{GrpcStatus, Protocol, is_grpc};
 use crate::protocol::http::content_type::ContentType;
@@ -133,15 +132,6 @@ impl Exchange {
         }
     }
 
-    pub(super) fn ending_by_head(&mut self, end: HeadEnd) -> Ending {
-        match end {
-            HeadEnd::Empty => Ending::now(End::Complete {
-                grpc_status: self.take_grpc_status(),
-            }),
-            HeadEnd::AtEnd => self.ending_of_body(None),
-        }
-    }
-
     /// Records the head of the response to a request that claims gRPC. Returns the protocol of the response. It
     /// is HTTP if the head has neither a gRPC status nor a gRPC content type.
     fn receive_grpc_head(
@@ -168,6 +158,15 @@ impl Exchange {
             self.cold().web_trailers = Some(reader);
         }
         claimed
+    }
+
+    /// Adds the response's trace headers, if the settings ask for them and the request has a span.
+    #[inline]
+    pub(super) fn write_trace_headers(&self, headers: &mut HeaderMap) {
+        let trace_headers = self.shared.settings.trace_headers;
+        if trace_headers.is_enabled() && self.at_start.is_some() {
+            trace_headers.write(self.span.span_context(), headers);
+        }
     }
 
     /// Records the captured headers, and the attributes that the operator's callback returns.

@@ -10,6 +10,7 @@
 mod caller;
 mod cold;
 mod end;
+mod ending;
 mod frame;
 pub(crate) mod guard;
 mod head;

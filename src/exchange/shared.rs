@@ -1,15 +1,17 @@
 //! The data that all requests of a service share.
 
 use crate::provider::tracer::TracerSource;
+use crate::recording::learnt_methods::LearntMethods;
 use crate::settings::Settings;
 use crate::telemetry::logs::Loggers;
 use crate::telemetry::metrics::Meters;
 
-/// The settings of a layer, and the providers it records to.
+/// The settings of a layer, the providers it records to, and what it has learnt.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) providers: Providers,
+    pub(crate) learnt_methods: LearntMethods,
 }
 
 impl Shared {
@@ -18,6 +20,7 @@ impl Shared {
         Self {
             settings: Settings::from_environment(),
             providers: Providers::default(),
+            learnt_methods: LearntMethods::default(),
         }
     }
 

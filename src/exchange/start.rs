@@ -17,15 +17,16 @@ use crate::propagation::current::{InnerContext, current};
 use crate::propagation::sampling::Rate;
 use crate::protocol::grpc::{Protocol, detect_protocol};
 use crate::protocol::http::forwarded::{Hop, read_trusted_hop};
-use crate::provider::tracer::{FoundTracer, StartOptions, StartedSpan};
+use crate::provider::start_span::{StartOptions, StartedSpan};
+use crate::provider::tracer::FoundTracer;
 use crate::recording::clock::Clock;
 use crate::recording::request_info::RequestInfo;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv::EVENT_ARRIVED;
 use crate::settings::Settings;
-use crate::telemetry::metrics::{Instruments, Measurement};
+use crate::telemetry::metrics::Measurement;
 use crate::telemetry::span::end::AtStart;
-use crate::telemetry::span::request::read_request;
+use crate::telemetry::span::request::{read_request, read_target};
 use crate::telemetry::span::start::{SpanStart, describe_start};
 use crate::telemetry::span::target::{Target, has_own_extensions};
 
@@ -73,7 +74,7 @@ fn find_tracer(shared: &Shared, is_traced: bool) -> Option<FoundTracer<'_>> {
 
 /// The signals other than the span that observe a request.
 struct OtherSignals {
-    instruments: Option<Arc<Instruments>>,
+    has_meter: bool,
     has_logger: bool,
 }
 
@@ -81,19 +82,25 @@ impl OtherSignals {
     fn find(shared: &Shared, is_traced: bool) -> Self {
         let providers = &shared.providers;
         Self {
-            instruments: is_traced.then(|| providers.meters.find()).flatten(),
+            has_meter: is_traced && providers.meters.is_set(),
             has_logger: is_traced && providers.loggers.is_set(),
         }
     }
 
     /// Starts the measurement of the request, if there is a meter.
-    fn measure(&self, request: &RequestInfo, settings: &Settings) -> Option<Measurement> {
-        let instruments = self.instruments.as_ref()?;
-        Some(Measurement::start(instruments, request, settings.metrics))
+    fn measure(&self, shared: &Shared, clock: Clock, request: &RequestInfo) -> Option<Measurement> {
+        let meters = &shared.providers.meters;
+        let instruments = self.has_meter.then(|| meters.find(clock.start_moment()));
+        let instruments = instruments.flatten()?;
+        Some(Measurement::start(
+            instruments,
+            request,
+            shared.settings.metrics,
+        ))
     }
 
     fn is_any_enabled(&self) -> bool {
-        self.instruments.is_some() || self.has_logger
+        self.has_meter || self.has_logger
     }
 }
 
@@ -101,6 +108,12 @@ impl OtherSignals {
 struct OpenSpan {
     started: StartedSpan,
     at_start: AtStart,
+}
+
+impl OpenSpan {
+    fn is_recording(&self) -> bool {
+        self.started.span.is_recording()
+    }
 }
 
 /// Reads the request, starts its span, and inserts the handle. Returns the span's context, if there is a
@@ -119,33 +132,38 @@ fn observe(
     let has_own_extensions = has_own_extensions(parts);
     let hop = read_hop(settings, parts);
     let target = Target::read(parts, has_own_extensions);
-    let request = read_request(parts, target, claimed, settings, &hop);
+    let mut request = read_request(
+        parts,
+        target,
+        claimed,
+        settings,
+        &shared.learnt_methods,
+        &hop,
+    );
     // All that can panic is read before the span starts.
     let cold = ColdState::read(settings, parts, target, claimed);
-    let measurement = signals.measure(&request, settings);
+    let measurement = signals.measure(shared, clock, &request);
+    let has_other_readers = signals.is_any_enabled();
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
         let parent = caller.context.as_ref().unwrap_or(&current);
         let options = StartOptions {
             clock,
-            has_other_readers: signals.is_any_enabled(),
+            has_other_readers,
         };
         let start = || {
             let start = describe_start(parts, target, settings, &request, &hop);
-            start_span(shared, start, link, &tracer, parent, options)
+            start_span(shared, start, link, tracer, parent, options)
         };
         catch_panic(start).flatten()
     });
-    if open.is_none() && !signals.is_any_enabled() {
+    if open.is_none() && !has_other_readers {
         return (None, ExchangeGuard::default());
     }
-    let (span, context, at_start) = if let Some(OpenSpan { started, at_start }) = open {
-        insert_handle(shared, parts, &started.span, started.context.clone());
-        (started.span, Some(started.context), Some(at_start))
-    } else {
-        let context = caller.context.clone().unwrap_or(current);
-        (without_span(shared, parts, context, clock), None, None)
-    };
+    if open.as_ref().is_some_and(OpenSpan::is_recording) {
+        request.target = read_target(target, &request, settings);
+    }
+    let (span, context, at_start) = share_span(shared, parts, open, caller, current, clock);
     let exchange = Exchange {
         cold,
         measurement,
@@ -179,7 +197,7 @@ fn start_span(
     shared: &Shared,
     start: SpanStart,
     link: Option<SpanContext>,
-    tracer: &FoundTracer<'_>,
+    tracer: FoundTracer<'_>,
     parent: &Context,
     options: StartOptions,
 ) -> Option<OpenSpan> {
@@ -213,6 +231,24 @@ fn start_span(
             has_lifecycle,
         },
     })
+}
+
+/// Inserts the handle. Returns the shared span, and with an open span also its context and the data of its start.
+fn share_span(
+    shared: &Shared,
+    parts: &mut request::Parts,
+    open: Option<OpenSpan>,
+    caller: &Caller,
+    current: Context,
+    clock: Clock,
+) -> (Arc<SharedSpan>, Option<Context>, Option<AtStart>) {
+    if let Some(OpenSpan { started, at_start }) = open {
+        insert_handle(shared, parts, &started.span, started.context.clone());
+        (started.span, Some(started.context), Some(at_start))
+    } else {
+        let context = caller.context.clone().unwrap_or(current);
+        (without_span(shared, parts, context, clock), None, None)
+    }
 }
 
 /// Creates the recording of a request without a span, which metrics and logs read.

@@ -10,7 +10,6 @@
 //! is taken out of its guard.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -151,7 +150,7 @@ impl BodyState {
     }
 
     /// Returns the stage of a body that is dropped, or `None` if all declared bytes were returned.
-    fn stage_if_dropped(&self) -> Option<Stage> {
+    pub(super) fn stage_if_dropped(&self) -> Option<Stage> {
         if self.progress.has_delivered_all() {
             None
         } else if self.progress.was_polled() {
@@ -163,57 +162,6 @@ impl BodyState {
 }
 
 impl Exchange {
-    /// Returns the ending of an exchange that is dropped.
-    pub(super) fn ending_on_drop(&mut self) -> Ending {
-        if thread::panicking() {
-            return Ending::now(End::Panicked);
-        }
-        let stage = match &self.phase {
-            Phase::AwaitingHead { .. } => Stage::BeforeHead,
-            Phase::Streaming(streaming) => match streaming.body.stage_if_dropped() {
-                Some(stage) => stage,
-                None => return self.ending_of_body(None),
-            },
-        };
-        self.ending_at(stage)
-    }
-
-    /// Returns the ending of a client that disconnected at this stage, now.
-    pub(super) fn ending_at(&self, stage: Stage) -> Ending {
-        let past_deadline = self
-            .timeout()
-            .is_some_and(|timeout| self.elapsed().duration() >= timeout);
-        Ending::now(End::Dropped {
-            stage,
-            past_deadline,
-        })
-    }
-
-    /// Returns the ending with the client's disconnect as its cause, if the request was cut off. What the service
-    /// made of the broken request is then an effect. A panic stays a panic.
-    pub(super) fn with_cut_off_request(&mut self, ending: Ending) -> Ending {
-        let is_cut_off = match &ending.end {
-            End::Panicked => false,
-            // A body that is over before its end proves nothing alone, but nobody has read the response either.
-            End::Dropped {
-                stage: Stage::Unread,
-                ..
-            } => self.span.is_request_unfinished(),
-            End::Complete { .. }
-            | End::LengthMismatch { .. }
-            | End::ServiceError { .. }
-            | End::BodyError { .. }
-            | End::Dropped { .. } => self.span.is_request_cut_off(),
-        };
-        if !is_cut_off {
-            return ending;
-        }
-        if let Some(cold) = &mut self.cold {
-            cold.error_type_name = None;
-        }
-        self.ending_at(Stage::ReadingRequest)
-    }
-
     /// Returns the protocol of the answer or, before there is one, the claimed one.
     pub(super) fn head_protocol(&self) -> Protocol {
         match &self.phase {
@@ -232,7 +180,7 @@ impl Exchange {
         self.cold.get_or_insert_default()
     }
 
-    fn timeout(&self) -> Option<Duration> {
+    pub(super) fn timeout(&self) -> Option<Duration> {
         self.cold.as_ref()?.timeout
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request;
 
 use super::ApiSpanLayer;
-use crate::protocol::http::methods::{HttpMethods, RpcMethods};
+use crate::protocol::http::methods::HttpMethods;
 use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
@@ -87,16 +87,19 @@ impl ApiSpanLayer {
 
     /// Sets the known gRPC methods, as `service/method`.
     ///
-    /// Default: any path of the form `/service/method` counts as known, so clients choose the name. Without a list
-    /// the span's name is `grpc` in two cases. There was no response, because of a disconnect, an error or a panic.
-    /// Or the response is `UNIMPLEMENTED`.
+    /// Default: the methods that the server has confirmed, which the layer learns. A response that is OK or has a
+    /// message confirms the method of its call. The layer and its services learn up to 1,024 methods of up to 256
+    /// bytes, from requests that are recorded or measured. Then they learn no more.
     ///
-    /// With a list, a listed method is the span's name, however the call ends. For another method `rpc.method` is
-    /// `_OTHER`, and the span's name is `grpc`. The method itself is `rpc.method_original`. An empty list turns gRPC
-    /// off: all requests are described as HTTP.
+    /// With a list, only listed methods are known, and those of [`known_rpc_services`](Self::known_rpc_services).
+    /// None is learnt in addition. An empty list, without services, turns gRPC off: all requests are described as
+    /// HTTP.
     ///
-    /// Metrics are stricter. Without a list, `rpc.method` is `_OTHER` unless the response is OK or has a message.
-    /// Other responses do not prove that the server has the method.
+    /// A known method is `rpc.method` in span and metrics, and the span's name, however the call ends. For another
+    /// method `rpc.method` is `_OTHER`, and the span's name is `grpc`. The method itself is `rpc.method_original`.
+    ///
+    /// Samplers see `rpc.method` of a known method. The response decides about a method that is not known yet, so
+    /// samplers see it only in the span's name.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()
@@ -104,6 +107,48 @@ impl ApiSpanLayer {
     /// # let _ = layer;
     /// ```
     pub fn known_rpc_methods<M: Into<String>>(self, methods: impl IntoIterator<Item = M>) -> Self {
-        self.with(|settings| settings.rpc_methods = RpcMethods::from_names(methods))
+        self.with(|settings| settings.rpc_methods.set_methods(methods))
+    }
+
+    /// Sets the known gRPC services, such as tonic's `NamedService::NAME` of each.
+    ///
+    /// Default: no services.
+    ///
+    /// A client can call any method of a service, so the layer learns their methods, too. Besides the responses that
+    /// confirm [any method](Self::known_rpc_methods), two ends confirm a method of a known service. The server
+    /// panicked. Or it answered with a code that methods return: not `UNIMPLEMENTED`, which is the answer to unknown
+    /// methods, and none of `UNAUTHENTICATED`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED`, `UNAVAILABLE`, `CANCELLED`
+    /// and `DEADLINE_EXCEEDED`, which interceptors and limits return for any method. At most 128 methods are learnt
+    /// in these two ways.
+    ///
+    /// ```
+    /// use tonic::server::NamedService;
+    /// use tonic_health::pb::health_server::HealthServer;
+    ///
+    /// let health = HealthServer::<tonic_health::server::HealthService>::NAME;
+    /// let layer = tower_api_span::ApiSpanLayer::new().known_rpc_services([health]);
+    /// # let _ = layer;
+    /// ```
+    pub fn known_rpc_services<S: Into<String>>(
+        self,
+        services: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.with(|settings| settings.rpc_methods.set_services(services))
+    }
+
+    /// Sets the part of the path in front of `/service/method`, if the gRPC server is nested below it.
+    ///
+    /// Default: no prefix.
+    ///
+    /// `rpc.method` and the span's name have no prefix. A path without the prefix is read as it is, because a router
+    /// outside the layer may have removed it.
+    ///
+    /// ```
+    /// // The path of a call is `/api/grpc.health.v1.Health/Check`.
+    /// let layer = tower_api_span::ApiSpanLayer::new().rpc_path_prefix("/api");
+    /// # let _ = layer;
+    /// ```
+    pub fn rpc_path_prefix(self, prefix: &str) -> Self {
+        self.with(|settings| settings.rpc_methods.set_prefix(prefix))
     }
 }

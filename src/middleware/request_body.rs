@@ -24,7 +24,7 @@ use crate::recording::shared_span::{RequestEnd, SharedSpan};
 ///
 /// * If the client disconnects while its request is being read, the outcome is `client_disconnect`, whatever the
 ///   handler makes of the broken body: axum's `Json` answers 400 then, and tonic `INTERNAL`. A status that was
-///   returned after the disconnect is not recorded, because nobody receives it. See
+///   returned after the disconnect is not recorded, because the client does not receive it. See
 ///   [`Stage::ReadingRequest`](crate::Stage::ReadingRequest).
 /// * With [`body_sizes`](crate::ApiSpanLayer::body_sizes) the request's size is the number of bytes that were read.
 ///   Without this layer it is the Content-Length, whether or not the body was read. If a retry inside copies the

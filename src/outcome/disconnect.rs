@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn text_of_h2_tells_who_has_reset_the_stream() {
+    fn text_of_h2_says_which_side_has_reset_the_stream() {
         for (text, expected) in [
             (
                 "hyper::Error(Body, Error { kind: Reset(StreamId(1), CANCEL, Remote) })",

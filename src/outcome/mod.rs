@@ -8,6 +8,7 @@ pub(crate) mod disconnect;
 pub(crate) mod end;
 pub(crate) mod error_kind;
 pub(crate) mod lifecycle;
+pub(crate) mod method_evidence;
 pub(crate) mod reason;
 
 mod aborted;

@@ -1,11 +1,13 @@
 //! Extracts the caller's context from request headers, and injects a context into headers.
 //!
-//! The propagator is the layer's own, else the global one. It reads through an extractor that is stricter than the
-//! W3C propagator of `opentelemetry_sdk` 0.33:
+//! The propagator is the layer's own, else the global one. It alone decides which headers are read: it is called
+//! for each request, and its [`fields`](TextMapPropagator::fields) are not asked, because they are the headers that
+//! it *writes*. It reads through an extractor that is stricter than the W3C propagator of `opentelemetry_sdk` 0.33:
 //!
 //! * It hides a `traceparent` that is repeated, or malformed by W3C Trace Context (level 2, section 3.2), together
 //!   with its `tracestate`. Then a new trace starts.
 //! * It joins several lines of `tracestate` or `baggage` with commas. The propagator would read only the first.
+//! * It hides a `tracestate` of more than 32 members. The propagator would keep the first 32.
 //!
 //! Imports only `catch_panic` from the crate.
 
@@ -13,15 +15,18 @@ pub(crate) mod current;
 mod extracted;
 mod fields;
 mod given;
+mod recording_extractor;
 pub(crate) mod sampling;
 mod strict_headers;
 pub(crate) mod traceparent;
 mod w3c;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderMap;
+use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, global};
@@ -30,8 +35,9 @@ use opentelemetry_http::HeaderInjector;
 use crate::catch_panic::catch_panic;
 use crate::propagation::sampling::Rate;
 
-use fields::{BAGGAGE, TRACEPARENT, TRACESTATE};
+use fields::{BAGGAGE, TRACEPARENT, TRACESTATE, remove_trace_headers};
 use given::Given;
+use recording_extractor::RecordingExtractor;
 use strict_headers::StrictHeaders;
 use traceparent::format_traceparent;
 use w3c::{extract_w3c, is_sdks_w3c};
@@ -61,27 +67,24 @@ impl Propagation {
     }
 
     /// Extracts the caller's context into a copy of `current`, whose baggage and suppression are kept. Returns `None`
-    /// if no header of the propagator is present, or if it panics.
+    /// if the propagator reads no header that is present and changes nothing, or if it panics.
     ///
-    /// Clears the sampled flag of a W3C parent that `rate` does not keep.
+    /// The SDK's W3C propagator clears the sampled flag of a caller that `rate` does not keep.
+    /// [`Rate::sample_out`] does so for other callers.
     pub(crate) fn extract(
         &self,
         headers: &HeaderMap,
         current: &Context,
         rate: Rate,
     ) -> Option<Extracted> {
-        if headers.is_empty() {
-            return None;
-        }
         if let Self::GivenW3c(_) = self {
             return extract_w3c(headers, current, rate);
         }
-        catch_panic(|| self.with(|propagator| extract(propagator, headers, current, rate)))
-            .flatten()
+        catch_panic(|| self.with(|propagator| extract(propagator, headers, current))).flatten()
     }
 
-    /// Replaces the caller's context in `headers` with `context`. If the propagator writes no header, the
-    /// headers are unchanged, except with [`Baggage::FromContext`], which strips them.
+    /// Replaces the caller's context in `headers` with `context`. If the propagator writes no header but baggage,
+    /// the caller's stays, except with [`Baggage::FromContext`], which strips it.
     pub(crate) fn replace(&self, context: &Context, headers: &mut HeaderMap, baggage: Baggage) {
         let mut injected = self.inject_into_new(context);
         match baggage {
@@ -89,9 +92,26 @@ impl Propagation {
             Baggage::FromCaller => {}
             Baggage::FromContext => self.strip(headers),
         }
-        if injected.is_empty() {
-            return;
+        if injected.keys().any(|name| name != BAGGAGE) {
+            self.remove_fields(headers);
         }
+        extend(headers, injected);
+    }
+
+    /// Removes the caller's context and baggage: all headers by which the propagator, or that of another format,
+    /// would find them.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        self.remove_fields(headers);
+        headers.remove(BAGGAGE);
+        // The SDK's propagator reads no other header.
+        if !matches!(self, Self::GivenW3c(_)) {
+            self.remove_read(headers);
+        }
+    }
+
+    /// Removes the propagator's fields and the trace headers of all known formats, but no baggage.
+    fn remove_fields(&self, headers: &mut HeaderMap) {
+        remove_trace_headers(headers);
         catch_panic(|| {
             self.with(|propagator| {
                 for field in propagator.fields().filter(|field| *field != BAGGAGE) {
@@ -99,21 +119,17 @@ impl Propagation {
                 }
             });
         });
-        headers.remove(TRACESTATE);
-        extend(headers, injected);
     }
 
-    /// Removes the propagator's headers and the W3C headers.
-    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
-        catch_panic(|| {
-            self.with(|propagator| {
-                for field in propagator.fields() {
-                    headers.remove(field);
-                }
-            });
-        });
-        for field in [TRACEPARENT, TRACESTATE, BAGGAGE] {
-            headers.remove(field);
+    /// Removes what the propagator reads, until it finds no caller. It may read headers that it does not declare.
+    fn remove_read(&self, headers: &mut HeaderMap) {
+        let mut is_found = true;
+        while is_found {
+            let read = catch_panic(|| self.with(|propagator| names_of_caller(propagator, headers)));
+            is_found = false;
+            for name in read.unwrap_or_default() {
+                is_found |= headers.remove(name).is_some();
+            }
         }
     }
 
@@ -187,20 +203,31 @@ fn extract(
     propagator: &dyn TextMapPropagator,
     headers: &HeaderMap,
     current: &Context,
-    rate: Rate,
 ) -> Option<Extracted> {
-    if !propagator.fields().any(|field| headers.contains_key(field)) {
+    let headers = StrictHeaders::new(headers, current);
+    let extracted = propagator.extract_with_context(current, &headers);
+    // A propagator that finds no header may still have added a span or baggage, such as that of the process.
+    if !headers.has_answered()
+        && has_same_span(&extracted, current)
+        && std::ptr::eq(extracted.baggage(), current.baggage())
+    {
         return None;
     }
-    let headers = StrictHeaders::new(headers, current.span().span_context(), rate);
-    let extracted = propagator.extract_with_context(current, &headers);
-    let context = with_nearest_span(extracted, current);
-    // The propagator may have read a parent in another format, whose flag was not cleared.
-    let parent = context.span().span_context().clone();
     Some(Extracted {
-        is_sampled_out: headers.is_unsampled() && parent.is_valid() && !parent.is_sampled(),
-        context,
+        context: with_valid_parent(extracted, current),
+        is_sampled_out: false,
     })
+}
+
+/// Returns the names that the propagator reads, if it finds a caller in `headers`.
+fn names_of_caller(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> BTreeSet<String> {
+    let recorder = RecordingExtractor::new(headers);
+    let extracted = propagator.extract_with_context(&Context::new(), &recorder);
+    if extracted.span().span_context().is_valid() {
+        recorder.into_read()
+    } else {
+        BTreeSet::new()
+    }
 }
 
 /// An injector that skips empty values. The SDK's propagator writes an empty `tracestate`.
@@ -214,16 +241,36 @@ impl Injector for NonEmpty<'_> {
     }
 }
 
-/// Keeps the current span as the parent if it is in the caller's trace, as with two stacked layers. It is nearer to
-/// this request than the caller's span.
-fn with_nearest_span(extracted: Context, current: &Context) -> Context {
-    let span = current.span();
-    let (nearer, caller) = (span.span_context(), extracted.span().span_context().clone());
-    let is_same_trace = nearer.is_valid() && nearer.trace_id() == caller.trace_id();
-    if is_same_trace && nearer.span_id() != caller.span_id() {
-        extracted.with_remote_span_context(nearer.clone())
-    } else {
-        extracted
+/// Keeps the current span as the parent in two cases:
+///
+/// * The caller is in the same trace, as with two stacked layers. The current span is nearer to this request.
+/// * The caller's ids are invalid. AWS load balancers send a trace id without a span id. A sampler would take such a
+///   caller for one that is not sampled.
+fn with_valid_parent(extracted: Context, current: &Context) -> Context {
+    if has_same_span(&extracted, current) {
+        return extracted;
+    }
+    let is_replaced = {
+        let (nearest, caller) = (current.span(), extracted.span());
+        let (nearest, caller) = (nearest.span_context(), caller.span_context());
+        let is_same_trace = nearest.is_valid() && nearest.trace_id() == caller.trace_id();
+        caller.is_valid() && !is_same_trace
+    };
+    if is_replaced {
+        return extracted;
+    }
+    // No span can be taken out of a context. So the baggage is copied into the one that has the current span.
+    let entries = extracted.baggage().iter();
+    current.with_baggage(entries.map(|(key, (value, metadata))| {
+        KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone())
+    }))
+}
+
+/// Whether both contexts hold the same span, or none.
+fn has_same_span(one: &Context, other: &Context) -> bool {
+    match (one.has_active_span(), other.has_active_span()) {
+        (true, true) => std::ptr::eq(one.span().span_context(), other.span().span_context()),
+        (one, other) => one == other,
     }
 }
 

@@ -1,107 +1,143 @@
 //! The request's headers as a propagator sees them: without an invalid `traceparent`, and with lists joined.
 
 use std::borrow::Cow;
+use std::cell::{Cell, OnceCell};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
 use opentelemetry::propagation::Extractor;
-use opentelemetry::trace::SpanContext;
+use opentelemetry::trace::TraceContextExt;
 
 use super::fields::{BAGGAGE, TRACEPARENT, TRACESTATE};
-use super::sampling::Rate;
-use super::traceparent::{LENGTH, Traceparent, unsampled};
+use super::traceparent::Traceparent;
 
 // Parsed once: a lookup by text parses the name each time.
 static TRACEPARENT_NAME: HeaderName = HeaderName::from_static(TRACEPARENT);
 static TRACESTATE_NAME: HeaderName = HeaderName::from_static(TRACESTATE);
 static BAGGAGE_NAME: HeaderName = HeaderName::from_static(BAGGAGE);
 
-/// The headers as a propagator sees them.
+/// The most members of a `tracestate` (W3C Trace Context, section 3.3.1).
+const MAX_MEMBERS: usize = 32;
+
+/// The headers as a propagator sees them. A header is checked or joined when the propagator reads it.
 pub(super) struct StrictHeaders<'a> {
     headers: &'a HeaderMap,
-    /// The `traceparent`, if it is well-formed, not repeated, and of another trace than the current
-    /// span.
-    traceparent: Option<&'a str>,
-    /// The `traceparent` in version 00 with a cleared sampled flag, if it is sampled and the rate does not keep it.
-    unsampled: Option<[u8; LENGTH]>,
-    tracestate: Option<Cow<'a, str>>,
-    baggage: Option<Cow<'a, str>>,
+    current: &'a Context,
+    traceparent: OnceCell<Option<&'a str>>,
+    tracestate: OnceCell<Option<Cow<'a, str>>>,
+    baggage: OnceCell<Option<Cow<'a, str>>>,
+    has_answered: Cell<bool>,
 }
 
 impl<'a> StrictHeaders<'a> {
-    pub(super) fn new(headers: &'a HeaderMap, current: &SpanContext, rate: Rate) -> Self {
-        // A caller in the current span's trace is hidden. Otherwise `with_nearest_span` would replace it with the
-        // current span, marked as remote.
-        let traceparent = single_traceparent(headers).filter(|value| {
-            Traceparent::parse(value.as_bytes())
-                .is_some_and(|traceparent| !traceparent.is_in_trace_of(current))
-        });
-        let traceparent = traceparent.and_then(|value| value.to_str().ok());
+    pub(super) fn new(headers: &'a HeaderMap, current: &'a Context) -> Self {
         Self {
             headers,
-            traceparent,
-            unsampled: traceparent
-                .filter(|_| !rate.keeps_all())
-                .and_then(|traceparent| unsampled(traceparent.as_bytes(), rate)),
-            tracestate: traceparent.and_then(|_| joined_tracestate(headers)),
-            baggage: join_lines(headers, &BAGGAGE_NAME),
+            current,
+            traceparent: OnceCell::new(),
+            tracestate: OnceCell::new(),
+            baggage: OnceCell::new(),
+            has_answered: Cell::new(false),
         }
     }
 
-    /// Whether the sampled flag of the `traceparent` was cleared.
-    pub(super) fn is_unsampled(&self) -> bool {
-        self.unsampled.is_some()
+    /// Whether the propagator has read a header that is present.
+    pub(super) fn has_answered(&self) -> bool {
+        self.has_answered.get()
+    }
+
+    /// Returns the `traceparent`, if it is well-formed, not repeated, and of another trace than the current span.
+    fn traceparent(&self) -> Option<&'a str> {
+        *self.traceparent.get_or_init(|| {
+            let value = single_traceparent(self.headers)?;
+            let traceparent = Traceparent::parse(value.as_bytes())?;
+            // A caller in the current span's trace is hidden, so that the current span stays the parent.
+            let is_nearer = traceparent.is_in_trace_of(self.current.span().span_context());
+            if is_nearer { None } else { value.to_str().ok() }
+        })
+    }
+
+    /// Returns the `tracestate`, if the `traceparent` is valid.
+    fn tracestate(&self) -> Option<&str> {
+        let tracestate = self.tracestate.get_or_init(|| {
+            self.traceparent()?;
+            joined_tracestate(self.headers)
+        });
+        tracestate.as_deref()
+    }
+
+    fn baggage(&self) -> Option<&str> {
+        let baggage = || join_lines(self.headers, &BAGGAGE_NAME);
+        self.baggage.get_or_init(baggage).as_deref()
     }
 }
 
 impl Extractor for StrictHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        if key.eq_ignore_ascii_case(TRACEPARENT) {
-            match &self.unsampled {
-                Some(unsampled) => std::str::from_utf8(unsampled).ok(),
-                None => self.traceparent,
-            }
-        } else if key.eq_ignore_ascii_case(TRACESTATE) {
-            self.tracestate.as_deref()
-        } else if key.eq_ignore_ascii_case(BAGGAGE) {
-            self.baggage.as_deref()
+        let value = if is_name(key, TRACEPARENT) {
+            self.traceparent()
+        } else if is_name(key, TRACESTATE) {
+            self.tracestate()
+        } else if is_name(key, BAGGAGE) {
+            self.baggage()
         } else {
-            self.headers.get(key)?.to_str().ok()
-        }
+            self.headers.get(key).and_then(|value| value.to_str().ok())
+        }?;
+        self.has_answered.set(true);
+        Some(value)
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
         if [TRACEPARENT, TRACESTATE, BAGGAGE]
             .iter()
-            .any(|own| key.eq_ignore_ascii_case(own))
+            .any(|own| is_name(key, own))
         {
             return self.get(key).map(|value| vec![value]);
         }
         let values = self.headers.get_all(key).iter();
         let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
-        (!values.is_empty()).then_some(values)
+        if values.is_empty() {
+            return None;
+        }
+        self.has_answered.set(true);
+        Some(values)
     }
 
     fn keys(&self) -> Vec<&str> {
         self.headers
             .keys()
-            .map(http::HeaderName::as_str)
+            .map(HeaderName::as_str)
             .filter(|key| self.get(key).is_some())
             .collect()
     }
 }
 
+/// Whether a propagator's key is the name of a header. Most keys are in lower case, which compares faster.
+fn is_name(key: &str, name: &str) -> bool {
+    key == name || key.eq_ignore_ascii_case(name)
+}
+
 /// Returns the `traceparent`, unless it is repeated.
 pub(super) fn single_traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
     let mut values = headers.get_all(&TRACEPARENT_NAME).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => Some(value),
-        _ => None,
-    }
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
 }
 
-/// Returns the lines of `tracestate` as one list.
+/// Returns the lines of `tracestate` as one list. Returns `None` if it has more than 32 members.
+///
+/// Empty members are allowed (W3C Trace Context, section 3.3.1), as a proxy may add an empty line. They are not
+/// counted, as in OpenTelemetry for Go and Python.
 pub(super) fn joined_tracestate(headers: &HeaderMap) -> Option<Cow<'_, str>> {
-    join_lines(headers, &TRACESTATE_NAME)
+    let list = join_lines(headers, &TRACESTATE_NAME)?;
+    if list.split(',').nth(MAX_MEMBERS).is_none() {
+        return Some(list);
+    }
+    let is_empty = |member: &str| member.trim_matches([' ', '\t']).is_empty();
+    let members = list.split(',').filter(|member| !is_empty(member));
+    let members: Vec<_> = members.take(MAX_MEMBERS + 1).collect();
+    // The SDK counts empty members, and would drop those behind its 32nd.
+    (members.len() <= MAX_MEMBERS).then(|| Cow::Owned(members.join(",")))
 }
 
 /// Joins the lines of a header with commas.

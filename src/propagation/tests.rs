@@ -367,7 +367,7 @@ fn parent_that_the_rate_does_not_keep_loses_its_sampled_flag() {
         ),
     ] {
         let headers = headers(&[("traceparent", value), ("tracestate", "a=1")]);
-        let extracted = w3c()
+        let extracted = Propagation::given(TraceContextPropagator::new())
             .extract(&headers, &Context::new(), Rate::new(rate))
             .expect("a parent");
         let span = extracted.context.span();
@@ -532,10 +532,17 @@ fn sdks_propagator_and_its_replacement_extract_the_same_context() {
             }
             for (current, rate) in currents.iter().zip([1.0, 0.0]).chain([(&currents[0], 0.0)]) {
                 let of = |propagation: &Propagation| {
-                    let extracted = propagation.extract(&lines, current, Rate::new(rate));
-                    let is_sampled_out = extracted.as_ref().is_some_and(|all| all.is_sampled_out);
+                    let rate = Rate::new(rate);
+                    let extracted = propagation.extract(&lines, current, rate);
+                    let mut is_sampled_out =
+                        extracted.as_ref().is_some_and(|all| all.is_sampled_out);
                     // No extracted context means the same as the current context.
-                    let context = extracted.map_or_else(|| current.clone(), |all| all.context);
+                    let mut context = extracted.map_or_else(|| current.clone(), |all| all.context);
+                    // The rate is applied to other propagators' callers later.
+                    let is_called = context.span().span_context().is_remote();
+                    if let Some(unsampled) = rate.sample_out(&context).filter(|_| is_called) {
+                        (context, is_sampled_out) = (unsampled, true);
+                    }
                     let span = context.span().span_context().clone();
                     (span, is_sampled_out, context.baggage().len())
                 };

@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId};
 
-use crate::propagation::sampling::Rate;
-
 /// The length of a `traceparent` of version 00.
 pub(super) const LENGTH: usize = 55;
 
@@ -17,23 +15,6 @@ pub(crate) fn format_traceparent(span_context: &SpanContext) -> String {
     // Writing to a string does not fail.
     let _ = write!(traceparent, "00-{trace_id}-{span_id}-{:02x}", flags.to_u8());
     traceparent
-}
-
-/// Returns the `traceparent` in version 00 with a cleared sampled flag. Returns `None` if it is malformed or not
-/// sampled, or if the rate keeps its trace.
-pub(super) fn unsampled(traceparent: &[u8], rate: Rate) -> Option<[u8; LENGTH]> {
-    let Traceparent {
-        trace_id,
-        is_sampled,
-        ..
-    } = Traceparent::parse(traceparent)?;
-    if !is_sampled || rate.keeps(trace_id) {
-        return None;
-    }
-    let mut unsampled = *traceparent.first_chunk::<LENGTH>()?;
-    unsampled[..2].copy_from_slice(b"00");
-    unsampled[53..].copy_from_slice(b"00");
-    Some(unsampled)
 }
 
 /// The fields of a well-formed `traceparent`.

@@ -3,17 +3,17 @@
 //! The layer parses these headers anyway to check them. If its propagator is the SDK's, the parsed values are used,
 //! and the propagator does not parse the headers again.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
-use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 
 use crate::catch_panic::catch_panic;
 use crate::propagation::extracted::Extracted;
+use crate::propagation::recording_extractor::RecordingExtractor;
 use crate::propagation::sampling::Rate;
 use crate::propagation::strict_headers::{joined_tracestate, single_traceparent};
 use crate::propagation::traceparent::Traceparent;
@@ -99,48 +99,16 @@ fn answers_one(propagator: &dyn TextMapPropagator, probe: &[(&'static str, &'sta
     let extracted = propagator.extract_with_context(&current, &recorder);
     let expected = extract_w3c(&headers, &current, Rate::ALL);
     let expected = expected.map_or(current, |caller| caller.context);
-    recorder.has_read_only(&["traceparent", "tracestate"])
+    let reads_w3c = |name: &String| ["traceparent", "tracestate"].contains(&name.as_str());
+    recorder.into_read().iter().all(reads_w3c)
         && extracted.get::<Kept>().is_some()
         && extracted.span().span_context() == expected.span().span_context()
 }
 
-/// Records which headers a propagator reads.
-struct RecordingExtractor<'a> {
-    headers: &'a HeaderMap,
-    read: RefCell<BTreeSet<String>>,
-}
-
-impl<'a> RecordingExtractor<'a> {
-    fn new(headers: &'a HeaderMap) -> Self {
-        Self {
-            headers,
-            read: RefCell::default(),
-        }
-    }
-
-    fn has_read_only(&self, names: &[&str]) -> bool {
-        let read = self.read.borrow();
-        read.iter().all(|name| names.contains(&name.as_str()))
-    }
-}
-
-impl Extractor for RecordingExtractor<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.read.borrow_mut().insert(key.to_ascii_lowercase());
-        self.headers.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        // A propagator that lists the keys may use any header.
-        self.read.borrow_mut().insert("*".to_owned());
-        self.headers.keys().map(HeaderName::as_str).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use opentelemetry::propagation::Injector;
     use opentelemetry::propagation::text_map_propagator::FieldIter;
+    use opentelemetry::propagation::{Extractor, Injector};
     use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
     use super::*;

@@ -1,12 +1,14 @@
 //! Gets meters from a given or the global meter provider.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use opentelemetry::global;
 use opentelemetry::metrics::{Meter, MeterProvider};
 
 use crate::catch_panic::catch_panic;
+use crate::provider::lookup::{Latest, Renewal, Schedule};
 use crate::provider::noop::{discards_metrics, is_noop_meter_provider};
 use crate::semconv::scope;
 
@@ -18,35 +20,94 @@ pub(crate) fn meter_from<P: MeterProvider + ?Sized + 'static>(provider: &P) -> O
     catch_panic(|| provider.meter_with_scope(scope()))
 }
 
-/// The global meter provider, looked up at each call.
-#[derive(Default)]
-pub(crate) struct GlobalMeterProvider {
-    /// The first provider that was the no-op, kept so that it is not tried again.
-    noop: OnceLock<Arc<dyn MeterProvider + Send + Sync>>,
+/// What was made with the meter of the global provider, which may be set and replaced while requests are served.
+pub(crate) struct GlobalMeters<T> {
+    latest: Latest<Made<T>>,
+    /// Selects the requests that look while there is no real provider.
+    schedule: Schedule,
+    /// Selects the requests that look again.
+    renewal: Renewal,
 }
 
-impl GlobalMeterProvider {
-    /// Returns its meter, unless it is the API's no-op or panics.
-    pub(crate) fn meter(&self) -> Option<Meter> {
-        let provider = catch_panic(global::meter_provider)?;
-        let is_same = |noop| std::ptr::addr_eq(Arc::as_ptr(noop), Arc::as_ptr(&provider));
-        if self.noop.get().is_some_and(is_same) {
-            return None;
-        }
-        match try_meter(provider.as_ref())? {
-            Tried::Meter(meter) => Some(meter),
-            Tried::Noop => {
-                self.noop.get_or_init(|| provider);
-                None
-            }
+/// What was made with the meter of one provider.
+struct Made<T> {
+    /// The provider, to compare it with later ones. A weak pointer keeps its address in use, and not the provider.
+    provider: Weak<dyn MeterProvider + Send + Sync>,
+    /// `None` if the provider is the API's no-op.
+    value: Option<Arc<T>>,
+}
+
+impl<T> Drop for Made<T> {
+    fn drop(&mut self) {
+        // In a request that has replaced it. The destructors of instruments may panic.
+        catch_panic(|| drop(self.value.take()));
+    }
+}
+
+impl<T> Default for GlobalMeters<T> {
+    fn default() -> Self {
+        Self {
+            latest: Latest::default(),
+            schedule: Schedule::default(),
+            renewal: Renewal::default(),
         }
     }
 }
 
-impl fmt::Debug for GlobalMeterProvider {
+impl<T> GlobalMeters<T> {
+    /// Whether a real provider is set, as far as this request looks. Counts the request if not.
+    pub(crate) fn is_set(&self, make: impl FnOnce(&Meter) -> Option<Arc<T>>) -> bool {
+        self.kept().is_some() || self.schedule.is_due() && self.look_up(make).is_some()
+    }
+
+    /// Returns what was made with the meter of the current provider, for a request that starts at this moment.
+    pub(crate) fn get(
+        &self,
+        moment: Instant,
+        make: impl FnOnce(&Meter) -> Option<Arc<T>>,
+    ) -> Option<Arc<T>> {
+        if self.renewal.is_due(moment) {
+            self.look_up(make);
+        }
+        self.kept()
+    }
+
+    fn kept(&self) -> Option<Arc<T>> {
+        self.latest.get().as_ref()?.value.value.clone()
+    }
+
+    /// Looks up the provider. If it is another, keeps what is made with its meter.
+    fn look_up(&self, make: impl FnOnce(&Meter) -> Option<Arc<T>>) -> Option<Arc<T>> {
+        let lookup = self.latest.begin();
+        let provider = catch_panic(global::meter_provider)?;
+        if let Some(kept) = self.latest.get().as_ref()
+            && std::ptr::addr_eq(kept.value.provider.as_ptr(), Arc::as_ptr(&provider))
+        {
+            return kept.value.value.clone();
+        }
+        let value = match try_meter(provider.as_ref())? {
+            Tried::Meter(meter) => Some(make(&meter)?),
+            Tried::Noop => None,
+        };
+        let made = Made {
+            provider: Arc::downgrade(&provider),
+            value: value.clone(),
+        };
+        if value.is_some() {
+            self.latest.keep(lookup, made);
+        } else {
+            if self.kept().is_some() {
+                self.schedule.restart();
+            }
+            self.latest.keep_if_unchanged(lookup, made);
+        }
+        value
+    }
+}
+
+impl<T> fmt::Debug for GlobalMeters<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GlobalMeterProvider")
-            .finish_non_exhaustive()
+        f.debug_struct("GlobalMeters").finish_non_exhaustive()
     }
 }
 

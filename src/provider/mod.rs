@@ -2,8 +2,10 @@
 //!
 //! Only this folder calls a `Tracer`, and only it decides whether a provider is the API's no-op.
 
+pub(crate) mod global_tracer;
 pub(crate) mod logger;
 pub(crate) mod lookup;
 pub(crate) mod meter;
 mod noop;
+pub(crate) mod start_span;
 pub(crate) mod tracer;

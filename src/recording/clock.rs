@@ -31,6 +31,11 @@ impl Clock {
         self.wall
     }
 
+    /// Returns the moment of the start.
+    pub(crate) fn start_moment(&self) -> Instant {
+        self.start
+    }
+
     /// Returns the time from the start to `moment`.
     pub(crate) fn since_start(&self, moment: Instant) -> Duration {
         moment.saturating_duration_since(self.start)

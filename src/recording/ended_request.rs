@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use opentelemetry::KeyValue;
+use opentelemetry::{KeyValue, StringValue};
 
 use crate::outcome::Completion;
 use crate::recording::buffer::SpanBuffer;
@@ -13,6 +13,8 @@ use crate::recording::request_info::RequestInfo;
 pub(crate) struct EndedRequest<'a> {
     pub(crate) completion: Completion,
     pub(crate) request: &'a RequestInfo,
+    /// `service/method` of a gRPC call, if the method is known by now.
+    pub(crate) rpc_method: Option<StringValue>,
     /// What was recorded before the outcome was decided.
     pub(crate) buffer: Option<Box<SpanBuffer>>,
     /// When it ended, by the request's own clock.

@@ -24,10 +24,32 @@ pub(crate) struct RequestInfo {
     pub(crate) scheme: Cow<'static, str>,
     /// Whether the scheme comes from the operator or a trusted proxy, and not from the client.
     pub(crate) is_scheme_trusted: bool,
-    /// `service/method` of a gRPC call, if the method is known.
-    pub(crate) rpc_method: Option<StringValue>,
-    /// Whether the operator has listed the known gRPC methods.
-    pub(crate) has_rpc_method_list: bool,
+    /// The method of a gRPC call.
+    pub(crate) rpc_method: CalledMethod,
+    /// The target of a gRPC call, because its response may be plain HTTP. `None` if the target is the method's path.
+    pub(crate) target: Option<Box<HttpTarget>>,
+}
+
+/// The method of a gRPC call, as far as it is known at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CalledMethod {
+    /// `service/method`, which the operator has listed or the server has confirmed.
+    Known(StringValue),
+    /// `service/method`, named by the client alone so far. The response decides whether it is known.
+    Unconfirmed {
+        name: StringValue,
+        /// Whether the operator has listed its service.
+        is_of_known_service: bool,
+    },
+    /// The path has another form, or the operator's list lacks the method. Also if the request is no call.
+    Unknown,
+}
+
+/// The target of a request, as a span records it.
+#[derive(Debug)]
+pub(crate) struct HttpTarget {
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
 }
 
 /// The semantic conventions that describe a request. The response does not change them.
@@ -95,8 +117,8 @@ mod tests {
                 route: None,
                 scheme: Cow::Borrowed("http"),
                 is_scheme_trusted: false,
-                rpc_method: None,
-                has_rpc_method_list: false,
+                rpc_method: CalledMethod::Unknown,
+                target: None,
             };
             assert_eq!(info.http_version(), Some(expected));
         }

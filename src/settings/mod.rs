@@ -123,7 +123,7 @@ impl Default for Settings {
             span_name_fn: Callback::default(),
             route_fn: Callback::default(),
             http_methods: HttpMethods::Standard,
-            rpc_methods: RpcMethods::All,
+            rpc_methods: RpcMethods::default(),
             trusted_proxies: 0,
             proxy_headers: ProxyHeaders::Either,
             scheme: None,

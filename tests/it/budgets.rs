@@ -127,16 +127,21 @@ fn a_request_adds_a_fixed_number_of_allocations() {
     assert_eq!(ends.0.load(Ordering::SeqCst), 8);
 }
 
-/// Counts the allocations that `layer` adds to one gRPC call.
-fn added_by_call(layer: &ApiSpanLayer, timeout: Option<&'static str>) -> u64 {
-    let call = || {
-        let call = Request::post("http://example.com/pkg.Service/Method");
+/// Counts the allocations that `layer` adds to a gRPC call, after one of `earlier`.
+fn added_by_call(
+    layer: &ApiSpanLayer,
+    earlier: &'static str,
+    timeout: Option<&'static str>,
+) -> u64 {
+    let call_to = |method| {
+        let call = Request::post(format!("http://example.com/pkg.Service/{method}"));
         let mut call = call.header("content-type", "application/grpc");
         if let Some(timeout) = timeout {
             call = call.header("grpc-timeout", timeout);
         }
         call.body(()).expect("a request")
     };
+    let call = || call_to("Method");
     let inner = || {
         service_fn(|_: Request<()>| {
             let data = Frame::data(Bytes::from_static(&[0; 5]));
@@ -148,8 +153,11 @@ fn added_by_call(layer: &ApiSpanLayer, timeout: Option<&'static str>) -> u64 {
         })
     };
     let (mut bare, mut layered) = (inner(), layer.layer(inner()));
-    // The first call fills the thread-local caches.
-    drop(ready(layered.call(call())));
+    // The first call fills the thread-local caches, and confirms its method.
+    let body = ready(layered.call(call_to(earlier)))
+        .expect("a response")
+        .into_body();
+    ready(BodyExt::collect(body)).expect("frames");
     let one = call();
     let layered = measure(|| {
         let body = ready(layered.call(one)).expect("a response").into_body();
@@ -172,13 +180,21 @@ fn a_grpc_call_adds_a_fixed_number_of_allocations() {
     let off = layer().tracer_provider(&NoopTracerProvider::new());
     let sampled_out = layer().tracer_provider(&provider(Sampler::AlwaysOff));
     let on = layer().tracer_provider(&provider(Sampler::AlwaysOn));
-    for (rule, layer, timeout, expected) in [
-        ("off", &off, None, 0),
-        ("sampled out", &sampled_out, None, 12),
-        ("recording", &on, None, 12),
-        ("recording, with a timeout", &on, Some("1S"), 13),
+    let again = on.clone().span_name("");
+    for (rule, layer, earlier, timeout, expected) in [
+        ("off", &off, "Method", None, 0),
+        ("sampled out", &sampled_out, "Method", None, 12),
+        ("recording, not yet learnt", &on, "Other", None, 15),
+        ("recording", &again, "Method", None, 11),
+        (
+            "recording, with a timeout",
+            &again,
+            "Method",
+            Some("1S"),
+            12,
+        ),
     ] {
-        let allocations = added_by_call(layer, timeout);
+        let allocations = added_by_call(layer, earlier, timeout);
         println!("{rule}: {allocations} allocations");
         assert_eq!(allocations, expected, "{rule}");
     }

@@ -28,6 +28,7 @@ mod metrics;
 mod other_middleware;
 mod otlp;
 mod places;
+mod propagators;
 mod properties;
 mod readiness;
 mod request_body;

@@ -47,7 +47,7 @@ pub struct Ended {
     pub has_head: bool,
     pub has_first_byte: bool,
     pub has_first_chunk: bool,
-    /// gRPC: the response shows that the server has the method.
+    /// gRPC: this response or an earlier one shows that the server has the method.
     pub is_known_method: bool,
     pub exception: Option<Exception>,
 }
@@ -125,7 +125,7 @@ impl Oracle {
             has_head: self.head.is_some(),
             has_first_byte: self.delivered > 0,
             has_first_chunk: self.has_first_chunk,
-            is_known_method: self.is_known_method(cause, grpc_code),
+            is_known_method: self.is_method_learnt || self.is_known_method(cause, grpc_code),
         });
     }
 
@@ -133,7 +133,7 @@ impl Oracle {
     fn dropped_attributes(&self) -> usize {
         let is_refused = |key: &&str| match *key {
             "api.outcome" | "error.type" | "http.response.status_code" => true,
-            "url.path" => !self.is_grpc_request(),
+            "url.path" => !self.is_grpc,
             "http.route" => !self.is_grpc && self.route.is_some(),
             _ => false,
         };
@@ -153,6 +153,9 @@ impl Oracle {
 
     /// A message proves that the method exists; without one, only the status OK does.
     fn is_known_method(&self, cause: &Cause, code: Option<&str>) -> bool {
+        if self.head.as_ref().is_none_or(|head| head.status != 200) {
+            return false;
+        }
         let has_message = self.is_native_grpc() && self.delivered > 0;
         match (cause, code) {
             (Cause::Complete, Some(code)) => code == "OK" || has_message && code != "UNIMPLEMENTED",

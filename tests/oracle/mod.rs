@@ -172,6 +172,8 @@ pub struct Oracle {
     is_late: bool,
     /// The handler's context holds a span of this layer.
     has_span: bool,
+    /// gRPC: an earlier response has shown that the server has the method.
+    is_method_learnt: bool,
     head: Option<Head>,
     /// How many bytes the body must have, if that is known.
     declared: Option<u64>,
@@ -210,6 +212,7 @@ impl Oracle {
             protocol,
             is_late,
             has_span: true,
+            is_method_learnt: false,
             head: None,
             declared: None,
             delivered: 0,
@@ -241,6 +244,12 @@ impl Oracle {
             has_span: false,
             ..self
         }
+    }
+
+    /// The layer has learnt the method from the exchanges that ended before this one began.
+    pub fn learn_method<'a>(&mut self, mut earlier: impl Iterator<Item = &'a Self>) {
+        let has_shown = |earlier: &Self| earlier.ended().is_some_and(|ended| ended.is_known_method);
+        self.is_method_learnt = earlier.any(has_shown);
     }
 
     /// Returns how the exchange has ended, if it has.
@@ -363,7 +372,7 @@ impl Oracle {
     /// The head of the response. Without `hints`, the body panicked when it was asked for them.
     fn receive_head(&mut self, status: u16, headers: &HeaderMap, hints: Option<BodyHints>) {
         if self.is_request_cut_off {
-            // Nobody receives it.
+            // The client does not receive it.
             self.end(&Cause::Dropped("client_disconnect"));
             return;
         }

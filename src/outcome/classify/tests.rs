@@ -196,6 +196,21 @@ fn an_incomplete_end_decides_before_the_status() {
             drop(Stage::Midway, false),
             "client_disconnect/client_disconnect",
         ),
+        (
+            http,
+            drop(Stage::ReadingRequest, false),
+            "client_disconnect/client_disconnect",
+        ),
+        (
+            grpc,
+            drop(Stage::ReadingRequest, false),
+            "client_disconnect",
+        ),
+        (
+            grpc,
+            drop(Stage::ReadingRequest, true),
+            "deadline_exceeded/DEADLINE_EXCEEDED",
+        ),
         (grpc, drop(Stage::BeforeHead, false), "client_disconnect"),
         (grpc, drop(Stage::Unread, false), "client_disconnect"),
         (grpc, drop(Stage::Midway, false), "client_disconnect"),

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use opentelemetry::{KeyValue, StringValue, Value};
 
-use crate::outcome::End;
-use crate::protocol::grpc::{GrpcCode, Protocol};
+use crate::protocol::grpc::Protocol;
 use crate::protocol::http::methods::OTHER;
 use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::{RPC_SYSTEM_GRPC, RequestInfo};
@@ -72,33 +71,13 @@ impl AttributeList {
     }
 
     fn push_rpc(&mut self, ended: &EndedRequest<'_>) {
-        let request = ended.request;
         self.push(key::RPC_SYSTEM_NAME, RPC_SYSTEM_GRPC);
         // Any other method would be a series that a client makes.
-        let is_known = request.has_rpc_method_list || is_method_confirmed(ended);
-        let method = request.rpc_method.clone().filter(|_| is_known);
+        let method = ended.rpc_method.clone();
         self.push(key::RPC_METHOD, method.unwrap_or(StringValue::from(OTHER)));
         if let Some(code) = ended.completion.end.grpc_code() {
             self.push(key::RPC_STATUS_CODE, code.as_str());
         }
-    }
-}
-
-/// Whether the response proves that the server has the method: it is OK, or it has a message.
-///
-/// Logins, quotas and checks in front of it refuse unknown methods with the same codes as known ones. In
-/// gRPC-Web a status is data, too, so data is no message there.
-fn is_method_confirmed(ended: &EndedRequest<'_>) -> bool {
-    let has_message = ended.completion.protocol == Protocol::Grpc
-        && ended.completion.time_to_first_byte.is_some();
-    match &ended.completion.end {
-        End::Complete {
-            grpc_status: Some(status),
-        } => status.code == GrpcCode::OK || has_message && status.code != GrpcCode::UNIMPLEMENTED,
-        End::Dropped { .. } | End::BodyError { .. } | End::Panicked => has_message,
-        End::Complete { grpc_status: None }
-        | End::LengthMismatch { .. }
-        | End::ServiceError { .. } => false,
     }
 }
 

@@ -6,14 +6,14 @@ mod instruments;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
 
 use crate::catch_panic::catch_panic;
 use crate::protocol::grpc::Protocol;
-use crate::provider::lookup::Lookup;
-use crate::provider::meter::{GlobalMeterProvider, meter_from};
+use crate::provider::meter::{GlobalMeters, meter_from};
 use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::RequestInfo;
 use crate::settings::streams::StreamDurations;
@@ -26,8 +26,8 @@ pub(crate) use instruments::Instruments;
 /// The source of a layer's instruments.
 #[derive(Clone)]
 pub(crate) enum Meters {
-    /// The global provider, looked up until it is set.
-    Global(Arc<GlobalInstruments>),
+    /// The global provider, whatever it is at the time.
+    Global(Arc<GlobalMeters<Instruments>>),
     /// The instruments of the given provider. `None` if that is the API's no-op or panics.
     Given(Option<Arc<Instruments>>),
 }
@@ -43,32 +43,20 @@ impl Meters {
         Self::Given(meter_from(provider).and_then(|meter| make_instruments(&meter)))
     }
 
-    /// Returns the instruments for this request, if there is a provider.
-    pub(crate) fn find(&self) -> Option<Arc<Instruments>> {
+    /// Whether there are instruments for this request. If there are none, counts the request.
+    pub(crate) fn is_set(&self) -> bool {
         match self {
-            Self::Given(instruments) => instruments.clone(),
-            Self::Global(global) => global.find().cloned(),
+            Self::Given(instruments) => instruments.is_some(),
+            Self::Global(global) => global.is_set(make_instruments),
         }
     }
-}
 
-/// The instruments of the global provider, once it is set.
-#[derive(Default)]
-pub(crate) struct GlobalInstruments {
-    provider: GlobalMeterProvider,
-    lookup: Lookup<Arc<Instruments>>,
-}
-
-impl GlobalInstruments {
-    fn find(&self) -> Option<&Arc<Instruments>> {
-        if let Some(found) = self.lookup.found() {
-            return Some(found);
+    /// Returns the instruments for a request that starts at this moment.
+    pub(crate) fn find(&self, moment: Instant) -> Option<Arc<Instruments>> {
+        match self {
+            Self::Given(instruments) => instruments.clone(),
+            Self::Global(global) => global.get(moment, make_instruments),
         }
-        if !self.lookup.is_due() {
-            return None;
-        }
-        let instruments = make_instruments(&self.provider.meter()?)?;
-        Some(self.lookup.keep(instruments))
     }
 }
 
@@ -95,11 +83,10 @@ pub(crate) struct Measurement {
 impl Measurement {
     /// Starts to measure a request.
     pub(crate) fn start(
-        instruments: &Arc<Instruments>,
+        instruments: Arc<Instruments>,
         request: &RequestInfo,
         settings: MetricSettings,
     ) -> Self {
-        let instruments = Arc::clone(instruments);
         let is_active = settings.active_requests && add_active(&instruments, 1, request).is_some();
         Self {
             instruments,

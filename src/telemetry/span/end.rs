@@ -12,11 +12,11 @@ use crate::catch_panic::catch_panic;
 use crate::outcome::lifecycle::terminal_event;
 use crate::outcome::{Aborted, Outcome};
 use crate::protocol::grpc::{GrpcCode, Protocol};
-use crate::protocol::http::methods::KnownMethod;
+use crate::protocol::http::methods::{KnownMethod, OTHER};
 use crate::recording::attribute_map::AttributeMap;
 use crate::recording::buffer::{Dropped, Event, SpanBuffer};
 use crate::recording::ended_request::EndedRequest;
-use crate::recording::request_info::{Conventions, RPC_SYSTEM_GRPC};
+use crate::recording::request_info::{CalledMethod, Conventions, RPC_SYSTEM_GRPC};
 use crate::recording::written_keys::{OwnKey, WrittenKeys};
 use crate::semconv::{EVENT_FIRST_RESPONSE_FROM_CORE, is_lifecycle_event};
 use crate::settings::Settings;
@@ -261,13 +261,9 @@ impl EndAttributes<'_> {
     ) -> Option<Cow<'static, str>> {
         let request = ended.request;
         let is_answered_by_http = ended.completion.protocol == Protocol::Http;
-        let mut name = None;
-        if request.conventions == Conventions::Rpc {
-            if is_answered_by_http {
-                name = Some(self.describe_as_http(ended));
-            } else if !request.has_rpc_method_list && is_unconfirmed_call(ended) {
-                name = Some(Cow::Borrowed(RPC_SYSTEM_GRPC));
-            }
+        let mut name = self.decide_method(ended);
+        if request.conventions == Conventions::Rpc && is_answered_by_http {
+            name = Some(self.describe_as_http(ended));
         }
         if let Some(route) = route
             && is_answered_by_http
@@ -279,6 +275,20 @@ impl EndAttributes<'_> {
         name
     }
 
+    /// Sets the method of a call that was unconfirmed at the start. Returns the new name if it is still unknown.
+    fn decide_method(&mut self, ended: &EndedRequest<'_>) -> Option<Cow<'static, str>> {
+        let CalledMethod::Unconfirmed { name, .. } = &ended.request.rpc_method else {
+            return None;
+        };
+        if let Some(method) = &ended.rpc_method {
+            self.set(OwnKey::RpcMethod, method.clone());
+            return None;
+        }
+        self.set(OwnKey::RpcMethod, OTHER);
+        self.set(OwnKey::RpcMethodOriginal, name.clone());
+        Some(Cow::Borrowed(RPC_SYSTEM_GRPC))
+    }
+
     /// Adds HTTP's attributes to a request that claimed to be a gRPC call and was answered in plain HTTP.
     /// Returns HTTP's name, since a client may claim any method.
     fn describe_as_http(&mut self, ended: &EndedRequest<'_>) -> Cow<'static, str> {
@@ -287,6 +297,18 @@ impl EndAttributes<'_> {
         if request.known_method == KnownMethod::Unknown {
             let original = truncate(request.method.as_str()).to_owned();
             self.set(OwnKey::MethodOriginal, original);
+        }
+        match (&request.target, &request.rpc_method) {
+            (Some(target), _) => {
+                self.set(OwnKey::Path, target.path.clone());
+                if let Some(query) = target.query.clone().filter(|query| !query.is_empty()) {
+                    self.set(OwnKey::Query, query);
+                }
+            }
+            (None, CalledMethod::Known(method)) => {
+                self.set(OwnKey::Path, ["/", method.as_str()].concat());
+            }
+            (None, CalledMethod::Unconfirmed { .. } | CalledMethod::Unknown) => {}
         }
         self.set(OwnKey::Scheme, request.scheme.clone());
         if let Some(version) = request.http_version() {
@@ -297,13 +319,6 @@ impl EndAttributes<'_> {
         }
         request.http_name(request.route.as_ref().map(StringValue::as_str))
     }
-}
-
-/// Whether nothing but the client's path names the called method: no server answered, or the server has
-/// no such method.
-fn is_unconfirmed_call(ended: &EndedRequest<'_>) -> bool {
-    let code = ended.completion.grpc_status().map(|status| status.code);
-    ended.completion.status.is_none() || code == Some(GrpcCode::UNIMPLEMENTED)
 }
 
 #[cfg(test)]

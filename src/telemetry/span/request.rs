@@ -8,18 +8,22 @@ use opentelemetry::StringValue;
 
 use crate::protocol::grpc::Protocol;
 use crate::protocol::http::forwarded::Hop;
-use crate::recording::request_info::{Conventions, RequestInfo};
+use crate::protocol::http::methods::FoundMethod;
+use crate::recording::learnt_methods::LearntMethods;
+use crate::recording::request_info::{CalledMethod, Conventions, HttpTarget, RequestInfo};
 use crate::settings::Settings;
 use crate::telemetry::span::http::route;
 use crate::telemetry::span::target::Target;
 use crate::text::truncate;
 
-/// Reads a request. `claimed` is the protocol that its content type claims.
+/// Reads a request. `claimed` is the protocol that its content type claims, `learnt` the methods that the server has
+/// confirmed.
 pub(crate) fn read_request(
     parts: &request::Parts,
     target: Target<'_>,
     claimed: Protocol,
     settings: &Settings,
+    learnt: &LearntMethods,
     hop: &Hop<'_>,
 ) -> RequestInfo {
     let conventions = match claimed {
@@ -37,18 +41,59 @@ pub(crate) fn read_request(
         is_scheme_trusted: scheme.is_some(),
         scheme: scheme.unwrap_or_else(|| scheme_of(target.uri)),
         rpc_method: match conventions {
-            Conventions::Http => None,
-            Conventions::Rpc => rpc_method(parts, settings),
+            Conventions::Http => CalledMethod::Unknown,
+            Conventions::Rpc => called_method(parts, settings, learnt),
         },
-        has_rpc_method_list: settings.rpc_methods.has_list(),
+        target: None,
     }
 }
 
-/// Returns `service/method` of a call, if it is known.
-fn rpc_method(parts: &request::Parts, settings: &Settings) -> Option<StringValue> {
-    let method = settings.rpc_methods.find(parts.uri.path())?;
-    // Shared by the span and the metrics.
-    Some(StringValue::from(Arc::<str>::from(truncate(method))))
+/// Returns the method of a call.
+fn called_method(
+    parts: &request::Parts,
+    settings: &Settings,
+    learnt: &LearntMethods,
+) -> CalledMethod {
+    // Shared by the span, the metrics and the learnt methods.
+    let shared = |method: &str| StringValue::from(Arc::<str>::from(truncate(method)));
+    let (method, is_of_known_service) = match settings.rpc_methods.find(parts.uri.path()) {
+        None => return CalledMethod::Unknown,
+        Some(FoundMethod::Listed(method)) => return CalledMethod::Known(shared(method)),
+        Some(FoundMethod::OfService(method)) => (method, true),
+        Some(FoundMethod::OfForm(method)) => (method, false),
+    };
+    match learnt.find(method, is_of_known_service) {
+        Some(method) => CalledMethod::Known(method),
+        None => CalledMethod::Unconfirmed {
+            name: shared(method),
+            is_of_known_service,
+        },
+    }
+}
+
+/// Reads the target of a call whose span records, unless the target is the path of a known method.
+pub(crate) fn read_target(
+    target: Target<'_>,
+    request: &RequestInfo,
+    settings: &Settings,
+) -> Option<Box<HttpTarget>> {
+    if request.conventions == Conventions::Http {
+        return None;
+    }
+    let uri = target.uri;
+    if let CalledMethod::Known(method) = &request.rpc_method
+        && uri.query().is_none()
+        && uri.path().strip_prefix('/') == Some(method.as_str())
+    {
+        return None;
+    }
+    let query = uri
+        .query()
+        .map(|query| settings.sensitive_parameters.redact(query));
+    Some(Box::new(HttpTarget {
+        path: truncate(target.path()).to_owned(),
+        query: query.map(Cow::into_owned),
+    }))
 }
 
 /// Returns the scheme of a target. HTTP/1 sends no scheme. It is then `http`, because a Tower service does not see

@@ -6,13 +6,16 @@ use http::request;
 
 use crate::protocol::http::forwarded::Hop;
 use crate::protocol::http::methods::OTHER;
-use crate::recording::request_info::{RPC_SYSTEM_GRPC, RequestInfo};
+use crate::recording::request_info::{CalledMethod, RPC_SYSTEM_GRPC, RequestInfo};
 use crate::recording::written_keys::OwnKey;
 use crate::telemetry::span::network::{self, Connection};
 use crate::telemetry::span::start_attributes::StartAttributes;
 use crate::text::truncate;
 
 /// Sets the attributes and returns the name: `service/method`, or `grpc` for an unknown method.
+///
+/// A tracer keeps both values of a key that is set twice. So `rpc.method` is set here only if the response cannot
+/// change it.
 pub(super) fn describe_start(
     parts: &request::Parts,
     request: &RequestInfo,
@@ -23,15 +26,22 @@ pub(super) fn describe_start(
     // By the conventions a call's `server.*` come from `:authority`, not from a proxy.
     network::describe_server(parts, &Hop::default(), attributes);
     network::describe_connection(connection, attributes);
-    let Some(method) = &request.rpc_method else {
-        let path = parts.uri.path();
-        let original = path.strip_prefix('/').filter(|rest| !rest.is_empty());
-        let original = truncate(original.unwrap_or(path)).to_owned();
-        attributes.set(OwnKey::RpcMethod, OTHER);
-        attributes.set(OwnKey::RpcMethodOriginal, original);
-        return Cow::Borrowed(RPC_SYSTEM_GRPC);
+    let method = match &request.rpc_method {
+        CalledMethod::Known(method) => {
+            attributes.set(OwnKey::RpcMethod, method.clone());
+            method
+        }
+        // Set at the end, when the response has decided. Until then the name shows it to samplers.
+        CalledMethod::Unconfirmed { name, .. } => name,
+        CalledMethod::Unknown => {
+            let path = parts.uri.path();
+            let original = path.strip_prefix('/').filter(|rest| !rest.is_empty());
+            let original = truncate(original.unwrap_or(path)).to_owned();
+            attributes.set(OwnKey::RpcMethod, OTHER);
+            attributes.set(OwnKey::RpcMethodOriginal, original);
+            return Cow::Borrowed(RPC_SYSTEM_GRPC);
+        }
     };
-    attributes.set(OwnKey::RpcMethod, method.clone());
     Cow::Owned(method.as_str().to_owned())
 }
 
@@ -42,7 +52,7 @@ mod tests {
     use crate::telemetry::span::tests::{started, started_with};
 
     #[test]
-    fn call_is_named_after_its_method() {
+    fn call_is_named_after_its_method_which_the_response_has_to_confirm() {
         let (name, attributes) = started(
             Request::post("http://[::1]:50051/grpc.health.v1.Health/Check")
                 .version(Version::HTTP_2)
@@ -55,7 +65,6 @@ mod tests {
         assert_eq!(
             attributes,
             [
-                "rpc.method=grpc.health.v1.Health/Check",
                 "rpc.system.name=grpc",
                 "server.address=::1",
                 "server.port=50051",
@@ -99,8 +108,7 @@ mod tests {
             let request = Request::post(path).header("content-type", "application/grpc");
             let request = request.body(()).expect("a request");
             let (span_name, attributes) = started_with(request, |settings| {
-                settings.rpc_methods =
-                    crate::protocol::http::methods::RpcMethods::from_names(["a.A/One"]);
+                settings.rpc_methods.set_methods(["a.A/One"]);
             });
             assert_eq!(span_name, name);
             assert_eq!(attributes[..attributes.len() - 1], *expected);

@@ -8,6 +8,7 @@ use opentelemetry::KeyValue;
 use crate::protocol::grpc::{Protocol, detect_protocol};
 use crate::protocol::http::captured::CapturedHeaders;
 use crate::protocol::http::forwarded::Hop;
+use crate::recording::learnt_methods::LearntMethods;
 use crate::settings::callback::Callback;
 use crate::settings::{Captured, Settings};
 use crate::telemetry::span::request::read_request;
@@ -42,7 +43,8 @@ pub(crate) fn started_with(
 fn describe(parts: &request::Parts, protocol: Protocol, settings: &Settings) -> SpanStart {
     let hop = Hop::default();
     let target = Target::read(parts, has_own_extensions(&mut parts.clone()));
-    let request = read_request(parts, target, protocol, settings, &hop);
+    let learnt = LearntMethods::default();
+    let request = read_request(parts, target, protocol, settings, &learnt, &hop);
     describe_start(parts, target, settings, &request, &hop)
 }
 

@@ -241,8 +241,10 @@ pub fn grpc_in_http(
         None => method_in_name.to_owned(),
     });
     lines.string("rpc.system.name", "grpc");
-    lines.string("rpc.method", method);
+    lines.string("rpc.method", "_OTHER");
+    lines.string("rpc.method_original", method);
     lines.method("POST", known_http_methods);
+    lines.string("url.path", &format!("/{method}"));
     lines.string("url.scheme", "http");
     lines.string("network.protocol.version", "2");
     if let Some(route) = route {
@@ -266,8 +268,8 @@ pub struct GrpcCall<'a> {
     /// Whether there was a message before the status.
     pub has_body: bool,
     pub peer: Option<SocketAddr>,
-    /// The `known_rpc_methods`, if set.
-    pub known_methods: Option<&'a [&'a str]>,
+    /// Whether the method is listed, or was answered OK before.
+    pub is_known: bool,
 }
 
 pub fn grpc(call: &GrpcCall<'_>) -> Vec<String> {
@@ -278,16 +280,9 @@ pub fn grpc(call: &GrpcCall<'_>) -> Vec<String> {
         message,
         has_body,
         peer,
-        known_methods,
+        is_known,
     } = *call;
-    // Without `known_rpc_methods`, every `service/method` path counts as known. Only the span name then takes
-    // UNIMPLEMENTED as a sign of an unknown method.
-    let is_known = match known_methods {
-        Some(known) => known.contains(&method),
-        None => method.split('/').filter(|part| !part.is_empty()).count() == 2,
-    };
-    let is_in_name = is_known && (known_methods.is_some() || code != Code::Unimplemented);
-    let mut lines = Lines::new(if is_in_name { method } else { "grpc" });
+    let mut lines = Lines::new(if is_known { method } else { "grpc" });
     lines.string("rpc.system.name", "grpc");
     if is_known {
         lines.string("rpc.method", method);

@@ -11,7 +11,6 @@ use tower_layer::Layer as _;
 
 use super::{record_span, serve};
 use crate::support::body::ScriptedBody;
-use crate::support::body::Step::Data;
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{answering, grpc, handle_of, ready, response};
 
@@ -55,7 +54,7 @@ fn route_set_for_a_grpc_call_is_ignored() {
     let at = Recorder::new();
     let mut service = answering(&at.layer(), |request| {
         handle_of(&request).set_route("/x/{id}");
-        let mut response = response(200, ScriptedBody::new([Data(3)]));
+        let mut response = response(200, ScriptedBody::full(0));
         let headers = response.headers_mut();
         headers.insert("grpc-status", HeaderValue::from_static("0"));
         response
@@ -77,6 +76,8 @@ fn grpc_content_type_answered_in_http_is_named_as_http() {
         assert_eq!(method.as_deref(), Some("POST"));
         let status = span.attribute("http.response.status_code");
         assert_eq!(status.as_deref(), Some("404"));
+        let path = span.attribute("url.path");
+        assert_eq!(path.as_deref(), Some("/pkg.Service/Method"));
     }
 }
 

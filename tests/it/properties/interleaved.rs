@@ -188,7 +188,11 @@ impl Interleaving {
                     script, service, ..
                 } = &self.requests[nr];
                 let service = &mut services[*service];
-                let play = Play::open(service, script, oracles(script), self.request(nr));
+                let mut oracles = oracles(script);
+                for (layer, oracle) in oracles.iter_mut().enumerate() {
+                    oracle.learn_method(plays.iter().map(|play: &Play<B>| &play.oracles[layer]));
+                }
+                let play = Play::open(service, script, oracles, self.request(nr));
                 let inside = play.handler.current().expect("a call");
                 assert_eq!(inside.id, Some(nr.to_string()), "the baggage of the call");
                 numbers.push(nr);

@@ -165,7 +165,7 @@ fn another_error_is_the_handlers_to_answer() {
 }
 
 #[test]
-fn body_that_is_over_before_its_end_explains_a_response_that_nobody_reads() {
+fn body_that_is_over_before_its_end_explains_a_response_that_is_not_read() {
     for (version, polls, outcome) in [
         // The stream was reset without an error.
         (H2, 0, "ABORTED(client_disconnect)"),
@@ -258,7 +258,7 @@ fn error_of_the_body_is_returned_unchanged_with_and_without_a_span() {
 
 /// An error whose `Debug` panics, and a body whose `is_end_stream` does.
 #[test]
-fn a_panic_in_the_bodys_error_or_end_reaches_nobody() {
+fn a_panic_in_the_bodys_error_or_end_does_not_propagate() {
     struct Hostile(Says);
     #[derive(PartialEq)]
     struct Unprintable;

@@ -280,7 +280,7 @@ fn grpc_call_is_named_after_its_method_unless_set_or_unimplemented() {
             "12",
             METHOD,
             "grpc",
-            METHOD,
+            "_OTHER",
         ),
         ("a known method", known, "0", METHOD, METHOD, METHOD),
         (
@@ -305,7 +305,7 @@ fn grpc_call_is_named_after_its_method_unless_set_or_unimplemented() {
             "12",
             "custom",
             "custom",
-            METHOD,
+            "_OTHER",
         ),
         (
             "a call has no route",

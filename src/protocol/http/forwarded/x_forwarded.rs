@@ -15,7 +15,10 @@ const HOST: &str = "x-forwarded-host";
 
 /// Reads the trusted element of each header. Each header is a list of its own.
 pub(super) fn read(headers: &HeaderMap, trusted: usize) -> Hop<'_> {
-    let text = |name| trusted_element(headers, name, trusted).and_then(visible_text);
+    let text = |name| {
+        let element = trusted_element(headers, name, trusted).and_then(visible_text)?;
+        Some(unquote(element)).filter(|text| !text.is_empty())
+    };
     Hop {
         client: text(FOR).and_then(parse_client),
         proto: text(PROTO).and_then(parse_proto),
@@ -36,12 +39,17 @@ fn trusted_element<'a>(headers: &'a HeaderMap, name: &str, trusted: usize) -> Op
     list::trusted_element(headers, name, trusted, |list| Ok(memrchr(b',', list)))
 }
 
-/// Parses an address, with or without quotes around it.
-fn parse_client(text: &str) -> Option<Client> {
+/// Removes the quotes around a value. Proxies that also write `Forwarded` put them there.
+fn unquote(text: &str) -> &str {
     let unquoted = text
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
-    let (address, port) = parse_node(unquoted.unwrap_or(text).trim_ascii())?;
+    unquoted.map_or(text, str::trim_ascii)
+}
+
+/// Parses an address.
+fn parse_client(text: &str) -> Option<Client> {
+    let (address, port) = parse_node(text)?;
     match port {
         Some(port) => Some((address, Some(parse_port(port)?))),
         None => Some((address, None)),

@@ -1,8 +1,12 @@
 //! The known methods of HTTP and gRPC. Any other method is `_OTHER`. Pure.
 
+mod rpc;
+
 use std::sync::Arc;
 
 use http::Method;
+
+pub(crate) use rpc::{FoundMethod, RpcMethods};
 
 /// The value that replaces an unknown method.
 pub(crate) const OTHER: &str = "_OTHER";
@@ -81,66 +85,6 @@ impl StandardMethod {
     pub(crate) fn name(self) -> &'static str {
         STANDARD[usize::from(self.0)]
     }
-}
-
-/// The known gRPC methods.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum RpcMethods {
-    /// Every path of the form `/service/method`.
-    #[default]
-    All,
-    /// Only the listed ones, sorted for binary search.
-    Listed(Arc<[String]>),
-}
-
-impl RpcMethods {
-    /// Creates a list of known methods, named with or without the leading slash of the path.
-    pub(crate) fn from_names(methods: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        let mut methods: Vec<String> = methods
-            .into_iter()
-            .map(|method| {
-                let method = method.into();
-                method
-                    .strip_prefix('/')
-                    .map(str::to_owned)
-                    .unwrap_or(method)
-            })
-            .collect();
-        methods.sort_unstable();
-        Self::Listed(methods.into())
-    }
-
-    /// Returns `service/method` from the path of a call, if it is known.
-    pub(crate) fn find<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let method = parse_method(path)?;
-        match self {
-            Self::All => Some(method),
-            Self::Listed(known) => known
-                .binary_search_by(|known| known.as_str().cmp(method))
-                .is_ok()
-                .then_some(method),
-        }
-    }
-
-    /// Whether any method can be known. An empty list turns gRPC off.
-    pub(crate) fn has_any(&self) -> bool {
-        match self {
-            Self::All => true,
-            Self::Listed(methods) => !methods.is_empty(),
-        }
-    }
-
-    /// Whether the known methods were listed.
-    pub(crate) fn has_list(&self) -> bool {
-        matches!(self, Self::Listed(_))
-    }
-}
-
-/// Returns `service/method` if the path has that form.
-fn parse_method(path: &str) -> Option<&str> {
-    let path = path.strip_prefix('/')?;
-    let (service, method) = path.split_once('/')?;
-    (!service.is_empty() && !method.is_empty() && !method.contains('/')).then_some(path)
 }
 
 /// Whether this is a valid HTTP method.

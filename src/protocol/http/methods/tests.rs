@@ -68,11 +68,18 @@ fn a_standard_method_has_a_static_name_also_if_it_was_listed() {
     }
 }
 
+fn rpc_methods(set: impl FnOnce(&mut RpcMethods)) -> RpcMethods {
+    let mut methods = RpcMethods::default();
+    set(&mut methods);
+    methods
+}
+
 #[test]
 fn rpc_method_is_known_by_its_form_or_by_the_list() {
     let all = RpcMethods::default();
-    let listed = RpcMethods::from_names(["b.B/Two", "/a.A/One"]);
-    let none = RpcMethods::from_names([""; 0]);
+    let listed = rpc_methods(|methods| methods.set_methods(["b.B/Two", "/a.A/One"]));
+    let none = rpc_methods(|methods| methods.set_methods([""; 0]));
+    assert!(all.has_any() && listed.has_any() && !none.has_any());
     for (path, by_form, by_list) in [
         ("/a.A/One", true, true),
         ("/b.B/Two", true, true),
@@ -86,8 +93,78 @@ fn rpc_method_is_known_by_its_form_or_by_the_list() {
         ("/", false, false),
         ("", false, false),
     ] {
-        assert_eq!(all.find(path).is_some(), by_form, "{path}");
-        assert_eq!(listed.find(path).is_some(), by_list, "{path}");
+        let name = path.strip_prefix('/').unwrap_or(path);
+        let expected = by_form.then_some(FoundMethod::OfForm(name));
+        assert_eq!(all.find(path), expected, "{path}");
+        let expected = by_list.then_some(FoundMethod::Listed(name));
+        assert_eq!(listed.find(path), expected, "{path}");
         assert_eq!(none.find(path), None, "{path}");
+    }
+}
+
+#[test]
+fn rpc_method_of_a_listed_service_is_known_beside_listed_methods() {
+    use FoundMethod::{Listed, OfForm, OfService};
+    let services = rpc_methods(|methods| methods.set_services(["b.B", "/a.A"]));
+    let both = rpc_methods(|methods| {
+        methods.set_methods(["a.A/One", "c.C/One"]);
+        methods.set_services(["a.A"]);
+    });
+    let no_methods = rpc_methods(|methods| {
+        methods.set_methods([""; 0]);
+        methods.set_services(["a.A"]);
+    });
+    assert!(services.has_any() && both.has_any() && no_methods.has_any());
+    for (path, by_services, by_both, by_service) in [
+        (
+            "/a.A/One",
+            Some(OfService("a.A/One")),
+            Some(Listed("a.A/One")),
+            true,
+        ),
+        (
+            "/a.A/Two",
+            Some(OfService("a.A/Two")),
+            Some(OfService("a.A/Two")),
+            true,
+        ),
+        ("/b.B/Two", Some(OfService("b.B/Two")), None, false),
+        (
+            "/c.C/One",
+            Some(OfForm("c.C/One")),
+            Some(Listed("c.C/One")),
+            false,
+        ),
+        ("/a.A/One/", None, None, false),
+        ("/a.A", None, None, false),
+    ] {
+        assert_eq!(services.find(path), by_services, "{path}");
+        assert_eq!(both.find(path), by_both, "{path}");
+        assert_eq!(no_methods.find(path).is_some(), by_service, "{path}");
+    }
+}
+
+#[test]
+fn rpc_path_prefix_is_removed_if_the_path_has_it() {
+    let name = Some(FoundMethod::OfForm("a.A/One"));
+    for (prefix, path, expected) in [
+        ("/api", "/api/a.A/One", name),
+        ("api/", "/api/a.A/One", name),
+        ("/api/v1/", "/api/v1/a.A/One", name),
+        ("/api", "/a.A/One", name),
+        (
+            "/api",
+            "/apiary/One",
+            Some(FoundMethod::OfForm("apiary/One")),
+        ),
+        ("/api", "/api/One", None),
+        ("/api", "/api/api/a.A/One", None),
+        ("/api", "/other/a.A/One", None),
+        ("/api", "/api", None),
+        ("", "/a.A/One", name),
+        ("/", "/a.A/One", name),
+    ] {
+        let methods = rpc_methods(|methods| methods.set_prefix(prefix));
+        assert_eq!(methods.find(path), expected, "{prefix} {path}");
     }
 }

@@ -34,18 +34,20 @@ pub fn read_x_forwarded(headers: &HeaderMap, trusted: usize) -> Hop {
         let elements: Vec<_> = elements.filter(|element| !element.is_empty()).collect();
         outermost(&elements, trusted).and_then(|element| text(element))
     };
+    let value = |name| {
+        let text = element(name)?;
+        let is_quoted = text.len() >= 2 && text.starts_with('"') && text.ends_with('"');
+        let text = if is_quoted {
+            &text[1..text.len() - 1]
+        } else {
+            &text
+        };
+        Some(text.trim_matches([' ', '\t']).to_owned()).filter(|text| !text.is_empty())
+    };
     Hop {
-        client: element("x-forwarded-for").and_then(|text| {
-            let is_quoted = text.len() >= 2 && text.starts_with('"') && text.ends_with('"');
-            let text = if is_quoted {
-                &text[1..text.len() - 1]
-            } else {
-                &text
-            };
-            client(text.trim_matches([' ', '\t']))
-        }),
-        proto: element("x-forwarded-proto").and_then(|text| proto(&text)),
-        host: element("x-forwarded-host"),
+        client: value("x-forwarded-for").and_then(|text| client(&text)),
+        proto: value("x-forwarded-proto").and_then(|text| proto(&text)),
+        host: value("x-forwarded-host"),
     }
 }
 

@@ -89,12 +89,23 @@ async fn run_call(call: Call) -> Row {
         .remove(0);
     row.expect(row.result == call.result, &call.result);
     row.expect(row.outcome == call.outcome, call.outcome);
+    let has_message = span
+        .as_ref()
+        .is_some_and(|span| span.attribute("api.time_to_first_byte").is_some());
+    // A client can invent a method. It is known if the server answers OK or with a message.
+    let is_known = match call.code {
+        Some("OK") => true,
+        Some("UNIMPLEMENTED") => false,
+        _ => has_message,
+    };
+    let method = if is_known { call.method } else { "_OTHER" };
     observe::check_attributes(
         &mut row,
         span.as_ref(),
         &[
             ("rpc.system.name", Some("grpc")),
-            ("rpc.method", Some(call.method)),
+            ("rpc.method", Some(method)),
+            ("rpc.method_original", (!is_known).then_some(call.method)),
             ("rpc.status_code", call.code),
             ("error.type", call.error_type),
             ("http.response.status_code", None),
@@ -102,14 +113,7 @@ async fn run_call(call: Call) -> Row {
         ],
     );
     if let Some(span) = span {
-        // A client can invent a method. It names the span only if the server responded to it and
-        // the code is not UNIMPLEMENTED.
-        let has_head = span.attribute("api.time_to_head").is_some();
-        let name = match call.code {
-            Some("UNIMPLEMENTED") => "grpc",
-            _ if has_head => call.method,
-            _ => "grpc",
-        };
+        let name = if is_known { call.method } else { "grpc" };
         row.expect(span.0.name == name, name);
         row.check(
             span.is_error() == call.error_type.is_some(),

@@ -29,8 +29,10 @@ pub(super) fn expected(lines: &Lines, trusted: usize, which: ProxyHeaders) -> Re
     let [node, proto, host] = others.map(|element| element.filter(|element| is_text(element)));
     let others = Hop {
         client: node.and_then(|node| client(unquoted(&node), false)),
-        proto: proto.and_then(|proto| scheme(&proto)),
-        host,
+        proto: proto.and_then(|proto| scheme(unquoted(&proto))),
+        host: host
+            .map(|host| unquoted(&host).to_owned())
+            .filter(|host| !host.is_empty()),
     };
     let hop = match (which, is_present) {
         _ if trusted == 0 => Hop::default(),

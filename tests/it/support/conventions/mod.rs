@@ -355,7 +355,10 @@ fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
     let code = span.text("rpc.status_code");
     let method = span.text("rpc.method").unwrap_or_default();
     if let Some(method) = &answered_in_http {
-        span.require(&["http.response.status_code"], faults);
+        span.require(
+            &["http.response.status_code", "url.path", "url.scheme"],
+            faults,
+        );
         span.original("http.request.method", faults);
         let is_one = ["POST", "_OTHER"].contains(&&**method);
         faults.unless(is_one && code.is_none(), || {
@@ -364,9 +367,6 @@ fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
         span.http_name(faults);
     } else if method == "_OTHER" {
         span.name(&["grpc".to_owned()], faults);
-    } else if code.as_deref() == Some("UNIMPLEMENTED") || span.get("api.time_to_head").is_none() {
-        // The name of a method that no server has confirmed is not used, unless a list has it.
-        span.name(&["grpc".to_owned(), method], faults);
     } else {
         span.name(&[method], faults);
     }
@@ -375,7 +375,8 @@ fn grpc(span: &Attributes<'_>, faults: &mut Faults) {
         let key = attribute.key.as_str();
         let is_http_method = answered_in_http.is_some()
             && (key.starts_with("http.request.method")
-                || ["url.scheme", "network.protocol.version"].contains(&key));
+                || key.starts_with("url.")
+                || key == "network.protocol.version");
         if attribute.value.as_str() == BY_HANDLERS || is_http_method {
             continue;
         }

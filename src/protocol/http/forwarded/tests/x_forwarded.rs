@@ -43,6 +43,23 @@ const X_HEADERS: &[Case] = &[
         1,
         "2001:db8::1 port=80",
     ),
+    (
+        "quotes around each value",
+        &[
+            ("For", b"\"192.0.2.1:80\""),
+            ("Proto", b"http, \"HTTPS\""),
+            ("Host", b"\"example.com:8443\""),
+        ],
+        1,
+        "192.0.2.1 port=80 proto=https host=example.com:8443",
+    ),
+    (
+        "empty quotes",
+        &[("For", b"\"\""), ("Proto", b"\"\""), ("Host", b"\" \"")],
+        1,
+        "",
+    ),
+    ("one quote before a scheme", &[("Proto", b"\"https")], 1, ""),
     ("one quote", &[("For", b"\"192.0.2.1")], 1, ""),
     ("a quote alone", &[("For", b"\"")], 1, ""),
     ("unknown", &[("For", b"unknown")], 1, ""),

@@ -1,0 +1,83 @@
+//! Starts a span with a tracer of any type.
+
+use std::sync::Arc;
+
+use opentelemetry::Context;
+use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Tracer};
+
+use crate::catch_panic::catch_panic;
+use crate::recording::clock::Clock;
+use crate::recording::context_span::ContextSpan;
+use crate::recording::shared_span::SharedSpan;
+
+/// A span that has started.
+pub(crate) struct StartedSpan {
+    pub(crate) span: Arc<SharedSpan>,
+    /// The parent context of its children.
+    pub(crate) context: Context,
+}
+
+/// Options of the start of a span.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StartOptions {
+    pub(crate) clock: Clock,
+    /// Whether metrics or logs read the recorded data, even if the span does not record.
+    pub(crate) has_other_readers: bool,
+}
+
+/// The span context that a tracer returned without making a span: that of the parent, or an invalid one.
+pub(crate) struct NotStarted(pub(super) SpanContext);
+
+/// A tracer whose type is erased.
+pub(crate) trait StartSpan: Send + Sync {
+    /// Starts a span.
+    fn start(
+        &self,
+        builder: SpanBuilder,
+        parent: &Context,
+        options: StartOptions,
+    ) -> Result<StartedSpan, NotStarted>;
+}
+
+impl<T> StartSpan for T
+where
+    T: Tracer + Send + Sync,
+    T::Span: Send + Sync + 'static,
+{
+    fn start(
+        &self,
+        builder: SpanBuilder,
+        parent: &Context,
+        options: StartOptions,
+    ) -> Result<StartedSpan, NotStarted> {
+        let StartOptions {
+            clock,
+            has_other_readers,
+        } = options;
+        let mut span = self.build_with_context(builder, parent);
+        // The span has started, so it must end even if it panics here.
+        let answer = catch_panic(|| (span.span_context().clone(), span.is_recording()));
+        let (span_context, is_recording) = answer.unwrap_or((SpanContext::NONE, false));
+        let has_own_id = span_context.is_valid()
+            && span_context.span_id() != parent.span().span_context().span_id();
+        if !has_own_id && !is_recording {
+            catch_panic(|| span.end());
+            catch_panic(|| drop(span));
+            return Err(NotStarted(span_context));
+        }
+        let span: Arc<SharedSpan> = Arc::new(SharedSpan::new(
+            span,
+            span_context,
+            is_recording,
+            has_other_readers,
+            clock,
+        ));
+        let context = if has_own_id {
+            parent.with_span(ContextSpan(Arc::clone(&span)))
+        } else {
+            // With an invalid span in the context, the children would not be in the caller's trace.
+            parent.clone()
+        };
+        Ok(StartedSpan { span, context })
+    }
+}
