@@ -132,32 +132,25 @@ fn observe(
     let has_own_extensions = has_own_extensions(parts);
     let hop = read_hop(settings, parts);
     let target = Target::read(parts, has_own_extensions);
-    let mut request = read_request(
-        parts,
-        target,
-        claimed,
-        settings,
-        &shared.learnt_methods,
-        &hop,
-    );
+    let learnt = &shared.learnt_methods;
+    let mut request = read_request(parts, target, claimed, settings, learnt, &hop);
     // All that can panic is read before the span starts.
     let cold = ColdState::read(settings, parts, target, claimed);
     let measurement = signals.measure(shared, clock, &request);
-    let has_other_readers = signals.is_any_enabled();
+    let options = StartOptions {
+        clock,
+        has_other_readers: signals.is_any_enabled(),
+    };
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
         let parent = caller.context.as_ref().unwrap_or(&current);
-        let options = StartOptions {
-            clock,
-            has_other_readers,
-        };
         let start = || {
             let start = describe_start(parts, target, settings, &request, &hop);
             start_span(shared, start, link, tracer, parent, options)
         };
         catch_panic(start).flatten()
     });
-    if open.is_none() && !has_other_readers {
+    if open.is_none() && !options.has_other_readers {
         return (None, ExchangeGuard::default());
     }
     if open.as_ref().is_some_and(OpenSpan::is_recording) {
