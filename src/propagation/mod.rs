@@ -268,10 +268,10 @@ fn with_valid_parent(extracted: Context, current: &Context) -> Context {
 
 /// Whether both contexts hold the same span, or none.
 fn has_same_span(one: &Context, other: &Context) -> bool {
-    match (one.has_active_span(), other.has_active_span()) {
-        (true, true) => std::ptr::eq(one.span().span_context(), other.span().span_context()),
-        (one, other) => one == other,
+    if !one.has_active_span() || !other.has_active_span() {
+        return one.has_active_span() == other.has_active_span();
     }
+    std::ptr::eq(one.span().span_context(), other.span().span_context())
 }
 
 #[cfg(test)]
