@@ -246,6 +246,8 @@ impl Injector for NonEmpty<'_> {
 /// * The caller is in the same trace, as with two stacked layers. The current span is nearer to this request.
 /// * The caller's ids are invalid. AWS load balancers send a trace id without a span id. A sampler would take such a
 ///   caller for one that is not sampled.
+// Kept out of the path of a request without a caller.
+#[inline(never)]
 fn with_valid_parent(extracted: Context, current: &Context) -> Context {
     if has_same_span(&extracted, current) {
         return extracted;
