@@ -50,8 +50,8 @@ const RUNGS: [Rung; 18] = [
     rung("off", "bare request", Some(900)),
     rung("filtered", "bare request", Some(900)),
     rung("off, global propagator not set", "bare request", Some(900)),
-    rung("off, global W3C", "bare request", Some(900)),
-    rung("off, W3C and baggage", "bare request", Some(1_100)),
+    rung("off, global W3C", "bare request", Some(1_100)),
+    rung("off, W3C and baggage", "bare request", Some(1_400)),
     rung(
         "off, global W3C, caller",
         "bare request, caller",

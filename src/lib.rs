@@ -318,7 +318,7 @@
 //! | setting | default |
 //! |---|---|
 //! | [`tracer_provider`](ApiSpanLayer::tracer_provider) | the global one, even if it is set later |
-//! | [`propagator`](ApiSpanLayer::propagator) | the global one |
+//! | [`propagator`](ApiSpanLayer::propagator) | the global one, even if it is set or replaced later; it decides which headers are read |
 //! | **callers** | |
 //! | [`filter`](ApiSpanLayer::filter) | all requests are traced |
 //! | [`sample_rate`](ApiSpanLayer::sample_rate) | 1: the SDK's sampler decides |

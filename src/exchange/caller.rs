@@ -54,8 +54,7 @@ impl Caller {
         }
     }
 
-    /// Applies the rate to a request without a parent, and to a parent that is not a W3C caller. `extract` has
-    /// applied it to a W3C caller.
+    /// Applies the rate to a request without a parent, and to any parent to which `extract` has not applied it.
     pub(super) fn sample(&mut self, current: &Context, rate: Rate) {
         if rate.keeps_all() {
             return;
@@ -68,8 +67,8 @@ impl Caller {
     }
 }
 
-/// Rewrites the request's trace headers, if `propagate_to_inner` is set. They get the context of the span or
-/// of a request that is sampled out. Without either, the headers of an untrusted caller are removed.
+/// Rewrites the request's trace headers, if `propagate_to_inner` is set.
+// Only the check is inlined: by default nothing is rewritten.
 #[inline]
 pub(super) fn rewrite_headers(
     settings: &Settings,
@@ -78,9 +77,21 @@ pub(super) fn rewrite_headers(
     span: Option<&Context>,
     is_public: bool,
 ) {
-    if !settings.propagate_to_inner {
-        return;
+    if settings.propagate_to_inner {
+        replace_caller(settings, headers, caller, span, is_public);
     }
+}
+
+/// Replaces the caller's context in the headers with that of the span, or of a request that is sampled out. Without
+/// either, removes that of an untrusted caller.
+#[inline(never)]
+fn replace_caller(
+    settings: &Settings,
+    headers: &mut HeaderMap,
+    caller: &Caller,
+    span: Option<&Context>,
+    is_public: bool,
+) {
     let unsampled = || caller.context.as_ref().filter(|_| caller.is_sampled_out);
     let context = span.or_else(unsampled);
     let baggage = if is_public {

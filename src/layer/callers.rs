@@ -62,7 +62,8 @@ impl ApiSpanLayer {
     ///
     /// The request's headers are unchanged, so inner code that reads them again trusts the caller. With
     /// [`propagate_to_inner`](Self::propagate_to_inner) the layer removes the caller's context and baggage from
-    /// them, with or without a span.
+    /// them, with or without a span: the trace headers of all formats listed there, `baggage`, the fields of the
+    /// propagator, and any other header by which it still finds a caller.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().public_endpoint(true);
@@ -97,9 +98,15 @@ impl ApiSpanLayer {
     ///
     /// If true, spans of the services behind a reverse proxy are children of the proxy's span, without other code.
     ///
-    /// Baggage is unchanged. Without a span all headers are unchanged, with two exceptions. The trace headers of
-    /// [untrusted callers](Self::public_endpoint) are removed. Those of a request that
-    /// [`sample_rate`](Self::sample_rate) has sampled out carry a cleared sampled flag.
+    /// The [propagator](Self::propagator) writes the headers. No other trace header of the caller is left beside them,
+    /// so every format leads to the same span: `traceparent`, `tracestate`, `b3`, `x-b3-*`, `uber-trace-id`,
+    /// `uberctx-*`, `x-amzn-trace-id`, `x-cloud-trace-context`, `x-datadog-*`, `ot-tracer-*`, `grpc-trace-bin`, and the
+    /// propagator's fields.
+    ///
+    /// Header `baggage` is unchanged. Without a span all headers are unchanged, with two exceptions. The trace headers
+    /// of [untrusted callers](Self::public_endpoint) are removed. Those of a request that
+    /// [`sample_rate`](Self::sample_rate) has sampled out carry a cleared sampled flag. All headers are also unchanged
+    /// if the propagator writes none.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().propagate_to_inner(true);

@@ -93,8 +93,16 @@ impl ApiSpanLayer {
     ///
     /// Default: the global propagator. Until the application sets one, callers are ignored.
     ///
-    /// The layer calls the propagator only if one of its [`fields`](TextMapPropagator::fields) is among the headers.
-    /// It hides a `traceparent` that is malformed or repeated.
+    /// The propagator alone decides which headers are read, as with a direct
+    /// [`extract`](TextMapPropagator::extract): it is called for each request. Four rules are stricter:
+    ///
+    /// * It does not see a `traceparent` that is malformed or repeated, nor its `tracestate`.
+    /// * It does not see a `tracestate` of more than 32 members. Empty members are not counted.
+    /// * It sees several lines of `tracestate` or `baggage` as one.
+    /// * A caller without a valid trace id and span id is ignored, such as the `X-Amzn-Trace-Id` of a load balancer.
+    ///
+    /// A span that is current around the layer stays the parent if the caller is in its trace.
+    /// If the propagator panics, the request has no caller.
     ///
     /// ```
     /// use opentelemetry_sdk::propagation::TraceContextPropagator;

@@ -246,6 +246,8 @@ impl Injector for NonEmpty<'_> {
 /// * The caller is in the same trace, as with two stacked layers. The current span is nearer to this request.
 /// * The caller's ids are invalid. AWS load balancers send a trace id without a span id. A sampler would take such a
 ///   caller for one that is not sampled.
+// Kept out of the path of a request without a caller.
+#[inline(never)]
 fn with_valid_parent(extracted: Context, current: &Context) -> Context {
     if has_same_span(&extracted, current) {
         return extracted;
@@ -268,10 +270,10 @@ fn with_valid_parent(extracted: Context, current: &Context) -> Context {
 
 /// Whether both contexts hold the same span, or none.
 fn has_same_span(one: &Context, other: &Context) -> bool {
-    match (one.has_active_span(), other.has_active_span()) {
-        (true, true) => std::ptr::eq(one.span().span_context(), other.span().span_context()),
-        (one, other) => one == other,
+    if !one.has_active_span() || !other.has_active_span() {
+        return one.has_active_span() == other.has_active_span();
     }
+    std::ptr::eq(one.span().span_context(), other.span().span_context())
 }
 
 #[cfg(test)]

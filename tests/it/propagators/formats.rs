@@ -21,12 +21,12 @@ use opentelemetry_aws::trace::xray_propagator::MissingSampledBehavior;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_zipkin::{B3Encoding, Propagator as B3};
 
-pub type Boxed = Box<dyn TextMapPropagator + Send + Sync>;
+pub(crate) type Boxed = Box<dyn TextMapPropagator + Send + Sync>;
 
 /// A propagator under test.
-pub struct Format {
-    pub name: &'static str,
-    pub create: fn() -> Boxed,
+pub(crate) struct Format {
+    pub(crate) name: &'static str,
+    pub(crate) create: fn() -> Boxed,
 }
 
 const fn format(name: &'static str, create: fn() -> Boxed) -> Format {
@@ -49,7 +49,7 @@ fn b3(encoding: B3Encoding) -> Boxed {
     Box::new(B3::with_encoding(encoding))
 }
 
-pub fn default_b3() -> Boxed {
+pub(crate) fn default_b3() -> Boxed {
     Box::new(B3::new())
 }
 
@@ -60,9 +60,9 @@ fn jaeger() -> Boxed {
 }
 
 /// A format whose header has a name that the application has chosen.
-pub const OTHER_NAMES: &str = "Jaeger, other names";
+pub(crate) const OTHER_NAMES: &str = "Jaeger, other names";
 
-pub const FORMATS: [Format; 17] = [
+pub(crate) const FORMATS: [Format; 17] = [
     format("W3C", w3c),
     format("W3C and baggage", || composite(vec![w3c(), baggage()])),
     format("B3, default", default_b3),
@@ -103,9 +103,27 @@ pub const FORMATS: [Format; 17] = [
     }),
 ];
 
+/// Delegates to a propagator.
+#[derive(Debug)]
+pub(crate) struct Given(pub(crate) Boxed);
+
+impl TextMapPropagator for Given {
+    fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
+        self.0.inject_context(context, injector);
+    }
+
+    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
+        self.0.extract_with_context(context, extractor)
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        self.0.fields()
+    }
+}
+
 /// Delegates to a propagator, and declares no fields.
 #[derive(Debug)]
-pub struct WithoutFields(pub Boxed);
+pub(crate) struct WithoutFields(pub(crate) Boxed);
 
 impl TextMapPropagator for WithoutFields {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
@@ -123,10 +141,10 @@ impl TextMapPropagator for WithoutFields {
 
 /// Delegates to a propagator that may be set or replaced at any time, as one that reads a configuration.
 #[derive(Clone, Debug, Default)]
-pub struct Late(Arc<Mutex<Option<Boxed>>>);
+pub(crate) struct Late(Arc<Mutex<Option<Boxed>>>);
 
 impl Late {
-    pub fn set(&self, propagator: Boxed) {
+    pub(crate) fn set(&self, propagator: Boxed) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(propagator);
     }
 }
@@ -154,13 +172,13 @@ impl TextMapPropagator for Late {
 
 /// Jaeger's propagator, whose newest release is for version 0.32 of the API.
 #[derive(Debug)]
-pub struct Jaeger {
+pub(crate) struct Jaeger {
     inner: opentelemetry_jaeger_propagator::Propagator,
     fields: Vec<String>,
 }
 
 impl Jaeger {
-    pub fn new(inner: opentelemetry_jaeger_propagator::Propagator) -> Self {
+    pub(crate) fn new(inner: opentelemetry_jaeger_propagator::Propagator) -> Self {
         let fields = inner.fields().map(str::to_owned).collect();
         Self { inner, fields }
     }

@@ -3,15 +3,15 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The headers of a request.
-pub struct Input {
-    pub name: &'static str,
-    pub headers: HeaderMap,
+pub(crate) struct Input {
+    pub(crate) name: &'static str,
+    pub(crate) headers: HeaderMap,
     /// The headers from which the bare propagator extracts what the layer must find. They differ from `headers`
     /// where the layer is stricter than the SDK.
-    pub as_the_sdk_should_read: HeaderMap,
+    pub(crate) as_the_sdk_should_read: HeaderMap,
 }
 
-pub fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+pub(crate) fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
         let value = HeaderValue::from_str(value).expect("a value");
@@ -28,12 +28,12 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
 /// Returns the members `k1=1,k2=2,…`.
-pub fn members(count: usize) -> String {
+pub(crate) fn members(count: usize) -> String {
     let members = (1..=count).map(|number| format!("k{number}={number}"));
     members.collect::<Vec<_>>().join(",")
 }
 
-pub fn inputs() -> Vec<Input> {
+pub(crate) fn inputs() -> Vec<Input> {
     let mut inputs = Vec::new();
     for (name, lines) in b3_inputs().into_iter().chain(other_inputs()) {
         inputs.push(Input {

@@ -9,7 +9,6 @@ mod undeclared;
 use http::{HeaderMap, Request};
 use opentelemetry::Context;
 use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::propagation::TextMapPropagator as _;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _};
 use opentelemetry_http::HeaderExtractor;
 use opentelemetry_sdk::trace::{Sampler, SpanData};
@@ -19,7 +18,7 @@ use tower_api_span::ApiSpanLayer;
 use crate::support::body::ScriptedBody;
 use crate::support::recorder::Recorder;
 use crate::support::{answering, handle_of, ready, response};
-use formats::{Boxed, FORMATS, Format, OTHER_NAMES};
+use formats::{Boxed, FORMATS, Format, Given, OTHER_NAMES};
 use inputs::{Input, inputs};
 
 /// Returns a recorder that records every span, whatever the caller has decided.
@@ -37,32 +36,6 @@ fn layer(at: &Recorder, format: &Format) -> ApiSpanLayer {
 
 fn w3c() -> opentelemetry_sdk::propagation::TraceContextPropagator {
     opentelemetry_sdk::propagation::TraceContextPropagator::new()
-}
-
-/// Delegates in every method.
-#[derive(Debug)]
-struct Given(Boxed);
-
-impl opentelemetry::propagation::TextMapPropagator for Given {
-    fn inject_context(
-        &self,
-        context: &Context,
-        injector: &mut dyn opentelemetry::propagation::Injector,
-    ) {
-        self.0.inject_context(context, injector);
-    }
-
-    fn extract_with_context(
-        &self,
-        context: &Context,
-        extractor: &dyn opentelemetry::propagation::Extractor,
-    ) -> Context {
-        self.0.extract_with_context(context, extractor)
-    }
-
-    fn fields(&self) -> opentelemetry::propagation::text_map_propagator::FieldIter<'_> {
-        self.0.fields()
-    }
 }
 
 /// What the handler gets: the headers, and the current context.

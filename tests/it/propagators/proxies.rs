@@ -12,9 +12,9 @@ use opentelemetry::trace::TraceContextExt as _;
 use opentelemetry::{Context, trace::SpanId};
 use tokio::net::TcpListener;
 
-use super::formats::{FORMATS, Format};
+use super::formats::{FORMATS, Format, Given};
 use super::inputs::headers;
-use super::{Given, find, recorder};
+use super::{find, recorder};
 use crate::support::recorder::{Recorder, is_server};
 
 /// Serves an application on a free port.

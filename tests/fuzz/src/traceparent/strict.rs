@@ -58,9 +58,16 @@ pub fn expected(headers: &HeaderMap) -> Option<Parent> {
     (parent.trace_id != 0 && parent.span_id != 0).then_some(parent)
 }
 
-/// Parses the lines of `tracestate` as one list, by the parser of the OpenTelemetry API.
+/// Parses the lines of `tracestate` as one list, by the parser of the OpenTelemetry API. A list of more than 32
+/// members is discarded.
 pub fn state(headers: &HeaderMap) -> TraceState {
-    TraceState::from_str(&list(headers, "tracestate")).unwrap_or_default()
+    let list = list(headers, "tracestate");
+    let members = list.split(',').map(|member| member.trim_matches([' ', '\t']));
+    let members: Vec<_> = members.filter(|member| !member.is_empty()).collect();
+    if members.len() > 32 {
+        return TraceState::NONE;
+    }
+    TraceState::from_str(&members.join(",")).unwrap_or_default()
 }
 
 /// Parses the lines of `baggage` as one list, by the parser of the SDK.
