@@ -20,7 +20,7 @@ use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry::trace::{SpanBuilder, SpanId, Tracer, TracerProvider};
 use opentelemetry::{Context, InstrumentationScope, global};
 use opentelemetry_sdk::metrics::data::{
-    AggregatedMetrics, MetricData, ResourceMetrics, ScopeMetrics,
+    AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics, ScopeMetrics, SumDataPoint,
 };
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
@@ -113,12 +113,8 @@ fn check_tracer_provider_is_replaced_after_a_period() {
     global::set_tracer_provider(second.clone());
     for request in 1..=PERIOD {
         assert!(serve(&layer), "request {request}");
-        assert_eq!(
-            count(&old) + count(&new),
-            2_000 + request,
-            "request {request}"
-        );
     }
+    assert_eq!(count(&old) + count(&new), 2_000 + PERIOD);
     let of_old = count(&old);
     assert!(
         of_old < 2_000 + PERIOD,
@@ -312,10 +308,13 @@ fn read(provider: &SdkMeterProvider, exporter: &InMemoryMetricExporter) -> (u64,
                 "http.server.request.duration",
                 AggregatedMetrics::F64(MetricData::Histogram(data)),
             ) => {
-                durations += data.data_points().map(|point| point.count()).sum::<u64>();
+                durations += data
+                    .data_points()
+                    .map(HistogramDataPoint::count)
+                    .sum::<u64>();
             }
             ("http.server.active_requests", AggregatedMetrics::I64(MetricData::Sum(data))) => {
-                active += data.data_points().map(|point| point.value()).sum::<i64>();
+                active += data.data_points().map(SumDataPoint::value).sum::<i64>();
             }
             other => panic!("{other:?}"),
         }

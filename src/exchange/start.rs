@@ -98,6 +98,13 @@ impl OtherSignals {
         ))
     }
 
+    fn start_options(&self, clock: Clock) -> StartOptions {
+        StartOptions {
+            clock,
+            has_other_readers: self.is_any_enabled(),
+        }
+    }
+
     fn is_any_enabled(&self) -> bool {
         self.has_meter || self.has_logger
     }
@@ -130,10 +137,7 @@ fn observe(
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
         let parent = caller.context.as_ref().unwrap_or(&current);
-        let options = StartOptions {
-            clock,
-            has_other_readers: signals.is_any_enabled(),
-        };
+        let options = signals.start_options(clock);
         let start = || {
             let start = describe_start(parts, settings, &request, &hop);
             start_span(shared, start, link, tracer, parent, options)

@@ -9,18 +9,18 @@ use crate::standard::sync::Arc;
 pub const RULES: &[Rule] = &[
     Rule {
         name: "a method that was added is found, by whichever threads it is added",
-        model: || add(2, [["a", "b"], ["b", "a"]]),
-        outcomes: &["[2, 2]"],
+        model: || add(2, [&["a", "b"], &["b"]]),
+        outcomes: &["[2, 1]"],
     },
     Rule {
         name: "a set of one method has one, whichever thread adds first",
-        model: || add(1, [["a", "b"], ["b", "a"]]),
-        outcomes: &["[0, 1]", "[1, 0]", "[1, 1]"],
+        model: || add(1, [&["a", "b"], &["b"]]),
+        outcomes: &["[1, 0]", "[1, 1]"],
     },
 ];
 
 /// Adds the names in two threads to a set with one bucket. Returns how many each thread could add.
-fn add(limit: usize, names: [[&'static str; 2]; 2]) -> String {
+fn add(limit: usize, names: [&'static [&'static str]; 2]) -> String {
     let set = Arc::new(MethodSet::new(limit));
     let threads = names.map(|names| {
         let set = Arc::clone(&set);
