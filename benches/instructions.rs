@@ -55,12 +55,12 @@ const RUNGS: [Rung; 18] = [
     rung(
         "off, global W3C, caller",
         "bare request, caller",
-        Some(3_000),
+        Some(5_000),
     ),
     rung(
         "off, W3C and baggage, caller",
         "bare request, caller",
-        Some(3_000),
+        Some(5_300),
     ),
     rung("off, caller", "bare request, caller", Some(3_000)),
     rung("sampled out, caller", "bare request, caller", Some(8_500)),

@@ -102,8 +102,8 @@
 //! |---|---|---|---|---|
 //! | `http.request.method` | string | HTTP; `_OTHER` if the method is not [known](ApiSpanLayer::known_http_methods) | HTTP | stable |
 //! | `http.request.method_original` | string | HTTP, if `http.request.method` is `_OTHER` | HTTP | stable |
-//! | `url.path` | string | HTTP; [as the client sent it](#rewritten-targets); `/` for a CONNECT, whose target has no path | HTTP | stable |
-//! | `url.query` | string | HTTP, if the URL has a query; values of [secret parameters](ApiSpanLayer::sensitive_query_parameters) are `REDACTED` | HTTP | stable |
+//! | `url.path` | string | HTTP; gRPC, if the response is not gRPC; [as the client sent it](#rewritten-targets); `/` for a CONNECT, whose target has no path | HTTP | stable |
+//! | `url.query` | string | the same, if the URL has a query; values of [secret parameters](ApiSpanLayer::sensitive_query_parameters) are `REDACTED` | HTTP | stable |
 //! | `url.scheme` | string | HTTP; from a [trusted proxy](ApiSpanLayer::trusted_proxies), else the [setting](ApiSpanLayer::scheme), else the request, else `http` | HTTP | stable |
 //! | `http.route` | string | HTTP; from [`route_fn`](ApiSpanLayer::route_fn), `MatchedPath` (feature `axum`, [if it is certain](#rewritten-targets)) or [`SpanHandle::set_route`] | HTTP | stable |
 //! | `network.protocol.version` | string: `1.0`, `1.1`, `2` | HTTP | HTTP | stable |
@@ -117,7 +117,7 @@
 //! | `http.request.body.size`, `http.response.body.size` | int, bytes | HTTP, with [`body_sizes`](ApiSpanLayer::body_sizes) | HTTP | development |
 //! | `http.response.status_code` | int | HTTP, if there was a head; gRPC, if the status is not 200 or the response is not gRPC | HTTP | stable |
 //! | `rpc.system.name` | string: `grpc` | gRPC | gRPC | stable |
-//! | `rpc.method` | string: `service/method` | gRPC; `_OTHER` if the path has another form, or the method is not [known](ApiSpanLayer::known_rpc_methods) | gRPC | stable |
+//! | `rpc.method` | string: `service/method` | gRPC; `_OTHER` if the method is not [known](#grpc) | gRPC | stable |
 //! | `rpc.method_original` | string | gRPC, if `rpc.method` is `_OTHER` | gRPC | stable |
 //! | `rpc.status_code` | string: the code's name | gRPC, if known | gRPC | stable |
 //! | `rpc.request.header.<name>`, `rpc.response.header.<name>`, `rpc.response.trailer.<name>` | string[] | gRPC, with the same settings as HTTP headers | gRPC | development |
@@ -164,10 +164,8 @@
 //! ## Span name
 //!
 //! The name of an HTTP request is `{method} {route}`, or `{method}` if there is no route. `HTTP` replaces
-//! an unknown method. The name of a gRPC call is `service/method`, if the
-//! [list of known methods](ApiSpanLayer::known_rpc_methods) contains it. Without a list it is
-//! `service/method` if there was a gRPC response other than `UNIMPLEMENTED`. Otherwise it is `grpc`. With
-//! [`llm`](ApiSpanLayer::llm) each name is `llm_request`.
+//! an unknown method. The name of a gRPC call is `service/method` if the method is [known](#grpc), and otherwise
+//! `grpc`. With [`llm`](ApiSpanLayer::llm) each name is `llm_request`.
 //!
 //! ## Rewritten targets
 //!
@@ -185,7 +183,24 @@
 //!
 //! A request is gRPC if it is a POST with a gRPC content type. If its response is not gRPC, the outcome
 //! and the name follow the rules for HTTP. The span then also gets `http.request.method`, `http.route`,
-//! `url.scheme` and `network.protocol.version`.
+//! `url.path`, `url.query`, `url.scheme` and `network.protocol.version`.
+//!
+//! A client can call any method, also one that the server does not have. So a method is `rpc.method`, in span and
+//! metrics, and the span's name only if it is *known*:
+//!
+//! * It is in the [list of methods](ApiSpanLayer::known_rpc_methods).
+//! * Without such a list: this response or an earlier one has confirmed it. The layer learns up to 1,024 methods of
+//!   up to 256 bytes. A response confirms the method of its call if its HTTP status is 200 and it is `OK` or has a
+//!   message. A server that answers any path confirms any, until the layer has learnt that many.
+//! * It is a method of a [known service](ApiSpanLayer::known_rpc_services), and a response has confirmed it. There,
+//!   some failures confirm it, too: up to 128 methods.
+//!
+//! A known method keeps its name however the call ends: with an error, `UNIMPLEMENTED`, a panic, a deadline or a
+//! disconnect. Another one is `_OTHER`, the path is `rpc.method_original`, and the span's name is `grpc`. That also
+//! applies to a method that fails before it has ever been answered.
+//!
+//! Samplers see `rpc.method` only if the method is known at the start. They see another method in the name, which is
+//! `service/method` at the start. [`rpc_path_prefix`](ApiSpanLayer::rpc_path_prefix) removes what is in front of it.
 //!
 //! `rpc.status_code` is the code that the server sent. For a dropped call it is gRPC's own code for that
 //! case: `CANCELLED` or `DEADLINE_EXCEEDED`.
@@ -291,8 +306,8 @@
 //! * An unknown HTTP method is `_OTHER`.
 //! * A scheme that is neither from the [setting](ApiSpanLayer::scheme) nor from a
 //!   [trusted proxy](ApiSpanLayer::trusted_proxies) is recorded as `https` or `http`.
-//! * A gRPC method is recorded if the [list of known methods](ApiSpanLayer::known_rpc_methods) contains it.
-//!   Without a list, it is recorded if the response is OK or has a message. Otherwise it is `_OTHER`.
+//! * A gRPC method is recorded if it is [known](#grpc), by a list or because the server has confirmed it.
+//!   Otherwise it is `_OTHER`.
 //! * `server.address` is not recorded. Routes and models come from the application.
 //!
 //! If the durations of streams break a latency SLO, use the time to the head or to the first byte. Or have
@@ -317,7 +332,7 @@
 //!
 //! | setting | default |
 //! |---|---|
-//! | [`tracer_provider`](ApiSpanLayer::tracer_provider) | the global one, even if it is set later |
+//! | [`tracer_provider`](ApiSpanLayer::tracer_provider) | the [global one](#global-providers), even if it is set or replaced later |
 //! | [`propagator`](ApiSpanLayer::propagator) | the global one, even if it is set or replaced later; it decides which headers are read |
 //! | **callers** | |
 //! | [`filter`](ApiSpanLayer::filter) | all requests are traced |
@@ -329,7 +344,9 @@
 //! | [`span_name`](ApiSpanLayer::span_name), [`span_name_fn`](ApiSpanLayer::span_name_fn) | from the conventions; with [`llm`](ApiSpanLayer::llm) `llm_request` |
 //! | [`route_fn`](ApiSpanLayer::route_fn) | `MatchedPath` with feature `axum`, else no route |
 //! | [`known_http_methods`](ApiSpanLayer::known_http_methods) | from `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, else the ten standard ones |
-//! | [`known_rpc_methods`](ApiSpanLayer::known_rpc_methods) | all paths of the form `/service/method` |
+//! | [`known_rpc_methods`](ApiSpanLayer::known_rpc_methods) | those that the server has [confirmed](#grpc) |
+//! | [`known_rpc_services`](ApiSpanLayer::known_rpc_services) | no services |
+//! | [`rpc_path_prefix`](ApiSpanLayer::rpc_path_prefix) | no prefix |
 //! | **addresses** | |
 //! | [`trusted_proxies`](ApiSpanLayer::trusted_proxies) | 0: `Forwarded` and `X-Forwarded-*` are ignored |
 //! | [`proxy_headers`](ApiSpanLayer::proxy_headers) | either kind, if they agree |
@@ -348,9 +365,9 @@
 //! | [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) | true |
 //! | [`error_type_fn`](ApiSpanLayer::error_type_fn) | the known kinds of errors, else `exception` |
 //! | [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | on the span |
-//! | [`logger_provider`](ApiSpanLayer::logger_provider) | no log events |
+//! | [`logger_provider`](ApiSpanLayer::logger_provider) | no log events: the API has no global logger provider |
 //! | **metrics** | |
-//! | [`meter_provider`](ApiSpanLayer::meter_provider) | the global one, even if it is set later |
+//! | [`meter_provider`](ApiSpanLayer::meter_provider) | the [global one](#global-providers), even if it is set or replaced later |
 //! | [`active_requests`](ApiSpanLayer::active_requests), [`response_times`](ApiSpanLayer::response_times) | false |
 //! | [`stream_durations`](ApiSpanLayer::stream_durations), [`stream_content_types`](ApiSpanLayer::stream_content_types) | included; five types |
 //! | [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics) | false; with `llm` true |
@@ -363,6 +380,24 @@
 //! Callbacks run while a request waits, so they should be fast. If a callback panics, the request
 //! continues. The documentation of each setting states the value that then applies. The first panic of each
 //! callback is reported, with feature `internal-logs`.
+//!
+//! ## Global providers
+//!
+//! The application may set and replace the global tracer provider and the global meter provider at any time:
+//!
+//! * Until one is set, and after it was replaced with the API's no-op, the layer looks for it at the 1st, 2nd, 4th,
+//!   8th, … 512th request and at every 1,024th. So up to 1,023 requests have no span, or no metrics.
+//! * Once it has found one, it looks again at every 1,024th request that is recorded, and at the first one that
+//!   arrives a second or more after it has looked. That request and all later ones use the provider that is set then.
+//!   The lookup takes the API's lock. Other requests take no lock that requests share.
+//! * If a provider was shut down, the next request looks again after the 1st, 2nd, 4th, … of the requests that got
+//!   no span. A provider that was shut down before the layer used it is looked up at every request.
+//!
+//! A request ends in the provider in which it began. The layer keeps the old tracer until it looks again, and open
+//! spans keep their own. So shut a provider down after you have replaced it, and keep a clone until then. Otherwise
+//! a request may drop the last one, and wait for its exporter.
+//!
+//! Providers that are given to the layer are not replaced. Each layer and its services look for themselves.
 //!
 //! # Features
 //!

@@ -99,6 +99,13 @@ impl OtherSignals {
         ))
     }
 
+    fn start_options(&self, clock: Clock) -> StartOptions {
+        StartOptions {
+            clock,
+            has_other_readers: self.is_any_enabled(),
+        }
+    }
+
     fn is_any_enabled(&self) -> bool {
         self.has_meter || self.has_logger
     }
@@ -137,10 +144,7 @@ fn observe(
     // All that can panic is read before the span starts.
     let cold = ColdState::read(settings, parts, target, claimed);
     let measurement = signals.measure(shared, clock, &request);
-    let options = StartOptions {
-        clock,
-        has_other_readers: signals.is_any_enabled(),
-    };
+    let options = signals.start_options(clock);
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
         let parent = caller.context.as_ref().unwrap_or(&current);

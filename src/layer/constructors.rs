@@ -12,7 +12,10 @@ impl ApiSpanLayer {
     ///
     /// Set the global tracer provider before the server starts. Until it is set, requests have no span. The layer
     /// looks for it at the 1st, 2nd, 4th, 8th, … 512th request and at every 1,024th. So if it is set later, up to
-    /// 1,023 more requests may have no span. The layer keeps the first provider that creates a span.
+    /// 1,023 more requests may have no span.
+    ///
+    /// A provider may be replaced. The layer looks again at every 1,024th request, and at the first one a second after
+    /// it has looked: see [global providers](crate#global-providers).
     ///
     /// Reads the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, once: see
     /// [`known_http_methods`](Self::known_http_methods). No other variable is read, and none later.

@@ -14,7 +14,8 @@ use crate::telemetry::metrics::Meters;
 impl ApiSpanLayer {
     /// Sets the tracer provider.
     ///
-    /// Default: the global one. With its own provider, the layer shares no lock between requests.
+    /// Default: the [global one](crate#global-providers), which may be replaced later. A provider that is given here is
+    /// not replaced. With it, the layer shares no lock between requests.
     ///
     /// Keep the provider until all responses have ended, and shut it down yourself. Dropping its last clone blocks
     /// until export ends, so do not let a request drop it.
@@ -38,8 +39,8 @@ impl ApiSpanLayer {
 
     /// Sets the meter provider.
     ///
-    /// Default: the global one, looked for as that of [tracers](Self::new) is. If its type has size 0, the layer
-    /// creates an observable instrument, named `api.server.probe`, to find out whether it is the API's no-op. The
+    /// Default: the [global one](crate#global-providers), looked for as that of tracers is. It may be replaced later, and
+    /// requests that are active then are counted in the old one to their end. If its type has size 0, the layer creates an observable instrument, named `api.server.probe`, to find out whether it is the API's no-op. The
     /// instrument observes nothing.
     ///
     /// `NoopMeterProvider` turns metrics off. A `&dyn MeterProvider` is used as it is. Metrics are recorded
@@ -62,7 +63,7 @@ impl ApiSpanLayer {
 
     /// Sets the logger provider, for log events.
     ///
-    /// Default: no log events, because there is no global logger provider.
+    /// Default: no log events, because the API has no global logger provider. So it cannot be replaced later.
     ///
     /// A request that ends with an error other than a status emits `http.server.request.exception` or
     /// `rpc.server.call.exception`. Its attributes are `exception.type` and

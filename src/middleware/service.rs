@@ -91,8 +91,10 @@ where
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
         let (context, mut exchange) = start(&self.shared, &mut parts);
-        let request = Request::from_parts(parts, body);
-        let future = exchange.run(|| context.enter(|| self.inner.call(request)));
+        // Put together where it is used: to move a request is a copy.
+        let inner = &mut self.inner;
+        let call = || inner.call(Request::from_parts(parts, body));
+        let future = exchange.run(|| context.enter(call));
         ResponseFuture::new(future, context, exchange)
     }
 }

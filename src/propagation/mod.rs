@@ -71,6 +71,7 @@ impl Propagation {
     ///
     /// The SDK's W3C propagator clears the sampled flag of a caller that `rate` does not keep.
     /// [`Rate::sample_out`] does so for other callers.
+    #[inline]
     pub(crate) fn extract(
         &self,
         headers: &HeaderMap,
@@ -207,16 +208,20 @@ fn extract(
     let headers = StrictHeaders::new(headers, current);
     let extracted = propagator.extract_with_context(current, &headers);
     // A propagator that finds no header may still have added a span or baggage, such as that of the process.
-    if !headers.has_answered()
-        && has_same_span(&extracted, current)
-        && std::ptr::eq(extracted.baggage(), current.baggage())
-    {
+    if !headers.has_answered() && !has_added(&extracted, current) {
         return None;
     }
     Some(Extracted {
         context: with_valid_parent(extracted, current),
         is_sampled_out: false,
     })
+}
+
+/// Whether a context has another span or other baggage than the current one.
+fn has_added(extracted: &Context, current: &Context) -> bool {
+    let baggage = extracted.baggage();
+    let is_same_baggage = baggage.is_empty() || std::ptr::eq(baggage, current.baggage());
+    !is_same_baggage || !has_same_span(extracted, current)
 }
 
 /// Returns the names that the propagator reads, if it finds a caller in `headers`.

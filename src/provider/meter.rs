@@ -89,17 +89,17 @@ impl<T> GlobalMeters<T> {
             Tried::Meter(meter) => Some(make(&meter)?),
             Tried::Noop => None,
         };
-        let made = Made {
+        let result = Made {
             provider: Arc::downgrade(&provider),
             value: value.clone(),
         };
         if value.is_some() {
-            self.latest.keep(lookup, made);
+            self.latest.keep(lookup, result);
         } else {
             if self.kept().is_some() {
                 self.schedule.restart();
             }
-            self.latest.keep_if_unchanged(lookup, made);
+            self.latest.keep_if_unchanged(lookup, result);
         }
         value
     }

@@ -68,7 +68,7 @@ pub(crate) struct MethodSet {
     /// How many names there are, or are about to be.
     count: AtomicUsize,
     limit: usize,
-    /// With random keys, so that nobody can choose names for one bucket.
+    /// With random keys, so that clients cannot choose names for one bucket.
     hasher: RandomState,
 }
 

@@ -1,4 +1,5 @@
-//! The data of one request: from its start, while its span is open, and at its end.
+//! The data of one request: from its start, while its span is open, and at its end. One file has the gRPC methods
+//! that a layer has learnt from earlier requests.
 //!
 //! The folder has data and the locks around it. It reads no setting, calls no callback of the operator and
 //! decides no outcome.

@@ -17,6 +17,7 @@ mod conventions;
 mod errors;
 mod faults;
 mod grpc_detection;
+mod grpc_methods;
 mod grpc_web;
 mod handle;
 mod hostile;

@@ -298,17 +298,13 @@ impl EndAttributes<'_> {
             let original = truncate(request.method.as_str()).to_owned();
             self.set(OwnKey::MethodOriginal, original);
         }
-        match (&request.target, &request.rpc_method) {
-            (Some(target), _) => {
-                self.set(OwnKey::Path, target.path.clone());
-                if let Some(query) = target.query.clone().filter(|query| !query.is_empty()) {
-                    self.set(OwnKey::Query, query);
-                }
+        if let Some(target) = &request.target {
+            self.set(OwnKey::Path, target.path.clone());
+            if let Some(query) = target.query.clone() {
+                self.set(OwnKey::Query, query);
             }
-            (None, CalledMethod::Known(method)) => {
-                self.set(OwnKey::Path, ["/", method.as_str()].concat());
-            }
-            (None, CalledMethod::Unconfirmed { .. } | CalledMethod::Unknown) => {}
+        } else if let CalledMethod::Known(method) = &request.rpc_method {
+            self.set(OwnKey::Path, ["/", method.as_str()].concat());
         }
         self.set(OwnKey::Scheme, request.scheme.clone());
         if let Some(version) = request.http_version() {

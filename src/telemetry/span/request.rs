@@ -87,9 +87,8 @@ pub(crate) fn read_target(
     {
         return None;
     }
-    let query = uri
-        .query()
-        .map(|query| settings.sensitive_parameters.redact(query));
+    let query = uri.query().filter(|query| !query.is_empty());
+    let query = query.map(|query| settings.sensitive_parameters.redact(query));
     Some(Box::new(HttpTarget {
         path: truncate(target.path()).to_owned(),
         query: query.map(Cow::into_owned),

@@ -11,6 +11,6 @@ mod policies;
 mod switches;
 
 const DURATION: &str = "http.server.request.duration";
-const CALL_DURATION: &str = "rpc.server.call.duration";
+pub const CALL_DURATION: &str = "rpc.server.call.duration";
 const REQUEST_SIZE: &str = "http.server.request.body.size";
 const RESPONSE_SIZE: &str = "http.server.response.body.size";

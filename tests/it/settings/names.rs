@@ -331,6 +331,26 @@ fn grpc_call_is_named_after_its_method_unless_set_or_unimplemented() {
 }
 
 #[test]
+fn samplers_see_a_learnt_grpc_method_as_attribute_and_another_one_in_the_name() {
+    let (at, sampler) = RecordingSampler::recorder();
+    let layer = at.layer().known_rpc_services(["pkg.Service"]);
+    let mut at_start = Vec::new();
+    for code in ["12", "0", "12"] {
+        serve_call(&layer, Some(code));
+        let (name, attributes) = sampler.only();
+        let method = attributes.iter().find(|kv| kv.key.as_str() == "rpc.method");
+        at_start.push((name, method.map(|kv| kv.value.to_string())));
+        sampler.0.lock().expect("not poisoned").clear();
+    }
+    let name = || METHOD.to_owned();
+    let expected = [(name(), None), (name(), None), (name(), Some(name()))];
+    assert_eq!(at_start, expected);
+    let spans = at.spans();
+    let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    assert_eq!(names, ["grpc", METHOD, METHOD]);
+}
+
+#[test]
 fn grpc_call_is_described_as_http_where_no_rpc_method_is_known() {
     let (at, sampler) = RecordingSampler::recorder();
     let layer = at

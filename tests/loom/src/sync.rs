@@ -1,6 +1,6 @@
 //! Replaces the standard library's `sync` with loom's, and adds what loom lacks.
 
-pub use ::std::sync::{Arc, PoisonError};
+pub use ::std::sync::{Arc, PoisonError, Weak};
 pub use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, atomic};
 
 use ::std::fmt;

@@ -7,6 +7,7 @@ use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::{InstrumentationScope, global};
 
 use crate::explore::{Milestone, Rule, spawn};
+use crate::recording::clock::now;
 use crate::telemetry::metrics::Meters;
 
 pub const RULES: &[Rule] = &[Rule {
@@ -43,7 +44,8 @@ impl Process {
     fn serve(&self) -> bool {
         let is_later = self.measured.is_reached();
         self.setting.is_reached();
-        let is_measured = self.meters.find().is_some();
+        let meters = &self.meters;
+        let is_measured = meters.is_set() && meters.find(now()).is_some();
         if is_measured {
             self.measured.reach();
         }
