@@ -96,6 +96,9 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3_600);
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// Returns the new time of the wall clock.
+    type SetClock = fn(SystemTime) -> SystemTime;
+
     /// A span that started a second ago, and its clock.
     fn started() -> (Arc<SharedSpan>, Clock) {
         let tracer = SdkTracerProvider::builder().build().tracer("test");
@@ -120,7 +123,7 @@ mod tests {
     #[test]
     fn an_event_of_the_api_lies_inside_the_span_wherever_the_wall_clock_was_set() {
         let second = |clock: SystemTime| clock + SECOND;
-        let cases: [(&str, fn(SystemTime) -> SystemTime); 6] = [
+        let cases: [(&str, SetClock); 6] = [
             ("not set", |wall| wall),
             ("an hour back", |wall| wall - HOUR),
             ("an hour forward", |wall| wall + HOUR),

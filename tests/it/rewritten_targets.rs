@@ -55,6 +55,7 @@ async fn ok() -> &'static str {
 }
 
 /// A service without a router, with the layer.
+#[expect(clippy::needless_pass_by_value, reason = "called as `users` is")]
 fn service(
     layer: ApiSpanLayer,
 ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync
