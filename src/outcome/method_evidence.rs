@@ -20,7 +20,7 @@ pub(crate) enum MethodEvidence {
 
 /// Returns the evidence for the method of a call that has ended.
 ///
-/// Servers answer an unknown method with `UNIMPLEMENTED`, in a trailers-only response (tonic, grpc-js, grpcio).
+/// Servers answer an unknown method with `UNIMPLEMENTED`, and no message (tonic, grpc-js, grpcio).
 /// Logins, quotas and checks in front of the server refuse unknown methods as they refuse known ones.
 pub(crate) fn method_evidence(completion: &Completion) -> MethodEvidence {
     let is_grpc = completion.protocol != Protocol::Http;

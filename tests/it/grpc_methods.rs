@@ -570,3 +570,15 @@ fn call_answered_in_plain_http_has_the_path_and_query_of_its_target() {
         assert_eq!(status, Some(Value::I64(502)), "{rule}");
     }
 }
+
+#[test]
+fn operators_method_of_an_unknown_call_has_no_original() {
+    let at = Recorder::new();
+    let layer = at
+        .layer()
+        .request_attributes(|_| vec![opentelemetry::KeyValue::new("rpc.method", "custom")]);
+    call_with(&layer, "/pkg.Service/Method", Reply::Head("13"));
+    let spans = at.exported();
+    let expected = ("grpc".to_owned(), Some("custom".to_owned()), None);
+    assert_eq!(names(&Seen(spans[0].clone())), expected);
+}

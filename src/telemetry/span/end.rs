@@ -284,8 +284,10 @@ impl EndAttributes<'_> {
             self.set(OwnKey::RpcMethod, method.clone());
             return None;
         }
-        self.set(OwnKey::RpcMethod, OTHER);
-        self.set(OwnKey::RpcMethodOriginal, name.clone());
+        if self.keys.is_free(&OwnKey::RpcMethod.name().into()) {
+            self.set(OwnKey::RpcMethod, OTHER);
+            self.set(OwnKey::RpcMethodOriginal, name.clone());
+        }
         Some(Cow::Borrowed(RPC_SYSTEM_GRPC))
     }
 
