@@ -62,7 +62,9 @@ pub fn expected(headers: &HeaderMap) -> Option<Parent> {
 /// members is discarded.
 pub fn state(headers: &HeaderMap) -> TraceState {
     let list = list(headers, "tracestate");
-    let members = list.split(',').map(|member| member.trim_matches([' ', '\t']));
+    let members = list
+        .split(',')
+        .map(|member| member.trim_matches([' ', '\t']));
     let members: Vec<_> = members.filter(|member| !member.is_empty()).collect();
     if members.len() > 32 {
         return TraceState::NONE;
