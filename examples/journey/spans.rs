@@ -148,6 +148,7 @@ impl EndedSpan {
             target: attribute("http.request.method")
                 .zip(attribute("url.path"))
                 .map(|(method, path)| format!("{method} {path}"))
+                .or_else(|| attribute("rpc.method_original"))
                 .or_else(|| attribute("rpc.method"))
                 .unwrap_or_else(|| span.name.to_string()),
             started: span.start_time,
