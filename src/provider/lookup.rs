@@ -4,7 +4,7 @@
 //! them. Afterwards [`Renewal`] does, because the application may replace the provider.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwapOption, Guard};
@@ -15,6 +15,8 @@ use crate::recording::clock::now;
 #[derive(Debug)]
 pub(crate) struct Latest<T> {
     found: ArcSwapOption<Found<T>>,
+    /// Whether there is a finding. Without one, a request reads no more than this.
+    has_found: AtomicBool,
     lookups: AtomicU64,
 }
 
@@ -37,6 +39,7 @@ impl<T> Default for Latest<T> {
     fn default() -> Self {
         Self {
             found: ArcSwapOption::empty(),
+            has_found: AtomicBool::new(false),
             lookups: AtomicU64::new(0),
         }
     }
@@ -44,7 +47,11 @@ impl<T> Default for Latest<T> {
 
 impl<T> Latest<T> {
     pub(crate) fn get(&self) -> Guard<Option<Arc<Found<T>>>> {
-        self.found.load()
+        if self.has_found.load(Ordering::Acquire) {
+            self.found.load()
+        } else {
+            Guard::from_inner(None)
+        }
     }
 
     /// Begins a lookup. Call it before the provider is read: its place among all lookups is that of its beginning.
@@ -66,6 +73,7 @@ impl<T> Latest<T> {
             Some(latest) if latest.lookup > found.lookup => Some(Arc::clone(latest)),
             _ => Some(Arc::clone(&found)),
         });
+        self.has_found.store(true, Ordering::Release);
         found
     }
 
@@ -84,6 +92,7 @@ impl<T> Latest<T> {
                 latest.clone()
             }
         });
+        self.has_found.store(true, Ordering::Release);
     }
 }
 
