@@ -3,8 +3,10 @@
 //! A lookup takes the API's lock and allocates, so few requests look. Until a provider is set, [`Schedule`] selects
 //! them. Afterwards [`Renewal`] does, because the application may replace the provider.
 
+// Not `std`, as for the pointer beside it: loom would try many more orders.
+use core::sync::atomic::AtomicBool;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwapOption, Guard};
