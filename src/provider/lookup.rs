@@ -3,6 +3,8 @@
 //! A lookup takes the API's lock and allocates, so few requests look. Until a provider is set, [`Schedule`] selects
 //! them. Afterwards [`Renewal`] does, because the application may replace the provider.
 
+// Not `std`, as for the pointer beside it: loom would try many more orders.
+use core::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +17,8 @@ use crate::recording::clock::now;
 #[derive(Debug)]
 pub(crate) struct Latest<T> {
     found: ArcSwapOption<Found<T>>,
+    /// Whether there is a finding. Without one, a request reads no more than this.
+    has_found: AtomicBool,
     lookups: AtomicU64,
 }
 
@@ -37,6 +41,7 @@ impl<T> Default for Latest<T> {
     fn default() -> Self {
         Self {
             found: ArcSwapOption::empty(),
+            has_found: AtomicBool::new(false),
             lookups: AtomicU64::new(0),
         }
     }
@@ -44,7 +49,11 @@ impl<T> Default for Latest<T> {
 
 impl<T> Latest<T> {
     pub(crate) fn get(&self) -> Guard<Option<Arc<Found<T>>>> {
-        self.found.load()
+        if self.has_found.load(Ordering::Acquire) {
+            self.found.load()
+        } else {
+            Guard::from_inner(None)
+        }
     }
 
     /// Begins a lookup. Call it before the provider is read: its place among all lookups is that of its beginning.
@@ -66,6 +75,7 @@ impl<T> Latest<T> {
             Some(latest) if latest.lookup > found.lookup => Some(Arc::clone(latest)),
             _ => Some(Arc::clone(&found)),
         });
+        self.has_found.store(true, Ordering::Release);
         found
     }
 
@@ -84,6 +94,7 @@ impl<T> Latest<T> {
                 latest.clone()
             }
         });
+        self.has_found.store(true, Ordering::Release);
     }
 }
 

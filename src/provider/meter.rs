@@ -1,7 +1,7 @@
 //! Gets meters from a given or the global meter provider.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use opentelemetry::global;
@@ -23,16 +23,20 @@ pub(crate) fn meter_from<P: MeterProvider + ?Sized + 'static>(provider: &P) -> O
 /// What was made with the meter of the global provider, which may be set and replaced while requests are served.
 pub(crate) struct GlobalMeters<T> {
     latest: Latest<Made<T>>,
+    /// The first provider that was the no-op, so that it is not tried again.
+    noop: OnceLock<AnyProvider>,
     /// Selects the requests that look while there is no real provider.
     schedule: Schedule,
     /// Selects the requests that look again.
     renewal: Renewal,
 }
 
+/// A provider, to compare it with later ones. A weak pointer keeps its address in use, and not the provider.
+type AnyProvider = Weak<dyn MeterProvider + Send + Sync>;
+
 /// What was made with the meter of one provider.
 struct Made<T> {
-    /// The provider, to compare it with later ones. A weak pointer keeps its address in use, and not the provider.
-    provider: Weak<dyn MeterProvider + Send + Sync>,
+    provider: AnyProvider,
     /// `None` if the provider is the API's no-op.
     value: Option<Arc<T>>,
 }
@@ -48,6 +52,7 @@ impl<T> Default for GlobalMeters<T> {
     fn default() -> Self {
         Self {
             latest: Latest::default(),
+            noop: OnceLock::new(),
             schedule: Schedule::default(),
             renewal: Renewal::default(),
         }
@@ -80,10 +85,12 @@ impl<T> GlobalMeters<T> {
     fn look_up(&self, make: impl FnOnce(&Meter) -> Option<Arc<T>>) -> Option<Arc<T>> {
         let lookup = self.latest.begin();
         let provider = catch_panic(global::meter_provider)?;
-        if let Some(kept) = self.latest.get().as_ref()
-            && std::ptr::addr_eq(kept.value.provider.as_ptr(), Arc::as_ptr(&provider))
-        {
-            return kept.value.value.clone();
+        let is_same =
+            |other: &AnyProvider| std::ptr::addr_eq(other.as_ptr(), Arc::as_ptr(&provider));
+        match self.latest.get().as_ref() {
+            Some(kept) if is_same(&kept.value.provider) => return kept.value.value.clone(),
+            None if self.noop.get().is_some_and(is_same) => return None,
+            _ => {}
         }
         let value = match try_meter(provider.as_ref())? {
             Tried::Meter(meter) => Some(make(&meter)?),
@@ -95,10 +102,10 @@ impl<T> GlobalMeters<T> {
         };
         if value.is_some() {
             self.latest.keep(lookup, result);
+        } else if self.latest.get().is_none() {
+            self.noop.get_or_init(|| Weak::clone(&result.provider));
         } else {
-            if self.kept().is_some() {
-                self.schedule.restart();
-            }
+            self.schedule.restart();
             self.latest.keep_if_unchanged(lookup, result);
         }
         value
