@@ -20,8 +20,10 @@ impl Exchange {
     /// span is ended all the same.
     pub(super) fn settle(mut self: Box<Self>, ending: impl FnOnce(&mut Self) -> Ending) {
         let recorded = catch_panic(|| {
-            let ending = ending(&mut self);
-            let ending = self.with_cut_off_request(ending);
+            let mut ending = ending(&mut self);
+            if self.span.is_request_unfinished() {
+                ending = self.with_unfinished_request(ending);
+            }
             self.record_end(ending);
         });
         if recorded.is_none() {

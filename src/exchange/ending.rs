@@ -95,16 +95,16 @@ impl Exchange {
         })
     }
 
-    /// Returns the ending with the client's disconnect as its cause, if the request was cut off. What the service
-    /// made of the broken request is then an effect. A panic stays a panic.
-    pub(super) fn with_cut_off_request(&mut self, ending: Ending) -> Ending {
+    /// Returns the ending with the client's disconnect as its cause, if the unfinished request was cut off. What the
+    /// service made of the broken request is then an effect. A panic stays a panic.
+    pub(super) fn with_unfinished_request(&mut self, ending: Ending) -> Ending {
         let is_cut_off = match &ending.end {
             End::Panicked => false,
             // A body that is over before its end proves nothing alone, but the server did not read the response either.
             End::Dropped {
                 stage: Stage::Unread,
                 ..
-            } => self.span.is_request_unfinished(),
+            } => true,
             End::Complete { .. }
             | End::LengthMismatch { .. }
             | End::ServiceError { .. }

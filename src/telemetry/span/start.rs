@@ -46,7 +46,7 @@ pub(crate) fn describe_start(
     let room = room_for_own(parts, settings, request, hop, &connection);
     let room =
         room + from_operator.as_ref().map_or(0, Vec::len) + usize::from(request_id.is_some());
-    attributes.reserve(room);
+    attributes.allocate(room);
     let name = match request.conventions {
         Conventions::Http => http::describe_start(
             parts,

@@ -29,9 +29,9 @@ impl StartAttributes {
         }
     }
 
-    /// Reserves capacity for exactly `room` attributes.
-    pub(super) fn reserve(&mut self, room: usize) {
-        self.list.reserve_exact(room);
+    /// Allocates exactly `room` attributes. None has been added yet.
+    pub(super) fn allocate(&mut self, room: usize) {
+        self.list = Vec::with_capacity(room);
     }
 
     /// Adds captured headers, each with another key, except those whose key the operator has set. All are checked
