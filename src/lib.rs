@@ -68,9 +68,9 @@
 //! | bytes are missing, or the length is unknown | [`End::Dropped`] |
 //! | the thread is unwinding from a panic | [`End::Panicked`] |
 //!
-//! If the client disconnects while its request is being read, it does not receive what the service then returns. With a
-//! [`RequestBodyLayer`] inside, the end is then [`End::Dropped`] at [`Stage::ReadingRequest`], unless the service panics.
-//! The span ends with the head, at the latest.
+//! If the client disconnects while its request is being read, it receives no later part of the response. With a
+//! [`RequestBodyLayer`] inside, the end is then [`End::Dropped`] at [`Stage::ReadingRequest`], unless there is a panic.
+//! The span ends with the head or, after it, with the body.
 //!
 //! The declared length is the `Content-Length`, else the body's exact size hint. It is not checked
 //! after a terminator or the trailers of gRPC-Web. For a gRPC response it is not used, because the
@@ -87,8 +87,8 @@
 //!    [`SpanHandle::handoff_to_core`].
 //! 3. `api.FIRST_RESPONSE_FROM_CORE`, at the first non-empty frame of a response below 400, with
 //!    [`journey_events`](ApiSpanLayer::journey_events). It is placed among the handler's events by its time.
-//! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there is a message, `error`. These
-//!    two names are this crate's own, without a prefix, since dashboards read them. `reason` is the value of
+//! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there is a message, `error`. These two
+//!    attributes are this crate's own, without a prefix, since dashboards read them. `reason` is the value of
 //!    `api.abort.reason`.
 //!
 //! An event's time is the wall-clock time of the arrival plus the monotonic time since then. So times
@@ -159,7 +159,7 @@
 //! | `api.dropped_events` | an event with an empty name or one of the layer's names; more than the handler's [120](SpanHandle::add_event) |
 //! | `api.dropped_links` | more than the handler's 128 |
 //!
-//! Not counted: an empty string, which is no attribute; a value that another one of the same key replaces.
+//! Not counted: a value that is an empty string, and a handler's value that its later value replaces.
 //!
 //! ## Span name
 //!
@@ -173,11 +173,11 @@
 //! `MatchedPath`. So they have the prefixes of nested routers. They also survive middleware in front of a nested router
 //! that rewrites the target: `NormalizePath`, case folding, percent-decoding, or a rewrite to another route.
 //!
-//! A handler can make another request with the extensions of the first. These values would describe the first, so the
-//! layer uses them only if they fit the present target. It is the original one, or that without the prefix of nested
-//! routers, apart from case, percent-encoding and slashes; or it is the one that the innermost router has matched.
-//! Otherwise the path is the present one, and there is no route. Middleware outside the outermost router is not
-//! noticed: axum itself sees only what it has rewritten.
+//! A handler can make another request with the extensions of the first. So the layer uses these values in three cases
+//! only. The present target is the original one. It is the original one without the prefix of nested routers, apart
+//! from case, percent-encoding and slashes. Or the innermost router has matched it. Otherwise the path is the present
+//! one, and there is no route. A rewrite outside the outermost router is not noticed, because axum does not see the
+//! target before it.
 //!
 //! ## gRPC
 //!
@@ -185,22 +185,22 @@
 //! and the name follow the rules for HTTP. The span then also gets `http.request.method`, `http.route`,
 //! `url.path`, `url.query`, `url.scheme` and `network.protocol.version`.
 //!
-//! A client can call any method, also one that the server does not have. So a method is `rpc.method`, in span and
-//! metrics, and the span's name only if it is *known*:
+//! A client can call any method, also one that the server does not have. So only a *known* method is `rpc.method`, in
+//! span and metrics, and the span's name. A method is known in three cases:
 //!
 //! * It is in the [list of methods](ApiSpanLayer::known_rpc_methods).
-//! * Without such a list: this response or an earlier one has confirmed it. The layer learns up to 1,024 methods of
-//!   up to 256 bytes. A response confirms the method of its call if its HTTP status is 200 and it is `OK` or has a
-//!   message. A server that answers any path confirms any, until the layer has learnt that many.
+//! * There is no such list, and this response or an earlier one has confirmed it. A response with HTTP status 200
+//!   confirms the method if it is `OK`. So does one with a message, except in gRPC-Web and for `UNIMPLEMENTED`. The
+//!   layer learns up to 1,024 methods of up to 256 bytes, also if the server answers any path.
 //! * It is a method of a [known service](ApiSpanLayer::known_rpc_services), and a response has confirmed it. There,
 //!   some failures confirm it, too: up to 128 methods.
 //!
 //! A known method keeps its name however the call ends: with an error, `UNIMPLEMENTED`, a panic, a deadline or a
-//! disconnect. Another one is `_OTHER`, the path is `rpc.method_original`, and the span's name is `grpc`. That also
-//! applies to a method that fails before it has ever been answered.
+//! disconnect. For another one `rpc.method` is `_OTHER`, `rpc.method_original` is the method, and the span's name is
+//! `grpc`. The server may have it, but no response has confirmed it.
 //!
-//! Samplers see `rpc.method` only if the method is known at the start. They see another method in the name, which is
-//! `service/method` at the start. [`rpc_path_prefix`](ApiSpanLayer::rpc_path_prefix) removes what is in front of it.
+//! Samplers see no `rpc.method` if only the response can confirm the method. They see that method in the span's name,
+//! `service/method`. [`rpc_path_prefix`](ApiSpanLayer::rpc_path_prefix) removes what is in front of it.
 //!
 //! `rpc.status_code` is the code that the server sent. For a dropped call it is gRPC's own code for that
 //! case: `CANCELLED` or `DEADLINE_EXCEEDED`.
@@ -216,14 +216,13 @@
 //!
 //! # The parent, and `tracing`
 //!
-//! The layer's span is a child of the caller's span, if the request carries one, else of the current span. If the current
-//! span is in the caller's trace, it is the parent, because it was started for this request. A current span in another
-//! trace does not replace the caller: by the specification, a propagator's `extract` sets the parent, and the caller's trace
-//! would end here otherwise.
+//! The layer's span is a child of the caller's span or, without a caller, of the current span. If the current span is
+//! in the caller's trace, it is the parent, because it was started for this request. A current span in another trace is
+//! not the parent: by the specification, a propagator's `extract` sets it. Otherwise the caller's trace would end here.
 //!
-//! Another layer outside that starts a span for each request, and does not read the caller, so makes a second trace. An
-//! example is tower-http's `TraceLayer` with tracing-opentelemetry. In one trace, it is the child of the caller, and the
-//! layer's span is its child:
+//! So a layer outside makes a second trace if it starts a span for each request without reading the caller. An example
+//! is tower-http's `TraceLayer` with tracing-opentelemetry. Make its span a child of the caller. The span of
+//! `ApiSpanLayer` is then a child of that span:
 //!
 //! ```
 //! use axum::{Router, body::Body, routing::get};
@@ -246,10 +245,10 @@
 //!     .layer(traces); // outside
 //! ```
 //!
-//! A layer inside that reads the request's headers itself, such as `OtelAxumLayer`, makes a span beside the layer's. Its
-//! span is a child of the layer's with [`propagate_to_inner(true)`](ApiSpanLayer::propagate_to_inner). It is better removed,
-//! because two SERVER spans count a request twice. Spans of `tracing` that handlers make are children of the layer's span,
-//! if tracing-opentelemetry activates its context, which is its default.
+//! A layer inside that reads the request's headers itself, such as `OtelAxumLayer`, makes a sibling of this span. With
+//! [`propagate_to_inner(true)`](ApiSpanLayer::propagate_to_inner) it makes a child. Better remove such a layer, because
+//! two SERVER spans count a request twice. Spans of `tracing` that handlers make are children of this span, if
+//! tracing-opentelemetry activates their contexts, which is its default.
 //!
 //! # How to read the spans
 //!
@@ -257,12 +256,12 @@
 //!   minutes. For latency, use `api.time_to_head` and `api.time_to_first_byte`.
 //! * **Names you can group by.** `GET /users/{id}`; `GET` if there is no route, as for a 404 or for a
 //!   service outside axum that sets no route; `package.Service/Method`.
-//! * **Errors are the server's.** The span status is Error for a 5xx or one of gRPC's six server codes, for
-//!   an error or panic of the service or its body, for a truncated response, for a client that
-//!   disconnected, and if the handler [marked the response](SpanHandle::mark_aborted). A disconnect is not an
-//!   error in three cases: the call is gRPC; [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error)
-//!   is false; the handler [allows it](SpanHandle::allow_disconnect). All other spans are Unset, also
-//!   those of a 4xx. The layer never sets Ok.
+//! * **Errors.** The span status is Error for a 5xx, for one of gRPC's six server codes, and for gRPC without
+//!   `grpc-status`. It is Error for an error or panic of the service or its body, a length mismatch, a disconnect,
+//!   and a [mark](SpanHandle::mark_aborted) other than `validation_error` and `client_error`. A disconnect is Unset
+//!   in three cases: gRPC before the deadline; [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) is false;
+//!   the handler [allows it](SpanHandle::allow_disconnect). Other spans are Unset, also those of a 4xx. Ok is never
+//!   set.
 //! * **One field has the cause.** `api.abort.reason` is set on every request that did not depart, whether
 //!   or not it is an error. It has few values. `error.type` is set on errors: `500`, `UNAVAILABLE`,
 //!   `client_disconnect`, `panic`; for an error of the service or the body its kind, such as `timeout`, else
@@ -321,8 +320,8 @@
 //!
 //! | event | severity | when | attributes |
 //! |---|---|---|---|
-//! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body; a panic; a length mismatch; a gRPC client that disconnected after its deadline; a handler's verdict that is an error | `exception.type` (the error's Rust type; if a box hides it, its kind; else the reason), `exception.message` (the texts of the error and its sources) |
-//! | the same two | DEBUG | the client disconnected | the same two |
+//! | `http.server.request.exception`, `rpc.server.call.exception` | ERROR | an error of the service or the body; a panic; a length mismatch; a gRPC client that disconnected after its deadline; a handler's verdict that is an error | `exception.type` (the error's Rust type; if boxed, that of the innermost known error, else its kind; else the reason), `exception.message` (the texts of the error and its sources) |
+//! | the same events | DEBUG | the client disconnected | the same attributes |
 //! | `api.ARRIVED` and the other events of the layer, as on the span | INFO | with [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | as on the span |
 //!
 //! All are emitted at the end of the request, before the span ends. Their timestamps are the times at which
@@ -387,15 +386,15 @@
 //!
 //! * Until one is set, and after it was replaced with the API's no-op, the layer looks for it at the 1st, 2nd, 4th,
 //!   8th, … 512th request and at every 1,024th. So up to 1,023 requests have no span, or no metrics.
-//! * Once it has found one, it looks again at every 1,024th request that is recorded, and at the first one that
-//!   arrives a second or more after it has looked. That request and all later ones use the provider that is set then.
-//!   The lookup takes the API's lock. Other requests take no lock that requests share.
-//! * If a provider was shut down, the next request looks again after the 1st, 2nd, 4th, … of the requests that got
-//!   no span. A provider that was shut down before the layer used it is looked up at every request.
+//! * Once it has found one, it looks again at every 1,024th request with a span, or with metrics. It also looks at the
+//!   first one a second or more after the last lookup. That request and all later ones use the provider set then. The
+//!   lookup takes the API's lock. Other requests take no lock for a provider.
+//! * Requests get no span from a provider that was shut down. After the 1st, 2nd, 4th, … of them, the next one looks
+//!   again. A provider that was shut down before the layer used it is looked up at every request.
 //!
 //! A request ends in the provider in which it began. The layer keeps the old tracer until it looks again, and open
-//! spans keep their own. So shut a provider down after you have replaced it, and keep a clone until then. Otherwise
-//! a request may drop the last one, and wait for its exporter.
+//! spans keep their own. So keep a clone of a provider, and shut it down after you have replaced it. Otherwise a
+//! request may drop the last clone, and wait for its exporter.
 //!
 //! Providers that are given to the layer are not replaced. Each layer and its services look for themselves.
 //!

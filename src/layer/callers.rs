@@ -39,8 +39,8 @@ impl ApiSpanLayer {
     /// out has no span. It propagates a context whose sampled flag is cleared, so that its child spans are dropped,
     /// too. The rate never samples a request whose caller is not sampled.
     ///
-    /// Without a caller a random number decides, because the trace id is not known before the span starts. So set
-    /// the rate at the service where traces begin. A rate at a later service decides again, by the trace id.
+    /// Without a parent a random number decides, because the trace id is not known before the span starts. So set
+    /// the rate only where traces begin. A rate at a later service drops a share of the remaining traces.
     /// [`propagate_to_inner`](Self::propagate_to_inner) and [`SpanHandle::inject`](crate::SpanHandle::inject)
     /// propagate the cleared flag.
     ///
@@ -60,7 +60,7 @@ impl ApiSpanLayer {
     /// new trace and links the caller's span. The caller's baggage is dropped, with or without a span. A span that
     /// is current around the layer is still the parent.
     ///
-    /// The request's headers are unchanged, so inner code that reads them again trusts the caller. With
+    /// By default the headers are unchanged, so inner code that reads them again trusts the caller. With
     /// [`propagate_to_inner`](Self::propagate_to_inner) the layer removes the caller's context and baggage from
     /// them, with or without a span: the trace headers of all formats listed there, `baggage`, the fields of the
     /// propagator, and any other header by which it still finds a caller.
@@ -98,15 +98,15 @@ impl ApiSpanLayer {
     ///
     /// If true, spans of the services behind a reverse proxy are children of the proxy's span, without other code.
     ///
-    /// The [propagator](Self::propagator) writes the headers. No other trace header of the caller is left beside them,
-    /// so every format leads to the same span: `traceparent`, `tracestate`, `b3`, `x-b3-*`, `uber-trace-id`,
-    /// `uberctx-*`, `x-amzn-trace-id`, `x-cloud-trace-context`, `x-datadog-*`, `ot-tracer-*`, `grpc-trace-bin`, and the
-    /// propagator's fields.
+    /// The [propagator](Self::propagator) writes the headers. The caller's other trace headers are removed, so that
+    /// every format leads to the same span. They are `traceparent`, `tracestate`, `b3`, `x-b3-*`, `uber-trace-id`,
+    /// `uberctx-*`, `x-amzn-trace-id`, `_x_amzn_trace_id`, `x-cloud-trace-context`, `x-datadog-*`, `ot-tracer-*`,
+    /// `grpc-trace-bin`, and the propagator's fields.
     ///
-    /// Header `baggage` is unchanged. Without a span all headers are unchanged, with two exceptions. The trace headers
-    /// of [untrusted callers](Self::public_endpoint) are removed. Those of a request that
-    /// [`sample_rate`](Self::sample_rate) has sampled out carry a cleared sampled flag. All headers are also unchanged
-    /// if the propagator writes none.
+    /// Trace headers and `baggage` of [untrusted callers](Self::public_endpoint) are removed. A trusted caller's
+    /// `baggage` stays. Its trace headers stay without a span, or if the layer's own propagator writes none. If
+    /// [`sample_rate`](Self::sample_rate) drops a request, its sampled flag is cleared. If no propagator is set at all,
+    /// the layer writes W3C headers.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().propagate_to_inner(true);

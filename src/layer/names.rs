@@ -47,9 +47,9 @@ impl ApiSpanLayer {
     /// Sets the route of a request: a template of its path, of low cardinality, such as `/users/{id}`. The route is
     /// attribute `http.route`, and part of the span's name. Samplers see it.
     ///
-    /// Default: axum's `MatchedPath` with feature `axum`, if it [describes this request](crate#rewritten-targets), else no
-    /// route. The default also applies if the callback returns `None` or an empty route. If the callback panics, it counts
-    /// as `None`. Truncated to 1,024 bytes.
+    /// Default: axum's `MatchedPath` with feature `axum`, if it [describes this request](crate#rewritten-targets), else
+    /// no route. The default also applies if the callback returns `None` or an empty route. If the callback panics, it
+    /// counts as `None`. Truncated to 1,024 bytes.
     ///
     /// If this callback returns a route, [`SpanHandle::set_route`](crate::SpanHandle::set_route) has no effect.
     ///
@@ -91,15 +91,14 @@ impl ApiSpanLayer {
     /// message confirms the method of its call. The layer and its services learn up to 1,024 methods of up to 256
     /// bytes, from requests that are recorded or measured. Then they learn no more.
     ///
-    /// With a list, only listed methods are known, and those of [`known_rpc_services`](Self::known_rpc_services).
-    /// None is learnt in addition. An empty list, without services, turns gRPC off: all requests are described as
-    /// HTTP.
+    /// With a list, only its methods and those of [`known_rpc_services`](Self::known_rpc_services) can be known. Only
+    /// the latter are learnt. An empty list, without services, turns gRPC off: all requests are described as HTTP.
     ///
     /// A known method is `rpc.method` in span and metrics, and the span's name, however the call ends. For another
     /// method `rpc.method` is `_OTHER`, and the span's name is `grpc`. The method itself is `rpc.method_original`.
     ///
-    /// Samplers see `rpc.method` of a known method. The response decides about a method that is not known yet, so
-    /// samplers see it only in the span's name.
+    /// Samplers see no `rpc.method` if only the response can confirm the method. They see that method in the span's
+    /// name.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new()
@@ -114,12 +113,11 @@ impl ApiSpanLayer {
     ///
     /// Default: no services.
     ///
-    /// A client can call any method of a service, so the layer learns their methods, too. Besides the responses that
-    /// confirm [any method](Self::known_rpc_methods), two ends confirm a method of a known service. The server
-    /// panicked. Or it answered with a code that methods return: not `UNIMPLEMENTED`, which is the answer to unknown
-    /// methods, and none of `UNAUTHENTICATED`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED`, `UNAVAILABLE`, `CANCELLED`
-    /// and `DEADLINE_EXCEEDED`, which interceptors and limits return for any method. At most 128 methods are learnt
-    /// in these two ways.
+    /// A client can call any method, so the methods of these services are known once a response has confirmed them,
+    /// as [others are](Self::known_rpc_methods). A panic of the server confirms them, too. So does an error code, with
+    /// two exceptions. `UNIMPLEMENTED` is the answer to unknown methods. Interceptors and limits return
+    /// `UNAUTHENTICATED`, `PERMISSION_DENIED`, `RESOURCE_EXHAUSTED`, `UNAVAILABLE`, `CANCELLED` and
+    /// `DEADLINE_EXCEEDED` for any method. At most 128 methods are learnt from panics and error codes.
     ///
     /// ```
     /// use tonic::server::NamedService;

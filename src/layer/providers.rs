@@ -15,7 +15,7 @@ impl ApiSpanLayer {
     /// Sets the tracer provider.
     ///
     /// Default: the [global one](crate#global-providers), which may be replaced later. A provider that is given here is
-    /// not replaced. With it, the layer shares no lock between requests.
+    /// not replaced, and the layer takes no lock for it.
     ///
     /// Keep the provider until all responses have ended, and shut it down yourself. Dropping its last clone blocks
     /// until export ends, so do not let a request drop it.
@@ -39,9 +39,9 @@ impl ApiSpanLayer {
 
     /// Sets the meter provider.
     ///
-    /// Default: the [global one](crate#global-providers), looked for as that of tracers is. It may be replaced later, and
-    /// requests that are active then are counted in the old one to their end. If its type has size 0, the layer creates an observable instrument, named `api.server.probe`, to find out whether it is the API's no-op. The
-    /// instrument observes nothing.
+    /// Default: the [global one](crate#global-providers), which may be replaced later. Requests that are active then
+    /// are counted in the old one to their end. If the global provider's type has size 0, the layer creates an
+    /// observable instrument, `api.server.probe`, to detect the API's no-op. The instrument observes no value.
     ///
     /// `NoopMeterProvider` turns metrics off. A `&dyn MeterProvider` is used as it is. Metrics are recorded
     /// with or without a span, but not for requests that are [filtered](Self::filter) out.
@@ -65,12 +65,11 @@ impl ApiSpanLayer {
     ///
     /// Default: no log events, because the API has no global logger provider. So it cannot be replaced later.
     ///
-    /// A request that ends with an error other than a status emits `http.server.request.exception` or
-    /// `rpc.server.call.exception`. Its attributes are `exception.type` and
-    /// `exception.message`. The type is the error's Rust type, behind a box that of the innermost known error. If
-    /// that is unknown, it is the error's [kind](Self::error_type_fn), else the reason. Its severity is ERROR, or
-    /// DEBUG if the client disconnected. It carries the span's context, and is emitted while the span is open and
-    /// current.
+    /// A request that ends with a disconnect, or with an error other than a status, emits an exception event. Its
+    /// severity is DEBUG for a disconnect, else ERROR. Its name is `http.server.request.exception` or
+    /// `rpc.server.call.exception`, and it has `exception.type` and `exception.message`. The type is the error's Rust
+    /// type. If the error is boxed, it is the type of the innermost known error, else its
+    /// [kind](Self::error_type_fn), else the reason. It is emitted while the span is open and current.
     /// [`lifecycle_events`](Self::lifecycle_events) may add other events.
     ///
     /// ```
@@ -95,7 +94,7 @@ impl ApiSpanLayer {
     /// Default: the global propagator. Until the application sets one, callers are ignored.
     ///
     /// The propagator alone decides which headers are read, as with a direct
-    /// [`extract`](TextMapPropagator::extract): it is called for each request. Four rules are stricter:
+    /// [`extract`](TextMapPropagator::extract): it is called for each request. There are four differences:
     ///
     /// * It does not see a `traceparent` that is malformed or repeated, nor its `tracestate`.
     /// * It does not see a `tracestate` of more than 32 members. Empty members are not counted.

@@ -1,4 +1,4 @@
-//! The request body: sees how much of it the handler reads, and whether the client sends all of it.
+//! Observes the request body: the bytes that are read, and a disconnect of the client.
 
 use std::fmt::{self, Debug};
 use std::pin::Pin;
@@ -22,17 +22,17 @@ use crate::recording::shared_span::{RequestEnd, SharedSpan};
 /// Put it directly inside an `ApiSpanLayer`, so that it wraps the body that the server made. It is a separate layer
 /// because it changes the type of the request's body; routers of axum and tonic accept any.
 ///
-/// * If the client disconnects while its request is being read, the outcome is `client_disconnect`, whatever the
-///   handler makes of the broken body: axum's `Json` answers 400 then, and tonic `INTERNAL`. A status that was
-///   returned after the disconnect is not recorded, because the client does not receive it. See
+/// * If the client disconnects while its request is being read, the outcome is `client_disconnect`, whatever status is
+///   returned: 400 by axum's `Json`, `INTERNAL` by tonic. A later status is not recorded, because the client does not
+///   receive it. A panic, a handler's mark and a passed gRPC deadline come first. See
 ///   [`Stage::ReadingRequest`](crate::Stage::ReadingRequest).
 /// * With [`body_sizes`](crate::ApiSpanLayer::body_sizes) the request's size is the number of bytes that were read.
 ///   Without this layer it is the Content-Length, whether or not the body was read. If a retry inside copies the
 ///   request, the copy that was read furthest counts.
 ///
 /// A disconnect is recognised by the error that hyper's body returns: the end of the connection inside the body, a
-/// reset stream, or an error of the operating system. Other errors of a body are the handler's to answer: a limit, a
-/// malformed chunk, a failed decompression. So is a body that is dropped before its end.
+/// reset stream, or an error of the operating system. After another error, the response decides the outcome: a limit,
+/// a malformed chunk, a failed decompression. So it does if the body is dropped early.
 ///
 /// ```
 /// use axum::{Router, routing::post};

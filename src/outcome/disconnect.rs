@@ -1,9 +1,8 @@
 //! Recognises the error with which a request's body reports that its client has disconnected.
 //!
-//! The crate does not depend on hyper or h2. Their errors, and those of axum and tonic around them, have the whole
-//! chain in the text of `Debug`, and that is read here. The tests run real servers, so a release that changes the
-//! text turns a test red. Until then a disconnect is an error like any other, as without this file.
-
+//! The crate does not depend on hyper or h2. The `Debug` text of their errors, and of those of axum and tonic around
+//! them, contains the whole chain, and is searched here. The tests run real servers, so a test fails if a release
+//! changes the text. With such a release a disconnect is an error like any other.
 use std::fmt::Debug;
 
 use crate::catch_panic::PanicReport;

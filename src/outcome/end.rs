@@ -274,8 +274,8 @@ pub enum Stage {
     Unread,
     /// The body was polled.
     Midway,
-    /// The request's body was being read, and the client disconnected before it had sent all of it. It did not
-    /// receive what the service returned then. Known only with a [`RequestBodyLayer`](crate::RequestBodyLayer).
+    /// The client disconnected while the request's body was being read. It receives no later part of the response.
+    /// Detected only with a [`RequestBodyLayer`](crate::RequestBodyLayer).
     ReadingRequest,
 }
 

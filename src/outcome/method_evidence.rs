@@ -1,4 +1,4 @@
-//! The evidence in a response for the method of a gRPC call.
+//! Decides whether a response confirms its gRPC method.
 
 use http::StatusCode;
 

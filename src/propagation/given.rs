@@ -1,4 +1,4 @@
-//! A propagator that the layer was given.
+//! The propagator set on the layer.
 
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;

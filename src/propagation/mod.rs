@@ -1,11 +1,11 @@
 //! Extracts the caller's context from request headers, and injects a context into headers.
 //!
-//! The propagator is the layer's own, else the global one. It alone decides which headers are read: it is called
-//! for each request, and its [`fields`](TextMapPropagator::fields) are not asked, because they are the headers that
-//! it *writes*. It reads through an extractor that is stricter than the W3C propagator of `opentelemetry_sdk` 0.33:
+//! The propagator is the layer's own, else the global one. It alone decides which headers are read. It is called for
+//! each request, whatever its [`fields`](TextMapPropagator::fields) are: they are the headers that it *writes*. Its
+//! extractor is stricter than the W3C propagator of `opentelemetry_sdk` 0.33:
 //!
 //! * It hides a `traceparent` that is repeated, or malformed by W3C Trace Context (level 2, section 3.2), together
-//!   with its `tracestate`. Then a new trace starts.
+//!   with its `tracestate`.
 //! * It joins several lines of `tracestate` or `baggage` with commas. The propagator would read only the first.
 //! * It hides a `tracestate` of more than 32 members. The propagator would keep the first 32.
 //!

@@ -1,4 +1,4 @@
-//! The gRPC methods that a layer's server has shown to have.
+//! The gRPC methods that a layer's server has confirmed.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
