@@ -68,9 +68,9 @@
 //! | bytes are missing, or the length is unknown | [`End::Dropped`] |
 //! | the thread is unwinding from a panic | [`End::Panicked`] |
 //!
-//! If the client disconnects while its request is being read, it receives no later part of the response. With a
-//! [`RequestBodyLayer`] inside, the end is then [`End::Dropped`] at [`Stage::ReadingRequest`], unless there is a panic.
-//! The span ends with the head or, after it, with the body.
+//! If the client disconnects while its request is being read, it usually receives no later part of the response.
+//! With a [`RequestBodyLayer`] inside, the end is then [`End::Dropped`] at [`Stage::ReadingRequest`], unless there is a
+//! panic, or all declared bytes were returned before. The span ends with the head or, after it, with the body.
 //!
 //! The declared length is the `Content-Length`, else the body's exact size hint. It is not checked
 //! after a terminator or the trailers of gRPC-Web. For a gRPC response it is not used, because the
@@ -169,8 +169,7 @@
 //!
 //! ## Rewritten targets
 //!
-//! With feature `axum`, `url.path`, `url.query` and `url.scheme` are from axum's `OriginalUri`, and the route from
-//! `MatchedPath`. So they have the prefixes of nested routers. They also survive middleware in front of a nested router
+//! With feature `axum`, `url.path` is from axum's `OriginalUri`, and the route from `MatchedPath`. So they have the prefixes of nested routers. They also survive middleware in front of a nested router
 //! that rewrites the target: `NormalizePath`, case folding, percent-decoding, or a rewrite to another route.
 //!
 //! A handler can make another request with the extensions of the first. So the layer uses these values in three cases
@@ -190,7 +189,7 @@
 //!
 //! * It is in the [list of methods](ApiSpanLayer::known_rpc_methods).
 //! * There is no such list, and this response or an earlier one has confirmed it. A response with HTTP status 200
-//!   confirms the method if it is `OK`. So does one with a message, except in gRPC-Web and for `UNIMPLEMENTED`. The
+//!   confirms the method if it is `OK`. So does one with a message, except in gRPC-Web. The
 //!   layer learns up to 1,024 methods of up to 256 bytes, also if the server answers any path.
 //! * It is a method of a [known service](ApiSpanLayer::known_rpc_services), and a response has confirmed it. There,
 //!   some failures confirm it, too: up to 128 methods.

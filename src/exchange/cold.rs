@@ -54,7 +54,7 @@ impl ColdState {
         let path = settings
             .classify
             .is_set()
-            .then(|| target.uri.path_and_query().cloned())
+            .then(|| target.original.path_and_query().cloned())
             .flatten();
         if timeout.is_none() && request_length.is_none() && path.is_none() {
             return None;

@@ -100,7 +100,10 @@ impl Exchange {
     pub(super) fn with_unfinished_request(&mut self, ending: Ending) -> Ending {
         let is_cut_off = match &ending.end {
             End::Panicked => false,
-            // A body that is over before its end proves nothing alone, but the server did not read the response either.
+            // All declared bytes were returned before the disconnect.
+            End::Complete { .. } if self.was_marked_whole() => false,
+            // A body that is over before its end proves nothing alone: some never say that they are at their end. But
+            // the response was not read either.
             End::Dropped {
                 stage: Stage::Unread,
                 ..

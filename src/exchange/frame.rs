@@ -61,7 +61,8 @@ impl Exchange {
             if delivery.is_first {
                 streaming.time_to_first_byte = Some(now);
             }
-            if delivery.is_whole {
+            // After a disconnect the client no longer receives the rest.
+            if delivery.is_whole && !self.span.is_request_cut_off() {
                 streaming.body.mark_whole(now);
             }
         }

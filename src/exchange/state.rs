@@ -170,6 +170,12 @@ impl Exchange {
         }
     }
 
+    /// Whether all declared bytes were returned, before any disconnect inside the request.
+    pub(super) fn was_marked_whole(&self) -> bool {
+        let streaming = self.phase.streaming();
+        streaming.is_some_and(|streaming| streaming.body.whole_at.is_some())
+    }
+
     /// Returns the time since the start.
     pub(super) fn elapsed(&self) -> Elapsed {
         Elapsed::since_start(self.span.clock())

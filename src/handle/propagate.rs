@@ -14,7 +14,7 @@ impl SpanHandle {
     /// The span in the context accepts attributes and events like this handle, and also a name and links. An Error
     /// status is a verdict with reason `exception`, unless [`mark_aborted`](Self::mark_aborted) is called. Setting `Ok` and ending
     /// the span have no effect. An event added with `add_event` has the time of the request's clock, and one added with
-    /// `add_event_with_timestamp` the given time.
+    /// `add_event_with_timestamp` the given time, unless that is within a millisecond of the wall clock's.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();

@@ -63,7 +63,7 @@ impl ApiSpanLayer {
     /// By default the headers are unchanged, so inner code that reads them again trusts the caller. With
     /// [`propagate_to_inner`](Self::propagate_to_inner) the layer removes the caller's context and baggage from
     /// them, with or without a span: the trace headers of all formats listed there, `baggage`, the fields of the
-    /// propagator, and any other header by which it still finds a caller.
+    /// propagator, and any other header on which the caller depends that it finds.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().public_endpoint(true);
@@ -101,7 +101,7 @@ impl ApiSpanLayer {
     /// The [propagator](Self::propagator) writes the headers. The caller's other trace headers are removed, so that
     /// every format leads to the same span. They are `traceparent`, `tracestate`, `b3`, `x-b3-*`, `uber-trace-id`,
     /// `uberctx-*`, `x-amzn-trace-id`, `_x_amzn_trace_id`, `x-cloud-trace-context`, `x-datadog-*`, `ot-tracer-*`,
-    /// `grpc-trace-bin`, and the propagator's fields.
+    /// `grpc-trace-bin`, `sentry-trace`, and the propagator's fields.
     ///
     /// Trace headers and `baggage` of [untrusted callers](Self::public_endpoint) are removed. A trusted caller's
     /// `baggage` stays. Its trace headers stay without a span, or if the layer's own propagator writes none. If

@@ -87,9 +87,9 @@ impl ApiSpanLayer {
 
     /// Sets the known gRPC methods, as `service/method`.
     ///
-    /// Default: the methods that the server has confirmed, which the layer learns. A response that is OK or has a
-    /// message confirms the method of its call. The layer and its services learn up to 1,024 methods of up to 256
-    /// bytes, from requests that are recorded or measured. Then they learn no more.
+    /// Default: the methods that the server has confirmed, which the layer learns. A response that is OK confirms the
+    /// method of its call. So does one with a message, except in gRPC-Web. The layer and its services learn up to
+    /// 1,024 methods of up to 256 bytes, from requests that are recorded or measured. Then they learn no more.
     ///
     /// With a list, only its methods and those of [`known_rpc_services`](Self::known_rpc_services) can be known. Only
     /// the latter are learnt. An empty list, without services, turns gRPC off: all requests are described as HTTP.

@@ -15,6 +15,7 @@ use tower_service::Service;
 use crate::catch_panic::{PanicReport, catch_panic};
 use crate::handle::SpanHandle;
 use crate::outcome::disconnect::is_disconnect;
+use crate::protocol::http::progress::declared_length;
 use crate::recording::shared_span::{RequestEnd, SharedSpan};
 
 /// Observes request bodies as they are read, for the [`ApiSpanLayer`](crate::ApiSpanLayer) around it.
@@ -23,8 +24,8 @@ use crate::recording::shared_span::{RequestEnd, SharedSpan};
 /// because it changes the type of the request's body; routers of axum and tonic accept any.
 ///
 /// * If the client disconnects while its request is being read, the outcome is `client_disconnect`, whatever status is
-///   returned: 400 by axum's `Json`, `INTERNAL` by tonic. A later status is not recorded, because the client does not
-///   receive it. A panic, a handler's mark and a passed gRPC deadline come first. See
+///   returned: 400 by axum's `Json`, `INTERNAL` by tonic. A later status is not recorded, because the client usually
+///   does not receive it. A panic, a handler's mark and a passed gRPC deadline come first. See
 ///   [`Stage::ReadingRequest`](crate::Stage::ReadingRequest).
 /// * With [`body_sizes`](crate::ApiSpanLayer::body_sizes) the request's size is the number of bytes that were read.
 ///   Without this layer it is the Content-Length, whether or not the body was read. If a retry inside copies the
@@ -113,6 +114,7 @@ where
             span,
             bytes: 0,
             is_multiplexed: parts.version >= Version::HTTP_2,
+            declared: declared_length(&parts.headers, parts.version, None),
         };
         self.inner.call(Request::from_parts(parts, body))
     }
@@ -141,6 +143,8 @@ pub struct RequestBody<B> {
     bytes: u64,
     /// Whether the stream can be reset without an error, as in HTTP/2.
     is_multiplexed: bool,
+    /// The request's Content-Length.
+    declared: Option<u64>,
 }
 
 static PANICS: PanicReport = PanicReport::new("RequestBody, its error");
@@ -185,7 +189,12 @@ where
                 // hyper ends a body without an error if the client resets its stream with NO_ERROR.
                 let is_at_end = || this.inner.is_end_stream();
                 if *this.is_multiplexed && catch_panic(is_at_end) == Some(false) {
-                    span.record_request_end(RequestEnd::Unfinished);
+                    let is_short = this.declared.is_some_and(|declared| *this.bytes < declared);
+                    span.record_request_end(if is_short {
+                        RequestEnd::Disconnected
+                    } else {
+                        RequestEnd::Unfinished
+                    });
                 }
             }
         }

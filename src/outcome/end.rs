@@ -56,7 +56,7 @@ pub enum End {
         /// The error's kind, as that of a service error.
         error_type: Option<Cow<'static, str>>,
     },
-    /// The response was dropped before it was complete.
+    /// The response was dropped before it was complete, or the client disconnected inside its request.
     #[non_exhaustive]
     Dropped {
         /// The stage at the drop.
@@ -274,7 +274,8 @@ pub enum Stage {
     Unread,
     /// The body was polled.
     Midway,
-    /// The client disconnected while the request's body was being read. It receives no later part of the response.
+    /// The client disconnected while the request's body was being read. It usually receives no later part of the
+    /// response.
     /// Detected only with a [`RequestBodyLayer`](crate::RequestBodyLayer).
     ReadingRequest,
 }

@@ -33,9 +33,9 @@ pub(crate) fn method_evidence(completion: &Completion) -> MethodEvidence {
         End::Complete {
             grpc_status: Some(status),
         } if has_grpc_head => match status.code {
-            GrpcCode::UNIMPLEMENTED => MethodEvidence::Missing,
             GrpcCode::OK => MethodEvidence::Confirmed,
             _ if has_message => MethodEvidence::Confirmed,
+            GrpcCode::UNIMPLEMENTED => MethodEvidence::Missing,
             code if is_refusal(code) => MethodEvidence::Missing,
             _ => MethodEvidence::Failed,
         },

@@ -7,7 +7,7 @@ pub(super) const TRACESTATE: &str = "tracestate";
 pub(super) const BAGGAGE: &str = "baggage";
 
 /// The headers by which a released propagator for OpenTelemetry finds a caller.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     TRACEPARENT,
     TRACESTATE,
     // B3
@@ -21,6 +21,7 @@ const NAMES: [&str; 8] = [
     "x-cloud-trace-context",
     // OpenCensus over gRPC
     "grpc-trace-bin",
+    "sentry-trace",
 ];
 
 /// The prefixes of such headers.

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
@@ -122,14 +122,25 @@ impl Propagation {
         });
     }
 
-    /// Removes what the propagator reads, until it finds no caller. It may read headers that it does not declare.
+    /// Removes the headers on which the caller depends that the propagator finds. It may read headers that it does not
+    /// declare. Others that it reads stay: `authorization` is the application's.
     fn remove_read(&self, headers: &mut HeaderMap) {
-        let mut is_found = true;
-        while is_found {
-            let read = catch_panic(|| self.with(|propagator| names_of_caller(propagator, headers)));
-            is_found = false;
-            for name in read.unwrap_or_default() {
-                is_found |= headers.remove(name).is_some();
+        let find = |headers: &HeaderMap| {
+            catch_panic(|| self.with(|propagator| find_caller(propagator, headers))).flatten()
+        };
+        while let Some((caller, names)) = find(headers) {
+            let is_removed = names.iter().any(|name| {
+                let Some(removed) = take(headers, name) else {
+                    return false;
+                };
+                let is_same = find(headers).is_some_and(|(found, _)| found == caller);
+                if is_same {
+                    extend(headers, removed);
+                }
+                !is_same
+            });
+            if !is_removed {
+                return;
             }
         }
     }
@@ -224,15 +235,24 @@ fn has_added(extracted: &Context, current: &Context) -> bool {
     !is_same_baggage || !has_same_span(extracted, current)
 }
 
-/// Returns the names that the propagator reads, if it finds a caller in `headers`.
-fn names_of_caller(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> BTreeSet<String> {
+/// Returns the caller that the propagator finds, if it finds one, and the names of the headers that it reads.
+fn find_caller(
+    propagator: &dyn TextMapPropagator,
+    headers: &HeaderMap,
+) -> Option<(SpanContext, BTreeSet<String>)> {
     let recorder = RecordingExtractor::new(headers);
     let extracted = propagator.extract_with_context(&Context::new(), &recorder);
-    if extracted.span().span_context().is_valid() {
-        recorder.into_read()
-    } else {
-        BTreeSet::new()
-    }
+    let caller = extracted.span().span_context().clone();
+    caller.is_valid().then(|| (caller, recorder.into_read()))
+}
+
+/// Takes all lines of a header out.
+fn take(headers: &mut HeaderMap, name: &str) -> Option<HeaderMap> {
+    let name = HeaderName::try_from(name).ok()?;
+    let lines = headers.get_all(&name).iter();
+    let taken: HeaderMap = lines.map(|line| (name.clone(), line.clone())).collect();
+    headers.remove(&name)?;
+    Some(taken)
 }
 
 /// An injector that skips empty values. The SDK's propagator writes an empty `tracestate`.

@@ -20,7 +20,7 @@ impl<'a> RecordingExtractor<'a> {
         }
     }
 
-    /// Returns the names in lower case, and `*` if the names were listed.
+    /// Returns the names in lower case, and `*` with all names if the names were listed.
     pub(super) fn into_read(self) -> BTreeSet<String> {
         self.read.into_inner()
     }
@@ -34,7 +34,8 @@ impl Extractor for RecordingExtractor<'_> {
 
     fn keys(&self) -> Vec<&str> {
         // A propagator that lists the keys may use any header.
-        self.read.borrow_mut().insert("*".to_owned());
+        let all = self.headers.keys().map(|name| name.as_str().to_owned());
+        self.read.borrow_mut().extend(all.chain(["*".to_owned()]));
         self.headers.keys().map(HeaderName::as_str).collect()
     }
 }

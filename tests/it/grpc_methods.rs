@@ -365,8 +365,8 @@ fn only_responses_of_the_method_itself_confirm_it() {
         (
             "a message, then UNIMPLEMENTED",
             Reply::Message("12"),
-            false,
-            false,
+            true,
+            true,
         ),
         ("INTERNAL", Reply::Head("13"), false, true),
         ("INVALID_ARGUMENT", Reply::Head("3"), false, true),

@@ -246,6 +246,24 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+#[tokio::test]
+async fn another_request_with_the_same_path_has_its_own_query_and_scheme() {
+    let recorder = Recorder::new();
+    let inner = service(recorder.layer());
+    let outer = any(move |outer: Request| {
+        let target = "https://other/items?page=2";
+        ask(inner.clone(), outer, target)
+    });
+    let app = Router::new().route("/items", outer);
+    let request = Request::get("/items?page=1&token=x").body(Body::empty());
+    let response = app.oneshot(request.expect("a request")).await;
+    let response = response.unwrap_or_else(|error| match error {});
+    response.into_body().collect().await.expect("a body");
+    let span = recorder.only();
+    assert_eq!(span.attribute("url.query").as_deref(), Some("page=2"));
+    assert_eq!(span.attribute("url.scheme").as_deref(), Some("https"));
+}
+
 /// axum's outermost router finds the rewritten target, and nothing has the client's.
 #[tokio::test]
 async fn a_target_rewritten_outside_all_routers_is_recorded_as_rewritten() {

@@ -88,8 +88,9 @@ impl Oracle {
             return;
         }
         let disconnect = Cause::Dropped("client_disconnect");
+        let is_whole = matches!(cause, Cause::Complete) && self.was_whole_before;
         let is_panic = matches!(cause, Cause::Panic);
-        let cause = if self.is_request_cut_off && !is_panic {
+        let cause = if self.is_request_cut_off && !is_panic && !is_whole {
             &disconnect
         } else {
             cause
@@ -158,7 +159,7 @@ impl Oracle {
         }
         let has_message = self.is_native_grpc() && self.delivered > 0;
         match (cause, code) {
-            (Cause::Complete, Some(code)) => code == "OK" || has_message && code != "UNIMPLEMENTED",
+            (Cause::Complete, Some(code)) => code == "OK" || has_message,
             (Cause::Complete, None) | (Cause::Mismatch(_), _) => false,
             (Cause::Error | Cause::Dropped(_) | Cause::Panic, _) => has_message,
         }

@@ -181,6 +181,8 @@ pub struct Oracle {
     was_body_polled: bool,
     /// The client has disconnected inside its request.
     is_request_cut_off: bool,
+    /// All declared bytes were delivered before that.
+    was_whole_before: bool,
     /// The request's body was over, perhaps before its end.
     is_request_over: bool,
     /// Request and response are gRPC; before the head, the request is.
@@ -218,6 +220,7 @@ impl Oracle {
             delivered: 0,
             was_body_polled: false,
             is_request_cut_off: false,
+            was_whole_before: false,
             is_request_over: false,
             is_grpc: false,
             grpc_status: None,
@@ -298,7 +301,11 @@ impl Oracle {
             HandlerCall::HandOff => self.add_event_once("api.HANDOFF_TO_CORE"),
             HandlerCall::ReadRequest(frame) => match frame {
                 RequestFrame::Data | RequestFrame::OtherError => {}
-                RequestFrame::Disconnected => self.is_request_cut_off = true,
+                RequestFrame::Disconnected => {
+                    let is_whole = self.declared.is_some_and(|all| self.delivered >= all);
+                    self.was_whole_before |= is_whole && !self.is_request_cut_off;
+                    self.is_request_cut_off = true;
+                }
                 RequestFrame::End => self.is_request_over = true,
             },
             HandlerCall::OnContext(_) if !self.has_span => {}

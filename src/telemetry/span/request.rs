@@ -83,7 +83,7 @@ pub(crate) fn read_target(
     let uri = target.uri;
     if let CalledMethod::Known(method) = &request.rpc_method
         && uri.query().is_none()
-        && uri.path().strip_prefix('/') == Some(method.as_str())
+        && target.path().strip_prefix('/') == Some(method.as_str())
     {
         return None;
     }

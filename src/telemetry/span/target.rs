@@ -10,7 +10,9 @@ use http::{Uri, request};
 /// The target and the route of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
-    /// The target as the client sent it.
+    /// The target whose path is the client's.
+    pub(crate) original: &'a Uri,
+    /// The present target, for all but the path. Another request with these extensions may have the same path.
     pub(crate) uri: &'a Uri,
     /// The template that a framework has matched.
     pub(super) route: Option<&'a str>,
@@ -30,21 +32,24 @@ impl<'a> Target<'a> {
         use axum::extract::{MatchedPath, OriginalUri};
 
         if !has_own {
-            return Self {
-                uri: &parts.uri,
-                route: None,
-            };
+            return Self::without_extensions(parts);
         }
         let original = parts.extensions.get::<OriginalUri>();
         Self {
-            uri: original.map_or(&parts.uri, |original| &original.0),
+            original: original.map_or(&parts.uri, |original| &original.0),
+            uri: &parts.uri,
             route: parts.extensions.get().map(MatchedPath::as_str),
         }
     }
 
     #[cfg(not(feature = "axum"))]
     pub(crate) fn read(parts: &'a request::Parts, _: HasOwnExtensions) -> Self {
+        Self::without_extensions(parts)
+    }
+
+    fn without_extensions(parts: &'a request::Parts) -> Self {
         Self {
+            original: &parts.uri,
             uri: &parts.uri,
             route: None,
         }
@@ -53,7 +58,7 @@ impl<'a> Target<'a> {
     /// Returns the path. The target of a CONNECT has none (RFC 9112, section 3.2.3), and an empty path is
     /// equivalent to `/` (RFC 9110, section 4.2.3).
     pub(super) fn path(&self) -> &'a str {
-        match self.uri.path() {
+        match self.original.path() {
             "" => "/",
             path => path,
         }

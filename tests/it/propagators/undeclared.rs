@@ -141,6 +141,51 @@ fn header_that_the_propagator_reads_and_does_not_declare_is_stripped_at_a_public
     assert_eq!(kept(false, false), [true, true, true, false]);
 }
 
+/// Reads the caller, and a header of the application: another caller is found only with it.
+#[derive(Debug)]
+struct Signed(Boxed);
+
+impl TextMapPropagator for Signed {
+    fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
+        self.0.inject_context(context, injector);
+    }
+
+    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
+        let _tenant = extractor
+            .get("authorization")
+            .or_else(|| extractor.get("host"));
+        self.0.extract_with_context(context, extractor)
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&[])
+    }
+}
+
+#[test]
+fn header_of_the_application_that_a_propagator_reads_stays_at_a_public_endpoint() {
+    let old_names = || -> Boxed { Box::new(OldNames(TraceContextPropagator::new())) };
+    let caller = format!("00-{TRACE}-{CALLER}-01");
+    let application = [("authorization", "Bearer 1"), ("host", "a")];
+    for (rule, propagator) in [
+        ("found in a header", Signed(old_names())),
+        // The caller is found whatever the headers are.
+        ("of the process", Signed(Box::new(OfProcess::Parent))),
+    ] {
+        let at = recorder();
+        let layer = at.layer().propagator(propagator).public_endpoint(true);
+        let layer = layer.propagate_to_inner(true).filter(|_| false);
+        let sent = [&application[..], &[("x-old", &caller)]].concat();
+        let inside = serve(&layer, &headers(&sent));
+        let is_of_process = rule == "of the process";
+        for (name, _) in application {
+            assert!(inside.headers.contains_key(name), "{rule}: {name}");
+        }
+        let is_old_kept = inside.headers.contains_key("x-old");
+        assert_eq!(is_old_kept, is_of_process, "{rule}");
+    }
+}
+
 #[test]
 fn headers_of_a_trusted_caller_stay_if_the_propagator_writes_only_baggage() {
     let at = recorder();

@@ -98,6 +98,22 @@ async fn stream_that_is_reset_without_an_error_is_a_disconnect_if_the_response_h
 }
 
 #[tokio::test]
+async fn stream_that_is_reset_without_an_error_is_a_disconnect_if_declared_bytes_are_missing() {
+    for path in ["/raw", "/json", "/fails", "/ignores"] {
+        let server = serve(|app| app).await;
+        let reset = Cut::Reset {
+            reason: Reason::NO_ERROR,
+            has_length: true,
+        };
+        reset.send(server.address, path, &server.read).await;
+        let span = server.span().await;
+        assert_eq!(span.outcome(), "ABORTED(client_disconnect)", "{path}");
+        let status = span.attribute("http.response.status_code");
+        assert_eq!(status, None, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn client_that_leaves_a_reverse_proxy_is_a_disconnect_at_the_proxy() {
     for cut in Cut::all() {
         let upstream = listen(router()).await;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,9 +13,9 @@ use opentelemetry::Key;
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
 use tower::{Layer as _, Service as _, service_fn};
-use tower_api_span::{ApiSpanLayer, RequestBody, RequestBodyLayer};
+use tower_api_span::{ApiSpanLayer, RequestBody, RequestBodyLayer, ResponseBody};
 
-use crate::support::body::Step::{Data, Panic};
+use crate::support::body::Step::{Data, Panic, Silent};
 use crate::support::body::{Boom, Says, ScriptedBody};
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{defused, handle_of, poll_frame, ready, response};
@@ -91,7 +92,7 @@ fn run(layer: &ApiSpanLayer, version: Version, then: Then, handler: Handler, pol
     let request = request.body(Upload::Frame(then)).expect("a request");
     let run = std::panic::AssertUnwindSafe(|| {
         if let Ok(answer) = ready(service.call(request)) {
-            let mut body: tower_api_span::ResponseBody<_> = Response::into_body(answer);
+            let mut body: ResponseBody<_> = Response::into_body(answer);
             for _ in 0..polls {
                 let _ = poll_frame(&mut body);
             }
@@ -194,42 +195,63 @@ fn allowed_disconnect_is_no_error() {
     }
 }
 
+/// Returns a response to a request that a task goes on reading, and the request.
+fn respond_early(
+    recorder: &Recorder,
+    body: impl Fn() -> ScriptedBody,
+) -> (ResponseBody<ScriptedBody>, RequestBody<Upload>) {
+    let kept = Arc::new(Mutex::new(None));
+    let store = Arc::clone(&kept);
+    let inner = service_fn(move |request: Request<RequestBody<Upload>>| {
+        *store.lock().expect("one thread") = Some(request.into_body());
+        std::future::ready(Ok::<_, Boom>(response(200, body())))
+    });
+    let mut service = recorder.layer().layer(RequestBodyLayer::new().layer(inner));
+    let request = Request::post("/").body(Upload::Rest(Disconnect));
+    let answer = ready(service.call(request.expect("a request"))).expect("a response");
+    let upload = kept.lock().expect("one thread").take();
+    (answer.into_body(), upload.expect("a request"))
+}
+
 #[test]
 fn disconnect_during_the_response_keeps_the_status_that_was_sent() {
-    for last in [Data(2), Panic] {
+    for (last, reason) in [(Data(2), "client_disconnect"), (Panic, "panic")] {
         let recorder = Recorder::new();
-        let kept = std::sync::Arc::new(std::sync::Mutex::new(None));
-        let store = std::sync::Arc::clone(&kept);
-        let script = [Data(1), last.clone()];
-        let inner = service_fn(move |request: Request<RequestBody<Upload>>| {
-            *store.lock().expect("one thread") = Some(request.into_body());
-            std::future::ready(Ok::<_, Boom>(response(
-                200,
-                ScriptedBody::new(script.clone()),
-            )))
-        });
-        let mut service = recorder.layer().layer(RequestBodyLayer::new().layer(inner));
-        let request = Request::post("/").body(Upload::Rest(Disconnect));
-        let answer = ready(service.call(request.expect("a request"))).expect("a response");
-        let mut body = answer.into_body();
+        let (mut body, mut upload) =
+            respond_early(&recorder, || ScriptedBody::new([Data(1), last.clone()]));
         assert!(poll_frame(&mut body).is_ready());
-        let mut upload = kept.lock().expect("one thread").take().expect("a request");
         assert!(matches!(poll_frame(&mut upload), Poll::Ready(Some(Err(_)))));
         let rest = std::panic::AssertUnwindSafe(|| {
             let _ = poll_frame(&mut body);
             let _ = poll_frame(&mut body);
         });
-        let is_panic = std::panic::catch_unwind(rest).is_err();
+        // The last frame may panic.
+        let _ = std::panic::catch_unwind(rest);
         drop(body);
         let span = recorder.only();
-        let reason = if is_panic {
-            "panic"
-        } else {
-            "client_disconnect"
-        };
         assert_eq!(span.outcome(), format!("ABORTED({reason})"));
         let status = span.attribute("http.response.status_code");
         assert_eq!(status.as_deref(), Some("200"));
+    }
+}
+
+#[test]
+fn response_that_was_whole_before_the_disconnect_departs() {
+    for (polls_before, outcome) in [(2, "DEPARTED"), (1, "ABORTED(client_disconnect)")] {
+        let recorder = Recorder::new();
+        let whole = || ScriptedBody::new([Data(3), Data(2), Silent]).sized(5);
+        let (mut body, mut upload) = respond_early(&recorder, whole);
+        for _ in 0..polls_before {
+            assert!(poll_frame(&mut body).is_ready());
+        }
+        assert!(matches!(poll_frame(&mut upload), Poll::Ready(Some(Err(_)))));
+        for _ in polls_before..2 {
+            assert!(poll_frame(&mut body).is_ready());
+        }
+        assert!(poll_frame(&mut body).is_pending());
+        drop(body);
+        let span = recorder.only();
+        assert_eq!(span.outcome(), outcome, "{polls_before} polls before");
     }
 }
 
