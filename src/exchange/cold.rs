@@ -9,6 +9,7 @@ use opentelemetry::KeyValue;
 use crate::protocol::grpc::web::TrailersReader;
 use crate::protocol::grpc::{GrpcStatus, Protocol, parse_timeout};
 use crate::protocol::http::progress::declared_length;
+use crate::recording::request_info::HttpTarget;
 use crate::settings::Settings;
 use crate::telemetry::span::target::Target;
 
@@ -21,6 +22,8 @@ const MAX_LENGTH: u64 = 1 << 40;
 pub(super) struct ColdState {
     /// gRPC: the caller's `grpc-timeout`.
     pub(super) timeout: Option<Duration>,
+    /// gRPC: the target, unless it is the path of a known method.
+    pub(super) target: Option<HttpTarget>,
     /// gRPC: the status from the head, or from the trailers in a gRPC-Web body.
     pub(super) grpc_status: Option<GrpcStatus>,
     /// The reader of a gRPC-Web body, for its status.

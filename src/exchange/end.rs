@@ -1,5 +1,6 @@
 //! Ends an exchange: decides its outcome, records it in all signals, and ends the span.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::StringValue;
@@ -80,6 +81,7 @@ impl Exchange {
         let mut ended = EndedRequest {
             request: &self.request,
             rpc_method: None,
+            target: self.cold.as_ref().and_then(|cold| cold.target.as_ref()),
             at: started + duration,
             first_response: None,
             is_event_stream: streaming.is_some_and(|streaming| streaming.is_event_stream),
@@ -142,7 +144,7 @@ impl Exchange {
         let learnt = &self.shared.learnt_methods;
         match &self.request.rpc_method {
             CalledMethod::Unknown => None,
-            CalledMethod::Known(method) => Some(method.clone()),
+            CalledMethod::Known(method) => Some(StringValue::from(Arc::clone(method))),
             CalledMethod::Unconfirmed {
                 name,
                 is_of_known_service,
@@ -152,7 +154,7 @@ impl Exchange {
                     MethodEvidence::Failed => *is_of_known_service && learnt.add_failed(name),
                     MethodEvidence::Missing => false,
                 };
-                is_learnt.then(|| name.clone())
+                is_learnt.then(|| StringValue::from(Arc::clone(name)))
             }
         }
     }

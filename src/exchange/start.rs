@@ -140,9 +140,9 @@ fn observe(
     let hop = read_hop(settings, parts);
     let target = Target::read(parts, has_own_extensions);
     let learnt = &shared.learnt_methods;
-    let mut request = read_request(parts, target, claimed, settings, learnt, &hop);
+    let request = read_request(parts, target, claimed, settings, learnt, &hop);
     // All that can panic is read before the span starts.
-    let cold = ColdState::read(settings, parts, target, claimed);
+    let mut cold = ColdState::read(settings, parts, target, claimed);
     let measurement = signals.measure(shared, clock, &request);
     let options = signals.start_options(clock);
     let open = tracer.and_then(|tracer| {
@@ -157,8 +157,9 @@ fn observe(
     if open.is_none() && !options.has_other_readers {
         return (None, ExchangeGuard::default());
     }
-    if open.as_ref().is_some_and(OpenSpan::is_recording) {
-        request.target = read_target(target, &request, settings);
+    let is_recording = open.as_ref().is_some_and(OpenSpan::is_recording);
+    if is_recording && let Some(target) = read_target(target, &request, settings) {
+        cold.get_or_insert_default().target = Some(target);
     }
     let (span, context, at_start) = share_span(shared, parts, open, caller, current, clock);
     let exchange = Exchange {

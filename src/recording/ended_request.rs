@@ -6,7 +6,7 @@ use opentelemetry::{KeyValue, StringValue};
 
 use crate::outcome::Completion;
 use crate::recording::buffer::SpanBuffer;
-use crate::recording::request_info::RequestInfo;
+use crate::recording::request_info::{HttpTarget, RequestInfo};
 
 /// A request that has ended. Made once, and read by span, metrics and logs alike.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct EndedRequest<'a> {
     pub(crate) request: &'a RequestInfo,
     /// `service/method` of a gRPC call, if the method is known by now.
     pub(crate) rpc_method: Option<StringValue>,
+    /// The target of a gRPC call, because its response may be plain HTTP. `None` if the target is the method's path.
+    pub(crate) target: Option<&'a HttpTarget>,
     /// What was recorded before the outcome was decided.
     pub(crate) buffer: Option<Box<SpanBuffer>>,
     /// When it ended, by the request's own clock.

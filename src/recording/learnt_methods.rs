@@ -1,10 +1,8 @@
 //! The gRPC methods that a layer's server has confirmed.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use opentelemetry::StringValue;
+use std::sync::{Arc, OnceLock};
 
 /// The gRPC methods that responses have confirmed, shared by the services of a layer.
 ///
@@ -26,18 +24,18 @@ impl LearntMethods {
     const MAX_FAILED: usize = 128;
 
     /// Returns the method if it was learnt. That it has failed counts only for a method of a known service.
-    pub(crate) fn find(&self, method: &str, is_of_known_service: bool) -> Option<StringValue> {
+    pub(crate) fn find(&self, method: &str, is_of_known_service: bool) -> Option<Arc<str>> {
         let failed = || self.failed.find(method).filter(|_| is_of_known_service);
         self.confirmed.find(method).or_else(failed)
     }
 
     /// Adds a method that the server has confirmed. Returns whether it is in the set.
-    pub(crate) fn add_confirmed(&self, method: &StringValue) -> bool {
+    pub(crate) fn add_confirmed(&self, method: &Arc<str>) -> bool {
         self.confirmed.add(method)
     }
 
     /// Adds a method of a known service that has failed. Returns whether it is in the set.
-    pub(crate) fn add_failed(&self, method: &StringValue) -> bool {
+    pub(crate) fn add_failed(&self, method: &Arc<str>) -> bool {
         self.failed.add(method)
     }
 }
@@ -76,7 +74,7 @@ type Link = OnceLock<Box<Entry>>;
 
 #[derive(Debug)]
 struct Entry {
-    name: StringValue,
+    name: Arc<str>,
     next: Link,
 }
 
@@ -95,10 +93,10 @@ impl MethodSet {
         }
     }
 
-    pub(crate) fn find(&self, name: &str) -> Option<StringValue> {
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<str>> {
         let mut link = self.bucket(self.buckets.get()?, name);
         while let Some(entry) = link.get() {
-            if entry.name.as_str() == name {
+            if *entry.name == *name {
                 return Some(entry.name.clone());
             }
             link = &entry.next;
@@ -107,15 +105,15 @@ impl MethodSet {
     }
 
     /// Adds a name, unless it is too long or the set is full. Returns whether it is in the set.
-    pub(crate) fn add(&self, name: &StringValue) -> bool {
-        if name.as_str().len() > Self::MAX_LENGTH {
+    pub(crate) fn add(&self, name: &Arc<str>) -> bool {
+        if name.len() > Self::MAX_LENGTH {
             return false;
         }
         let buckets = self.buckets.get_or_init(|| {
             let count = self.limit.div_ceil(Self::NAMES_PER_BUCKET);
             std::iter::repeat_with(Link::default).take(count).collect()
         });
-        let mut link = self.bucket(buckets, name.as_str());
+        let mut link = self.bucket(buckets, name);
         let mut new = None;
         loop {
             if let Some(entry) = link.get() {
@@ -141,7 +139,7 @@ impl MethodSet {
     }
 
     /// Makes an entry, and counts it. Returns `None` if the set is full.
-    fn new_entry(&self, name: &StringValue) -> Option<Box<Entry>> {
+    fn new_entry(&self, name: &Arc<str>) -> Option<Box<Entry>> {
         let add_one = |count| (count < self.limit).then_some(count + 1);
         self.count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, add_one)
@@ -164,15 +162,15 @@ impl MethodSet {
 mod tests {
     use super::*;
 
-    fn name(number: usize) -> StringValue {
-        StringValue::from(format!("pkg.Service/Method{number}"))
+    fn name(number: usize) -> Arc<str> {
+        Arc::from(format!("pkg.Service/Method{number}"))
     }
 
     #[test]
     fn a_full_set_keeps_its_names_and_adds_no_more() {
         for limit in [1, 3, 100] {
             let set = MethodSet::new(limit);
-            assert_eq!(set.find(name(0).as_str()), None);
+            assert_eq!(set.find(&name(0)), None);
             for number in 0..2 * limit {
                 let is_in = number < limit;
                 for _ in 0..2 {
@@ -181,7 +179,7 @@ mod tests {
             }
             for number in 0..2 * limit {
                 let expected = (number < limit).then(|| name(number));
-                assert_eq!(set.find(name(number).as_str()), expected);
+                assert_eq!(set.find(&name(number)), expected);
             }
         }
     }
@@ -190,9 +188,9 @@ mod tests {
     fn a_long_name_is_not_added() {
         let set = MethodSet::new(2);
         for (length, is_added) in [(256, true), (257, false)] {
-            let name = StringValue::from("m".repeat(length));
+            let name = Arc::from("m".repeat(length));
             assert_eq!(set.add(&name), is_added, "{length}");
-            assert_eq!(set.find(name.as_str()).is_some(), is_added, "{length}");
+            assert_eq!(set.find(&name).is_some(), is_added, "{length}");
         }
     }
 
@@ -206,11 +204,11 @@ mod tests {
             (2, true, true),
             (2, false, true),
         ] {
-            let found = methods.find(name(number).as_str(), is_of_known_service);
+            let found = methods.find(&name(number), is_of_known_service);
             assert_eq!(found.is_some(), is_found, "{number}, {is_of_known_service}");
         }
         let other = methods.clone();
-        assert_eq!(other.find(name(2).as_str(), true), None, "another layer");
+        assert_eq!(other.find(&name(2), true), None, "another layer");
     }
 
     #[test]
@@ -235,7 +233,7 @@ mod tests {
                 .expect("a thread")
         });
         assert_eq!(added, limit, "the fastest thread adds the first names");
-        let found = (0..2 * limit).filter(|number| set.find(name(*number).as_str()).is_some());
+        let found = (0..2 * limit).filter(|number| set.find(&name(*number)).is_some());
         assert_eq!(found.count(), limit);
         assert_eq!(set.count.load(Ordering::Relaxed), limit);
     }

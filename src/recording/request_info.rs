@@ -1,6 +1,7 @@
 //! The data of a request that is known at its start.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::{Method, Version};
 use opentelemetry::StringValue;
@@ -26,18 +27,16 @@ pub(crate) struct RequestInfo {
     pub(crate) is_scheme_trusted: bool,
     /// The method of a gRPC call.
     pub(crate) rpc_method: CalledMethod,
-    /// The target of a gRPC call, because its response may be plain HTTP. `None` if the target is the method's path.
-    pub(crate) target: Option<Box<HttpTarget>>,
 }
 
 /// The method of a gRPC call, as far as it is known at the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CalledMethod {
     /// `service/method`, which the operator has listed or the server has confirmed.
-    Known(StringValue),
+    Known(Arc<str>),
     /// `service/method`, named by the client alone so far. The response decides whether it is known.
     Unconfirmed {
-        name: StringValue,
+        name: Arc<str>,
         /// Whether the operator has listed its service.
         is_of_known_service: bool,
     },
@@ -118,7 +117,6 @@ mod tests {
                 scheme: Cow::Borrowed("http"),
                 is_scheme_trusted: false,
                 rpc_method: CalledMethod::Unknown,
-                target: None,
             };
             assert_eq!(info.http_version(), Some(expected));
         }

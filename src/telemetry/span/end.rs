@@ -1,6 +1,7 @@
 //! Writes the end of a span: events, links, attributes, name and status.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::StatusCode;
@@ -286,7 +287,10 @@ impl EndAttributes<'_> {
         }
         if self.keys.is_free(&OwnKey::RpcMethod.name().into()) {
             self.set(OwnKey::RpcMethod, OTHER);
-            self.set(OwnKey::RpcMethodOriginal, name.clone());
+            self.set(
+                OwnKey::RpcMethodOriginal,
+                StringValue::from(Arc::clone(name)),
+            );
         }
         Some(Cow::Borrowed(RPC_SYSTEM_GRPC))
     }
@@ -300,13 +304,13 @@ impl EndAttributes<'_> {
             let original = truncate(request.method.as_str()).to_owned();
             self.set(OwnKey::MethodOriginal, original);
         }
-        if let Some(target) = &request.target {
+        if let Some(target) = ended.target {
             self.set(OwnKey::Path, target.path.clone());
             if let Some(query) = target.query.clone() {
                 self.set(OwnKey::Query, query);
             }
         } else if let CalledMethod::Known(method) = &request.rpc_method {
-            self.set(OwnKey::Path, ["/", method.as_str()].concat());
+            self.set(OwnKey::Path, ["/", &**method].concat());
         }
         self.set(OwnKey::Scheme, request.scheme.clone());
         if let Some(version) = request.http_version() {

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{Uri, request};
-use opentelemetry::StringValue;
 
 use crate::protocol::grpc::Protocol;
 use crate::protocol::http::forwarded::Hop;
@@ -44,7 +43,6 @@ pub(crate) fn read_request(
             Conventions::Http => CalledMethod::Unknown,
             Conventions::Rpc => called_method(parts, settings, learnt),
         },
-        target: None,
     }
 }
 
@@ -55,7 +53,7 @@ fn called_method(
     learnt: &LearntMethods,
 ) -> CalledMethod {
     // Shared by the span, the metrics and the learnt methods.
-    let shared = |method: &str| StringValue::from(Arc::<str>::from(truncate(method)));
+    let shared = |method: &str| Arc::from(truncate(method));
     let (method, is_of_known_service) = match settings.rpc_methods.find(parts.uri.path()) {
         None => return CalledMethod::Unknown,
         Some(FoundMethod::Listed(method)) => return CalledMethod::Known(shared(method)),
@@ -76,23 +74,23 @@ pub(crate) fn read_target(
     target: Target<'_>,
     request: &RequestInfo,
     settings: &Settings,
-) -> Option<Box<HttpTarget>> {
+) -> Option<HttpTarget> {
     if request.conventions == Conventions::Http {
         return None;
     }
     let uri = target.uri;
     if let CalledMethod::Known(method) = &request.rpc_method
         && uri.query().is_none()
-        && target.path().strip_prefix('/') == Some(method.as_str())
+        && target.path().strip_prefix('/') == Some(&**method)
     {
         return None;
     }
     let query = uri.query().filter(|query| !query.is_empty());
     let query = query.map(|query| settings.sensitive_parameters.redact(query));
-    Some(Box::new(HttpTarget {
+    Some(HttpTarget {
         path: truncate(target.path()).to_owned(),
         query: query.map(Cow::into_owned),
-    }))
+    })
 }
 
 /// Returns the scheme of a target. HTTP/1 sends no scheme. It is then `http`, because a Tower service does not see

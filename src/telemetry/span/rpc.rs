@@ -42,7 +42,7 @@ pub(super) fn describe_start(
             return Cow::Borrowed(RPC_SYSTEM_GRPC);
         }
     };
-    Cow::Owned(method.as_str().to_owned())
+    Cow::Owned(method.to_string())
 }
 
 #[cfg(test)]

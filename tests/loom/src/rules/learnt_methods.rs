@@ -1,7 +1,5 @@
 //! Tests the set of learnt gRPC methods, to which requests add at the same time.
 
-use opentelemetry::StringValue;
-
 use crate::explore::{Rule, spawn};
 use crate::recording::learnt_methods::MethodSet;
 use crate::standard::sync::Arc;
@@ -30,7 +28,7 @@ fn add(limit: usize, names: [&'static str; 2], expected: usize) -> String {
     let threads = names.map(|name| {
         let set = Arc::clone(&set);
         spawn(move || {
-            let is_added = set.add(&StringValue::from(name));
+            let is_added = set.add(&Arc::from(name));
             assert!(!is_added || set.find(name).is_some());
             is_added
         })
