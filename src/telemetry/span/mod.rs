@@ -1,6 +1,7 @@
 //! The name, attributes, events and status of a span, at its start and at its end.
 
 pub(crate) mod end;
+mod events;
 mod http;
 mod network;
 pub(crate) mod request;
