@@ -109,12 +109,15 @@ where
             span.record_request_bytes(0);
             parts.extensions.insert(Counted(Arc::clone(span)));
         }
+        let is_multiplexed = parts.version >= Version::HTTP_2;
+        let reads_length = is_multiplexed && span.is_some();
+        let declared = reads_length.then(|| declared_length(&parts.headers, parts.version, None));
         let body = RequestBody {
             inner,
             span,
             bytes: 0,
-            is_multiplexed: parts.version >= Version::HTTP_2,
-            declared: declared_length(&parts.headers, parts.version, None),
+            is_multiplexed,
+            declared: declared.flatten(),
         };
         self.inner.call(Request::from_parts(parts, body))
     }
@@ -143,7 +146,7 @@ pub struct RequestBody<B> {
     bytes: u64,
     /// Whether the stream can be reset without an error, as in HTTP/2.
     is_multiplexed: bool,
-    /// The request's Content-Length.
+    /// The request's Content-Length, if the stream can be reset without an error.
     declared: Option<u64>,
 }
 
