@@ -1,7 +1,7 @@
 //! What an answer says, from all its events.
 
-use super::Failure;
 use super::datum::{Choices, Datum, MAX_CHOICES, bit};
+use super::findings::Failure;
 use super::format::{Formats, LlmFormat};
 use super::kind::{EventType, ObjectKind};
 use super::member::Content;

@@ -1,10 +1,11 @@
 //! What one JSON object of an answer says: an event's data, a line, or a whole body.
 
+use super::findings::Failure;
+use super::kept::{MAX_MESSAGE, MAX_NAME, kept};
 use super::kind::{EventType, ObjectKind};
 use super::member::{Content, Member};
 use super::usage::Usage;
 use super::walker::Value;
-use super::{Failure, kept};
 use crate::protocol::json::number;
 
 /// The limit on choices whose finish reasons are kept.
@@ -69,7 +70,7 @@ pub(super) struct Choices {
 #[derive(Debug, Default)]
 struct ErrorMember {
     /// Whether it says something.
-    is_told: bool,
+    is_set: bool,
     message: Option<Box<str>>,
     code: Option<Box<str>>,
     error_type: Option<Box<str>>,
@@ -141,7 +142,7 @@ impl Datum {
             (Member::Choice | Member::Candidate, Value::End) => self.choices.end(),
             (Member::Error, Value::Text(_) | Value::Bool(true)) => {
                 self.rare().error = ErrorMember {
-                    is_told: says_something(value),
+                    is_set: says_something(value),
                     message: message(value),
                     ..ErrorMember::default()
                 };
@@ -177,7 +178,7 @@ impl Datum {
 
     /// Whether there is an `error` that says something.
     pub(super) fn has_error(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.error.is_told)
+        self.rare.as_ref().is_some_and(|rare| rare.error.is_set)
     }
 
     /// Returns the failure, with what its object says about it.
@@ -263,7 +264,7 @@ pub(super) fn bit(index: u64) -> u64 {
 impl ErrorMember {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these are kept")]
     fn visit(&mut self, member: Member, value: Value<'_>) {
-        self.is_told = true;
+        self.is_set = true;
         let text = match member {
             Member::ErrorMessage => {
                 self.message = message(value);
@@ -293,13 +294,13 @@ fn text(value: Value<'_>) -> Option<&[u8]> {
 /// Returns the text of a name, or the digits of a code.
 fn name(value: Value<'_>) -> Option<Box<str>> {
     match value {
-        Value::Text(text) | Value::Number(text) => kept(text, super::MAX_NAME),
+        Value::Text(text) | Value::Number(text) => kept(text, MAX_NAME),
         Value::Bool(_) | Value::Null | Value::Object | Value::Array | Value::End => None,
     }
 }
 
 fn message(value: Value<'_>) -> Option<Box<str>> {
-    kept(text(value)?, super::MAX_MESSAGE)
+    kept(text(value)?, MAX_MESSAGE)
 }
 
 /// Whether a scalar in an `error` says something.

@@ -3,13 +3,13 @@
 use super::answer::{Answer, Reads};
 use super::datum::Datum;
 use super::event_name::EventName;
+use super::findings::{Findings, Framing, Terminators};
 use super::kind::EventType;
 use super::member::Member;
 use super::place::Place;
 use super::shape::{self, Scalars, Shape};
 use super::text::DatumText;
 use super::walker::{Scalar, Value, Visitor, Walker};
-use super::{Findings, Framing, Terminators};
 
 /// Reads one event after the other.
 #[derive(Debug)]
@@ -69,6 +69,12 @@ impl EventReader {
     /// Whether the current event has data.
     pub(super) fn has_data(&self) -> bool {
         self.data != Data::Blank
+    }
+
+    /// Whether the current event is a failure, or the end.
+    pub(super) fn is_failure_or_end(&self, pass: &Pass<'_>) -> bool {
+        let is_error = self.name.event_type() == EventType::Error;
+        is_error || pass.found.failure.is_some() || pass.found.is_over
     }
 
     /// Whether a line of data has begun.

@@ -5,7 +5,7 @@
     reason = "most members have none of what a table lists"
 )]
 
-use super::place::Place;
+use super::kept::{MAX_MESSAGE, MAX_NAME};
 
 /// A member that is read, or an element of an array.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -125,9 +125,9 @@ impl Member {
             | Self::ErrorCode
             | Self::ErrorType
             | Self::ErrorStatus
-            | Self::Code => super::MAX_NAME + 1,
+            | Self::Code => MAX_NAME + 1,
             Self::Error | Self::ErrorMessage | Self::Message | Self::RequestModel => {
-                super::MAX_MESSAGE + 1
+                MAX_MESSAGE + 1
             }
             // Only whether it is empty counts.
             Self::Content(_)
@@ -141,52 +141,6 @@ impl Member {
             | Self::MaxTokens
             | Self::Temperature => 1,
             _ => 0,
-        }
-    }
-
-    /// Returns the place of the value's own members or elements.
-    pub(super) fn place(self, is_array: bool) -> Place {
-        match (self, is_array) {
-            (Self::Root, _) => Place::Root,
-            (Self::Error, false) => Place::Error,
-            (
-                Self::Error
-                | Self::ErrorDetail
-                | Self::ErrorMessage
-                | Self::ErrorCode
-                | Self::ErrorType
-                | Self::ErrorStatus,
-                _,
-            ) => Place::ErrorDetail,
-            (Self::Message, false) => Place::Message,
-            (Self::Response, false) => Place::Response,
-            (Self::IncompleteDetails, false) => Place::IncompleteDetails,
-            (Self::Choices, true) => Place::Choices,
-            (Self::Choice, false) => Place::Choice,
-            (Self::ChoiceDelta, false) => Place::ChoiceDelta,
-            (Self::Content(Content::Choice), true) => Place::ContentParts,
-            (Self::Content(Content::Message), true) => Place::MessageTools,
-            (Self::ContentPart, false) => Place::ContentPart,
-            (Self::ToolCalls, true) => Place::ToolCalls,
-            (Self::ToolCall, false) => Place::ToolCall,
-            (Self::Function, false) => Place::Function,
-            (Self::Audio, false) => Place::Audio,
-            (Self::Delta, false) => Place::Delta,
-            (Self::Block, false) => Place::Block,
-            (Self::Candidates, true) => Place::Candidates,
-            (Self::Candidate, false) => Place::Candidate,
-            (Self::CandidateContent, false) => Place::CandidateContent,
-            (Self::Parts, true) => Place::Parts,
-            (Self::Part, false) => Place::Part,
-            (Self::Usage, false) => Place::Usage,
-            (Self::InputDetails, false) => Place::InputDetails,
-            (Self::OutputDetails, false) => Place::OutputDetails,
-            (Self::UsageMetadata, false) => Place::UsageMetadata,
-            (Self::Options, false) => Place::Options,
-            (Self::GenerationConfig, false) => Place::GenerationConfig,
-            (Self::ResponseFormat, false) => Place::ResponseFormat,
-            (Self::RequestText, false) => Place::RequestText,
-            _ => Place::Other,
         }
     }
 }

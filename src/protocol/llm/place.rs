@@ -69,6 +69,52 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// Returns the place of the value's own members or elements.
+    pub(super) fn of_value(member: Member, is_array: bool) -> Self {
+        match (member, is_array) {
+            (Member::Root, _) => Self::Root,
+            (Member::Error, false) => Self::Error,
+            (
+                Member::Error
+                | Member::ErrorDetail
+                | Member::ErrorMessage
+                | Member::ErrorCode
+                | Member::ErrorType
+                | Member::ErrorStatus,
+                _,
+            ) => Self::ErrorDetail,
+            (Member::Message, false) => Self::Message,
+            (Member::Response, false) => Self::Response,
+            (Member::IncompleteDetails, false) => Self::IncompleteDetails,
+            (Member::Choices, true) => Self::Choices,
+            (Member::Choice, false) => Self::Choice,
+            (Member::ChoiceDelta, false) => Self::ChoiceDelta,
+            (Member::Content(Content::Choice), true) => Self::ContentParts,
+            (Member::Content(Content::Message), true) => Self::MessageTools,
+            (Member::ContentPart, false) => Self::ContentPart,
+            (Member::ToolCalls, true) => Self::ToolCalls,
+            (Member::ToolCall, false) => Self::ToolCall,
+            (Member::Function, false) => Self::Function,
+            (Member::Audio, false) => Self::Audio,
+            (Member::Delta, false) => Self::Delta,
+            (Member::Block, false) => Self::Block,
+            (Member::Candidates, true) => Self::Candidates,
+            (Member::Candidate, false) => Self::Candidate,
+            (Member::CandidateContent, false) => Self::CandidateContent,
+            (Member::Parts, true) => Self::Parts,
+            (Member::Part, false) => Self::Part,
+            (Member::Usage, false) => Self::Usage,
+            (Member::InputDetails, false) => Self::InputDetails,
+            (Member::OutputDetails, false) => Self::OutputDetails,
+            (Member::UsageMetadata, false) => Self::UsageMetadata,
+            (Member::Options, false) => Self::Options,
+            (Member::GenerationConfig, false) => Self::GenerationConfig,
+            (Member::ResponseFormat, false) => Self::ResponseFormat,
+            (Member::RequestText, false) => Self::RequestText,
+            _ => Self::Other,
+        }
+    }
+
     /// Returns what each element of an array here is.
     pub(super) fn element(self) -> Member {
         match self {
@@ -88,14 +134,7 @@ impl Place {
     pub(super) fn member(self, key: &[u8]) -> Member {
         match self {
             Self::Root => root_member(key),
-            Self::Error | Self::ErrorLine => match key {
-                b"message" => Member::ErrorMessage,
-                b"code" => Member::ErrorCode,
-                b"type" => Member::ErrorType,
-                b"status" => Member::ErrorStatus,
-                b"error" if self == Self::ErrorLine => Member::Error,
-                _ => Member::ErrorDetail,
-            },
+            Self::Error | Self::ErrorLine => self.error_member(key),
             Self::ErrorDetail => Member::ErrorDetail,
             Self::Response => match key {
                 b"id" => Member::Id,
@@ -139,6 +178,17 @@ impl Place {
             | Self::ResponseFormat
             | Self::RequestText => self.request_member(key),
             _ => self.choice_member(key),
+        }
+    }
+
+    fn error_member(self, key: &[u8]) -> Member {
+        match key {
+            b"message" => Member::ErrorMessage,
+            b"code" => Member::ErrorCode,
+            b"type" => Member::ErrorType,
+            b"status" => Member::ErrorStatus,
+            b"error" if self == Self::ErrorLine => Member::Error,
+            _ => Member::ErrorDetail,
         }
     }
 
@@ -203,8 +253,9 @@ impl Place {
             (Self::Usage, b"cache_read_input_tokens")
             | (Self::InputDetails, b"cached_tokens")
             | (Self::UsageMetadata, b"cachedContentTokenCount") => Count::CacheRead,
-            (Self::Usage, b"cache_creation_input_tokens") => Count::CacheCreation,
-            (Self::OutputDetails, b"reasoning_tokens")
+            (Self::Usage, b"cache_creation_input_tokens")
+            | (Self::InputDetails, b"cache_write_tokens") => Count::CacheCreation,
+            (Self::OutputDetails, b"reasoning_tokens" | b"thinking_tokens")
             | (Self::UsageMetadata, b"thoughtsTokenCount") => Count::Reasoning,
             (Self::UsageMetadata, b"toolUsePromptTokenCount") => Count::ToolUse,
             _ => return Member::Other,

@@ -89,7 +89,7 @@ impl Walker {
                     let place = if member == Member::Root {
                         root
                     } else {
-                        member.place(is_array)
+                        Place::of_value(member, is_array)
                     };
                     let depth = usize::from(self.tokens.depth());
                     if let Some(slot) = self.places.get_mut(depth - 1) {
