@@ -174,13 +174,12 @@ fn cut(answer: &Value) -> Response {
     let text = answer.to_string();
     let length = text.len();
     let half = Bytes::from(text).slice(..length / 2);
-    let body = stream::unfold(Some(half), async |half| match half {
-        Some(half) => Some((io::Result::Ok(half), None)),
-        None => {
+    let body = stream::unfold(Some(half), async |half| {
+        if half.is_none() {
             // A server that ends the body at once does not send the half.
             sleep(TIME_TO_SEND).await;
-            None
         }
+        half.map(|half| (io::Result::Ok(half), None))
     });
     let head = [
         (CONTENT_TYPE, "application/json".to_owned()),

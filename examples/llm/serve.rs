@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::{env, fmt};
 
 use axum::Router;
+use axum::serve::ListenerExt;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -96,6 +97,11 @@ async fn listen(serve: &impl Serve, provider: &SdkTracerProvider) -> Result<(), 
         // A dropped sender stops the server too.
         let _ = stop_received.await;
     };
+    // Without delay, each event is sent when it is made.
+    let listener = listener.tap_io(|connection| {
+        // A connection that is already closed.
+        let _ = connection.set_nodelay(true);
+    });
     let serving = axum::serve(listener, serve.app(provider)).with_graceful_shutdown(stopped);
     tokio::select! {
         served = serving => served.map_err(|error| error.to_string()),
