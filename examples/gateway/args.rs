@@ -38,7 +38,7 @@ Usage: gateway --upstream URL [--addr ADDR] [--timeout SECONDS] [--spans FILE]
 
 The first line on stdout is the address of the server. A request to try follows.
 
-How failures of the upstream are told apart:
+How the outcomes differ:
   no connection                502, ABORTED(upstream_unreachable)
   no head in time              504, ABORTED(upstream_timeout)
   another failure before it    502, ABORTED(upstream_failed)
