@@ -1,5 +1,7 @@
 """The APIs, as the matrix of tests uses them: the same requests through the clients of each."""
 
+import json
+
 import anthropic
 import openai
 
@@ -8,17 +10,22 @@ from case import MESSAGES
 OPENAI = (openai.OpenAI, openai.AsyncOpenAI)
 
 
+def call_text(call):
+    return (call.function.name or "") + (call.function.arguments or "")
+
+
 class Chat:
     name = "chat completions"
     key = "chat"
     kinds = OPENAI
     route = "/v1/chat/completions"
     operation, provider = "chat", "openai"
-    finish = "stop"
+    # Without and with a tool call.
+    finish, tool_finish = "stop", "tool_calls"
     # The `code` of an engine failure in a stream.
     error_code = "500"
-    # The last event before the response's end, for a client that leaves there.
-    ends_with_terminator = True
+    # Whether the clients stop at `data: [DONE]`.
+    has_terminator = True
 
     def request(self, client, model, stream, headers):
         usage = {"stream_options": {"include_usage": True}} if stream else {}
@@ -27,11 +34,15 @@ class Chat:
         )
 
     def piece(self, event):
-        """Returns the text of an event."""
-        return (event.choices[0].delta.content or "") if event.choices else ""
+        """Returns the text of an event, or its part of a tool call."""
+        if not event.choices:
+            return ""
+        delta = event.choices[0].delta
+        return "".join(map(call_text, delta.tool_calls or [])) or delta.content or ""
 
     def text(self, answer):
-        return answer.choices[0].message.content
+        message = answer.choices[0].message
+        return "".join(map(call_text, message.tool_calls or [])) or message.content
 
     def failure(self, event):
         """Returns the failure that an event or answer reports, where the client raises no error."""
@@ -67,9 +78,9 @@ class Responses:
     kinds = OPENAI
     route = "/v1/responses"
     operation, provider = "chat", "openai"
-    finish = "completed"
+    finish, tool_finish = "completed", "completed"
     error_code = "server_error"
-    ends_with_terminator = False
+    has_terminator = False
 
     def request(self, client, model, stream, headers):
         return client.responses.create(
@@ -78,10 +89,14 @@ class Responses:
         )
 
     def piece(self, event):
-        return event.delta if event.type == "response.output_text.delta" else ""
+        if event.type == "response.output_item.added":
+            return getattr(event.item, "name", "")
+        deltas = ("response.output_text.delta", "response.function_call_arguments.delta")
+        return event.delta if event.type in deltas else ""
 
     def text(self, answer):
-        return answer.output_text
+        item = answer.output[0]
+        return item.name + item.arguments if item.type == "function_call" else answer.output_text
 
     def failure(self, event):
         response = getattr(event, "response", event)
@@ -98,9 +113,9 @@ class Messages:
     kinds = (anthropic.Anthropic, anthropic.AsyncAnthropic)
     route = "/v1/messages"
     operation, provider = "chat", "anthropic"
-    finish = "end_turn"
+    finish, tool_finish = "end_turn", "tool_use"
     error_code = "api_error"
-    ends_with_terminator = False
+    has_terminator = False
 
     def request(self, client, model, stream, headers):
         return client.messages.create(
@@ -108,10 +123,18 @@ class Messages:
         )
 
     def piece(self, event):
-        return event.delta.text if event.type == "content_block_delta" else ""
+        if event.type == "content_block_start":
+            return getattr(event.content_block, "name", "")
+        if event.type != "content_block_delta":
+            return ""
+        is_text = event.delta.type == "text_delta"
+        return event.delta.text if is_text else event.delta.partial_json
 
     def text(self, answer):
-        return answer.content[0].text
+        block = answer.content[0]
+        if block.type == "text":
+            return block.text
+        return block.name + json.dumps(block.input, separators=(",", ":"))
 
     def failure(self, event):
         return None

@@ -14,6 +14,9 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 MESSAGES = [{"role": "user", "content": "Answer in eight short words."}]
 ANSWER = "This answer always has the same eight words."
 TOKENS = 8
+# The name and the arguments, which contain the end of a stream.
+TOOL_CALL = 'look_up{"word":"data: [DONE]"}'
+TOOL_CALL_TOKENS = 3
 
 ARRIVED = "api.ARRIVED"
 HANDOFF = "api.HANDOFF_TO_CORE"

@@ -16,12 +16,18 @@ function withUsage(request) {
   return { max_tokens: 100, ...(request.stream && { stream_options: { include_usage: true } }) };
 }
 
+// The text, or the name and the arguments of a tool call.
+function chatText(message) {
+  const calls = (message?.tool_calls ?? []).map((call) => call.function);
+  return calls.map((call) => (call.name ?? "") + (call.arguments ?? "")).join("") || (message?.content ?? "");
+}
+
 const APIS = {
   chat: {
     send: (client, { model, stream, ...request }, options) =>
       client.chat.completions.create({ model, stream, messages: MESSAGES, ...withUsage({ stream }) }, options),
-    piece: (event) => event.choices[0]?.delta.content ?? "",
-    text: (answer) => answer.choices[0].message.content,
+    piece: (event) => chatText(event.choices[0]?.delta),
+    text: (answer) => chatText(answer.choices[0].message),
   },
   completions: {
     send: (client, { model, stream }, options) =>
@@ -32,8 +38,8 @@ const APIS = {
   responses: {
     send: (client, { model, stream }, options) =>
       client.responses.create({ model, stream, input: PROMPT, max_output_tokens: 100 }, options),
-    piece: (event) => (event.type === "response.output_text.delta" ? event.delta : ""),
-    text: (answer) => answer.output_text,
+    piece: (event) => event.delta ?? (event.type === "response.output_item.added" ? event.item.name : null) ?? "",
+    text: ({ output: [item], output_text }) => (item.name ? item.name + item.arguments : output_text),
     failure: (event) => {
       const response = event.response ?? event;
       return response.error ? `status ${response.status}: ${response.error.message}` : null;
@@ -43,8 +49,8 @@ const APIS = {
   messages: {
     send: (client, { model, stream }, options) =>
       client.messages.create({ model, stream, messages: MESSAGES, max_tokens: 100 }, options),
-    piece: (event) => (event.type === "content_block_delta" ? event.delta.text : ""),
-    text: (answer) => answer.content[0].text,
+    piece: (event) => event.delta?.text ?? event.delta?.partial_json ?? event.content_block?.name ?? "",
+    text: ({ content: [block] }) => block.text ?? block.name + JSON.stringify(block.input),
     isLast: (event) => event.type === "message_stop",
   },
 };

@@ -7,7 +7,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from case import ANSWER, Setup, TOKENS, new_client
+from case import ANSWER, TOKENS, TOOL_CALL, Setup, new_client
 
 
 @dataclass
@@ -21,12 +21,14 @@ class Said:
 def describe(pieces, ending):
     text = "".join(pieces)
     tokens = sum(1 for piece in pieces if piece)
-    what = "the answer" if text == ANSWER else f"{tokens} of {TOKENS} tokens"
+    known = {ANSWER: "the answer", TOOL_CALL: "the tool call"}
+    what = known.get(text, f"{tokens} of {TOKENS} tokens")
     return f"{what}, {ending}" if ending else what
 
 
 def name_error(error):
-    return f"{type(error).__name__}: {str(error).splitlines()[0]}"
+    lines = str(error).splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0]}"
 
 
 def drive_sync(api, row, url, headers):

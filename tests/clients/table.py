@@ -50,7 +50,8 @@ class Table:
             parts.append(", ".join(tokens) + " tokens")
         first = attributes.get("gen_ai.response.time_to_first_chunk")
         if first is not None:
-            parts.append(f"first token after {'0.4 s' if 0.4 <= first < 0.5 else 'less' if first < 0.4 else 'more'}")
+            # Steps of 0.2 s: the pauses of the models. The exact times differ between clients.
+            parts.append(f"first token after {first // 0.2 * 0.2:.1f} s")
         if reasons := attributes.get("gen_ai.response.finish_reasons"):
             parts.append("finish " + ", ".join(reasons))
         return "; ".join(parts)
