@@ -1,5 +1,6 @@
 """Requests without a span, and the command lines."""
 
+import json
 import subprocess
 import unittest
 import urllib.error
@@ -7,7 +8,11 @@ import urllib.request
 
 from case import Setup
 from chat import ChatCase
-from server import Trace
+from server import Server, Trace
+
+
+def open_url(request):
+    return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10)
 
 
 class NotTraced(ChatCase):
@@ -21,7 +26,7 @@ class NotTraced(ChatCase):
                 self.server.url + path, method=method, headers=self.trace.headers
             )
             try:
-                urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
+                open_url(request).close()
             except urllib.error.HTTPError as error:
                 # No handler accepts OPTIONS.
                 self.assertEqual((method, error.code), ("OPTIONS", 405))
@@ -44,6 +49,17 @@ class Arguments(unittest.TestCase):
                 ran = subprocess.run([binary, *arguments], capture_output=True, text=True, timeout=10)
                 self.assertEqual((ran.returncode, ran.stdout), (2, ""))
                 self.assertRegex(ran.stderr, rf"\A{name}: .+\n\Z")
+
+    def test_requests_to_try_follow_the_address(self):
+        server = Server(Setup.llm_binary)
+        hints = [server.hint() for _ in range(3)]
+        # A server that answers handles SIGINT.
+        open_url(f"{server.url}/health").close()
+        self.assertEqual(server.stop()[0], 0)
+        for hint, path in zip(hints, ("chat/completions", "responses", "messages")):
+            self.assertRegex(hint, rf"\Acurl -N {server.url}/v1/{path} --json '\{{.+\}}'\n\Z")
+            body = json.loads(hint.split("'")[1])
+            self.assertTrue(body["stream"])
 
     def test_help_lists_the_options(self):
         for binary in (Setup.llm_binary, Setup.gateway_binary):
