@@ -84,42 +84,50 @@ impl Walker {
                 Token::True => Value::Bool(true),
                 Token::False => Value::Bool(false),
                 Token::Null => Value::Null,
-                Token::OpenObject | Token::OpenArray => {
-                    let is_array = token == Token::OpenArray;
-                    let place = if member == Member::Root {
-                        root
-                    } else {
-                        Place::of_value(member, is_array)
-                    };
-                    let depth = usize::from(self.tokens.depth());
-                    if let Some(slot) = self.places.get_mut(depth - 1) {
-                        *slot = (place, member);
-                    }
-                    if is_array {
-                        Value::Array
-                    } else {
-                        Value::Object
-                    }
-                }
+                Token::OpenObject => self.open(member, false, root),
+                Token::OpenArray => self.open(member, true, root),
                 Token::Close => {
-                    let closed = usize::from(self.tokens.depth());
-                    let closed = self.places.get(closed).map(|(_, member)| *member);
-                    visitor.visit(closed.unwrap_or_default(), Value::End);
+                    visitor.visit(self.closed(), Value::End);
                     continue;
                 }
             };
-            if limit > 0 || !matches!(value, Value::Text(_) | Value::Number(_)) {
+            let is_text = matches!(value, Value::Text(_));
+            if limit > 0 || !(is_text || matches!(value, Value::Number(_))) {
                 visitor.visit(member, value);
             } else {
-                let is_text = matches!(value, Value::Text(_));
                 let quote = usize::from(is_text);
+                let left_at_start = self.tokens.left_at_start().min(piece.len());
                 visitor.skip(Scalar {
-                    start: piece.len() - self.tokens.left_at_start().min(piece.len()) + quote,
+                    start: piece.len() - left_at_start + quote,
                     end: piece.len() - rest.len() - quote,
                     is_text,
                 });
             }
         }
+    }
+
+    /// Enters an object or array, which the tokens have opened.
+    fn open(&mut self, member: Member, is_array: bool, root: Place) -> Value<'static> {
+        let place = if member == Member::Root {
+            root
+        } else {
+            Place::of_value(member, is_array)
+        };
+        let index = usize::from(self.tokens.depth()) - 1;
+        if let Some(open) = self.places.get_mut(index) {
+            *open = (place, member);
+        }
+        if is_array {
+            Value::Array
+        } else {
+            Value::Object
+        }
+    }
+
+    /// Returns the member whose value the tokens have closed.
+    fn closed(&self) -> Member {
+        let closed = self.places.get(usize::from(self.tokens.depth()));
+        closed.map_or(Member::Other, |(_, member)| *member)
     }
 }
 
