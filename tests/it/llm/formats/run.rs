@@ -1,0 +1,312 @@
+//! Serves the rows whole, cut, in other dialects, to clients that leave, and behind handlers that linger.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use tower::Service as _;
+
+use super::framing::{Dialect, Framing};
+use super::row::Row;
+use crate::llm::llm;
+use crate::support::body::{ScriptedBody, Step};
+use crate::support::recorder::{Recorder, Seen};
+use crate::support::{answering, get, handle_of, poll_frame, response};
+
+const FIRST: &str = "api.FIRST_RESPONSE_FROM_CORE";
+const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
+
+/// An answer on its way through the layer.
+struct Answer<'a> {
+    recorder: &'a Recorder,
+    text: Bytes,
+    content_type: &'static str,
+}
+
+/// What one request has shown.
+struct Run {
+    span: Seen,
+    /// The poll after which the span had ended, the drop included.
+    ended: usize,
+}
+
+impl Answer<'_> {
+    /// Serves the frames and then `after`, polls `polls` times, and drops the body.
+    fn serve(&self, frames: &[Range<usize>], after: &[Step], polls: usize) -> Run {
+        let slices = frames
+            .iter()
+            .map(|range| Step::Slice(range.start, range.end));
+        let body =
+            ScriptedBody::new(slices.chain(after.iter().cloned())).reading(self.text.clone());
+        let mut answer = response(200, body);
+        let content_type = HeaderValue::from_static(self.content_type);
+        answer.headers_mut().insert(CONTENT_TYPE, content_type);
+        let (mut answer, mut handle) = (Some(answer), None);
+        let mut service = answering(&llm(self.recorder), |request| {
+            handle = Some(handle_of(&request));
+            answer.take().expect("one request")
+        });
+        let answer = crate::support::ready(service.call(get())).expect("a response");
+        drop(service);
+        let handle = handle.expect("a handle");
+        let mut body = answer.into_body();
+        let before = self.recorder.ends();
+        let mut ended = None;
+        for poll in 0..polls {
+            // A span has room for 128 events.
+            if polls < 60 {
+                handle.add_event(format!("frame {poll}"), Vec::new());
+            }
+            let _ = poll_frame(&mut body);
+            if ended.is_none() && self.recorder.ends() > before {
+                ended = Some(poll);
+            }
+        }
+        drop(body);
+        let span = self.recorder.only();
+        self.recorder.forget();
+        Run {
+            span,
+            ended: ended.unwrap_or(polls),
+        }
+    }
+}
+
+impl Run {
+    /// Returns the frame with the first token.
+    fn first(&self) -> Option<usize> {
+        let events = self.span.events();
+        let at = events.iter().position(|name| name == FIRST)?;
+        let polls = events[..at]
+            .iter()
+            .filter(|name| name.starts_with("frame "));
+        Some(polls.count().saturating_sub(1))
+    }
+
+    fn code(&self) -> [Option<String>; 2] {
+        let terminal = self.span.0.events.last().expect("an event");
+        let code = terminal
+            .attributes
+            .iter()
+            .find(|kv| kv.key.as_str() == "code");
+        [
+            self.span.attribute("api.error.code"),
+            code.map(|kv| kv.value.to_string()),
+        ]
+    }
+
+    /// Returns the attributes of generative AI, without the prefix and the time to the first chunk.
+    fn attributes(&self) -> BTreeMap<String, String> {
+        let all = self.span.0.attributes.iter();
+        let read = all.filter(|kv| kv.key.as_str() != TIME_TO_FIRST_CHUNK);
+        read.filter_map(|kv| {
+            let key = kv.key.as_str().strip_prefix("gen_ai.")?;
+            Some((key.to_owned(), kv.value.to_string()))
+        })
+        .collect()
+    }
+}
+
+impl Row {
+    /// Returns the bytes, and the frames in them.
+    fn write(&self, dialect: Dialect) -> (Bytes, Vec<Range<usize>>) {
+        let mut text = String::new();
+        if dialect == Dialect::Comments {
+            text.push('\u{feff}');
+        }
+        let mut frames = Vec::new();
+        let mut start = 0;
+        for piece in self.pieces {
+            text += &self.framing.frame(piece, dialect);
+            frames.push(start..text.len());
+            start = text.len();
+        }
+        if self.unfinished {
+            text.truncate(text.trim_end_matches(['\r', '\n']).len());
+            frames.last_mut().expect("a frame").end = text.len();
+        }
+        (Bytes::from(text), frames)
+    }
+
+    fn expected(&self) -> BTreeMap<String, String> {
+        let pairs = self.attributes.iter().copied().flatten();
+        pairs
+            .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// Asserts all that does not depend on where the frames are cut.
+    fn check(&self, run: &Run, case: &str) {
+        let case = format!("{}, {case}", self.name);
+        let span = &run.span;
+        assert_eq!(span.outcome(), self.outcome, "{case}");
+        assert_eq!(span.error().as_deref(), self.error, "{case}: message");
+        for code in run.code() {
+            assert_eq!(code.as_deref(), self.code, "{case}: code");
+        }
+        assert_eq!(run.attributes(), self.expected(), "{case}");
+        assert_eq!(span.is_error(), self.outcome != "DEPARTED", "{case}");
+        assert_eq!(
+            run.first().is_some(),
+            self.first.is_some(),
+            "{case}: a token"
+        );
+        let is_timed = self.first.is_some() && self.framing != Framing::Whole;
+        let time = span.value(TIME_TO_FIRST_CHUNK);
+        // The time in a stream of lines without a format is left open.
+        if self.framing != Framing::Lines || !self.attributes[0].is_empty() {
+            assert_eq!(time.is_some(), is_timed, "{case}: time to the first chunk");
+        }
+    }
+}
+
+/// Serves the rows in their own frames, in all dialects, alone and behind a comment.
+pub(super) fn in_frames(rows: &[Row]) {
+    for row in rows {
+        let recorder = &Recorder::new();
+        for &dialect in Dialect::of(row.framing) {
+            let (text, frames) = row.write(dialect);
+            let answer = Answer {
+                recorder,
+                text,
+                content_type: row.framing.content_type(),
+            };
+            let run = answer.serve(&frames, &[], frames.len() + 1);
+            let case = format!("{dialect:?}");
+            row.check(&run, &case);
+            let case = format!("{}, {case}", row.name);
+            assert_eq!(run.first(), row.first, "{case}: first token");
+            let ended = row.ended.unwrap_or(frames.len());
+            assert_eq!(run.ended, ended, "{case}: the span's end");
+        }
+    }
+}
+
+/// Serves the rows with bytes before them that say nothing.
+pub(super) fn behind_keep_alives(rows: &[Row]) {
+    for row in rows {
+        let prefix = match row.framing {
+            Framing::Data | Framing::Named => ": keep-alive\n\n",
+            Framing::Lines | Framing::Whole => "\n",
+        };
+        let (text, frames) = row.write(Dialect::Usual);
+        let moved = |range: &Range<usize>| range.start + prefix.len()..range.end + prefix.len();
+        let mut all = vec![0..prefix.len()];
+        all.extend(frames.iter().map(moved));
+        let recorder = &Recorder::new();
+        let answer = Answer {
+            recorder,
+            text: Bytes::from([prefix.as_bytes(), &text].concat()),
+            content_type: row.framing.content_type(),
+        };
+        let run = answer.serve(&all, &[], all.len() + 1);
+        row.check(&run, "behind a keep-alive");
+        let ended = row.ended.unwrap_or(frames.len()) + 1;
+        assert_eq!(run.ended, ended, "{}: the span's end", row.name);
+        // Without a format, the first frame with data counts, in a stream of lines and in a whole answer.
+        let is_any = row.framing == Framing::Whole
+            || row.framing == Framing::Lines && row.attributes[0].is_empty();
+        let first = row.first.map(|frame| if is_any { 0 } else { frame + 1 });
+        assert_eq!(run.first(), first, "{}: first token", row.name);
+    }
+}
+
+/// Serves the rows cut in two anywhere, and in frames of one byte.
+pub(super) fn cut(rows: &[Row]) {
+    for row in rows {
+        let recorder = &Recorder::new();
+        for &dialect in Dialect::of(row.framing) {
+            let (text, _) = row.write(dialect);
+            let length = text.len();
+            let answer = Answer {
+                recorder,
+                text,
+                content_type: row.framing.content_type(),
+            };
+            if length < 10_000 {
+                let bytes: Vec<_> = (0..length).map(|at| at..at + 1).collect();
+                row.check(&answer.serve(&bytes, &[], length + 1), "in bytes");
+            }
+            let step = match (dialect, length) {
+                (Dialect::Usual, 0..400) => 1,
+                (_, 0..3_000) => 7,
+                _ => length / 150,
+            };
+            for at in (0..length)
+                .step_by(step)
+                .chain(length.saturating_sub(40)..length)
+            {
+                let run = answer.serve(&[0..at, at..length], &[], 3);
+                row.check(&run, &format!("{dialect:?}, cut at {at}"));
+            }
+        }
+    }
+}
+
+/// Serves the rows to clients that leave, and with bodies that fail, after each frame.
+pub(super) fn left(rows: &[Row]) {
+    for row in rows {
+        let recorder = &Recorder::new();
+        let (text, frames) = row.write(Dialect::Usual);
+        let answer = Answer {
+            recorder,
+            text,
+            content_type: row.framing.content_type(),
+        };
+        for seen in 1..=frames.len() {
+            let is_over = row.ended.is_some_and(|frame| frame < seen);
+            let has_failed = row.failed.is_some_and(|frame| frame < seen);
+            let is_last = seen == frames.len() && row.ended.is_none();
+            // The last line may count at the end of the body alone, which these clients do not wait for.
+            if is_last && row.failed == Some(seen - 1) && is_read_at_the_end(row) {
+                continue;
+            }
+            for (after, otherwise) in [
+                (&[Step::Pending][..], "ABORTED(client_disconnect)"),
+                (&[Step::Error], "ABORTED(exception)"),
+            ] {
+                let run = answer.serve(&frames[..seen], after, seen + 1);
+                let expected = match (is_over, has_failed) {
+                    (true, _) => row.outcome,
+                    (false, true) => "ABORTED(generation_error)",
+                    (false, false) => otherwise,
+                };
+                let case = format!("{}, {seen} frames and {after:?}", row.name);
+                assert_eq!(run.span.outcome(), expected, "{case}");
+            }
+        }
+    }
+}
+
+/// Whether a failure in the last piece is known at the end of the body alone.
+fn is_read_at_the_end(row: &Row) -> bool {
+    row.unfinished || row.framing == Framing::Whole
+}
+
+/// Serves the rows that have an end, and then more.
+pub(super) fn lingering(rows: &[Row]) {
+    const LATE: [&[u8]; 4] = [
+        b"data: {\"error\":{\"message\":\"late\"},\"usage\":{\"prompt_tokens\":7}}\n\n",
+        b"event: error\ndata: {\"type\":\"error\",\"error\":{\"message\":\"late\"}}\n\n",
+        b"{\"error\":\"late\",\"model\":\"late\",\"eval_count\":7}\n",
+        b"data: [DONE]\n\n",
+    ];
+    for row in rows {
+        let Some(ended) = row.ended else { continue };
+        let recorder = &Recorder::new();
+        let (text, frames) = row.write(Dialect::Usual);
+        let answer = Answer {
+            recorder,
+            text,
+            content_type: row.framing.content_type(),
+        };
+        for late in LATE {
+            let after = [Step::Pending, Step::Bytes(late), Step::Pending];
+            let run = answer.serve(&frames[..=ended], &after, ended + 4);
+            row.check(&run, "lingering");
+            assert_eq!(run.ended, ended, "{}: the span's end", row.name);
+        }
+    }
+}
