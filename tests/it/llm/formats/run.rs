@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use http::HeaderValue;
@@ -162,9 +163,16 @@ impl Row {
     }
 }
 
+/// Calls `check` with each row. Panics with the names of all rows for which it has panicked.
+fn each(rows: &[Row], check: impl Fn(&Row)) {
+    let fails = |row: &&Row| catch_unwind(AssertUnwindSafe(|| check(row))).is_err();
+    let failed: Vec<_> = rows.iter().filter(fails).map(|row| row.name).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
 /// Serves the rows in their own frames, in all dialects, alone and behind a comment.
 pub(super) fn in_frames(rows: &[Row]) {
-    for row in rows {
+    each(rows, |row| {
         let recorder = &Recorder::new();
         for &dialect in Dialect::of(row.framing) {
             let (text, frames) = row.write(dialect);
@@ -181,12 +189,12 @@ pub(super) fn in_frames(rows: &[Row]) {
             let ended = row.ended.unwrap_or(frames.len());
             assert_eq!(run.ended, ended, "{case}: the span's end");
         }
-    }
+    });
 }
 
 /// Serves the rows with bytes before them that say nothing.
 pub(super) fn behind_keep_alives(rows: &[Row]) {
-    for row in rows {
+    each(rows, |row| {
         let prefix = match row.framing {
             Framing::Data | Framing::Named => ": keep-alive\n\n",
             Framing::Lines | Framing::Whole => "\n",
@@ -210,12 +218,12 @@ pub(super) fn behind_keep_alives(rows: &[Row]) {
             || row.framing == Framing::Lines && row.attributes[0].is_empty();
         let first = row.first.map(|frame| if is_any { 0 } else { frame + 1 });
         assert_eq!(run.first(), first, "{}: first token", row.name);
-    }
+    });
 }
 
 /// Serves the rows cut in two anywhere, and in frames of one byte.
 pub(super) fn cut(rows: &[Row]) {
-    for row in rows {
+    each(rows, |row| {
         let recorder = &Recorder::new();
         for &dialect in Dialect::of(row.framing) {
             let (text, _) = row.write(dialect);
@@ -242,12 +250,12 @@ pub(super) fn cut(rows: &[Row]) {
                 row.check(&run, &format!("{dialect:?}, cut at {at}"));
             }
         }
-    }
+    });
 }
 
 /// Serves the rows to clients that leave, and with bodies that fail, after each frame.
 pub(super) fn left(rows: &[Row]) {
-    for row in rows {
+    each(rows, |row| {
         let recorder = &Recorder::new();
         let (text, frames) = row.write(Dialect::Usual);
         let answer = Answer {
@@ -277,7 +285,7 @@ pub(super) fn left(rows: &[Row]) {
                 assert_eq!(run.span.outcome(), expected, "{case}");
             }
         }
-    }
+    });
 }
 
 /// Whether a failure in the last piece is known at the end of the body alone.
@@ -293,8 +301,8 @@ pub(super) fn lingering(rows: &[Row]) {
         b"{\"error\":\"late\",\"model\":\"late\",\"eval_count\":7}\n",
         b"data: [DONE]\n\n",
     ];
-    for row in rows {
-        let Some(ended) = row.ended else { continue };
+    each(rows, |row| {
+        let Some(ended) = row.ended else { return };
         let recorder = &Recorder::new();
         let (text, frames) = row.write(Dialect::Usual);
         let answer = Answer {
@@ -308,5 +316,5 @@ pub(super) fn lingering(rows: &[Row]) {
             row.check(&run, "lingering");
             assert_eq!(run.ended, ended, "{}: the span's end", row.name);
         }
-    }
+    });
 }
