@@ -197,6 +197,7 @@ fn other_output() -> Vec<Row> {
             DONE,
         ])
         .has(&[SHORT[0], SHORT[1], FINISH])
+        .first(1)
         .ended(4),
         Row::chat("reasoning before the text, beside null and empty content", &[
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300001,"model":"m","system_fingerprint":"fp_d","choices":[{"index":0,"delta":{"role":"assistant","content":null,"reasoning_content":""},"logprobs":null,"finish_reason":null}]}"#,
@@ -294,7 +295,7 @@ fn usage() -> Vec<Row> {
         .first(0)
         .ended(1),
         Row::chat("usage elsewhere than at the top is not that of the answer", &[
-            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop","usage":{"prompt_tokens":1,"completion_tokens":1}}],"message":{"usage":{"input_tokens":5}},"response":{"usage":{"input_tokens":6}},"prompt_eval_count":7,"eval_count":8}"#,
+            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop","usage":{"prompt_tokens":1,"completion_tokens":1}}],"metadata":{"usage":{"prompt_tokens":5}},"usages":{"prompt_tokens":6}}"#,
             DONE,
         ])
         .has(&[SHORT[0], SHORT[1], FINISH])

@@ -130,6 +130,23 @@ fn engines() -> Vec<Row> {
 
 fn routers() -> Vec<Row> {
     vec![
+        Row::chat("cached tokens named twice, which are part of the prompt's", &[
+            TEXT,
+            STOP,
+            r#"{"id":"c","created":1764300005,"model":"m","object":"chat.completion.chunk","choices":[{"index":0,"delta":{}}],"usage":{"completion_tokens":4,"prompt_tokens":100,"total_tokens":104,"prompt_tokens_details":{"audio_tokens":null,"cached_tokens":80,"cache_creation_tokens":12},"cache_creation_input_tokens":12,"cache_read_input_tokens":80}}"#,
+            DONE,
+        ])
+        .has(&[
+            SHORT[0],
+            SHORT[1],
+            FINISH,
+            ("usage.input_tokens", "100"),
+            ("usage.output_tokens", "4"),
+            ("usage.cache_read.input_tokens", "80"),
+            ("usage.cache_creation.input_tokens", "12"),
+        ])
+        .first(0)
+        .ended(3),
         Row::chat("comments until the first token", &[
             ": OPENROUTER PROCESSING",
             ": OPENROUTER PROCESSING",
@@ -206,15 +223,6 @@ fn services() -> Vec<Row> {
             ("usage.output_tokens", "3"),
         ])
         .first(1)
-        .ended(3),
-        Row::chat("thinking in parts of parts", &[
-            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Okay"}]}]},"finish_reason":null}]}"#,
-            TEXT,
-            STOP,
-            DONE,
-        ])
-        .has(&SHORT_STOPPED)
-        .first(0)
         .ended(3),
         Row::chat("citations and search results beside the choices", &[
             r#"{"id":"c","model":"m","created":1764300008,"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4,"search_context_size":"low","cost":{"total_cost":0.006}},"citations":["https://example.org/error"],"search_results":[{"title":"error","url":"https://example.org"}],"object":"chat.completion.chunk","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"Hi"},"delta":{"role":"assistant","content":"Hi"}}]}"#,

@@ -19,6 +19,7 @@ mod responses;
 mod responses_failures;
 mod row;
 mod run;
+mod settings;
 mod whole;
 
 /// Makes the tests that all rows of a module take part in.

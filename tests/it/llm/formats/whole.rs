@@ -130,13 +130,28 @@ fn others() -> Vec<Row> {
             ("usage.output_tokens", "103"),
             ("usage.reasoning.output_tokens", "93"),
         ]),
-        Row::whole("Gemini, streamed as an array: no format", &[
+        Row::whole("Gemini, streamed as an array", &[
             "[{\n  \"candidates\": [{\"content\": {\"parts\": [{\"text\": \"Hi\"}]}}],\n  \"modelVersion\": \"m\"\n}\n",
             ",\r\n{\n  \"candidates\": [{\"finishReason\": \"STOP\"}],\n  \"usageMetadata\": {\"promptTokenCount\": 8}\n}\n",
             "]",
+        ])
+        .of_gemini()
+        .has(&[
+            SHORT[1],
+            ("response.finish_reasons", r#"["STOP"]"#),
+            ("usage.input_tokens", "8"),
         ]),
-        Row::whole("an error in an array is none", &[
-            r#"[{"error":{"code":400,"message":"API key not valid","status":"INVALID_ARGUMENT"}}]"#,
+        Row::whole("Gemini, streamed as an array, with an error", &[
+            "[{\n  \"candidates\": [{\"content\": {\"parts\": [{\"text\": \"Hi\"}]}}],\n  \"modelVersion\": \"m\"\n}\n",
+            ",\r\n{\n  \"error\": {\"code\": 503, \"message\": \"Overloaded\", \"status\": \"UNAVAILABLE\"}\n}\n",
+            "]",
+        ])
+        .of_gemini()
+        .has(&[SHORT[1]])
+        .fails(2, Some("Overloaded"), Some("503")),
+        Row::whole("arrays of an application's own", &["[]"]),
+        Row::whole("an array of objects without errors", &[
+            r#"[{"id":1,"error":null},{"id":2,"error":{}},"error"]"#,
         ]),
         Row::whole("Ollama, chat", &[
             r#"{"model":"m","created_at":"2026-11-28T08:00:00Z","message":{"role":"assistant","content":"Hi"},"done":true,"done_reason":"stop","total_duration":9,"prompt_eval_count":26,"eval_count":12}"#,
