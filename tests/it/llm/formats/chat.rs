@@ -33,11 +33,17 @@ const TOOL: [(&str, &str); 3] = [
 ];
 
 pub(super) fn rows() -> Vec<Row> {
-    [text(), choices(), tools(), other_output(), usage()].concat()
+    [
+        TEXT_ROWS,
+        CHOICES_ROWS,
+        TOOLS_ROWS,
+        OTHER_OUTPUT_ROWS,
+        USAGE_ROWS,
+    ]
+    .concat()
 }
 
-fn text() -> Vec<Row> {
-    vec![
+const TEXT_ROWS: &[Row] = &[
         Row::chat("text", &[ROLE, TEXT, TEXT, STOP, DONE])
             .has(&STOPPED)
             .first(1)
@@ -90,12 +96,9 @@ fn text() -> Vec<Row> {
         ])
         .has(&[SHORT[0], SHORT[1], FINISH])
         .first(0)
-        .ended(1),
-    ]
-}
+        .ended(1),];
 
-fn choices() -> Vec<Row> {
-    vec![
+const CHOICES_ROWS: &[Row] = &[
         Row::chat("two choices, the second one stops first", &[
             r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
             r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":1,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
@@ -130,12 +133,9 @@ fn choices() -> Vec<Row> {
         ])
         .has(&[SHORT[0], SHORT[1], FINISH])
         .first(0)
-        .ended(2),
-    ]
-}
+        .ended(2),];
 
-fn tools() -> Vec<Row> {
-    vec![
+const TOOLS_ROWS: &[Row] = &[
         Row::chat("a tool call, with arguments that look like an end", &[
             r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"find","arguments":""}}],"refusal":null},"logprobs":null,"finish_reason":null}]}"#,
             r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"q\":\"[DONE]\",\"error\":{\"message\":\"x\"}}"}}]},"logprobs":null,"finish_reason":null}]}"#,
@@ -173,12 +173,9 @@ fn tools() -> Vec<Row> {
         ])
         .has(&[SHORT[0], SHORT[1], FINISH])
         .first(0)
-        .ended(1),
-    ]
-}
+        .ended(1),];
 
-fn other_output() -> Vec<Row> {
-    vec![
+const OTHER_OUTPUT_ROWS: &[Row] = &[
         Row::chat("a refusal", &[
             ROLE,
             r#"{"id":"chatcmpl-A1","object":"chat.completion.chunk","model":"gpt-4.1-2025-04-14","choices":[{"index":0,"delta":{"refusal":""},"logprobs":null,"finish_reason":null}]}"#,
@@ -237,12 +234,9 @@ fn other_output() -> Vec<Row> {
         ])
         .has(&[SHORT[0], SHORT[1], FINISH])
         .first(2)
-        .ended(3),
-    ]
-}
+        .ended(3),];
 
-fn usage() -> Vec<Row> {
-    vec![
+const USAGE_ROWS: &[Row] = &[
         Row::chat("usage in every chunk: the last one counts", &[
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300001,"model":"m","choices":[{"index":0,"delta":{"content":"Co","role":"assistant"}}],"usage":{"prompt_tokens":38,"completion_tokens":1,"total_tokens":39,"prompt_tokens_details":{"text_tokens":38,"audio_tokens":0,"image_tokens":0,"cached_tokens":5}},"system_fingerprint":"fp_x"}"#,
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300001,"model":"m","choices":[{"index":0,"delta":{"content":"la","role":"assistant"}}],"usage":{"prompt_tokens":38,"completion_tokens":2,"total_tokens":40,"prompt_tokens_details":{"text_tokens":38,"audio_tokens":0,"image_tokens":0,"cached_tokens":5}},"system_fingerprint":"fp_x"}"#,
@@ -300,6 +294,4 @@ fn usage() -> Vec<Row> {
         ])
         .has(&[SHORT[0], SHORT[1], FINISH])
         .first(0)
-        .ended(1),
-    ]
-}
+        .ended(1),];

@@ -11,80 +11,81 @@ const STOP_SECOND: &str = r#"{"id":"c","object":"chat.completion.chunk","model":
 const EMPTY: &str = r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":" Hello"},"finish_reason":""}]}"#;
 
 pub(super) fn rows() -> Vec<Row> {
-    [one_choice(), two_choices(), last_lines(), no_reasons()].concat()
-}
-
-fn one_choice() -> Vec<Row> {
-    vec![
-        Row::chat("a finish reason without a terminator", &[ROLE, TEXT, STOP])
-            .has(&STOPPED)
-            .first(1),
-        Row::chat("a terminator without a finish reason", &[ROLE, TEXT, DONE])
-            .has(&SEEN)
-            .first(1)
-            .ended(2),
-        Row::chat("neither", &[ROLE, TEXT, TEXT])
-            .has(&SEEN)
-            .first(1)
-            .truncated(),
-        Row::chat("neither, and no token", &[ROLE])
-            .has(&SEEN)
-            .truncated(),
-        Row::chat("neither, and usage", &[ROLE, TEXT, USAGE])
-            .has(&[
-                SEEN[0],
-                SEEN[1],
-                ("usage.input_tokens", "21"),
-                ("usage.output_tokens", "9"),
-                ("usage.cache_read.input_tokens", "16"),
-                ("usage.reasoning.output_tokens", "4"),
-            ])
-            .first(1)
-            .truncated(),
-        Row::chat("usage alone", &[USAGE])
-            .has(&[
-                SEEN[0],
-                SEEN[1],
-                ("usage.input_tokens", "21"),
-                ("usage.output_tokens", "9"),
-                ("usage.cache_read.input_tokens", "16"),
-                ("usage.reasoning.output_tokens", "4"),
-            ])
-            .truncated(),
+    [
+        ONE_CHOICE_ROWS,
+        TWO_CHOICES_ROWS,
+        LAST_LINES_ROWS,
+        NO_REASONS_ROWS,
     ]
+    .concat()
 }
 
-fn two_choices() -> Vec<Row> {
-    vec![
-        Row::chat(
-            "both have a reason, no terminator",
-            &[HALF_FIRST, HALF_SECOND, STOP_SECOND, STOP_FIRST],
-        )
-        .has(&[
-            SHORT[0],
-            SHORT[1],
-            ("response.finish_reasons", r#"["stop","stop"]"#),
-        ])
-        .first(0),
-        Row::chat(
-            "the second one has no reason, no terminator",
-            &[HALF_FIRST, HALF_SECOND, STOP_FIRST],
-        )
-        .has(&[SHORT[0], SHORT[1], FINISH])
-        .first(0)
+const ONE_CHOICE_ROWS: &[Row] = &[
+    Row::chat("a finish reason without a terminator", &[ROLE, TEXT, STOP])
+        .has(&STOPPED)
+        .first(1),
+    Row::chat("a terminator without a finish reason", &[ROLE, TEXT, DONE])
+        .has(&SEEN)
+        .first(1)
+        .ended(2),
+    Row::chat("neither", &[ROLE, TEXT, TEXT])
+        .has(&SEEN)
+        .first(1)
         .truncated(),
-        Row::chat(
-            "the first one has no reason, but a terminator",
-            &[HALF_FIRST, HALF_SECOND, STOP_SECOND, DONE],
-        )
-        .has(&[SHORT[0], SHORT[1], FINISH])
-        .first(0)
-        .ended(3),
-    ]
-}
+    Row::chat("neither, and no token", &[ROLE])
+        .has(&SEEN)
+        .truncated(),
+    Row::chat("neither, and usage", &[ROLE, TEXT, USAGE])
+        .has(&[
+            SEEN[0],
+            SEEN[1],
+            ("usage.input_tokens", "21"),
+            ("usage.output_tokens", "9"),
+            ("usage.cache_read.input_tokens", "16"),
+            ("usage.reasoning.output_tokens", "4"),
+        ])
+        .first(1)
+        .truncated(),
+    Row::chat("usage alone", &[USAGE])
+        .has(&[
+            SEEN[0],
+            SEEN[1],
+            ("usage.input_tokens", "21"),
+            ("usage.output_tokens", "9"),
+            ("usage.cache_read.input_tokens", "16"),
+            ("usage.reasoning.output_tokens", "4"),
+        ])
+        .truncated(),
+];
 
-fn last_lines() -> Vec<Row> {
-    vec![
+const TWO_CHOICES_ROWS: &[Row] = &[
+    Row::chat(
+        "both have a reason, no terminator",
+        &[HALF_FIRST, HALF_SECOND, STOP_SECOND, STOP_FIRST],
+    )
+    .has(&[
+        SHORT[0],
+        SHORT[1],
+        ("response.finish_reasons", r#"["stop","stop"]"#),
+    ])
+    .first(0),
+    Row::chat(
+        "the second one has no reason, no terminator",
+        &[HALF_FIRST, HALF_SECOND, STOP_FIRST],
+    )
+    .has(&[SHORT[0], SHORT[1], FINISH])
+    .first(0)
+    .truncated(),
+    Row::chat(
+        "the first one has no reason, but a terminator",
+        &[HALF_FIRST, HALF_SECOND, STOP_SECOND, DONE],
+    )
+    .has(&[SHORT[0], SHORT[1], FINISH])
+    .first(0)
+    .ended(3),
+];
+
+const LAST_LINES_ROWS: &[Row] = &[
         Row::chat("a terminator without a line end", &[ROLE, TEXT, STOP, DONE])
             .has(&STOPPED)
             .first(1)
@@ -133,12 +134,9 @@ fn last_lines() -> Vec<Row> {
         ])
         .has(&SEEN)
         .first(1)
-        .ended(2),
-    ]
-}
+        .ended(2),];
 
-fn no_reasons() -> Vec<Row> {
-    vec![
+const NO_REASONS_ROWS: &[Row] = &[
         Row::chat("empty finish reasons, cut", &[EMPTY, EMPTY])
             .has(&SHORT)
             .first(0)
@@ -164,6 +162,4 @@ fn no_reasons() -> Vec<Row> {
         ])
         .has(&[SHORT[0], SHORT[1], FINISH])
         .first(0)
-        .ended(2),
-    ]
-}
+        .ended(2),];

@@ -8,21 +8,21 @@ const SHORT_STOPPED: [(&str, &str); 3] = [SHORT[0], SHORT[1], FINISH];
 const TEXT: &str = r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}"#;
 const STOP: &str = r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
 
+const AZURE_ROLE: &str = r#"{"choices":[{"content_filter_results":{},"delta":{"content":"","refusal":null,"role":"assistant"},"finish_reason":null,"index":0,"logprobs":null}],"created":1764300002,"id":"c","model":"m","object":"chat.completion.chunk","system_fingerprint":"fp_z"}"#;
+const AZURE_TEXT: &str = r#"{"choices":[{"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"delta":{"content":"Hi"},"finish_reason":null,"index":0,"logprobs":null}],"created":1764300002,"id":"c","model":"m","object":"chat.completion.chunk","system_fingerprint":"fp_z"}"#;
+const AZURE_STOP: &str = r#"{"choices":[{"content_filter_results":{},"delta":{},"finish_reason":"stop","index":0,"logprobs":null}],"created":1764300002,"id":"c","model":"m","object":"chat.completion.chunk","system_fingerprint":"fp_z"}"#;
+
 pub(super) fn rows() -> Vec<Row> {
-    [azure(), engines(), routers(), services()].concat()
+    [AZURE_ROWS, ENGINES_ROWS, ROUTERS_ROWS, SERVICES_ROWS].concat()
 }
 
 /// The first chunk has no choice, no id and no model, in three orders.
-fn azure() -> Vec<Row> {
-    const ROLE: &str = r#"{"choices":[{"content_filter_results":{},"delta":{"content":"","refusal":null,"role":"assistant"},"finish_reason":null,"index":0,"logprobs":null}],"created":1764300002,"id":"c","model":"m","object":"chat.completion.chunk","system_fingerprint":"fp_z"}"#;
-    const SAFE: &str = r#"{"choices":[{"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"violence":{"filtered":false,"severity":"safe"}},"delta":{"content":"Hi"},"finish_reason":null,"index":0,"logprobs":null}],"created":1764300002,"id":"c","model":"m","object":"chat.completion.chunk","system_fingerprint":"fp_z"}"#;
-    const STOPS: &str = r#"{"choices":[{"content_filter_results":{},"delta":{},"finish_reason":"stop","index":0,"logprobs":null}],"created":1764300002,"id":"c","model":"m","object":"chat.completion.chunk","system_fingerprint":"fp_z"}"#;
-    vec![
+const AZURE_ROWS: &[Row] = &[
         Row::chat("prompt filter results first", &[
             r#"{"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"},"jailbreak":{"filtered":false,"detected":false}}}]}"#,
-            ROLE,
-            SAFE,
-            STOPS,
+            AZURE_ROLE,
+            AZURE_TEXT,
+            AZURE_STOP,
             DONE,
         ])
         .has(&SHORT_STOPPED)
@@ -30,8 +30,8 @@ fn azure() -> Vec<Row> {
         .ended(4),
         Row::chat("prompt annotations first, and usage last", &[
             r#"{"id":"","object":"","created":0,"model":"","prompt_annotations":[{"prompt_index":0,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}}}],"choices":[],"usage":null}"#,
-            SAFE,
-            STOPS,
+            AZURE_TEXT,
+            AZURE_STOP,
             r#"{"choices":[],"created":1764300002,"id":"c","model":"m","object":"chat.completion.chunk","system_fingerprint":"fp_z","usage":{"completion_tokens":2,"prompt_tokens":8,"total_tokens":10}}"#,
             DONE,
         ])
@@ -46,9 +46,9 @@ fn azure() -> Vec<Row> {
         .ended(4),
         Row::chat("an asynchronous filter, whose results have offsets and no delta", &[
             r#"{"id":"","choices":[],"created":0,"model":"","object":"","system_fingerprint":null,"prompt_filter_results":[]}"#,
-            SAFE,
+            AZURE_TEXT,
             r#"{"id":"","object":"","created":0,"model":"","choices":[{"index":0,"finish_reason":null,"content_filter_results":{"hate":{"filtered":false,"severity":"safe"}},"content_filter_offsets":{"check_offset":44,"start_offset":44,"end_offset":198}}]}"#,
-            STOPS,
+            AZURE_STOP,
             r#"{"id":"","object":"","created":0,"model":"","choices":[{"index":0,"finish_reason":null,"content_filter_results":{},"content_filter_offsets":{"check_offset":506,"start_offset":44,"end_offset":571}}]}"#,
             DONE,
         ])
@@ -56,7 +56,7 @@ fn azure() -> Vec<Row> {
         .first(1)
         .ended(5),
         Row::chat("content filtered, with an error in its results", &[
-            SAFE,
+            AZURE_TEXT,
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300002,"model":"m","choices":[{"index":0,"finish_reason":"content_filter","content_filter_results":{"error":{"code":"content_filter_error","message":"The contents are not filtered"}},"delta":{}}]}"#,
             DONE,
         ])
@@ -67,11 +67,9 @@ fn azure() -> Vec<Row> {
         ])
         .first(0)
         .ended(2),
-    ]
-}
+];
 
-fn engines() -> Vec<Row> {
-    vec![
+const ENGINES_ROWS: &[Row] = &[
         Row::chat("a stop reason and token ids beside the finish reason", &[
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300003,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"prompt_token_ids":null}"#,
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300003,"model":"m","choices":[{"index":0,"delta":{"content":"Hi"},"logprobs":null,"finish_reason":null,"token_ids":null}]}"#,
@@ -124,12 +122,9 @@ fn engines() -> Vec<Row> {
             r#"{"model":"m","choices":[{"delta":{},"index":0,"finish_reason":"stop"}]}"#,
         ])
         .has(&[SHORT[1], FINISH])
-        .first(0),
-    ]
-}
+        .first(0),];
 
-fn routers() -> Vec<Row> {
-    vec![
+const ROUTERS_ROWS: &[Row] = &[
         Row::chat("cached tokens named twice, which are part of the prompt's", &[
             TEXT,
             STOP,
@@ -186,12 +181,9 @@ fn routers() -> Vec<Row> {
         ])
         .has(&SHORT_STOPPED)
         .first(1)
-        .ended(4),
-    ]
-}
+        .ended(4),];
 
-fn services() -> Vec<Row> {
-    vec![
+const SERVICES_ROWS: &[Row] = &[
         Row::chat("usage in a member of the service's own is not read", &[
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300006,"model":"m","system_fingerprint":"fp_g","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"x_groq":{"id":"req_01","seed":11}}"#,
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300006,"model":"m","system_fingerprint":"fp_g","choices":[{"index":0,"delta":{"content":"Hi"},"logprobs":null,"finish_reason":null}]}"#,
@@ -234,6 +226,4 @@ fn services() -> Vec<Row> {
             ("usage.input_tokens", "3"),
             ("usage.output_tokens", "1"),
         ])
-        .first(0),
-    ]
-}
+        .first(0),];

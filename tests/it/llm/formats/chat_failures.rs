@@ -8,70 +8,67 @@ const ERROR: &str =
     r#"{"error":{"message":"The engine died","type":"server_error","param":null,"code":null}}"#;
 
 pub(super) fn rows() -> Vec<Row> {
-    [errors(), places(), engines(), no_errors()].concat()
+    [ERRORS_ROWS, PLACES_ROWS, ENGINES_ROWS, NO_ERRORS_ROWS].concat()
 }
 
-fn errors() -> Vec<Row> {
-    vec![
-        Row::chat("an error before the terminator", &[ROLE, TEXT, ERROR, DONE])
-            .has(&SEEN)
-            .first(1)
-            .fails(2, Some("The engine died"), Some("server_error"))
-            .ended(3),
-        Row::chat("an error, and no terminator", &[ROLE, TEXT, ERROR])
-            .has(&SEEN)
-            .first(1)
-            .fails(2, Some("The engine died"), Some("server_error")),
-        Row::chat("an error in a line without an end", &[ROLE, TEXT, ERROR])
-            .has(&SEEN)
-            .first(1)
-            .fails(2, Some("The engine died"), Some("server_error"))
-            .unfinished(),
-        Row::chat(
-            "an error, and then the answer",
-            &[ROLE, ERROR, TEXT, STOP, DONE],
-        )
-        .has(&STOPPED)
-        .first(2)
-        .fails(1, Some("The engine died"), Some("server_error"))
-        .ended(4),
-        Row::chat(
-            "two errors: the first one counts",
-            &[
-                ROLE,
-                r#"{"error":{"message":"one","code":"first"}}"#,
-                r#"{"error":{"message":"two","code":"second"}}"#,
-                DONE,
-            ],
-        )
+const ERRORS_ROWS: &[Row] = &[
+    Row::chat("an error before the terminator", &[ROLE, TEXT, ERROR, DONE])
         .has(&SEEN)
-        .fails(1, Some("one"), Some("first"))
+        .first(1)
+        .fails(2, Some("The engine died"), Some("server_error"))
         .ended(3),
-        Row::chat("an error with usage behind it", &[ROLE, ERROR, USAGE, DONE])
-            .has(&[
-                SEEN[0],
-                SEEN[1],
-                ("usage.input_tokens", "21"),
-                ("usage.output_tokens", "9"),
-                ("usage.cache_read.input_tokens", "16"),
-                ("usage.reasoning.output_tokens", "4"),
-            ])
-            .fails(1, Some("The engine died"), Some("server_error"))
-            .ended(3),
-        Row::events("an error alone", &[ERROR]).first(0).fails(
-            0,
-            Some("The engine died"),
-            Some("server_error"),
-        ),
-        Row::events("an error and a terminator", &[ERROR, DONE])
-            .first(0)
-            .fails(0, Some("The engine died"), Some("server_error"))
-            .ended(1),
-    ]
-}
+    Row::chat("an error, and no terminator", &[ROLE, TEXT, ERROR])
+        .has(&SEEN)
+        .first(1)
+        .fails(2, Some("The engine died"), Some("server_error")),
+    Row::chat("an error in a line without an end", &[ROLE, TEXT, ERROR])
+        .has(&SEEN)
+        .first(1)
+        .fails(2, Some("The engine died"), Some("server_error"))
+        .unfinished(),
+    Row::chat(
+        "an error, and then the answer",
+        &[ROLE, ERROR, TEXT, STOP, DONE],
+    )
+    .has(&STOPPED)
+    .first(2)
+    .fails(1, Some("The engine died"), Some("server_error"))
+    .ended(4),
+    Row::chat(
+        "two errors: the first one counts",
+        &[
+            ROLE,
+            r#"{"error":{"message":"one","code":"first"}}"#,
+            r#"{"error":{"message":"two","code":"second"}}"#,
+            DONE,
+        ],
+    )
+    .has(&SEEN)
+    .fails(1, Some("one"), Some("first"))
+    .ended(3),
+    Row::chat("an error with usage behind it", &[ROLE, ERROR, USAGE, DONE])
+        .has(&[
+            SEEN[0],
+            SEEN[1],
+            ("usage.input_tokens", "21"),
+            ("usage.output_tokens", "9"),
+            ("usage.cache_read.input_tokens", "16"),
+            ("usage.reasoning.output_tokens", "4"),
+        ])
+        .fails(1, Some("The engine died"), Some("server_error"))
+        .ended(3),
+    Row::events("an error alone", &[ERROR]).first(0).fails(
+        0,
+        Some("The engine died"),
+        Some("server_error"),
+    ),
+    Row::events("an error and a terminator", &[ERROR, DONE])
+        .first(0)
+        .fails(0, Some("The engine died"), Some("server_error"))
+        .ended(1),
+];
 
-fn places() -> Vec<Row> {
-    vec![
+const PLACES_ROWS: &[Row] = &[
         Row::chat("an error behind everything else, with a reason for the choice", &[
             ROLE,
             r#"{"id":"chatcmpl-A1","object":"chat.completion.chunk","created":1764300001,"model":"gpt-4.1-2025-04-14","provider":"Nebula","error":{"code":429,"message":"Slow down"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error","native_finish_reason":"error"}]}"#,
@@ -160,12 +157,9 @@ fn places() -> Vec<Row> {
         Row::chat("an error event without data", &[ROLE, "event: error", DONE])
             .has(&SEEN)
             .fails(1, None, None)
-            .ended(2),
-    ]
-}
+            .ended(2),];
 
-fn engines() -> Vec<Row> {
-    vec![
+const ENGINES_ROWS: &[Row] = &[
         Row::chat("spaces between tokens, and the status as a code", &[
             ROLE,
             r#"data: {"error": {"message": "too long", "type": "BadRequestError", "param": null, "code": 400}}"#,
@@ -226,12 +220,9 @@ fn engines() -> Vec<Row> {
             DONE,
         ])
         .has(&STOPPED)
-        .ended(3),
-    ]
-}
+        .ended(3),];
 
-fn no_errors() -> Vec<Row> {
-    vec![
+const NO_ERRORS_ROWS: &[Row] = &[
         Row::chat("errors that say nothing", &[
             r#"{"error":null,"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}"#,
             r#"{"error":0,"choices":[]}"#,
@@ -272,7 +263,7 @@ fn no_errors() -> Vec<Row> {
             r#"{"error":{"message":"no"}} trailing"#,
             r#"{"error":{"message":"no"}"#,
             r#"{"error":{"message":"no"},}"#,
-            r#"{'error':{'message':'no'}}"#,
+            r"{'error':{'message':'no'}}",
             r#"[{"error":{"message":"no"}}]"#,
             STOP,
             DONE,
@@ -308,6 +299,4 @@ fn no_errors() -> Vec<Row> {
         ])
         .has(&STOPPED)
         .first(1)
-        .ended(3),
-    ]
-}
+        .ended(3),];

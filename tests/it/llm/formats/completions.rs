@@ -1,4 +1,4 @@
-//! Completions: the older API of OpenAI, and engines that have it.
+//! Completions: the older API, and engines that have it.
 
 use super::row::Row;
 
@@ -13,13 +13,10 @@ const STOPPED: [(&str, &str); 3] = [SEEN[0], SEEN[1], ("response.finish_reasons"
 const FAILED: &str = r#"{"error":{"message":"no memory","type":"server_error","code":503}}"#;
 
 pub(super) fn rows() -> Vec<Row> {
-    let mut rows = ends();
-    rows.extend(engines());
-    rows
+    [ENDS_ROWS, ENGINES_ROWS].concat()
 }
 
-fn ends() -> Vec<Row> {
-    vec![
+const ENDS_ROWS: &[Row] = &[
         Row::completions("text", &[TEXT, TEXT, STOP, DONE])
             .has(&STOPPED)
             .first(0)
@@ -77,12 +74,9 @@ fn ends() -> Vec<Row> {
             ("usage.reasoning.output_tokens", "0"),
         ])
         .first(0)
-        .ended(3),
-    ]
-}
+        .ended(3),];
 
-fn engines() -> Vec<Row> {
-    vec![
+const ENGINES_ROWS: &[Row] = &[
         Row::completions("two choices, one without a reason", &[
             r#"{"id":"c","object":"text_completion","created":1764300011,"model":"m","choices":[{"index":1,"text":"","logprobs":null,"finish_reason":null,"stop_reason":null}],"usage":null}"#,
             r#"{"id":"c","object":"text_completion","created":1764300011,"model":"m","choices":[{"index":1,"text":"b","logprobs":null,"finish_reason":"length","stop_reason":null}],"usage":null}"#,
@@ -130,6 +124,4 @@ fn engines() -> Vec<Row> {
             r#"{"error":"Request failed during generation","error_type":"generation"}"#,
         ])
         .first(0)
-        .fails(1, Some("Request failed during generation"), None),
-    ]
-}
+        .fails(1, Some("Request failed during generation"), None),];

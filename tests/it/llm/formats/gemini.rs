@@ -26,11 +26,10 @@ const BEGUN: [(&str, &str); 4] = [
 const MODEL: [(&str, &str); 2] = [("response.model", "m"), FINISH];
 
 pub(super) fn rows() -> Vec<Row> {
-    [text(), parts(), usage(), failures()].concat()
+    [TEXT_ROWS, PARTS_ROWS, USAGE_ROWS, FAILURES_ROWS].concat()
 }
 
-fn text() -> Vec<Row> {
-    vec![
+const TEXT_ROWS: &[Row] = &[
         Row::gemini("text", &[TEXT, STOP]).has(&STOPPED).first(0),
         Row::gemini("no finish reason: the end of the body is the end", &[TEXT])
             .has(&BEGUN)
@@ -63,12 +62,9 @@ fn text() -> Vec<Row> {
             ("response.model", "m"),
             ("response.finish_reasons", r#"["STOP","MAX_TOKENS"]"#),
         ])
-        .first(0),
-    ]
-}
+        .first(0),];
 
-fn parts() -> Vec<Row> {
-    vec![
+const PARTS_ROWS: &[Row] = &[
         Row::gemini("an empty text with a signature, and then a thought", &[
             r#"{"candidates":[{"content":{"parts":[{"text":"","thoughtSignature":"CrYB"}],"role":"model"},"index":0}],"modelVersion":"m"}"#,
             r#"{"candidates":[{"content":{"parts":[{"text":"**Think**","thought":true}],"role":"model"},"index":0}],"modelVersion":"m"}"#,
@@ -98,12 +94,9 @@ fn parts() -> Vec<Row> {
             ("response.id", "F2"),
             ("response.model", "m"),
             ("usage.input_tokens", "8"),
-        ]),
-    ]
-}
+        ]),];
 
-fn usage() -> Vec<Row> {
-    vec![
+const USAGE_ROWS: &[Row] = &[
         Row::gemini("usage in every chunk is a total: the last one counts", &[
             r#"{"usageMetadata":{"promptTokenCount":8,"toolUsePromptTokenCount":5,"thoughtsTokenCount":10,"cachedContentTokenCount":6}}"#,
             r#"{"candidates":[{"content":{"parts":[{"text":"a"}]}}],"usageMetadata":{"promptTokenCount":8,"candidatesTokenCount":2,"toolUsePromptTokenCount":5,"thoughtsTokenCount":12,"cachedContentTokenCount":6}}"#,
@@ -126,12 +119,9 @@ fn usage() -> Vec<Row> {
             ("usage.input_tokens", "3"),
             ("usage.output_tokens", "50"),
             ("usage.reasoning.output_tokens", "50"),
-        ]),
-    ]
-}
+        ]),];
 
-fn failures() -> Vec<Row> {
-    vec![
+const FAILURES_ROWS: &[Row] = &[
         Row::gemini("an error midway", &[
             TEXT,
             r#"{"error": {"code": 503,"message": "The model is overloaded.","status": "UNAVAILABLE"}}"#,
@@ -169,6 +159,4 @@ fn failures() -> Vec<Row> {
         .has(&[
             ("response.model", "m"),
             ("response.finish_reasons", r#"["MALFORMED_FUNCTION_CALL"]"#),
-        ]),
-    ]
-}
+        ]),];

@@ -33,11 +33,10 @@ const ENDED: [(&str, &str); 7] = [
 const PLAIN: &str = r#"{"type":"message_start","message":{"id":"msg_E1","type":"message","role":"assistant","model":"claude-opus-4-5-20251101","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":25,"output_tokens":4}}}"#;
 
 pub(super) fn rows() -> Vec<Row> {
-    [text(), usage(), ends(), failures()].concat()
+    [TEXT_ROWS, USAGE_ROWS, ENDS_ROWS, FAILURES_ROWS].concat()
 }
 
-fn text() -> Vec<Row> {
-    vec![
+const TEXT_ROWS: &[Row] = &[
         Row::messages("text", &[START, BLOCK, PING, DELTA, DELTA, BLOCK_STOP, END_TURN, STOP])
             .has(&ENDED)
             .first(3)
@@ -88,12 +87,9 @@ fn text() -> Vec<Row> {
         ])
         .has(&ENDED)
         .first(4)
-        .ended(6),
-    ]
-}
+        .ended(6),];
 
-fn usage() -> Vec<Row> {
-    vec![
+const USAGE_ROWS: &[Row] = &[
         Row::messages("usage again in the last event: each last member counts, all input is summed", &[
             START,
             DELTA,
@@ -153,12 +149,9 @@ fn usage() -> Vec<Row> {
         ])
         .has(&ENDED)
         .first(1)
-        .ended(3),
-    ]
-}
+        .ended(3),];
 
-fn ends() -> Vec<Row> {
-    vec![
+const ENDS_ROWS: &[Row] = &[
         Row::messages("a terminator behind the end", &[START, DELTA, END_TURN, STOP, "[DONE]"])
             .has(&ENDED)
             .first(1)
@@ -208,12 +201,9 @@ fn ends() -> Vec<Row> {
         ])
         .has(&[SEEN[0], SEEN[1]])
         .first(1)
-        .truncated(),
-    ]
-}
+        .truncated(),];
 
-fn failures() -> Vec<Row> {
-    vec![
+const FAILURES_ROWS: &[Row] = &[
         Row::messages("overloaded, and no end", &[START, BLOCK, DELTA, OVERLOADED])
             .has(&SEEN)
             .first(2)
@@ -260,6 +250,4 @@ fn failures() -> Vec<Row> {
         ])
         .has(&ENDED)
         .first(1)
-        .ended(3),
-    ]
-}
+        .ended(3),];

@@ -15,7 +15,10 @@ const CALLED: [(&str, &str); 7] = [
 ];
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![
+    ROWS.to_vec()
+}
+
+const ROWS: &[Row] = &[
         Row::messages("the name of a tool", &[
             START,
             r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"toolu_E2","name":"find","input":{}}}"#,
@@ -87,5 +90,4 @@ pub(super) fn rows() -> Vec<Row> {
         ])
         .first(1)
         .ended(3),
-    ]
-}
+];

@@ -3,6 +3,7 @@
 //!
 //! `README.md` lists the public reports of wrong tracing that are rows here.
 
+mod answer;
 mod chat;
 mod chat_ends;
 mod chat_engines;
@@ -45,7 +46,7 @@ macro_rules! rows {
             }
 
             #[test]
-            fn clients_that_leave_and_bodies_that_fail_are_told_apart_from_the_end() {
+            fn a_client_that_leaves_before_the_end_is_no_complete_answer() {
                 run::left(&rows());
             }
 

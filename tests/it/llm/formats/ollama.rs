@@ -19,12 +19,18 @@ const STOPPED: [(&str, &str); 4] = [
 const MESSAGE: Option<&str> =
     Some("an error was encountered while running the model: unexpected EOF");
 
+const GENERATED: [(&str, &str); 4] = [
+    MODEL,
+    ("response.finish_reasons", r#"["length"]"#),
+    ("usage.input_tokens", "4"),
+    ("usage.output_tokens", "7"),
+];
+
 pub(super) fn rows() -> Vec<Row> {
-    [chat(), generate(), failures(), no_format()].concat()
+    [CHAT_ROWS, GENERATE_ROWS, FAILURES_ROWS, NO_FORMAT_ROWS].concat()
 }
 
-fn chat() -> Vec<Row> {
-    vec![
+const CHAT_ROWS: &[Row] = &[
         Row::ollama_chat("chat", &[CHAT_EMPTY, CHAT, CHAT, CHAT_DONE])
             .has(&STOPPED)
             .first(1)
@@ -103,20 +109,11 @@ fn chat() -> Vec<Row> {
         ])
         .has(&STOPPED)
         .first(1)
-        .ended(3),
-    ]
-}
+        .ended(3),];
 
-fn generate() -> Vec<Row> {
-    const DONE: [(&str, &str); 4] = [
-        MODEL,
-        ("response.finish_reasons", r#"["length"]"#),
-        ("usage.input_tokens", "4"),
-        ("usage.output_tokens", "7"),
-    ];
-    vec![
+const GENERATE_ROWS: &[Row] = &[
         Row::ollama_generate("generate", &[GENERATE, GENERATE, GENERATE_DONE])
-            .has(&DONE)
+            .has(&GENERATED)
             .first(0)
             .ended(2),
         Row::ollama_generate("generate with thinking", &[
@@ -125,7 +122,7 @@ fn generate() -> Vec<Row> {
             GENERATE,
             GENERATE_DONE,
         ])
-        .has(&DONE)
+        .has(&GENERATED)
         .first(1)
         .ended(3),
         Row::ollama_generate("a model that is loaded, without a prompt", &[
@@ -134,11 +131,9 @@ fn generate() -> Vec<Row> {
         .has(&[MODEL, ("response.finish_reasons", r#"["load"]"#)])
         .ended(0),
         Row::ollama_generate("no end", &[GENERATE]).has(&[MODEL]).first(0).truncated(),
-    ]
-}
+];
 
-fn failures() -> Vec<Row> {
-    vec![
+const FAILURES_ROWS: &[Row] = &[
         Row::ollama_chat("an error midway", &[CHAT, FAILED])
             .has(&[MODEL])
             .first(0)
@@ -170,12 +165,9 @@ fn failures() -> Vec<Row> {
         ])
         .has(&STOPPED)
         .first(0)
-        .ended(4),
-    ]
-}
+        .ended(4),];
 
-fn no_format() -> Vec<Row> {
-    vec![
+const NO_FORMAT_ROWS: &[Row] = &[
         Row::lines("an error alone", &[r#"{"error":"model 'x' not found"}"#])
             .first(0)
             .fails(0, Some("model 'x' not found"), None),
@@ -191,6 +183,4 @@ fn no_format() -> Vec<Row> {
         ])
         .first(0)
         .fails(1, Some("pull model manifest: file does not exist"), None),
-        Row::lines("values that are no objects", &["1", "\"error\"", "[]", "null", "true"]).first(0),
-    ]
-}
+        Row::lines("values that are no objects", &["1", "\"error\"", "[]", "null", "true"]).first(0),];

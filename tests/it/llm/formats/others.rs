@@ -5,36 +5,33 @@ use super::row::Row;
 const SHORT: [(&str, &str); 2] = [("response.id", "c"), ("response.model", "m")];
 
 pub(super) fn rows() -> Vec<Row> {
-    [no_events(), no_format(), limits()].concat()
+    [NO_EVENTS_ROWS, NO_FORMAT_ROWS, &limits()].concat()
 }
 
-fn no_events() -> Vec<Row> {
-    vec![
-        Row::events("nothing", &[]).truncated(),
-        Row::events("comments", &[": hello", ": [DONE]"]).truncated(),
-        Row::events(
-            "fields without data",
-            &[
-                "event: response.created",
-                "id: 1\nretry: 3000",
-                "dat: {\"choices\":[]}\nDATA: [DONE]\n data: [DONE]",
-            ],
-        )
-        .of_chat()
+const NO_EVENTS_ROWS: &[Row] = &[
+    Row::events("nothing", &[]).truncated(),
+    Row::events("comments", &[": hello", ": [DONE]"]).truncated(),
+    Row::events(
+        "fields without data",
+        &[
+            "event: response.created",
+            "id: 1\nretry: 3000",
+            "dat: {\"choices\":[]}\nDATA: [DONE]\n data: [DONE]",
+        ],
+    )
+    .of_chat()
+    .truncated(),
+    Row::events(
+        "an error as bare JSON, which is no line of an event stream",
+        &["\n{\"error\": {\"message\":\"upstream\"}}"],
+    )
+    .truncated(),
+    Row::lines("empty lines", &["", " ", "\t"])
+        .first(0)
         .truncated(),
-        Row::events(
-            "an error as bare JSON, which is no line of an event stream",
-            &["\n{\"error\": {\"message\":\"upstream\"}}"],
-        )
-        .truncated(),
-        Row::lines("empty lines", &["", " ", "\t"])
-            .first(0)
-            .truncated(),
-    ]
-}
+];
 
-fn no_format() -> Vec<Row> {
-    vec![
+const NO_FORMAT_ROWS: &[Row] = &[
         Row::events("plain text", &["data: Rivers", "data: flow", "data: ."]).first(0),
         Row::events("plain text behind a name and a comment", &[
             ": hi",
@@ -73,9 +70,7 @@ fn no_format() -> Vec<Row> {
             r#"{"data":{"object":"chat.completion.chunk","choices":[],"candidates":[],"done":false}}"#,
             r#"[{"object":"chat.completion.chunk","choices":[]}]"#,
         ])
-        .first(0),
-    ]
-}
+        .first(0),];
 
 fn limits() -> Vec<Row> {
     vec![

@@ -30,11 +30,18 @@ const UNUSED: [(&str, &str); 3] = [SEEN[0], SEEN[1], FINISH];
 const BARE: &str = r#"{"type":"response.completed","sequence_number":9,"response":{"id":"resp_D1","status":"completed"}}"#;
 
 pub(super) fn rows() -> Vec<Row> {
-    [text(), output(), tools(), ends(), shapes()].concat()
+    [
+        TEXT_ROWS,
+        OUTPUT_ROWS,
+        TOOLS_ROWS,
+        ENDS_ROWS,
+        SHAPES_ROWS,
+        &[big()],
+    ]
+    .concat()
 }
 
-fn text() -> Vec<Row> {
-    vec![
+const TEXT_ROWS: &[Row] = &[
         Row::responses("text", &[
             CREATED, IN_PROGRESS, MESSAGE, PART, DELTA, TEXT_DONE, ITEM_DONE, COMPLETED,
         ])
@@ -60,12 +67,9 @@ fn text() -> Vec<Row> {
         ])
         .has(&UNUSED)
         .first(1)
-        .ended(3),
-    ]
-}
+        .ended(3),];
 
-fn output() -> Vec<Row> {
-    vec![
+const OUTPUT_ROWS: &[Row] = &[
         Row::responses("a summary of the reasoning", &[
             CREATED,
             r#"{"type":"response.output_item.added","output_index":0,"item":{"id":"rs_D3","type":"reasoning","encrypted_content":"gAAAA","summary":[]},"sequence_number":2}"#,
@@ -114,12 +118,9 @@ fn output() -> Vec<Row> {
             BARE,
         ])
         .has(&UNUSED)
-        .ended(5),
-    ]
-}
+        .ended(5),];
 
-fn tools() -> Vec<Row> {
-    vec![
+const TOOLS_ROWS: &[Row] = &[
         Row::responses("a function call", &[
             CREATED,
             r#"{"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"fc_D4","type":"function_call","status":"in_progress","arguments":"","call_id":"call_1","name":"find"}}"#,
@@ -161,12 +162,9 @@ fn tools() -> Vec<Row> {
         ])
         .has(&UNUSED)
         .first(3)
-        .ended(4),
-    ]
-}
+        .ended(4),];
 
-fn ends() -> Vec<Row> {
-    vec![
+const ENDS_ROWS: &[Row] = &[
         Row::responses("incomplete, with usage", &[
             CREATED,
             DELTA,
@@ -215,12 +213,9 @@ fn ends() -> Vec<Row> {
         Row::responses("an end in a line without a line end", &[CREATED, DELTA, COMPLETED])
             .has(&USED)
             .first(1)
-            .unfinished(),
-    ]
-}
+            .unfinished(),];
 
-fn shapes() -> Vec<Row> {
-    vec![
+const SHAPES_ROWS: &[Row] = &[
         Row::responses("the name of the event alone", &[
             "event: response.created\ndata: {\"response\":{\"id\":\"resp_D1\",\"model\":\"gpt-5-2025-08-07\"}}",
             "event: response.output_text.delta\ndata: {\"delta\":\"Hi\"}",
@@ -276,20 +271,15 @@ fn shapes() -> Vec<Row> {
         ])
         .first(1)
         .ended(2),
-        Row::responses("an end of 100 kilobytes, usage behind the output", big()),
-    ]
-    .into_iter()
-    .map(|row| match row.name {
-        "an end of 100 kilobytes, usage behind the output" => row.has(&USED).ended(1),
-        _ => row,
-    })
-    .collect()
-}
+];
 
-/// Returns a stream whose last event has a text that looks like anything.
-fn big() -> &'static [&'static str] {
+/// Returns an answer whose last event has a long text that looks like anything, and usage behind it.
+fn big() -> Row {
     let text = r#"[DONE] {\"error\":{\"message\":\"no\"}} \n\ndata: "#.repeat(2_000);
     let end = COMPLETED.replace(r#""text":"Rivers""#, &format!(r#""text":"{text}""#));
     assert!(end.len() > 90_000 && end.contains("usage"));
-    Box::leak(Box::new([CREATED, &*Box::leak(end.into_boxed_str())]))
+    let pieces = Box::leak(Box::new([CREATED, &*Box::leak(end.into_boxed_str())]));
+    Row::responses("an end of 100 kilobytes", pieces)
+        .has(&USED)
+        .ended(1)
 }

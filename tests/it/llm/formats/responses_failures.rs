@@ -8,13 +8,10 @@ const FINISH: (&str, &str) = ("response.finish_reasons", r#"["failed"]"#);
 const ENDED: [(&str, &str); 3] = [SEEN[0], SEEN[1], FINISH];
 
 pub(super) fn rows() -> Vec<Row> {
-    let mut rows = failed();
-    rows.extend(errors());
-    rows
+    [FAILED_ROWS, ERRORS_ROWS].concat()
 }
 
-fn failed() -> Vec<Row> {
-    vec![
+const FAILED_ROWS: &[Row] = &[
         Row::responses("failed", &[CREATED, DELTA, FAILED])
             .has(&ENDED)
             .first(1)
@@ -72,12 +69,9 @@ fn failed() -> Vec<Row> {
         ])
         .has(&USED)
         .first(2)
-        .ended(3),
-    ]
-}
+        .ended(3),];
 
-fn errors() -> Vec<Row> {
-    vec![
+const ERRORS_ROWS: &[Row] = &[
         Row::responses("an error with its members at the top, and no end", &[
             CREATED,
             DELTA,
@@ -133,6 +127,4 @@ fn errors() -> Vec<Row> {
         ])
         .has(&SEEN)
         .fails(1, Some("gone"), None)
-        .ended(2),
-    ]
-}
+        .ended(2),];

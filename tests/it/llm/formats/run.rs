@@ -5,110 +5,12 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
-use tower::Service as _;
 
+use super::answer::{Answer, Run, TIME_TO_FIRST_CHUNK};
 use super::framing::{Dialect, Framing};
 use super::row::Row;
-use crate::llm::llm;
-use crate::support::body::{ScriptedBody, Step};
-use crate::support::recorder::{Recorder, Seen};
-use crate::support::{answering, get, handle_of, poll_frame, response};
-
-const FIRST: &str = "api.FIRST_RESPONSE_FROM_CORE";
-const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
-
-/// An answer on its way through the layer.
-struct Answer<'a> {
-    recorder: &'a Recorder,
-    text: Bytes,
-    content_type: &'static str,
-}
-
-/// What one request has shown.
-struct Run {
-    span: Seen,
-    /// The poll after which the span had ended, the drop included.
-    ended: usize,
-}
-
-impl Answer<'_> {
-    /// Serves the frames and then `after`, polls `polls` times, and drops the body.
-    fn serve(&self, frames: &[Range<usize>], after: &[Step], polls: usize) -> Run {
-        let slices = frames
-            .iter()
-            .map(|range| Step::Slice(range.start, range.end));
-        let body =
-            ScriptedBody::new(slices.chain(after.iter().cloned())).reading(self.text.clone());
-        let mut answer = response(200, body);
-        let content_type = HeaderValue::from_static(self.content_type);
-        answer.headers_mut().insert(CONTENT_TYPE, content_type);
-        let (mut answer, mut handle) = (Some(answer), None);
-        let mut service = answering(&llm(self.recorder), |request| {
-            handle = Some(handle_of(&request));
-            answer.take().expect("one request")
-        });
-        let answer = crate::support::ready(service.call(get())).expect("a response");
-        drop(service);
-        let handle = handle.expect("a handle");
-        let mut body = answer.into_body();
-        let before = self.recorder.ends();
-        let mut ended = None;
-        for poll in 0..polls {
-            // A span has room for 128 events.
-            if polls < 60 {
-                handle.add_event(format!("frame {poll}"), Vec::new());
-            }
-            let _ = poll_frame(&mut body);
-            if ended.is_none() && self.recorder.ends() > before {
-                ended = Some(poll);
-            }
-        }
-        drop(body);
-        let span = self.recorder.only();
-        self.recorder.forget();
-        Run {
-            span,
-            ended: ended.unwrap_or(polls),
-        }
-    }
-}
-
-impl Run {
-    /// Returns the frame with the first token.
-    fn first(&self) -> Option<usize> {
-        let events = self.span.events();
-        let at = events.iter().position(|name| name == FIRST)?;
-        let polls = events[..at]
-            .iter()
-            .filter(|name| name.starts_with("frame "));
-        Some(polls.count().saturating_sub(1))
-    }
-
-    fn code(&self) -> [Option<String>; 2] {
-        let terminal = self.span.0.events.last().expect("an event");
-        let code = terminal
-            .attributes
-            .iter()
-            .find(|kv| kv.key.as_str() == "code");
-        [
-            self.span.attribute("api.error.code"),
-            code.map(|kv| kv.value.to_string()),
-        ]
-    }
-
-    /// Returns the attributes of generative AI, without the prefix and the time to the first chunk.
-    fn attributes(&self) -> BTreeMap<String, String> {
-        let all = self.span.0.attributes.iter();
-        let read = all.filter(|kv| kv.key.as_str() != TIME_TO_FIRST_CHUNK);
-        read.filter_map(|kv| {
-            let key = kv.key.as_str().strip_prefix("gen_ai.")?;
-            Some((key.to_owned(), kv.value.to_string()))
-        })
-        .collect()
-    }
-}
+use crate::support::body::Step;
+use crate::support::recorder::Recorder;
 
 impl Row {
     /// Returns the bytes, and the frames in them.
@@ -205,8 +107,8 @@ pub(super) fn behind_keep_alives(rows: &[Row]) {
         };
         let (text, frames) = row.write(Dialect::Usual);
         let moved = |range: &Range<usize>| range.start + prefix.len()..range.end + prefix.len();
-        let mut all = vec![0..prefix.len()];
-        all.extend(frames.iter().map(moved));
+        let first = std::iter::once(0..prefix.len());
+        let all: Vec<_> = first.chain(frames.iter().map(moved)).collect();
         let recorder = &Recorder::new();
         let answer = Answer {
             recorder,

@@ -6,11 +6,17 @@ const SHORT: [(&str, &str); 2] = [("response.id", "c"), ("response.model", "m")]
 const FINISH: (&str, &str) = ("response.finish_reasons", r#"["stop"]"#);
 
 pub(super) fn rows() -> Vec<Row> {
-    [openai(), responses(), others(), failures(), no_failures()].concat()
+    [
+        OPENAI_ROWS,
+        RESPONSES_ROWS,
+        OTHERS_ROWS,
+        FAILURES_ROWS,
+        NO_FAILURES_ROWS,
+    ]
+    .concat()
 }
 
-fn openai() -> Vec<Row> {
-    vec![
+const OPENAI_ROWS: &[Row] = &[
         Row::whole("chat, with blanks", &[
             "{\n  \"id\": \"c\",\n  \"object\": \"chat.completion\",\n  \"created\": 1764300030,\n  \"model\": \"m\",\n",
             "  \"choices\": [\n    {\n      \"index\": 0,\n      \"message\": {\n        \"role\": \"assistant\",\n        \"content\": \"{\\\"error\\\":\\\"no\\\",\\\"usage\\\":{\\\"prompt_tokens\\\":1}}\",\n        \"refusal\": null,\n        \"annotations\": []\n      },\n      \"logprobs\": null,\n      \"finish_reason\": \"stop\"\n    }\n  ],\n",
@@ -50,12 +56,9 @@ fn openai() -> Vec<Row> {
             FINISH,
             ("usage.input_tokens", "5"),
             ("usage.output_tokens", "7"),
-        ]),
-    ]
-}
+        ]),];
 
-fn responses() -> Vec<Row> {
-    vec![
+const RESPONSES_ROWS: &[Row] = &[
         Row::whole("responses", &[
             r#"{"id":"c","object":"response","created_at":1764300032,"status":"completed","background":false,"error":null,"incomplete_details":null,"#,
             r#""model":"m","output":[{"id":"msg_1","type":"message","status":"completed","model":"inner","content":[{"type":"output_text","text":"Hi"}],"role":"assistant"}],"usage":{"input_tokens":36,"input_tokens_details":{"cached_tokens":1},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":123},"metadata":{}}"#,
@@ -98,12 +101,9 @@ fn responses() -> Vec<Row> {
             SHORT[1],
             ("response.finish_reasons", r#"["failed"]"#),
         ])
-        .fails(0, None, None),
-    ]
-}
+        .fails(0, None, None),];
 
-fn others() -> Vec<Row> {
-    vec![
+const OTHERS_ROWS: &[Row] = &[
         Row::whole("messages", &[
             r#"{"model":"m","id":"c","type":"message","role":"assistant","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":8,"cache_creation_input_tokens":4,"cache_read_input_tokens":2,"cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":0},"output_tokens":6,"service_tier":"standard"}}"#,
         ])
@@ -167,12 +167,9 @@ fn others() -> Vec<Row> {
             r#"{"model":"m","created_at":"2026-11-28T08:00:00Z","response":"{\"done\":false}","done":true,"done_reason":"stop","context":[1,2]}"#,
         ])
         .of_ollama_generate()
-        .has(&[SHORT[1], FINISH]),
-    ]
-}
+        .has(&[SHORT[1], FINISH]),];
 
-fn failures() -> Vec<Row> {
-    vec![
+const FAILURES_ROWS: &[Row] = &[
         Row::whole("an error", &[
             r#"{"error":{"message":"No capacity","type":"server_error","param":null,"code":"capacity"}}"#,
         ])
@@ -197,49 +194,43 @@ fn failures() -> Vec<Row> {
         Row::whole("an object error", &[
             r#"{"object":"error","message":"too long","type":"BadRequestError","param":null,"code":40303}"#,
         ])
-        .fails(0, Some("too long"), Some("40303")),
-    ]
-}
+        .fails(0, Some("too long"), Some("40303")),];
 
-fn no_failures() -> Vec<Row> {
-    vec![
-        Row::whole("nothing", &[" \n"]),
-        Row::whole(
-            "an application's own object",
-            &[
-                r#"{"status":"failed","errors":["no"],"id":"c","model":"m","usage":{"prompt_tokens":1}}"#,
-            ],
-        ),
-        Row::whole(
-            "errors that say nothing",
-            &[r#"{"error":{"code":0,"message":""},"id":"c"}"#],
-        ),
-        Row::whole(
-            "an error that is a number",
-            &[r#"{"error":0.25,"error_rate":1}"#],
-        ),
-        Row::whole(
-            "a job that failed",
-            &[
-                r#"{"object":"fine_tuning.job","id":"ftjob-1","model":"m","status":"failed","error":{"code":"invalid_file","message":"no"}}"#,
-            ],
-        ),
-        Row::whole(
-            "a list of jobs",
-            &[
-                r#"{"object":"list","data":[{"object":"batch","error":{"message":"no"}}],"error":"no"}"#,
-            ],
-        ),
-        Row::whole(
-            "an error and more behind it",
-            &[r#"{"error":{"message":"no"}} {}"#],
-        ),
-        Row::whole("an error that is cut", &[r#"{"error":{"message":"no"}"#]),
-        Row::whole(
-            "a chat that is cut",
-            &[
-                r#"{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5"#,
-            ],
-        ),
-    ]
-}
+const NO_FAILURES_ROWS: &[Row] = &[
+    Row::whole("nothing", &[" \n"]),
+    Row::whole(
+        "an application's own object",
+        &[
+            r#"{"status":"failed","errors":["no"],"id":"c","model":"m","usage":{"prompt_tokens":1}}"#,
+        ],
+    ),
+    Row::whole(
+        "errors that say nothing",
+        &[r#"{"error":{"code":0,"message":""},"id":"c"}"#],
+    ),
+    Row::whole(
+        "an error that is a number",
+        &[r#"{"error":0.25,"error_rate":1}"#],
+    ),
+    Row::whole(
+        "a job that failed",
+        &[
+            r#"{"object":"fine_tuning.job","id":"ftjob-1","model":"m","status":"failed","error":{"code":"invalid_file","message":"no"}}"#,
+        ],
+    ),
+    Row::whole(
+        "a list of jobs",
+        &[r#"{"object":"list","data":[{"object":"batch","error":{"message":"no"}}],"error":"no"}"#],
+    ),
+    Row::whole(
+        "an error and more behind it",
+        &[r#"{"error":{"message":"no"}} {}"#],
+    ),
+    Row::whole("an error that is cut", &[r#"{"error":{"message":"no"}"#]),
+    Row::whole(
+        "a chat that is cut",
+        &[
+            r#"{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5"#,
+        ],
+    ),
+];
