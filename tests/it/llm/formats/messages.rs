@@ -93,14 +93,14 @@ const USAGE_ROWS: &[Row] = &[
         Row::messages("usage again in the last event: each last member counts, all input is summed", &[
             START,
             DELTA,
-            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"input_tokens":40,"cache_creation_input_tokens":0,"cache_read_input_tokens":100,"output_tokens":15,"server_tool_use":{"web_search_requests":1}},"context_management":{"applied_edits":[]}}"#,
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"input_tokens":40,"cache_creation_input_tokens":10,"cache_read_input_tokens":100,"output_tokens":15,"server_tool_use":{"web_search_requests":1}},"context_management":{"applied_edits":[]}}"#,
             STOP,
         ])
         .has(&[
             SEEN[0],
             SEEN[1],
-            ("usage.input_tokens", "140"),
-            ("usage.cache_creation.input_tokens", "0"),
+            ("usage.input_tokens", "150"),
+            ("usage.cache_creation.input_tokens", "10"),
             ("usage.cache_read.input_tokens", "100"),
             ("response.finish_reasons", r#"["end_turn"]"#),
             ("usage.output_tokens", "15"),
