@@ -41,6 +41,11 @@ macro_rules! rows {
             }
 
             #[test]
+            fn repetitions_change_nothing() {
+                run::repeated(&rows());
+            }
+
+            #[test]
             fn cuts_change_nothing() {
                 run::cut(&rows());
             }

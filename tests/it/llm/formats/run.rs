@@ -158,6 +158,38 @@ pub(super) fn cut(rows: &[Row]) {
     });
 }
 
+/// Serves the rows with each frame three times, in frames of their own and in one frame.
+pub(super) fn repeated(rows: &[Row]) {
+    let of_events = rows.iter().filter(|row| row.framing != Framing::Whole);
+    let of_events: Vec<_> = of_events.filter(|row| !row.unfinished).copied().collect();
+    each(&of_events, |row| {
+        let recorder = &Recorder::new();
+        for &dialect in Dialect::of(row.framing) {
+            let (text, frames) = row.write(dialect);
+            let thrice = frames.iter().map(|frame| text[frame.clone()].repeat(3));
+            let text = Bytes::from(thrice.collect::<Vec<_>>().concat());
+            let answer = Answer {
+                recorder,
+                text,
+                content_type: row.framing.content_type(),
+            };
+            let thirds = frames.iter().flat_map(|frame| {
+                let (start, length) = (3 * frame.start, frame.len());
+                (0..3).map(move |third| start + third * length..start + (third + 1) * length)
+            });
+            let thirds: Vec<_> = thirds.collect();
+            let run = answer.serve(&thirds, &[], thirds.len() + 1);
+            row.check(&run, &format!("{dialect:?}, each frame three times"));
+            let length = answer.text.len();
+            let run = answer.serve(&[0..length], &[], 2);
+            row.check(
+                &run,
+                &format!("{dialect:?}, each frame three times, in one"),
+            );
+        }
+    });
+}
+
 /// Serves the rows to clients that leave, and with bodies that fail, after each frame.
 pub(super) fn left(rows: &[Row]) {
     each(rows, |row| {
