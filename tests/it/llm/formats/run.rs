@@ -180,8 +180,8 @@ pub(super) fn repeated(rows: &[Row]) {
             let thirds: Vec<_> = thirds.collect();
             let run = answer.serve(&thirds, &[], thirds.len() + 1);
             row.check(&run, &format!("{dialect:?}, each frame three times"));
-            let length = answer.text.len();
-            let run = answer.serve(&[0..length], &[], 2);
+            let all = 0..answer.text.len();
+            let run = answer.serve(std::slice::from_ref(&all), &[], 2);
             row.check(
                 &run,
                 &format!("{dialect:?}, each frame three times, in one"),
