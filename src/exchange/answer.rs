@@ -13,8 +13,14 @@ use crate::recording::clock::Elapsed;
 use crate::telemetry::gen_ai::describe_answer;
 
 impl Exchange {
-    /// Reads a frame of the answer. Returns whether it completes the end of the stream.
-    pub(super) fn read_answer(&mut self, data: &impl Buf, bytes: usize) -> bool {
+    /// Reads a frame of the answer. `now` is its time, if that was read. Returns whether the frame completes the end of
+    /// the stream.
+    pub(super) fn read_answer(
+        &mut self,
+        data: &impl Buf,
+        bytes: usize,
+        now: Option<Elapsed>,
+    ) -> bool {
         let Phase::Streaming(Streaming { reading, .. }) = &mut self.phase else {
             return false;
         };
@@ -25,7 +31,7 @@ impl Exchange {
             reading.miss_frame();
             return false;
         };
-        let found = reading.read(frame, &self.shared.settings, self.span.clock());
+        let found = reading.read(frame, &self.shared.settings, self.span.clock(), now);
         if let Some(failure) = found.failure {
             self.record_failure(*failure);
         }

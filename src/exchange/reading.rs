@@ -76,8 +76,14 @@ impl Reading {
         })
     }
 
-    /// Reads a frame.
-    pub(super) fn read(&mut self, frame: &[u8], settings: &Settings, clock: &Clock) -> Findings {
+    /// Reads a frame. `now` is its time, if that was read.
+    pub(super) fn read(
+        &mut self,
+        frame: &[u8],
+        settings: &Settings,
+        clock: &Clock,
+        now: Option<Elapsed>,
+    ) -> Findings {
         if self.is_incomplete {
             return Findings::default();
         }
@@ -88,7 +94,7 @@ impl Reading {
             return Findings::default();
         }
         let found = self.reader.read(rest, self.reads, settings.terminators());
-        self.note_times(clock);
+        self.note_times(clock, now);
         found
     }
 
@@ -107,7 +113,7 @@ impl Reading {
             return (AnswerEnd::Open, None);
         }
         let found = self.reader.finish(self.reads, settings.terminators());
-        self.note_times(clock);
+        self.note_times(clock, None);
         let end = if found.is_over {
             AnswerEnd::Terminated
         } else if self.needs_end && self.reader.is_truncated(settings.llm_formats) {
@@ -118,11 +124,11 @@ impl Reading {
         (end, found.failure)
     }
 
-    fn note_times(&mut self, clock: &Clock) {
+    fn note_times(&mut self, clock: &Clock, now: Option<Elapsed>) {
         let is_first_content = self.first_content.is_none() && self.reader.has_content();
         let is_first_token = self.first_token.is_none() && self.reader.answer().has_token;
         if is_first_content || is_first_token {
-            let now = Elapsed::since_start(clock);
+            let now = now.unwrap_or_else(|| Elapsed::since_start(clock));
             self.first_content.get_or_insert(now);
             if is_first_token {
                 self.first_token = Some(now);

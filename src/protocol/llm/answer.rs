@@ -57,7 +57,8 @@ impl Answer {
         if self.format.is_none() {
             self.format = format_of(datum, event_type).filter(|it| reads.formats.contain(*it));
         }
-        let is_failure = reads.failures && !self.has_failed && self.is_failure(datum, event_type);
+        let is_failure =
+            reads.failures && !self.has_failed && self.is_failure(datum, event_type, is_stream);
         self.has_failed |= is_failure;
         if let Some(format) = self.format {
             self.has_token |= is_stream && has_token(datum, event_type, format);
@@ -98,7 +99,11 @@ impl Answer {
         } else {
             datum.usage
         };
-        self.usage.update(&usage);
+        if format == LlmFormat::Messages {
+            self.usage.raise(&usage);
+        } else {
+            self.usage.update(&usage);
+        }
         match format {
             LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Gemini => {
                 for (index, reason) in datum.choices.reasons.drain(..) {
@@ -137,7 +142,14 @@ impl Answer {
         }
     }
 
-    fn is_failure(&self, datum: &Datum, event_type: EventType) -> bool {
+    /// Whether the `error` of an object is a failure of the answer. A whole body of no known format may be the record of
+    /// a job, whose error is data.
+    fn can_be_failure(&self, datum: &Datum, is_stream: bool) -> bool {
+        let is_bare = !datum.signs.has_unread && !datum.signs.is_list;
+        datum.object != ObjectKind::Other && (is_stream || self.format.is_some() || is_bare)
+    }
+
+    fn is_failure(&self, datum: &Datum, event_type: EventType, is_stream: bool) -> bool {
         let is_typed = event_type.is_of_responses() || event_type.is_of_messages();
         let is_of = |format| self.format == Some(format);
         let has_error_reason = || {
@@ -150,7 +162,7 @@ impl Answer {
         let has_choices = is_of(LlmFormat::ChatCompletions) || is_of(LlmFormat::Completions);
         event_type == EventType::Error
             || datum.object == ObjectKind::Error
-            || (datum.has_error() && datum.object != ObjectKind::Other)
+            || (datum.has_error() && self.can_be_failure(datum, is_stream))
             || (is_of(LlmFormat::Responses) && datum.has_failed_status())
             || (has_choices && has_error_reason())
     }

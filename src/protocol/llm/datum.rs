@@ -50,6 +50,10 @@ pub(super) struct Signs {
     /// A member that only Gemini has.
     pub(super) is_gemini: bool,
     pub(super) has_message: bool,
+    /// The outermost value is an array: of several objects, which are read like one.
+    pub(super) is_list: bool,
+    /// The outermost object has a member that neither an answer nor an error has.
+    pub(super) has_unread: bool,
     pub(super) done: Option<bool>,
 }
 
@@ -81,6 +85,8 @@ impl Datum {
     /// Reads a member.
     pub(super) fn visit(&mut self, member: Member, value: Value<'_>) {
         match (member, value) {
+            (Member::Root, Value::Array) => self.signs.is_list = true,
+            (Member::Unread, _) => self.signs.has_unread = true,
             (Member::Type, _) => self.set_type(value),
             (Member::Object, _) => {
                 self.object = text(value).map_or(ObjectKind::None, ObjectKind::of);
@@ -147,9 +153,9 @@ impl Datum {
                     ..ErrorMember::default()
                 };
             }
-            // The last one of a key counts.
+            // The last one of a key counts, but there is one in each object of a list.
             (Member::Error, Value::End) => {}
-            (Member::Error, _) => {
+            (Member::Error, _) if !self.signs.is_list => {
                 if let Some(rare) = &mut self.rare {
                     rare.error = ErrorMember::default();
                 }

@@ -214,6 +214,15 @@ impl EventReader {
         self.reset();
     }
 
+    /// Ends the last event of a stream, which may be cut. If its JSON is, it says nothing.
+    pub(super) fn end_cut(&mut self, pass: &mut Pass<'_>) {
+        if self.data == Data::Json {
+            self.reset();
+        } else {
+            self.end(pass);
+        }
+    }
+
     /// Ends the event. Its name, or data that is no JSON, counts now.
     pub(super) fn end(&mut self, pass: &mut Pass<'_>) {
         let counts = match self.data {
@@ -304,7 +313,8 @@ impl Visitor for Visit<'_> {
         self.datum.visit(member, value);
     }
 
-    fn skip(&mut self, scalar: Scalar) {
+    fn skip(&mut self, member: Member, scalar: Scalar) {
+        self.datum.signs.has_unread |= member == Member::Unread;
         if let Some(scalars) = &mut self.scalars {
             scalars.add(scalar);
         }

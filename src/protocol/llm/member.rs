@@ -13,6 +13,8 @@ pub(super) enum Member {
     /// Not read.
     #[default]
     Other,
+    /// Not read, and of the outermost object: a sign that this is no bare error.
+    Unread,
     /// The outermost value. Elements of an outermost array are read like it.
     Root,
     Type,

@@ -207,7 +207,7 @@ impl Place {
                 Member::Function
             }
             (Self::ChoiceDelta, b"audio") => Member::Audio,
-            (Self::ContentPart, b"text")
+            (Self::ContentPart, b"text" | b"thinking")
             | (Self::Function, b"name" | b"arguments")
             | (Self::Audio, b"data" | b"transcript") => CONTENT,
             _ => Member::Other,
@@ -288,6 +288,9 @@ fn root_member(key: &[u8]) -> Member {
         b"thinking" => Member::Content(Content::Generated),
         b"prompt_eval_count" => Member::Count(Count::Input),
         b"eval_count" => Member::Count(Count::Output),
-        _ => Member::Other,
+        // Of errors, too.
+        b"detail" | b"details" | b"param" | b"path" | b"request_id" | b"success" | b"timestamp"
+        | b"user_id" => Member::Other,
+        _ => Member::Unread,
     }
 }

@@ -84,7 +84,7 @@ impl Visitor for RequestFacts {
         }
     }
 
-    fn skip(&mut self, _: Scalar) {}
+    fn skip(&mut self, _: Member, _: Scalar) {}
 }
 
 #[cfg(test)]

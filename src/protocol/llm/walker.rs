@@ -34,7 +34,7 @@ pub(super) trait Visitor {
     fn limit(&self, member: Member) -> usize;
     fn visit(&mut self, member: Member, value: Value<'_>);
     /// Gets a scalar of which nothing is wanted.
-    fn skip(&mut self, scalar: Scalar);
+    fn skip(&mut self, member: Member, scalar: Scalar);
 }
 
 /// Walks through one JSON text, cut anywhere.
@@ -97,18 +97,20 @@ impl Walker {
             } else {
                 let quote = usize::from(is_text);
                 let left_at_start = self.tokens.left_at_start().min(piece.len());
-                visitor.skip(Scalar {
+                let scalar = Scalar {
                     start: piece.len() - left_at_start + quote,
                     end: piece.len() - rest.len() - quote,
                     is_text,
-                });
+                };
+                visitor.skip(member, scalar);
             }
         }
     }
 
     /// Enters an object or array, which the tokens have opened.
     fn open(&mut self, member: Member, is_array: bool, root: Place) -> Value<'static> {
-        let place = if member == Member::Root {
+        let is_outermost = !is_array || self.tokens.depth() == 1;
+        let place = if member == Member::Root && is_outermost {
             root
         } else {
             Place::of_value(member, is_array)
@@ -131,8 +133,12 @@ impl Walker {
     }
 }
 
-/// Returns the place at this depth, from 1.
+/// Returns the place at this depth, from 1. Anything deep in an error is a detail of it.
 fn place_at(places: &[(Place, Member); MAX_PLACES], depth: u8) -> Place {
     let index = usize::from(depth).wrapping_sub(1);
-    places.get(index).map_or(Place::Other, |(place, _)| *place)
+    match places.get(index) {
+        Some((place, _)) => *place,
+        None if places[MAX_PLACES - 1].0 == Place::ErrorDetail => Place::ErrorDetail,
+        None => Place::Other,
+    }
 }

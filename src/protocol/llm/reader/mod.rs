@@ -108,7 +108,7 @@ impl AnswerReader {
                 reader.end_line(pass);
             }
             if !pass.found.is_over {
-                reader.event.end(pass);
+                reader.event.end_cut(pass);
             }
         })
     }
