@@ -184,6 +184,23 @@ const ROUTERS_ROWS: &[Row] = &[
         .ended(4),];
 
 const SERVICES_ROWS: &[Row] = &[
+    Row::chat("thinking in parts of parts", &[
+        r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Okay"}]}]},"finish_reason":null}]}"#,
+        TEXT,
+        STOP,
+        DONE,
+    ])
+    .has(&SHORT_STOPPED)
+    .first(0)
+    .ended(3),
+    Row::chat("members of another format are not read", &[
+        TEXT,
+        r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"prompt_eval_count":7,"eval_count":8,"usageMetadata":{"promptTokenCount":9},"message":{"usage":{"input_tokens":5}},"response":{"usage":{"input_tokens":6}}}"#,
+        DONE,
+    ])
+    .has(&SHORT_STOPPED)
+    .first(0)
+    .ended(2),
         Row::chat("usage in a member of the service's own is not read", &[
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300006,"model":"m","system_fingerprint":"fp_g","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"x_groq":{"id":"req_01","seed":11}}"#,
             r#"{"id":"c","object":"chat.completion.chunk","created":1764300006,"model":"m","system_fingerprint":"fp_g","choices":[{"index":0,"delta":{"content":"Hi"},"logprobs":null,"finish_reason":null}]}"#,

@@ -182,6 +182,21 @@ fn a_client_that_leaves_keeps_what_was_read() {
 }
 
 #[test]
+fn a_stream_whose_length_is_delivered_is_truncated_or_complete_when_it_is_dropped() {
+    for (text, outcome) in [
+        (CUT, "ABORTED(truncated_stream)"),
+        (CHUNKS, "DEPARTED"),
+        (FAILED_EVENT, "ABORTED(generation_error)"),
+    ] {
+        let length: &'static str = Box::leak(text.len().to_string().into_boxed_str());
+        let mut head = Head::new("text/event-stream", text).with(CONTENT_LENGTH, length);
+        // Servers drop the body once the declared length is sent.
+        head.polls = 1;
+        assert_eq!(head.serve_preset().outcome(), outcome, "{text}");
+    }
+}
+
+#[test]
 fn a_whole_answer_of_a_known_length_is_read_when_it_is_dropped() {
     for (text, outcome) in [(CHAT, "DEPARTED"), (FAILED, "ABORTED(generation_error)")] {
         let length: &'static str = Box::leak(text.len().to_string().into_boxed_str());

@@ -90,6 +90,15 @@ const TEXT_ROWS: &[Row] = &[
         .ended(6),];
 
 const USAGE_ROWS: &[Row] = &[
+    Row::messages("zeros in the last event do not replace counts: all are totals", &[
+        START,
+        DELTA,
+        r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":15}}"#,
+        STOP,
+    ])
+    .has(&ENDED)
+    .first(1)
+    .ended(3),
         Row::messages("usage again in the last event: each last member counts, all input is summed", &[
             START,
             DELTA,
@@ -152,6 +161,15 @@ const USAGE_ROWS: &[Row] = &[
         .ended(3),];
 
 const ENDS_ROWS: &[Row] = &[
+    Row::messages("an end that is cut behind its name", &[
+        START,
+        DELTA,
+        "event: message_stop\ndata: {\"type\":\"mess",
+    ])
+    .has(&SEEN)
+    .first(1)
+    .unfinished()
+    .truncated(),
         Row::messages("a terminator behind the end", &[START, DELTA, END_TURN, STOP, "[DONE]"])
             .has(&ENDED)
             .first(1)

@@ -32,6 +32,11 @@ const NO_EVENTS_ROWS: &[Row] = &[
 ];
 
 const NO_FORMAT_ROWS: &[Row] = &[
+    Row::events("an error that says something at any depth", &[
+        r#"{"error":{"a":{"b":{"c":{"d":{"e":{"f":{"g":{"h":{"i":"deep"}}}}}}}}}}"#,
+    ])
+    .first(0)
+    .fails(0, None, None),
         Row::events("plain text", &["data: Rivers", "data: flow", "data: ."]).first(0),
         Row::events("plain text behind a name and a comment", &[
             ": hi",

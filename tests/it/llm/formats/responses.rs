@@ -165,6 +165,15 @@ const TOOLS_ROWS: &[Row] = &[
         .ended(4),];
 
 const ENDS_ROWS: &[Row] = &[
+    Row::responses("an end that is cut behind its name", &[
+        CREATED,
+        DELTA,
+        r#"{"type":"response.completed","response":{"id":"resp_D1","status":"completed","usage":{"input_tokens":31}"#,
+    ])
+    .has(&SEEN)
+    .first(1)
+    .unfinished()
+    .truncated(),
         Row::responses("incomplete, with usage", &[
             CREATED,
             DELTA,

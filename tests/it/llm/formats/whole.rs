@@ -197,6 +197,14 @@ const FAILURES_ROWS: &[Row] = &[
         .fails(0, Some("too long"), Some("40303")),];
 
 const NO_FAILURES_ROWS: &[Row] = &[
+    Row::whole(
+        "an array of records, one with an error",
+        &[r#"[{"id":1,"error":null},{"id":2,"error":"timed out"}]"#],
+    ),
+    Row::whole(
+        "an array of arrays",
+        &[r#"[[{"error":"no","choices":[]}]]"#],
+    ),
     Row::whole("nothing", &[" \n"]),
     Row::whole(
         "an application's own object",
