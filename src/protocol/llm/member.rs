@@ -59,13 +59,16 @@ pub(super) enum Member {
     CandidateContent,
     Parts,
     Part,
-    Usage,
+    /// `usage` of an object.
+    Usage(UsageOf),
     InputDetails,
     OutputDetails,
     UsageMetadata,
     ModelVersion,
     Done,
     Count(Count),
+    /// A number of tokens in Ollama's outermost object.
+    OllamaCount(Count),
     /// The prompt of a request, in any format.
     Prompt,
     RequestModel,
@@ -98,6 +101,21 @@ pub(super) enum Content {
     Message = 32,
     /// Ollama's `response`.
     Generated = 64,
+}
+
+/// The object that numbers of tokens are of: which of them count depends on the format.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum UsageOf {
+    /// The outermost object.
+    Root,
+    /// `response`.
+    Response,
+    /// `message`.
+    Message,
+    /// `usageMetadata`.
+    Metadata,
+    /// Ollama's outermost object, which has the numbers itself.
+    Ollama,
 }
 
 /// A number of tokens.
@@ -140,6 +158,7 @@ impl Member {
             | Self::Index
             | Self::Prompt
             | Self::Count(_)
+            | Self::OllamaCount(_)
             | Self::MaxTokens
             | Self::Temperature => 1,
             _ => 0,

@@ -9,6 +9,7 @@
 
 mod answer;
 mod datum;
+mod error;
 mod event;
 mod event_name;
 mod findings;
@@ -22,6 +23,7 @@ mod request;
 mod shape;
 mod text;
 mod usage;
+mod visit;
 mod walker;
 
 pub(crate) use answer::{Answer, Reads};

@@ -7,7 +7,7 @@
     reason = "most places have none of what a table lists"
 )]
 
-use super::member::{Content, Count, Member};
+use super::member::{Content, Count, Member, UsageOf};
 
 /// The object or array that a value is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -103,7 +103,7 @@ impl Place {
             (Member::CandidateContent, false) => Self::CandidateContent,
             (Member::Parts, true) => Self::Parts,
             (Member::Part, false) => Self::Part,
-            (Member::Usage, false) => Self::Usage,
+            (Member::Usage(_), false) => Self::Usage,
             (Member::InputDetails, false) => Self::InputDetails,
             (Member::OutputDetails, false) => Self::OutputDetails,
             (Member::UsageMetadata, false) => Self::UsageMetadata,
@@ -142,14 +142,14 @@ impl Place {
                 b"status" => Member::Status,
                 b"error" => Member::Error,
                 b"incomplete_details" => Member::IncompleteDetails,
-                b"usage" => Member::Usage,
+                b"usage" => Member::Usage(UsageOf::Response),
                 _ => Member::Other,
             },
             Self::IncompleteDetails if key == b"reason" => Member::IncompleteReason,
             Self::Message => match key {
                 b"id" => Member::Id,
                 b"model" => Member::Model,
-                b"usage" => Member::Usage,
+                b"usage" => Member::Usage(UsageOf::Message),
                 b"content" | b"thinking" | b"tool_calls" => Member::Content(Content::Message),
                 _ => Member::Other,
             },
@@ -282,12 +282,12 @@ fn root_member(key: &[u8]) -> Member {
         b"content_block" | b"item" => Member::Block,
         b"stop_reason" | b"done_reason" => Member::StopReason,
         b"candidates" => Member::Candidates,
-        b"usage" => Member::Usage,
+        b"usage" => Member::Usage(UsageOf::Root),
         b"usageMetadata" => Member::UsageMetadata,
         b"done" => Member::Done,
         b"thinking" => Member::Content(Content::Generated),
-        b"prompt_eval_count" => Member::Count(Count::Input),
-        b"eval_count" => Member::Count(Count::Output),
+        b"prompt_eval_count" => Member::OllamaCount(Count::Input),
+        b"eval_count" => Member::OllamaCount(Count::Output),
         // Of errors, too.
         b"detail" | b"details" | b"param" | b"path" | b"request_id" | b"success" | b"timestamp"
         | b"user_id" => Member::Other,

@@ -125,6 +125,7 @@ impl AnswerReader {
             terminators,
             answer: &mut self.answer,
             found: Findings::default(),
+            has_content: self.has_data.content,
             line_at: None,
             candidate: None,
         };
@@ -134,7 +135,11 @@ impl AnswerReader {
             has_data: &mut self.has_data,
         };
         read(&mut parts, &mut pass);
-        pass.found
+        let Pass {
+            found, has_content, ..
+        } = pass;
+        self.has_data.content = has_content;
+        found
     }
 }
 
@@ -258,7 +263,6 @@ impl ReaderParts<'_> {
         let has_data = self.event.has_data();
         self.event.end_line(pass);
         self.has_data.any |= has_data;
-        self.has_data.content |= has_data && !self.event.is_failure_or_end(pass);
     }
 }
 

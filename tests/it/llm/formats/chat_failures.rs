@@ -57,13 +57,8 @@ const ERRORS_ROWS: &[Row] = &[
         ])
         .fails(1, Some("The engine died"), Some("server_error"))
         .ended(3),
-    Row::events("an error alone", &[ERROR]).first(0).fails(
-        0,
-        Some("The engine died"),
-        Some("server_error"),
-    ),
+    Row::events("an error alone", &[ERROR]).fails(0, Some("The engine died"), Some("server_error")),
     Row::events("an error and a terminator", &[ERROR, DONE])
-        .first(0)
         .fails(0, Some("The engine died"), Some("server_error"))
         .ended(1),
 ];
