@@ -228,7 +228,6 @@ impl Datum {
         !is_end
             && self.object != ObjectKind::Error
             && self.signs.done != Some(true)
-            && !self.has_error()
             && self.id.is_none()
             && self.model.is_none()
             && self.stop_reason.is_none()

@@ -29,7 +29,8 @@ fn read(framing: Framing, pieces: &[&[u8]]) -> Seen {
     let mut reader = AnswerReader::new(framing);
     let (mut seen, mut at) = (Seen::default(), 0);
     for piece in pieces {
-        let found = reader.read(piece, all(), TERMINATORS);
+        let rest = reader.skip_known(piece, TERMINATORS.data);
+        let found = reader.read(rest, all(), TERMINATORS);
         at += piece.len();
         if seen.failure.is_none() {
             seen.failure = found.failure.map(|failure| *failure);
@@ -500,6 +501,41 @@ fn what_an_event_says_is_read_though_it_resembles_others() {
             "an event between",
             Framing::EventStream,
             chats(": ping\n\ndata: 5\n\nevent: ping\n\n".to_owned()),
+        ),
+        (
+            "usage, another in two lines, and the first again",
+            Framing::EventStream,
+            chats(chat("\"x\"", ",\"usage\":{\"prompt_tokens\":3}"))
+                .into_iter()
+                .chain(["data: {\"usage\":{\ndata: \"prompt_tokens\":4}}\n\n".to_owned()])
+                .chain([chat("\"x\"", ",\"usage\":{\"prompt_tokens\":3}")])
+                .collect(),
+        ),
+        (
+            "usage twice, another in two lines, and the first again",
+            Framing::EventStream,
+            std::iter::repeat_n(chat("\"x\"", ",\"usage\":{\"prompt_tokens\":3}"), 3)
+                .chain(["data: {\"usage\":{\ndata: \"prompt_tokens\":4}}\n\n".to_owned()])
+                .chain([chat("\"x\"", ",\"usage\":{\"prompt_tokens\":3}")])
+                .collect(),
+        ),
+        (
+            "a reason, another in two lines, and the first again",
+            Framing::EventStream,
+            std::iter::repeat_n(chat("\"x\"", "").replace("null", "\"stop\""), 3)
+                .chain([
+                    "data: {\"choices\":[{\ndata: \"finish_reason\":\"length\"}]}\n\n".to_owned(),
+                ])
+                .chain([chat("\"x\"", "").replace("null", "\"stop\"")])
+                .collect(),
+        ),
+        (
+            "text, then JSON",
+            Framing::EventStream,
+            ["data: one\n\n".to_owned(), "data: two\n\n".to_owned()]
+                .into_iter()
+                .chain(chats("data: three\n\n".to_owned()))
+                .collect(),
         ),
         ("typed", Framing::EventStream, deltas(9).collect()),
         (
