@@ -94,5 +94,5 @@ pub fn check(span: &Seen, oracle: &Oracle) {
     oracle.check(&span.0);
     let ended = oracle.ended().expect("the exchange has ended");
     assert_eq!(span.outcome(), ended.outcome());
-    assert_eq!(span.error().as_deref(), ended.error(), "the message");
+    assert_eq!(span.error(), ended.error, "the message");
 }

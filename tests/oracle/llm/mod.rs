@@ -1,0 +1,261 @@
+//! What a response of an LLM API says, read from the whole of its bytes.
+//!
+//! Event streams are parsed by the crate `sse-stream`, JSON by `serde_json`. Everything is read again from the
+//! first byte each time: nothing here is incremental.
+
+mod events;
+mod failure;
+mod format;
+mod json;
+pub mod request;
+mod summary;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::{Event, Read};
+pub use failure::Failure;
+pub use format::Format;
+use json::{Datum, Object};
+pub use summary::{Summary, Usage};
+
+/// How the values of a body are separated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Framing {
+    /// `text/event-stream`.
+    Events,
+    /// A JSON value on each line.
+    Lines,
+    /// The body is one JSON value.
+    Whole,
+}
+
+impl Framing {
+    /// Returns the framing of a media type in lower case, without parameters.
+    pub fn from_media_type(media_type: &str) -> Option<Self> {
+        match media_type {
+            "text/event-stream" => Some(Self::Events),
+            "application/x-ndjson" | "application/jsonl" | "application/stream+json" => {
+                Some(Self::Lines)
+            }
+            "application/json" => Some(Self::Whole),
+            _ => None,
+        }
+    }
+}
+
+/// The settings of the layer that decide what is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// `llm_formats`.
+    pub formats: &'static [Format],
+    /// `stream_terminator`.
+    pub terminator: Option<&'static str>,
+    /// `stream_terminator_event`.
+    pub terminator_event: Option<&'static str>,
+    /// `stream_errors`.
+    pub reads_errors: bool,
+}
+
+impl Settings {
+    /// Returns the settings of `ApiSpanLayer::llm()`.
+    pub fn llm() -> Self {
+        Self {
+            formats: &Format::ALL,
+            terminator: Some("[DONE]"),
+            terminator_event: None,
+            reads_errors: true,
+        }
+    }
+
+    /// Whether a body of this framing is read at all.
+    pub fn reads(&self, framing: Framing, status: u16) -> bool {
+        match framing {
+            Framing::Events => true,
+            Framing::Lines => self.reads_errors || self.formats.contains(&Format::Ollama),
+            Framing::Whole => status < 400,
+        }
+    }
+}
+
+/// What was found in a body.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    pub format: Option<Format>,
+    /// The number of bytes up to the one that makes the end of the stream certain.
+    pub end: Option<usize>,
+    /// The first failure.
+    pub failure: Option<Failure>,
+    /// The number of bytes up to the end of the line with the first token, in a recognised format.
+    pub first_token: Option<usize>,
+    /// The same for the first event that has data, or the first line, in any format.
+    pub first_event: Option<usize>,
+    /// The body is over without what must end its format.
+    pub is_truncated: bool,
+    pub summary: Summary,
+    /// `serde_json` has a limit that the rules do not have: nothing here is to be compared.
+    pub is_unknown: bool,
+    /// The choices that were seen, and the finish reasons of those that have one.
+    choices: BTreeSet<u64>,
+    finish_reasons: BTreeMap<u64, String>,
+}
+
+/// Reads a body. If it `is_over`, its end ends the last line and the last event.
+pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
+    let mut reading = Reading::default();
+    for event in events::events(body, framing, is_over) {
+        for state in &event {
+            if let Read::ErrorField(value) = &state.read
+                && settings.reads_errors
+            {
+                let found = failure::in_error_field(value);
+                reading.failure = reading.failure.or(found);
+            }
+            reading.note_first_event(state);
+            if reading.is_end(state, framing, settings) {
+                reading.take(&event, state, framing, settings);
+                reading.end = Some(state.at);
+                reading.summarize();
+                return reading;
+            }
+        }
+        if let Some(state) = last_known(&event) {
+            reading.take(&event, state, framing, settings);
+        }
+    }
+    reading.is_truncated = is_over && framing != Framing::Whole && reading.lacks_end(settings);
+    reading.summarize();
+    reading
+}
+
+/// Returns the state in which an event counts: its last. An event that goes on counts if it is complete JSON.
+fn last_known(event: &[Event]) -> Option<&Event> {
+    let last = event
+        .iter()
+        .rfind(|state| matches!(state.read, Read::Data | Read::End))?;
+    let is_complete = matches!(last.datum(), Datum::Object(_) | Datum::Unknown);
+    (last.is_over || is_complete).then_some(last)
+}
+
+impl Reading {
+    fn note_first_event(&mut self, state: &Event) {
+        if state.read == Read::Data {
+            self.first_event.get_or_insert(state.at);
+        }
+    }
+
+    /// Whether an event in this state makes the end of the stream certain.
+    fn is_end(&self, state: &Event, framing: Framing, settings: &Settings) -> bool {
+        if framing == Framing::Whole {
+            return false;
+        }
+        let is_data = state.read == Read::Data;
+        if framing == Framing::Events && is_data && state.data.as_deref() == settings.terminator {
+            return true;
+        }
+        if !is_data && !state.is_over {
+            return false;
+        }
+        let is_named = |name| framing == Framing::Events && state.name == name;
+        if settings.terminator_event.is_some_and(is_named) {
+            return true;
+        }
+        let datum = state.datum();
+        let object = match &datum {
+            Datum::Object(object) => Some(object),
+            // Only the name says something, and it does so at the event's end.
+            Datum::Other | Datum::Unknown if state.is_over => None,
+            Datum::Other | Datum::Unknown => return false,
+        };
+        let format = self.format_with(state, object, framing, settings);
+        let kind = format::kind(&state.name, object);
+        format.is_some_and(|format| format.is_end(kind, object))
+    }
+
+    /// Returns the format, which this event can show.
+    fn format_with(
+        &self,
+        state: &Event,
+        object: Option<&Object>,
+        framing: Framing,
+        settings: &Settings,
+    ) -> Option<Format> {
+        let is_whole = framing == Framing::Whole;
+        let shown = || Format::shown(&state.name, object, is_whole);
+        let shown = || shown().filter(|format| settings.formats.contains(format));
+        self.format.or_else(shown)
+    }
+
+    /// Reads all that an event in this state says.
+    fn take(&mut self, event: &[Event], state: &Event, framing: Framing, settings: &Settings) {
+        let datum = state.datum();
+        self.is_unknown |= datum == Datum::Unknown;
+        let object = match &datum {
+            Datum::Object(object) => Some(object),
+            Datum::Other | Datum::Unknown => None,
+        };
+        self.format = self.format_with(state, object, framing, settings);
+        let is_whole = framing == Framing::Whole;
+        if settings.reads_errors && self.failure.is_none() {
+            self.failure = failure::in_event(state, object, self.format, is_whole);
+        }
+        let (Some(format), Some(object)) = (self.format, object) else {
+            return;
+        };
+        let kind = format::kind(&state.name, Some(object));
+        if !is_whole && tokens::has_token(format, kind, object) {
+            let mut states = event.iter();
+            let complete = states.find(|state| matches!(state.datum(), Datum::Object(_)));
+            let at = complete.expect("the event is an object").at;
+            self.first_token.get_or_insert(at);
+        }
+        self.take_choices(format, object);
+        self.summary.take(format, kind, object, is_whole);
+        let reason = summary::finish_reason(format, kind, object, is_whole);
+        if let Some(reason) = reason {
+            self.finish_reasons.insert(0, reason);
+        }
+    }
+
+    fn take_choices(&mut self, format: Format, object: &Object) {
+        let (list, key) = match format {
+            Format::ChatCompletions | Format::Completions => ("choices", "finish_reason"),
+            Format::Gemini => ("candidates", "finishReason"),
+            Format::Responses | Format::Messages | Format::Ollama => return,
+        };
+        for (position, choice) in (0..).zip(json::objects(object, list)) {
+            let index = choice.get("index").and_then(json::count);
+            let index = index.unwrap_or(position);
+            self.choices.insert(index);
+            if let Some(reason) = json::text(choice, key) {
+                self.finish_reasons.insert(index, reason.to_owned());
+            }
+        }
+    }
+
+    /// Whether a stream that is over lacks what must end it.
+    fn lacks_end(&self, settings: &Settings) -> bool {
+        match self.format {
+            Some(Format::ChatCompletions | Format::Completions) => {
+                let is_finished = |choice| self.finish_reasons.contains_key(choice);
+                self.choices.is_empty() || !self.choices.iter().all(is_finished)
+            }
+            Some(Format::Responses | Format::Messages | Format::Ollama) => true,
+            Some(Format::Gemini) => false,
+            None => !settings.formats.is_empty() && self.first_event.is_none(),
+        }
+    }
+
+    fn summarize(&mut self) {
+        self.summary.provider = self.format.map(Format::provider);
+        self.summary.operation = self
+            .summary
+            .operation
+            .or(self.format.and_then(Format::operation));
+        let cut = |reason: &String| super::truncate(reason.clone(), summary::MAX_WORD);
+        self.summary.finish_reasons = self.finish_reasons.values().map(cut).collect();
+    }
+}

@@ -1,0 +1,134 @@
+//! What a request to an LLM API asks for, read from the whole of its JSON.
+
+use serde_json::Value;
+
+use super::super::truncate;
+use super::json::{self, Datum, Object};
+use super::summary::MAX_WORD;
+
+/// What is recorded of a request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    pub model: Option<String>,
+    pub max_tokens: Option<u64>,
+    pub temperature: Option<f64>,
+    pub is_stream: Option<bool>,
+    pub output_type: Option<&'static str>,
+}
+
+/// A member of the request, or of a member of it.
+type Path = (&'static str, Option<&'static str>);
+
+/// The members that hold the limit of the answer, in order.
+const MAX_TOKENS: [Path; 5] = [
+    ("max_tokens", None),
+    ("max_completion_tokens", None),
+    ("max_output_tokens", None),
+    ("options", Some("num_predict")),
+    ("generationConfig", Some("maxOutputTokens")),
+];
+
+const TEMPERATURE: [Path; 3] = [
+    ("temperature", None),
+    ("options", Some("temperature")),
+    ("generationConfig", Some("temperature")),
+];
+
+/// Reads a request. `None` if it asks no model, if it is malformed or incomplete, or if `serde_json` has a limit
+/// that the rules do not have.
+pub fn read(body: &[u8]) -> Option<Request> {
+    let Datum::Object(request) = json::parse(&String::from_utf8_lossy(body)) else {
+        return None;
+    };
+    let prompts = ["messages", "prompt", "input", "contents"];
+    if !prompts.iter().any(|key| request.contains_key(*key)) {
+        return None;
+    }
+    let first = |paths: &[Path]| paths.iter().find_map(|path| number(&request, *path));
+    let model = json::text(&request, "model");
+    Some(Request {
+        model: model.map(|model| truncate(model.to_owned(), MAX_WORD)),
+        max_tokens: first(&MAX_TOKENS).and_then(json::count),
+        temperature: first(&TEMPERATURE).and_then(Value::as_f64),
+        is_stream: request.get("stream").and_then(Value::as_bool),
+        output_type: output_type(&request),
+    })
+}
+
+/// Returns a member that is a number.
+fn number(request: &Object, path: Path) -> Option<&Value> {
+    let value = match path {
+        (key, None) => request.get(key),
+        (key, Some(nested)) => json::nested(request, key, nested),
+    };
+    value.filter(|value| value.is_number())
+}
+
+/// Returns `gen_ai.output.type`.
+fn output_type(request: &Object) -> Option<&'static str> {
+    let format = json::object(request, "response_format");
+    let text = json::object(request, "text").and_then(|text| json::object(text, "format"));
+    let config = json::object(request, "generationConfig");
+    let kind = |format: Option<&Object>| match json::text(format?, "type")? {
+        "json_object" | "json_schema" => Some("json"),
+        "text" => Some("text"),
+        _ => None,
+    };
+    let media_type = match config.and_then(|config| json::text(config, "responseMimeType")) {
+        Some("application/json") => Some("json"),
+        Some("text/plain") => Some("text"),
+        _ => None,
+    };
+    kind(format).or(kind(text)).or(media_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_read_in_every_format() {
+        let request = |model: &str, max_tokens, temperature, is_stream, output_type| {
+            Some(Request {
+                model: Some(model.to_owned()),
+                max_tokens,
+                temperature,
+                is_stream,
+                output_type,
+            })
+        };
+        for (name, body, expected) in [
+            (
+                "chat",
+                r#"{"model":"m","messages":[],"max_completion_tokens":9,"temperature":0.5,"stream":true}"#,
+                request("m", Some(9), Some(0.5), Some(true), None),
+            ),
+            (
+                "JSON output",
+                r#"{"model":"m","prompt":"p","max_tokens":1,"response_format":{"type":"json_schema"}}"#,
+                request("m", Some(1), None, None, Some("json")),
+            ),
+            (
+                "responses",
+                r#"{"model":"m","input":"i","max_output_tokens":1,"text":{"format":{"type":"text"}}}"#,
+                request("m", Some(1), None, None, Some("text")),
+            ),
+            (
+                "Gemini",
+                r#"{"model":"m","contents":[],"generationConfig":{"maxOutputTokens":2,"temperature":1,
+                    "responseMimeType":"application/json"}}"#,
+                request("m", Some(2), Some(1.0), None, Some("json")),
+            ),
+            (
+                "Ollama",
+                r#"{"model":"m","messages":[],"options":{"num_predict":3,"temperature":0},"stream":false}"#,
+                request("m", Some(3), Some(0.0), Some(false), None),
+            ),
+            ("no prompt", r#"{"model":"m","max_tokens":1}"#, None),
+            ("incomplete", r#"{"model":"m","messages":[]"#, None),
+            ("malformed", r#"{"model":"m","messages":[]} x"#, None),
+        ] {
+            assert_eq!(read(body.as_bytes()), expected, "{name}");
+        }
+    }
+}
