@@ -39,8 +39,10 @@ const LAYER_EVENTS: [&str; 5] = [
 /// The settings of the layer that decide how an exchange ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
-    /// `ApiSpanLayer::llm`.
+    /// The name of the span is that of `ApiSpanLayer::llm`.
     pub is_llm: bool,
+    /// `journey_events`.
+    pub has_journey_events: bool,
     /// What is read of answers of LLM APIs.
     pub llm: llm::Settings,
     /// `gen_ai_attributes`.
@@ -54,6 +56,7 @@ impl Settings {
     pub fn llm() -> Self {
         Self {
             is_llm: true,
+            has_journey_events: true,
             llm: llm::Settings::llm(),
             reads_attributes: true,
             allows_disconnect: false,
@@ -470,7 +473,7 @@ impl Oracle {
     /// Adds the event of the first response, at its place. Returns whether there is one.
     fn add_first_response(&mut self) -> bool {
         let is_error = self.head.as_ref().is_none_or(|head| head.status >= 400);
-        if is_error || !self.settings.is_llm {
+        if is_error || !self.settings.has_journey_events {
             return false;
         }
         let mut frames = self.frames.iter();

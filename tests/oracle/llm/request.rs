@@ -34,19 +34,30 @@ const TEMPERATURE: [Path; 3] = [
     ("generationConfig", Some("temperature")),
 ];
 
-/// Reads a request. `None` if it asks no model, if it is malformed or incomplete, or if `serde_json` has a limit
-/// that the rules do not have.
-pub fn read(body: &[u8]) -> Option<Request> {
-    let Datum::Object(request) = json::parse(&String::from_utf8_lossy(body)) else {
-        return None;
+/// What the body of a request is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Read {
+    Request(Request),
+    /// It asks no model, or is malformed or incomplete.
+    Other,
+    /// `serde_json` has a limit that the rules do not have.
+    Unknown,
+}
+
+/// Reads a request.
+pub fn read(body: &[u8]) -> Read {
+    let request = match json::parse(&String::from_utf8_lossy(body)) {
+        Datum::Object(request) => request,
+        Datum::Other => return Read::Other,
+        Datum::Unknown => return Read::Unknown,
     };
     let prompts = ["messages", "prompt", "input", "contents"];
     if !prompts.iter().any(|key| request.contains_key(*key)) {
-        return None;
+        return Read::Other;
     }
     let first = |paths: &[Path]| paths.iter().find_map(|path| number(&request, *path));
     let model = json::text(&request, "model");
-    Some(Request {
+    Read::Request(Request {
         model: model.map(|model| truncate(model.to_owned(), MAX_WORD)),
         max_tokens: first(&MAX_TOKENS).and_then(json::count),
         temperature: first(&TEMPERATURE).and_then(Value::as_f64),
@@ -89,7 +100,7 @@ mod tests {
     #[test]
     fn a_request_is_read_in_every_format() {
         let request = |model: &str, max_tokens, temperature, is_stream, output_type| {
-            Some(Request {
+            Read::Request(Request {
                 model: Some(model.to_owned()),
                 max_tokens,
                 temperature,
@@ -124,9 +135,9 @@ mod tests {
                 r#"{"model":"m","messages":[],"options":{"num_predict":3,"temperature":0},"stream":false}"#,
                 request("m", Some(3), Some(0.0), Some(false), None),
             ),
-            ("no prompt", r#"{"model":"m","max_tokens":1}"#, None),
-            ("incomplete", r#"{"model":"m","messages":[]"#, None),
-            ("malformed", r#"{"model":"m","messages":[]} x"#, None),
+            ("no prompt", r#"{"model":"m","max_tokens":1}"#, Read::Other),
+            ("incomplete", r#"{"model":"m","messages":[]"#, Read::Other),
+            ("malformed", r#"{"model":"m","messages":[]} x"#, Read::Other),
         ] {
             assert_eq!(read(body.as_bytes()), expected, "{name}");
         }
