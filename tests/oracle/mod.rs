@@ -20,6 +20,7 @@ use end::Cause;
 pub use end::Ended;
 use grpc::Status;
 use llm::{Failure, Framing, Reading, Summary};
+pub use span::check_request;
 
 /// The longest string on a span, in bytes.
 pub const MAX_STRING: usize = 1_024;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use opentelemetry::{StringValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
+use super::llm::request::Request;
 use super::{Ended, Oracle, Summary};
 
 impl Oracle {
@@ -89,10 +90,31 @@ fn check_events(span: &SpanData, ended: &Ended) {
     }
 }
 
+/// Checks that a span shows what was read of its request.
+///
+/// # Panics
+///
+/// Panics if it does not.
+pub fn check_request(span: &SpanData, request: &Request) {
+    let text = |text: &str| Value::from(text.to_owned());
+    check_values(
+        span,
+        [
+            ("gen_ai.request.model", request.model.as_deref().map(text)),
+            ("gen_ai.request.max_tokens", request.max_tokens.map(count)),
+            (
+                "gen_ai.request.temperature",
+                request.temperature.map(Value::from),
+            ),
+            ("gen_ai.request.stream", request.is_stream.map(Value::from)),
+            ("gen_ai.output.type", request.output_type.map(text)),
+        ],
+    );
+}
+
 /// Checks the attributes that were read from the body.
 fn check_summary(span: &SpanData, summary: &Summary) {
     let text = |text: &str| Value::from(text.to_owned());
-    let count = |count: u64| Value::from(i64::try_from(count).expect("up to 2^53"));
     let reasons = summary
         .finish_reasons
         .iter()
@@ -100,7 +122,7 @@ fn check_summary(span: &SpanData, summary: &Summary) {
         .map(StringValue::from);
     let reasons: Vec<_> = reasons.collect();
     let usage = summary.usage();
-    for (key, expected) in [
+    let expected = [
         ("gen_ai.response.id", summary.id.as_deref().map(text)),
         ("gen_ai.response.model", summary.model.as_deref().map(text)),
         (
@@ -123,7 +145,16 @@ fn check_summary(span: &SpanData, summary: &Summary) {
             "gen_ai.usage.reasoning.output_tokens",
             usage.reasoning.map(count),
         ),
-    ] {
+    ];
+    check_values(span, expected);
+}
+
+fn count(count: u64) -> Value {
+    Value::from(i64::try_from(count).expect("up to 2^53"))
+}
+
+fn check_values<const N: usize>(span: &SpanData, expected: [(&str, Option<Value>); N]) {
+    for (key, expected) in expected {
         let mut attributes = span.attributes.iter();
         let found = attributes.find(|attribute| attribute.key.as_str() == key);
         assert_eq!(found.map(|found| found.value.clone()), expected, "{key}");

@@ -52,9 +52,9 @@ impl Framing {
 pub struct Settings {
     /// `llm_formats`.
     pub formats: &'static [Format],
-    /// `stream_terminator`.
+    /// `stream_terminator`; an empty one is none.
     pub terminator: Option<&'static str>,
-    /// `stream_terminator_event`.
+    /// `stream_terminator_event`; an empty one is none.
     pub terminator_event: Option<&'static str>,
     /// `stream_errors`.
     pub reads_errors: bool,
@@ -153,13 +153,15 @@ impl Reading {
             return false;
         }
         let is_data = state.read == Read::Data;
-        if framing == Framing::Events && is_data && state.data.as_deref() == settings.terminator {
+        let is_terminator = |data: &str| !data.is_empty() && state.data.as_deref() == Some(data);
+        if framing == Framing::Events && is_data && settings.terminator.is_some_and(is_terminator) {
             return true;
         }
         if !is_data && !state.is_over {
             return false;
         }
-        let is_named = |name| framing == Framing::Events && state.name == name;
+        let is_named =
+            |name: &str| framing == Framing::Events && !name.is_empty() && state.name == name;
         if settings.terminator_event.is_some_and(is_named) {
             return true;
         }

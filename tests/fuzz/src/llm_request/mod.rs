@@ -11,13 +11,13 @@ use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use http_body::Body as _;
-use opentelemetry::Value;
 use tower_api_span::{ApiSpanLayer, RequestBody, RequestBodyLayer};
 use tower_layer::Layer as _;
 use tower_service::Service;
 
 use crate::exchange::{Frames, answer, read};
 use crate::input::{split, take_byte, take_cuts};
+use crate::oracle::check_request;
 use crate::oracle::llm::request::{self, Read};
 use crate::recorder::{Seen, clear, only, recorded};
 
@@ -91,7 +91,7 @@ pub fn run(mut input: &[u8]) {
     };
     for pieces in [split(input, lengths), vec![input]] {
         let span = play(&pieces, settings);
-        check(&span, &expected);
+        check_request(&span.0, &expected);
     }
 }
 
@@ -108,23 +108,4 @@ fn play(pieces: &[&[u8]], settings: Settings) -> Seen {
     });
     read(response.into_body(), usize::MAX);
     only()
-}
-
-fn check(span: &Seen, expected: &request::Request) {
-    let count = |count: u64| Value::from(i64::try_from(count).expect("up to 2^53"));
-    let text = |text: &str| Value::from(text.to_owned());
-    for (key, expected) in [
-        ("gen_ai.request.model", expected.model.as_deref().map(text)),
-        ("gen_ai.request.max_tokens", expected.max_tokens.map(count)),
-        (
-            "gen_ai.request.temperature",
-            expected.temperature.map(Value::from),
-        ),
-        ("gen_ai.request.stream", expected.is_stream.map(Value::from)),
-        ("gen_ai.output.type", expected.output_type.map(text)),
-    ] {
-        let mut attributes = span.0.attributes.iter();
-        let found = attributes.find(|attribute| attribute.key.as_str() == key);
-        assert_eq!(found.map(|found| found.value.clone()), expected, "{key}");
-    }
 }

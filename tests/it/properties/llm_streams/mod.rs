@@ -2,22 +2,29 @@
 
 mod formats;
 mod parts;
+mod settings;
 mod whole;
 mod written;
 
 use bytes::Bytes;
 use http::{Method, Version};
+use opentelemetry::Value;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::config;
 use super::event_streams::{Cuts, cuts};
+use super::oracle::llm;
+use super::oracle::{HandlerCall, Oracle};
+use super::script::Thread;
 use super::script::{Act, Answer, Inner, Script};
-use super::single_request::play;
+use super::single_request::{check as check_span, play_through};
 use crate::support::body::{Says, Step};
-use crate::support::recorder::Seen;
+use crate::support::conventions::BY_HANDLERS;
+use crate::support::recorder::{Recorder, Seen};
 use formats::streams;
+use settings::{Settings, settings};
 use whole::answers;
 use written::{Style, event_stream, json_lines, styles, whole as written_whole};
 
@@ -55,8 +62,9 @@ proptest! {
         sent in sent_streams(),
         cuts in cuts(),
         reader in readers(),
+        settings in settings(),
     ) {
-        check(&sent, &cuts, reader);
+        check(&sent, &cuts, reader, &settings);
     }
 
     #[test]
@@ -65,12 +73,13 @@ proptest! {
         changes in vec(changes(), 1..4),
         cuts in cuts(),
         reader in readers(),
+        settings in settings(),
     ) {
         let mut text = sent.text.to_vec();
         for change in changes {
             change.apply(&mut text);
         }
-        check(&Sent { text: text.into(), ..sent }, &cuts, reader);
+        check(&Sent { text: text.into(), ..sent }, &cuts, reader, &settings);
     }
 
     #[test]
@@ -78,20 +87,49 @@ proptest! {
         sent in sent_answers(),
         cuts in cuts(),
         reader in readers(),
+        settings in settings(),
     ) {
-        check(&sent, &cuts, reader);
+        check(&sent, &cuts, reader, &settings);
     }
 }
 
 /// Plays a body to its end, cut and whole, and up to any poll. The oracle checks each span.
-fn check(sent: &Sent, cuts: &Cuts, reader: Reader) {
+fn check(sent: &Sent, cuts: &Cuts, reader: Reader, settings: &Settings) {
     let pieces = cuts.pieces(&sent.text);
     let all = pieces.len() + 2;
     let whole = vec![Step::Slice(0, sent.text.len())];
-    let in_pieces = play(script(sent, pieces.clone(), reader, all));
-    let at_once = play(script(sent, whole, reader, 3));
+    let play = |steps, polls| play(script(sent, steps, reader, polls), settings);
+    let in_pieces = play(pieces.clone(), all);
+    let at_once = play(whole, 3);
     assert_eq!(shown(&in_pieces), shown(&at_once), "cut and whole");
-    play(script(sent, pieces, reader, reader.polls));
+    play(pieces, reader.polls);
+}
+
+/// Plays a script, and checks its span.
+fn play(script: Script, settings: &Settings) -> Seen {
+    let at = Recorder::new();
+    let oracle = Oracle::new(settings.oracle(), &script.request(), false);
+    let (span, oracle) = play_through(&settings.layer(&at), &at, oracle, script);
+    let ended = oracle.ended().expect("the exchange has ended");
+    if !ended.is_unknown {
+        check_span(&span, &oracle);
+        check_first_chunk(&span);
+    }
+    span
+}
+
+/// Checks that the time of the first chunk is that of its event.
+fn check_first_chunk(span: &Seen) {
+    const TIME: &str = "gen_ai.response.time_to_first_chunk";
+    let Some(Value::F64(seconds)) = span.value(TIME) else {
+        return;
+    };
+    let mut events = span.0.events.iter();
+    let event = events.find(|event| event.name == "api.FIRST_RESPONSE_FROM_CORE");
+    let at = event.expect("the event").timestamp;
+    let since = at.duration_since(span.0.start_time).expect("a later time");
+    let difference = (since.as_secs_f64() - seconds).abs();
+    assert!(difference < 0.000_001, "{difference} s");
 }
 
 /// Returns what a span shows, without times.
@@ -105,7 +143,9 @@ fn shown(span: &Seen) -> (String, Option<String>, Vec<(String, String)>, Vec<Str
         })
         .collect();
     attributes.sort();
-    (span.outcome(), span.error(), attributes, span.events())
+    let mut events = span.events();
+    events.retain(|event| event != BY_HANDLERS);
+    (span.outcome(), span.error(), attributes, events)
 }
 
 fn script(sent: &Sent, steps: Vec<Step>, reader: Reader, polls: usize) -> Script {
@@ -128,7 +168,12 @@ fn script(sent: &Sent, steps: Vec<Step>, reader: Reader, polls: usize) -> Script
             end_stream: reader.end_stream,
             size: None,
         }),
-        acts: vec![Act::Poll; polls],
+        // The place of the handler's events among the others shows when these were added.
+        acts: [
+            Act::Poll,
+            Act::Call(HandlerCall::AddEvent(BY_HANDLERS), Thread::This),
+        ]
+        .repeat(polls),
         destructor: None,
     }
 }
