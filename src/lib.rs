@@ -442,6 +442,7 @@ pub use outcome::lifecycle::LifecycleEvents;
 pub use outcome::{Aborted, Completion, End, Outcome, Stage, Verdict, classify};
 pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use protocol::http::forwarded::ProxyHeaders;
+pub use protocol::llm::LlmFormat;
 pub use settings::streams::StreamDurations;
 
 /// The API of OpenTelemetry, in the version whose types the settings and the handle take.

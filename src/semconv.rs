@@ -59,17 +59,26 @@ pub(crate) const URL_SCHEME: &str = "url.scheme";
 pub(crate) const USER_AGENT_ORIGINAL: &str = "user_agent.original";
 
 pub(crate) const GEN_AI_OPERATION_NAME: &str = "gen_ai.operation.name";
+pub(crate) const GEN_AI_OUTPUT_TYPE: &str = "gen_ai.output.type";
 pub(crate) const GEN_AI_PROVIDER_NAME: &str = "gen_ai.provider.name";
 pub(crate) const GEN_AI_REQUEST_MAX_TOKENS: &str = "gen_ai.request.max_tokens";
 pub(crate) const GEN_AI_REQUEST_MODEL: &str = "gen_ai.request.model";
+pub(crate) const GEN_AI_REQUEST_STREAM: &str = "gen_ai.request.stream";
 pub(crate) const GEN_AI_REQUEST_TEMPERATURE: &str = "gen_ai.request.temperature";
 pub(crate) const GEN_AI_RESPONSE_FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+pub(crate) const GEN_AI_RESPONSE_ID: &str = "gen_ai.response.id";
 pub(crate) const GEN_AI_RESPONSE_MODEL: &str = "gen_ai.response.model";
-/// Seconds (f64) from the arrival to the first non-empty frame that was returned to the server. The
+/// Seconds (f64) from the arrival to the frame with the first token, which was returned to the server. The
 /// conventions measure it at the client, from its request to its first chunk.
 pub(crate) const GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
+pub(crate) const GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS: &str =
+    "gen_ai.usage.cache_creation.input_tokens";
+pub(crate) const GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS: &str =
+    "gen_ai.usage.cache_read.input_tokens";
 pub(crate) const GEN_AI_USAGE_INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
 pub(crate) const GEN_AI_USAGE_OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
+pub(crate) const GEN_AI_USAGE_REASONING_OUTPUT_TOKENS: &str =
+    "gen_ai.usage.reasoning.output_tokens";
 /// The request's id, from a header. The conventions have no such key. LLM servers use this one.
 pub(crate) const GEN_AI_REQUEST_ID: &str = "gen_ai.request.id";
 
@@ -77,6 +86,8 @@ pub(crate) const GEN_AI_REQUEST_ID: &str = "gen_ai.request.id";
 pub(crate) const API_OUTCOME: &str = "api.outcome";
 /// The reason of the terminal event `api.ABORTED`.
 pub(crate) const API_ABORT_REASON: &str = "api.abort.reason";
+/// The code (string) of a failure that was read in the response.
+pub(crate) const API_ERROR_CODE: &str = "api.error.code";
 /// Seconds (f64) from the arrival to the head of the response.
 pub(crate) const API_TIME_TO_HEAD: &str = "api.time_to_head";
 /// Seconds (f64) from the arrival to the first non-empty data frame.
@@ -98,7 +109,7 @@ pub(crate) const EVENT_EXCEPTION: &str = "exception";
 pub(crate) const EVENT_ARRIVED: &str = "api.ARRIVED";
 /// The handler passed the request to the engine.
 pub(crate) const EVENT_HANDOFF_TO_CORE: &str = "api.HANDOFF_TO_CORE";
-/// The first non-empty data frame is about to be returned to the server.
+/// The first token, or the first non-empty data frame of another response, is about to be returned to the server.
 pub(crate) const EVENT_FIRST_RESPONSE_FROM_CORE: &str = "api.FIRST_RESPONSE_FROM_CORE";
 /// Terminal event: the whole message was returned, and neither its status nor the handler reported a failure.
 pub(crate) const EVENT_DEPARTED: &str = "api.DEPARTED";
@@ -119,6 +130,8 @@ pub(crate) fn is_lifecycle_event(name: &str) -> bool {
 pub(crate) const EVENT_REASON: &str = "reason";
 /// Attribute of [`EVENT_ABORTED`]: the message, if there is one.
 pub(crate) const EVENT_ERROR: &str = "error";
+/// Attribute of [`EVENT_ABORTED`]: the code of a failure in the response, if there is one.
+pub(crate) const EVENT_CODE: &str = "code";
 
 /// Log event of HTTP: the request ended with an exception.
 pub(crate) const EVENT_HTTP_EXCEPTION: &str = "http.server.request.exception";

@@ -37,7 +37,8 @@ impl Exchange {
             self.span.end_unrecorded();
             return;
         }
-        let buffer = self.span.close();
+        let mut buffer = self.span.close();
+        self.add_answer(&mut buffer);
         let measurement = self.measurement.take();
         if let Some(measurement) = &measurement {
             measurement.leave_active(&self.request);
@@ -84,7 +85,6 @@ impl Exchange {
             target: self.cold.as_ref().and_then(|cold| cold.target.as_ref()),
             at: started + duration,
             first_response: None,
-            is_event_stream: streaming.is_some_and(|streaming| streaming.is_event_stream),
             error_type_name: self.cold.as_ref().and_then(|cold| cold.error_type_name),
             captured: self.cold.as_ref().map_or(&[], |cold| &cold.captured),
             completion: self.complete(buffer.as_deref_mut(), end, duration),
@@ -94,7 +94,8 @@ impl Exchange {
         completion.outcome = self.decide(completion, ended.buffer.as_deref());
         ended.rpc_method = self.known_method(completion);
         if self.shared.settings.journey_events && !completion.is_error_status() {
-            ended.first_response = completion.time_to_first_byte.map(|time| started + time);
+            let first = streaming.and_then(Streaming::time_to_first_response);
+            ended.first_response = first.map(|time| started + time.duration());
         }
         ended
     }
@@ -129,6 +130,7 @@ impl Exchange {
             duration,
             time_to_head: elapsed(|streaming| streaming.time_to_head),
             time_to_first_byte: elapsed(|streaming| streaming.time_to_first_byte),
+            time_to_first_token: elapsed(Streaming::time_to_first_token),
             request_bytes,
             response_bytes,
             is_stream: streaming.is_some_and(|streaming| streaming.is_stream)

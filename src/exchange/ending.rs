@@ -61,10 +61,10 @@ impl Exchange {
     /// Returns the ending of a body that is over. `in_trailers` is the gRPC status in the trailers. Without it
     /// the status that was read before counts: in the head, or in a gRPC-Web body.
     pub(super) fn ending_of_body(&mut self, in_trailers: Option<GrpcStatus>) -> Ending {
-        let is_terminated = self.finish_events();
+        let answer = self.finish_answer();
         let grpc_status = in_trailers.or_else(|| self.take_grpc_status());
         match &self.phase {
-            Phase::Streaming(streaming) => streaming.body.ending(is_terminated, grpc_status),
+            Phase::Streaming(streaming) => streaming.body.ending(answer, grpc_status),
             Phase::AwaitingHead { .. } => Ending::now(End::Complete { grpc_status }),
         }
     }
@@ -81,6 +81,7 @@ impl Exchange {
                 None => return self.ending_of_body(None),
             },
         };
+        self.finish_dropped_answer();
         self.ending_at(stage)
     }
 
@@ -110,6 +111,7 @@ impl Exchange {
             } => true,
             End::Complete { .. }
             | End::LengthMismatch { .. }
+            | End::Truncated
             | End::ServiceError { .. }
             | End::BodyError { .. }
             | End::Dropped { .. } => self.span.is_request_cut_off(),

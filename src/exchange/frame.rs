@@ -4,12 +4,8 @@ use bytes::Buf;
 use http::HeaderMap;
 use http_body::{Body, Frame};
 
-use crate::exchange::state::{Exchange, Phase, Streaming};
-use crate::outcome::Verdict;
-use crate::outcome::reason::GENERATION_ERROR;
-use crate::protocol::sse::{ErrorEvent, Findings};
+use crate::exchange::state::{Exchange, Phase};
 use crate::recording::clock::Elapsed;
-use crate::text::truncate;
 
 /// The event that ended a body.
 pub(super) enum BodyEnd<'a, E> {
@@ -66,28 +62,10 @@ impl Exchange {
                 streaming.body.mark_whole(now);
             }
         }
-        let reads_events = streaming.events.is_some();
+        let is_read = streaming.reading.is_some();
         let has_cold = self.cold.is_some();
-        (reads_events && self.read_events(data, bytes))
+        (is_read && self.read_answer(data, bytes))
             || (has_cold && self.read_web_trailers(data, bytes))
-    }
-
-    /// Reads a frame of an event stream. Returns whether it completes the terminator.
-    fn read_events(&mut self, data: &impl Buf, bytes: usize) -> bool {
-        let Phase::Streaming(Streaming { events, .. }) = &mut self.phase else {
-            return false;
-        };
-        let Some(reader) = events else {
-            return false;
-        };
-        let Some(piece) = contiguous(data, bytes) else {
-            *events = None;
-            return false;
-        };
-        let terminator = self.shared.settings.stream_terminator.as_deref();
-        let findings = reader.read(piece, terminator);
-        self.record_findings(&findings);
-        findings.terminator
     }
 
     /// Reads a frame of a gRPC-Web body. Returns whether it completes the trailers and they have a status.
@@ -105,36 +83,11 @@ impl Exchange {
         cold.grpc_status = reader.read(piece);
         cold.grpc_status.is_some()
     }
-
-    /// Records an error event as a verdict. It shares a field with the handler's, because the first one counts.
-    fn record_findings(&self, findings: &Findings) {
-        if let Some(ErrorEvent { message }) = &findings.error {
-            let message = message.as_deref().map(|text| truncate(text).to_owned());
-            self.span.record_internal(|buffer| {
-                buffer
-                    .verdict
-                    .get_or_insert(Verdict::new(GENERATION_ERROR, message));
-            });
-        }
-    }
-
-    /// Reads the last line of an event stream, which may lack its line end. Returns whether it is the terminator.
-    pub(super) fn finish_events(&mut self) -> bool {
-        let Phase::Streaming(Streaming { events, .. }) = &mut self.phase else {
-            return false;
-        };
-        let Some(mut reader) = events.take() else {
-            return false;
-        };
-        let findings = reader.finish(self.shared.settings.stream_terminator.as_deref());
-        self.record_findings(&findings);
-        findings.terminator
-    }
 }
 
 /// Returns the bytes of a data frame, if they are contiguous. Others would have to be copied. A caller that
 /// gets `None` stops reading the body, because a reader must not miss bytes.
-fn contiguous(data: &impl Buf, bytes: usize) -> Option<&[u8]> {
+pub(super) fn contiguous(data: &impl Buf, bytes: usize) -> Option<&[u8]> {
     let piece = data.chunk();
     (piece.len() == bytes).then_some(piece)
 }

@@ -2,12 +2,12 @@
 
 use http::{HeaderMap, response};
 
+use crate::exchange::answer::Reading;
 use crate::exchange::state::{BodyState, Exchange, Phase, Streaming};
 use crate::protocol::grpc::web;
 use crate::protocol::grpc::{GrpcStatus, Protocol, is_grpc};
 use crate::protocol::http::content_type::ContentType;
-use crate::protocol::http::progress::{declared_length, has_no_body};
-use crate::protocol::sse::{EventStreamReader, is_event_stream};
+use crate::protocol::http::progress::{declared_length, has_no_body, is_unencoded};
 use crate::recording::request_info::RequestInfo;
 use crate::settings::streams::ContentTypes;
 use crate::telemetry::span::response::capture_headers;
@@ -66,7 +66,8 @@ impl ResponseHead {
         Self {
             answered,
             body,
-            is_event_stream: content_type.is_some_and(|it| is_event_stream(it, headers)),
+            is_event_stream: content_type.is_some_and(|it| it.is("text/event-stream"))
+                && is_unencoded(headers),
             is_stream: content_type.is_some_and(|it| streams.contain(it)),
         }
     }
@@ -113,7 +114,10 @@ impl Exchange {
             hints.exact_size,
             &settings.stream_content_types,
         );
-        let reads_events = is_observed && head.is_event_stream && settings.reads_event_streams();
+        // The content type of a request that is observed.
+        let reading = content_type
+            .filter(|_| answered == Protocol::Http && !matches!(head.body, BodyKind::Empty))
+            .and_then(|it| Reading::start(it, &parts.headers, parts.status, settings));
         // Not the time to the head: the operator's callback was called in between.
         let whole_at = (is_observed && head.body.declared() == Some(0)).then(|| self.elapsed());
         self.phase = Phase::Streaming(Streaming {
@@ -124,7 +128,7 @@ impl Exchange {
             time_to_head,
             time_to_first_byte: None,
             body: BodyState::new(head.body.declared(), whole_at),
-            events: reads_events.then(|| Box::new(EventStreamReader::new(settings.stream_errors))),
+            reading,
         });
         match head.body {
             BodyKind::Empty => Some(HeadEnd::Empty),

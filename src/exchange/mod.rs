@@ -7,6 +7,7 @@
 //!
 //! The exchange itself never polls a body and never calls the inner service.
 
+mod answer;
 mod caller;
 mod cold;
 mod end;

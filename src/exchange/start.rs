@@ -272,6 +272,7 @@ fn insert_handle(
     context: Context,
 ) {
     let propagation = shared.settings.propagation.clone();
-    let handle = SpanHandle::new(Arc::clone(span), context, propagation);
+    let is_body_read = shared.settings.gen_ai_attributes;
+    let handle = SpanHandle::new(Arc::clone(span), context, propagation, is_body_read);
     parts.extensions.insert(handle);
 }

@@ -15,12 +15,12 @@ use std::time::Duration;
 use http::StatusCode;
 use opentelemetry::KeyValue;
 
+use crate::exchange::answer::{AnswerEnd, Reading};
 use crate::exchange::cold::ColdState;
 use crate::exchange::shared::Shared;
 use crate::outcome::{End, Stage};
 use crate::protocol::grpc::{GrpcStatus, Protocol};
 use crate::protocol::http::progress::Progress;
-use crate::protocol::sse::EventStreamReader;
 use crate::recording::clock::Elapsed;
 use crate::recording::request_info::RequestInfo;
 use crate::recording::shared_span::SharedSpan;
@@ -68,8 +68,8 @@ pub(super) struct Streaming {
     pub(super) time_to_head: Option<Elapsed>,
     pub(super) time_to_first_byte: Option<Elapsed>,
     pub(super) body: BodyState,
-    /// The reader of an event stream, if the settings look for a terminator or for error events.
-    pub(super) events: Option<Box<EventStreamReader>>,
+    /// The answer of a language model, if the settings have it read.
+    pub(super) reading: Option<Box<Reading>>,
 }
 
 /// The progress of the body.
@@ -134,16 +134,21 @@ impl BodyState {
         self.progress.delivered()
     }
 
-    /// Returns the ending of a body that is over. It is complete, at the time when it was whole. If it has fewer
-    /// or more bytes than declared, it is a mismatch, now. After a terminator the bytes are not compared.
-    pub(super) fn ending(&self, is_terminated: bool, grpc_status: Option<GrpcStatus>) -> Ending {
+    /// Returns the ending of a body that is over. It is complete or truncated, at the time when it was whole. If it
+    /// has fewer or more bytes than declared, it is a mismatch, now. After a terminator the bytes are not compared.
+    pub(super) fn ending(&self, answer: AnswerEnd, grpc_status: Option<GrpcStatus>) -> Ending {
         match self.progress.mismatch() {
-            Some((declared, delivered)) if !is_terminated => Ending::now(End::LengthMismatch {
-                declared,
-                delivered,
-            }),
+            Some((declared, delivered)) if answer != AnswerEnd::Terminated => {
+                Ending::now(End::LengthMismatch {
+                    declared,
+                    delivered,
+                })
+            }
             _ => Ending {
-                end: End::Complete { grpc_status },
+                end: match answer {
+                    AnswerEnd::Truncated => End::Truncated,
+                    AnswerEnd::Open | AnswerEnd::Terminated => End::Complete { grpc_status },
+                },
                 at: self.whole_at,
             },
         }

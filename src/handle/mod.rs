@@ -57,14 +57,22 @@ struct Request {
     span: Arc<SharedSpan>,
     context: Context,
     propagation: Propagation,
+    /// Whether the attributes of generative AI are read in the request's body.
+    is_body_read: bool,
 }
 
 impl SpanHandle {
-    pub(crate) fn new(span: Arc<SharedSpan>, context: Context, propagation: Propagation) -> Self {
+    pub(crate) fn new(
+        span: Arc<SharedSpan>,
+        context: Context,
+        propagation: Propagation,
+        is_body_read: bool,
+    ) -> Self {
         Self(Some(Request {
             span,
             context,
             propagation,
+            is_body_read,
         }))
     }
 
@@ -125,6 +133,11 @@ impl SpanHandle {
     /// Returns the shared span, on which the bytes of the request's body are counted.
     pub(crate) fn shared_span(&self) -> Option<Arc<SharedSpan>> {
         self.0.as_ref().map(|request| Arc::clone(&request.span))
+    }
+
+    /// Whether the attributes of generative AI are to be read in the request's body.
+    pub(crate) fn is_body_read(&self) -> bool {
+        self.0.as_ref().is_some_and(|request| request.is_body_read)
     }
 
     pub(crate) fn record(&self, f: impl FnOnce(&mut SpanBuffer)) {

@@ -6,6 +6,7 @@ use http::HeaderName;
 
 use super::ApiSpanLayer;
 use crate::exchange::shared::Shared;
+use crate::protocol::llm::LlmFormat;
 
 impl ApiSpanLayer {
     /// Creates a layer with the global providers and propagator, and the default of each setting.
@@ -34,6 +35,7 @@ impl ApiSpanLayer {
     ///
     /// The layer is [`new`](Self::new) with [`span_name`](Self::span_name) `llm_request`,
     /// [`request_id_header`](Self::request_id_header) `x-request-id`,
+    /// all [`llm_formats`](Self::llm_formats), [`gen_ai_attributes`](Self::gen_ai_attributes),
     /// [`stream_terminator`](Self::stream_terminator) `[DONE]`,
     /// [`stream_errors`](Self::stream_errors), [`journey_events`](Self::journey_events) and
     /// [`gen_ai_metrics`](Self::gen_ai_metrics). It reads the same environment variable.
@@ -47,6 +49,8 @@ impl ApiSpanLayer {
             .gen_ai_metrics(true)
             .span_name("llm_request")
             .request_id_header(HeaderName::from_static("x-request-id"))
+            .llm_formats(LlmFormat::ALL)
+            .gen_ai_attributes(true)
             .stream_terminator("[DONE]")
             .stream_errors(true)
             .journey_events(true)

@@ -15,8 +15,11 @@ use tower_service::Service;
 use crate::catch_panic::{PanicReport, catch_panic};
 use crate::handle::SpanHandle;
 use crate::outcome::disconnect::is_disconnect;
-use crate::protocol::http::progress::declared_length;
+use crate::protocol::http::content_type::ContentType;
+use crate::protocol::http::progress::{declared_length, is_unencoded};
+use crate::protocol::llm::RequestReader;
 use crate::recording::shared_span::{RequestEnd, SharedSpan};
+use crate::telemetry::gen_ai::describe_request;
 
 /// Observes request bodies as they are read, for the [`ApiSpanLayer`](crate::ApiSpanLayer) around it.
 ///
@@ -30,6 +33,10 @@ use crate::recording::shared_span::{RequestEnd, SharedSpan};
 /// * With [`body_sizes`](crate::ApiSpanLayer::body_sizes) the request's size is the number of bytes that were read.
 ///   Without this layer it is the Content-Length, whether or not the body was read. If a retry inside copies the
 ///   request, the copy that was read furthest counts.
+///
+/// * With [`gen_ai_attributes`](crate::ApiSpanLayer::gen_ai_attributes) the model, the limit on tokens, the temperature,
+///   `stream` and the output's type are read in `application/json` requests to a language model, as they pass. The
+///   handler's values win. Prompts are not recorded.
 ///
 /// A disconnect is recognised by the error that hyper's body returns: the end of the connection inside the body, a
 /// reset stream, or an error of the operating system. After another error, the response decides the outcome: a limit,
@@ -101,7 +108,8 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (mut parts, inner) = request.into_parts();
-        let span = SpanHandle::from_extensions(&parts.extensions).shared_span();
+        let handle = SpanHandle::from_extensions(&parts.extensions);
+        let span = handle.shared_span();
         let counted = parts.extensions.get::<Counted>();
         let span = span.filter(|span| counted.is_none_or(|Counted(by)| !Arc::ptr_eq(span, by)));
         if let Some(span) = &span {
@@ -112,9 +120,16 @@ where
         let is_multiplexed = parts.version >= Version::HTTP_2;
         let reads_length = is_multiplexed && span.is_some();
         let declared = reads_length.then(|| declared_length(&parts.headers, parts.version, None));
+        let is_json = || {
+            let content_type = ContentType::from_headers(&parts.headers);
+            let is_json = content_type.is_some_and(|it| it.is("application/json"));
+            is_json && is_unencoded(&parts.headers)
+        };
+        let is_read = span.is_some() && handle.is_body_read() && is_json();
         let body = RequestBody {
             inner,
             span,
+            reader: is_read.then(Box::default),
             bytes: 0,
             is_multiplexed,
             declared: declared.flatten(),
@@ -148,6 +163,8 @@ pub struct RequestBody<B> {
     is_multiplexed: bool,
     /// The request's Content-Length, if the stream can be reset without an error.
     declared: Option<u64>,
+    /// Reads the attributes of generative AI, until they are recorded.
+    reader: Option<Box<RequestReader>>,
 }
 
 static PANICS: PanicReport = PanicReport::new("RequestBody, its error");
@@ -181,6 +198,9 @@ where
                     let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
                     *this.bytes = this.bytes.saturating_add(bytes);
                     span.record_request_bytes(*this.bytes);
+                    if this.reader.is_some() {
+                        catch_panic(|| read_request(this.reader, data, span));
+                    }
                 }
             }
             Some(Err(error)) => {
@@ -210,6 +230,23 @@ where
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+/// Reads a frame. Once the JSON is whole, what it asks for is recorded. A frame that is not contiguous ends the
+/// reading.
+fn read_request(reader: &mut Option<Box<RequestReader>>, data: &impl Buf, span: &SharedSpan) {
+    let Some(mut reading) = reader.take() else {
+        return;
+    };
+    let piece = data.chunk();
+    if piece.len() != data.remaining() {
+        return;
+    }
+    reading.read(piece);
+    match reading.facts() {
+        Some(facts) => span.record_internal(|buffer| describe_request(facts, buffer)),
+        None => *reader = Some(reading),
     }
 }
 

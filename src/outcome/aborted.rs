@@ -59,8 +59,8 @@ impl Outcome {
         self
     }
 
-    /// Bounds the strings from the operator's classification. Error type and message are truncated. An empty
-    /// reason or error type gets a default, and an empty message is removed.
+    /// Bounds the strings from the operator's classification. Error type, message and code are truncated. An empty
+    /// reason or error type gets a default, and an empty message or code is removed.
     pub(crate) fn bounded(mut self) -> Self {
         if let Self::Aborted(aborted) = &mut self {
             if aborted.reason.is_empty() {
@@ -77,6 +77,10 @@ impl Outcome {
                 message.truncate(truncate(message).len());
             }
             aborted.message.take_if(|message| message.is_empty());
+            if let Some(code) = &mut aborted.code {
+                code.truncate(truncate(code).len());
+            }
+            aborted.code.take_if(|code| code.is_empty());
         }
         self
     }
@@ -101,6 +105,8 @@ pub struct Aborted {
     pub error_type: Option<Cow<'static, str>>,
     /// Attribute `error` of the event and, if the span's status is Error, the description of the status.
     pub message: Option<String>,
+    /// Attribute `code` of the event and `api.error.code` of the span: the code of a failure in the response.
+    pub code: Option<String>,
 }
 
 impl Aborted {
@@ -111,6 +117,7 @@ impl Aborted {
             reason,
             error_type: None,
             message: None,
+            code: None,
         }
     }
 
@@ -125,6 +132,13 @@ impl Aborted {
     #[must_use]
     pub fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
+        self
+    }
+
+    /// Sets the code.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
         self
     }
 

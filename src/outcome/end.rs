@@ -1,10 +1,8 @@
-//! How a response ended, and the verdict on it.
+//! How a response ended.
 
 use std::borrow::Cow;
 
-use crate::outcome::reason;
 use crate::protocol::grpc::{GrpcCode, GrpcStatus};
-use crate::text::truncate;
 
 /// How a response ended.
 ///
@@ -39,6 +37,10 @@ pub enum End {
         /// Bytes returned.
         delivered: u64,
     },
+    /// The whole message was returned, but it is a stream of a known format and lacks that format's end.
+    /// See [`llm_formats`](crate::ApiSpanLayer::llm_formats).
+    #[non_exhaustive]
+    Truncated,
     /// The inner service returned an error instead of a response.
     #[non_exhaustive]
     ServiceError {
@@ -110,6 +112,18 @@ impl End {
             declared,
             delivered,
         }
+    }
+
+    /// Makes the end of a stream that lacks the end of its format.
+    ///
+    /// ```
+    /// use tower_api_span::End;
+    ///
+    /// assert_ne!(End::truncated(), End::complete());
+    /// ```
+    #[must_use]
+    pub fn truncated() -> Self {
+        Self::Truncated
     }
 
     /// Makes the end of a request whose service returned an error.
@@ -218,6 +232,7 @@ impl End {
             }
             Self::Complete { .. }
             | Self::LengthMismatch { .. }
+            | Self::Truncated
             | Self::Dropped { .. }
             | Self::Panicked => None,
         }
@@ -233,6 +248,7 @@ impl End {
         match self {
             Self::Complete { grpc_status } => grpc_status.as_ref(),
             Self::LengthMismatch { .. }
+            | Self::Truncated
             | Self::ServiceError { .. }
             | Self::BodyError { .. }
             | Self::Dropped { .. }
@@ -251,6 +267,7 @@ impl End {
             } => Some(GrpcCode::DEADLINE_EXCEEDED),
             Self::Dropped { .. } => Some(GrpcCode::CANCELLED),
             Self::LengthMismatch { .. }
+            | Self::Truncated
             | Self::ServiceError { .. }
             | Self::BodyError { .. }
             | Self::Panicked => None,
@@ -278,38 +295,4 @@ pub enum Stage {
     /// response.
     /// Detected only with a [`RequestBodyLayer`](crate::RequestBodyLayer).
     ReadingRequest,
-}
-
-/// The handler's verdict on its response, given with [`SpanHandle::mark_aborted`](crate::SpanHandle::mark_aborted).
-///
-/// ```
-/// use http::Method;
-/// use tower_api_span::{Completion, End, Outcome, Verdict, classify};
-///
-/// let verdict = Verdict::new("generation_error", Some("out of memory".to_owned()));
-/// let completion = Completion::new(Method::GET, End::complete()).with_verdict(verdict);
-/// assert_ne!(classify(&completion), Outcome::Departed);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verdict {
-    /// The handler's reason, of low cardinality.
-    pub reason: &'static str,
-    /// The handler's message, truncated to 1,024 bytes.
-    pub message: Option<String>,
-}
-
-impl Verdict {
-    /// Creates a verdict.
-    #[must_use]
-    pub fn new(reason: &'static str, message: Option<String>) -> Self {
-        Self { reason, message }
-    }
-
-    /// Creates the verdict of a handler that set an Error status on the span in the context.
-    pub(crate) fn from_status(description: &str) -> Self {
-        let message = truncate(description);
-        let message = (!message.is_empty()).then(|| message.to_owned());
-        Self::new(reason::EXCEPTION, message)
-    }
 }

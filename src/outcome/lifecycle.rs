@@ -42,12 +42,16 @@ impl LifecycleEvents {
 /// Returns the name and the attributes of a request's terminal event.
 pub(crate) fn terminal_event(outcome: Outcome) -> (&'static str, Vec<KeyValue>) {
     let Outcome::Aborted(Aborted {
-        reason, message, ..
+        reason,
+        message,
+        code,
+        ..
     }) = outcome
     else {
         return (key::EVENT_DEPARTED, Vec::new());
     };
     let mut attributes = vec![KeyValue::new(key::EVENT_REASON, reason)];
     attributes.extend(message.map(|message| KeyValue::new(key::EVENT_ERROR, message)));
+    attributes.extend(code.map(|code| KeyValue::new(key::EVENT_CODE, code)));
     (key::EVENT_ABORTED, attributes)
 }

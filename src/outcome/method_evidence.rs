@@ -45,6 +45,7 @@ pub(crate) fn method_evidence(completion: &Completion) -> MethodEvidence {
         End::Panicked if is_grpc => MethodEvidence::Failed,
         End::Complete { .. }
         | End::LengthMismatch { .. }
+        | End::Truncated
         | End::ServiceError { .. }
         | End::BodyError { .. }
         | End::Dropped { .. }

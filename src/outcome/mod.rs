@@ -12,8 +12,10 @@ pub(crate) mod method_evidence;
 pub(crate) mod reason;
 
 mod aborted;
+mod verdict;
 
 pub use aborted::{Aborted, Outcome};
 pub use classify::classify;
 pub use completion::Completion;
-pub use end::{End, Stage, Verdict};
+pub use end::{End, Stage};
+pub use verdict::Verdict;

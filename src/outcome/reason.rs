@@ -8,6 +8,7 @@ pub(crate) const GENERATION_ERROR: &str = "generation_error";
 pub(crate) const GENERATOR_EXIT: &str = "generator_exit";
 pub(crate) const LENGTH_MISMATCH: &str = "length_mismatch";
 pub(crate) const PANIC: &str = "panic";
+pub(crate) const TRUNCATED_STREAM: &str = "truncated_stream";
 pub(crate) const VALIDATION_ERROR: &str = "validation_error";
 
 /// Whether a reason means that the client disconnected before the end.

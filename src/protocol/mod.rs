@@ -1,4 +1,4 @@
-//! Reads HTTP, gRPC and event streams: their heads, bytes and trailers.
+//! Reads HTTP, gRPC, event streams, JSON and the answers of language models: their heads, bytes and trailers.
 //!
 //! All code here is pure: it uses no clock, no globals, no current context and no callbacks. It uses
 //! OpenTelemetry only for the types of attribute values and span contexts.
@@ -6,4 +6,6 @@
 mod digits;
 pub(crate) mod grpc;
 pub(crate) mod http;
+pub(crate) mod json;
+pub(crate) mod llm;
 pub(crate) mod sse;

@@ -72,6 +72,13 @@ impl SpanBuffer {
         }
     }
 
+    /// Sets an attribute, unless its key has a value.
+    pub(crate) fn set_if_absent(&mut self, attribute: KeyValue) {
+        if self.attributes.get(attribute.key.as_str()).is_none() {
+            self.set_attribute(attribute);
+        }
+    }
+
     /// Adds an event of the handler, if it has a name, which is no lifecycle event's, and there is room.
     pub(crate) fn add_event(&mut self, event: Event) {
         let has_name = !event.name.is_empty() && !is_lifecycle_event(&event.name);

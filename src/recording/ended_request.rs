@@ -21,10 +21,9 @@ pub(crate) struct EndedRequest<'a> {
     pub(crate) buffer: Option<Box<SpanBuffer>>,
     /// When it ended, by the request's own clock.
     pub(crate) at: SystemTime,
-    /// When the first byte was returned to the server, if that is an event and the status is below 400.
+    /// When the first token, or the first byte of another response, was returned to the server, if that is an event
+    /// and the status is below 400.
     pub(crate) first_response: Option<SystemTime>,
-    /// The response is an event stream by its content type.
-    pub(crate) is_event_stream: bool,
     /// The type of the service's or the body's error, if that was the end.
     pub(crate) error_type_name: Option<&'static str>,
     /// Headers and trailers of the response that the settings capture.

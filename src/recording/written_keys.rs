@@ -89,6 +89,7 @@ impl OwnKey {
                 | Self::DroppedAttributes
                 | Self::DroppedEvents
                 | Self::DroppedLinks
+                | Self::ErrorCode
                 | Self::ErrorType
                 | Self::Outcome
                 | Self::RpcStatusCode
@@ -107,6 +108,7 @@ own_keys! {
     DroppedAttributes = key::API_DROPPED_ATTRIBUTES,
     DroppedEvents = key::API_DROPPED_EVENTS,
     DroppedLinks = key::API_DROPPED_LINKS,
+    ErrorCode = key::API_ERROR_CODE,
     ErrorType = key::ERROR_TYPE,
     FirstChunk = key::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
     LocalAddress = key::NETWORK_LOCAL_ADDRESS,
@@ -163,6 +165,7 @@ mod tests {
             "api.dropped_attributes",
             "api.dropped_events",
             "api.dropped_links",
+            "api.error.code",
             "api.outcome",
             "api.stream",
             "api.time_to_first_byte",

@@ -24,6 +24,7 @@ use crate::protocol::http::forwarded::ProxyHeaders;
 use crate::protocol::http::methods::{HttpMethods, RpcMethods};
 use crate::protocol::http::query::SensitiveParameters;
 use crate::protocol::http::trace_headers::TraceHeaders;
+use crate::protocol::llm::{Formats, Terminators};
 use crate::settings::callback::Callback;
 use crate::settings::missing_logger::MissingLogger;
 use crate::settings::streams::{ContentTypes, StreamDurations};
@@ -87,7 +88,10 @@ pub(crate) struct Settings {
     /// Of `lifecycle_events`.
     pub(crate) missing_logger: MissingLogger,
 
+    pub(crate) llm_formats: Formats,
+    pub(crate) gen_ai_attributes: bool,
     pub(crate) stream_terminator: Option<Cow<'static, str>>,
+    pub(crate) stream_terminator_event: Option<Cow<'static, str>>,
     pub(crate) stream_errors: bool,
     pub(crate) journey_events: bool,
 }
@@ -147,7 +151,10 @@ impl Default for Settings {
             stream_content_types: ContentTypes::default(),
             lifecycle_events: LifecycleEvents::default(),
             missing_logger: MissingLogger::default(),
+            llm_formats: Formats::default(),
+            gen_ai_attributes: false,
             stream_terminator: None,
+            stream_terminator_event: None,
             stream_errors: false,
             journey_events: false,
         }
@@ -182,7 +189,19 @@ impl Settings {
 
     /// Whether event streams are read.
     pub(crate) fn reads_event_streams(&self) -> bool {
-        self.stream_terminator.is_some() || self.stream_errors
+        let terminators = self.terminators();
+        self.stream_errors
+            || !self.llm_formats.is_empty()
+            || terminators.data.is_some()
+            || terminators.event.is_some()
+    }
+
+    /// Returns the terminators of event streams.
+    pub(crate) fn terminators(&self) -> Terminators<'_> {
+        Terminators {
+            data: self.stream_terminator.as_deref(),
+            event: self.stream_terminator_event.as_deref(),
+        }
     }
 
     /// Returns the name of this request's span, if the settings name it.

@@ -2,6 +2,7 @@
 //!
 //! All three read the request's info and its completion. They do not decide how the request ended.
 
+pub(crate) mod gen_ai;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod span;

@@ -6,8 +6,9 @@ use http::StatusCode;
 
 use crate::outcome::aborted::{Aborted, Outcome};
 use crate::outcome::completion::Completion;
-use crate::outcome::end::{End, Stage, Verdict};
+use crate::outcome::end::{End, Stage};
 use crate::outcome::reason;
+use crate::outcome::verdict::Verdict;
 use crate::protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 
 /// `error.type` of a gRPC response without `grpc-status`.
@@ -31,6 +32,7 @@ const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 /// | `exception` | `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` | the code's name |
 /// | `exception` | gRPC, but not gRPC-Web: a response below 400 without `grpc-status` | `missing_grpc_status` |
 /// | `length_mismatch` | fewer or more bytes than declared | `length_mismatch` |
+/// | `truncated_stream` | a stream without the end of its [format](crate::LlmFormat) | `truncated_stream` |
 /// | `deadline_exceeded` | gRPC: dropped after the caller's `grpc-timeout` | `DEADLINE_EXCEEDED` |
 /// | `panic` | the inner service or its body panicked | `panic` |
 /// | the handler's | [`SpanHandle::mark_aborted`](crate::SpanHandle::mark_aborted) | the same string; none for `validation_error` and `client_error` |
@@ -67,6 +69,7 @@ pub fn classify(completion: &Completion) -> Outcome {
             Aborted::error(reason::LENGTH_MISMATCH)
                 .with_message(format!("{delivered} of {declared} declared bytes")),
         ),
+        (End::Truncated, None) => Some(Aborted::error(reason::TRUNCATED_STREAM)),
         (
             End::ServiceError {
                 message,
@@ -107,6 +110,7 @@ fn classify_verdict(verdict: &Verdict) -> Aborted {
     };
     Aborted {
         message: verdict.message.clone(),
+        code: verdict.code.clone(),
         ..aborted
     }
 }

@@ -5,7 +5,7 @@ use http::uri::PathAndQuery;
 use opentelemetry::StringValue;
 
 use super::Completion;
-use crate::outcome::end::Verdict;
+use crate::outcome::verdict::Verdict;
 use crate::protocol::grpc::Protocol;
 
 impl Completion {

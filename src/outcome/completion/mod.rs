@@ -11,7 +11,8 @@ use opentelemetry::StringValue;
 use opentelemetry::trace::{SpanId, TraceId};
 
 use crate::outcome::aborted::Outcome;
-use crate::outcome::end::{End, Verdict};
+use crate::outcome::end::End;
+use crate::outcome::verdict::Verdict;
 use crate::protocol::grpc::Protocol;
 
 /// A request that has ended.
@@ -44,6 +45,7 @@ pub struct Completion {
     pub(crate) duration: Duration,
     pub(crate) time_to_head: Option<Duration>,
     pub(crate) time_to_first_byte: Option<Duration>,
+    pub(crate) time_to_first_token: Option<Duration>,
     pub(crate) request_bytes: Option<u64>,
     pub(crate) response_bytes: Option<u64>,
     pub(crate) is_stream: bool,
@@ -76,6 +78,7 @@ impl Completion {
             duration: Duration::ZERO,
             time_to_head: None,
             time_to_first_byte: None,
+            time_to_first_token: None,
             request_bytes: None,
             response_bytes: None,
             is_stream: false,

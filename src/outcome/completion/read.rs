@@ -9,7 +9,8 @@ use opentelemetry::trace::{SpanId, TraceId};
 
 use super::Completion;
 use crate::outcome::aborted::Outcome;
-use crate::outcome::end::{End, Verdict};
+use crate::outcome::end::End;
+use crate::outcome::verdict::Verdict;
 use crate::protocol::grpc::{GrpcStatus, Protocol};
 
 impl Completion {
@@ -200,6 +201,24 @@ impl Completion {
     #[must_use]
     pub fn time_to_first_byte(&self) -> Option<Duration> {
         self.time_to_first_byte
+    }
+
+    /// Returns the time from the arrival to the first token of a stream.
+    ///
+    /// In a stream of a known [format](crate::LlmFormat) it is the first content that is not empty: text, reasoning, a
+    /// refusal, or the name or arguments of a tool call. In another event stream it is the first event with data, or the
+    /// first data frame if no stream is read. `None` in other responses.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_api_span::{Completion, End};
+    ///
+    /// let completion = Completion::new(Method::GET, End::complete());
+    /// assert_eq!(completion.time_to_first_token(), None);
+    /// ```
+    #[must_use]
+    pub fn time_to_first_token(&self) -> Option<Duration> {
+        self.time_to_first_token
     }
 
     /// Returns the bytes of the request's body, with [`body_sizes`](crate::ApiSpanLayer::body_sizes) and if they are

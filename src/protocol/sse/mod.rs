@@ -1,179 +1,170 @@
-//! Finds the terminator and the error events of an event stream, frame by frame.
+//! Reads the fields of an event stream in pieces, cut anywhere, without keeping them.
 //!
-//! Frames are read in place, and never copied or held back. If a frame ends within a line, the beginning of that
-//! line is kept, at most [`MAX_PREFIX`] bytes and one more.
-//!
-//! Existing parsers collect whole events. This reader needs only two kinds of lines, and must not delay a frame.
+//! Parsers of whole events collect each of them first. Here frames are read in place, and only the name of a field that
+//! a piece's end has cut is kept.
 //!
 //! The syntax is that of WHATWG HTML, section 9.2.6. Lines end with LF, CR or CRLF. A byte order mark at the start
 //! is skipped. A field's value begins after the colon and at most one space. Pure.
 
-mod error;
-
-use http::HeaderMap;
-use memchr::memchr2;
-
-use crate::protocol::http::content_type::ContentType;
-use crate::protocol::http::progress::is_unencoded;
-
-/// The limit, in bytes, on the beginning of a line that is kept, and on the data that is read for an error message.
-pub(crate) const MAX_PREFIX: usize = 1_024;
+use memchr::{memchr, memchr2};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Whether a response is an event stream without a content encoding.
-pub(crate) fn is_event_stream(content_type: ContentType<'_>, headers: &HeaderMap) -> bool {
-    content_type.is("text/event-stream") && is_unencoded(headers)
+/// The limit, in bytes, on the name of a field that is kept. Longer names are of no known field.
+const MAX_NAME: usize = 12;
+
+/// A field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Data,
+    Event,
+    /// In no standard. llama.cpp sends failures in it.
+    Error,
+    /// A comment, or a field of no interest.
+    Other,
 }
 
-/// The findings in a piece of an event stream.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Findings {
-    /// The first error event.
-    pub(crate) error: Option<ErrorEvent>,
-    /// Whether the line of the terminator has ended.
-    pub(crate) terminator: bool,
+impl Field {
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b"data" => Self::Data,
+            b"event" => Self::Event,
+            b"error" => Self::Error,
+            _ => Self::Other,
+        }
+    }
 }
 
-/// An error event.
+/// A part of an event stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ErrorEvent {
-    /// The error message, if it could be read.
-    pub(crate) message: Option<String>,
+pub(crate) enum Part<'p> {
+    /// A part of a field's value. The first one and the last one can be empty.
+    Value {
+        field: Field,
+        value: &'p [u8],
+        is_first: bool,
+        is_last: bool,
+    },
+    /// An empty line, which ends an event.
+    EmptyLine,
 }
 
-/// A reader of one event stream.
-#[expect(clippy::struct_excessive_bools, reason = "each is a state of its own")]
+/// Reads one event stream.
 #[derive(Debug)]
-pub(crate) struct EventStreamReader {
-    /// The beginning of the line that the last piece ended in, at most [`MAX_PREFIX`] bytes and one
-    /// more.
-    cut: Vec<u8>,
+pub(crate) struct FieldReader {
+    /// The beginning of a line up to the end of the last piece, if that has no colon.
+    name: [u8; MAX_NAME],
+    name_length: u8,
+    /// The field whose value the last piece ended in.
+    field: Option<Field>,
+    /// Whether the value has not begun, so that a space is skipped.
+    skips_space: bool,
     /// Whether no line has been read yet.
     is_at_start: bool,
-    /// Whether the last piece ended with CR. An LF at the start of the next piece belongs to it.
+    /// Whether the last line ended with CR. An LF behind it belongs to it.
     is_after_cr: bool,
-    /// Whether the current event has `event: error`.
-    is_error: bool,
-    /// Whether the current event has data already.
-    has_data: bool,
-    /// Whether an error event was found. Further ones are ignored.
-    has_error: bool,
-    /// Whether the reader looks for error events.
-    reads_errors: bool,
 }
 
-impl EventStreamReader {
-    /// Creates a reader. It looks for error events if `reads_errors` is true.
-    pub(crate) fn new(reads_errors: bool) -> Self {
+impl FieldReader {
+    pub(crate) fn new() -> Self {
         Self {
-            cut: Vec::new(),
+            name: [0; MAX_NAME],
+            name_length: 0,
+            field: None,
+            skips_space: false,
             is_at_start: true,
             is_after_cr: false,
-            is_error: false,
-            has_data: false,
-            has_error: false,
-            reads_errors,
         }
     }
 
-    /// Reads the next piece of the stream. The event with data `terminator` is the last one: later bytes are ignored.
-    pub(crate) fn read(&mut self, piece: &[u8], terminator: Option<&str>) -> Findings {
-        let mut found = Findings::default();
-        let mut rest = piece;
-        if self.is_after_cr && !rest.is_empty() {
-            self.is_after_cr = false;
-            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
-        }
-        while let Some(end) = find_line_end(rest) {
-            let (line, tail) = (&rest[..end], &rest[end + 1..]);
-            if rest[end] == b'\r' {
-                self.is_after_cr = tail.is_empty();
-                rest = tail.strip_prefix(b"\n").unwrap_or(tail);
-            } else {
-                rest = tail;
+    /// Returns the next part of the piece, and advances `rest`. Returns `None` at its end.
+    pub(crate) fn next<'p>(&mut self, rest: &mut &'p [u8]) -> Option<Part<'p>> {
+        loop {
+            if rest.is_empty() {
+                return None;
             }
-            if self.cut.is_empty() {
-                self.read_line(line, terminator, &mut found);
-            } else {
-                self.keep(line);
-                let whole = std::mem::take(&mut self.cut);
-                self.read_line(&whole, terminator, &mut found);
-                // The allocation is reused for the next cut line.
-                self.cut = whole;
-                self.cut.clear();
+            if std::mem::take(&mut self.is_after_cr) && rest[0] == b'\n' {
+                *rest = &rest[1..];
+                continue;
             }
-            if found.terminator {
-                return found;
+            let end = find_line_end(rest);
+            let part = &rest[..end.unwrap_or(rest.len())];
+            *rest = match end {
+                Some(end) => {
+                    self.is_after_cr = rest[end] == b'\r';
+                    &rest[end + 1..]
+                }
+                None => &[],
+            };
+            if let Some(part) = self.read_part(part, end.is_some()) {
+                return Some(part);
             }
         }
-        self.keep(rest);
-        found
     }
 
-    /// Reads the last line when the body is over. That line may lack its line end.
-    pub(crate) fn finish(&mut self, terminator: Option<&str>) -> Findings {
-        let mut found = Findings::default();
-        let last = std::mem::take(&mut self.cut);
-        if !last.is_empty() {
-            self.read_line(&last, terminator, &mut found);
-        }
-        self.end_event(&mut found);
-        found
+    /// Returns the last part of a stream that is over, whose last line may lack its line end.
+    pub(crate) fn finish(&mut self) -> Option<Part<'static>> {
+        let is_in_line = self.field.is_some() || self.name_length > 0;
+        is_in_line.then(|| self.read_part(&[], true)).flatten()
     }
 
-    /// Keeps the beginning of a line. Because of the byte beyond the limit, a longer line never equals the terminator.
-    fn keep(&mut self, more: &[u8]) {
-        if more.is_empty() {
-            return;
-        }
-        if self.cut.capacity() == 0 {
-            self.cut.reserve_exact(MAX_PREFIX + 1);
-        }
-        let room = (MAX_PREFIX + 1).saturating_sub(self.cut.len());
-        self.cut.extend_from_slice(&more[..room.min(more.len())]);
-    }
-
-    fn read_line(&mut self, line: &[u8], terminator: Option<&str>, found: &mut Findings) {
-        // A whole line is truncated like a line from several pieces, so that both give the same findings.
-        let line = &line[..line.len().min(MAX_PREFIX + 1)];
-        let line = if std::mem::take(&mut self.is_at_start) {
-            line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line)
-        } else {
-            line
+    /// Reads a part of a line. Returns `None` if it does not complete the field's name.
+    fn read_part<'p>(&mut self, part: &'p [u8], is_last: bool) -> Option<Part<'p>> {
+        let (field, value, is_first) = match self.field {
+            Some(field) => (field, part, false),
+            None => match self.read_name(part, is_last)? {
+                (Some(field), value) => (field, value, true),
+                (None, _) => return Some(Part::EmptyLine),
+            },
         };
-        if line.is_empty() {
-            self.end_event(found);
-        } else if let Some(data) = strip_field(line, b"data") {
-            self.read_data(data, terminator, found);
-        } else if let Some(event) = strip_field(line, b"event") {
-            self.is_error = event == b"error";
-        }
+        self.field = (!is_last).then_some(field);
+        let value = if is_first || self.skips_space {
+            self.skips_space = value.is_empty();
+            value.strip_prefix(b" ").unwrap_or(value)
+        } else {
+            value
+        };
+        Some(Part::Value {
+            field,
+            value,
+            is_first,
+            is_last,
+        })
     }
 
-    fn read_data(&mut self, data: &[u8], terminator: Option<&str>, found: &mut Findings) {
-        // Only the first data line of an event counts. Text with line breaks has several.
-        if std::mem::replace(&mut self.has_data, true) {
-            return;
+    /// Reads a line up to its colon. Returns no field for an empty line. Returns `None` if the name goes on.
+    fn read_name<'p>(
+        &mut self,
+        part: &'p [u8],
+        is_last: bool,
+    ) -> Option<(Option<Field>, &'p [u8])> {
+        if self.name_length == 0 && !self.is_at_start && part.starts_with(b"data:") {
+            return Some((Some(Field::Data), &part[5..]));
         }
-        found.terminator = terminator.is_some_and(|terminator| data == terminator.as_bytes());
-        let may_report = self.reads_errors && !self.has_error;
-        if may_report && (self.is_error || error::has_error_as_first_key(data)) {
-            self.has_error = true;
-            found.error = Some(ErrorEvent {
-                message: error::read_message(data),
-            });
+        let colon = memchr(b':', part);
+        let (name, value) = match colon {
+            Some(colon) => (&part[..colon], &part[colon + 1..]),
+            None => (part, &[][..]),
+        };
+        self.keep_name(name);
+        if colon.is_none() && !is_last {
+            return None;
         }
+        let name = &self.name[..usize::from(std::mem::take(&mut self.name_length))];
+        let name = if std::mem::take(&mut self.is_at_start) {
+            name.strip_prefix(BYTE_ORDER_MARK).unwrap_or(name)
+        } else {
+            name
+        };
+        let is_empty = name.is_empty() && colon.is_none();
+        Some(((!is_empty).then(|| Field::of(name)), value))
     }
 
-    /// Ends an event. An event `error` without data is also an error.
-    fn end_event(&mut self, found: &mut Findings) {
-        let is_error = std::mem::take(&mut self.is_error);
-        if is_error && self.reads_errors && !self.has_error {
-            self.has_error = true;
-            found.error = Some(ErrorEvent { message: None });
-        }
-        self.has_data = false;
+    fn keep_name(&mut self, more: &[u8]) {
+        let length = usize::from(self.name_length);
+        let kept = more.len().min(MAX_NAME - length);
+        self.name[length..length + kept].copy_from_slice(&more[..kept]);
+        self.name_length = u8::try_from(length + kept).unwrap_or(0);
     }
 }
 
@@ -183,15 +174,6 @@ fn find_line_end(rest: &[u8]) -> Option<usize> {
         [] => None,
         [b'\n' | b'\r', ..] => Some(0),
         _ => memchr2(b'\n', b'\r', rest),
-    }
-}
-
-/// Returns the value of a line, if its field is `name`.
-fn strip_field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    match line.strip_prefix(name)? {
-        [] => Some(&[]),
-        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
-        _ => None,
     }
 }
 

@@ -154,6 +154,7 @@ fn exception_severity(ended: &EndedRequest<'_>, aborted: &Aborted) -> Option<Sev
         End::Complete { .. } if !is_from_verdict(ended) => None,
         End::Complete { .. }
         | End::LengthMismatch { .. }
+        | End::Truncated
         | End::ServiceError { .. }
         | End::BodyError { .. }
         | End::Dropped { .. }

@@ -1,4 +1,4 @@
-//! Metrics of language models, from the attributes that the handler has set.
+//! Metrics of language models, from the attributes that the handler has set or that were read in the answer.
 
 use std::time::Duration;
 
@@ -33,13 +33,10 @@ pub(super) fn describe(ended: &EndedRequest<'_>) -> Option<AttributeList> {
     Some(list)
 }
 
-/// Returns the time to the first token of a successful event stream.
+/// Returns the time to the first token of a successful stream.
 pub(super) fn time_to_first_token(ended: &EndedRequest<'_>) -> Option<Duration> {
     let is_success = matches!(ended.completion.outcome, Some(Outcome::Departed));
-    ended
-        .completion
-        .time_to_first_byte
-        .filter(|_| is_success && ended.is_event_stream)
+    ended.completion.time_to_first_token.filter(|_| is_success)
 }
 
 /// Returns the seconds for each token after the first.

@@ -148,13 +148,13 @@ impl EndAttributes<'_> {
     }
 
     fn set_times(&mut self, ended: &EndedRequest<'_>, settings: &Settings) {
-        let has_first_chunk =
-            ended.is_event_stream && settings.journey_events && !ended.completion.is_error_status();
-        let first_byte = ended.completion.time_to_first_byte;
+        let completion = &ended.completion;
+        let has_first_chunk = settings.journey_events && !completion.is_error_status();
+        let first_chunk = completion.time_to_first_token.filter(|_| has_first_chunk);
         for (key, time) in [
-            (OwnKey::TimeToHead, ended.completion.time_to_head),
-            (OwnKey::TimeToFirstByte, first_byte),
-            (OwnKey::FirstChunk, first_byte.filter(|_| has_first_chunk)),
+            (OwnKey::TimeToHead, completion.time_to_head),
+            (OwnKey::TimeToFirstByte, completion.time_to_first_byte),
+            (OwnKey::FirstChunk, first_chunk),
         ] {
             if let Some(time) = time {
                 self.set(key, time.as_secs_f64());
@@ -179,12 +179,18 @@ impl EndAttributes<'_> {
             None => {}
             Some(Outcome::Departed) => self.set(OwnKey::Outcome, "DEPARTED"),
             Some(Outcome::Aborted(Aborted {
-                reason, error_type, ..
+                reason,
+                error_type,
+                code,
+                ..
             })) => {
                 self.set(OwnKey::Outcome, "ABORTED");
                 self.set(OwnKey::AbortReason, *reason);
                 if let Some(error_type) = error_type {
                     self.set(OwnKey::ErrorType, error_type.clone());
+                }
+                if let Some(code) = code {
+                    self.set(OwnKey::ErrorCode, code.clone());
                 }
             }
         }

@@ -1,0 +1,135 @@
+use super::*;
+
+/// Reads the tokens of a text in pieces of `size` bytes, as words.
+fn tokens(text: &[u8], size: usize) -> Result<String, String> {
+    let mut reader = Tokens::default();
+    let mut words = Vec::new();
+    for mut piece in text.chunks(size) {
+        while let Some(token) = reader.next(&mut piece, 1_000) {
+            let text = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+            words.push(match token {
+                Token::Key(key) => text(key) + ":",
+                Token::String(string) => format!("'{}'", text(string)),
+                Token::Number(digits) => text(digits),
+                Token::True => "true".to_owned(),
+                Token::False => "false".to_owned(),
+                Token::Null => "null".to_owned(),
+                Token::OpenObject => "{".to_owned(),
+                Token::OpenArray => "[".to_owned(),
+                Token::Close => ")".to_owned(),
+            });
+        }
+    }
+    let words = words.join(" ");
+    if reader.is_complete() {
+        Ok(words)
+    } else {
+        Err(words)
+    }
+}
+
+#[test]
+fn whole_texts_are_read_in_pieces_of_any_size() {
+    for (text, expected) in [
+        (
+            r#"{"a":"b","c":[1,-2.5e+3,{}],"d":null}"#,
+            "{ a: 'b' c: [ 1 -2.5e+3 { ) ) d: null )",
+        ),
+        (" [ true , false,\r\n\tnull ] ", "[ true false null )"),
+        (
+            r#"{"":"","\u0061\n":"\"\\\/\b\f\r\t\u00e4"}"#,
+            "{ : '' a\n: '\"\\/\u{8}\u{c}\r\tä' )",
+        ),
+        (
+            r#"["\ud83d\ude00","\ud83d","\ude00x","\ud83d\n"]"#,
+            "[ '😀' '\u{fffd}' '\u{fffd}x' '\u{fffd}\n' )",
+        ),
+        (
+            r#"{"a":0,"b":10,"c":-0.0,"d":1E5}"#,
+            "{ a: 0 b: 10 c: -0.0 d: 1E5 )",
+        ),
+        ("\"text\"", "'text'"),
+        ("[[[]],[]]", "[ [ [ ) ) [ ) )"),
+    ] {
+        for size in [1, 2, 3, 5, 100] {
+            let seen = tokens(text.as_bytes(), size);
+            assert_eq!(seen.as_deref(), Ok(expected), "{text} by {size}");
+        }
+    }
+}
+
+#[test]
+fn malformed_texts_are_not_complete() {
+    for text in [
+        "",
+        " ",
+        "{",
+        "[",
+        "{]",
+        "[}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "[1,]",
+        "[,1]",
+        "{,}",
+        "{a:1}",
+        "[1 2]",
+        "[01]",
+        "[1.]",
+        "[.5]",
+        "[-]",
+        "[1e]",
+        "[+1]",
+        "[1-1]",
+        "[tru]",
+        "[truee]",
+        "[nul",
+        "{}x",
+        "[] []",
+        "\"",
+        "\"\\x\"",
+        "\"\\u12g4\"",
+        "\"\n\"",
+        "\"\\",
+        "{\"a\":1 \"b\":2}",
+        "{1:2}",
+        "nulll",
+    ] {
+        for size in [1, 2, 100] {
+            assert!(tokens(text.as_bytes(), size).is_err(), "{text} by {size}");
+        }
+    }
+}
+
+#[test]
+fn values_nested_too_deeply_are_malformed() {
+    let nested = |depth| "[".repeat(depth) + &"]".repeat(depth);
+    assert!(tokens(nested(127).as_bytes(), 10).is_ok());
+    assert!(tokens(nested(128).as_bytes(), 10).is_err());
+}
+
+#[test]
+fn texts_are_limited_and_may_be_invalid_utf_8() {
+    let text = b"{\"long\":\"abc\xff\\ndef\",\"n\":123456789012345678901234567890123456789012}";
+    let mut reader = Tokens::default();
+    for size in [1, 100] {
+        reader.reset();
+        let mut seen = Vec::new();
+        for mut piece in text.chunks(size) {
+            while let Some(token) = reader.next(&mut piece, 4) {
+                match token {
+                    Token::String(text) | Token::Number(text) => seen.push(text.to_vec()),
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(seen, [&b"abc\xff"[..], b""], "by {size}");
+        assert!(reader.is_complete());
+    }
+    assert_eq!(number::integer(b"9007199254740992"), Some(1 << 53));
+    assert_eq!(number::integer(b"9007199254740993"), None);
+    assert_eq!(number::integer(b"-1"), None);
+    assert_eq!(number::integer(b"1.0"), None);
+    assert_eq!(number::float(b"1e999"), None);
+}

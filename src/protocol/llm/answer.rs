@@ -1,0 +1,232 @@
+//! What an answer says, from all its events.
+
+use super::Failure;
+use super::datum::{Choices, Datum, MAX_CHOICES, bit};
+use super::format::{Formats, LlmFormat};
+use super::kind::{EventType, ObjectKind};
+use super::member::Content;
+use super::usage::Usage;
+
+/// What an answer has said so far.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a finding of its own"
+)]
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    /// `None` until an event shows it.
+    pub(crate) format: Option<LlmFormat>,
+    pub(crate) id: Option<String>,
+    pub(crate) model: Option<String>,
+    /// Why each choice stopped, with its index, in the order of the indices.
+    pub(crate) finish_reasons: Vec<(u64, String)>,
+    pub(crate) usage: Usage,
+    /// Whether Ollama's answer is a message, and not a generated text.
+    pub(crate) has_message: bool,
+    /// Whether a token was read.
+    pub(crate) has_token: bool,
+    /// Whether a failure was read. Later ones are ignored.
+    has_failed: bool,
+    /// Whether the end of a stream was read.
+    pub(crate) is_over: bool,
+    /// A bit for each choice that was seen, and for each that has a finish reason.
+    seen: u64,
+    finished: u64,
+}
+
+/// The settings of a reader.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reads {
+    pub(crate) formats: Formats,
+    /// Whether failures are read.
+    pub(crate) failures: bool,
+    /// Whether the id, the model, the finish reasons and the usage are read.
+    pub(crate) facts: bool,
+}
+
+impl Answer {
+    /// Adds what an object says. `event_type` is the type of its event. Returns its failure, if it is the first.
+    /// Adding an object twice changes nothing.
+    pub(super) fn add(
+        &mut self,
+        datum: &mut Datum,
+        event_type: EventType,
+        is_stream: bool,
+        reads: Reads,
+    ) -> Option<Failure> {
+        if self.format.is_none() {
+            self.format = format_of(datum, event_type).filter(|it| reads.formats.contain(*it));
+        }
+        let is_failure = reads.failures && !self.has_failed && self.is_failure(datum, event_type);
+        self.has_failed |= is_failure;
+        if let Some(format) = self.format {
+            self.has_token |= is_stream && has_token(datum, event_type, format);
+            self.is_over |= is_stream && is_end(datum, event_type, format);
+            self.add_choices(&datum.choices);
+            if reads.facts {
+                self.add_facts(datum, event_type, format, is_stream);
+            }
+        }
+        is_failure.then(|| datum.failure())
+    }
+
+    /// Records a failure. Returns whether it is the first.
+    pub(super) fn fail(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_failed, true)
+    }
+
+    fn add_choices(&mut self, choices: &Choices) {
+        self.seen |= choices.seen;
+        for (index, _) in &choices.reasons {
+            self.finished |= bit(*index);
+        }
+    }
+
+    fn add_facts(
+        &mut self,
+        datum: &mut Datum,
+        event_type: EventType,
+        format: LlmFormat,
+        is_stream: bool,
+    ) {
+        self.has_message |= datum.signs.has_message;
+        keep_first(&mut self.id, &mut datum.id);
+        keep_first(&mut self.model, &mut datum.model);
+        // The first event of messages counts only the output tokens that it has.
+        let usage = if event_type == EventType::MessageStart {
+            datum.usage.without_output()
+        } else {
+            datum.usage
+        };
+        self.usage.update(&usage);
+        match format {
+            LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Gemini => {
+                for (index, reason) in datum.choices.reasons.drain(..) {
+                    self.set_reason(index, reason);
+                }
+            }
+            LlmFormat::Responses => {
+                let is_end = matches!(
+                    event_type,
+                    EventType::ResponseEnd | EventType::ResponseFailed
+                );
+                if (is_end || !is_stream)
+                    && let Some(reason) = datum.take_response_reason()
+                {
+                    self.set_reason(0, reason);
+                }
+            }
+            LlmFormat::Messages | LlmFormat::Ollama => {
+                if let Some(reason) = datum.stop_reason.take() {
+                    self.set_reason(0, reason);
+                }
+            }
+        }
+    }
+
+    fn set_reason(&mut self, index: u64, reason: String) {
+        match self
+            .finish_reasons
+            .binary_search_by_key(&index, |(index, _)| *index)
+        {
+            Ok(at) => self.finish_reasons[at].1 = reason,
+            Err(at) if self.finish_reasons.len() < MAX_CHOICES => {
+                self.finish_reasons.insert(at, (index, reason));
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn is_failure(&self, datum: &Datum, event_type: EventType) -> bool {
+        let is_typed = event_type.is_of_responses() || event_type.is_of_messages();
+        let is_of = |format| self.format == Some(format);
+        let has_error_reason = || {
+            let mut reasons = datum.choices.reasons.iter();
+            reasons.any(|(_, reason)| reason == "error")
+        };
+        if is_typed {
+            return event_type == EventType::ResponseFailed && is_of(LlmFormat::Responses);
+        }
+        let has_choices = is_of(LlmFormat::ChatCompletions) || is_of(LlmFormat::Completions);
+        event_type == EventType::Error
+            || datum.object == ObjectKind::Error
+            || (datum.error.is_told && datum.object != ObjectKind::Other)
+            || (is_of(LlmFormat::Responses) && datum.has_failed_status())
+            || (has_choices && has_error_reason())
+    }
+
+    /// Whether a stream of a format that has an end lacks it.
+    pub(super) fn is_cut(&self) -> bool {
+        match self.format {
+            None | Some(LlmFormat::Gemini) => false,
+            Some(LlmFormat::ChatCompletions | LlmFormat::Completions) => {
+                let has_all_reasons = self.finished != 0 && self.seen & !self.finished == 0;
+                !self.is_over && !has_all_reasons
+            }
+            Some(LlmFormat::Responses | LlmFormat::Messages | LlmFormat::Ollama) => !self.is_over,
+        }
+    }
+}
+
+fn keep_first(first: &mut Option<String>, next: &mut Option<String>) {
+    if first.is_none() {
+        *first = next.take();
+    }
+}
+
+/// Returns the format that an object shows.
+fn format_of(datum: &Datum, event_type: EventType) -> Option<LlmFormat> {
+    let signs = datum.signs;
+    if event_type.is_of_responses() {
+        return Some(LlmFormat::Responses);
+    }
+    if event_type.is_of_messages() || event_type == EventType::Message {
+        return Some(LlmFormat::Messages);
+    }
+    match datum.object {
+        ObjectKind::Chat => return Some(LlmFormat::ChatCompletions),
+        ObjectKind::Completion => return Some(LlmFormat::Completions),
+        ObjectKind::Response => return Some(LlmFormat::Responses),
+        ObjectKind::None | ObjectKind::Error | ObjectKind::Other => {}
+    }
+    if signs.has_choices {
+        return Some(if signs.has_choice_text {
+            LlmFormat::Completions
+        } else {
+            LlmFormat::ChatCompletions
+        });
+    }
+    if signs.is_gemini {
+        return Some(LlmFormat::Gemini);
+    }
+    signs.done.map(|_| LlmFormat::Ollama)
+}
+
+fn has_token(datum: &Datum, event_type: EventType, format: LlmFormat) -> bool {
+    let of = |content: Content| datum.content & content as u8 != 0;
+    match format {
+        LlmFormat::ChatCompletions | LlmFormat::Completions => of(Content::Choice),
+        LlmFormat::Responses => {
+            (event_type == EventType::ResponseDelta && of(Content::DeltaText))
+                || (event_type == EventType::ItemAdded && of(Content::Block))
+        }
+        LlmFormat::Messages => {
+            (event_type == EventType::BlockStart && of(Content::Block))
+                || (event_type == EventType::BlockDelta && of(Content::Delta))
+        }
+        LlmFormat::Gemini => of(Content::Candidate),
+        LlmFormat::Ollama => of(Content::Message) || of(Content::Generated),
+    }
+}
+
+fn is_end(datum: &Datum, event_type: EventType, format: LlmFormat) -> bool {
+    match format {
+        LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Gemini => false,
+        LlmFormat::Responses => matches!(
+            event_type,
+            EventType::ResponseEnd | EventType::ResponseFailed
+        ),
+        LlmFormat::Messages => event_type == EventType::MessageStop,
+        LlmFormat::Ollama => datum.signs.done == Some(true),
+    }
+}

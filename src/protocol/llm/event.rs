@@ -1,0 +1,305 @@
+//! Reads the data of one event, line or body, and adds it to the answer.
+
+use super::answer::{Answer, Reads};
+use super::datum::Datum;
+use super::event_name::EventName;
+use super::kind::EventType;
+use super::member::Member;
+use super::place::Place;
+use super::shape::{self, Scalars, Shape};
+use super::text::DatumText;
+use super::walker::{Scalar, Value, Visitor, Walker};
+use super::{Findings, Framing, Terminators};
+
+/// Reads one event after the other.
+#[derive(Debug)]
+pub(super) struct EventReader {
+    pub(super) name: EventName,
+    /// Whether the name came after data.
+    is_name_late: bool,
+    /// Whether the event has a line of data.
+    has_line: bool,
+    data: Data,
+    root: Place,
+    text: DatumText,
+    walker: Walker,
+    datum: Datum,
+    known: Option<Box<KnownEvent>>,
+}
+
+/// What the data of the current event is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Data {
+    /// Nothing, or white space.
+    Blank,
+    Json,
+    /// JSON that has been added to the answer.
+    Added,
+    /// JSON from which nothing can be learnt.
+    Known,
+    Text,
+}
+
+/// The last event from which nothing was learnt, and the type that its name was.
+#[derive(Debug)]
+struct KnownEvent {
+    shape: Shape,
+    named: EventType,
+}
+
+/// What a piece is read for.
+pub(super) struct Pass<'a> {
+    pub(super) framing: Framing,
+    pub(super) reads: Reads,
+    pub(super) terminators: Terminators<'a>,
+    pub(super) answer: &'a mut Answer,
+    pub(super) found: Findings,
+}
+
+impl EventReader {
+    pub(super) fn new() -> Self {
+        Self {
+            name: EventName::new(),
+            is_name_late: false,
+            has_line: false,
+            data: Data::Blank,
+            root: Place::Root,
+            text: DatumText::default(),
+            walker: Walker::default(),
+            datum: Datum::default(),
+            known: None,
+        }
+    }
+
+    /// Whether the current event has data.
+    pub(super) fn has_data(&self) -> bool {
+        self.data != Data::Blank
+    }
+
+    /// Whether a line of data has begun.
+    pub(super) fn has_line(&self) -> bool {
+        self.has_line
+    }
+
+    /// Whether the line that has begun is a field `error`.
+    pub(super) fn is_in_error_line(&self) -> bool {
+        self.has_line && self.root == Place::ErrorLine
+    }
+
+    /// Reads a part of the event's name.
+    pub(super) fn read_name(&mut self, part: &[u8], is_first: bool, is_last: bool) {
+        self.name.read(part, is_first, is_last);
+        self.is_name_late = self.has_line;
+    }
+
+    /// Starts a line of data. All lines of an event are one text.
+    pub(super) fn begin_line(&mut self, root: Place, pass: &mut Pass<'_>) {
+        if std::mem::replace(&mut self.has_line, true) {
+            self.text.begin_next_line(pass.terminators.data);
+            if self.data == Data::Json {
+                self.read_json(b"\n", None, pass);
+            }
+        } else {
+            self.root = root;
+            self.text.begin();
+        }
+    }
+
+    /// Reads a part of a line of data, perhaps the whole line.
+    pub(super) fn read(&mut self, part: &[u8], is_whole_line: bool, pass: &mut Pass<'_>) {
+        let is_terminators = self.text.match_part(part, pass.terminators.data);
+        match self.data {
+            Data::Blank => {
+                let visible = part.iter().find(|byte| !byte.is_ascii_whitespace());
+                match visible {
+                    Some(b'{') => self.begin_json(part, is_whole_line, pass),
+                    Some(b'[') if pass.framing == Framing::Whole => {
+                        self.begin_json(part, is_whole_line, pass);
+                    }
+                    visible => {
+                        if visible.is_some() {
+                            self.data = Data::Text;
+                        }
+                        if !is_terminators {
+                            self.text.keep(part);
+                        }
+                    }
+                }
+            }
+            Data::Json => self.read_json(part, None, pass),
+            Data::Text if !is_terminators => self.text.keep(part),
+            Data::Text | Data::Added | Data::Known => {}
+        }
+    }
+
+    fn begin_json(&mut self, part: &[u8], is_whole_line: bool, pass: &mut Pass<'_>) {
+        let named = self.name.event_type();
+        if is_whole_line
+            && let Some(known) = &self.known
+            && known.named == named
+            && known.shape.matches(part)
+        {
+            self.data = Data::Known;
+            return;
+        }
+        self.data = Data::Json;
+        self.walker.reset();
+        self.datum = Datum::default();
+        // Tokens are no longer looked for, so a text can differ without a consequence.
+        let is_candidate = is_whole_line && pass.answer.has_token && part.len() <= shape::MAX_BYTES;
+        if !is_candidate {
+            return self.read_json(part, None, pass);
+        }
+        let mut scalars = Scalars::default();
+        self.read_json(part, Some(&mut scalars), pass);
+        if self.walker.is_complete() {
+            let is_plain = self.datum.is_plain(self.event_type());
+            self.add(pass);
+            if is_plain {
+                self.keep(part, scalars, named);
+            }
+        }
+    }
+
+    /// Keeps an event from which nothing was learnt.
+    fn keep(&mut self, event: &[u8], scalars: Scalars, named: EventType) {
+        if let Some(known) = &mut self.known {
+            known.shape.replace(event, scalars);
+            known.named = named;
+        } else {
+            let shape = Shape::new(event, scalars);
+            self.known = Some(Box::new(KnownEvent { shape, named }));
+        }
+    }
+
+    fn read_json(&mut self, part: &[u8], scalars: Option<&mut Scalars>, pass: &mut Pass<'_>) {
+        let mut visit = Visit {
+            datum: &mut self.datum,
+            scalars,
+            wants_content: !pass.answer.has_token,
+            wants_facts: pass.reads.facts,
+            wants_id: pass.reads.facts && pass.answer.id.is_none(),
+            wants_model: pass.reads.facts && pass.answer.model.is_none(),
+        };
+        self.walker.read(part, self.root, &mut visit);
+    }
+
+    /// Ends a line of data. If the data is whole, it is added to the answer.
+    pub(super) fn end_line(&mut self, pass: &mut Pass<'_>) {
+        if self.text.is_terminator(pass.terminators.data) {
+            pass.found.is_over = true;
+            return;
+        }
+        if self.data == Data::Json && self.walker.is_complete() {
+            self.add(pass);
+        }
+        pass.found.is_over |= self.name.is(pass.terminators.event);
+    }
+
+    /// Ends a line of a field `error`, which is an event of its own.
+    pub(super) fn end_error_line(&mut self, pass: &mut Pass<'_>) {
+        let is_json = self.data == Data::Json && self.walker.is_complete();
+        let is_failure = is_json || self.data == Data::Text;
+        if is_failure && pass.reads.failures && pass.answer.fail() {
+            let mut failure = self.datum.failure();
+            if !is_json {
+                failure.message = self.text.message(pass.terminators.data);
+            }
+            pass.found.failure = Some(failure);
+        }
+        self.reset();
+    }
+
+    /// Ends the event. Its name, or data that is no JSON, counts now.
+    pub(super) fn end(&mut self, pass: &mut Pass<'_>) {
+        let counts = match self.data {
+            Data::Added | Data::Known => self.is_name_late,
+            Data::Blank | Data::Json | Data::Text => true,
+        };
+        if counts && self.name.event_type() != EventType::Other {
+            if self.data != Data::Added {
+                self.datum = Datum::default();
+            }
+            self.add(pass);
+        }
+        pass.found.is_over |= self.name.is(pass.terminators.event);
+        self.reset();
+    }
+
+    fn reset(&mut self) {
+        self.has_line = false;
+        self.data = Data::Blank;
+        self.is_name_late = false;
+        self.name.end();
+    }
+
+    /// Returns the type of the event: that of its JSON, else its name.
+    fn event_type(&self) -> EventType {
+        let named = self.name.event_type();
+        let by_member = self.datum.event_type.unwrap_or(EventType::Other);
+        if by_member == EventType::Other {
+            named
+        } else {
+            by_member
+        }
+    }
+
+    fn add(&mut self, pass: &mut Pass<'_>) {
+        let event_type = self.event_type();
+        let is_stream = pass.framing != Framing::Whole;
+        let failure = pass
+            .answer
+            .add(&mut self.datum, event_type, is_stream, pass.reads);
+        if let Some(mut failure) = failure {
+            if self.data == Data::Text {
+                failure.message = self.text.message(pass.terminators.data);
+            }
+            pass.found.failure = Some(failure);
+        }
+        pass.found.is_over |= pass.answer.is_over;
+        if self.data == Data::Json {
+            self.data = Data::Added;
+        }
+    }
+}
+
+/// Reads the members that are wanted.
+#[expect(clippy::struct_excessive_bools, reason = "each is a kind of members")]
+struct Visit<'a> {
+    datum: &'a mut Datum,
+    scalars: Option<&'a mut Scalars>,
+    /// Content, to find the first token.
+    wants_content: bool,
+    /// Finish reasons and numbers of tokens.
+    wants_facts: bool,
+    wants_id: bool,
+    wants_model: bool,
+}
+
+impl Visitor for Visit<'_> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are wanted")]
+    fn limit(&self, member: Member) -> usize {
+        let is_wanted = match member {
+            Member::Content(_) | Member::ChoiceText | Member::Delta | Member::Response => {
+                self.wants_content
+            }
+            Member::Id => self.wants_id,
+            Member::Model => self.wants_model,
+            // The member is also the sign of a format.
+            Member::ModelVersion => self.wants_model || self.wants_content,
+            Member::Count(_) | Member::StopReason | Member::IncompleteReason => self.wants_facts,
+            _ => true,
+        };
+        if is_wanted { member.limit() } else { 0 }
+    }
+
+    fn visit(&mut self, member: Member, value: Value<'_>) {
+        self.datum.visit(member, value);
+    }
+
+    fn skip(&mut self, scalar: Scalar) {
+        if let Some(scalars) = &mut self.scalars {
+            scalars.add(scalar);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Reads one answer, frame by frame.
+
+use memchr::memchr;
+
+use super::answer::{Answer, Reads};
+use super::event::{EventReader, Pass};
+use super::format::Formats;
+use super::place::Place;
+use super::{Findings, Framing, Terminators};
+use crate::protocol::sse::{Field, FieldReader, Part};
+
+/// Reads one answer.
+#[derive(Debug)]
+pub(crate) struct AnswerReader {
+    framing: Framing,
+    fields: FieldReader,
+    event: EventReader,
+    answer: Answer,
+    /// Whether an event or a line had data.
+    has_data: bool,
+}
+
+impl AnswerReader {
+    pub(crate) fn new(framing: Framing) -> Self {
+        Self {
+            framing,
+            fields: FieldReader::new(),
+            event: EventReader::new(),
+            answer: Answer::default(),
+            has_data: false,
+        }
+    }
+
+    pub(crate) fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    pub(crate) fn answer(&self) -> &Answer {
+        &self.answer
+    }
+
+    /// Whether an event or a line had data.
+    pub(crate) fn has_data(&self) -> bool {
+        self.has_data
+    }
+
+    /// Whether a stream lacks the end of its format, or has no data although it was to be of one of `formats`.
+    pub(crate) fn is_truncated(&self, formats: Formats) -> bool {
+        let is_empty = !self.has_data && !formats.is_empty();
+        self.framing != Framing::Whole && (is_empty || self.answer.is_cut())
+    }
+
+    /// Reads the next piece. If the stream's end is in it, the rest is not read.
+    pub(crate) fn read(
+        &mut self,
+        piece: &[u8],
+        reads: Reads,
+        terminators: Terminators<'_>,
+    ) -> Findings {
+        self.pass(reads, terminators, |reader, pass| match pass.framing {
+            Framing::EventStream => {
+                let mut rest = piece;
+                while !pass.found.is_over
+                    && let Some(part) = reader.fields.next(&mut rest)
+                {
+                    reader.read_part(&part, pass);
+                }
+            }
+            Framing::Lines => reader.read_lines(piece, pass),
+            Framing::Whole => reader.read_line(piece, false, pass),
+        })
+    }
+
+    /// Reads the end of a body. The last line may lack its line end, and the last event its empty line.
+    pub(crate) fn finish(&mut self, reads: Reads, terminators: Terminators<'_>) -> Findings {
+        self.pass(reads, terminators, |reader, pass| {
+            if let Some(part) = reader.fields.finish() {
+                reader.read_part(&part, pass);
+            } else if pass.framing != Framing::EventStream && reader.event.has_line() {
+                reader.end_line(pass);
+            }
+            if !pass.found.is_over {
+                reader.event.end(pass);
+            }
+        })
+    }
+
+    fn pass(
+        &mut self,
+        reads: Reads,
+        terminators: Terminators<'_>,
+        read: impl FnOnce(&mut ReaderParts<'_>, &mut Pass<'_>),
+    ) -> Findings {
+        let mut pass = Pass {
+            framing: self.framing,
+            reads,
+            terminators,
+            answer: &mut self.answer,
+            found: Findings::default(),
+        };
+        let mut parts = ReaderParts {
+            fields: &mut self.fields,
+            event: &mut self.event,
+            has_data: &mut self.has_data,
+        };
+        read(&mut parts, &mut pass);
+        pass.found
+    }
+}
+
+/// A reader without its answer, which the events are added to.
+struct ReaderParts<'a> {
+    fields: &'a mut FieldReader,
+    event: &'a mut EventReader,
+    has_data: &'a mut bool,
+}
+
+impl ReaderParts<'_> {
+    fn read_part(&mut self, part: &Part<'_>, pass: &mut Pass<'_>) {
+        let Part::Value {
+            field,
+            value,
+            is_first,
+            is_last,
+        } = *part
+        else {
+            return self.event.end(pass);
+        };
+        match field {
+            Field::Data => {
+                if is_first {
+                    self.event.begin_line(Place::Root, pass);
+                }
+                self.event.read(value, is_first && is_last, pass);
+                if is_last {
+                    self.end_line(pass);
+                }
+            }
+            Field::Event => self.event.read_name(value, is_first, is_last),
+            Field::Error => self.read_error_line(value, is_first, is_last, pass),
+            Field::Other => {}
+        }
+    }
+
+    /// Reads a field `error`, unless it is between the lines of an event's data.
+    fn read_error_line(
+        &mut self,
+        value: &[u8],
+        is_first: bool,
+        is_last: bool,
+        pass: &mut Pass<'_>,
+    ) {
+        if is_first && !self.event.has_line() {
+            self.event.begin_line(Place::ErrorLine, pass);
+        }
+        if self.event.is_in_error_line() {
+            self.event.read(value, false, pass);
+            if is_last {
+                *self.has_data |= self.event.has_data();
+                self.event.end_error_line(pass);
+            }
+        }
+    }
+
+    fn read_lines(&mut self, piece: &[u8], pass: &mut Pass<'_>) {
+        let mut rest = piece;
+        while !pass.found.is_over
+            && let Some(end) = memchr(b'\n', rest)
+        {
+            let is_whole = !self.event.has_line();
+            self.read_line(&rest[..end], is_whole, pass);
+            self.end_line(pass);
+            if !pass.found.is_over {
+                self.event.end(pass);
+            }
+            rest = &rest[end + 1..];
+        }
+        if !pass.found.is_over && !rest.is_empty() {
+            self.read_line(rest, false, pass);
+        }
+    }
+
+    /// Reads a part of a line, which has no field.
+    fn read_line(&mut self, part: &[u8], is_whole: bool, pass: &mut Pass<'_>) {
+        if !self.event.has_line() {
+            self.event.begin_line(Place::Root, pass);
+        }
+        self.event.read(part, is_whole, pass);
+    }
+
+    fn end_line(&mut self, pass: &mut Pass<'_>) {
+        *self.has_data |= self.event.has_data();
+        self.event.end_line(pass);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,408 @@
+use super::*;
+use crate::protocol::llm::{Failure, LlmFormat};
+
+const TERMINATORS: Terminators<'static> = Terminators {
+    data: Some("[DONE]"),
+    event: Some("finish"),
+};
+
+fn all() -> Reads {
+    Reads {
+        formats: LlmFormat::ALL.into_iter().collect(),
+        failures: true,
+        facts: true,
+    }
+}
+
+/// What was read in an answer, and after how many bytes.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    failure: Option<Failure>,
+    over_at: Option<usize>,
+    token_at: Option<usize>,
+    is_truncated: bool,
+    facts: String,
+}
+
+/// Reads the pieces and the end of a body.
+fn read(framing: Framing, pieces: &[&[u8]]) -> Seen {
+    let mut reader = AnswerReader::new(framing);
+    let (mut seen, mut at) = (Seen::default(), 0);
+    for piece in pieces {
+        let found = reader.read(piece, all(), TERMINATORS);
+        at += piece.len();
+        if seen.failure.is_none() {
+            seen.failure = found.failure;
+        }
+        if reader.answer().has_token {
+            seen.token_at.get_or_insert(at);
+        }
+        if found.is_over {
+            seen.over_at = Some(at);
+            break;
+        }
+    }
+    if seen.over_at.is_none() {
+        let found = reader.finish(all(), TERMINATORS);
+        seen.failure = seen.failure.or(found.failure);
+        if found.is_over {
+            seen.over_at = Some(at);
+        } else {
+            seen.is_truncated = reader.is_truncated(all().formats);
+        }
+        if reader.answer().has_token {
+            seen.token_at.get_or_insert(at);
+        }
+    }
+    let answer = reader.answer();
+    seen.facts = format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        answer.format, answer.id, answer.model, answer.finish_reasons, answer.usage
+    );
+    seen
+}
+
+/// Reads a body in one piece, and byte by byte. Returns where the token and the end were found, byte by byte.
+fn read_both(framing: Framing, body: &str) -> Seen {
+    let whole = read(framing, &[body.as_bytes()]);
+    let bytes: Vec<_> = body.as_bytes().chunks(1).collect();
+    let by_byte = read(framing, &bytes);
+    let without_places = |seen: &Seen| {
+        let places = (seen.over_at.is_some(), seen.token_at.is_some());
+        (
+            format!("{:?} {}", seen.failure, seen.facts),
+            seen.is_truncated,
+            places,
+        )
+    };
+    assert_eq!(without_places(&whole), without_places(&by_byte), "{body}");
+    by_byte
+}
+
+fn failure(message: &str, code: &str) -> Option<Failure> {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Some(Failure {
+        message: text(message),
+        code: text(code),
+    })
+}
+
+#[test]
+fn streams_end_with_their_formats_end() {
+    for (body, end) in [
+        (
+            "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n",
+            "data: [DONE]\n",
+        ),
+        (
+            "event: response.created\ndata: {\"type\":\"response.created\"}\n\nevent: response.completed\ndata: {\"type\":\"response.completed\"}\n\n",
+            "completed\"}\n",
+        ),
+        (
+            "data: {\"type\":\"response.incomplete\"}\n\n",
+            "incomplete\"}\n",
+        ),
+        (
+            "data: {\"response\":{\"status\":\"failed\"},\"type\":\"response.failed\"}\n\n",
+            "failed\"}\n",
+        ),
+        (
+            "event: message_stop\ndata: {\"type\":\"message_stop\" }\n\n",
+            "\" }\n",
+        ),
+        (
+            "data: {\"a\":\ndata: 1}\nevent: message_stop\n\n: late",
+            "message_stop\n\n",
+        ),
+        ("event: message_stop\n\n", "message_stop\n\n"),
+        ("event: finish\ndata: 1\n\n", "data: 1\n"),
+        ("data: 1\nevent: finish\n\n", "finish\n\n"),
+        ("event: message\rdata: [DONE]\r\rdata: late\r", "[DONE]\r"),
+        ("\u{feff}data:[DONE]\n", "[DONE]\n"),
+    ] {
+        let seen = read_both(Framing::EventStream, body);
+        let expected = body.find(end).map(|at| at + end.len());
+        assert_eq!(seen.over_at, expected, "{body}");
+    }
+    let seen = read_both(
+        Framing::Lines,
+        "{\"done\":false}\n{\"done\":true}\r\n{\"error\":\"late\"}\n",
+    );
+    assert_eq!((seen.over_at, seen.failure), (Some(30), None));
+}
+
+#[test]
+fn a_stream_without_its_end_is_truncated() {
+    const CHAT: &str =
+        "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":null}]}\n\n";
+    let stop = CHAT.replace("null", "\"stop\"");
+    let second = CHAT.replace(":0", ":1");
+    for (body, expected) in [
+        (String::new(), true),
+        (": ping\n\nevent: ping\n\n".to_owned(), true),
+        ("data: hello\n\n".to_owned(), false),
+        (CHAT.to_owned(), true),
+        (CHAT.to_owned() + &stop, false),
+        (CHAT.to_owned() + &second + &stop, true),
+        ("data: {\"type\":\"message_start\"}\n\n".to_owned(), true),
+        ("data: {\"type\":\"response.created\"}\n\n".to_owned(), true),
+        ("data: {\"candidates\":[]}\n\n".to_owned(), false),
+        ("data: [DONE]".to_owned(), false),
+    ] {
+        let seen = read_both(Framing::EventStream, &body);
+        assert_eq!(seen.is_truncated, expected, "{body}");
+    }
+    for (body, expected) in [
+        ("", true),
+        ("{\"done\":false}\n", true),
+        ("{\"done\":true}", false),
+        ("{}", false),
+    ] {
+        assert_eq!(
+            read_both(Framing::Lines, body).is_truncated,
+            expected,
+            "{body}"
+        );
+    }
+    assert!(!read_both(Framing::Whole, "").is_truncated);
+}
+
+#[test]
+fn failures_are_read_wherever_they_are() {
+    for (body, expected) in [
+        (
+            "data: {\"error\":{\"message\":\"out\",\"code\":\"x\"}}\n\n",
+            failure("out", "x"),
+        ),
+        (
+            "data: {\"id\":\"1\",\"choices\":[],\"error\":{\"type\":\"t\",\"code\":null,\"message\":\"out\"}}\n\n",
+            failure("out", "t"),
+        ),
+        (
+            "data: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n",
+            failure("Overloaded", "overloaded_error"),
+        ),
+        (
+            "data: {\"message\":\"late name\"}\nevent: error\n\n",
+            failure("late name", ""),
+        ),
+        (
+            "event: error\ndata: {\"message\":\ndata: \"two \\u00e4\\ud83d\\ude00\"}\n\n",
+            failure("two ä😀", ""),
+        ),
+        (
+            "event: error\ndata: plain\ndata: text\n\n",
+            failure("plain\ntext", ""),
+        ),
+        ("data: [DO\nevent: error\n\n", failure("[DO", "")),
+        ("event: error\n\n", failure("", "")),
+        (
+            "event: error\ndata: {\"type\":\"server_error\",\"message\":\"flat\"}\n\n",
+            failure("flat", "server_error"),
+        ),
+        (
+            "data: {\"object\":\"error\",\"message\":\"old\",\"code\":40001}\n\n",
+            failure("old", "40001"),
+        ),
+        (
+            "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"c\",\"message\":\"m\"}}}\n\n",
+            failure("m", "c"),
+        ),
+        (
+            "data: {\"choices\":[{\"finish_reason\":\"error\"}]}\n\n",
+            failure("", ""),
+        ),
+        (
+            "error: {\"code\":500,\"message\":\"oops\",\"type\":\"server_error\"}\n\n",
+            failure("oops", "500"),
+        ),
+        (
+            "error: {\"error\":{\"message\":\"nested\"}}\n",
+            failure("nested", ""),
+        ),
+        ("error: words\n", failure("words", "")),
+        ("data: {\"error\":\"text\"}", failure("text", "")),
+        (
+            "data: {\"error\":true,\"message\":\"m\"}\n\n",
+            failure("m", ""),
+        ),
+        ("data: {\"error\":[0,{\"a\":\"b\"}]}\n\n", failure("", "")),
+        ("data: {\"error\":null}\n\n", None),
+        ("data: {\"error\":0}\n\n", None),
+        ("data: {\"error\":0.03}\n\n", None),
+        ("data: {\"error\":false}\n\n", None),
+        ("data: {\"error\":\"\"}\n\n", None),
+        ("data: {\"error\":{}}\n\n", None),
+        ("data: {\"error\":[]}\n\n", None),
+        (
+            "data: {\"error\":{\"message\":\"\",\"code\":null,\"n\":0}}\n\n",
+            None,
+        ),
+        (
+            "data: {\"object\":\"fine_tuning.job\",\"error\":{\"message\":\"m\"}}\n\n",
+            None,
+        ),
+        (
+            "data: {\"choices\":[{\"delta\":{\"content\":\"{\\\"error\\\":\\\"no\\\"}\"}}]}\n\n",
+            None,
+        ),
+        ("data: {\"error\":\"cut\n\n", None),
+        ("data: {\"error\":\"x\"} trailing\n\n", None),
+        ("error:\n\n", None),
+    ] {
+        assert_eq!(
+            read_both(Framing::EventStream, body).failure,
+            expected,
+            "{body}"
+        );
+    }
+    for (body, expected) in [
+        (
+            "{\"object\":\"response\",\"status\":\"failed\",\"error\":{\"code\":\"c\",\"message\":\"m\"}}",
+            failure("m", "c"),
+        ),
+        (
+            "{\"object\":\"response\",\"status\":\"failed\",\"error\":null}",
+            failure("", ""),
+        ),
+        ("{\"status\":\"failed\"}", None),
+        (
+            "{\"error\":{\"code\":503,\"message\":\"m\",\"status\":\"UNAVAILABLE\"}}",
+            failure("m", "503"),
+        ),
+        (
+            "[{\"candidates\":[]},{\"error\":{\"message\":\"m\",\"status\":\"S\"}}]",
+            failure("m", "S"),
+        ),
+        ("[1,2]", None),
+    ] {
+        assert_eq!(read_both(Framing::Whole, body).failure, expected, "{body}");
+    }
+    let seen = read_both(Framing::Lines, "{\"done\":false}\n{\"error\":\"gone\"}\n");
+    assert_eq!(seen.failure, failure("gone", ""));
+}
+
+#[test]
+fn the_first_token_is_the_first_content() {
+    for (before, token) in [
+        (
+            ": ping\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n",
+        ),
+        (
+            "data: {\"choices\":[{\"delta\":{\"content\":null}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"a\"}}]}\n",
+        ),
+        (
+            "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"function\":{\"name\":\"\"}}]}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"function\":{\"arguments\":\"{\"}}]}}]}\n",
+        ),
+        (
+            "",
+            "data: {\"choices\":[{\"delta\":{\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}}]}\n",
+        ),
+        (
+            "data: {\"choices\":[{\"text\":\"\"}]}\n\n",
+            "data: {\"choices\":[{\"text\":\"a\"}]}\n",
+        ),
+        (
+            "data: {\"type\":\"response.created\",\"delta\":\"x\"}\n\n",
+            "data: {\"delta\":\"a\",\"type\":\"response.output_text.delta\"}\n",
+        ),
+        (
+            "data: {\"type\":\"response.output_item.added\",\"item\":{\"type\":\"message\"}}\n\n",
+            "data: {\"type\":\"response.output_item.added\",\"item\":{\"type\":\"function_call\",\"name\":\"f\"}}\n",
+        ),
+        (
+            "data: {\"type\":\"message_start\"}\n\ndata: {\"type\":\"ping\"}\n\ndata: {\"type\":\"content_block_start\",\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+            "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"a\"}}\n",
+        ),
+        (
+            "data: {\"type\":\"message_start\"}\n\n",
+            "event: content_block_start\ndata: {\"content_block\":{\"type\":\"tool_use\",\"name\":\"f\"}}\n",
+        ),
+        (
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}]}}]}\n\n",
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"functionCall\":{\"name\":\"f\"}}]}}]}\n",
+        ),
+    ] {
+        let body = [before, token, "\n"].concat();
+        let seen = read_both(Framing::EventStream, &body);
+        assert_eq!(seen.token_at, Some(before.len() + token.len()), "{body}");
+        assert_eq!(
+            read_both(Framing::EventStream, before).token_at,
+            None,
+            "{before}"
+        );
+    }
+    for (before, token) in [
+        (
+            "{\"message\":{\"content\":\"\",\"tool_calls\":[]},\"done\":false}\n",
+            "{\"message\":{\"content\":\"a\"},\"done\":false}\n",
+        ),
+        (
+            "",
+            "{\"message\":{\"tool_calls\":[{\"function\":{}}]},\"done\":false}\n",
+        ),
+        (
+            "{\"response\":\"\",\"done\":false}\n",
+            "{\"response\":\"a\",\"done\":false}\n",
+        ),
+    ] {
+        let seen = read_both(Framing::Lines, &[before, token].concat());
+        assert_eq!(seen.token_at, Some(before.len() + token.len()), "{token}");
+    }
+}
+
+#[test]
+fn the_format_is_the_first_that_is_shown() {
+    use LlmFormat as Format;
+    for (json, expected) in [
+        (
+            "{\"object\":\"chat.completion\"}",
+            Some(Format::ChatCompletions),
+        ),
+        (
+            "{\"object\":\"text_completion\",\"choices\":[]}",
+            Some(Format::Completions),
+        ),
+        ("{\"choices\":[{\"text\":\"\"}]}", Some(Format::Completions)),
+        ("{\"choices\":[]}", Some(Format::ChatCompletions)),
+        ("{\"object\":\"response\"}", Some(Format::Responses)),
+        ("{\"type\":\"message\"}", Some(Format::Messages)),
+        ("{\"modelVersion\":\"g\"}", Some(Format::Gemini)),
+        ("{\"usageMetadata\":{}}", Some(Format::Gemini)),
+        ("{\"done\":true}", Some(Format::Ollama)),
+        ("{\"done\":1}", None),
+        ("{\"choices\":{}}", None),
+        (
+            "{\"nested\":{\"choices\":[],\"done\":true,\"object\":\"response\"}}",
+            None,
+        ),
+        ("{\"type\":\"ping\"}", None),
+        ("{\"choices\":[]", None),
+        ("", None),
+    ] {
+        let mut reader = AnswerReader::new(Framing::Whole);
+        reader.read(json.as_bytes(), all(), TERMINATORS);
+        reader.finish(all(), TERMINATORS);
+        assert_eq!(reader.answer().format, expected, "{json}");
+        let mut reader = AnswerReader::new(Framing::Whole);
+        let without = expected.map_or_else(
+            || all().formats,
+            |format| {
+                LlmFormat::ALL
+                    .into_iter()
+                    .filter(|it| *it != format)
+                    .collect()
+            },
+        );
+        let reads = Reads {
+            formats: without,
+            ..all()
+        };
+        reader.read(json.as_bytes(), reads, TERMINATORS);
+        reader.finish(reads, TERMINATORS);
+        assert_eq!(reader.answer().format, None, "{json}");
+    }
+}
