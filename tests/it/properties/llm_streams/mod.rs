@@ -15,7 +15,6 @@ use proptest::sample::select;
 
 use super::config;
 use super::event_streams::{Cuts, cuts};
-use super::oracle::llm;
 use super::oracle::{HandlerCall, Oracle};
 use super::script::Thread;
 use super::script::{Act, Answer, Inner, Script};
