@@ -11,10 +11,10 @@ pub(crate) fn describe_answer(answer: &Answer, buffer: &mut SpanBuffer) {
     let Some(format) = answer.format else {
         return;
     };
-    let text = |text: &Option<String>| text.clone().map(Value::from);
+    let text = |text: &Option<Box<str>>| text.as_deref().map(|text| Value::from(text.to_owned()));
     let reasons = answer.finish_reasons.iter();
     let reasons: Vec<_> = reasons
-        .map(|(_, reason)| StringValue::from(reason.clone()))
+        .map(|(_, reason)| StringValue::from(reason.to_string()))
         .collect();
     let reasons = (!reasons.is_empty()).then_some(Value::Array(Array::String(reasons)));
     let usage = &answer.usage;
@@ -54,7 +54,10 @@ pub(crate) fn describe_request(facts: &RequestFacts, buffer: &mut SpanBuffer) {
     for (key, value) in [
         (
             key::GEN_AI_REQUEST_MODEL,
-            facts.model.clone().map(Value::from),
+            facts
+                .model
+                .as_deref()
+                .map(|model| Value::from(model.to_owned())),
         ),
         (key::GEN_AI_REQUEST_MAX_TOKENS, count(facts.max_tokens)),
         (

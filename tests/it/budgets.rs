@@ -350,8 +350,8 @@ fn a_span_allocates_exactly_the_capacity_for_its_attributes() {
 
 /// The most bytes that an open stream may hold in addition to the tracer's span.
 const MAX_STREAM_BYTES: i64 = 1_024;
-/// The same with a cut line of an event stream. The reader keeps up to 1,024 bytes of it.
-const MAX_STREAM_BYTES_WITH_LINE: i64 = MAX_STREAM_BYTES + 1_024 + 1;
+/// The same for the answer of a language model: an event is kept, and what was read.
+const MAX_ANSWER_BYTES: i64 = MAX_STREAM_BYTES + 1_024 + 512;
 
 /// Keeps the start attributes of the last span.
 #[derive(Clone, Debug, Default)]
@@ -418,21 +418,38 @@ fn an_open_stream_holds_bounded_memory() {
             std::future::ready(Ok::<_, Infallible>(response))
         })
     }
-    const WHOLE: &[u8] = b"data: hello, world\n\n";
-    const CUT: &[u8] = b"data: hello, world";
+    const PLAIN: &[u8] = b"data: hello, world\n\n";
+    let id = "i".repeat(40);
+    let tokens = |padding: usize| -> &'static [u8] {
+        let padding = "p".repeat(padding);
+        let token = format!(
+            "data: {{\"id\":\"{id}\",\"model\":\"{id}\",\"choices\":[{{\"delta\":{{\"content\":\"a\"}},\
+             \"padding\":\"{padding}\"}}]}}\n\n"
+        );
+        token.repeat(3).into_bytes().leak()
+    };
+    let (small, large) = (tokens(100), tokens(600));
+    let cut = &large[..large.len() / 2];
     let starts = StartAttributes::default();
     let provider = SdkTracerProvider::builder()
         .with_span_processor(starts.clone())
         .build();
     for (rule, layer, frame, max) in [
-        ("plain", ApiSpanLayer::new(), WHOLE, MAX_STREAM_BYTES),
-        ("LLM", ApiSpanLayer::llm(), WHOLE, MAX_STREAM_BYTES),
+        ("plain", ApiSpanLayer::new(), PLAIN, MAX_STREAM_BYTES),
+        ("LLM", ApiSpanLayer::llm(), small, MAX_ANSWER_BYTES),
         (
-            "LLM, a cut line",
+            "LLM, large events",
             ApiSpanLayer::llm(),
-            CUT,
-            MAX_STREAM_BYTES_WITH_LINE,
+            large,
+            MAX_ANSWER_BYTES,
         ),
+        (
+            "LLM, a cut event",
+            ApiSpanLayer::llm(),
+            cut,
+            MAX_ANSWER_BYTES,
+        ),
+        ("LLM, no JSON", ApiSpanLayer::llm(), PLAIN, MAX_ANSWER_BYTES),
     ] {
         let layer = layer
             .propagator(TraceContextPropagator::new())

@@ -16,10 +16,10 @@ use super::usage::Usage;
 pub(crate) struct Answer {
     /// `None` until an event shows it.
     pub(crate) format: Option<LlmFormat>,
-    pub(crate) id: Option<String>,
-    pub(crate) model: Option<String>,
+    pub(crate) id: Option<Box<str>>,
+    pub(crate) model: Option<Box<str>>,
     /// Why each choice stopped, with its index, in the order of the indices.
-    pub(crate) finish_reasons: Vec<(u64, String)>,
+    pub(crate) finish_reasons: Vec<(u64, Box<str>)>,
     pub(crate) usage: Usage,
     /// Whether Ollama's answer is a message, and not a generated text.
     pub(crate) has_message: bool,
@@ -124,7 +124,7 @@ impl Answer {
         }
     }
 
-    fn set_reason(&mut self, index: u64, reason: String) {
+    fn set_reason(&mut self, index: u64, reason: Box<str>) {
         match self
             .finish_reasons
             .binary_search_by_key(&index, |(index, _)| *index)
@@ -142,7 +142,7 @@ impl Answer {
         let is_of = |format| self.format == Some(format);
         let has_error_reason = || {
             let mut reasons = datum.choices.reasons.iter();
-            reasons.any(|(_, reason)| reason == "error")
+            reasons.any(|(_, reason)| &**reason == "error")
         };
         if is_typed {
             return event_type == EventType::ResponseFailed && is_of(LlmFormat::Responses);
@@ -150,7 +150,7 @@ impl Answer {
         let has_choices = is_of(LlmFormat::ChatCompletions) || is_of(LlmFormat::Completions);
         event_type == EventType::Error
             || datum.object == ObjectKind::Error
-            || (datum.error.is_told && datum.object != ObjectKind::Other)
+            || (datum.has_error() && datum.object != ObjectKind::Other)
             || (is_of(LlmFormat::Responses) && datum.has_failed_status())
             || (has_choices && has_error_reason())
     }
@@ -168,7 +168,7 @@ impl Answer {
     }
 }
 
-fn keep_first(first: &mut Option<String>, next: &mut Option<String>) {
+fn keep_first(first: &mut Option<Box<str>>, next: &mut Option<Box<str>>) {
     if first.is_none() {
         *first = next.take();
     }

@@ -19,18 +19,25 @@ pub(super) struct Datum {
     pub(super) signs: Signs,
     /// The places with content that is not empty: bits of [`Content`].
     pub(super) content: u8,
-    pub(super) id: Option<String>,
-    pub(super) model: Option<String>,
+    pub(super) id: Option<Box<str>>,
+    pub(super) model: Option<Box<str>>,
     pub(super) usage: Usage,
     pub(super) choices: Choices,
-    pub(super) stop_reason: Option<String>,
-    status: Option<String>,
-    incomplete_reason: Option<String>,
-    pub(super) error: ErrorMember,
-    message: Option<String>,
-    code: Option<String>,
+    pub(super) stop_reason: Option<Box<str>>,
+    /// Boxed, to keep open streams small.
+    rare: Option<Box<Rare>>,
+}
+
+/// Members that few objects have.
+#[derive(Debug, Default)]
+struct Rare {
+    status: Option<Box<str>>,
+    incomplete_reason: Option<Box<str>>,
+    error: ErrorMember,
+    message: Option<Box<str>>,
+    code: Option<Box<str>>,
     /// The member `type`, if it is no type of an event.
-    type_name: Option<String>,
+    type_name: Option<Box<str>>,
 }
 
 /// The signs of formats.
@@ -49,24 +56,24 @@ pub(super) struct Signs {
 #[derive(Debug, Default)]
 pub(super) struct Choices {
     /// The finish reasons, with the choice's index.
-    pub(super) reasons: Vec<(u64, String)>,
+    pub(super) reasons: Vec<(u64, Box<str>)>,
     /// A bit for each choice up to 63 that was seen.
     pub(super) seen: u64,
     /// How many elements were read.
     position: u64,
     index: Option<u64>,
-    reason: Option<String>,
+    reason: Option<Box<str>>,
 }
 
 /// The member `error`.
 #[derive(Debug, Default)]
-pub(super) struct ErrorMember {
+struct ErrorMember {
     /// Whether it says something.
-    pub(super) is_told: bool,
-    message: Option<String>,
-    code: Option<String>,
-    error_type: Option<String>,
-    status: Option<String>,
+    is_told: bool,
+    message: Option<Box<str>>,
+    code: Option<Box<str>>,
+    error_type: Option<Box<str>>,
+    status: Option<Box<str>>,
 }
 
 impl Datum {
@@ -83,12 +90,8 @@ impl Datum {
                 self.signs.is_gemini = true;
                 self.model = name(value);
             }
-            (Member::Status, _) => self.status = name(value),
-            (Member::IncompleteReason, _) => self.incomplete_reason = name(value),
             (Member::StopReason, _) => self.stop_reason = name(value),
-            (Member::Code, _) => self.code = name(value),
             (Member::Message, Value::Object) => self.signs.has_message = true,
-            (Member::Message, _) => self.message = message(value),
             (Member::Done, Value::Bool(is_done)) => self.signs.done = Some(is_done),
             (Member::Content(content), Value::Text(text)) if !text.is_empty() => {
                 self.content |= content as u8;
@@ -114,10 +117,9 @@ impl Datum {
 
     fn set_type(&mut self, value: Value<'_>) {
         self.event_type = text(value).map(EventType::of);
-        self.type_name = match self.event_type {
-            Some(EventType::Other) => name(value),
-            _ => None,
-        };
+        if self.event_type == Some(EventType::Other) {
+            self.rare().type_name = name(value);
+        }
     }
 
     fn visit_choice_or_error(&mut self, member: Member, value: Value<'_>) {
@@ -137,15 +139,19 @@ impl Datum {
             (Member::FinishReason, _) => self.choices.reason = name(value),
             (Member::Choice | Member::Candidate, Value::Object) => self.choices.begin(),
             (Member::Choice | Member::Candidate, Value::End) => self.choices.end(),
-            (Member::Error, Value::Object | Value::Array | Value::Null | Value::Number(_)) => {
-                self.error = ErrorMember::default();
-            }
-            (Member::Error, Value::Text(_) | Value::Bool(_)) => {
-                self.error = ErrorMember {
+            (Member::Error, Value::Text(_) | Value::Bool(true)) => {
+                self.rare().error = ErrorMember {
                     is_told: says_something(value),
                     message: message(value),
                     ..ErrorMember::default()
                 };
+            }
+            // The last one of a key counts.
+            (Member::Error, Value::End) => {}
+            (Member::Error, _) => {
+                if let Some(rare) = &mut self.rare {
+                    rare.error = ErrorMember::default();
+                }
             }
             (
                 Member::ErrorMessage
@@ -154,22 +160,48 @@ impl Datum {
                 | Member::ErrorStatus
                 | Member::ErrorDetail,
                 _,
-            ) => self.error.visit(member, value),
+            ) if says_something(value) => self.rare().error.visit(member, value),
+            (Member::Status, Value::Text(_)) => self.rare().status = name(value),
+            (Member::IncompleteReason, Value::Text(_)) => {
+                self.rare().incomplete_reason = name(value);
+            }
+            (Member::Message, Value::Text(_)) => self.rare().message = message(value),
+            (Member::Code, Value::Text(_) | Value::Number(_)) => self.rare().code = name(value),
             _ => {}
         }
     }
 
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Whether there is an `error` that says something.
+    pub(super) fn has_error(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.error.is_told)
+    }
+
     /// Returns the failure, with what its object says about it.
     pub(super) fn failure(&self) -> Failure {
-        let error = &self.error;
-        let code = error.code.as_ref().or(error.error_type.as_ref());
+        let Some(rare) = &self.rare else {
+            return Failure::default();
+        };
+        let error = &rare.error;
+        let codes = [
+            &error.code,
+            &error.error_type,
+            &error.status,
+            &rare.code,
+            &rare.type_name,
+        ];
+        let first = |texts: &[&Option<Box<str>>]| {
+            texts
+                .iter()
+                .find_map(|text| text.as_deref())
+                .map(str::to_owned)
+        };
         Failure {
-            message: error.message.clone().or_else(|| self.message.clone()),
-            code: code
-                .or(error.status.as_ref())
-                .or(self.code.as_ref())
-                .or(self.type_name.as_ref())
-                .cloned(),
+            message: first(&[&error.message, &rare.message]),
+            code: first(&codes),
         }
     }
 
@@ -185,7 +217,7 @@ impl Datum {
         !is_end
             && self.object != ObjectKind::Error
             && self.signs.done != Some(true)
-            && !self.error.is_told
+            && !self.has_error()
             && self.id.is_none()
             && self.model.is_none()
             && self.stop_reason.is_none()
@@ -195,12 +227,14 @@ impl Datum {
 
     /// Whether a whole answer of responses has failed.
     pub(super) fn has_failed_status(&self) -> bool {
-        self.status.as_deref() == Some("failed")
+        let status = self.rare.as_ref().and_then(|rare| rare.status.as_deref());
+        status == Some("failed")
     }
 
     /// Returns why the generation of responses stopped.
-    pub(super) fn take_response_reason(&mut self) -> Option<String> {
-        self.incomplete_reason.take().or(self.status.take())
+    pub(super) fn take_response_reason(&mut self) -> Option<Box<str>> {
+        let rare = self.rare.as_mut()?;
+        rare.incomplete_reason.take().or(rare.status.take())
     }
 }
 
@@ -229,7 +263,7 @@ pub(super) fn bit(index: u64) -> u64 {
 impl ErrorMember {
     #[expect(clippy::wildcard_enum_match_arm, reason = "only these are kept")]
     fn visit(&mut self, member: Member, value: Value<'_>) {
-        self.is_told |= says_something(value);
+        self.is_told = true;
         let text = match member {
             Member::ErrorMessage => {
                 self.message = message(value);
@@ -257,14 +291,14 @@ fn text(value: Value<'_>) -> Option<&[u8]> {
 }
 
 /// Returns the text of a name, or the digits of a code.
-fn name(value: Value<'_>) -> Option<String> {
+fn name(value: Value<'_>) -> Option<Box<str>> {
     match value {
         Value::Text(text) | Value::Number(text) => kept(text, super::MAX_NAME),
         Value::Bool(_) | Value::Null | Value::Object | Value::Array | Value::End => None,
     }
 }
 
-fn message(value: Value<'_>) -> Option<String> {
+fn message(value: Value<'_>) -> Option<Box<str>> {
     kept(text(value)?, super::MAX_MESSAGE)
 }
 

@@ -136,6 +136,7 @@ impl Member {
             | Self::Response
             | Self::ErrorDetail
             | Self::Index
+            | Self::Prompt
             | Self::Count(_)
             | Self::MaxTokens
             | Self::Temperature => 1,

@@ -70,7 +70,7 @@ pub(crate) struct Failure {
 }
 
 /// Returns a text to be kept, truncated. `None` if it is empty.
-fn kept(text: &[u8], limit: usize) -> Option<String> {
+fn kept(text: &[u8], limit: usize) -> Option<Box<str>> {
     if text.is_empty() {
         return None;
     }
@@ -79,5 +79,5 @@ fn kept(text: &[u8], limit: usize) -> Option<String> {
         .rev()
         .find(|at| text.is_char_boundary(*at));
     text.truncate(end.unwrap_or(0));
-    Some(text)
+    Some(text.into_boxed_str())
 }

@@ -9,7 +9,7 @@ use crate::protocol::json::number;
 /// What a request asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RequestFacts {
-    pub(crate) model: Option<String>,
+    pub(crate) model: Option<Box<str>>,
     pub(crate) max_tokens: Option<u64>,
     pub(crate) temperature: Option<f64>,
     pub(crate) is_stream: bool,
@@ -103,7 +103,7 @@ mod tests {
     fn requests_of_all_formats_are_read() {
         let facts = |model: &str, max_tokens, temperature, is_stream, output_type| {
             Some(RequestFacts {
-                model: Some(model.to_owned()),
+                model: Some(model.into()),
                 max_tokens,
                 temperature,
                 is_stream,

@@ -10,7 +10,7 @@ use memchr::memchr2;
 use super::walker::Scalar;
 
 /// The limit, in bytes, on an event that is kept.
-pub(super) const MAX_BYTES: usize = 1_024;
+pub(super) const MAX_BYTES: usize = 768;
 
 /// The number of scalars of an event that may differ. If there are more, the others must be equal.
 const MAX_SCALARS: usize = 12;
@@ -64,9 +64,10 @@ pub(super) struct Shape {
 impl Shape {
     /// Keeps an event of at most [`MAX_BYTES`].
     pub(super) fn new(event: &[u8], scalars: Scalars) -> Self {
-        let mut bytes = Vec::with_capacity(MAX_BYTES);
-        bytes.extend_from_slice(event);
-        Self { bytes, scalars }
+        Self {
+            bytes: event.to_vec(),
+            scalars,
+        }
     }
 
     /// Replaces the event. Scalars that differ from the one before, or did earlier, may differ from now on.

@@ -51,7 +51,7 @@ impl DatumText {
     /// Returns the data as a message. `None` if it is empty.
     pub(super) fn message(&mut self, terminator: Option<&str>) -> Option<String> {
         self.stop_matching(terminator);
-        super::kept(&self.bytes, super::MAX_MESSAGE)
+        super::kept(&self.bytes, super::MAX_MESSAGE).map(Into::into)
     }
 
     /// Keeps what was compared and is no terminator.

@@ -122,7 +122,7 @@ impl Body for Endless {
 }
 
 #[test]
-fn reading_an_event_stream_adds_no_allocation_per_frame() {
+fn reading_an_event_stream_adds_few_allocations_and_none_per_frame() {
     const WHOLE: &[&[u8]] = &[
         b"data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n",
         b": keep-alive\n\n",
@@ -139,8 +139,8 @@ fn reading_an_event_stream_adds_no_allocation_per_frame() {
     ];
     let (with_reader, without_reader) = (llm as fn(&Recorder) -> ApiSpanLayer, Recorder::layer);
     for (case, layer, frames, max_first, max_others) in [
-        ("whole events", with_reader, WHOLE, 0, 0),
-        ("cut lines", with_reader, CUT, 1, 0),
+        ("whole events", with_reader, WHOLE, 0, 5),
+        ("cut lines", with_reader, CUT, 0, 5),
         ("cut lines without a reader", without_reader, CUT, 0, 0),
     ] {
         let recorder = Recorder::new();
@@ -156,7 +156,7 @@ fn reading_an_event_stream_adds_no_allocation_per_frame() {
                 }
             })
         };
-        // The buffer for a cut line is allocated once.
+        // What is kept of an event is allocated once: a name, data that is no JSON, an event to compare with.
         let (first, others) = (poll(1), poll(10_000));
         let bytes = first.bytes_total + others.bytes_total;
         let (first, others) = (first.count_total, others.count_total);

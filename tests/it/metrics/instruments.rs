@@ -9,7 +9,7 @@ use tower_api_span::{ApiSpanLayer, SpanHandle};
 use super::endings::{ALL, Ending, GRPC, Reply, head, head_with};
 use super::{CALL_DURATION, DURATION, REQUEST_SIZE, RESPONSE_SIZE};
 use crate::support::body::ScriptedBody;
-use crate::support::body::Step::{Data, Silent, Trailers};
+use crate::support::body::Step::{Bytes, Data, Silent, Trailers};
 use crate::support::meters::Meters;
 use crate::support::recorder::Recorder;
 use crate::support::{answering, get, grpc, poll_frame, ready};
@@ -56,13 +56,16 @@ fn record_model(handle: &SpanHandle) {
         .output_tokens(5);
 }
 
+/// An event with a token.
+const TOKEN: &[u8] = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+
 /// A complete stream of tokens.
 const GENERATED: Ending = Ending {
     use_handle: record_model,
     reply: head_with(
         200,
         &[("content-type", "text/event-stream")],
-        &[Data(4), Data(4)],
+        &[Bytes(TOKEN), Bytes(b"data: [DONE]\n\n")],
     ),
     ..ALL[0]
 };
