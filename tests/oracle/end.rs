@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::grpc::Status;
-use super::{Oracle, Summary, Verdict};
+use super::{Framing, Oracle, Summary, Verdict};
 
 /// What ended an exchange.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub struct Ended {
     pub exception: Option<Exception>,
     /// What the body says of itself, where that is recorded.
     pub summary: Summary,
+    /// `summary` is not to be compared: see `llm::Reading::is_mixed`.
+    pub is_summary_open: bool,
     /// Nothing is to be compared: see `llm::Reading`.
     pub is_unknown: bool,
 }
@@ -131,11 +133,21 @@ impl Oracle {
             route: self.route,
             has_head: self.head.is_some(),
             has_first_byte: self.delivered > 0,
-            has_first_chunk: has_first_response && self.body.stream().is_some(),
+            has_first_chunk: has_first_response && self.has_chunks(),
             summary: self.summary(),
+            is_summary_open: self.reading.is_mixed,
             is_unknown: self.reading.is_unknown,
             is_known_method: self.is_method_learnt || self.is_known_method(cause, grpc_code),
         });
+    }
+
+    /// Whether the body is a stream of which the first chunk is known: not lines of no known format.
+    fn has_chunks(&self) -> bool {
+        match self.body.stream() {
+            Some(Framing::Events) => true,
+            Some(_) => self.reading.format.is_some(),
+            None => false,
+        }
     }
 
     /// Returns what is recorded of what the body says of itself.

@@ -36,11 +36,16 @@ pub(super) fn in_event(
     if event.name == "error" || in_type == Some("error") {
         return Some(match object {
             Some(object) => described(object),
-            None => Failure::new(event.data.as_deref(), None),
+            None => Failure::new(event.data.as_deref().and_then(text_of), None),
         });
     }
     let object = object?;
     let kind = format::kind(&event.name, Some(object));
+    if format == Some(Format::Responses) && kind == "response.failed" && !is_whole {
+        let response = json::object(object, "response");
+        let error = response.filter(|response| response.get("error").is_some_and(says_something));
+        return Some(described(error.map_or(object, |response| response)));
+    }
     if has_error(object, kind) {
         return Some(described(object));
     }
@@ -48,39 +53,40 @@ pub(super) fn in_event(
         let code = first_code(object, &["code", "type"]);
         return Some(Failure::new(json::text(object, "message"), code));
     }
-    let error = match format? {
-        Format::Responses if is_whole => {
-            let is_failed = json::text(object, "status") == Some("failed");
-            is_failed.then(|| json::object(object, "error"))
-        }
-        Format::Responses => {
-            let response = json::object(object, "response");
-            let error = response.and_then(|response| json::object(response, "error"));
-            (kind == "response.failed").then_some(error)
-        }
+    let has_failed = match format? {
+        Format::Responses => is_whole && json::text(object, "status") == Some("failed"),
         Format::ChatCompletions | Format::Completions => {
             let choices = json::objects(object, "choices");
             let reasons = choices
                 .iter()
                 .map(|choice| json::text(choice, "finish_reason"));
-            let has_failed = reasons.into_iter().any(|reason| reason == Some("error"));
-            has_failed.then_some(None)
+            reasons.into_iter().any(|reason| reason == Some("error"))
         }
-        Format::Messages | Format::Gemini | Format::Ollama => None,
-    }?;
-    let message = error.and_then(|error| json::text(error, "message"));
-    let code = error.and_then(|error| first_code(error, &["code"]));
-    Some(Failure::new(message, code))
+        Format::Messages | Format::Gemini | Format::Ollama => false,
+    };
+    has_failed.then(|| described(object))
 }
 
 /// Returns the failure in a field line `error`.
 pub(super) fn in_error_field(value: &str) -> Option<Failure> {
-    let Datum::Object(object) = json::parse(value) else {
-        return Some(Failure::new(Some(value), None));
-    };
-    let error = json::object(&object, "error").unwrap_or(&object);
-    let code = first_code(error, &["code", "type"]);
-    Some(Failure::new(json::text(error, "message"), code))
+    match json::parse(value) {
+        _ if value.trim_ascii().is_empty() => None,
+        Datum::Object(object) => {
+            let beside = described(&object);
+            let code = first_code_of_error(&object);
+            Some(Failure::new(
+                beside.message.as_deref(),
+                beside.code.or(code),
+            ))
+        }
+        Datum::Other | Datum::Unknown => Some(Failure::new(text_of(value), None)),
+    }
+}
+
+/// Returns data that are no object as a message. Malformed JSON is none.
+fn text_of(data: &str) -> Option<&str> {
+    let text = data.trim_ascii();
+    (!text.is_empty() && !text.starts_with('{')).then_some(data)
 }
 
 /// Whether a member `error` reports a failure.
@@ -115,16 +121,19 @@ fn described(object: &Object) -> Failure {
         .or_else(|| json::text(object, "error"))
         .or_else(|| json::text(object, "message"));
     let code = error
-        .and_then(|error| first_code(error, &["code", "type", "status"]))
+        .and_then(first_code_of_error)
         .or_else(|| first_code(object, &["code"]));
     Failure::new(message, code)
 }
 
-/// Returns the first of these members that is a number, or a string that is not empty.
+/// Returns the code of a member `error`, in which 0 is none.
+fn first_code_of_error(error: &Object) -> Option<String> {
+    let mut error = error.clone();
+    error.retain(|_, value| value.as_f64() != Some(0.0));
+    first_code(&error, &["code", "type", "status"])
+}
+
+/// Returns the first of these members that is a code.
 fn first_code(object: &Object, keys: &[&str]) -> Option<String> {
-    keys.iter().find_map(|key| match object.get(*key)? {
-        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    })
+    keys.iter().find_map(|key| json::word(object, key))
 }

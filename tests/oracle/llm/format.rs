@@ -66,25 +66,30 @@ impl Format {
         Self::Ollama,
     ];
 
-    /// Returns the format that an event shows by its name and its data.
-    pub(super) fn shown(name: &str, object: Option<&Object>, is_whole: bool) -> Option<Self> {
+    /// Returns the formats that an event shows by its name and its data, one for each rule. The first counts.
+    pub(super) fn shown(name: &str, object: Option<&Object>, is_whole: bool) -> Vec<Self> {
         let kind = kind(name, object);
+        let mut shown = Vec::new();
         if kind.starts_with("response.") {
-            return Some(Self::Responses);
+            shown.push(Self::Responses);
         }
         if MESSAGES_EVENTS.contains(&kind) || is_whole && kind == "message" {
-            return Some(Self::Messages);
+            shown.push(Self::Messages);
         }
-        let object = object?;
+        let Some(object) = object else {
+            return shown;
+        };
         let named = object.get("object").and_then(Value::as_str);
         let mut formats = OBJECTS.iter();
-        if let Some((_, format)) = formats.find(|(value, _)| Some(*value) == named) {
-            return Some(*format);
-        }
+        shown.extend(
+            formats
+                .find(|(value, _)| Some(*value) == named)
+                .map(|(_, format)| *format),
+        );
         if object.get("choices").is_some_and(Value::is_array) {
             let choices = json::objects(object, "choices");
             let has_text = choices.iter().any(|choice| choice.contains_key("text"));
-            return Some(if has_text {
+            shown.push(if has_text {
                 Self::Completions
             } else {
                 Self::ChatCompletions
@@ -92,10 +97,18 @@ impl Format {
         }
         let gemini = ["candidates", "usageMetadata", "modelVersion"];
         if gemini.iter().any(|key| object.contains_key(*key)) {
-            return Some(Self::Gemini);
+            shown.push(Self::Gemini);
         }
-        let has_done = object.get("done").is_some_and(Value::is_boolean);
-        has_done.then_some(Self::Ollama)
+        if object.get("done").is_some_and(Value::is_boolean) {
+            shown.push(Self::Ollama);
+        }
+        shown
+    }
+
+    /// Whether both are formats with `choices`, which a first event without a choice does not tell apart.
+    pub(super) fn is_like(self, other: Self) -> bool {
+        let is_of_choices = |format| matches!(format, Self::ChatCompletions | Self::Completions);
+        self == other || is_of_choices(self) && is_of_choices(other)
     }
 
     /// Whether an event of this type ends a stream of the format.

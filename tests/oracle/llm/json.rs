@@ -35,6 +35,19 @@ pub(super) fn parse(text: &str) -> Datum {
     }
 }
 
+/// Returns the elements of an array, and those of arrays in it; else the text itself.
+pub(super) fn elements(text: &str) -> Vec<String> {
+    match serde_json::from_str(&replace_lone_surrogates(text)) {
+        Ok(Value::Array(elements)) => {
+            let elements = elements.iter();
+            elements
+                .flat_map(|element| self::elements(&element.to_string()))
+                .collect()
+        }
+        _ => vec![text.to_owned()],
+    }
+}
+
 /// Replaces `\ud800` to `\udfff` outside of a pair by `\ufffd`.
 fn replace_lone_surrogates(text: &str) -> String {
     let mut replaced = String::new();
@@ -85,17 +98,16 @@ pub(super) fn text<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
     (!text.is_empty()).then_some(text)
 }
 
-/// Returns a number of tokens: an integer from 0 to 2^53, however it is written (`12`, `12.0`, `1.2e1`).
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "an integer in the range"
-)]
+/// Returns a member that is an id, a model, a reason or a code: a string that is not empty, or a number.
+pub(super) fn word(object: &Object, key: &str) -> Option<String> {
+    match object.get(key)? {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Returns a number of tokens: an integer from 0 to 2^53, written as one.
 pub(super) fn count(value: &Value) -> Option<u64> {
-    let number = value.as_f64()?;
-    let is_count = number.fract() == 0.0 && (0.0..=2_f64.powi(53)).contains(&number);
-    value
-        .as_u64()
-        .or(Some(number as u64))
-        .filter(|count| is_count && *count <= 1 << 53)
+    value.as_u64().filter(|count| *count <= 1 << 53)
 }

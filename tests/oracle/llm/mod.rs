@@ -96,6 +96,8 @@ pub struct Reading {
     /// The body is over without what must end its format.
     pub is_truncated: bool,
     pub summary: Summary,
+    /// Events show several formats: the rules leave open what is read of the others.
+    pub is_mixed: bool,
     /// `serde_json` has a limit that the rules do not have: nothing here is to be compared.
     pub is_unknown: bool,
     /// The choices that were seen, and the finish reasons of those that have one.
@@ -103,8 +105,16 @@ pub struct Reading {
     finish_reasons: BTreeMap<u64, String>,
 }
 
-/// Reads a body. If it `is_over`, its end ends the last line and the last event.
+/// TEMP-A
 pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
+    let mut r = read0(body, framing, is_over, settings);
+    let ok = |at: &usize| *at < body.len() || body.ends_with(b"\n") || body.ends_with(b"\r");
+    r.first_token = r.first_token.filter(ok);
+    r.first_event = r.first_event.filter(ok);
+    r
+}
+/// Reads a body. If it `is_over`, its end ends the last line and the last event.
+pub fn read0(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
     let mut reading = Reading::default();
     for event in events::events(body, framing, is_over) {
         for state in &event {
@@ -115,20 +125,33 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
                 reading.failure = reading.failure.or(found);
             }
             reading.note_first_event(state);
-            if reading.is_end(state, framing, settings) {
-                reading.take(&event, state, framing, settings);
+            let state = with_object(&event, state);
+            reading.note_failure(&state, framing, settings);
+            if reading.is_end(&state, framing, settings) {
+                reading.take(&event, &state, framing, settings);
                 reading.end = Some(state.at);
                 reading.summarize();
                 return reading;
             }
         }
         if let Some(state) = last_known(&event) {
-            reading.take(&event, state, framing, settings);
+            reading.take(&event, &with_object(&event, state), framing, settings);
         }
     }
     reading.is_truncated = is_over && framing != Framing::Whole && reading.lacks_end(settings);
     reading.summarize();
     reading
+}
+
+/// Returns a state with the data of the first state that is a JSON object: later lines do not change it.
+fn with_object(event: &[Event], state: &Event) -> Event {
+    let mut states = event.iter().take_while(|earlier| earlier.at <= state.at);
+    let first = states.find(|earlier| matches!(earlier.datum(), Datum::Object(_)));
+    let data = first.map_or(&state.data, |first| &first.data);
+    Event {
+        data: data.clone(),
+        ..state.clone()
+    }
 }
 
 /// Returns the state in which an event counts: its last. An event that goes on counts if it is complete JSON.
@@ -141,9 +164,28 @@ fn last_known(event: &[Event]) -> Option<&Event> {
 }
 
 impl Reading {
+    /// Blank data are a keep-alive. A field line `error` is an event of its own.
     fn note_first_event(&mut self, state: &Event) {
-        if state.read == Read::Data {
+        let is_data = |data: &String| !data.trim_ascii().is_empty();
+        let has_data = match &state.read {
+            Read::Data => state.data.as_ref().is_some_and(is_data),
+            Read::ErrorField(value) => is_data(value),
+            Read::Other | Read::End => false,
+        };
+        if has_data {
             self.first_event.get_or_insert(state.at);
+        }
+    }
+
+    /// Reads the failure of an event that is a JSON object, at the end of its line.
+    fn note_failure(&mut self, state: &Event, framing: Framing, settings: &Settings) {
+        let Datum::Object(object) = state.datum() else {
+            return;
+        };
+        if settings.reads_errors && self.failure.is_none() {
+            let format = self.format_with(state, Some(&object), framing, settings);
+            let is_whole = framing == Framing::Whole;
+            self.failure = failure::in_event(state, Some(&object), format, is_whole);
         }
     }
 
@@ -154,7 +196,7 @@ impl Reading {
         }
         let is_data = state.read == Read::Data;
         let is_terminator = |data: &str| !data.is_empty() && state.data.as_deref() == Some(data);
-        if framing == Framing::Events && is_data && settings.terminator.is_some_and(is_terminator) {
+        if is_data && settings.terminator.is_some_and(is_terminator) {
             return true;
         }
         if !is_data && !state.is_over {
@@ -186,7 +228,12 @@ impl Reading {
         settings: &Settings,
     ) -> Option<Format> {
         let is_whole = framing == Framing::Whole;
-        let shown = || Format::shown(&state.name, object, is_whole);
+        let is_known = object.is_some() || state.is_over;
+        let shown = || {
+            Format::shown(&state.name, object, is_whole)
+                .into_iter()
+                .find(|_| is_known)
+        };
         let shown = || shown().filter(|format| settings.formats.contains(format));
         self.format.or_else(shown)
     }
@@ -207,6 +254,8 @@ impl Reading {
         let (Some(format), Some(object)) = (self.format, object) else {
             return;
         };
+        let shown = Format::shown(&state.name, Some(object), is_whole);
+        self.is_mixed |= shown.into_iter().any(|other| !other.is_like(format));
         let kind = format::kind(&state.name, Some(object));
         if !is_whole && tokens::has_token(format, kind, object) {
             let mut states = event.iter();
@@ -232,8 +281,8 @@ impl Reading {
             let index = choice.get("index").and_then(json::count);
             let index = index.unwrap_or(position);
             self.choices.insert(index);
-            if let Some(reason) = json::text(choice, key) {
-                self.finish_reasons.insert(index, reason.to_owned());
+            if let Some(reason) = json::word(choice, key) {
+                self.finish_reasons.insert(index, reason);
             }
         }
     }

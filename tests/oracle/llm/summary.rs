@@ -39,9 +39,11 @@ impl Summary {
     pub(super) fn take(&mut self, format: Format, kind: &str, object: &Object, is_whole: bool) {
         if format == Format::Ollama {
             let has = |key| object.contains_key(key);
-            let operation = has("message").then_some("chat");
-            let operation = operation.or(has("response").then_some("text_completion"));
-            self.operation = self.operation.or(operation);
+            if has("message") {
+                self.operation = Some("chat");
+            } else if has("response") {
+                self.operation.get_or_insert("text_completion");
+            }
         }
         let message = match format {
             Format::Responses if !is_whole => json::object(object, "response"),
@@ -60,10 +62,9 @@ impl Summary {
     fn take_id_and_model(&mut self, format: Format, message: &Object) {
         let (id, model) = match format {
             Format::Gemini => ("responseId", "modelVersion"),
-            Format::Ollama => ("", "model"),
             _ => ("id", "model"),
         };
-        let word = |key| json::text(message, key).map(|text| truncate(text.to_owned(), MAX_WORD));
+        let word = |key| json::word(message, key).map(|word| truncate(word, MAX_WORD));
         self.id = self.id.take().or_else(|| word(id));
         self.model = self.model.take().or_else(|| word(model));
     }
@@ -102,7 +103,7 @@ impl Summary {
         }
     }
 
-    /// Returns the numbers of tokens. The parts of a sum are those that are there.
+    /// Returns the numbers of tokens. Cached tokens alone are no input; thoughts alone are output.
     pub fn usage(&self) -> Usage {
         let get = |key: &str| self.counts.get(key).copied();
         let sum = |keys: &[&str]| {
@@ -110,7 +111,8 @@ impl Summary {
             (!parts.is_empty()).then(|| parts.iter().sum())
         };
         Usage {
-            input: sum(&["input", "input beside", "read beside", "creation beside"]),
+            input: get("input")
+                .and_then(|_| sum(&["input", "input beside", "read beside", "creation beside"])),
             output: sum(&["output", "output beside"]),
             cache_read: get("read").or(get("read beside")),
             cache_creation: get("creation beside"),
@@ -172,7 +174,7 @@ pub(super) fn finish_reason(
     object: &Object,
     is_whole: bool,
 ) -> Option<String> {
-    let reason = match format {
+    match format {
         Format::Responses => {
             let response = if is_whole {
                 Some(object)
@@ -181,17 +183,16 @@ pub(super) fn finish_reason(
             };
             response.and_then(|response| {
                 let details = json::object(response, "incomplete_details");
-                let reason = details.and_then(|details| json::text(details, "reason"));
-                reason.or(json::text(response, "status"))
+                let reason = details.and_then(|details| json::word(details, "reason"));
+                reason.or_else(|| json::word(response, "status"))
             })
         }
-        Format::Messages if is_whole => json::text(object, "stop_reason"),
+        Format::Messages if is_whole => json::word(object, "stop_reason"),
         Format::Messages if kind == "message_delta" => {
             let delta = json::object(object, "delta");
-            delta.and_then(|delta| json::text(delta, "stop_reason"))
+            delta.and_then(|delta| json::word(delta, "stop_reason"))
         }
-        Format::Ollama => json::text(object, "done_reason"),
+        Format::Ollama => json::word(object, "done_reason"),
         _ => None,
-    };
-    reason.map(str::to_owned)
+    }
 }

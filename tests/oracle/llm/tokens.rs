@@ -8,12 +8,12 @@ use super::json::{self, Object};
 /// Whether an event has a token: text, reasoning, a refusal, or the name or an argument of a tool call.
 pub(super) fn has_token(format: Format, kind: &str, event: &Object) -> bool {
     match format {
-        Format::ChatCompletions => {
+        // A first event with `"choices":[]` does not show which of the two it is.
+        Format::ChatCompletions | Format::Completions => {
             let choices = json::objects(event, "choices");
             let deltas = choices.iter().map(|choice| json::object(choice, "delta"));
-            deltas.flatten().any(is_chat_token)
+            deltas.flatten().any(is_chat_token) || has_text(choices, "text")
         }
-        Format::Completions => has_text(json::objects(event, "choices"), "text"),
         Format::Responses => is_responses_token(kind, event),
         Format::Messages => is_messages_token(kind, event),
         Format::Gemini => {
@@ -50,10 +50,8 @@ fn is_chat_token(delta: &Object) -> bool {
 fn is_responses_token(kind: &str, event: &Object) -> bool {
     if kind == "response.output_item.added" {
         let item = json::object(event, "item");
-        return item.is_some_and(|item| {
-            let is_call = json::text(item, "type") == Some("function_call");
-            is_call && json::text(item, "name").is_some()
-        });
+        // Only calls have a name: of functions, of custom tools, of MCP.
+        return item.is_some_and(|item| has_any(item, &["name"]));
     }
     let is_delta = kind.starts_with("response.") && kind.ends_with(".delta");
     is_delta && json::text(event, "delta").is_some()
@@ -61,21 +59,22 @@ fn is_responses_token(kind: &str, event: &Object) -> bool {
 
 fn is_messages_token(kind: &str, event: &Object) -> bool {
     match kind {
-        "content_block_start" => json::object(event, "content_block").is_some_and(|block| {
-            let is_call = matches!(
-                json::text(block, "type"),
-                Some("tool_use" | "server_tool_use")
-            );
-            has_any(block, &["text"]) || is_call && has_any(block, &["name"])
-        }),
+        // Only calls of tools have a name.
+        "content_block_start" => json::object(event, "content_block")
+            .is_some_and(|block| has_any(block, &["text", "name"])),
         "content_block_delta" => json::object(event, "delta")
             .is_some_and(|delta| has_any(delta, &["text", "thinking", "partial_json"])),
         _ => false,
     }
 }
 
+/// Whether one of these members is a string that is not empty, or an object, as arguments can be.
 fn has_any(object: &Object, keys: &[&str]) -> bool {
-    keys.iter().any(|key| json::text(object, key).is_some())
+    let has = |key: &&str| {
+        let is_object = object.get(*key).is_some_and(Value::is_object);
+        is_object || json::text(object, key).is_some()
+    };
+    keys.iter().any(has)
 }
 
 fn has_text(objects: Vec<&Object>, key: &str) -> bool {

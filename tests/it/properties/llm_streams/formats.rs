@@ -85,7 +85,7 @@ fn deltas() -> impl Strategy<Value = Value> {
             json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": call}]}),
             json!({"function_call": {"arguments": text}}),
             json!({"content": [{"type": "text", "text": text}, {"text": more}]}),
-            json!({"content": {"text": text}, "tool_calls": [], "function_call": null}),
+            json!({"content": null, "tool_calls": [], "function_call": null}),
             json!({}),
         ][which]
             .clone()

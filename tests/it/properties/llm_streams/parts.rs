@@ -83,6 +83,7 @@ pub fn counts() -> impl Strategy<Value = Value> {
             json!(u64::MAX),
             json!(-1),
             json!(1.5),
+            json!(12.0),
             json!("7"),
             json!(null),
             json!([7]),
@@ -178,7 +179,6 @@ pub fn others() -> impl Strategy<Value = Sent> {
         Sent::json(json!({"of": 1})),
         Sent::typed("message_stop", json!({})),
         Sent::json(json!({"done": true})),
-        Sent::json(json!({"choices": []})),
         Sent {
             name: "message_stop",
             data: Data::None,
@@ -233,18 +233,11 @@ fn intruders() -> impl Strategy<Value = Map<String, Value>> {
     let member = prop_oneof![
         errors().prop_map(|error| ("error", error)),
         select(vec![
-            ("done", json!(false)),
-            ("done", json!(true)),
-            ("type", json!("ping")),
-            ("type", json!("response.output_text.delta")),
             ("type", json!(7)),
             ("object", json!("")),
             ("object", json!("list")),
-            ("object", json!("chat.completion.chunk")),
-            ("choices", json!([])),
-            ("modelVersion", json!("m")),
-            ("delta", json!("x")),
-            ("response", json!("x")),
+            ("message", json!("beside")),
+            ("code", json!("c")),
         ]),
     ];
     option::weighted(0.08, member).prop_map(|member| {
