@@ -13,6 +13,7 @@
 //! ```
 
 mod callgrind;
+mod events;
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -37,6 +38,8 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanP
 use tower::{Layer, Service, service_fn};
 use tower_api_span::ApiSpanLayer;
 
+use events::token_events;
+
 /// A rung of the ladder: its name, its bare rung and its budget.
 struct Rung {
     name: &'static str,
@@ -44,7 +47,7 @@ struct Rung {
     budget: Option<u64>,
 }
 
-const RUNGS: [Rung; 18] = [
+const RUNGS: [Rung; 24] = [
     rung("bare request", "", None),
     rung("bare request, caller", "", None),
     rung("off", "bare request", Some(900)),
@@ -70,7 +73,13 @@ const RUNGS: [Rung; 18] = [
     rung("frame, recording", "bare frame", Some(220)),
     rung("bare event", "", None),
     rung("event of 256 B, off", "bare event", Some(30)),
-    rung("event of 256 B, recording, LLM", "bare event", Some(600)),
+    rung("event of 256 B, recording, LLM", "bare event", Some(250)),
+    rung("token, chat", "bare event", Some(650)),
+    rung("token, completions", "bare event", Some(650)),
+    rung("token, responses", "bare event", Some(650)),
+    rung("token, messages", "bare event", Some(650)),
+    rung("token, Gemini", "bare event", Some(4_000)),
+    rung("token, Ollama", "bare event", Some(650)),
 ];
 
 const fn rung(name: &'static str, bare: &'static str, budget: Option<u64>) -> Rung {
@@ -242,16 +251,21 @@ fn run_operations(name: &str, times: u64) {
         "bare event" => frames(streaming(EVENT), times),
         "event of 256 B, off" => frames(off.layer(streaming(EVENT)), times),
         "event of 256 B, recording, LLM" => frames(llm.layer(streaming(EVENT)), times),
-        _ => panic!("unknown rung: {name}"),
+        _ => {
+            let format = name.strip_prefix("token, ");
+            let (content_type, [one, other]) = token_events(format.expect("a rung"));
+            let frames_of = streaming_frames(content_type, [one, other]);
+            frames(llm.layer(frames_of), times);
+        }
     }
 }
 
 const BODY: &[u8] = b"hello, world";
 
-/// An event of 256 bytes.
+/// An event of 256 bytes that is of no known format.
 const EVENT: &[u8; 256] = &{
     let mut event = [b'x'; 256];
-    let (start, end) = (b"data: {\"choices\":[\"", b"\"]}\n\n");
+    let (start, end) = (b"data: ", b"\n\n");
     let mut at = 0;
     while at < start.len() {
         event[at] = start[at];
@@ -274,18 +288,23 @@ fn whole() -> impl Service<
     service_fn(async |_| Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
 }
 
-/// An endless body of equal frames.
-struct Endless(&'static [u8]);
+/// An endless body of two frames in turn.
+struct Endless {
+    frames: [&'static [u8]; 2],
+    next: usize,
+}
 
 impl Body for Endless {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(self.0)))))
+        self.next ^= 1;
+        let frame = self.frames[self.next & 1];
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(frame)))))
     }
 }
 
@@ -297,9 +316,21 @@ fn streaming(
     Error = Infallible,
     Future = impl Future<Output = Result<Response<Endless>, Infallible>>,
 > {
+    streaming_frames("text/event-stream", [frame; 2])
+}
+
+fn streaming_frames(
+    content_type: &'static str,
+    frames: [&'static [u8]; 2],
+) -> impl Service<
+    Request<()>,
+    Response = Response<Endless>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Endless>, Infallible>>,
+> {
     service_fn(move |_| {
-        let mut response = Response::new(Endless(frame));
-        let content_type = HeaderValue::from_static("text/event-stream");
+        let mut response = Response::new(Endless { frames, next: 0 });
+        let content_type = HeaderValue::from_static(content_type);
         response
             .headers_mut()
             .insert(http::header::CONTENT_TYPE, content_type);

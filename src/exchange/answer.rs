@@ -139,6 +139,11 @@ impl Exchange {
             reading.is_incomplete = true;
             return false;
         };
+        // Nearly all frames are such events.
+        let piece = reading.reader.skip_known(piece);
+        if piece.is_empty() {
+            return false;
+        }
         let terminators = self.shared.settings.terminators();
         let found = reading.reader.read(piece, reading.reads, terminators);
         let is_first = |time: Option<Elapsed>, has: bool| time.is_none() && has;
@@ -151,22 +156,22 @@ impl Exchange {
                 reading.first_token = Some(now);
             }
         }
-        let is_over = found.is_over;
-        self.record_failure(found.failure);
-        is_over
+        if let Some(failure) = found.failure {
+            self.record_failure(*failure);
+        }
+        found.is_over
     }
 
     /// Records a failure as a verdict. It shares a field with the handler's, because the first one counts.
-    fn record_failure(&self, failure: Option<Failure>) {
-        if let Some(Failure { message, code }) = failure {
-            self.span.record_internal(|buffer| {
-                let verdict = &mut buffer.verdict;
-                verdict.get_or_insert_with(|| Verdict {
-                    code,
-                    ..Verdict::new(GENERATION_ERROR, message)
-                });
+    fn record_failure(&self, failure: Failure) {
+        let Failure { message, code } = failure;
+        self.span.record_internal(|buffer| {
+            let verdict = &mut buffer.verdict;
+            verdict.get_or_insert_with(|| Verdict {
+                code,
+                ..Verdict::new(GENERATION_ERROR, message)
             });
-        }
+        });
     }
 
     /// Reads the end of the answer when its body is over. The last line may lack its line end.
@@ -186,7 +191,9 @@ impl Exchange {
         } else {
             AnswerEnd::Open
         };
-        self.record_failure(found.failure);
+        if let Some(failure) = found.failure {
+            self.record_failure(*failure);
+        }
         end
     }
 

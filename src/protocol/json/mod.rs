@@ -9,8 +9,10 @@
 
 pub(crate) mod number;
 mod string;
+mod text;
 
 use string::StringState;
+pub(crate) use text::find_special;
 
 /// The limit on nested objects and arrays.
 pub(crate) const MAX_DEPTH: u8 = 127;
@@ -55,13 +57,36 @@ enum State {
     ValueText,
     Number,
     /// Inside `true`, `false` or `null`.
-    Literal {
-        word: &'static [u8],
-        matched: u8,
-    },
+    Literal,
     /// White space.
     End,
     Malformed,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Literal {
+    True,
+    False,
+    #[default]
+    Null,
+}
+
+impl Literal {
+    fn word(self) -> &'static [u8] {
+        match self {
+            Self::True => b"true",
+            Self::False => b"false",
+            Self::Null => b"null",
+        }
+    }
+
+    fn token(self) -> Token<'static> {
+        match self {
+            Self::True => Token::True,
+            Self::False => Token::False,
+            Self::Null => Token::Null,
+        }
+    }
 }
 
 impl State {
@@ -84,6 +109,9 @@ pub(crate) struct Tokens {
     /// A bit for each open object or array: 1 for an object.
     kinds: u128,
     depth: u8,
+    /// The literal that is being read, and how many bytes of it were read.
+    literal: Literal,
+    matched: u8,
     /// How many bytes of the piece were left where the last string or number began.
     left_at_start: usize,
 }
@@ -129,7 +157,7 @@ impl Tokens {
             match self.state {
                 State::KeyText | State::ValueText => return self.read_text(rest, limit),
                 State::Number => return self.read_number(rest),
-                State::Literal { word, matched } => return self.read_literal(rest, word, matched),
+                State::Literal => return self.read_literal(rest),
                 State::Malformed => {
                     *rest = &[];
                     return None;
@@ -182,7 +210,6 @@ impl Tokens {
 
     /// Starts a value with this first byte. Returns whether it can be one.
     fn begin_value(&mut self, byte: u8, left: usize) -> bool {
-        let literal = |word: &'static [u8]| State::Literal { word, matched: 1 };
         self.state = match byte {
             b'"' => State::ValueText,
             b'{' | b'[' if self.depth < MAX_DEPTH => {
@@ -194,9 +221,15 @@ impl Tokens {
                     State::ValueOrEnd
                 }
             }
-            b't' => literal(b"true"),
-            b'f' => literal(b"false"),
-            b'n' => literal(b"null"),
+            b't' | b'f' | b'n' => {
+                self.literal = match byte {
+                    b't' => Literal::True,
+                    b'f' => Literal::False,
+                    _ => Literal::Null,
+                };
+                self.matched = 1;
+                State::Literal
+            }
             b'-' | b'0'..=b'9' => State::Number,
             _ => return false,
         };
@@ -276,13 +309,8 @@ impl Tokens {
             .extend_from_slice(&digits[..room.min(digits.len())]);
     }
 
-    fn read_literal(
-        &mut self,
-        rest: &mut &[u8],
-        word: &'static [u8],
-        matched: u8,
-    ) -> Option<Token<'static>> {
-        let missing = &word[usize::from(matched)..];
+    fn read_literal(&mut self, rest: &mut &[u8]) -> Option<Token<'static>> {
+        let missing = &self.literal.word()[usize::from(self.matched)..];
         let length = missing.len().min(rest.len());
         let (part, tail) = rest.split_at(length);
         if part != &missing[..length] {
@@ -292,16 +320,11 @@ impl Tokens {
         *rest = tail;
         if length < missing.len() {
             // The words have at most 5 bytes.
-            let matched = matched + u8::try_from(length).unwrap_or(0);
-            self.state = State::Literal { word, matched };
+            self.matched += u8::try_from(length).unwrap_or(0);
             return None;
         }
         self.end_value();
-        Some(match word[0] {
-            b't' => Token::True,
-            b'f' => Token::False,
-            _ => Token::Null,
-        })
+        Some(self.literal.token())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The strings of JSON (RFC 8259, section 7), read in pieces.
 
-use memchr::memchr2;
+use super::text::find_special;
 
 /// The result of reading a piece of a string.
 pub(super) enum Read<'a> {
@@ -52,12 +52,14 @@ impl StringState {
                 }
                 continue;
             }
-            let end = memchr2(b'"', b'\\', rest);
+            let end = find_special(rest);
             let (plain, tail) = rest.split_at(end.unwrap_or(rest.len()));
-            if plain.iter().any(|byte| *byte < b' ') {
-                return Read::Malformed;
-            }
-            let is_end = tail.first() == Some(&b'"');
+            let is_end = match tail.first() {
+                Some(b'"') => true,
+                Some(b'\\') | None => false,
+                // A control character.
+                Some(_) => return Read::Malformed,
+            };
             if is_end && !self.is_kept {
                 *rest = &tail[1..];
                 return Read::Whole(Some(&plain[..plain.len().min(limit)]));

@@ -24,7 +24,7 @@ pub(super) struct EventReader {
     text: DatumText,
     walker: Walker,
     datum: Datum,
-    known: Option<Box<KnownEvent>>,
+    known: Option<Box<Shape>>,
 }
 
 /// What the data of the current event is.
@@ -35,16 +35,7 @@ enum Data {
     Json,
     /// JSON that has been added to the answer.
     Added,
-    /// JSON from which nothing can be learnt.
-    Known,
     Text,
-}
-
-/// The last event from which nothing was learnt, and the type that its name was.
-#[derive(Debug)]
-struct KnownEvent {
-    shape: Shape,
-    named: EventType,
 }
 
 /// What a piece is read for.
@@ -54,6 +45,10 @@ pub(super) struct Pass<'a> {
     pub(super) terminators: Terminators<'a>,
     pub(super) answer: &'a mut Answer,
     pub(super) found: Findings,
+    /// Where the line of data is in its event, if that began in the piece.
+    pub(super) line_at: Option<usize>,
+    /// What can vary in the current event, if nothing was learnt from it.
+    pub(super) candidate: Option<Scalars>,
 }
 
 impl EventReader {
@@ -79,6 +74,31 @@ impl EventReader {
     /// Whether a line of data has begun.
     pub(super) fn has_line(&self) -> bool {
         self.has_line
+    }
+
+    /// Whether the last event has ended, and the next one has not begun.
+    pub(super) fn is_between_events(&self) -> bool {
+        !self.has_line && !self.name.is_set()
+    }
+
+    /// Returns the length of the event that a text begins with, if it is like the last one from which nothing was
+    /// learnt.
+    pub(super) fn known_length(&self, text: &[u8]) -> Option<usize> {
+        self.known.as_ref()?.match_start(text)
+    }
+
+    /// Keeps an event, if nothing was learnt from it.
+    pub(super) fn keep(&mut self, event: &[u8], pass: &mut Pass<'_>) {
+        let Some(scalars) = pass.candidate.take() else {
+            return;
+        };
+        if event.len() > shape::MAX_BYTES || event.last() != Some(&b'\n') {
+            return;
+        }
+        match &mut self.known {
+            Some(known) => known.replace(event, scalars),
+            None => self.known = Some(Box::new(Shape::new(event, scalars))),
+        }
     }
 
     /// Whether the line that has begun is a field `error`.
@@ -128,47 +148,25 @@ impl EventReader {
             }
             Data::Json => self.read_json(part, None, pass),
             Data::Text if !is_terminators => self.text.keep(part),
-            Data::Text | Data::Added | Data::Known => {}
+            Data::Text | Data::Added => {}
         }
     }
 
     fn begin_json(&mut self, part: &[u8], is_whole_line: bool, pass: &mut Pass<'_>) {
-        let named = self.name.event_type();
-        if is_whole_line
-            && let Some(known) = &self.known
-            && known.named == named
-            && known.shape.matches(part)
-        {
-            self.data = Data::Known;
-            return;
-        }
         self.data = Data::Json;
         self.walker.reset();
         self.datum = Datum::default();
-        // Tokens are no longer looked for, so a text can differ without a consequence.
-        let is_candidate = is_whole_line && pass.answer.has_token && part.len() <= shape::MAX_BYTES;
-        if !is_candidate {
+        let Some(line_at) = pass.line_at.filter(|_| is_whole_line) else {
             return self.read_json(part, None, pass);
-        }
-        let mut scalars = Scalars::default();
+        };
+        let mut scalars = Scalars::at(line_at);
         self.read_json(part, Some(&mut scalars), pass);
-        if self.walker.is_complete() {
+        // JSON can be a terminator, too.
+        let can_be_terminator = |data: &str| data.starts_with('{');
+        if self.walker.is_complete() && !pass.terminators.data.is_some_and(can_be_terminator) {
             let is_plain = self.datum.is_plain(self.event_type());
             self.add(pass);
-            if is_plain {
-                self.keep(part, scalars, named);
-            }
-        }
-    }
-
-    /// Keeps an event from which nothing was learnt.
-    fn keep(&mut self, event: &[u8], scalars: Scalars, named: EventType) {
-        if let Some(known) = &mut self.known {
-            known.shape.replace(event, scalars);
-            known.named = named;
-        } else {
-            let shape = Shape::new(event, scalars);
-            self.known = Some(Box::new(KnownEvent { shape, named }));
+            pass.candidate = is_plain.then_some(scalars);
         }
     }
 
@@ -205,7 +203,7 @@ impl EventReader {
             if !is_json {
                 failure.message = self.text.message(pass.terminators.data);
             }
-            pass.found.failure = Some(failure);
+            pass.found.failure = Some(Box::new(failure));
         }
         self.reset();
     }
@@ -213,9 +211,12 @@ impl EventReader {
     /// Ends the event. Its name, or data that is no JSON, counts now.
     pub(super) fn end(&mut self, pass: &mut Pass<'_>) {
         let counts = match self.data {
-            Data::Added | Data::Known => self.is_name_late,
+            Data::Added => self.is_name_late,
             Data::Blank | Data::Json | Data::Text => true,
         };
+        if self.is_name_late {
+            pass.candidate = None;
+        }
         if counts && self.name.event_type() != EventType::Other {
             if self.data != Data::Added {
                 self.datum = Datum::default();
@@ -254,7 +255,7 @@ impl EventReader {
             if self.data == Data::Text {
                 failure.message = self.text.message(pass.terminators.data);
             }
-            pass.found.failure = Some(failure);
+            pass.found.failure = Some(Box::new(failure));
         }
         pass.found.is_over |= pass.answer.is_over;
         if self.data == Data::Json {

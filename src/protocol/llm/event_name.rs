@@ -24,6 +24,11 @@ impl EventName {
         }
     }
 
+    /// Whether the current event has a name.
+    pub(super) fn is_set(&self) -> bool {
+        self.is_set
+    }
+
     /// Reads a part of a field `event`.
     pub(super) fn read(&mut self, part: &[u8], is_first: bool, is_last: bool) {
         self.is_set = true;

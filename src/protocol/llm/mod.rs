@@ -50,8 +50,8 @@ pub(crate) struct Terminators<'a> {
 /// The findings in a piece of an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Findings {
-    /// The first failure.
-    pub(crate) failure: Option<Failure>,
+    /// The first failure. Boxed, because most pieces have none.
+    pub(crate) failure: Option<Box<Failure>>,
     /// Whether the end of the stream is in the piece.
     pub(crate) is_over: bool,
 }

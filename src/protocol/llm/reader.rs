@@ -50,6 +50,23 @@ impl AnswerReader {
         self.framing != Framing::Whole && (is_empty || self.answer.is_cut())
     }
 
+    /// Skips the events that a piece begins with, as far as they are like one before from which nothing was learnt.
+    /// Returns the rest, which is to be read.
+    pub(crate) fn skip_known<'p>(&self, piece: &'p [u8]) -> &'p [u8] {
+        let can_begin = match self.framing {
+            Framing::EventStream => {
+                self.fields.is_between_lines() && self.event.is_between_events()
+            }
+            Framing::Lines => !self.event.has_line(),
+            Framing::Whole => false,
+        };
+        let mut rest = piece;
+        while can_begin && let Some(length) = self.event.known_length(rest) {
+            rest = &rest[length..];
+        }
+        rest
+    }
+
     /// Reads the next piece. If the stream's end is in it, the rest is not read.
     pub(crate) fn read(
         &mut self,
@@ -58,14 +75,7 @@ impl AnswerReader {
         terminators: Terminators<'_>,
     ) -> Findings {
         self.pass(reads, terminators, |reader, pass| match pass.framing {
-            Framing::EventStream => {
-                let mut rest = piece;
-                while !pass.found.is_over
-                    && let Some(part) = reader.fields.next(&mut rest)
-                {
-                    reader.read_part(&part, pass);
-                }
-            }
+            Framing::EventStream => reader.read_events(piece, pass),
             Framing::Lines => reader.read_lines(piece, pass),
             Framing::Whole => reader.read_line(piece, false, pass),
         })
@@ -97,6 +107,8 @@ impl AnswerReader {
             terminators,
             answer: &mut self.answer,
             found: Findings::default(),
+            line_at: None,
+            candidate: None,
         };
         let mut parts = ReaderParts {
             fields: &mut self.fields,
@@ -116,6 +128,34 @@ struct ReaderParts<'a> {
 }
 
 impl ReaderParts<'_> {
+    fn read_events(&mut self, piece: &[u8], pass: &mut Pass<'_>) {
+        let mut rest = piece;
+        // The text from the beginning of the current event, if that is in the piece.
+        let mut event = None;
+        while !pass.found.is_over {
+            if self.fields.is_between_lines() && self.event.is_between_events() {
+                while let Some(length) = self.event.known_length(rest) {
+                    rest = &rest[length..];
+                }
+                event = Some(rest);
+            }
+            let Some(part) = self.fields.next(&mut rest) else {
+                break;
+            };
+            let read = |event: &[u8]| event.len() - rest.len();
+            if let Part::Value { value, .. } = part {
+                // Behind the value is one byte of its line end.
+                pass.line_at = event.and_then(|event| read(event).checked_sub(value.len() + 1));
+            }
+            self.read_part(&part, pass);
+            if part == Part::EmptyLine
+                && let Some(event) = event.take()
+            {
+                self.event.keep(&event[..read(event)], pass);
+            }
+        }
+    }
+
     fn read_part(&mut self, part: &Part<'_>, pass: &mut Pass<'_>) {
         let Part::Value {
             field,
@@ -164,16 +204,24 @@ impl ReaderParts<'_> {
 
     fn read_lines(&mut self, piece: &[u8], pass: &mut Pass<'_>) {
         let mut rest = piece;
-        while !pass.found.is_over
-            && let Some(end) = memchr(b'\n', rest)
-        {
+        while !pass.found.is_over {
             let is_whole = !self.event.has_line();
-            self.read_line(&rest[..end], is_whole, pass);
+            if is_whole && let Some(length) = self.event.known_length(rest) {
+                rest = &rest[length..];
+                continue;
+            }
+            let Some(end) = memchr(b'\n', rest) else {
+                break;
+            };
+            let (line, tail) = rest.split_at(end + 1);
+            pass.line_at = is_whole.then_some(0);
+            self.read_line(&line[..end], is_whole, pass);
             self.end_line(pass);
             if !pass.found.is_over {
                 self.event.end(pass);
+                self.event.keep(line, pass);
             }
-            rest = &rest[end + 1..];
+            rest = tail;
         }
         if !pass.found.is_over && !rest.is_empty() {
             self.read_line(rest, false, pass);

@@ -5,9 +5,8 @@
 //! the values of which nothing was wanted. If the next event has the same bytes everywhere else, there is nothing to
 //! learn from it either.
 
-use memchr::memchr2;
-
 use super::walker::Scalar;
+use crate::protocol::json::find_special;
 
 /// The limit, in bytes, on an event that is kept.
 pub(super) const MAX_BYTES: usize = 768;
@@ -20,6 +19,8 @@ const MAX_SCALARS: usize = 12;
 pub(super) struct Scalars {
     list: [Gap; MAX_SCALARS],
     count: u8,
+    /// Where the line is in its event.
+    line: usize,
 }
 
 /// A scalar in a kept event.
@@ -28,14 +29,21 @@ struct Gap {
     start: u16,
     end: u16,
     is_text: bool,
-    /// Whether it has differed between events.
-    varies: bool,
 }
 
 impl Scalars {
+    /// Starts the list of a line that is at this place in its event.
+    pub(super) fn at(line: usize) -> Self {
+        Self {
+            line,
+            ..Self::default()
+        }
+    }
+
     /// Adds a scalar, if there is room and it is in the first [`MAX_BYTES`].
     pub(super) fn add(&mut self, scalar: Scalar) {
-        let (Ok(start), Ok(end)) = (u16::try_from(scalar.start), u16::try_from(scalar.end)) else {
+        let place = |index: usize| u16::try_from(self.line + index);
+        let (Ok(start), Ok(end)) = (place(scalar.start), place(scalar.end)) else {
             return;
         };
         if let Some(gap) = self.list.get_mut(usize::from(self.count)) {
@@ -43,7 +51,6 @@ impl Scalars {
                 start,
                 end,
                 is_text: scalar.is_text,
-                varies: false,
             };
             self.count += 1;
         }
@@ -54,11 +61,13 @@ impl Scalars {
     }
 }
 
-/// An event from which nothing was learnt.
+/// An event from which nothing was learnt, from its first byte to its last line end.
 #[derive(Debug)]
 pub(super) struct Shape {
     bytes: Vec<u8>,
     scalars: Scalars,
+    /// A bit for each scalar that has differed between events.
+    varying: u16,
 }
 
 impl Shape {
@@ -67,42 +76,46 @@ impl Shape {
         Self {
             bytes: event.to_vec(),
             scalars,
+            varying: 0,
         }
     }
 
     /// Replaces the event. Scalars that differ from the one before, or did earlier, may differ from now on.
-    pub(super) fn replace(&mut self, event: &[u8], mut scalars: Scalars) {
+    pub(super) fn replace(&mut self, event: &[u8], scalars: Scalars) {
         if scalars.count == self.scalars.count {
-            let pairs = scalars.list.iter_mut().zip(self.scalars.as_slice());
-            for (new, old) in pairs {
-                new.varies = old.varies || new.of(event) != old.of(&self.bytes);
+            let pairs = scalars.as_slice().iter().zip(self.scalars.as_slice());
+            for (index, (new, old)) in pairs.enumerate() {
+                let differs = new.of(event) != old.of(&self.bytes);
+                self.varying |= u16::from(differs) << index;
             }
+        } else {
+            self.varying = 0;
         }
         self.bytes.clear();
         self.bytes.extend_from_slice(event);
         self.scalars = scalars;
     }
 
-    /// Whether an event differs only in scalars that may.
-    pub(super) fn matches(&self, event: &[u8]) -> bool {
-        let (mut at, mut rest) = (0, event);
-        for gap in self.scalars.as_slice().iter().filter(|gap| gap.varies) {
-            let same = &self.bytes[at..usize::from(gap.start)];
-            let Some(tail) = rest.strip_prefix(same) else {
-                return false;
-            };
+    /// Returns the length of the event that a text begins with, if it differs only in scalars that may.
+    ///
+    /// A scalar that is malformed may pass: then the event says nothing, too. But no line end is in it.
+    pub(super) fn match_start(&self, text: &[u8]) -> Option<usize> {
+        let (mut at, mut rest, mut varying) = (0, text, self.varying);
+        while varying != 0 {
+            // The bits are those of the list.
+            let gap = self.scalars.list[varying.trailing_zeros() as usize % MAX_SCALARS];
+            varying &= varying - 1;
+            rest = rest.strip_prefix(&self.bytes[at..usize::from(gap.start)])?;
             let length = if gap.is_text {
-                text_length(tail)
+                text_length(rest)?
             } else {
-                number_length(tail)
+                number_length(rest)
             };
-            let Some(length) = length else {
-                return false;
-            };
-            rest = &tail[length..];
+            rest = &rest[length..];
             at = usize::from(gap.end);
         }
-        rest == &self.bytes[at..]
+        rest = rest.strip_prefix(&self.bytes[at..])?;
+        Some(text.len() - rest.len())
     }
 }
 
@@ -112,36 +125,22 @@ impl Gap {
     }
 }
 
-/// Returns the length of the text before a closing quote. `None` if it is no text, or has an escape of other than one
-/// character.
+/// Returns the length of the text before a closing quote. `None` if there is none in this line.
 fn text_length(text: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        let plain = memchr2(b'"', b'\\', &text[at..])?;
-        if text[at..at + plain].iter().any(|byte| *byte < b' ') {
-            return None;
+        at += find_special(&text[at..])?;
+        match text[at] {
+            b'"' => return Some(at),
+            b'\\' if at + 2 <= text.len() => at += 2,
+            _ => return None,
         }
-        at += plain;
-        if text[at] == b'"' {
-            return Some(at);
-        }
-        let escaped = text.get(at + 1)?;
-        if !matches!(
-            escaped,
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't'
-        ) {
-            return None;
-        }
-        at += 2;
     }
 }
 
-/// Returns the length of an integer without a sign.
-fn number_length(number: &[u8]) -> Option<usize> {
+fn number_length(number: &[u8]) -> usize {
     let digits = number.iter().take_while(|byte| byte.is_ascii_digit());
-    let length = digits.count();
-    let is_integer = length == 1 || (length > 1 && number[0] != b'0');
-    is_integer.then_some(length)
+    digits.count()
 }
 
 #[cfg(test)]
@@ -181,45 +180,34 @@ mod tests {
             r#"{"id":"<a>","n":#1#,"t":"<x>"}"#,
             r#"{"id":"<a>","n":#2#,"t":"<y>"}"#,
         ]);
-        for (event, expected) in [
-            (r#"{"id":"a","n":2,"t":"y"}"#, true),
-            (r#"{"id":"a","n":30,"t":""}"#, true),
-            (r#"{"id":"a","n":0,"t":"say \"ä\" \\\n"}"#, true),
-            (r#"{"id":"b","n":2,"t":"y"}"#, false),
-            (r#"{"id":"a","n":02,"t":"y"}"#, false),
-            (r#"{"id":"a","n":,"t":"y"}"#, false),
-            (r#"{"id":"a","n":-2,"t":"y"}"#, false),
-            (r#"{"id":"a","n":2.5,"t":"y"}"#, false),
-            (r#"{"id":"a","n":2,"t":"\u0041"}"#, false),
-            (r#"{"id":"a","n":2,"t":"\x"}"#, false),
-            (r#"{"id":"a","n":2,"t":"y\"#, false),
-            (r#"{"id":"a","n":2,"t":"y""#, false),
-            ("{\"id\":\"a\",\"n\":2,\"t\":\"y\u{1}\"}", false),
-            (r#"{"id":"a","n":2,"t":"y"} "#, false),
-            (r#"{"id":"a","n":2,"t":"y","error":"z"}"#, false),
-            (r#"{"id":"a","n":2,"t":"","error":"z"}"#, false),
-            ("", false),
+        for (text, expected) in [
+            (r#"{"id":"a","n":2,"t":"y"}"#, Some(24)),
+            (r#"{"id":"a","n":30,"t":""}, and more"#, Some(24)),
+            (r#"{"id":"a","n":0,"t":"say \"ä\" \\\n"}"#, Some(38)),
+            (r#"{"id":"b","n":2,"t":"y"}"#, None),
+            (r#"{"id":"a","n":-2,"t":"y"}"#, None),
+            (r#"{"id":"a","n":2.5,"t":"y"}"#, None),
+            (r#"{"id":"a","n":2,"t":"y\"#, None),
+            (r#"{"id":"a","n":2,"t":"y\""#, None),
+            (r#"{"id":"a","n":2,"t":"y""#, None),
+            ("{\"id\":\"a\",\"n\":2,\"t\":\"y\n\"}", None),
+            ("{\"id\":\"a\",\"n\":2,\"t\":\"y\r\"}", None),
+            (r#"{"id":"a","n":2,"t":"y","error":"z"}"#, None),
+            (r#"{"id":"a","n":2,"t":"","error":"z"}"#, None),
+            ("", None),
         ] {
-            assert_eq!(shape.matches(event.as_bytes()), expected, "{event}");
+            assert_eq!(shape.match_start(text.as_bytes()), expected, "{text}");
         }
     }
 
     #[test]
     fn what_has_differed_once_may_differ_again() {
-        let shape = keep(&["[<a>|<b>|", "[<a>|<c>|", "[<d>|<c>|"]);
-        let shape_of_other = keep(&["[<a>|<b>|", "[<a>|", "[<d>|"]);
-        let quoted = |event: &str| event.replace('|', "\"");
-        let shape = Shape {
-            bytes: quoted("[d|c|").into_bytes(),
-            ..shape
-        };
-        assert!(shape.matches(quoted("[e|f|").as_bytes()));
-        assert!(!shape.matches(quoted("(e|f|").as_bytes()));
-        let shape = Shape {
-            bytes: quoted("[d|").into_bytes(),
-            ..shape_of_other
-        };
-        assert!(shape.matches(quoted("[e|").as_bytes()));
+        let kept = r#"["<a>","<b>"]"#;
+        let shape = keep(&[kept, r#"["<a>","<c>"]"#, r#"["<d>","<c>"]"#]);
+        assert!(shape.match_start(br#"["e","f"]"#).is_some());
+        let shape = keep(&[kept, r#"["<d>","<c>"]"#, r#"["<d>"]"#]);
+        assert!(shape.match_start(br#"["d"]"#).is_some());
+        assert!(shape.match_start(br#"["e"]"#).is_none(), "another event");
     }
 
     #[test]
@@ -227,7 +215,7 @@ mod tests {
         let event = |text: &str| "\"<a>\"".repeat(MAX_SCALARS) + &format!("\"<{text}>\"");
         let shape = keep(&[&event("b"), &event("c")]);
         let plain = |text: &str| event(text).replace(['<', '>'], "");
-        assert!(shape.matches(plain("c").as_bytes()));
-        assert!(!shape.matches(plain("d").as_bytes()));
+        assert!(shape.match_start(plain("c").as_bytes()).is_some());
+        assert!(shape.match_start(plain("d").as_bytes()).is_none());
     }
 }

@@ -77,6 +77,11 @@ impl FieldReader {
         }
     }
 
+    /// Whether the last piece ended with the LF of a line, so that the next one begins a line.
+    pub(crate) fn is_between_lines(&self) -> bool {
+        self.field.is_none() && self.name_length == 0 && !self.is_at_start && !self.is_after_cr
+    }
+
     /// Returns the next part of the piece, and advances `rest`. Returns `None` at its end.
     pub(crate) fn next<'p>(&mut self, rest: &mut &'p [u8]) -> Option<Part<'p>> {
         loop {
@@ -89,6 +94,7 @@ impl FieldReader {
             }
             let end = find_line_end(rest);
             let part = &rest[..end.unwrap_or(rest.len())];
+            let is_line = self.field.is_none() && self.name_length == 0 && !self.is_at_start;
             *rest = match end {
                 Some(end) => {
                     self.is_after_cr = rest[end] == b'\r';
@@ -96,6 +102,20 @@ impl FieldReader {
                 }
                 None => &[],
             };
+            if is_line && end.is_some() {
+                // Nearly all lines are these.
+                if part.is_empty() {
+                    return Some(Part::EmptyLine);
+                }
+                if let Some(value) = part.strip_prefix(b"data: ") {
+                    return Some(Part::Value {
+                        field: Field::Data,
+                        value,
+                        is_first: true,
+                        is_last: true,
+                    });
+                }
+            }
             if let Some(part) = self.read_part(part, end.is_some()) {
                 return Some(part);
             }
@@ -138,9 +158,6 @@ impl FieldReader {
         part: &'p [u8],
         is_last: bool,
     ) -> Option<(Option<Field>, &'p [u8])> {
-        if self.name_length == 0 && !self.is_at_start && part.starts_with(b"data:") {
-            return Some((Some(Field::Data), &part[5..]));
-        }
         let colon = memchr(b':', part);
         let (name, value) = match colon {
             Some(colon) => (&part[..colon], &part[colon + 1..]),

@@ -32,7 +32,7 @@ fn read(framing: Framing, pieces: &[&[u8]]) -> Seen {
         let found = reader.read(piece, all(), TERMINATORS);
         at += piece.len();
         if seen.failure.is_none() {
-            seen.failure = found.failure;
+            seen.failure = found.failure.map(|failure| *failure);
         }
         if reader.answer().has_token {
             seen.token_at.get_or_insert(at);
@@ -44,7 +44,8 @@ fn read(framing: Framing, pieces: &[&[u8]]) -> Seen {
     }
     if seen.over_at.is_none() {
         let found = reader.finish(all(), TERMINATORS);
-        seen.failure = seen.failure.or(found.failure);
+        let failure = found.failure.map(|failure| *failure);
+        seen.failure = seen.failure.or(failure);
         if found.is_over {
             seen.over_at = Some(at);
         } else {
