@@ -58,12 +58,12 @@ pub(super) fn events(body: &[u8], framing: Framing, is_over: bool) -> Vec<Vec<Ev
     match framing {
         Framing::Events => event_stream(body, is_over),
         Framing::Lines => json_lines(body, is_over),
-        Framing::Whole if is_over => {
+        // A value that is complete counts although the body goes on.
+        Framing::Whole => {
             let elements = json::elements(&String::from_utf8_lossy(body)).into_iter();
             let events = elements.map(|element| vec![Event::json(&element, body.len())]);
             events.collect()
         }
-        Framing::Whole => Vec::new(),
     }
 }
 

@@ -39,9 +39,12 @@ pub(super) fn in_event(
             None => Failure::new(event.data.as_deref().and_then(text_of), None),
         });
     }
-    let object = object?;
-    let kind = format::kind(&event.name, Some(object));
-    if format == Some(Format::Responses) && kind == "response.failed" && !is_whole {
+    let kind = format::kind(&event.name, object);
+    let is_failed = format == Some(Format::Responses) && kind == "response.failed" && !is_whole;
+    let Some(object) = object else {
+        return is_failed.then(Failure::default);
+    };
+    if is_failed {
         let response = json::object(object, "response");
         let error = response.filter(|response| response.get("error").is_some_and(says_something));
         return Some(described(error.map_or(object, |response| response)));
@@ -50,7 +53,8 @@ pub(super) fn in_event(
         return Some(described(object));
     }
     if object.get("object").and_then(Value::as_str) == Some("error") {
-        let code = first_code(object, &["code", "type"]);
+        let kind = json::text(object, "type").map(str::to_owned);
+        let code = first_code(object, &["code"]).or(kind);
         return Some(Failure::new(json::text(object, "message"), code));
     }
     let has_failed = match format? {
@@ -79,6 +83,7 @@ pub(super) fn in_error_field(value: &str) -> Option<Failure> {
                 beside.code.or(code),
             ))
         }
+        Datum::Other if value.trim_start().starts_with('{') => None, // TEMP-I
         Datum::Other | Datum::Unknown => Some(Failure::new(text_of(value), None)),
     }
 }
@@ -122,7 +127,8 @@ fn described(object: &Object) -> Failure {
         .or_else(|| json::text(object, "message"));
     let code = error
         .and_then(first_code_of_error)
-        .or_else(|| first_code(object, &["code"]));
+        .or_else(|| first_code(object, &["code"]))
+        .or_else(|| json::text(object, "type").filter(|t| *t != "error" && !format::is_typed(t) && *t != "message").map(str::to_owned)); // TEMP-L
     Failure::new(message, code)
 }
 

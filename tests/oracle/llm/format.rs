@@ -124,13 +124,12 @@ impl Format {
         }
     }
 
-    /// Returns `gen_ai.operation.name`, if the format has only one.
-    pub(super) fn operation(self) -> Option<&'static str> {
+    /// Returns `gen_ai.operation.name`; for Ollama that without a `message`.
+    pub(super) fn operation(self) -> &'static str {
         match self {
-            Self::ChatCompletions | Self::Responses | Self::Messages => Some("chat"),
-            Self::Completions => Some("text_completion"),
-            Self::Gemini => Some("generate_content"),
-            Self::Ollama => None,
+            Self::ChatCompletions | Self::Responses | Self::Messages => "chat",
+            Self::Completions | Self::Ollama => "text_completion",
+            Self::Gemini => "generate_content",
         }
     }
 

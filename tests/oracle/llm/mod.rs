@@ -76,7 +76,7 @@ impl Settings {
         match framing {
             Framing::Events => true,
             Framing::Lines => self.reads_errors || self.formats.contains(&Format::Ollama),
-            Framing::Whole => status < 400,
+            Framing::Whole => status < 400 && !self.formats.is_empty(),
         }
     }
 }
@@ -305,7 +305,7 @@ impl Reading {
         self.summary.operation = self
             .summary
             .operation
-            .or(self.format.and_then(Format::operation));
+            .or(self.format.map(Format::operation));
         let cut = |reason: &String| super::truncate(reason.clone(), summary::MAX_WORD);
         self.summary.finish_reasons = self.finish_reasons.values().map(cut).collect();
     }

@@ -37,13 +37,8 @@ pub struct Usage {
 impl Summary {
     /// Reads an object of a response in this format.
     pub(super) fn take(&mut self, format: Format, kind: &str, object: &Object, is_whole: bool) {
-        if format == Format::Ollama {
-            let has = |key| object.contains_key(key);
-            if has("message") {
-                self.operation = Some("chat");
-            } else if has("response") {
-                self.operation.get_or_insert("text_completion");
-            }
+        if format == Format::Ollama && json::object(object, "message").is_some() {
+            self.operation = Some("chat");
         }
         let message = match format {
             Format::Responses if !is_whole => json::object(object, "response"),

@@ -145,7 +145,7 @@ pub fn failures() -> impl Strategy<Value = Sent> {
             Sent::json(beside(error.clone(), message.clone(), code.clone())),
             Sent::typed("error", json!({"error": error.clone()})),
             Sent::typed("error", json!({"message": message, "code": code})),
-            Sent::json(json!({"object": "error", "message": message, "type": code})),
+            Sent::json(json!({"object": "error", "message": message, "type": "t"})),
             Sent::json(json!({"object": "fine_tuning.job", "error": error.clone()})),
             Sent::json(json!({"object": "error", "message": message, "code": 400})),
             Sent {
@@ -233,7 +233,6 @@ fn intruders() -> impl Strategy<Value = Map<String, Value>> {
     let member = prop_oneof![
         errors().prop_map(|error| ("error", error)),
         select(vec![
-            ("type", json!(7)),
             ("object", json!("")),
             ("object", json!("list")),
             ("message", json!("beside")),

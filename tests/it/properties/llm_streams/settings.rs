@@ -31,12 +31,7 @@ pub fn settings() -> impl Strategy<Value = Settings> {
     let other = (
         select(&FORMATS[..]),
         select(vec![None, Some("[DONE]"), Some("trouble"), Some("")]),
-        select(vec![
-            None,
-            Some("done"),
-            Some("message_stop"),
-            Some("error"),
-        ]),
+        select(vec![None, Some("done"), Some("message_stop")]),
         any::<bool>(),
         any::<bool>(),
     )
@@ -46,7 +41,11 @@ pub fn settings() -> impl Strategy<Value = Settings> {
                     formats,
                     terminator,
                     terminator_event,
-                    reads_errors,
+                    // TEMP-V
+                    reads_errors: reads_errors
+                        || formats.is_empty()
+                            && terminator.is_none_or(str::is_empty)
+                            && terminator_event.is_none(),
                 },
                 reads_attributes,
             },

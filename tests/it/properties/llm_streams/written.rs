@@ -56,10 +56,9 @@ pub fn styles() -> impl Strategy<Value = Style> {
         "retry: 10",
         "x: {\"error\":\"no\"}",
         "event: ping",
-        "data",
+        "data\n",
         "error: {\"code\":500,\"message\":\"by a field\",\"type\":\"server_error\"}",
         "error: {\"error\":{\"message\":\"by a field\",\"code\":\"c\"}}",
-        "error: by a text",
     ]);
     let before = prop_oneof![5 => Just(Vec::new()), 1 => vec(line, 1..3)];
     let name = prop_oneof![

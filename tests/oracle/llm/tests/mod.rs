@@ -181,6 +181,11 @@ fn lines_and_whole_answers_are_read() {
     let reading = read_all(body, Framing::Whole);
     assert_eq!(reading.format, Some(Format::Messages));
     assert_eq!((reading.end, reading.is_truncated), (None, false));
-    let reading = read(body.as_bytes(), Framing::Whole, false, &Settings::llm());
-    assert_eq!(reading.format, None, "a body that goes on");
+    let reading = read(
+        &body.as_bytes()[..9],
+        Framing::Whole,
+        true,
+        &Settings::llm(),
+    );
+    assert_eq!(reading.format, None, "an incomplete value");
 }
