@@ -37,7 +37,7 @@
 //!
 //! Without these two setters, the layer uses the global provider and the global propagator. Handlers
 //! record on the span with [`SpanHandle`]. [`ApiSpanLayer::llm`] is the layer for an API in front of a
-//! language model.
+//! language model: see its [guide](guide::llm).
 //!
 //! # When the span ends
 //!
@@ -52,10 +52,11 @@
 //! | the head, if `is_end_stream` of the body is true | [`End::Complete`] |
 //! | a frame after which `is_end_stream` of the body is true | [`End::Complete`] |
 //! | the trailers | [`End::Complete`] |
-//! | the frame that completes the [terminator](ApiSpanLayer::stream_terminator) of an event stream | [`End::Complete`] |
+//! | the frame that completes the end of an [answer](guide::llm), or a [terminator](ApiSpanLayer::stream_terminator) | [`End::Complete`] |
 //! | the frame that completes the trailers of gRPC-Web, if they contain a status | [`End::Complete`] |
 //! | the body returns `None` | [`End::Complete`] |
 //! | the body is at its end (`is_end_stream`, trailers or `None`), but it has fewer or more bytes than declared | [`End::LengthMismatch`] |
+//! | the same, but it is a stream without the end of its [format](LlmFormat) | [`End::Truncated`] |
 //! | the body returns an error | [`End::BodyError`] |
 //! | the service or the body panics; the panic propagates | [`End::Panicked`] |
 //!
@@ -85,11 +86,12 @@
 //! 1. `api.ARRIVED`, when the request arrives.
 //! 2. Events that the handler adds. `api.HANDOFF_TO_CORE` is one of them, if it calls
 //!    [`SpanHandle::handoff_to_core`].
-//! 3. `api.FIRST_RESPONSE_FROM_CORE`, at the first non-empty frame of a response below 400, with
-//!    [`journey_events`](ApiSpanLayer::journey_events). It is placed among the handler's events by its time.
-//! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there is a message, `error`. These two
-//!    attributes are this crate's own, without a prefix, since dashboards read them. `reason` is the value of
-//!    `api.abort.reason`.
+//! 3. `api.FIRST_RESPONSE_FROM_CORE`, at the [first token](guide::llm) of a stream, or the first non-empty frame of
+//!    another response below 400, with [`journey_events`](ApiSpanLayer::journey_events). It is placed among the
+//!    handler's events by its time.
+//! 4. `api.DEPARTED`, or `api.ABORTED` with attribute `reason` and, if there are a message and a code, `error` and
+//!    `code`. These attributes are this crate's own, without a prefix, since dashboards read them. `reason` is the
+//!    value of `api.abort.reason`.
 //!
 //! An event's time is the wall-clock time of the arrival plus the monotonic time since then. So times
 //! never decrease if the wall clock is set back, and these events lie inside the span. The same applies to
@@ -122,15 +124,17 @@
 //! | `rpc.status_code` | string: the code's name | gRPC, if known | gRPC | stable |
 //! | `rpc.request.header.<name>`, `rpc.response.header.<name>`, `rpc.response.trailer.<name>` | string[] | gRPC, with the same settings as HTTP headers | gRPC | development |
 //! | `error.type` | string: few values; [the kind](ApiSpanLayer::error_type_fn) of an error | if the span's status is Error | HTTP, gRPC | stable |
+//! | `api.error.code` | string | a failure that was [read in the response](ApiSpanLayer::stream_errors), if it has a code | this crate | |
 //! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate | |
 //! | `api.abort.reason` | string | if `api.outcome` is `ABORTED` | this crate | |
+//! | `api.error.code` | string | if a failure was [read in the response](ApiSpanLayer::stream_errors) and has a code | this crate | |
 //! | `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links` | int | if any of the operator's or the handler's were [refused](#refused-attributes-events-and-links) | this crate | |
 //! | `api.stream` | boolean: true | streams, if they are [marked](ApiSpanLayer::stream_durations) | this crate | |
 //! | `api.time_to_head` | double, seconds | if there was a head | this crate | |
 //! | `api.time_to_first_byte` | double, seconds | if there was a non-empty data frame | this crate | |
 //! | `gen_ai.request.id` | string | with [`request_id_header`](ApiSpanLayer::request_id_header), if the request has that header | servers of language models; not in the conventions | |
-//! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | event streams, with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI`, which measures it at the client | development |
-//! | other `gen_ai.*` | see [`GenAi`] | if the handler sets them | `GenAI` | development |
+//! | `gen_ai.response.time_to_first_chunk` | double, seconds from the arrival | streams with a [first token](guide::llm), with [`journey_events`](ApiSpanLayer::journey_events) | `GenAI`, which measures it at the client | development |
+//! | other `gen_ai.*` | see [the guide](guide::llm) and [`GenAi`] | if they are [read](ApiSpanLayer::gen_ai_attributes), or the handler sets them | `GenAI` | development |
 //!
 //! Sources: HTTP and gRPC are the conventions for server spans in the OpenTelemetry semantic conventions
 //! 1.45.0. `GenAI` is the conventions for generative AI, 1.42.0. The schema URL of 1.45.0 is on the
@@ -146,7 +150,7 @@
 //!
 //! ## Refused attributes, events and links
 //!
-//! The layer alone sets `api.outcome`, `api.abort.reason`, `api.stream`, `api.time_to_head`,
+//! The layer alone sets `api.outcome`, `api.abort.reason`, `api.error.code`, `api.stream`, `api.time_to_head`,
 //! `api.time_to_first_byte`, `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links`,
 //! `http.response.status_code`, `rpc.status_code` and `error.type`. It alone adds its five events. All other
 //! names are free: an application's attribute `api.version` and event `api.cache` are kept.
@@ -283,18 +287,18 @@
 //! | `http.server.active_requests` | up-down counter, {request} | all | `http.request.method`, `url.scheme` | with [`active_requests`](ApiSpanLayer::active_requests) | HTTP | development |
 //! | `http.server.request.body.size`, `http.server.response.body.size` | histogram, By | HTTP | A | with [`body_sizes`](ApiSpanLayer::body_sizes), if the size is known | HTTP | development |
 //! | `api.server.time_to_head`, `api.server.time_to_first_byte` | histogram, s | all that have a head, or a first byte | A or B | with [`response_times`](ApiSpanLayer::response_times) | this crate | |
-//! | `gen_ai.server.request.duration` | histogram, s | language models | C | with [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics), if the handler set [`operation_name`](GenAi::operation_name) | `GenAI` | development |
-//! | `gen_ai.server.time_to_first_token` | histogram, s | language models: event streams that departed | C | the same, and there was a first byte | `GenAI` | development |
-//! | `gen_ai.server.time_per_output_token` | histogram, s | language models: event streams that departed | C | the same, and the handler set two or more [`output_tokens`](GenAi::output_tokens) | `GenAI` | development |
+//! | `gen_ai.server.request.duration` | histogram, s | language models | C | with [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics), if the operation is read, or the handler set [`operation_name`](GenAi::operation_name) | `GenAI` | development |
+//! | `gen_ai.server.time_to_first_token` | histogram, s | language models: streams that departed | C | the same, and there was a [first token](guide::llm) | `GenAI` | development |
+//! | `gen_ai.server.time_per_output_token` | histogram, s | language models: streams that departed | C | the same, and there are two or more [`output_tokens`](GenAi::output_tokens), read or set | `GenAI` | development |
 //!
 //! * **A**: `http.request.method`, `url.scheme`; if known, `http.response.status_code`, `http.route`,
 //!   `network.protocol.version`; for an error, the span's `error.type`.
 //! * **B**: `rpc.system.name`, `rpc.method`; if known, `rpc.status_code`; for an error, `error.type`.
 //! * **A** and **B**: for a stream, `api.stream`, if streams are
 //!   [marked](ApiSpanLayer::stream_durations).
-//! * **C**: `gen_ai.operation.name`; `gen_ai.provider.name`, or `_OTHER` if the handler did not set it; for an
+//! * **C**: `gen_ai.operation.name`; `gen_ai.provider.name`, or `_OTHER` if it is neither read nor set; for an
 //!   error, `error.type`. If the response status is below 400, also `gen_ai.request.model` and
-//!   `gen_ai.response.model`, if the handler set them.
+//!   `gen_ai.response.model`, if they are read or set.
 //!
 //! The buckets of durations follow the conventions.
 //!
@@ -371,7 +375,10 @@
 //! | [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics) | false; with `llm` true |
 //! | **language models** | |
 //! | [`request_id_header`](ApiSpanLayer::request_id_header) | no header; with `llm` `x-request-id` |
+//! | [`llm_formats`](ApiSpanLayer::llm_formats) | none; with `llm` all |
+//! | [`gen_ai_attributes`](ApiSpanLayer::gen_ai_attributes) | false; with `llm` true |
 //! | [`stream_terminator`](ApiSpanLayer::stream_terminator) | no terminator; with `llm` `[DONE]` |
+//! | [`stream_terminator_event`](ApiSpanLayer::stream_terminator_event) | no terminator |
 //! | [`stream_errors`](ApiSpanLayer::stream_errors) | false; with `llm` true |
 //! | [`journey_events`](ApiSpanLayer::journey_events) | false; with `llm` true |
 //!
@@ -418,6 +425,7 @@
 
 mod catch_panic;
 mod exchange;
+pub mod guide;
 mod handle;
 mod layer;
 mod middleware;

@@ -3,29 +3,34 @@
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::{Method, request};
-use axum::response::sse::Sse;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use serde_json::{Value, json};
-use tower_api_span::{ApiSpanLayer, SpanHandle};
+use tower_api_span::{ApiSpanLayer, RequestBodyLayer, SpanHandle};
 
-use crate::engine::{Engine, MODELS, WEIGHTS};
+use crate::engine::Engine;
 use crate::error::ApiError;
+use crate::models::MODELS;
 use crate::reply::Reply;
-use crate::request::{CompletionRequest, Endpoint};
+use crate::request::{Endpoint, LlmRequest};
 
 /// Returns all routes, wrapped in the layer.
 pub(crate) fn routes(engine: Engine, provider: &SdkTracerProvider) -> Router {
     Router::new()
-        .route("/v1/chat/completions", post(chat))
-        .route("/v1/completions", post(completions))
+        .route("/v1/chat/completions", answers(Endpoint::Chat))
+        .route("/v1/completions", answers(Endpoint::Completions))
+        .route("/v1/responses", answers(Endpoint::Responses))
+        .route("/v1/messages", answers(Endpoint::Messages))
         .route("/v1/models", get(models))
         .route("/health", get("ok"))
         .with_state(engine)
-        // Added last, so it is the outermost layer. A layer added later would run outside the span.
+        // Directly inside: reads the requested model, and detects clients that disconnect inside their request.
+        .layer(RequestBodyLayer::new())
+        // Added last, so it is the outermost layer. A layer added later would run outside the span. It reads the
+        // model, the finish reasons and the numbers of tokens from the responses.
         .layer(
             ApiSpanLayer::llm()
                 .tracer_provider(provider)
@@ -41,20 +46,13 @@ fn is_traced(request: &request::Parts) -> bool {
 
 type Body = Result<Json<Value>, JsonRejection>;
 
-async fn chat(
-    State(engine): State<Engine>,
-    span: SpanHandle,
-    body: Body,
-) -> Result<Response, ApiError> {
-    answer(Endpoint::Chat, &engine, span, body).await
-}
-
-async fn completions(
-    State(engine): State<Engine>,
-    span: SpanHandle,
-    body: Body,
-) -> Result<Response, ApiError> {
-    answer(Endpoint::Completions, &engine, span, body).await
+fn answers(endpoint: Endpoint) -> axum::routing::MethodRouter<Engine> {
+    post(
+        async move |State(engine): State<Engine>, span: SpanHandle, body: Body| {
+            let response = answer(endpoint, &engine, span, body).await;
+            response.unwrap_or_else(|error| error.into_response(endpoint))
+        },
+    )
 }
 
 async fn answer(
@@ -64,24 +62,14 @@ async fn answer(
     body: Body,
 ) -> Result<Response, ApiError> {
     let Json(body) = body?;
-    let request = CompletionRequest::parse(endpoint, &body)?;
-    let gen_ai = span.gen_ai();
-    gen_ai.request_model(&request.model);
-    if let Some(tokens) = request.max_tokens {
-        gen_ai.max_tokens(tokens);
-    }
-    if let Some(temperature) = request.temperature {
-        gen_ai.temperature(temperature);
-    }
+    let request = LlmRequest::parse(endpoint, &body)?;
     let job = engine.accept(&request)?;
-    gen_ai.response_model(WEIGHTS);
-    let is_stream = request.stream;
-    let reply = Reply::start(request, job, span);
-    Ok(if is_stream {
-        Sse::new(reply.events()).into_response()
+    let reply = Reply::start(&request, job, span);
+    if request.stream {
+        Ok(reply.stream())
     } else {
-        Json(reply.buffered().await?).into_response()
-    })
+        reply.whole().await
+    }
 }
 
 async fn models() -> Json<Value> {

@@ -12,73 +12,66 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 use tokio::time::sleep;
 
 use crate::error::ApiError;
-use crate::request::CompletionRequest;
+use crate::models::{Behaviour, Fault};
+use crate::request::LlmRequest;
 
 /// The answer, one word per token.
-const WORDS: [&str; 8] = [
-    "This", " answer", " always", " has", " the", " same", " eight", " words.",
+const WORDS: [Piece; 8] = [
+    Piece::Text("This"),
+    Piece::Text(" answer"),
+    Piece::Text(" always"),
+    Piece::Text(" has"),
+    Piece::Text(" the"),
+    Piece::Text(" same"),
+    Piece::Text(" eight"),
+    Piece::Text(" words."),
 ];
-/// The response model, for every request model.
-pub(crate) const WEIGHTS: &str = "toy-8w";
-/// The models in the model list.
-pub(crate) const MODELS: [&str; 6] = ["toy", "slow", "lingers", "fails-at-3", "stalls", "refuses"];
+/// The tool call. Its arguments look like the end of a stream.
+const TOOL_CALL: [Piece; 3] = [
+    Piece::ToolName("look_up"),
+    Piece::Arguments("{\"word\":"),
+    Piece::Arguments("\"data: [DONE]\"}"),
+];
 
-const PAUSE: Duration = Duration::from_millis(5);
-const LONG_PAUSE: Duration = Duration::from_millis(200);
-
-/// How long the model `lingers` keeps a stream open after its last event.
-const LINGERS_FOR: Duration = Duration::from_secs(1);
-
-/// A token of one of the choices.
-pub(crate) struct Token {
-    pub(crate) choice: u32,
-    pub(crate) text: &'static str,
-    /// Whether it is the first token of its choice.
-    pub(crate) is_first: bool,
-    /// Set on the last token of its choice.
-    pub(crate) finish_reason: Option<&'static str>,
+/// What a token adds to the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Piece {
+    Text(&'static str),
+    ToolName(&'static str),
+    /// A part of the JSON text of the tool's arguments.
+    Arguments(&'static str),
 }
 
-/// A failure of the engine, with its message.
+/// Why a choice has no more tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    Complete,
+    /// The limit on tokens is reached.
+    Length,
+    ToolCall,
+}
+
+/// A step of the engine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Token {
+        choice: usize,
+        piece: Piece,
+    },
+    /// All tokens of a choice are generated.
+    Finished {
+        choice: usize,
+        reason: Finish,
+    },
+}
+
+/// Why the engine stops early.
 #[derive(Debug)]
-pub(crate) struct Failure(pub(crate) String);
-
-/// The behaviour of a model.
-#[derive(Clone, Copy)]
-struct Behaviour {
-    pause: Duration,
-    lingers: bool,
-    fails_at: Option<u32>,
-    stalls_at: Option<u32>,
-}
-
-impl Behaviour {
-    /// # Errors
-    ///
-    /// If the model does not exist or rejects the request.
-    fn for_model(model: &str) -> Result<Self, ApiError> {
-        let mut behaviour = Self {
-            pause: PAUSE,
-            lingers: false,
-            fails_at: None,
-            stalls_at: None,
-        };
-        let at = |name| model.strip_prefix(name).and_then(|at| at.parse().ok());
-        if model == "slow" {
-            behaviour.pause = LONG_PAUSE;
-        } else if model == "lingers" {
-            behaviour.lingers = true;
-        } else if model == "refuses" {
-            return Err(ApiError::invalid("this model rejects all requests"));
-        } else if let Some(at) = at("fails-at-") {
-            behaviour.fails_at = Some(at);
-        } else if let Some(at) = at("stalls-at-").or((model == "stalls").then_some(3)) {
-            behaviour.stalls_at = Some(at);
-        } else if model != "toy" {
-            return Err(ApiError::no_model(model));
-        }
-        Ok(behaviour)
-    }
+pub(crate) enum Stop {
+    /// It fails, with this message.
+    Failed(String),
+    Truncated,
+    Broken,
 }
 
 #[derive(Clone)]
@@ -93,11 +86,11 @@ pub(crate) struct Job {
     pub(crate) number: u64,
     tracer: SdkTracer,
     behaviour: Behaviour,
-    choices: u32,
-    /// The number of tokens per choice.
-    tokens: u32,
+    choices: usize,
+    /// The tokens of each choice.
+    tokens: &'static [Piece],
     /// The finish reason of each choice.
-    finish_reason: &'static str,
+    finish: Finish,
 }
 
 impl Engine {
@@ -113,47 +106,53 @@ impl Engine {
     /// # Errors
     ///
     /// If the engine rejects it.
-    pub(crate) fn accept(&self, request: &CompletionRequest) -> Result<Job, ApiError> {
-        let words = u32::try_from(WORDS.len()).expect("the number of words fits");
-        let limit = request.max_tokens.unwrap_or(words);
+    pub(crate) fn accept(&self, request: &LlmRequest) -> Result<Job, ApiError> {
+        let behaviour = Behaviour::for_request(request)?;
+        let (tokens, finish): (&[Piece], _) = if behaviour.calls_a_tool {
+            (&TOOL_CALL, Finish::ToolCall)
+        } else {
+            (&WORDS, Finish::Complete)
+        };
+        let limit = request.max_tokens.unwrap_or(tokens.len());
+        let is_cut = limit < tokens.len();
         Ok(Job {
-            behaviour: Behaviour::for_model(&request.model)?,
+            behaviour,
             number: self.accepted.fetch_add(1, Ordering::Relaxed),
             tracer: self.tracer.clone(),
             choices: request.choices,
-            tokens: words.min(limit),
-            finish_reason: if limit < words { "length" } else { "stop" },
+            tokens: &tokens[..limit.min(tokens.len())],
+            finish: if is_cut { Finish::Length } else { finish },
         })
     }
 }
 
 impl Job {
+    /// Whether the client needs a keep-alive before the first token.
+    pub(crate) fn is_slow_to_start(&self) -> bool {
+        self.behaviour.waits.is_some()
+    }
+
     /// Returns how long the handler keeps working after the last event.
     pub(crate) fn linger_time(&self) -> Duration {
-        if self.behaviour.lingers {
-            LINGERS_FOR
-        } else {
-            Duration::ZERO
-        }
+        self.behaviour.lingers
     }
 
     /// Generates the tokens, alternating between the choices. The engine's span starts here as a child of
     /// `parent`; it ends when the stream ends or is dropped.
-    pub(crate) fn start(
-        self,
-        parent: &Context,
-    ) -> impl Stream<Item = Result<Token, Failure>> + use<> {
+    pub(crate) fn start(self, parent: &Context) -> impl Stream<Item = Result<Step, Stop>> + use<> {
         let span = self.tracer.start_with_context("llm_core", parent);
         let running = Running {
+            waits: self.behaviour.waits,
             job: self,
             span,
             generated: 0,
+            finished: 0,
         };
         stream::unfold(Some(running), |running| async {
             let mut running = running?;
-            match running.next_token().await? {
-                Ok(token) => Some((Ok(token), Some(running))),
-                Err(failure) => Some((Err(failure), None)),
+            match running.next_step().await? {
+                Ok(step) => Some((Ok(step), Some(running))),
+                Err(stop) => Some((Err(stop), None)),
             }
         })
     }
@@ -163,47 +162,56 @@ struct Running {
     job: Job,
     // The SDK ends the span when it is dropped.
     span: Span,
+    /// The time that the first token takes, if it is not the usual one.
+    waits: Option<Duration>,
     /// The number of generated tokens, over all choices.
-    generated: u32,
+    generated: usize,
+    /// The number of finished choices.
+    finished: usize,
 }
 
 impl Running {
-    /// Returns the next token; `None` after the last one.
-    async fn next_token(&mut self) -> Option<Result<Token, Failure>> {
-        let Job {
-            behaviour,
-            choices,
-            tokens,
-            finish_reason,
-            ..
-        } = self.job;
+    /// Returns the next step; `None` after the last one.
+    async fn next_step(&mut self) -> Option<Result<Step, Stop>> {
+        let choices = self.job.choices;
         let (nth, choice) = (self.generated / choices, self.generated % choices);
-        if nth == tokens {
-            return None;
+        if let Some(piece) = self.job.tokens.get(nth) {
+            return Some(self.generate(nth, choice, *piece).await);
         }
-        if behaviour.stalls_at == Some(nth) {
-            future::pending::<()>().await;
+        let choice = self.finished;
+        if choice == choices {
+            return self.fail(nth).await.err().map(Err);
         }
-        sleep(behaviour.pause).await;
-        if behaviour.fails_at == Some(nth) {
-            let failure = Failure(format!("the engine failed after {nth} tokens"));
-            self.span.set_status(Status::error(failure.0.clone()));
-            return Some(Err(failure));
-        }
+        self.finished += 1;
+        let reason = self.job.finish;
+        Some(Ok(Step::Finished { choice, reason }))
+    }
+
+    async fn generate(&mut self, nth: usize, choice: usize, piece: Piece) -> Result<Step, Stop> {
+        let usual = self.job.behaviour.pause;
+        sleep(self.waits.take().unwrap_or(usual)).await;
+        self.fail(nth).await?;
         self.generated += 1;
         if self.generated == 1 {
             self.span.add_event("first_token", Vec::new());
         }
-        self.span
-            .set_attribute(KeyValue::new("tokens", i64::from(self.generated)));
-        Some(Ok(Token {
-            choice,
-            text: usize::try_from(nth)
-                .ok()
-                .and_then(|nth| WORDS.get(nth))
-                .expect("there are no more tokens than words"),
-            is_first: nth == 0,
-            finish_reason: (nth + 1 == tokens).then_some(finish_reason),
-        }))
+        let generated = i64::try_from(self.generated).unwrap_or(i64::MAX);
+        self.span.set_attribute(KeyValue::new("tokens", generated));
+        Ok(Step::Token { choice, piece })
+    }
+
+    /// Fails if the model has a fault after `nth` tokens.
+    async fn fail(&mut self, nth: usize) -> Result<(), Stop> {
+        match self.job.behaviour.fault.filter(|(at, _)| *at == nth) {
+            Some((_, Fault::Stalls)) => future::pending().await,
+            Some((_, Fault::Fails)) => {
+                let message = format!("the engine failed after {nth} tokens");
+                self.span.set_status(Status::error(message.clone()));
+                Err(Stop::Failed(message))
+            }
+            Some((_, Fault::Truncates)) => Err(Stop::Truncated),
+            Some((_, Fault::Breaks)) => Err(Stop::Broken),
+            None => Ok(()),
+        }
     }
 }

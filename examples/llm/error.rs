@@ -1,4 +1,4 @@
-//! Errors as `OpenAI`-compatible servers send them.
+//! Errors as the servers of each API send them.
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::engine::Failure;
+use crate::request::Endpoint;
 
 /// An error response.
 #[derive(Debug)]
@@ -33,24 +33,43 @@ impl ApiError {
         }
     }
 
-    /// Returns the body of an error response, or the error event of a stream whose status is already sent.
-    pub(crate) fn body(&self) -> Value {
-        json!({ "error": {
-            "message": self.message,
-            "type": self.kind,
-            "param": null,
-            "code": self.status.as_u16(),
-        } })
-    }
-}
-
-impl From<Failure> for ApiError {
-    fn from(Failure(message): Failure) -> Self {
+    /// Returns the error for a failure of the engine.
+    pub(crate) fn engine(message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             kind: "internal_server_error",
-            message,
+            message: message.into(),
         }
+    }
+
+    /// Returns the body of an error response, or the data of the error event of a stream whose status is already
+    /// sent.
+    pub(crate) fn body(&self, endpoint: Endpoint) -> Value {
+        let Self {
+            status,
+            kind,
+            message,
+        } = self;
+        match endpoint {
+            Endpoint::Chat | Endpoint::Completions | Endpoint::Responses => json!({ "error": {
+                "message": message,
+                "type": kind,
+                "param": null,
+                "code": status.as_u16(),
+            } }),
+            Endpoint::Messages => {
+                let kind = if status.is_server_error() {
+                    "api_error"
+                } else {
+                    kind
+                };
+                json!({ "type": "error", "error": { "type": kind, "message": message } })
+            }
+        }
+    }
+
+    pub(crate) fn into_response(self, endpoint: Endpoint) -> Response {
+        (self.status, Json(self.body(endpoint))).into_response()
     }
 }
 
@@ -60,11 +79,5 @@ impl From<JsonRejection> for ApiError {
             status: rejection.status(),
             ..Self::invalid(rejection.body_text())
         }
-    }
-}
-
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        (self.status, Json(self.body())).into_response()
     }
 }

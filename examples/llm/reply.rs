@@ -1,205 +1,215 @@
-//! The response, buffered or as a stream, and its record on the request's span.
+//! The response, whole or as a stream.
 
-use std::convert::Infallible;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::time::Duration;
 
-use axum::response::sse::Event;
-use futures_util::stream::{self, BoxStream, Stream, StreamExt};
-use serde_json::{Value, json};
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use serde_json::Value;
 use tokio::time::sleep;
 use tower_api_span::SpanHandle;
 
-use crate::engine::{Failure, Job, Token, WEIGHTS};
+use crate::engine::{Job, Step, Stop};
 use crate::error::ApiError;
-use crate::request::{CompletionRequest, Endpoint};
+use crate::format::{Answer, Format};
+use crate::request::LlmRequest;
+
+/// How long the server has to send what it has, before a body ends early.
+const TIME_TO_SEND: Duration = Duration::from_millis(50);
 
 /// A response in progress.
 pub(crate) struct Reply {
-    number: u64,
+    format: Box<dyn Format>,
+    answer: Answer,
+    is_slow_to_start: bool,
     linger_time: Duration,
-    request: CompletionRequest,
-    tokens: BoxStream<'static, Result<Token, Failure>>,
-    usage: Usage,
-    created: u64,
-    next: Part,
+    steps: BoxStream<'static, Result<Step, Stop>>,
+    /// Events that are not yet sent.
+    events: VecDeque<Event>,
+    phase: Phase,
+    usage: UnsentUsage,
 }
 
-/// The parts of a stream, in their order.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum Phase {
+    Begin,
     Tokens,
-    UsageChunk,
-    Terminator,
+    /// All events are made.
+    Sent,
+    /// The connection breaks.
+    Broken,
     End,
 }
 
 impl Reply {
     /// Starts the engine.
-    pub(crate) fn start(request: CompletionRequest, job: Job, span: SpanHandle) -> Self {
-        let created = SystemTime::now().duration_since(UNIX_EPOCH);
+    pub(crate) fn start(request: &LlmRequest, job: Job, span: SpanHandle) -> Self {
         span.handoff_to_core();
         Self {
-            number: job.number,
+            format: request.endpoint.format(),
+            answer: Answer::new(request, job.number),
+            is_slow_to_start: job.is_slow_to_start(),
             linger_time: job.linger_time(),
             // The handle's context makes the engine's span a child of the request's span, on any thread.
-            tokens: job.start(&span.context()).boxed(),
-            usage: Usage {
+            steps: job.start(&span.context()).boxed(),
+            events: VecDeque::new(),
+            phase: Phase::Begin,
+            usage: UnsentUsage {
                 span,
                 input_tokens: request.input_tokens,
                 output_tokens: 0,
-                finish_reasons: Vec::new(),
+                is_sent: false,
             },
-            request,
-            created: created.map_or(0, |since| since.as_secs()),
-            next: Part::Tokens,
         }
     }
 
-    /// Returns the buffered response.
+    /// Returns the whole response.
     ///
     /// # Errors
     ///
     /// If the engine fails.
-    pub(crate) async fn buffered(mut self) -> Result<Value, ApiError> {
-        let choices = (0..self.request.choices).map(|_| (String::new(), None));
-        let mut choices: Vec<(String, Option<&str>)> = choices.collect();
-        while let Some(token) = self.tokens.next().await {
-            let token = token.inspect_err(|Failure(message)| {
-                // The status 500 alone would be recorded as the less specific `exception`.
-                self.usage.span.mark_aborted("generation_error", message);
-            })?;
-            self.usage.count(&token);
-            let choice = usize::try_from(token.choice).ok();
-            let choice = choice.and_then(|choice| choices.get_mut(choice));
-            let (text, finish_reason) = choice.expect("the token belongs to a requested choice");
-            text.push_str(token.text);
-            *finish_reason = token.finish_reason;
-        }
-        let choices = choices.iter().enumerate().map(|(index, (text, reason))| {
-            let mut choice = json!({ "index": index, "finish_reason": reason, "logprobs": null });
-            match self.request.endpoint {
-                Endpoint::Chat => {
-                    choice["message"] = json!({ "role": "assistant", "content": text });
+    pub(crate) async fn whole(mut self) -> Result<Response, ApiError> {
+        while let Some(step) = self.steps.next().await {
+            match step {
+                Ok(step) => {
+                    self.answer.take_in(step);
+                    self.usage.output_tokens = self.answer.output_tokens;
                 }
-                Endpoint::Completions => choice["text"] = json!(text),
+                Err(Stop::Failed(message)) => return self.failed(&message),
+                Err(Stop::Truncated | Stop::Broken) => {
+                    return Ok(cut(&self.format.whole(&self.answer)));
+                }
             }
-            choice
+        }
+        self.usage.is_sent = true;
+        Ok(Json(self.format.whole(&self.answer)).into_response())
+    }
+
+    fn failed(self, message: &str) -> Result<Response, ApiError> {
+        if let Some(answer) = self.format.whole_failure(&self.answer, message) {
+            return Ok(Json(answer).into_response());
+        }
+        // The status 500 alone would be recorded as the less specific `exception`.
+        self.usage.span.mark_aborted("generation_error", message);
+        Err(ApiError::engine(message))
+    }
+
+    /// Returns the response as an event stream.
+    pub(crate) fn stream(self) -> Response {
+        let events = stream::unfold(self, |mut reply| async {
+            let event = reply.next_event().await?;
+            Some((event, reply))
         });
-        let mut answer = self.object("chat.completion", &choices.collect::<Vec<_>>());
-        answer["usage"] = self.usage.to_json();
-        Ok(answer)
+        Sse::new(events).into_response()
     }
 
-    /// Returns the response as events, with `OpenAI`'s error event and terminator.
-    pub(crate) fn events(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        stream::unfold(self, |mut reply| async {
-            let data = reply.next_event().await?;
-            Some((Ok(Event::default().data(data)), reply))
-        })
-    }
-
-    /// Returns the data of the next event.
-    async fn next_event(&mut self) -> Option<String> {
-        if self.next == Part::Tokens {
-            match self.tokens.next().await {
-                Some(Ok(token)) => {
-                    self.usage.count(&token);
-                    return Some(self.chunk(&token).to_string());
+    async fn next_event(&mut self) -> Option<io::Result<Event>> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                if self.events.is_empty() && self.phase == Phase::Sent {
+                    // The last event ends the span. What is recorded later is lost.
+                    self.usage.record();
                 }
-                Some(Err(failure)) => {
-                    // The status 200 is already sent. The layer reads the failure from this event.
-                    self.next = Part::Terminator;
-                    return Some(ApiError::from(failure).body().to_string());
+                return Some(Ok(event));
+            }
+            match self.phase {
+                Phase::Begin => {
+                    if self.is_slow_to_start {
+                        self.events.push_back(self.format.keep_alive());
+                    }
+                    self.events.extend(self.format.begin(&self.answer));
+                    self.phase = Phase::Tokens;
                 }
-                None => self.next = Part::UsageChunk,
+                Phase::Tokens => self.step().await,
+                Phase::Broken => {
+                    self.phase = Phase::End;
+                    return Some(Err(io::Error::other("the engine broke the connection")));
+                }
+                Phase::Sent => {
+                    sleep(self.linger_time).await;
+                    self.phase = Phase::End;
+                }
+                Phase::End => return None,
             }
         }
-        if self.next == Part::UsageChunk {
-            self.next = Part::Terminator;
-            if self.request.include_usage {
-                let mut last = self.object("chat.completion.chunk", &[]);
-                last["usage"] = self.usage.to_json();
-                return Some(last.to_string());
-            }
-        }
-        if self.next == Part::Terminator {
-            self.next = Part::End;
-            // Recorded now, because the terminator ends the span.
-            self.usage.record();
-            return Some("[DONE]".to_owned());
-        }
-        sleep(self.linger_time).await;
-        None
     }
 
-    fn chunk(&self, token: &Token) -> Value {
-        let mut choice = json!({
-            "index": token.choice,
-            "finish_reason": token.finish_reason,
-            "logprobs": null,
-        });
-        match self.request.endpoint {
-            Endpoint::Completions => choice["text"] = json!(token.text),
-            Endpoint::Chat => {
-                choice["delta"] = json!({ "content": token.text });
-                if token.is_first {
-                    choice["delta"]["role"] = json!("assistant");
-                }
+    /// Takes the next step of the engine, and adds its events.
+    async fn step(&mut self) {
+        let step = self.steps.next().await;
+        let (format, answer) = (&mut self.format, &mut self.answer);
+        match step {
+            Some(Ok(step)) => {
+                answer.take_in(step);
+                self.usage.output_tokens = answer.output_tokens;
+                self.events.extend(match step {
+                    Step::Token { choice, piece } => format.token(answer, choice, piece),
+                    Step::Finished { choice, .. } => format.finished(answer, choice),
+                });
             }
+            None => {
+                self.events.extend(format.end(answer));
+                self.usage.is_sent = answer.include_usage;
+                self.phase = Phase::Sent;
+            }
+            Some(Err(Stop::Failed(message))) => {
+                // The status 200 is already sent. The layer reads the failure from the events.
+                self.events.extend(format.failure(answer, &message));
+                self.phase = Phase::Sent;
+            }
+            Some(Err(Stop::Truncated)) => self.phase = Phase::End,
+            Some(Err(Stop::Broken)) => self.phase = Phase::Broken,
         }
-        self.object("chat.completion.chunk", &[choice])
-    }
-
-    fn object(&self, chat_object: &str, choices: &[Value]) -> Value {
-        let object = match self.request.endpoint {
-            Endpoint::Chat => chat_object,
-            Endpoint::Completions => "text_completion",
-        };
-        json!({
-            "id": format!("toy-{}", self.number),
-            "object": object,
-            "created": self.created,
-            "model": WEIGHTS,
-            "choices": choices,
-        })
     }
 }
 
-/// Counts the tokens. They are recorded on the request's span when this is dropped, so also if the client
-/// disconnects midway.
-struct Usage {
+/// Returns a response whose body ends before its `Content-Length`.
+fn cut(answer: &Value) -> Response {
+    let text = answer.to_string();
+    let length = text.len();
+    let half = Bytes::from(text).slice(..length / 2);
+    let body = stream::unfold(Some(half), async |half| {
+        if half.is_none() {
+            // A server that ends the body at once does not send the half.
+            sleep(TIME_TO_SEND).await;
+        }
+        half.map(|half| (io::Result::Ok(half), None))
+    });
+    let head = [
+        (CONTENT_TYPE, "application/json".to_owned()),
+        (CONTENT_LENGTH, length.to_string()),
+    ];
+    (head, Body::from_stream(body)).into_response()
+}
+
+/// Records the numbers of tokens that the response does not carry, such as those of a stream that the client left:
+/// the layer cannot read them. They are recorded before the last event, or when this is dropped.
+struct UnsentUsage {
     span: SpanHandle,
-    input_tokens: u32,
-    output_tokens: u32,
-    finish_reasons: Vec<&'static str>,
+    input_tokens: usize,
+    output_tokens: usize,
+    is_sent: bool,
 }
 
-impl Usage {
-    fn count(&mut self, token: &Token) {
-        self.output_tokens += 1;
-        self.finish_reasons.extend(token.finish_reason);
-    }
-
-    fn to_json(&self) -> Value {
-        json!({
-            "prompt_tokens": self.input_tokens,
-            "completion_tokens": self.output_tokens,
-            "total_tokens": self.input_tokens + self.output_tokens,
-        })
-    }
-
-    fn record(&self) {
-        let gen_ai = self.span.gen_ai();
-        gen_ai
-            .input_tokens(self.input_tokens)
-            .output_tokens(self.output_tokens);
-        if !self.finish_reasons.is_empty() {
-            gen_ai.finish_reasons(&self.finish_reasons);
+impl UnsentUsage {
+    fn record(&mut self) {
+        if !mem::replace(&mut self.is_sent, true) {
+            let tokens = |tokens| u32::try_from(tokens).unwrap_or(u32::MAX);
+            self.span
+                .gen_ai()
+                .input_tokens(tokens(self.input_tokens))
+                .output_tokens(tokens(self.output_tokens));
         }
     }
 }
 
-impl Drop for Usage {
+impl Drop for UnsentUsage {
     fn drop(&mut self) {
         self.record();
     }

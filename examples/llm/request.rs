@@ -9,24 +9,41 @@ use crate::error::ApiError;
 pub(crate) enum Endpoint {
     Chat,
     Completions,
+    Responses,
+    Messages,
 }
 
 /// A parsed request.
 #[derive(Debug)]
-pub(crate) struct CompletionRequest {
+pub(crate) struct LlmRequest {
     pub(crate) endpoint: Endpoint,
     pub(crate) model: String,
-    pub(crate) input_tokens: u32,
-    pub(crate) choices: u32,
-    pub(crate) max_tokens: Option<u32>,
-    pub(crate) temperature: Option<f64>,
+    pub(crate) input_tokens: usize,
+    pub(crate) choices: usize,
+    pub(crate) max_tokens: Option<usize>,
     pub(crate) stream: bool,
+    /// Whether a stream ends with the numbers of tokens.
     pub(crate) include_usage: bool,
 }
 
-const MAX_CHOICES: u32 = 16;
+const MAX_CHOICES: usize = 16;
 
-impl CompletionRequest {
+impl Endpoint {
+    /// The keys of the limit on tokens. The first one that is given counts.
+    fn max_tokens_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Chat | Self::Completions => &["max_completion_tokens", "max_tokens"],
+            Self::Responses => &["max_output_tokens"],
+            Self::Messages => &["max_tokens"],
+        }
+    }
+
+    fn has_choices(self) -> bool {
+        matches!(self, Self::Chat | Self::Completions)
+    }
+}
+
+impl LlmRequest {
     /// Parses the body.
     ///
     /// # Errors
@@ -36,11 +53,15 @@ impl CompletionRequest {
         let model = body["model"]
             .as_str()
             .ok_or_else(|| ApiError::invalid("model must be a string"))?;
-        let max_tokens = match count(body, "max_completion_tokens")? {
-            None => count(body, "max_tokens")?,
-            given => given,
-        };
-        let choices = count(body, "n")?.unwrap_or(1);
+        let mut max_tokens = None;
+        for key in endpoint.max_tokens_keys() {
+            max_tokens = max_tokens.or(count(body, key)?);
+        }
+        if endpoint == Endpoint::Messages && max_tokens.is_none() {
+            return Err(ApiError::invalid("max_tokens: Field required"));
+        }
+        let choices = count(body, "n")?.filter(|_| endpoint.has_choices());
+        let choices = choices.unwrap_or(1);
         if choices > MAX_CHOICES {
             let message = format!("n must not be more than {MAX_CHOICES}");
             return Err(ApiError::invalid(message));
@@ -51,37 +72,51 @@ impl CompletionRequest {
             input_tokens: prompt_tokens(endpoint, body)?,
             choices,
             max_tokens,
-            temperature: optional(body, "temperature", "a number", Value::as_f64)?,
             stream: flag(body, "stream")?,
-            include_usage: flag(&body["stream_options"], "include_usage")?,
+            include_usage: !endpoint.has_choices()
+                || flag(&body["stream_options"], "include_usage")?,
         })
     }
 }
 
 /// Counts the tokens of the prompt, one per word.
-fn prompt_tokens(endpoint: Endpoint, body: &Value) -> Result<u32, ApiError> {
-    let words = |text: &str| text.split_whitespace().count();
-    let tokens = match endpoint {
-        Endpoint::Completions => body["prompt"]
-            .as_str()
-            .map(words)
-            .ok_or_else(|| ApiError::invalid("prompt must be a string"))?,
-        Endpoint::Chat => body["messages"]
-            .as_array()
-            .filter(|messages| !messages.is_empty())
-            .ok_or_else(|| ApiError::invalid("messages must be a non-empty list"))?
-            .iter()
-            .filter_map(|message| message["content"].as_str())
-            .map(words)
-            .sum(),
+fn prompt_tokens(endpoint: Endpoint, body: &Value) -> Result<usize, ApiError> {
+    let (key, is_text, is_list) = match endpoint {
+        Endpoint::Completions => ("prompt", true, false),
+        Endpoint::Responses => ("input", true, true),
+        Endpoint::Chat | Endpoint::Messages => ("messages", false, true),
     };
-    u32::try_from(tokens).map_err(|_| ApiError::invalid("the prompt is too long"))
+    let messages = body[key].as_array().filter(|messages| !messages.is_empty());
+    if let Some(text) = body[key].as_str().filter(|_| is_text) {
+        Ok(words(text))
+    } else if let Some(messages) = messages.filter(|_| is_list) {
+        let contents = messages.iter().map(|message| &message["content"]);
+        Ok(contents.map(words_of).sum())
+    } else {
+        let should_be = if is_list {
+            "a non-empty list"
+        } else {
+            "a string"
+        };
+        Err(ApiError::invalid(format!("{key} must be {should_be}")))
+    }
+}
+
+/// Counts the words of a text, or of a list of parts with texts.
+fn words_of(content: &Value) -> usize {
+    let parts = content.as_array().into_iter().flatten();
+    let texts = parts.filter_map(|part| part["text"].as_str());
+    texts.chain(content.as_str()).map(words).sum()
+}
+
+fn words(text: &str) -> usize {
+    text.split_whitespace().count()
 }
 
 /// Reads a positive number.
-fn count(body: &Value, key: &str) -> Result<Option<u32>, ApiError> {
+fn count(body: &Value, key: &str) -> Result<Option<usize>, ApiError> {
     optional(body, key, "a positive number", |value| {
-        let count = value.as_u64().and_then(|count| u32::try_from(count).ok());
+        let count = value.as_u64().and_then(|count| usize::try_from(count).ok());
         count.filter(|count| *count > 0)
     })
 }

@@ -52,8 +52,9 @@ impl Exchange {
         let bytes = data.remaining();
         let delivered = u64::try_from(bytes).unwrap_or(u64::MAX);
         let delivery = streaming.body.record_data(delivered);
+        let mut now = None;
         if (delivery.is_first || delivery.is_whole) && self.span.is_observed() {
-            let now = Elapsed::since_start(self.span.clock());
+            let now = *now.insert(Elapsed::since_start(self.span.clock()));
             if delivery.is_first {
                 streaming.time_to_first_byte = Some(now);
             }
@@ -64,7 +65,7 @@ impl Exchange {
         }
         let is_read = streaming.reading.is_some();
         let has_cold = self.cold.is_some();
-        (is_read && self.read_answer(data, bytes))
+        (is_read && self.read_answer(data, bytes, now))
             || (has_cold && self.read_web_trailers(data, bytes))
     }
 

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, response};
 
-use crate::exchange::answer::Reading;
+use crate::exchange::reading::Reading;
 use crate::exchange::state::{BodyState, Exchange, Phase, Streaming};
 use crate::protocol::grpc::web;
 use crate::protocol::grpc::{GrpcStatus, Protocol, is_grpc};
@@ -73,6 +73,13 @@ impl ResponseHead {
     }
 }
 
+impl ResponseHead {
+    /// Whether it can be that of a language model's answer.
+    fn can_be_answer(&self) -> bool {
+        self.answered == Protocol::Http && !matches!(self.body, BodyKind::Empty)
+    }
+}
+
 /// Why a head completes the message.
 #[derive(Clone, Copy)]
 pub(super) enum HeadEnd {
@@ -93,9 +100,8 @@ impl Exchange {
             return None;
         };
         let is_observed = self.span.is_observed();
-        let content_type = is_observed
-            .then(|| ContentType::from_headers(&parts.headers))
-            .flatten();
+        let content_type = is_observed.then(|| ContentType::from_headers(&parts.headers));
+        let content_type = content_type.flatten();
         let answered = if claimed == Protocol::Http {
             claimed
         } else {
@@ -114,9 +120,8 @@ impl Exchange {
             hints.exact_size,
             &settings.stream_content_types,
         );
-        // The content type of a request that is observed.
         let reading = content_type
-            .filter(|_| answered == Protocol::Http && !matches!(head.body, BodyKind::Empty))
+            .filter(|_| head.can_be_answer())
             .and_then(|it| Reading::start(it, &parts.headers, parts.status, settings));
         // Not the time to the head: the operator's callback was called in between.
         let whole_at = (is_observed && head.body.declared() == Some(0)).then(|| self.elapsed());

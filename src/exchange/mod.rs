@@ -15,6 +15,7 @@ mod ending;
 mod frame;
 pub(crate) mod guard;
 mod head;
+mod reading;
 pub(crate) mod shared;
 pub(crate) mod start;
 mod state;

@@ -15,8 +15,8 @@ use std::time::Duration;
 use http::StatusCode;
 use opentelemetry::KeyValue;
 
-use crate::exchange::answer::{AnswerEnd, Reading};
 use crate::exchange::cold::ColdState;
+use crate::exchange::reading::{AnswerEnd, Reading};
 use crate::exchange::shared::Shared;
 use crate::outcome::{End, Stage};
 use crate::protocol::grpc::{GrpcStatus, Protocol};

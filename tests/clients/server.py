@@ -1,4 +1,4 @@
-"""Starts examples/llm and reads the spans that it writes."""
+"""Starts the examples and reads the spans that they write."""
 
 import json
 import os
@@ -9,23 +9,27 @@ import tempfile
 import time
 
 # The time limit for every step, in seconds.
-TIMEOUT = 5
+TIMEOUT = 10
 
 
 class Server:
-    """The example on a free port."""
+    """An example on a free port."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, *arguments):
         self._directory = tempfile.TemporaryDirectory()
         self._file = os.path.join(self._directory.name, "spans.jsonl")
         self._process = subprocess.Popen(
-            [binary, "--addr", "127.0.0.1:0", "--spans", self._file],
+            [binary, "--addr", "127.0.0.1:0", "--spans", self._file, *arguments],
             stdout=subprocess.PIPE,
             text=True,
         )
         line = self._process.stdout.readline()
         message, _, self.url = line.strip().rpartition(" ")
         assert message == "listening on", f"the first line is {line!r}"
+
+    def hint(self):
+        """Returns the next line on stdout."""
+        return self._process.stdout.readline()
 
     def spans(self):
         """Returns the spans written so far, without waiting."""
@@ -57,14 +61,14 @@ class Trace:
         self.span_id = secrets.token_hex(8)
         self.headers = {"traceparent": f"00-{self.trace_id}-{self.span_id}-01"}
 
-    def spans(self):
+    def spans(self, server=None):
         """Returns the spans of this trace written so far, without waiting."""
-        spans = self._server.spans()
+        spans = (server or self._server).spans()
         return [span for span in spans if span["trace_id"] == self.trace_id]
 
-    def wait_for(self, count):
+    def wait_for(self, count, server=None):
         """Waits for `count` spans or the time limit. Returns the spans written."""
         until = time.monotonic() + TIMEOUT
-        while len(self.spans()) < count and time.monotonic() < until:
+        while len(self.spans(server)) < count and time.monotonic() < until:
             time.sleep(0.01)
-        return self.spans()
+        return self.spans(server)

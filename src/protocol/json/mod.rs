@@ -7,10 +7,12 @@
 //! The grammar is that of RFC 8259, with two exceptions. Invalid UTF-8 is accepted in strings, and a lone surrogate is
 //! read as U+FFFD. Values nested deeper than [`MAX_DEPTH`] are malformed. Pure.
 
+mod literal;
 pub(crate) mod number;
 mod string;
 mod text;
 
+use literal::Literal;
 use string::StringState;
 pub(crate) use text::find_special;
 
@@ -61,32 +63,6 @@ enum State {
     /// White space.
     End,
     Malformed,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-enum Literal {
-    True,
-    False,
-    #[default]
-    Null,
-}
-
-impl Literal {
-    fn word(self) -> &'static [u8] {
-        match self {
-            Self::True => b"true",
-            Self::False => b"false",
-            Self::Null => b"null",
-        }
-    }
-
-    fn token(self) -> Token<'static> {
-        match self {
-            Self::True => Token::True,
-            Self::False => Token::False,
-            Self::Null => Token::Null,
-        }
-    }
 }
 
 impl State {
@@ -324,7 +300,11 @@ impl Tokens {
             return None;
         }
         self.end_value();
-        Some(self.literal.token())
+        Some(match self.literal {
+            Literal::True => Token::True,
+            Literal::False => Token::False,
+            Literal::Null => Token::Null,
+        })
     }
 }
 

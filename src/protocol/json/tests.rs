@@ -118,9 +118,8 @@ fn texts_are_limited_and_may_be_invalid_utf_8() {
         let mut seen = Vec::new();
         for mut piece in text.chunks(size) {
             while let Some(token) = reader.next(&mut piece, 4) {
-                match token {
-                    Token::String(text) | Token::Number(text) => seen.push(text.to_vec()),
-                    _ => {}
+                if let Token::String(text) | Token::Number(text) = token {
+                    seen.push(text.to_vec());
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! What an answer says, from all its events.
 
-use super::Failure;
 use super::datum::{Choices, Datum, MAX_CHOICES, bit};
+use super::findings::Failure;
 use super::format::{Formats, LlmFormat};
 use super::kind::{EventType, ObjectKind};
-use super::member::Content;
+use super::member::{Content, UsageOf};
 use super::usage::Usage;
 
 /// What an answer has said so far.
@@ -45,20 +45,21 @@ pub(crate) struct Reads {
 }
 
 impl Answer {
-    /// Adds what an object says. `event_type` is the type of its event. Returns its failure, if it is the first.
-    /// Adding an object twice changes nothing.
+    /// Adds what an object says. `event_type` is the type of its event. Returns whether it is a failure, and the
+    /// failure if it is the first. Adding an object twice changes nothing.
+    #[must_use]
     pub(super) fn add(
         &mut self,
         datum: &mut Datum,
         event_type: EventType,
         is_stream: bool,
         reads: Reads,
-    ) -> Option<Failure> {
+    ) -> (bool, Option<Failure>) {
         if self.format.is_none() {
             self.format = format_of(datum, event_type).filter(|it| reads.formats.contain(*it));
         }
-        let is_failure = reads.failures && !self.has_failed && self.is_failure(datum, event_type);
-        self.has_failed |= is_failure;
+        let is_failure = reads.failures && self.is_failure(datum, event_type, is_stream);
+        let is_first = is_failure && self.fail();
         if let Some(format) = self.format {
             self.has_token |= is_stream && has_token(datum, event_type, format);
             self.is_over |= is_stream && is_end(datum, event_type, format);
@@ -67,7 +68,7 @@ impl Answer {
                 self.add_facts(datum, event_type, format, is_stream);
             }
         }
-        is_failure.then(|| datum.failure())
+        (is_failure, is_first.then(|| datum.failure()))
     }
 
     /// Records a failure. Returns whether it is the first.
@@ -92,13 +93,7 @@ impl Answer {
         self.has_message |= datum.signs.has_message;
         keep_first(&mut self.id, &mut datum.id);
         keep_first(&mut self.model, &mut datum.model);
-        // The first event of messages counts only the output tokens that it has.
-        let usage = if event_type == EventType::MessageStart {
-            datum.usage.without_output()
-        } else {
-            datum.usage
-        };
-        self.usage.update(&usage);
+        self.add_usage(datum, event_type, format);
         match format {
             LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Gemini => {
                 for (index, reason) in datum.choices.reasons.drain(..) {
@@ -124,6 +119,21 @@ impl Answer {
         }
     }
 
+    fn add_usage(&mut self, datum: &Datum, event_type: EventType, format: LlmFormat) {
+        if !datum.usage_of.is_some_and(|of| has_usage(format, of)) {
+            return;
+        }
+        match (format, event_type) {
+            // The first event of messages counts only the output tokens that it has.
+            (LlmFormat::Messages, EventType::MessageStart) => {
+                self.usage.raise(&datum.usage.without_output());
+            }
+            // Totals, of which some servers repeat only the last and have 0 for the others.
+            (LlmFormat::Messages, _) => self.usage.raise(&datum.usage),
+            _ => self.usage.update(&datum.usage),
+        }
+    }
+
     fn set_reason(&mut self, index: u64, reason: Box<str>) {
         match self
             .finish_reasons
@@ -137,7 +147,14 @@ impl Answer {
         }
     }
 
-    fn is_failure(&self, datum: &Datum, event_type: EventType) -> bool {
+    /// Whether the `error` of an object is a failure of the answer. A whole body of no known format may be the record of
+    /// a job, whose error is data.
+    fn can_be_failure(&self, datum: &Datum, is_stream: bool) -> bool {
+        let is_bare = !datum.signs.has_unread && !datum.signs.is_list;
+        datum.object != ObjectKind::Other && (is_stream || self.format.is_some() || is_bare)
+    }
+
+    fn is_failure(&self, datum: &Datum, event_type: EventType, is_stream: bool) -> bool {
         let is_typed = event_type.is_of_responses() || event_type.is_of_messages();
         let is_of = |format| self.format == Some(format);
         let has_error_reason = || {
@@ -150,7 +167,7 @@ impl Answer {
         let has_choices = is_of(LlmFormat::ChatCompletions) || is_of(LlmFormat::Completions);
         event_type == EventType::Error
             || datum.object == ObjectKind::Error
-            || (datum.has_error() && datum.object != ObjectKind::Other)
+            || (datum.has_error() && self.can_be_failure(datum, is_stream))
             || (is_of(LlmFormat::Responses) && datum.has_failed_status())
             || (has_choices && has_error_reason())
     }
@@ -165,6 +182,17 @@ impl Answer {
             }
             Some(LlmFormat::Responses | LlmFormat::Messages | LlmFormat::Ollama) => !self.is_over,
         }
+    }
+}
+
+/// Whether numbers of tokens are a format's.
+fn has_usage(format: LlmFormat, of: UsageOf) -> bool {
+    match format {
+        LlmFormat::ChatCompletions | LlmFormat::Completions => of == UsageOf::Root,
+        LlmFormat::Responses => matches!(of, UsageOf::Root | UsageOf::Response),
+        LlmFormat::Messages => matches!(of, UsageOf::Root | UsageOf::Message),
+        LlmFormat::Gemini => of == UsageOf::Metadata,
+        LlmFormat::Ollama => of == UsageOf::Ollama,
     }
 }
 

@@ -1,10 +1,11 @@
 //! What one JSON object of an answer says: an event's data, a line, or a whole body.
 
+use super::error::{ErrorMember, message, name, says_something, text};
+use super::findings::Failure;
 use super::kind::{EventType, ObjectKind};
-use super::member::{Content, Member};
+use super::member::{Content, Member, UsageOf};
 use super::usage::Usage;
 use super::walker::Value;
-use super::{Failure, kept};
 use crate::protocol::json::number;
 
 /// The limit on choices whose finish reasons are kept.
@@ -22,6 +23,8 @@ pub(super) struct Datum {
     pub(super) id: Option<Box<str>>,
     pub(super) model: Option<Box<str>>,
     pub(super) usage: Usage,
+    /// What the numbers are of: the last one of an object.
+    pub(super) usage_of: Option<UsageOf>,
     pub(super) choices: Choices,
     pub(super) stop_reason: Option<Box<str>>,
     /// Boxed, to keep open streams small.
@@ -49,6 +52,10 @@ pub(super) struct Signs {
     /// A member that only Gemini has.
     pub(super) is_gemini: bool,
     pub(super) has_message: bool,
+    /// The outermost value is an array: of several objects, which are read like one.
+    pub(super) is_list: bool,
+    /// The outermost object has a member that neither an answer nor an error has.
+    pub(super) has_unread: bool,
     pub(super) done: Option<bool>,
 }
 
@@ -65,21 +72,12 @@ pub(super) struct Choices {
     reason: Option<Box<str>>,
 }
 
-/// The member `error`.
-#[derive(Debug, Default)]
-struct ErrorMember {
-    /// Whether it says something.
-    is_told: bool,
-    message: Option<Box<str>>,
-    code: Option<Box<str>>,
-    error_type: Option<Box<str>>,
-    status: Option<Box<str>>,
-}
-
 impl Datum {
     /// Reads a member.
     pub(super) fn visit(&mut self, member: Member, value: Value<'_>) {
         match (member, value) {
+            (Member::Root, Value::Array) => self.signs.is_list = true,
+            (Member::Unread, _) => self.signs.has_unread = true,
             (Member::Type, _) => self.set_type(value),
             (Member::Object, _) => {
                 self.object = text(value).map_or(ObjectKind::None, ObjectKind::of);
@@ -104,15 +102,28 @@ impl Datum {
             (Member::Response, Value::Text(text)) if !text.is_empty() => {
                 self.content |= Content::Generated as u8;
             }
-            (Member::Candidates | Member::UsageMetadata, Value::Array | Value::Object) => {
+            (Member::Candidates, Value::Array) => self.signs.is_gemini = true,
+            (Member::UsageMetadata, Value::Object) => {
                 self.signs.is_gemini = true;
+                self.begin_usage(UsageOf::Metadata);
+            }
+            (Member::OllamaCount(count), Value::Number(digits)) => {
+                if self.usage_of != Some(UsageOf::Ollama) {
+                    self.begin_usage(UsageOf::Ollama);
+                }
+                self.usage.set(count, number::integer(digits));
             }
             (Member::Count(count), Value::Number(digits)) => {
                 self.usage.set(count, number::integer(digits));
             }
-            (Member::Usage, Value::Object) => self.usage = Usage::default(),
+            (Member::Usage(of), Value::Object) => self.begin_usage(of),
             _ => self.visit_choice_or_error(member, value),
         }
+    }
+
+    fn begin_usage(&mut self, of: UsageOf) {
+        self.usage = Usage::default();
+        self.usage_of = Some(of);
     }
 
     fn set_type(&mut self, value: Value<'_>) {
@@ -141,14 +152,14 @@ impl Datum {
             (Member::Choice | Member::Candidate, Value::End) => self.choices.end(),
             (Member::Error, Value::Text(_) | Value::Bool(true)) => {
                 self.rare().error = ErrorMember {
-                    is_told: says_something(value),
+                    is_set: says_something(value),
                     message: message(value),
                     ..ErrorMember::default()
                 };
             }
-            // The last one of a key counts.
+            // The last one of a key counts, but there is one in each object of a list.
             (Member::Error, Value::End) => {}
-            (Member::Error, _) => {
+            (Member::Error, _) if !self.signs.is_list => {
                 if let Some(rare) = &mut self.rare {
                     rare.error = ErrorMember::default();
                 }
@@ -177,7 +188,7 @@ impl Datum {
 
     /// Whether there is an `error` that says something.
     pub(super) fn has_error(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.error.is_told)
+        self.rare.as_ref().is_some_and(|rare| rare.error.is_set)
     }
 
     /// Returns the failure, with what its object says about it.
@@ -258,56 +269,4 @@ impl Choices {
 /// Returns the bit of a choice. The choices after the 64th share the last one.
 pub(super) fn bit(index: u64) -> u64 {
     1 << index.min(63)
-}
-
-impl ErrorMember {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "only these are kept")]
-    fn visit(&mut self, member: Member, value: Value<'_>) {
-        self.is_told = true;
-        let text = match member {
-            Member::ErrorMessage => {
-                self.message = message(value);
-                return;
-            }
-            Member::ErrorCode => &mut self.code,
-            Member::ErrorType => &mut self.error_type,
-            Member::ErrorStatus => &mut self.status,
-            _ => return,
-        };
-        *text = name(value);
-    }
-}
-
-fn text(value: Value<'_>) -> Option<&[u8]> {
-    match value {
-        Value::Text(text) => Some(text),
-        Value::Number(_)
-        | Value::Bool(_)
-        | Value::Null
-        | Value::Object
-        | Value::Array
-        | Value::End => None,
-    }
-}
-
-/// Returns the text of a name, or the digits of a code.
-fn name(value: Value<'_>) -> Option<Box<str>> {
-    match value {
-        Value::Text(text) | Value::Number(text) => kept(text, super::MAX_NAME),
-        Value::Bool(_) | Value::Null | Value::Object | Value::Array | Value::End => None,
-    }
-}
-
-fn message(value: Value<'_>) -> Option<Box<str>> {
-    kept(text(value)?, super::MAX_MESSAGE)
-}
-
-/// Whether a scalar in an `error` says something.
-fn says_something(value: Value<'_>) -> bool {
-    match value {
-        Value::Text(text) => !text.is_empty(),
-        Value::Number(digits) => number::float(digits).is_none_or(|number| number != 0.0),
-        Value::Bool(is_true) => is_true,
-        Value::Null | Value::Object | Value::Array | Value::End => false,
-    }
 }

@@ -3,13 +3,13 @@
 use super::answer::{Answer, Reads};
 use super::datum::Datum;
 use super::event_name::EventName;
+use super::findings::{Findings, Framing, Terminators};
 use super::kind::EventType;
-use super::member::Member;
 use super::place::Place;
 use super::shape::{self, Scalars, Shape};
 use super::text::DatumText;
-use super::walker::{Scalar, Value, Visitor, Walker};
-use super::{Findings, Framing, Terminators};
+use super::visit::Visit;
+use super::walker::Walker;
 
 /// Reads one event after the other.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub(super) struct Pass<'a> {
     pub(super) terminators: Terminators<'a>,
     pub(super) answer: &'a mut Answer,
     pub(super) found: Findings,
+    /// Whether there was data other than a failure or the end.
+    pub(super) has_content: bool,
     /// Where the line of data is in its event, if that began in the piece.
     pub(super) line_at: Option<usize>,
     /// What can vary in the current event, if nothing was learnt from it.
@@ -171,14 +173,7 @@ impl EventReader {
     }
 
     fn read_json(&mut self, part: &[u8], scalars: Option<&mut Scalars>, pass: &mut Pass<'_>) {
-        let mut visit = Visit {
-            datum: &mut self.datum,
-            scalars,
-            wants_content: !pass.answer.has_token,
-            wants_facts: pass.reads.facts,
-            wants_id: pass.reads.facts && pass.answer.id.is_none(),
-            wants_model: pass.reads.facts && pass.answer.model.is_none(),
-        };
+        let mut visit = Visit::new(&mut self.datum, scalars, pass.answer, pass.reads);
         self.walker.read(part, self.root, &mut visit);
     }
 
@@ -192,6 +187,8 @@ impl EventReader {
             self.add(pass);
         }
         pass.found.is_over |= self.name.is(pass.terminators.event);
+        let is_error = self.name.event_type() == EventType::Error;
+        pass.has_content |= self.data == Data::Text && !is_error && !pass.found.is_over;
     }
 
     /// Ends a line of a field `error`, which is an event of its own.
@@ -206,6 +203,15 @@ impl EventReader {
             pass.found.failure = Some(Box::new(failure));
         }
         self.reset();
+    }
+
+    /// Ends the last event of a stream, which may be cut. If its JSON is, it says nothing.
+    pub(super) fn end_cut(&mut self, pass: &mut Pass<'_>) {
+        if self.data == Data::Json {
+            self.reset();
+        } else {
+            self.end(pass);
+        }
     }
 
     /// Ends the event. Its name, or data that is no JSON, counts now.
@@ -248,9 +254,9 @@ impl EventReader {
     fn add(&mut self, pass: &mut Pass<'_>) {
         let event_type = self.event_type();
         let is_stream = pass.framing != Framing::Whole;
-        let failure = pass
-            .answer
-            .add(&mut self.datum, event_type, is_stream, pass.reads);
+        let (is_failure, failure) =
+            pass.answer
+                .add(&mut self.datum, event_type, is_stream, pass.reads);
         if let Some(mut failure) = failure {
             if self.data == Data::Text {
                 failure.message = self.text.message(pass.terminators.data);
@@ -260,47 +266,7 @@ impl EventReader {
         pass.found.is_over |= pass.answer.is_over;
         if self.data == Data::Json {
             self.data = Data::Added;
-        }
-    }
-}
-
-/// Reads the members that are wanted.
-#[expect(clippy::struct_excessive_bools, reason = "each is a kind of members")]
-struct Visit<'a> {
-    datum: &'a mut Datum,
-    scalars: Option<&'a mut Scalars>,
-    /// Content, to find the first token.
-    wants_content: bool,
-    /// Finish reasons and numbers of tokens.
-    wants_facts: bool,
-    wants_id: bool,
-    wants_model: bool,
-}
-
-impl Visitor for Visit<'_> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are wanted")]
-    fn limit(&self, member: Member) -> usize {
-        let is_wanted = match member {
-            Member::Content(_) | Member::ChoiceText | Member::Delta | Member::Response => {
-                self.wants_content
-            }
-            Member::Id => self.wants_id,
-            Member::Model => self.wants_model,
-            // The member is also the sign of a format.
-            Member::ModelVersion => self.wants_model || self.wants_content,
-            Member::Count(_) | Member::StopReason | Member::IncompleteReason => self.wants_facts,
-            _ => true,
-        };
-        if is_wanted { member.limit() } else { 0 }
-    }
-
-    fn visit(&mut self, member: Member, value: Value<'_>) {
-        self.datum.visit(member, value);
-    }
-
-    fn skip(&mut self, scalar: Scalar) {
-        if let Some(scalars) = &mut self.scalars {
-            scalars.add(scalar);
+            pass.has_content |= !is_failure && !pass.found.is_over;
         }
     }
 }

@@ -5,7 +5,7 @@
     reason = "most members have none of what a table lists"
 )]
 
-use super::place::Place;
+use super::kept::{MAX_MESSAGE, MAX_NAME};
 
 /// A member that is read, or an element of an array.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -13,6 +13,8 @@ pub(super) enum Member {
     /// Not read.
     #[default]
     Other,
+    /// Not read, and of the outermost object: a sign that this is no bare error.
+    Unread,
     /// The outermost value. Elements of an outermost array are read like it.
     Root,
     Type,
@@ -57,13 +59,16 @@ pub(super) enum Member {
     CandidateContent,
     Parts,
     Part,
-    Usage,
+    /// `usage` of an object.
+    Usage(UsageOf),
     InputDetails,
     OutputDetails,
     UsageMetadata,
     ModelVersion,
     Done,
     Count(Count),
+    /// A number of tokens in Ollama's outermost object.
+    OllamaCount(Count),
     /// The prompt of a request, in any format.
     Prompt,
     RequestModel,
@@ -98,6 +103,21 @@ pub(super) enum Content {
     Generated = 64,
 }
 
+/// The object that numbers of tokens are of: which of them count depends on the format.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum UsageOf {
+    /// The outermost object.
+    Root,
+    /// `response`.
+    Response,
+    /// `message`.
+    Message,
+    /// `usageMetadata`.
+    Metadata,
+    /// Ollama's outermost object, which has the numbers itself.
+    Ollama,
+}
+
 /// A number of tokens.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Count {
@@ -125,9 +145,9 @@ impl Member {
             | Self::ErrorCode
             | Self::ErrorType
             | Self::ErrorStatus
-            | Self::Code => super::MAX_NAME + 1,
+            | Self::Code => MAX_NAME + 1,
             Self::Error | Self::ErrorMessage | Self::Message | Self::RequestModel => {
-                super::MAX_MESSAGE + 1
+                MAX_MESSAGE + 1
             }
             // Only whether it is empty counts.
             Self::Content(_)
@@ -138,55 +158,10 @@ impl Member {
             | Self::Index
             | Self::Prompt
             | Self::Count(_)
+            | Self::OllamaCount(_)
             | Self::MaxTokens
             | Self::Temperature => 1,
             _ => 0,
-        }
-    }
-
-    /// Returns the place of the value's own members or elements.
-    pub(super) fn place(self, is_array: bool) -> Place {
-        match (self, is_array) {
-            (Self::Root, _) => Place::Root,
-            (Self::Error, false) => Place::Error,
-            (
-                Self::Error
-                | Self::ErrorDetail
-                | Self::ErrorMessage
-                | Self::ErrorCode
-                | Self::ErrorType
-                | Self::ErrorStatus,
-                _,
-            ) => Place::ErrorDetail,
-            (Self::Message, false) => Place::Message,
-            (Self::Response, false) => Place::Response,
-            (Self::IncompleteDetails, false) => Place::IncompleteDetails,
-            (Self::Choices, true) => Place::Choices,
-            (Self::Choice, false) => Place::Choice,
-            (Self::ChoiceDelta, false) => Place::ChoiceDelta,
-            (Self::Content(Content::Choice), true) => Place::ContentParts,
-            (Self::Content(Content::Message), true) => Place::MessageTools,
-            (Self::ContentPart, false) => Place::ContentPart,
-            (Self::ToolCalls, true) => Place::ToolCalls,
-            (Self::ToolCall, false) => Place::ToolCall,
-            (Self::Function, false) => Place::Function,
-            (Self::Audio, false) => Place::Audio,
-            (Self::Delta, false) => Place::Delta,
-            (Self::Block, false) => Place::Block,
-            (Self::Candidates, true) => Place::Candidates,
-            (Self::Candidate, false) => Place::Candidate,
-            (Self::CandidateContent, false) => Place::CandidateContent,
-            (Self::Parts, true) => Place::Parts,
-            (Self::Part, false) => Place::Part,
-            (Self::Usage, false) => Place::Usage,
-            (Self::InputDetails, false) => Place::InputDetails,
-            (Self::OutputDetails, false) => Place::OutputDetails,
-            (Self::UsageMetadata, false) => Place::UsageMetadata,
-            (Self::Options, false) => Place::Options,
-            (Self::GenerationConfig, false) => Place::GenerationConfig,
-            (Self::ResponseFormat, false) => Place::ResponseFormat,
-            (Self::RequestText, false) => Place::RequestText,
-            _ => Place::Other,
         }
     }
 }

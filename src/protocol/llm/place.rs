@@ -7,7 +7,7 @@
     reason = "most places have none of what a table lists"
 )]
 
-use super::member::{Content, Count, Member};
+use super::member::{Content, Count, Member, UsageOf};
 
 /// The object or array that a value is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -69,6 +69,52 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// Returns the place of the value's own members or elements.
+    pub(super) fn of_value(member: Member, is_array: bool) -> Self {
+        match (member, is_array) {
+            (Member::Root, _) => Self::Root,
+            (Member::Error, false) => Self::Error,
+            (
+                Member::Error
+                | Member::ErrorDetail
+                | Member::ErrorMessage
+                | Member::ErrorCode
+                | Member::ErrorType
+                | Member::ErrorStatus,
+                _,
+            ) => Self::ErrorDetail,
+            (Member::Message, false) => Self::Message,
+            (Member::Response, false) => Self::Response,
+            (Member::IncompleteDetails, false) => Self::IncompleteDetails,
+            (Member::Choices, true) => Self::Choices,
+            (Member::Choice, false) => Self::Choice,
+            (Member::ChoiceDelta, false) => Self::ChoiceDelta,
+            (Member::Content(Content::Choice), true) => Self::ContentParts,
+            (Member::Content(Content::Message), true) => Self::MessageTools,
+            (Member::ContentPart, false) => Self::ContentPart,
+            (Member::ToolCalls, true) => Self::ToolCalls,
+            (Member::ToolCall, false) => Self::ToolCall,
+            (Member::Function, false) => Self::Function,
+            (Member::Audio, false) => Self::Audio,
+            (Member::Delta, false) => Self::Delta,
+            (Member::Block, false) => Self::Block,
+            (Member::Candidates, true) => Self::Candidates,
+            (Member::Candidate, false) => Self::Candidate,
+            (Member::CandidateContent, false) => Self::CandidateContent,
+            (Member::Parts, true) => Self::Parts,
+            (Member::Part, false) => Self::Part,
+            (Member::Usage(_), false) => Self::Usage,
+            (Member::InputDetails, false) => Self::InputDetails,
+            (Member::OutputDetails, false) => Self::OutputDetails,
+            (Member::UsageMetadata, false) => Self::UsageMetadata,
+            (Member::Options, false) => Self::Options,
+            (Member::GenerationConfig, false) => Self::GenerationConfig,
+            (Member::ResponseFormat, false) => Self::ResponseFormat,
+            (Member::RequestText, false) => Self::RequestText,
+            _ => Self::Other,
+        }
+    }
+
     /// Returns what each element of an array here is.
     pub(super) fn element(self) -> Member {
         match self {
@@ -88,14 +134,7 @@ impl Place {
     pub(super) fn member(self, key: &[u8]) -> Member {
         match self {
             Self::Root => root_member(key),
-            Self::Error | Self::ErrorLine => match key {
-                b"message" => Member::ErrorMessage,
-                b"code" => Member::ErrorCode,
-                b"type" => Member::ErrorType,
-                b"status" => Member::ErrorStatus,
-                b"error" if self == Self::ErrorLine => Member::Error,
-                _ => Member::ErrorDetail,
-            },
+            Self::Error | Self::ErrorLine => self.error_member(key),
             Self::ErrorDetail => Member::ErrorDetail,
             Self::Response => match key {
                 b"id" => Member::Id,
@@ -103,14 +142,14 @@ impl Place {
                 b"status" => Member::Status,
                 b"error" => Member::Error,
                 b"incomplete_details" => Member::IncompleteDetails,
-                b"usage" => Member::Usage,
+                b"usage" => Member::Usage(UsageOf::Response),
                 _ => Member::Other,
             },
             Self::IncompleteDetails if key == b"reason" => Member::IncompleteReason,
             Self::Message => match key {
                 b"id" => Member::Id,
                 b"model" => Member::Model,
-                b"usage" => Member::Usage,
+                b"usage" => Member::Usage(UsageOf::Message),
                 b"content" | b"thinking" | b"tool_calls" => Member::Content(Content::Message),
                 _ => Member::Other,
             },
@@ -142,6 +181,17 @@ impl Place {
         }
     }
 
+    fn error_member(self, key: &[u8]) -> Member {
+        match key {
+            b"message" => Member::ErrorMessage,
+            b"code" => Member::ErrorCode,
+            b"type" => Member::ErrorType,
+            b"status" => Member::ErrorStatus,
+            b"error" if self == Self::ErrorLine => Member::Error,
+            _ => Member::ErrorDetail,
+        }
+    }
+
     fn choice_member(self, key: &[u8]) -> Member {
         const CONTENT: Member = Member::Content(Content::Choice);
         match (self, key) {
@@ -157,7 +207,7 @@ impl Place {
                 Member::Function
             }
             (Self::ChoiceDelta, b"audio") => Member::Audio,
-            (Self::ContentPart, b"text")
+            (Self::ContentPart, b"text" | b"thinking")
             | (Self::Function, b"name" | b"arguments")
             | (Self::Audio, b"data" | b"transcript") => CONTENT,
             _ => Member::Other,
@@ -203,8 +253,9 @@ impl Place {
             (Self::Usage, b"cache_read_input_tokens")
             | (Self::InputDetails, b"cached_tokens")
             | (Self::UsageMetadata, b"cachedContentTokenCount") => Count::CacheRead,
-            (Self::Usage, b"cache_creation_input_tokens") => Count::CacheCreation,
-            (Self::OutputDetails, b"reasoning_tokens")
+            (Self::Usage, b"cache_creation_input_tokens")
+            | (Self::InputDetails, b"cache_write_tokens") => Count::CacheCreation,
+            (Self::OutputDetails, b"reasoning_tokens" | b"thinking_tokens")
             | (Self::UsageMetadata, b"thoughtsTokenCount") => Count::Reasoning,
             (Self::UsageMetadata, b"toolUsePromptTokenCount") => Count::ToolUse,
             _ => return Member::Other,
@@ -231,12 +282,15 @@ fn root_member(key: &[u8]) -> Member {
         b"content_block" | b"item" => Member::Block,
         b"stop_reason" | b"done_reason" => Member::StopReason,
         b"candidates" => Member::Candidates,
-        b"usage" => Member::Usage,
+        b"usage" => Member::Usage(UsageOf::Root),
         b"usageMetadata" => Member::UsageMetadata,
         b"done" => Member::Done,
         b"thinking" => Member::Content(Content::Generated),
-        b"prompt_eval_count" => Member::Count(Count::Input),
-        b"eval_count" => Member::Count(Count::Output),
-        _ => Member::Other,
+        b"prompt_eval_count" => Member::OllamaCount(Count::Input),
+        b"eval_count" => Member::OllamaCount(Count::Output),
+        // Of errors, too.
+        b"detail" | b"details" | b"param" | b"path" | b"request_id" | b"success" | b"timestamp"
+        | b"user_id" => Member::Other,
+        _ => Member::Unread,
     }
 }

@@ -1,6 +1,6 @@
 //! Reads the JSON of a request, frame by frame.
 
-use super::kept;
+use super::kept::{MAX_MESSAGE, kept};
 use super::member::Member;
 use super::place::Place;
 use super::walker::{Scalar, Value, Visitor, Walker};
@@ -70,7 +70,7 @@ impl Visitor for RequestFacts {
         match (member, value) {
             (Member::Prompt, value) => self.has_prompt |= value != Value::Null,
             (Member::RequestModel, Value::Text(text)) => {
-                self.model = kept(text, super::MAX_MESSAGE);
+                self.model = kept(text, MAX_MESSAGE);
             }
             (Member::MaxTokens, Value::Number(digits)) => {
                 self.max_tokens = number::integer(digits);
@@ -84,7 +84,7 @@ impl Visitor for RequestFacts {
         }
     }
 
-    fn skip(&mut self, _: Scalar) {}
+    fn skip(&mut self, _: Member, _: Scalar) {}
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! Data that is no JSON, and the comparison with a terminator.
 
+use super::kept::{MAX_MESSAGE, kept};
+
 /// The data of an event, as far as it may be reported or is the terminator.
 #[derive(Debug, Default)]
 pub(super) struct DatumText {
-    /// At most [`super::MAX_MESSAGE`] bytes and one more.
+    /// At most [`MAX_MESSAGE`] bytes and one more.
     bytes: Vec<u8>,
     /// How many bytes of the terminator the first line begins with. `None` if it has others.
     matched: Option<usize>,
@@ -44,14 +46,14 @@ impl DatumText {
 
     /// Adds a part to the data, which is no terminator.
     pub(super) fn keep(&mut self, part: &[u8]) {
-        let room = (super::MAX_MESSAGE + 1).saturating_sub(self.bytes.len());
+        let room = (MAX_MESSAGE + 1).saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(&part[..room.min(part.len())]);
     }
 
     /// Returns the data as a message. `None` if it is empty.
     pub(super) fn message(&mut self, terminator: Option<&str>) -> Option<String> {
         self.stop_matching(terminator);
-        super::kept(&self.bytes, super::MAX_MESSAGE).map(Into::into)
+        kept(&self.bytes, MAX_MESSAGE).map(Into::into)
     }
 
     /// Keeps what was compared and is no terminator.

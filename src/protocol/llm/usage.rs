@@ -23,6 +23,13 @@ impl Usage {
         *self == Self::default()
     }
 
+    /// Replaces each number that `later` has, if it is larger: for numbers that are totals.
+    pub(super) fn raise(&mut self, later: &Self) {
+        for (count, later) in self.counts.iter_mut().zip(later.counts) {
+            *count = later.max(*count);
+        }
+    }
+
     /// Replaces each number that `later` has.
     pub(super) fn update(&mut self, later: &Self) {
         for (count, later) in self.counts.iter_mut().zip(later.counts) {

@@ -34,7 +34,7 @@ pub(super) trait Visitor {
     fn limit(&self, member: Member) -> usize;
     fn visit(&mut self, member: Member, value: Value<'_>);
     /// Gets a scalar of which nothing is wanted.
-    fn skip(&mut self, scalar: Scalar);
+    fn skip(&mut self, member: Member, scalar: Scalar);
 }
 
 /// Walks through one JSON text, cut anywhere.
@@ -84,47 +84,61 @@ impl Walker {
                 Token::True => Value::Bool(true),
                 Token::False => Value::Bool(false),
                 Token::Null => Value::Null,
-                Token::OpenObject | Token::OpenArray => {
-                    let is_array = token == Token::OpenArray;
-                    let place = if member == Member::Root {
-                        root
-                    } else {
-                        member.place(is_array)
-                    };
-                    let depth = usize::from(self.tokens.depth());
-                    if let Some(slot) = self.places.get_mut(depth - 1) {
-                        *slot = (place, member);
-                    }
-                    if is_array {
-                        Value::Array
-                    } else {
-                        Value::Object
-                    }
-                }
+                Token::OpenObject => self.open(member, false, root),
+                Token::OpenArray => self.open(member, true, root),
                 Token::Close => {
-                    let closed = usize::from(self.tokens.depth());
-                    let closed = self.places.get(closed).map(|(_, member)| *member);
-                    visitor.visit(closed.unwrap_or_default(), Value::End);
+                    visitor.visit(self.closed(), Value::End);
                     continue;
                 }
             };
-            if limit > 0 || !matches!(value, Value::Text(_) | Value::Number(_)) {
+            let is_text = matches!(value, Value::Text(_));
+            if limit > 0 || !(is_text || matches!(value, Value::Number(_))) {
                 visitor.visit(member, value);
             } else {
-                let is_text = matches!(value, Value::Text(_));
                 let quote = usize::from(is_text);
-                visitor.skip(Scalar {
-                    start: piece.len() - self.tokens.left_at_start().min(piece.len()) + quote,
+                let left_at_start = self.tokens.left_at_start().min(piece.len());
+                let scalar = Scalar {
+                    start: piece.len() - left_at_start + quote,
                     end: piece.len() - rest.len() - quote,
                     is_text,
-                });
+                };
+                visitor.skip(member, scalar);
             }
         }
     }
+
+    /// Enters an object or array, which the tokens have opened.
+    fn open(&mut self, member: Member, is_array: bool, root: Place) -> Value<'static> {
+        let is_outermost = !is_array || self.tokens.depth() == 1;
+        let place = if member == Member::Root && is_outermost {
+            root
+        } else {
+            Place::of_value(member, is_array)
+        };
+        let index = usize::from(self.tokens.depth()) - 1;
+        if let Some(open) = self.places.get_mut(index) {
+            *open = (place, member);
+        }
+        if is_array {
+            Value::Array
+        } else {
+            Value::Object
+        }
+    }
+
+    /// Returns the member whose value the tokens have closed.
+    fn closed(&self) -> Member {
+        let closed = self.places.get(usize::from(self.tokens.depth()));
+        closed.map_or(Member::Other, |(_, member)| *member)
+    }
 }
 
-/// Returns the place at this depth, from 1.
+/// Returns the place at this depth, from 1. Anything deep in an error is a detail of it.
 fn place_at(places: &[(Place, Member); MAX_PLACES], depth: u8) -> Place {
     let index = usize::from(depth).wrapping_sub(1);
-    places.get(index).map_or(Place::Other, |(place, _)| *place)
+    match places.get(index) {
+        Some((place, _)) => *place,
+        None if places[MAX_PLACES - 1].0 == Place::ErrorDetail => Place::ErrorDetail,
+        None => Place::Other,
+    }
 }

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod connections;
+mod formats;
 mod gateway;
 mod journey_events;
 mod pipes;

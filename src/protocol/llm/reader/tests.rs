@@ -80,6 +80,7 @@ fn read_both(framing: Framing, body: &str) -> Seen {
     by_byte
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with what was read")]
 fn failure(message: &str, code: &str) -> Option<Failure> {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Some(Failure {
@@ -169,6 +170,7 @@ fn a_stream_without_its_end_is_truncated() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn failures_are_read_wherever_they_are() {
     for (body, expected) in [
         (
@@ -405,5 +407,176 @@ fn the_format_is_the_first_that_is_shown() {
         reader.read(json.as_bytes(), reads, TERMINATORS);
         reader.finish(reads, TERMINATORS);
         assert_eq!(reader.answer().format, None, "{json}");
+    }
+}
+
+/// Streams in which an event after many like it says something.
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn what_an_event_says_is_read_though_it_resembles_others() {
+    let chat = |content: &str, more: &str| {
+        format!(
+            "data: {{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{content}}},\
+             \"finish_reason\":null}}]{more}}}\n\n"
+        )
+    };
+    let typed = |name: &str, event_type: &str, number: u32, text: &str| {
+        format!(
+            "event: {name}\ndata: {{\"type\":\"{event_type}\",\"sequence_number\":{number},\"delta\":\"{text}\"}}\n\n"
+        )
+    };
+    let delta = "response.output_text.delta";
+    let deltas = |to: u32| {
+        (1..=to).map(move |number| typed(delta, delta, number, &"x".repeat(number as usize)))
+    };
+    let line = |at: u32, text: &str, more: &str| {
+        format!(
+            "{{\"model\":\"m\",\"created_at\":\"{at}\",\"message\":{{\"content\":\"{text}\"}},\"done\":false{more}}}\n"
+        )
+    };
+    let tokens =
+        |to: usize| (1..=to).map(|length| chat(&format!("\"{}\"", "x".repeat(length)), ""));
+    let chats = |last: String| tokens(5).chain([last]).chain(tokens(3)).collect::<Vec<_>>();
+    for (case, framing, events) in [
+        (
+            "an error",
+            Framing::EventStream,
+            chats(chat("\"x\"", ",\"error\":{\"message\":\"m\"}")),
+        ),
+        (
+            "an error in a text",
+            Framing::EventStream,
+            chats(chat("\"x\\\",\\\"error\\\":\\\"y\"", "")),
+        ),
+        (
+            "an escape",
+            Framing::EventStream,
+            chats(chat("\"\\u00e4\\n\"", "")),
+        ),
+        (
+            "a text that ends early",
+            Framing::EventStream,
+            chats(chat("\"x\"},\"error\":{\"a\":\"b\"}", "")),
+        ),
+        (
+            "usage",
+            Framing::EventStream,
+            chats(chat("\"x\"", ",\"usage\":{\"prompt_tokens\":3}")),
+        ),
+        (
+            "a reason",
+            Framing::EventStream,
+            chats(chat("\"x\"", "").replace("null", "\"stop\"")),
+        ),
+        (
+            "a terminator",
+            Framing::EventStream,
+            chats("data: [DONE]\n\n".to_owned()),
+        ),
+        (
+            "a terminator in a text",
+            Framing::EventStream,
+            chats(chat("\"x\ndata: [DONE]\n\"", "")),
+        ),
+        (
+            "and after CR",
+            Framing::EventStream,
+            chats(chat("\"x\rdata: [DONE]\r\"", "")),
+        ),
+        (
+            "CRLF",
+            Framing::EventStream,
+            chats(chat("\"x\"", ",\"error\":\"y\""))
+                .iter()
+                .map(|it| it.replace('\n', "\r\n"))
+                .collect(),
+        ),
+        (
+            "a late name",
+            Framing::EventStream,
+            chats(chat("\"x\"", "").replace("\n\n", "\nevent: error\n\n")),
+        ),
+        (
+            "an event between",
+            Framing::EventStream,
+            chats(": ping\n\ndata: 5\n\nevent: ping\n\n".to_owned()),
+        ),
+        ("typed", Framing::EventStream, deltas(9).collect()),
+        (
+            "typed, a failure",
+            Framing::EventStream,
+            deltas(5)
+                .chain([typed("response.failed", "response.failed", 6, "x")])
+                .collect(),
+        ),
+        (
+            "typed, another name",
+            Framing::EventStream,
+            deltas(5).chain([typed("error", delta, 6, "x")]).collect(),
+        ),
+        (
+            "typed, an end",
+            Framing::EventStream,
+            deltas(5)
+                .chain([typed(delta, "response.completed", 6, "x")])
+                .collect(),
+        ),
+        (
+            "a negative number",
+            Framing::EventStream,
+            deltas(5).map(|it| it.replace(":3,", ":-3,")).collect(),
+        ),
+        (
+            "text",
+            Framing::EventStream,
+            vec![
+                "data: one\n\n".to_owned(),
+                "data: two\n\n".to_owned(),
+                "data: [DONE]\n\n".to_owned(),
+            ],
+        ),
+        (
+            "text, a failure",
+            Framing::EventStream,
+            vec![
+                "data: one\n\n".to_owned(),
+                "data: two\nevent: error\n\n".to_owned(),
+            ],
+        ),
+        (
+            "lines",
+            Framing::Lines,
+            (1..9)
+                .map(|at| line(at, "x", ""))
+                .chain([line(9, "x", ",\"error\":\"y\"")])
+                .collect(),
+        ),
+        (
+            "lines, an end",
+            Framing::Lines,
+            (1..9)
+                .map(|at| line(at, "x", ""))
+                .chain([line(9, "", "").replace("false", "true")])
+                .collect(),
+        ),
+    ] {
+        let by_event: Vec<_> = events.iter().map(String::as_bytes).collect();
+        let all = events.concat();
+        let by_byte: Vec<_> = all.as_bytes().chunks(1).collect();
+        let facts = |pieces: &[&[u8]]| {
+            let seen = read(framing, pieces);
+            let is_found = (seen.over_at.is_some(), seen.token_at.is_some());
+            format!(
+                "{:?} {is_found:?} {} {}",
+                seen.failure, seen.is_truncated, seen.facts
+            )
+        };
+        let expected = facts(&by_byte);
+        assert_eq!(facts(&by_event), expected, "{case}, by event");
+        assert_eq!(facts(&[all.as_bytes()]), expected, "{case}, whole");
+        for size in [2, 7, 100, 300] {
+            let pieces: Vec<_> = all.as_bytes().chunks(size).collect();
+            assert_eq!(facts(&pieces), expected, "{case}, by {size}");
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Reads one answer, frame by frame.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::answer::{Answer, Reads};
 use super::event::{EventReader, Pass};
+use super::findings::{Findings, Framing, Terminators};
 use super::format::Formats;
 use super::place::Place;
-use super::{Findings, Framing, Terminators};
 use crate::protocol::sse::{Field, FieldReader, Part};
 
 /// Reads one answer.
@@ -16,8 +16,16 @@ pub(crate) struct AnswerReader {
     fields: FieldReader,
     event: EventReader,
     answer: Answer,
-    /// Whether an event or a line had data.
-    has_data: bool,
+    has_data: DataSeen,
+}
+
+/// What was seen of the data of events or lines.
+#[derive(Clone, Copy, Debug, Default)]
+struct DataSeen {
+    /// Any data.
+    any: bool,
+    /// Data other than a failure or the end.
+    content: bool,
 }
 
 impl AnswerReader {
@@ -27,7 +35,7 @@ impl AnswerReader {
             fields: FieldReader::new(),
             event: EventReader::new(),
             answer: Answer::default(),
-            has_data: false,
+            has_data: DataSeen::default(),
         }
     }
 
@@ -39,20 +47,20 @@ impl AnswerReader {
         &self.answer
     }
 
-    /// Whether an event or a line had data.
-    pub(crate) fn has_data(&self) -> bool {
-        self.has_data
+    /// Whether an event or a line had data other than a failure or the end.
+    pub(crate) fn has_content(&self) -> bool {
+        self.has_data.content
     }
 
     /// Whether a stream lacks the end of its format, or has no data although it was to be of one of `formats`.
     pub(crate) fn is_truncated(&self, formats: Formats) -> bool {
-        let is_empty = !self.has_data && !formats.is_empty();
+        let is_empty = !self.has_data.any && !formats.is_empty();
         self.framing != Framing::Whole && (is_empty || self.answer.is_cut())
     }
 
-    /// Skips the events that a piece begins with, as far as they are like one before from which nothing was learnt.
-    /// Returns the rest, which is to be read.
-    pub(crate) fn skip_known<'p>(&self, piece: &'p [u8]) -> &'p [u8] {
+    /// Skips the events that a piece begins with, as far as they are like one before from which nothing was learnt, or
+    /// are plain text. Returns the rest, which is to be read.
+    pub(crate) fn skip_known<'p>(&self, piece: &'p [u8], terminator: Option<&str>) -> &'p [u8] {
         let can_begin = match self.framing {
             Framing::EventStream => {
                 self.fields.is_between_lines() && self.event.is_between_events()
@@ -60,11 +68,21 @@ impl AnswerReader {
             Framing::Lines => !self.event.has_line(),
             Framing::Whole => false,
         };
+        let has_text = self.framing == Framing::EventStream && self.has_data.content;
         let mut rest = piece;
-        while can_begin && let Some(length) = self.event.known_length(rest) {
+        if !can_begin {
+            return rest;
+        }
+        loop {
+            let length = match self.event.known_length(rest) {
+                None if has_text => text_event(rest, terminator),
+                length => length,
+            };
+            let Some(length) = length else {
+                return rest;
+            };
             rest = &rest[length..];
         }
-        rest
     }
 
     /// Reads the next piece. If the stream's end is in it, the rest is not read.
@@ -90,7 +108,7 @@ impl AnswerReader {
                 reader.end_line(pass);
             }
             if !pass.found.is_over {
-                reader.event.end(pass);
+                reader.event.end_cut(pass);
             }
         })
     }
@@ -107,6 +125,7 @@ impl AnswerReader {
             terminators,
             answer: &mut self.answer,
             found: Findings::default(),
+            has_content: self.has_data.content,
             line_at: None,
             candidate: None,
         };
@@ -116,7 +135,11 @@ impl AnswerReader {
             has_data: &mut self.has_data,
         };
         read(&mut parts, &mut pass);
-        pass.found
+        let Pass {
+            found, has_content, ..
+        } = pass;
+        self.has_data.content = has_content;
+        found
     }
 }
 
@@ -124,7 +147,7 @@ impl AnswerReader {
 struct ReaderParts<'a> {
     fields: &'a mut FieldReader,
     event: &'a mut EventReader,
-    has_data: &'a mut bool,
+    has_data: &'a mut DataSeen,
 }
 
 impl ReaderParts<'_> {
@@ -196,7 +219,7 @@ impl ReaderParts<'_> {
         if self.event.is_in_error_line() {
             self.event.read(value, false, pass);
             if is_last {
-                *self.has_data |= self.event.has_data();
+                self.has_data.any |= self.event.has_data();
                 self.event.end_error_line(pass);
             }
         }
@@ -237,9 +260,26 @@ impl ReaderParts<'_> {
     }
 
     fn end_line(&mut self, pass: &mut Pass<'_>) {
-        *self.has_data |= self.event.has_data();
+        let has_data = self.event.has_data();
         self.event.end_line(pass);
+        self.has_data.any |= has_data;
     }
+}
+
+/// Returns the length of the event that a text begins with, if it is one line of data that is neither JSON nor the
+/// terminator, and has lines with LF.
+fn text_event(text: &[u8], terminator: Option<&str>) -> Option<usize> {
+    const FIELD: &[u8] = b"data: ";
+    let value = text.strip_prefix(FIELD)?;
+    let first = *value.first()?;
+    let can_be_terminator = |data: &str| data.as_bytes().first() == Some(&first);
+    if !first.is_ascii_graphic() || first == b'{' || terminator.is_some_and(can_be_terminator) {
+        return None;
+    }
+    let length = memchr2(b'\n', b'\r', value)?;
+    value[length..]
+        .starts_with(b"\n\n")
+        .then_some(FIELD.len() + length + 2)
 }
 
 #[cfg(test)]
