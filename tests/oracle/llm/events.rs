@@ -76,7 +76,7 @@ fn json_lines(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
         if is_complete && !line.trim_ascii().is_empty() {
             let line = String::from_utf8_lossy(line);
             // CR before LF is white space.
-            let line = line.trim_end_matches('\n'); // TEMP-C
+            let line = line.trim_end_matches('\n').trim_end_matches('\r');
             events.push(vec![Event::json(line, at)]);
         }
     }

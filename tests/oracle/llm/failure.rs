@@ -128,7 +128,11 @@ fn described(object: &Object) -> Failure {
     let code = error
         .and_then(first_code_of_error)
         .or_else(|| first_code(object, &["code"]))
-        .or_else(|| json::text(object, "type").filter(|t| *t != "error" && !format::is_typed(t) && *t != "message").map(str::to_owned)); // TEMP-L
+        .or_else(|| {
+            json::text(object, "type")
+                .filter(|t| *t != "error" && !format::is_typed(t) && *t != "message")
+                .map(str::to_owned)
+        }); // TEMP-L
     Failure::new(message, code)
 }
 

@@ -95,6 +95,8 @@ pub struct Reading {
     pub first_event: Option<usize>,
     /// The body is over without what must end its format.
     pub is_truncated: bool,
+    /// The body has an event with data, or a line.
+    has_event: bool,
     pub summary: Summary,
     /// Events show several formats: the rules leave open what is read of the others.
     pub is_mixed: bool,
@@ -105,16 +107,8 @@ pub struct Reading {
     finish_reasons: BTreeMap<u64, String>,
 }
 
-/// TEMP-A
-pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
-    let mut r = read0(body, framing, is_over, settings);
-    let ok = |at: &usize| *at < body.len() || body.ends_with(b"\n") || body.ends_with(b"\r");
-    r.first_token = r.first_token.filter(ok);
-    r.first_event = r.first_event.filter(ok);
-    r
-}
 /// Reads a body. If it `is_over`, its end ends the last line and the last event.
-pub fn read0(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
+pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
     let mut reading = Reading::default();
     for event in events::events(body, framing, is_over) {
         for state in &event {
@@ -124,11 +118,11 @@ pub fn read0(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) 
                 let found = failure::in_error_field(value);
                 reading.failure = reading.failure.or(found);
             }
-            reading.note_first_event(state);
             let state = with_object(&event, state);
             reading.note_failure(&state, framing, settings);
             if reading.is_end(&state, framing, settings) {
                 reading.take(&event, &state, framing, settings);
+                reading.note_first_event(&event, framing, settings);
                 reading.end = Some(state.at);
                 reading.summarize();
                 return reading;
@@ -137,6 +131,7 @@ pub fn read0(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) 
         if let Some(state) = last_known(&event) {
             reading.take(&event, &with_object(&event, state), framing, settings);
         }
+        reading.note_first_event(&event, framing, settings);
     }
     reading.is_truncated = is_over && framing != Framing::Whole && reading.lacks_end(settings);
     reading.summarize();
@@ -164,15 +159,25 @@ fn last_known(event: &[Event]) -> Option<&Event> {
 }
 
 impl Reading {
-    /// Blank data are a keep-alive. A field line `error` is an event of its own.
-    fn note_first_event(&mut self, state: &Event) {
-        let is_data = |data: &String| !data.trim_ascii().is_empty();
-        let has_data = match &state.read {
-            Read::Data => state.data.as_ref().is_some_and(is_data),
-            Read::ErrorField(value) => is_data(value),
-            Read::Other | Read::End => false,
+    /// Blank data are a keep-alive, and a failure alone is no response.
+    fn note_first_event(&mut self, event: &[Event], framing: Framing, settings: &Settings) {
+        let has_data = |state: &&Event| {
+            let data = state.data.as_deref().unwrap_or_default();
+            state.read == Read::Data && !data.trim_ascii().is_empty()
         };
-        if has_data {
+        let Some(state) = event.iter().find(has_data) else {
+            return;
+        };
+        self.has_event = true;
+        let last = with_object(event, event.last().unwrap_or(state));
+        let datum = last.datum();
+        let object = match &datum {
+            Datum::Object(object) => Some(object),
+            Datum::Other | Datum::Unknown => None,
+        };
+        let is_whole = framing == Framing::Whole;
+        let failure = failure::in_event(&last, object, self.format, is_whole);
+        if failure.is_none() || !settings.reads_errors {
             self.first_event.get_or_insert(state.at);
         }
     }
@@ -296,7 +301,7 @@ impl Reading {
             }
             Some(Format::Responses | Format::Messages | Format::Ollama) => true,
             Some(Format::Gemini) => false,
-            None => !settings.formats.is_empty() && self.first_event.is_none(),
+            None => !settings.formats.is_empty() && !self.has_event,
         }
     }
 
