@@ -73,12 +73,12 @@ const RUNGS: [Rung; 24] = [
     rung("frame, recording", "bare frame", Some(220)),
     rung("bare event", "", None),
     rung("event of 256 B, off", "bare event", Some(30)),
-    rung("event of 256 B, recording, LLM", "bare event", Some(250)),
+    rung("text of 256 B, LLM", "bare event", Some(600)),
     rung("token, chat", "bare event", Some(650)),
     rung("token, completions", "bare event", Some(650)),
     rung("token, responses", "bare event", Some(650)),
     rung("token, messages", "bare event", Some(650)),
-    rung("token, Gemini", "bare event", Some(4_000)),
+    rung("token with usage, Gemini", "bare event", Some(9_500)),
     rung("token, Ollama", "bare event", Some(650)),
 ];
 
@@ -250,10 +250,10 @@ fn run_operations(name: &str, times: u64) {
         "frame, recording" => frames(on.layer(streaming(&[0; 64])), times),
         "bare event" => frames(streaming(EVENT), times),
         "event of 256 B, off" => frames(off.layer(streaming(EVENT)), times),
-        "event of 256 B, recording, LLM" => frames(llm.layer(streaming(EVENT)), times),
+        "text of 256 B, LLM" => frames(llm.layer(streaming(EVENT)), times),
         _ => {
-            let format = name.strip_prefix("token, ");
-            let (content_type, [one, other]) = token_events(format.expect("a rung"));
+            let format = name.rsplit_once(", ");
+            let (content_type, [one, other]) = token_events(format.expect("a rung").1);
             let frames_of = streaming_frames(content_type, [one, other]);
             frames(llm.layer(frames_of), times);
         }

@@ -72,7 +72,6 @@ impl Place {
     /// Returns the place of the value's own members or elements.
     pub(super) fn of_value(member: Member, is_array: bool) -> Self {
         match (member, is_array) {
-            (Member::Root, _) => Self::Root,
             (Member::Error, false) => Self::Error,
             (
                 Member::Error

@@ -70,19 +70,17 @@ impl AnswerReader {
         };
         let has_text = self.framing == Framing::EventStream && self.has_data.content;
         let mut rest = piece;
-        if !can_begin {
-            return rest;
-        }
-        loop {
+        while can_begin && !rest.is_empty() {
             let length = match self.event.known_length(rest) {
                 None if has_text => text_event(rest, terminator),
                 length => length,
             };
             let Some(length) = length else {
-                return rest;
+                break;
             };
             rest = &rest[length..];
         }
+        rest
     }
 
     /// Reads the next piece. If the stream's end is in it, the rest is not read.

@@ -234,7 +234,6 @@ const FAILURES_ROWS: &[Row] = &[
         Row::events("overloaded at once", &[
             "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}",
         ])
-        
         .fails(0, Some("Overloaded"), Some("overloaded_error")),
         Row::messages("an error in a line without a line end", &[START, OVERLOADED])
             .has(&SEEN)

@@ -35,7 +35,6 @@ const NO_FORMAT_ROWS: &[Row] = &[
     Row::events("an error that says something at any depth", &[
         r#"{"error":{"a":{"b":{"c":{"d":{"e":{"f":{"g":{"h":{"i":"deep"}}}}}}}}}}"#,
     ])
-    .first(0)
     .fails(0, None, None),
         Row::events("plain text", &["data: Rivers", "data: flow", "data: ."]).first(0),
         Row::events("plain text behind a name and a comment", &[
@@ -44,7 +43,7 @@ const NO_FORMAT_ROWS: &[Row] = &[
             "event: token\ndata: Rivers",
         ])
         .first(2),
-        Row::events("a terminator alone", &["[DONE]"]).first(0).ended(0),
+        Row::events("a terminator alone", &["[DONE]"]).ended(0),
         Row::events("an application's own end is not the layer's", &[
             "data: {\"progress\":50}",
             "event: done\ndata: {}",
@@ -68,7 +67,6 @@ const NO_FORMAT_ROWS: &[Row] = &[
         Row::events("an answer to a remote procedure call that failed", &[
             r#"{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"Internal error"}}"#,
         ])
-        .first(0)
         .fails(0, Some("Internal error"), Some("-32603")),
         Row::events("members of formats in the wrong place or of the wrong type", &[
             r#"{"type":7,"object":["chat.completion.chunk"],"choices":{"text":"a"},"done":"false"}"#,
@@ -95,7 +93,6 @@ fn limits() -> Vec<Row> {
             r"\u20ac".repeat(500),
             "c".repeat(300),
         )))
-        .first(0)
         .fails(
             0,
             Some(text(format!("x{}", "€".repeat(341)))),
