@@ -65,6 +65,11 @@ impl BodyReader {
         }
     }
 
+    /// Returns how many bytes precede the buffer that stopped the reading.
+    pub(super) fn given_up_after(&self) -> Option<usize> {
+        self.is_given_up.then_some(self.bytes.len())
+    }
+
     /// Data was delivered. A buffer that is not contiguous stops the reading.
     pub(super) fn read(&mut self, data: &[u8], is_contiguous: bool) {
         self.is_given_up |= !is_contiguous;

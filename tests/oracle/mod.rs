@@ -466,7 +466,11 @@ impl Oracle {
     fn first_response(&self) -> Option<usize> {
         match self.body.stream() {
             Some(_) if self.reading.format.is_some() => self.reading.first_token,
-            Some(Framing::Events) => self.reading.first_event,
+            // Behind a buffer that cannot be read, any data count.
+            Some(Framing::Events) => self
+                .reading
+                .first_event
+                .or(self.body.given_up_after().map(|bytes| bytes + 1)),
             Some(_) | None => Some(1),
         }
     }

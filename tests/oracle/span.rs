@@ -108,7 +108,10 @@ pub fn check_request(span: &SpanData, request: &Request) {
                 "gen_ai.request.temperature",
                 request.temperature.map(Value::from),
             ),
-            ("gen_ai.request.stream", request.is_stream.map(Value::from)),
+            (
+                "gen_ai.request.stream",
+                request.is_stream.then(|| Value::from(true)),
+            ),
             ("gen_ai.output.type", request.output_type.map(text)),
         ],
     );

@@ -22,6 +22,8 @@ pub(super) struct Event {
     pub(super) read: Read,
     /// The event has ended.
     pub(super) is_over: bool,
+    /// It is an element of an array.
+    pub(super) is_element: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,7 @@ impl Event {
             at,
             read: Read::Data,
             is_over: true,
+            is_element: false,
         }
     }
 }
@@ -60,8 +63,18 @@ pub(super) fn events(body: &[u8], framing: Framing, is_over: bool) -> Vec<Vec<Ev
         Framing::Lines => json_lines(body, is_over),
         // A value that is complete counts although the body goes on.
         Framing::Whole => {
-            let elements = json::elements(&String::from_utf8_lossy(body)).into_iter();
-            let events = elements.map(|element| vec![Event::json(&element, body.len())]);
+            let text = String::from_utf8_lossy(body);
+            let elements = json::elements(&text);
+            let is_element = elements.is_some();
+            let values = elements
+                .unwrap_or_else(|| vec![text.into_owned()])
+                .into_iter();
+            let events = values.map(|value| {
+                vec![Event {
+                    is_element,
+                    ..Event::json(&value, body.len())
+                }]
+            });
             events.collect()
         }
     }
@@ -99,6 +112,7 @@ fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
                 at: line.end,
                 read,
                 is_over,
+                is_element: false,
             });
         };
         if !is_blank {

@@ -32,6 +32,10 @@ pub(super) fn in_event(
     format: Option<Format>,
     is_whole: bool,
 ) -> Option<Failure> {
+    // Records of an application can hold errors.
+    if event.is_element && format.is_none() {
+        return None;
+    }
     let in_type = object.and_then(|object| object.get("type")?.as_str());
     if event.name == "error" || in_type == Some("error") {
         return Some(match object {
@@ -83,7 +87,6 @@ pub(super) fn in_error_field(value: &str) -> Option<Failure> {
                 beside.code.or(code),
             ))
         }
-        Datum::Other if value.trim_start().starts_with('{') => None, // TEMP-I
         Datum::Other | Datum::Unknown => Some(Failure::new(text_of(value), None)),
     }
 }
@@ -127,12 +130,7 @@ fn described(object: &Object) -> Failure {
         .or_else(|| json::text(object, "message"));
     let code = error
         .and_then(first_code_of_error)
-        .or_else(|| first_code(object, &["code"]))
-        .or_else(|| {
-            json::text(object, "type")
-                .filter(|t| *t != "error" && !format::is_typed(t) && *t != "message")
-                .map(str::to_owned)
-        }); // TEMP-L
+        .or_else(|| first_code(object, &["code"]));
     Failure::new(message, code)
 }
 

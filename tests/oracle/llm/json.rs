@@ -35,16 +35,11 @@ pub(super) fn parse(text: &str) -> Datum {
     }
 }
 
-/// Returns the elements of an array, and those of arrays in it; else the text itself.
-pub(super) fn elements(text: &str) -> Vec<String> {
+/// Returns the elements of an array; `None` if the text is another value.
+pub(super) fn elements(text: &str) -> Option<Vec<String>> {
     match serde_json::from_str(&replace_lone_surrogates(text)) {
-        Ok(Value::Array(elements)) => {
-            let elements = elements.iter();
-            elements
-                .flat_map(|element| self::elements(&element.to_string()))
-                .collect()
-        }
-        _ => vec![text.to_owned()],
+        Ok(Value::Array(elements)) => Some(elements.iter().map(Value::to_string).collect()),
+        _ => None,
     }
 }
 

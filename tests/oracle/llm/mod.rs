@@ -95,6 +95,8 @@ pub struct Reading {
     pub first_event: Option<usize>,
     /// The body is over without what must end its format.
     pub is_truncated: bool,
+    /// The end is a terminator of the settings.
+    is_terminated: bool,
     /// The body has an event with data, or a line.
     has_event: bool,
     pub summary: Summary,
@@ -122,6 +124,8 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
             reading.note_failure(&state, framing, settings);
             if reading.is_end(&state, framing, settings) {
                 reading.take(&event, &state, framing, settings);
+                reading.is_terminated =
+                    is_terminator(&state, settings) || is_named(&state, settings);
                 reading.note_first_event(&event, framing, settings);
                 reading.end = Some(state.at);
                 reading.summarize();
@@ -136,6 +140,18 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
     reading.is_truncated = is_over && framing != Framing::Whole && reading.lacks_end(settings);
     reading.summarize();
     reading
+}
+
+/// Whether the data so far are the terminator.
+fn is_terminator(state: &Event, settings: &Settings) -> bool {
+    let is_data = |data: &str| !data.is_empty() && state.data.as_deref() == Some(data);
+    settings.terminator.is_some_and(is_data)
+}
+
+/// Whether the name so far is that of the terminator.
+fn is_named(state: &Event, settings: &Settings) -> bool {
+    let is_name = |name: &str| !name.is_empty() && state.name == name;
+    settings.terminator_event.is_some_and(is_name)
 }
 
 /// Returns a state with the data of the first state that is a JSON object: later lines do not change it.
@@ -159,17 +175,20 @@ fn last_known(event: &[Event]) -> Option<&Event> {
 }
 
 impl Reading {
-    /// Blank data are a keep-alive, and a failure alone is no response.
+    /// Blank data are a keep-alive. A failure, a terminator and malformed JSON are no response.
     fn note_first_event(&mut self, event: &[Event], framing: Framing, settings: &Settings) {
         let has_data = |state: &&Event| {
             let data = state.data.as_deref().unwrap_or_default();
             state.read == Read::Data && !data.trim_ascii().is_empty()
         };
-        let Some(state) = event.iter().find(has_data) else {
+        let Some(first) = event.iter().find(has_data) else {
             return;
         };
+        let is_object = |state: &&Event| matches!(state.datum(), Datum::Object(_));
+        let state = event.iter().find(is_object).unwrap_or(first);
         self.has_event = true;
-        let last = with_object(event, event.last().unwrap_or(state));
+        // A name behind the data is not known yet.
+        let last = with_object(event, state);
         let datum = last.datum();
         let object = match &datum {
             Datum::Object(object) => Some(object),
@@ -177,7 +196,10 @@ impl Reading {
         };
         let is_whole = framing == Framing::Whole;
         let failure = failure::in_event(&last, object, self.format, is_whole);
-        if failure.is_none() || !settings.reads_errors {
+        let data = last.data.as_deref().unwrap_or_default();
+        let is_malformed = object.is_none() && data.trim_ascii_start().starts_with('{');
+        let is_failure = failure.is_some() && (settings.reads_errors || last.name == "error");
+        if !is_failure && !is_malformed && !self.is_terminated {
             self.first_event.get_or_insert(state.at);
         }
     }
@@ -200,16 +222,13 @@ impl Reading {
             return false;
         }
         let is_data = state.read == Read::Data;
-        let is_terminator = |data: &str| !data.is_empty() && state.data.as_deref() == Some(data);
-        if is_data && settings.terminator.is_some_and(is_terminator) {
+        if is_data && is_terminator(state, settings) {
             return true;
         }
         if !is_data && !state.is_over {
             return false;
         }
-        let is_named =
-            |name: &str| framing == Framing::Events && !name.is_empty() && state.name == name;
-        if settings.terminator_event.is_some_and(is_named) {
+        if framing == Framing::Events && is_named(state, settings) {
             return true;
         }
         let datum = state.datum();

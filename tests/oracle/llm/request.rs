@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::truncate;
+use super::super::{MAX_STRING, truncate};
 use super::json::{self, Datum, Object};
-use super::summary::MAX_WORD;
 
 /// What is recorded of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,7 +11,8 @@ pub struct Request {
     pub model: Option<String>,
     pub max_tokens: Option<u64>,
     pub temperature: Option<f64>,
-    pub is_stream: Option<bool>,
+    /// `gen_ai.request.stream` is only recorded if it is true.
+    pub is_stream: bool,
     pub output_type: Option<&'static str>,
 }
 
@@ -52,16 +52,19 @@ pub fn read(body: &[u8]) -> Read {
         Datum::Unknown => return Read::Unknown,
     };
     let prompts = ["messages", "prompt", "input", "contents"];
-    if !prompts.iter().any(|key| request.contains_key(*key)) {
+    if !prompts
+        .iter()
+        .any(|key| request.get(*key).is_some_and(|value| !value.is_null()))
+    {
         return Read::Other;
     }
     let first = |paths: &[Path]| paths.iter().find_map(|path| number(&request, *path));
     let model = json::text(&request, "model");
     Read::Request(Request {
-        model: model.map(|model| truncate(model.to_owned(), MAX_WORD)),
+        model: model.map(|model| truncate(model.to_owned(), MAX_STRING)),
         max_tokens: first(&MAX_TOKENS).and_then(json::count),
         temperature: first(&TEMPERATURE).and_then(Value::as_f64),
-        is_stream: request.get("stream").and_then(Value::as_bool),
+        is_stream: request.get("stream") == Some(&Value::Bool(true)),
         output_type: output_type(&request),
     })
 }
@@ -80,17 +83,16 @@ fn output_type(request: &Object) -> Option<&'static str> {
     let format = json::object(request, "response_format");
     let text = json::object(request, "text").and_then(|text| json::object(text, "format"));
     let config = json::object(request, "generationConfig");
-    let kind = |format: Option<&Object>| match json::text(format?, "type")? {
-        "json_object" | "json_schema" => Some("json"),
-        "text" => Some("text"),
+    let kinds = [
+        format.and_then(|format| json::text(format, "type")),
+        text.and_then(|format| json::text(format, "type")),
+        config.and_then(|config| json::text(config, "responseMimeType")),
+    ];
+    kinds.into_iter().flatten().find_map(|kind| match kind {
+        "json_object" | "json_schema" | "application/json" => Some("json"),
+        "text" | "text/plain" => Some("text"),
         _ => None,
-    };
-    let media_type = match config.and_then(|config| json::text(config, "responseMimeType")) {
-        Some("application/json") => Some("json"),
-        Some("text/plain") => Some("text"),
-        _ => None,
-    };
-    kind(format).or(kind(text)).or(media_type)
+    })
 }
 
 #[cfg(test)]
@@ -112,28 +114,28 @@ mod tests {
             (
                 "chat",
                 r#"{"model":"m","messages":[],"max_completion_tokens":9,"temperature":0.5,"stream":true}"#,
-                request("m", Some(9), Some(0.5), Some(true), None),
+                request("m", Some(9), Some(0.5), true, None),
             ),
             (
                 "JSON output",
                 r#"{"model":"m","prompt":"p","max_tokens":1,"response_format":{"type":"json_schema"}}"#,
-                request("m", Some(1), None, None, Some("json")),
+                request("m", Some(1), None, false, Some("json")),
             ),
             (
                 "responses",
                 r#"{"model":"m","input":"i","max_output_tokens":1,"text":{"format":{"type":"text"}}}"#,
-                request("m", Some(1), None, None, Some("text")),
+                request("m", Some(1), None, false, Some("text")),
             ),
             (
                 "Gemini",
                 r#"{"model":"m","contents":[],"generationConfig":{"maxOutputTokens":2,"temperature":1,
                     "responseMimeType":"application/json"}}"#,
-                request("m", Some(2), Some(1.0), None, Some("json")),
+                request("m", Some(2), Some(1.0), false, Some("json")),
             ),
             (
                 "Ollama",
                 r#"{"model":"m","messages":[],"options":{"num_predict":3,"temperature":0},"stream":false}"#,
-                request("m", Some(3), Some(0.0), Some(false), None),
+                request("m", Some(3), Some(0.0), false, None),
             ),
             ("no prompt", r#"{"model":"m","max_tokens":1}"#, Read::Other),
             ("incomplete", r#"{"model":"m","messages":[]"#, Read::Other),

@@ -20,7 +20,7 @@ pub struct Summary {
     pub finish_reasons: Vec<String>,
     pub operation: Option<&'static str>,
     pub provider: Option<&'static str>,
-    /// The last value of each member that counts tokens.
+    /// The last value of each member that counts tokens, for Messages the largest.
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -87,7 +87,12 @@ impl Summary {
         let Some(usage) = usage else { return };
         let mut count = |key, value: Option<&Value>| {
             if let Some(count) = value.and_then(json::count) {
-                self.counts.insert(key, count);
+                let kept = self.counts.entry(key).or_insert(count);
+                // Anthropic's are totals, which some servers set to 0 in the last event.
+                *kept = match format {
+                    Format::Messages => count.max(*kept),
+                    _ => count,
+                };
             }
         };
         for (key, members) in keys(format) {

@@ -175,7 +175,7 @@ fn responses() -> BoxedStrategy<Vec<Sent>> {
     let about = |names: Vec<&'static str>| {
         let event = (select(names), response_objects());
         event.prop_map(|(name, mut response)| {
-            // TEMP-Z
+            // As the API does. Only `response.failed` has an error.
             if name != "response.failed" {
                 response["error"] = json!(null);
             }

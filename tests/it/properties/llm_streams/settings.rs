@@ -41,7 +41,7 @@ pub fn settings() -> impl Strategy<Value = Settings> {
                     formats,
                     terminator,
                     terminator_event,
-                    // TEMP-V
+                    // With nothing to look for, an event stream is not read: any data are the first.
                     reads_errors: reads_errors
                         || formats.is_empty()
                             && terminator.is_none_or(str::is_empty)

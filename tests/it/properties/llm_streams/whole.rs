@@ -19,10 +19,9 @@ pub fn answers() -> impl Strategy<Value = Sent> {
         2 => message().boxed(),
         1 => gemini_objects(),
         1 => ollama_objects(true),
-        2 => failures().boxed(),
-        1 => others().boxed(),
     ];
-    with_extras(answer)
+    let other = prop_oneof![failures(), others()];
+    prop_oneof![5 => with_extras(answer), 2 => with_extras(other)]
 }
 
 fn completions() -> impl Strategy<Value = Sent> {
