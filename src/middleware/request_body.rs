@@ -33,7 +33,6 @@ use crate::telemetry::gen_ai::describe_request;
 /// * With [`body_sizes`](crate::ApiSpanLayer::body_sizes) the request's size is the number of bytes that were read.
 ///   Without this layer it is the Content-Length, whether or not the body was read. If a retry inside copies the
 ///   request, the copy that was read furthest counts.
-///
 /// * With [`gen_ai_attributes`](crate::ApiSpanLayer::gen_ai_attributes) the model, the limit on tokens, the temperature,
 ///   `stream` and the output's type are read in `application/json` requests to a language model, as they pass. The
 ///   handler's values win. Prompts are not recorded.

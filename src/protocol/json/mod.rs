@@ -4,8 +4,9 @@
 //! large as the whole answer, and a client waits for its frames. This reader returns one token at a time, and keeps
 //! only the text of a token that a piece's end has cut, or that has escapes. The caller limits that text.
 //!
-//! The grammar is that of RFC 8259, with two exceptions. Invalid UTF-8 is accepted in strings, and a lone surrogate is
-//! read as U+FFFD. Values nested deeper than [`MAX_DEPTH`] are malformed. Pure.
+//! The grammar is that of RFC 8259, with these exceptions. Invalid UTF-8 is accepted in strings, and a lone surrogate is
+//! read as U+FFFD. Numbers longer than [`MAX_NUMBER`] are not checked. Values nested deeper than [`MAX_DEPTH`] are
+//! malformed. Pure.
 
 mod literal;
 pub(crate) mod number;

@@ -124,15 +124,14 @@ impl StringState {
 
     /// Keeps a character of one or two UTF-16 units.
     fn keep_unit(&mut self, unit: u16, text: &mut Vec<u8>, limit: usize) {
-        let units = match self.high.take() {
-            Some(high) => [Some(high), Some(unit)],
-            None if matches!(unit, 0xd800..=0xdbff) => {
-                self.is_kept = true;
-                self.high = Some(unit);
-                return;
-            }
-            None => [Some(unit), None],
-        };
+        let is_high = matches!(unit, 0xd800..=0xdbff);
+        if is_high {
+            self.end_pair(text, limit);
+            self.is_kept = true;
+            self.high = Some(unit);
+            return;
+        }
+        let units = [self.high.take(), Some(unit)];
         let units = units.into_iter().flatten();
         for char in char::decode_utf16(units) {
             let char = char.unwrap_or(char::REPLACEMENT_CHARACTER);

@@ -41,8 +41,8 @@ fn whole_texts_are_read_in_pieces_of_any_size() {
             "{ : '' a\n: '\"\\/\u{8}\u{c}\r\tä' )",
         ),
         (
-            r#"["\ud83d\ude00","\ud83d","\ude00x","\ud83d\n"]"#,
-            "[ '😀' '\u{fffd}' '\u{fffd}x' '\u{fffd}\n' )",
+            r#"["\ud83d\ud83d\ude00","\ud83d","\ude00x","\ud83d\n"]"#,
+            "[ '\u{fffd}😀' '\u{fffd}' '\u{fffd}x' '\u{fffd}\n' )",
         ),
         (
             r#"{"a":0,"b":10,"c":-0.0,"d":1E5}"#,

@@ -56,7 +56,8 @@ impl Answer {
         reads: Reads,
     ) -> (bool, Option<Failure>) {
         if self.format.is_none() {
-            self.format = format_of(datum, event_type).filter(|it| reads.formats.contain(*it));
+            let format = format_of(datum, event_type, is_stream);
+            self.format = format.filter(|format| reads.formats.contain(*format));
         }
         let is_failure = reads.failures && self.is_failure(datum, event_type, is_stream);
         let is_first = is_failure && self.fail();
@@ -203,7 +204,7 @@ fn keep_first(first: &mut Option<Box<str>>, next: &mut Option<Box<str>>) {
 }
 
 /// Returns the format that an object shows.
-fn format_of(datum: &Datum, event_type: EventType) -> Option<LlmFormat> {
+fn format_of(datum: &Datum, event_type: EventType, is_stream: bool) -> Option<LlmFormat> {
     let signs = datum.signs;
     if event_type.is_of_responses() {
         return Some(LlmFormat::Responses);
@@ -227,7 +228,9 @@ fn format_of(datum: &Datum, event_type: EventType) -> Option<LlmFormat> {
     if signs.is_gemini {
         return Some(LlmFormat::Gemini);
     }
-    signs.done.map(|_| LlmFormat::Ollama)
+    // A whole body with `done` may be the record of a job.
+    let is_ollama = signs.done.is_some() && (is_stream || signs.has_message || signs.has_model);
+    is_ollama.then_some(LlmFormat::Ollama)
 }
 
 fn has_token(datum: &Datum, event_type: EventType, format: LlmFormat) -> bool {

@@ -3,7 +3,7 @@
 use super::error::{ErrorMember, message, name, says_something, text};
 use super::findings::Failure;
 use super::kind::{EventType, ObjectKind};
-use super::member::{Content, Member, UsageOf};
+use super::member::{Content, Count, Member, UsageOf};
 use super::usage::Usage;
 use super::walker::Value;
 use crate::protocol::json::number;
@@ -25,6 +25,7 @@ pub(super) struct Datum {
     pub(super) usage: Usage,
     /// What the numbers are of: the last one of an object.
     pub(super) usage_of: Option<UsageOf>,
+    is_usage_ignored: bool,
     pub(super) choices: Choices,
     pub(super) stop_reason: Option<Box<str>>,
     /// Boxed, to keep open streams small.
@@ -56,6 +57,8 @@ pub(super) struct Signs {
     pub(super) is_list: bool,
     /// The outermost object has a member that neither an answer nor an error has.
     pub(super) has_unread: bool,
+    /// A model, or a generated text.
+    pub(super) has_model: bool,
     pub(super) done: Option<bool>,
 }
 
@@ -83,7 +86,10 @@ impl Datum {
                 self.object = text(value).map_or(ObjectKind::None, ObjectKind::of);
             }
             (Member::Id, _) => self.id = name(value),
-            (Member::Model, _) => self.model = name(value),
+            (Member::Model, _) => {
+                self.signs.has_model = true;
+                self.model = name(value);
+            }
             (Member::ModelVersion, _) => {
                 self.signs.is_gemini = true;
                 self.model = name(value);
@@ -99,8 +105,11 @@ impl Datum {
             (Member::Delta, Value::Text(text)) if !text.is_empty() => {
                 self.content |= Content::DeltaText as u8;
             }
-            (Member::Response, Value::Text(text)) if !text.is_empty() => {
-                self.content |= Content::Generated as u8;
+            (Member::Response, Value::Text(text)) => {
+                self.signs.has_model = true;
+                if !text.is_empty() {
+                    self.content |= Content::Generated as u8;
+                }
             }
             (Member::Candidates, Value::Array) => self.signs.is_gemini = true,
             (Member::UsageMetadata, Value::Object) => {
@@ -111,19 +120,27 @@ impl Datum {
                 if self.usage_of != Some(UsageOf::Ollama) {
                     self.begin_usage(UsageOf::Ollama);
                 }
-                self.usage.set(count, number::integer(digits));
+                self.set_count(count, digits);
             }
-            (Member::Count(count), Value::Number(digits)) => {
-                self.usage.set(count, number::integer(digits));
-            }
+            (Member::Count(count), Value::Number(digits)) => self.set_count(count, digits),
             (Member::Usage(of), Value::Object) => self.begin_usage(of),
             _ => self.visit_choice_or_error(member, value),
         }
     }
 
+    /// Starts numbers of tokens. Those of another object are ignored, if there are some already.
     fn begin_usage(&mut self, of: UsageOf) {
-        self.usage = Usage::default();
-        self.usage_of = Some(of);
+        self.is_usage_ignored = self.usage_of != Some(of) && !self.usage.is_empty();
+        if !self.is_usage_ignored {
+            self.usage = Usage::default();
+            self.usage_of = Some(of);
+        }
+    }
+
+    fn set_count(&mut self, count: Count, digits: &[u8]) {
+        if !self.is_usage_ignored {
+            self.usage.set(count, number::integer(digits));
+        }
     }
 
     fn set_type(&mut self, value: Value<'_>) {
@@ -137,7 +154,7 @@ impl Datum {
         match (member, value) {
             (Member::Choices, Value::Array) => {
                 self.signs.has_choices = true;
-                self.choices.position = 0;
+                self.choices = Choices::default();
             }
             (Member::ChoiceText, Value::Text(text)) => {
                 self.signs.has_choice_text = true;
@@ -218,17 +235,9 @@ impl Datum {
 
     /// Whether nothing was learnt from it.
     pub(super) fn is_plain(&self, event_type: EventType) -> bool {
-        let is_end = matches!(
-            event_type,
-            EventType::Error
-                | EventType::MessageStop
-                | EventType::ResponseEnd
-                | EventType::ResponseFailed
-        );
-        !is_end
+        !event_type.is_decisive()
             && self.object != ObjectKind::Error
             && self.signs.done != Some(true)
-            && !self.has_error()
             && self.id.is_none()
             && self.model.is_none()
             && self.stop_reason.is_none()

@@ -4,6 +4,7 @@ use super::answer::{Answer, Reads};
 use super::datum::Datum;
 use super::event_name::EventName;
 use super::findings::{Findings, Framing, Terminators};
+use super::format::LlmFormat;
 use super::kind::EventType;
 use super::place::Place;
 use super::shape::{self, Scalars, Shape};
@@ -14,7 +15,7 @@ use super::walker::Walker;
 /// Reads one event after the other.
 #[derive(Debug)]
 pub(super) struct EventReader {
-    pub(super) name: EventName,
+    name: EventName,
     /// Whether the name came after data.
     is_name_late: bool,
     /// Whether the event has a line of data.
@@ -164,9 +165,10 @@ impl EventReader {
         let mut scalars = Scalars::at(line_at);
         self.read_json(part, Some(&mut scalars), pass);
         // JSON can be a terminator, too.
-        let can_be_terminator = |data: &str| data.starts_with('{');
+        let can_be_terminator = |data: &str| data.trim_start().starts_with('{');
         if self.walker.is_complete() && !pass.terminators.data.is_some_and(can_be_terminator) {
-            let is_plain = self.datum.is_plain(self.event_type());
+            let named = self.name.event_type();
+            let is_plain = self.datum.is_plain(self.event_type()) && !named.is_decisive();
             self.add(pass);
             pass.candidate = is_plain.then_some(scalars);
         }
@@ -179,7 +181,8 @@ impl EventReader {
 
     /// Ends a line of data. If the data is whole, it is added to the answer.
     pub(super) fn end_line(&mut self, pass: &mut Pass<'_>) {
-        if self.text.is_terminator(pass.terminators.data) {
+        let is_stream = pass.framing == Framing::EventStream;
+        if is_stream && (self.text.is_terminator(pass.terminators.data) || self.is_done(pass)) {
             pass.found.is_over = true;
             return;
         }
@@ -191,10 +194,23 @@ impl EventReader {
         pass.has_content |= self.data == Data::Text && !is_error && !pass.found.is_over;
     }
 
+    /// Whether the data is the end of chat completions or completions.
+    fn is_done(&self, pass: &Pass<'_>) -> bool {
+        let formats = [LlmFormat::ChatCompletions, LlmFormat::Completions];
+        let is_read = formats
+            .iter()
+            .any(|format| pass.reads.formats.contain(*format));
+        is_read && self.data == Data::Text && self.text.is(b"[DONE]")
+    }
+
     /// Ends a line of a field `error`, which is an event of its own.
     pub(super) fn end_error_line(&mut self, pass: &mut Pass<'_>) {
         let is_json = self.data == Data::Json && self.walker.is_complete();
-        let is_failure = is_json || self.data == Data::Text;
+        let is_failure = if is_json {
+            self.datum.has_error()
+        } else {
+            self.data == Data::Text && self.text.says_something()
+        };
         if is_failure && pass.reads.failures && pass.answer.fail() {
             let mut failure = self.datum.failure();
             if !is_json {
@@ -202,7 +218,8 @@ impl EventReader {
             }
             pass.found.failure = Some(Box::new(failure));
         }
-        self.reset();
+        self.has_line = false;
+        self.data = Data::Blank;
     }
 
     /// Ends the last event of a stream, which may be cut. If its JSON is, it says nothing.
@@ -254,9 +271,14 @@ impl EventReader {
     fn add(&mut self, pass: &mut Pass<'_>) {
         let event_type = self.event_type();
         let is_stream = pass.framing != Framing::Whole;
+        let had_format = pass.answer.format.is_some();
         let (is_failure, failure) =
             pass.answer
                 .add(&mut self.datum, event_type, is_stream, pass.reads);
+        if !had_format && pass.answer.format.is_some() {
+            // What an event says depends on the format.
+            self.known = None;
+        }
         if let Some(mut failure) = failure {
             if self.data == Data::Text {
                 failure.message = self.text.message(pass.terminators.data);

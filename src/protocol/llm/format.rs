@@ -15,7 +15,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LlmFormat {
-    /// `OpenAI`'s chat completions. A stream ends with `data: [DONE]`, or with a finish reason for each choice.
+    /// `OpenAI`'s chat completions. A stream ends with `data: [DONE]`; or with its body, if each choice has a finish
+    /// reason.
     ChatCompletions,
     /// `OpenAI`'s completions. A stream ends like one of chat completions.
     Completions,

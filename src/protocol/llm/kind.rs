@@ -46,6 +46,14 @@ impl EventType {
         }
     }
 
+    /// Whether it alone is a failure or an end.
+    pub(super) fn is_decisive(self) -> bool {
+        matches!(
+            self,
+            Self::Error | Self::MessageStop | Self::ResponseEnd | Self::ResponseFailed
+        )
+    }
+
     /// Whether it is an event of responses.
     pub(super) fn is_of_responses(self) -> bool {
         matches!(

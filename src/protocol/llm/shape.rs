@@ -40,7 +40,7 @@ impl Scalars {
         }
     }
 
-    /// Adds a scalar, if there is room and it is in the first [`MAX_BYTES`].
+    /// Adds a scalar, if there is room.
     pub(super) fn add(&mut self, scalar: Scalar) {
         let place = |index: usize| u16::try_from(self.line + index);
         let (Ok(start), Ok(end)) = (place(scalar.start), place(scalar.end)) else {
@@ -132,7 +132,7 @@ fn text_length(text: &[u8]) -> Option<usize> {
         at += find_special(&text[at..])?;
         match text[at] {
             b'"' => return Some(at),
-            b'\\' if at + 2 <= text.len() => at += 2,
+            b'\\' if text.get(at + 1).is_some_and(|byte| *byte >= b' ') => at += 2,
             _ => return None,
         }
     }
@@ -192,6 +192,8 @@ mod tests {
             (r#"{"id":"a","n":2,"t":"y""#, None),
             ("{\"id\":\"a\",\"n\":2,\"t\":\"y\n\"}", None),
             ("{\"id\":\"a\",\"n\":2,\"t\":\"y\r\"}", None),
+            ("{\"id\":\"a\",\"n\":2,\"t\":\"y\\\n\"}", None),
+            ("{\"id\":\"a\",\"n\":2,\"t\":\"y\\\r\"}", None),
             (r#"{"id":"a","n":2,"t":"y","error":"z"}"#, None),
             (r#"{"id":"a","n":2,"t":"","error":"z"}"#, None),
             ("", None),

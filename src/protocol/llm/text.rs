@@ -1,6 +1,7 @@
 //! Data that is no JSON, and the comparison with a terminator.
 
 use super::kept::{MAX_MESSAGE, kept};
+use crate::protocol::json::number;
 
 /// The data of an event, as far as it may be reported or is the terminator.
 #[derive(Debug, Default)]
@@ -42,6 +43,18 @@ impl DatumText {
     /// Whether the first line, which has ended, is the terminator.
     pub(super) fn is_terminator(&self, terminator: Option<&str>) -> bool {
         terminator.is_some_and(|whole| self.matched == Some(whole.len()))
+    }
+
+    /// Whether the data, which is no terminator, is this text.
+    pub(super) fn is(&self, text: &[u8]) -> bool {
+        self.matched.is_none() && self.bytes == text
+    }
+
+    /// Whether the data says something other than that there is nothing to say.
+    pub(super) fn says_something(&self) -> bool {
+        let text = self.bytes.trim_ascii();
+        let is_number = number::float(text).is_some();
+        self.matched.is_some() || !(is_number || matches!(text, b"" | b"null" | b"false"))
     }
 
     /// Adds a part to the data, which is no terminator.

@@ -46,9 +46,8 @@ impl Visitor for Visit<'_> {
                 self.wants_content
             }
             Member::Id => self.wants_id,
-            Member::Model => self.wants_model,
-            // The member is also the sign of a format.
-            Member::ModelVersion => self.wants_model || self.wants_content,
+            // These members are also signs of a format.
+            Member::Model | Member::ModelVersion => self.wants_model || self.wants_content,
             Member::Count(_)
             | Member::OllamaCount(_)
             | Member::StopReason

@@ -56,7 +56,7 @@ fn an_event_with_a_future_timestamp_does_not_reorder_the_layers_events() {
             let span = context.span();
             span.add_event_with_timestamp("eta", eta, Vec::new());
             handle.handoff_to_core();
-            event_stream([Bytes(b": hello\n\n"), Bytes(b"data: [DONE]\n\n")])
+            event_stream([Bytes(b"data: hello\n\n"), Bytes(b"data: [DONE]\n\n")])
         });
         let response = ready(service.call(get())).expect("a response");
         read(&mut response.into_body()).expect("frames");

@@ -118,7 +118,7 @@ fn serve_stream(layer: ApiSpanLayer) -> (Seen, bool) {
     let layer = layer.tracer_provider(&recorder.provider).propagator(w3c());
     let mut service = answering(&layer, |_| {
         event_stream([
-            Bytes(b"data: {\"error\":\"engine died\"}\n\n"),
+            Bytes(b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"error\":\"engine died\"}\n\n"),
             Bytes(b"data: [DONE]\n\n"),
         ])
     });

@@ -271,7 +271,10 @@ fn text_event(text: &[u8], terminator: Option<&str>) -> Option<usize> {
     let value = text.strip_prefix(FIELD)?;
     let first = *value.first()?;
     let can_be_terminator = |data: &str| data.as_bytes().first() == Some(&first);
-    if !first.is_ascii_graphic() || first == b'{' || terminator.is_some_and(can_be_terminator) {
+    if !first.is_ascii_graphic()
+        || matches!(first, b'{' | b'[')
+        || terminator.is_some_and(can_be_terminator)
+    {
         return None;
     }
     let length = memchr2(b'\n', b'\r', value)?;

@@ -29,7 +29,8 @@ fn read(framing: Framing, pieces: &[&[u8]]) -> Seen {
     let mut reader = AnswerReader::new(framing);
     let (mut seen, mut at) = (Seen::default(), 0);
     for piece in pieces {
-        let found = reader.read(piece, all(), TERMINATORS);
+        let rest = reader.skip_known(piece, TERMINATORS.data);
+        let found = reader.read(rest, all(), TERMINATORS);
         at += piece.len();
         if seen.failure.is_none() {
             seen.failure = found.failure.map(|failure| *failure);
@@ -252,6 +253,10 @@ fn failures_are_read_wherever_they_are() {
         ("data: {\"error\":\"cut\n\n", None),
         ("data: {\"error\":\"x\"} trailing\n\n", None),
         ("error:\n\n", None),
+        ("error: null\n\n", None),
+        ("error: {}\n\n", None),
+        ("error: 0.5\n\n", None),
+        ("event: ping\nerror: words\n\n", failure("words", "")),
     ] {
         assert_eq!(
             read_both(Framing::EventStream, body).failure,
@@ -375,7 +380,10 @@ fn the_format_is_the_first_that_is_shown() {
         ("{\"type\":\"message\"}", Some(Format::Messages)),
         ("{\"modelVersion\":\"g\"}", Some(Format::Gemini)),
         ("{\"usageMetadata\":{}}", Some(Format::Gemini)),
-        ("{\"done\":true}", Some(Format::Ollama)),
+        ("{\"model\":\"m\",\"done\":true}", Some(Format::Ollama)),
+        ("{\"message\":{},\"done\":true}", Some(Format::Ollama)),
+        ("{\"response\":\"\",\"done\":true}", Some(Format::Ollama)),
+        ("{\"name\":\"operations/1\",\"done\":true}", None),
         ("{\"done\":1}", None),
         ("{\"choices\":{}}", None),
         (
@@ -500,6 +508,79 @@ fn what_an_event_says_is_read_though_it_resembles_others() {
             "an event between",
             Framing::EventStream,
             chats(": ping\n\ndata: 5\n\nevent: ping\n\n".to_owned()),
+        ),
+        (
+            "usage, another in two lines, and the first again",
+            Framing::EventStream,
+            chats(chat("\"x\"", ",\"usage\":{\"prompt_tokens\":3}"))
+                .into_iter()
+                .chain(["data: {\"usage\":{\ndata: \"prompt_tokens\":4}}\n\n".to_owned()])
+                .chain([chat("\"x\"", ",\"usage\":{\"prompt_tokens\":3}")])
+                .collect(),
+        ),
+        (
+            "usage twice, another in two lines, and the first again",
+            Framing::EventStream,
+            std::iter::repeat_n(chat("\"x\"", ",\"usage\":{\"prompt_tokens\":3}"), 3)
+                .chain(["data: {\"usage\":{\ndata: \"prompt_tokens\":4}}\n\n".to_owned()])
+                .chain([chat("\"x\"", ",\"usage\":{\"prompt_tokens\":3}")])
+                .collect(),
+        ),
+        (
+            "a reason, another in two lines, and the first again",
+            Framing::EventStream,
+            std::iter::repeat_n(chat("\"x\"", "").replace("null", "\"stop\""), 3)
+                .chain([
+                    "data: {\"choices\":[{\ndata: \"finish_reason\":\"length\"}]}\n\n".to_owned(),
+                ])
+                .chain([chat("\"x\"", "").replace("null", "\"stop\"")])
+                .collect(),
+        ),
+        (
+            "an event that says something only once the format is known",
+            Framing::EventStream,
+            [
+                "data: {\"status\":\"failed\"}\n\n",
+                "data: {\"type\":\"response.created\"}\n\n",
+                "data: {\"status\":\"failed\"}\n\n",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ),
+        (
+            "a line that says something only once the format is known",
+            Framing::Lines,
+            [
+                "{\"message\":{\"content\":\"x\"}}\n",
+                "{\"model\":\"m\",\"done\":false}\n",
+                "{\"message\":{\"content\":\"x\"}}\n",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        ),
+        (
+            "a name that counts if the data is malformed",
+            Framing::EventStream,
+            ["1", "2", ""]
+                .map(|number| {
+                    format!("event: message_stop\ndata: {{\"type\":\"content_block_stop\",\"n\":{number}}}\n\n")
+                })
+                .to_vec(),
+        ),
+        (
+            "a line end behind a backslash",
+            Framing::EventStream,
+            ["x\"}", "y\"}", "\\\nevent: response.z\"}"]
+                .map(|text| format!("data: {{\"t\":\"{text}\n\n"))
+                .to_vec(),
+        ),
+        (
+            "text, then JSON",
+            Framing::EventStream,
+            ["data: one\n\n".to_owned(), "data: two\n\n".to_owned()]
+                .into_iter()
+                .chain(chats("data: three\n\n".to_owned()))
+                .collect(),
         ),
         ("typed", Framing::EventStream, deltas(9).collect()),
         (
