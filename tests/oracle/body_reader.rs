@@ -1,25 +1,23 @@
-//! What a response body contains: the end and the errors of an event stream, or the status of gRPC-Web.
+//! What a response body contains: the answer of an LLM API, or the status of gRPC-Web.
 //!
 //! It is read again from its first byte after each frame.
 
-use super::Settings;
 use super::grpc::{Status, web};
-use super::sse::json::Message;
-use super::sse::read_lines;
+use super::llm::{self, Framing, Reading};
 
 /// A response body as far as it was delivered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct BodyReader {
     format: Format,
+    /// What is read.
     bytes: Vec<u8>,
+    /// A buffer was not contiguous.
+    is_given_up: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Format {
-    Events {
-        terminator: Option<&'static str>,
-        reads_errors: bool,
-    },
+    Llm(Framing, llm::Settings),
     GrpcWeb,
     GrpcWebText,
     /// Not read.
@@ -30,67 +28,67 @@ enum Format {
 /// What was found in a body so far.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// The message of the first error event.
-    pub(super) error: Option<Message>,
-    pub(super) is_terminated: bool,
+    pub(super) reading: Reading,
     pub(super) grpc_status: Option<Status>,
 }
 
 impl BodyReader {
     /// Starts a body of this media type. gRPC-Web is read if it `seeks_status`.
-    pub(super) fn new(media_type: &str, settings: Settings, seeks_status: bool) -> Self {
+    pub(super) fn new(
+        media_type: &str,
+        status: u16,
+        settings: llm::Settings,
+        seeks_status: bool,
+    ) -> Self {
         let is_web = |name: &str| {
             let rest = media_type.strip_prefix(name).filter(|_| seeks_status);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('+'))
         };
-        let format = if media_type == "text/event-stream" {
-            Format::Events {
-                terminator: settings.terminator.filter(|text| !text.is_empty()),
-                reads_errors: settings.reads_errors,
-            }
-        } else if is_web("application/grpc-web") {
-            Format::GrpcWeb
-        } else if is_web("application/grpc-web-text") {
-            Format::GrpcWebText
-        } else {
-            Format::Other
+        let framing = Framing::from_media_type(media_type);
+        let format = match framing.filter(|framing| settings.reads(*framing, status)) {
+            Some(framing) => Format::Llm(framing, settings),
+            None if is_web("application/grpc-web") => Format::GrpcWeb,
+            None if is_web("application/grpc-web-text") => Format::GrpcWebText,
+            None => Format::Other,
         };
         Self {
             format,
-            bytes: Vec::new(),
+            ..Self::default()
         }
+    }
+
+    /// Returns the framing of a stream that is read.
+    pub(super) fn stream(&self) -> Option<Framing> {
+        match self.format {
+            Format::Llm(framing, _) if framing != Framing::Whole => Some(framing),
+            Format::Llm(..) | Format::GrpcWeb | Format::GrpcWebText | Format::Other => None,
+        }
+    }
+
+    /// Returns how many bytes precede the buffer that stopped the reading.
+    pub(super) fn given_up_after(&self) -> Option<usize> {
+        self.is_given_up.then_some(self.bytes.len())
     }
 
     /// Data was delivered. A buffer that is not contiguous stops the reading.
-    pub(super) fn read(&mut self, data: &[u8], is_contiguous: bool) -> Found {
-        if !is_contiguous {
-            self.format = Format::Other;
-        }
-        self.bytes.extend_from_slice(data);
-        self.find(false)
-    }
-
-    /// The body has ended.
-    pub(super) fn finish(&self) -> Found {
-        match self.format {
-            Format::Events { .. } => self.find(true),
-            Format::GrpcWeb | Format::GrpcWebText | Format::Other => Found::default(),
+    pub(super) fn read(&mut self, data: &[u8], is_contiguous: bool) {
+        self.is_given_up |= !is_contiguous;
+        if !self.is_given_up {
+            self.bytes.extend_from_slice(data);
         }
     }
 
-    fn find(&self, is_over: bool) -> Found {
+    /// Returns what was found so far. If the body `is_over`, its end ends the last line and the last event.
+    pub(super) fn find(&self, is_over: bool) -> Found {
+        let is_over = is_over && !self.is_given_up;
         let grpc_status = match self.format {
-            Format::Events {
-                terminator,
-                reads_errors,
-            } => {
-                let events = read_lines(&self.bytes, is_over, terminator);
+            Format::Llm(framing, settings) => {
                 return Found {
-                    error: events.error.filter(|_| reads_errors),
-                    is_terminated: events.terminator.is_some(),
+                    reading: llm::read(&self.bytes, framing, is_over, &settings),
                     grpc_status: None,
                 };
             }
+            _ if self.is_given_up => None,
             Format::GrpcWeb => web::read(&self.bytes),
             Format::GrpcWebText => web::read_text(&self.bytes),
             Format::Other => None,

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::grpc::Status;
-use super::sse::json::Message;
-use super::{Oracle, Verdict};
+use super::{Framing, Oracle, Summary, Verdict};
 
 /// What ended an exchange.
 #[derive(Debug)]
 pub(super) enum Cause {
     /// The message is complete.
     Complete,
+    /// The message is complete, but the stream in it is not.
+    Truncated,
     /// The body has ended with another length than declared: the message for that.
     Mismatch(String),
     /// The service or the body returned an error.
@@ -27,7 +28,9 @@ pub struct Ended {
     /// The reason of `ABORTED`; `DEPARTED` has none.
     pub reason: Option<&'static str>,
     pub error_type: Option<String>,
-    pub error: Message,
+    pub error: Option<String>,
+    /// `api.error.code`.
+    pub error_code: Option<String>,
     /// The message was delivered completely.
     pub is_complete: bool,
     /// The exchange is recorded as an RPC and not as HTTP.
@@ -50,6 +53,12 @@ pub struct Ended {
     /// gRPC: this response or an earlier one shows that the server has the method.
     pub is_known_method: bool,
     pub exception: Option<Exception>,
+    /// What the body says of itself, where that is recorded.
+    pub summary: Summary,
+    /// `summary` is not to be compared: see `llm::Reading::is_mixed`.
+    pub is_summary_open: bool,
+    /// Nothing is to be compared: see `llm::Reading`.
+    pub is_unknown: bool,
 }
 
 impl Ended {
@@ -58,14 +67,6 @@ impl Ended {
         match self.reason {
             None => "DEPARTED".to_owned(),
             Some(reason) => format!("ABORTED({reason})"),
-        }
-    }
-
-    /// Returns the error message. Panics if the rules leave it open.
-    pub fn error(&self) -> Option<&str> {
-        match &self.error {
-            Message::Is(message) => message.as_deref(),
-            Message::Any => panic!("the error is malformed JSON"),
         }
     }
 }
@@ -80,7 +81,7 @@ pub struct Exception {
 }
 
 /// A row of the table of reasons: reason, `error.type` and message.
-type Row = (Option<&'static str>, Option<String>, Message);
+type Row = (Option<&'static str>, Option<String>, Option<String>);
 
 impl Oracle {
     pub(super) fn end(&mut self, cause: &Cause) {
@@ -88,7 +89,8 @@ impl Oracle {
             return;
         }
         let disconnect = Cause::Dropped("client_disconnect");
-        let is_whole = matches!(cause, Cause::Complete) && self.was_whole_before;
+        let is_complete = |cause: &_| matches!(cause, Cause::Complete | Cause::Truncated);
+        let is_whole = is_complete(cause) && self.was_whole_before;
         let is_panic = matches!(cause, Cause::Panic);
         let cause = if self.is_request_cut_off && !is_panic && !is_whole {
             &disconnect
@@ -96,13 +98,18 @@ impl Oracle {
             cause
         };
         if let Some(description) = self.error_status {
-            self.set_verdict("exception", Message::Is(Some(description.to_owned())));
+            self.set_verdict("exception", Some(description.to_owned()));
         }
         let (reason, error_type, error) = self.judge(cause);
         let is_disconnect = matches!(reason, Some("client_disconnect" | "generator_exit"));
         let is_allowed = is_disconnect && self.allows_disconnect && self.verdict.is_none();
         let error_type = error_type.filter(|_| !is_allowed);
         let grpc_code = self.grpc_code(cause);
+        let error_code = match (cause, &self.verdict) {
+            (Cause::Panic, _) | (_, None) => None,
+            (_, Some(verdict)) => verdict.code.clone(),
+        };
+        let has_first_response = self.add_first_response();
         let mut events = self.events.clone();
         events.push(match reason {
             None => "api.DEPARTED",
@@ -114,7 +121,8 @@ impl Oracle {
             reason,
             error_type,
             error,
-            is_complete: matches!(cause, Cause::Complete),
+            error_code,
+            is_complete: is_complete(cause),
             is_grpc: self.is_grpc,
             grpc_code,
             status: status.filter(|status| !self.is_grpc || *status != 200),
@@ -125,9 +133,30 @@ impl Oracle {
             route: self.route,
             has_head: self.head.is_some(),
             has_first_byte: self.delivered > 0,
-            has_first_chunk: self.has_first_chunk,
+            has_first_chunk: has_first_response && self.has_chunks(),
+            summary: self.summary(),
+            is_summary_open: self.reading.is_mixed,
+            is_unknown: self.reading.is_unknown,
             is_known_method: self.is_method_learnt || self.is_known_method(cause, grpc_code),
         });
+    }
+
+    /// Whether the body is a stream of which the first chunk is known: not lines of no known format.
+    fn has_chunks(&self) -> bool {
+        match self.body.stream() {
+            Some(Framing::Events) => true,
+            Some(_) => self.reading.format.is_some(),
+            None => false,
+        }
+    }
+
+    /// Returns what is recorded of what the body says of itself.
+    fn summary(&self) -> Summary {
+        let is_error = self.head.as_ref().is_none_or(|head| head.status >= 400);
+        if is_error || !self.settings.reads_attributes {
+            return Summary::default();
+        }
+        self.reading.summary.clone()
     }
 
     /// Counts the handler's keys that are the layer's, and the attributes without a key.
@@ -145,7 +174,9 @@ impl Oracle {
     fn grpc_code(&self, cause: &Cause) -> Option<&'static str> {
         match cause {
             _ if !self.is_grpc => None,
-            Cause::Complete => self.grpc_status.as_ref().map(|status| status.name),
+            Cause::Complete | Cause::Truncated => {
+                self.grpc_status.as_ref().map(|status| status.name)
+            }
             Cause::Dropped(_) if self.is_late => Some("DEADLINE_EXCEEDED"),
             Cause::Dropped(_) => Some("CANCELLED"),
             Cause::Mismatch(_) | Cause::Error | Cause::Panic => None,
@@ -159,8 +190,8 @@ impl Oracle {
         }
         let has_message = self.is_native_grpc() && self.delivered > 0;
         match (cause, code) {
-            (Cause::Complete, Some(code)) => code == "OK" || has_message,
-            (Cause::Complete, None) | (Cause::Mismatch(_), _) => false,
+            (Cause::Complete | Cause::Truncated, Some(code)) => code == "OK" || has_message,
+            (Cause::Complete | Cause::Truncated, None) | (Cause::Mismatch(_), _) => false,
             (Cause::Error | Cause::Dropped(_) | Cause::Panic, _) => has_message,
         }
     }
@@ -184,28 +215,31 @@ impl Oracle {
 
     /// Returns the row of the table of reasons that applies.
     fn judge(&self, cause: &Cause) -> Row {
-        let silent = || Message::Is(None);
         let same = |reason: &'static str, message| (Some(reason), Some(reason.to_owned()), message);
         match (cause, &self.verdict) {
-            (Cause::Panic, _) => same("panic", silent()),
-            (_, Some(Verdict { reason, message })) => match *reason {
+            (Cause::Panic, _) => same("panic", None),
+            (
+                _,
+                Some(Verdict {
+                    reason, message, ..
+                }),
+            ) => match *reason {
                 "" => same("exception", message.clone()),
                 "validation_error" => (Some(reason), None, message.clone()),
                 reason => same(reason, message.clone()),
             },
-            (Cause::Error, _) => same("exception", Message::Is(Some("boom".to_owned()))),
-            (Cause::Mismatch(message), _) => {
-                same("length_mismatch", Message::Is(Some(message.clone())))
-            }
+            (Cause::Error, _) => same("exception", Some("boom".to_owned())),
+            (Cause::Mismatch(message), _) => same("length_mismatch", Some(message.clone())),
             (Cause::Dropped(_), _) if self.is_grpc && self.is_late => (
                 Some("deadline_exceeded"),
                 Some("DEADLINE_EXCEEDED".to_owned()),
-                silent(),
+                None,
             ),
-            (Cause::Dropped(_), _) if self.is_grpc => (Some("client_disconnect"), None, silent()),
-            (Cause::Dropped(reason), _) => same(reason, silent()),
-            (Cause::Complete, _) => match &self.grpc_status {
+            (Cause::Dropped(_), _) if self.is_grpc => (Some("client_disconnect"), None, None),
+            (Cause::Dropped(reason), _) => same(reason, None),
+            (Cause::Complete | Cause::Truncated, _) => match &self.grpc_status {
                 Some(status) if self.is_grpc => judge_grpc_status(status),
+                _ if matches!(cause, Cause::Truncated) => same("truncated_stream", None),
                 _ => self.judge_http_status(),
             },
         }
@@ -222,14 +256,14 @@ impl Oracle {
             status @ 500.. => (Some("exception"), Some(status.to_string())),
             _ => (None, None),
         };
-        (reason, error_type, Message::Is(None))
+        (reason, error_type, None)
     }
 }
 
 fn judge_grpc_status(status: &Status) -> Row {
-    let message = Message::Is(status.message.clone());
+    let message = status.message.clone();
     match status.name {
-        "OK" => (None, None, Message::Is(None)),
+        "OK" => (None, None, None),
         "CANCELLED" => (Some("client_disconnect"), None, message),
         "INVALID_ARGUMENT" | "OUT_OF_RANGE" | "FAILED_PRECONDITION" => {
             (Some("validation_error"), None, message)

@@ -7,8 +7,8 @@
 mod body_reader;
 mod end;
 pub mod grpc;
+pub mod llm;
 mod span;
-pub mod sse;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
@@ -19,7 +19,8 @@ use body_reader::BodyReader;
 use end::Cause;
 pub use end::Ended;
 use grpc::Status;
-use sse::json::Message;
+use llm::{Failure, Framing, Reading, Summary};
+pub use span::check_request;
 
 /// The longest string on a span, in bytes.
 pub const MAX_STRING: usize = 1_024;
@@ -39,12 +40,14 @@ const LAYER_EVENTS: [&str; 5] = [
 /// The settings of the layer that decide how an exchange ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
-    /// `ApiSpanLayer::llm`.
+    /// The name of the span is that of `ApiSpanLayer::llm`.
     pub is_llm: bool,
-    /// `stream_terminator`.
-    pub terminator: Option<&'static str>,
-    /// `stream_errors`.
-    pub reads_errors: bool,
+    /// `journey_events`.
+    pub has_journey_events: bool,
+    /// What is read of answers of LLM APIs.
+    pub llm: llm::Settings,
+    /// `gen_ai_attributes`.
+    pub reads_attributes: bool,
     /// `disconnect_is_error(false)`.
     pub allows_disconnect: bool,
 }
@@ -54,8 +57,9 @@ impl Settings {
     pub fn llm() -> Self {
         Self {
             is_llm: true,
-            terminator: Some("[DONE]"),
-            reads_errors: true,
+            has_journey_events: true,
+            llm: llm::Settings::llm(),
+            reads_attributes: true,
             allows_disconnect: false,
         }
     }
@@ -148,14 +152,14 @@ pub enum ContextCall {
 #[derive(Clone, Debug)]
 struct Head {
     status: u16,
-    is_event_stream: bool,
 }
 
 /// The outcome that the handler or the stream itself reported: a reason and a message.
 #[derive(Clone, Debug)]
 struct Verdict {
     reason: &'static str,
-    message: Message,
+    message: Option<String>,
+    code: Option<String>,
 }
 
 /// The rules for one exchange.
@@ -192,7 +196,10 @@ pub struct Oracle {
     verdict: Option<Verdict>,
     error_status: Option<&'static str>,
     allows_disconnect: bool,
-    has_first_chunk: bool,
+    /// The bytes that were delivered, and how many events there were then, after each data frame.
+    frames: Vec<(u64, usize)>,
+    /// What was read of the body so far.
+    reading: Reading,
     events: Vec<&'static str>,
     dropped_events: usize,
     /// How many attributes had an empty key.
@@ -228,7 +235,8 @@ impl Oracle {
             verdict: None,
             error_status: None,
             allows_disconnect: settings.allows_disconnect,
-            has_first_chunk: false,
+            frames: Vec::new(),
+            reading: Reading::default(),
             events: vec!["api.ARRIVED"],
             dropped_events: 0,
             unnamed_attributes: 0,
@@ -295,7 +303,7 @@ impl Oracle {
             HandlerCall::AddEvent(name) => self.add_event(name),
             HandlerCall::Abort(reason, message) => {
                 let message = Some(message.to_owned()).filter(|message| !message.is_empty());
-                self.set_verdict(reason, Message::Is(message));
+                self.set_verdict(reason, message);
             }
             HandlerCall::AllowDisconnect => self.allows_disconnect = true,
             HandlerCall::HandOff => self.add_event_once("api.HANDOFF_TO_CORE"),
@@ -344,9 +352,25 @@ impl Oracle {
     }
 
     /// The first verdict counts.
-    fn set_verdict(&mut self, reason: &'static str, message: Message) {
-        let message = message.truncate(MAX_STRING);
-        self.verdict.get_or_insert(Verdict { reason, message });
+    fn set_verdict(&mut self, reason: &'static str, message: Option<String>) {
+        let message = message.map(|message| truncate(message, MAX_STRING));
+        self.verdict.get_or_insert(Verdict {
+            reason,
+            message,
+            code: None,
+        });
+    }
+
+    /// Sets what was found in the body so far. The first failure in it is a verdict.
+    fn set_reading(&mut self, reading: Reading) {
+        if let Some(Failure { message, code }) = reading.failure.clone() {
+            self.verdict.get_or_insert(Verdict {
+                reason: "generation_error",
+                message,
+                code,
+            });
+        }
+        self.reading = reading;
     }
 
     /// The server polled the response future or the body; `hints` are the body's after that.
@@ -393,11 +417,9 @@ impl Oracle {
         let content_type = content_type.to_lowercase();
         let media_type = content_type.split(';').next().filter(|_| !is_encoded);
         let seeks_status = self.is_grpc && self.grpc_status.is_none();
-        self.body = BodyReader::new(media_type.unwrap_or_default(), self.settings, seeks_status);
-        self.head = Some(Head {
-            status,
-            is_event_stream: media_type == Some("text/event-stream"),
-        });
+        let media_type = media_type.unwrap_or_default();
+        self.body = BodyReader::new(media_type, status, self.settings.llm, seeks_status);
+        self.head = Some(Head { status });
         let has_no_body = self.method == Method::HEAD
             || [101, 204, 304].contains(&status)
             || (self.method == Method::CONNECT && (200..300).contains(&status));
@@ -427,23 +449,47 @@ impl Oracle {
     }
 
     fn receive_data(&mut self, data: &Bytes, is_contiguous: bool) {
-        let head = self.head.as_ref().expect("data follows a head");
-        let is_first = self.delivered == 0 && !data.is_empty();
-        if is_first && self.settings.is_llm && head.status < 400 {
-            self.has_first_chunk = head.is_event_stream;
-            self.add_event_once("api.FIRST_RESPONSE_FROM_CORE");
-        }
         self.delivered += data.len() as u64;
-        let found = self.body.read(data, is_contiguous);
-        if let Some(message) = found.error {
-            self.set_verdict("generation_error", message);
-        }
+        self.frames.push((self.delivered, self.events.len()));
+        self.body.read(data, is_contiguous);
+        let found = self.body.find(false);
+        self.set_reading(found.reading);
         if let Some(status) = found.grpc_status {
             self.grpc_status = Some(status);
             self.end(&Cause::Complete);
-        } else if found.is_terminated {
+        } else if self.reading.end.is_some() {
             self.end(&Cause::Complete);
         }
+    }
+
+    /// Returns the number of bytes with which the first response is there.
+    fn first_response(&self) -> Option<usize> {
+        match self.body.stream() {
+            Some(_) if self.reading.format.is_some() => self.reading.first_token,
+            // Behind a buffer that cannot be read, any data count.
+            Some(Framing::Events) => self
+                .reading
+                .first_event
+                .or(self.body.given_up_after().map(|bytes| bytes + 1)),
+            Some(_) | None => Some(1),
+        }
+    }
+
+    /// Adds the event of the first response, at its place. Returns whether there is one.
+    fn add_first_response(&mut self) -> bool {
+        let is_error = self.head.as_ref().is_none_or(|head| head.status >= 400);
+        if is_error || !self.settings.has_journey_events {
+            return false;
+        }
+        let mut frames = self.frames.iter();
+        let Some(bytes) = self.first_response() else {
+            return false;
+        };
+        let frame = frames.find(|(delivered, _)| *delivered >= bytes as u64);
+        if let Some((_, events)) = frame {
+            self.events.insert(*events, "api.FIRST_RESPONSE_FROM_CORE");
+        }
+        frame.is_some()
     }
 
     /// The body has ended. The end of an event stream ends its last line.
@@ -451,16 +497,15 @@ impl Oracle {
         if self.ended.is_some() {
             return;
         }
-        let found = self.body.finish();
-        if let Some(message) = found.error {
-            self.set_verdict("generation_error", message);
-        }
+        self.set_reading(self.body.find(true).reading);
         let delivered = self.delivered;
+        let is_error = self.head.as_ref().is_none_or(|head| head.status >= 400);
         match self.declared {
-            Some(declared) if declared != delivered && !found.is_terminated => {
+            Some(declared) if declared != delivered && self.reading.end.is_none() => {
                 let message = format!("{delivered} of {declared} declared bytes");
                 self.end(&Cause::Mismatch(message));
             }
+            _ if self.reading.is_truncated && !is_error => self.end(&Cause::Truncated),
             _ => self.end(&Cause::Complete),
         }
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use opentelemetry::{StringValue, Value};
 use opentelemetry_sdk::trace::SpanData;
 
-use super::sse::json::Message;
-use super::{Ended, Oracle};
+use super::llm::request::Request;
+use super::{Ended, Oracle, Summary};
 
 impl Oracle {
     /// Checks that the span of this exchange shows how it ended.
@@ -15,9 +16,15 @@ impl Oracle {
     /// Panics if it does not, or if the exchange has not ended.
     pub fn check(&self, span: &SpanData) {
         let ended = self.ended().expect("the exchange has ended");
+        if ended.is_unknown {
+            return;
+        }
         check_outcome(span, ended);
         check_events(span, ended);
         check_handler_attributes(span, ended);
+        if !ended.is_summary_open {
+            check_summary(span, &ended.summary);
+        }
         if self.settings.is_llm {
             assert_eq!(span.name, "llm_request");
         }
@@ -56,6 +63,7 @@ fn check_outcome(span: &SpanData, ended: &Ended) {
         ("api.outcome", Some(outcome)),
         ("api.abort.reason", ended.reason),
         ("error.type", ended.error_type.as_deref()),
+        ("api.error.code", ended.error_code.as_deref()),
         ("rpc.status_code", ended.grpc_code),
         ("http.response.status_code", status.as_deref()),
     ] {
@@ -76,11 +84,85 @@ fn check_events(span: &SpanData, ended: &Ended) {
     let dropped = (ended.dropped_events > 0).then(|| ended.dropped_events.to_string());
     assert_eq!(attribute(span, "api.dropped_events"), dropped);
     let terminal = span.events.last().expect("a terminal event");
-    let mut error = terminal.attributes.iter();
-    let error = error.find(|attribute| attribute.key.as_str() == "error");
-    if let Message::Is(expected) = &ended.error {
-        let error = error.map(|error| error.value.to_string());
-        assert_eq!(error, *expected, "the message");
+    for (key, expected) in [("error", &ended.error), ("code", &ended.error_code)] {
+        let mut attributes = terminal.attributes.iter();
+        let found = attributes.find(|attribute| attribute.key.as_str() == key);
+        let found = found.map(|found| found.value.to_string());
+        assert_eq!(found, *expected, "{key} of the terminal event");
+    }
+}
+
+/// Checks that a span shows what was read of its request.
+///
+/// # Panics
+///
+/// Panics if it does not.
+pub fn check_request(span: &SpanData, request: &Request) {
+    let text = |text: &str| Value::from(text.to_owned());
+    check_values(
+        span,
+        [
+            ("gen_ai.request.model", request.model.as_deref().map(text)),
+            ("gen_ai.request.max_tokens", request.max_tokens.map(count)),
+            (
+                "gen_ai.request.temperature",
+                request.temperature.map(Value::from),
+            ),
+            (
+                "gen_ai.request.stream",
+                request.is_stream.then(|| Value::from(true)),
+            ),
+            ("gen_ai.output.type", request.output_type.map(text)),
+        ],
+    );
+}
+
+/// Checks the attributes that were read from the body.
+fn check_summary(span: &SpanData, summary: &Summary) {
+    let text = |text: &str| Value::from(text.to_owned());
+    let reasons = summary
+        .finish_reasons
+        .iter()
+        .cloned()
+        .map(StringValue::from);
+    let reasons: Vec<_> = reasons.collect();
+    let usage = summary.usage();
+    let expected = [
+        ("gen_ai.response.id", summary.id.as_deref().map(text)),
+        ("gen_ai.response.model", summary.model.as_deref().map(text)),
+        (
+            "gen_ai.response.finish_reasons",
+            (!reasons.is_empty()).then(|| Value::Array(reasons.into())),
+        ),
+        ("gen_ai.operation.name", summary.operation.map(text)),
+        ("gen_ai.provider.name", summary.provider.map(text)),
+        ("gen_ai.usage.input_tokens", usage.input.map(count)),
+        ("gen_ai.usage.output_tokens", usage.output.map(count)),
+        (
+            "gen_ai.usage.cache_read.input_tokens",
+            usage.cache_read.map(count),
+        ),
+        (
+            "gen_ai.usage.cache_creation.input_tokens",
+            usage.cache_creation.map(count),
+        ),
+        (
+            "gen_ai.usage.reasoning.output_tokens",
+            usage.reasoning.map(count),
+        ),
+    ];
+    check_values(span, expected);
+}
+
+fn count(count: u64) -> Value {
+    Value::from(i64::try_from(count).expect("up to 2^53"))
+}
+
+fn check_values<const N: usize>(span: &SpanData, expected: [(&str, Option<Value>); N]) {
+    for (key, expected) in expected {
+        let mut attributes = span.attributes.iter();
+        let found = attributes.find(|attribute| attribute.key.as_str() == key);
+        assert_eq!(found.map(|found| found.value.clone()), expected, "{key}");
     }
 }
 

@@ -9,11 +9,12 @@ mod exchange;
 pub mod forwarded;
 pub mod grpc;
 mod input;
+pub mod llm_request;
+pub mod llm_stream;
 #[path = "../../oracle/mod.rs"]
 pub mod oracle;
 pub mod query;
 mod recorder;
-pub mod sse;
 pub mod traceparent;
 
 #[cfg(fuzzing)]
@@ -27,8 +28,9 @@ pub const TARGETS: &[Target] = &[
     ("body", body::run),
     ("forwarded", forwarded::run),
     ("grpc", grpc::run),
+    ("llm_request", llm_request::run),
+    ("llm_stream", llm_stream::run),
     ("query", query::run),
-    ("sse", sse::run),
     ("traceparent", traceparent::run),
 ];
 

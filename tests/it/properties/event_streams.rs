@@ -67,19 +67,20 @@ pub fn event_streams() -> impl Strategy<Value = (Bytes, Vec<Step>)> {
 
 /// Where a stream is cut.
 #[derive(Clone, Debug)]
-struct Cuts {
+pub struct Cuts {
     anywhere: Vec<usize>,
     /// After each CR, also before a LF.
     after_cr: bool,
 }
 
-fn cuts() -> impl Strategy<Value = Cuts> {
+pub fn cuts() -> impl Strategy<Value = Cuts> {
     (vec(any::<usize>(), 0..5), prop::bool::weighted(0.2))
         .prop_map(|(anywhere, after_cr)| Cuts { anywhere, after_cr })
 }
 
 impl Cuts {
-    fn pieces(&self, all: &[u8]) -> Vec<Step> {
+    /// Returns the pieces of a text as steps of a body.
+    pub fn pieces(&self, all: &[u8]) -> Vec<Step> {
         let anywhere = self.anywhere.iter().map(|cut| cut % (all.len() + 1));
         let mut cuts: Vec<_> = anywhere.chain([0, all.len()]).collect();
         if self.after_cr {

@@ -9,6 +9,8 @@
 //! | `single_request` | one request, with the layer or its preset for language models |
 //! | `servers` | a response and how a server reads it; without the oracle |
 //! | `streams` | an event stream, cut anywhere |
+//! | `llm_requests` | a request to an LLM API, cut anywhere |
+//! | `llm_streams` | an answer of an LLM API in any format, also with changed bytes, cut anywhere |
 //! | `interleaved` | up to five requests in any order, on a service and its clones |
 //! | `metrics_and_logs` | the same, with metrics and log events |
 //! | `stacked` | the same, through two layers |
@@ -36,6 +38,8 @@ mod connections;
 mod event_streams;
 mod handler;
 mod interleaved;
+mod llm_requests;
+mod llm_streams;
 mod metrics_and_logs;
 #[path = "../../oracle/mod.rs"]
 #[expect(dead_code, reason = "the fuzz targets use the rest")]

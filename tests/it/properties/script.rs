@@ -53,7 +53,7 @@ pub struct Answer {
 }
 
 /// The next action of server or handler.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Act {
     /// The server polls the future, and once it has the response, the body.
     Poll,

@@ -205,10 +205,10 @@ pub fn log_events(ended: &Ended, has_lifecycle: bool) -> Vec<LogEvent> {
             None => info("api.DEPARTED", BTreeMap::new()),
             Some(reason) => {
                 let mut attributes = BTreeMap::from([("reason".to_owned(), reason.to_owned())]);
-                let error = ended
-                    .error()
-                    .map(|error| ("error".to_owned(), error.to_owned()));
-                attributes.extend(error);
+                let error = ended.error.clone();
+                attributes.extend(error.map(|error| ("error".to_owned(), error)));
+                let code = ended.error_code.clone();
+                attributes.extend(code.map(|code| ("code".to_owned(), code)));
                 info("api.ABORTED", attributes)
             }
         });
@@ -216,7 +216,7 @@ pub fn log_events(ended: &Ended, has_lifecycle: bool) -> Vec<LogEvent> {
     events.extend(ended.exception.as_ref().map(|exception| {
         let kind = exception.kind.unwrap_or(std::any::type_name::<Boom>());
         let mut attributes = BTreeMap::from([("exception.type".to_owned(), kind.to_owned())]);
-        let message = ended.error().map(str::to_owned);
+        let message = ended.error.clone();
         attributes.extend(message.map(|message| ("exception.message".to_owned(), message)));
         LogEvent(
             if ended.is_grpc {

@@ -44,7 +44,6 @@ pub fn play(script: Script) -> Seen {
 }
 
 fn play_under(policy: Policy, script: Script) -> Seen {
-    let script = Arc::new(script);
     let at = Recorder::new();
     let layer = layer(&at, script.is_llm);
     let layer = match policy {
@@ -52,11 +51,29 @@ fn play_under(policy: Policy, script: Script) -> Seen {
         Policy::Tolerant => layer.disconnect_is_error(false),
         Policy::Panics => layer.classify(|_| resume_unwind(Box::new("classification"))),
     };
-    let mut service = layer.layer(scripted_service());
     let mut oracle = script.oracle();
     if policy == Policy::Tolerant {
         oracle.call(HandlerCall::AllowDisconnect);
     }
+    let (span, oracle) = play_through(&layer, &at, oracle, script);
+    if policy == Policy::Panics {
+        assert_eq!((span.outcome().as_str(), span.is_error()), ("none", false));
+    } else {
+        check(&span, &oracle);
+    }
+    span
+}
+
+/// Plays a script through a layer, and checks when its span, in `at`, starts and ends. Returns the span, and the
+/// oracle at its end.
+pub fn play_through(
+    layer: &ApiSpanLayer,
+    at: &Recorder,
+    oracle: Oracle,
+    script: Script,
+) -> (Seen, Oracle) {
+    let script = Arc::new(script);
+    let mut service = layer.layer(scripted_service());
     let mut play = Play::open(&mut service, &script, vec![oracle], script.request());
     for act in script.acts.iter().chain([&Act::Drop]) {
         play.act(act);
@@ -66,16 +83,11 @@ fn play_under(policy: Policy, script: Script) -> Seen {
     play.check_after_drop();
     assert_eq!((at.starts(), at.ends()), (1, 1));
     let span = at.only();
-    if policy == Policy::Panics {
-        assert_eq!((span.outcome().as_str(), span.is_error()), ("none", false));
-    } else {
-        check(&span, &play.oracles[0]);
-    }
     // A call of the body's destructor can extend the span.
     if let Some(within) = play.complete_within.filter(|_| script.destructor.is_none()) {
         assert!(span.duration() <= within, "later than the last frame");
     }
-    span
+    (span, play.oracles.remove(0))
 }
 
 /// Returns the layer, or its preset for language models, with its spans recorded in `at`.
@@ -94,5 +106,5 @@ pub fn check(span: &Seen, oracle: &Oracle) {
     oracle.check(&span.0);
     let ended = oracle.ended().expect("the exchange has ended");
     assert_eq!(span.outcome(), ended.outcome());
-    assert_eq!(span.error().as_deref(), ended.error(), "the message");
+    assert_eq!(span.error(), ended.error, "the message");
 }

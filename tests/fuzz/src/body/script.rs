@@ -4,7 +4,7 @@ use arbitrary::Arbitrary;
 use http::{Request, Response};
 
 use super::parts::ScriptedBody;
-use crate::oracle::{ContextCall, HandlerCall, Oracle, RequestFrame, Settings};
+use crate::oracle::{ContextCall, HandlerCall, Oracle, RequestFrame, Settings, llm};
 
 /// One exchange.
 #[derive(Arbitrary, Clone, Debug)]
@@ -291,7 +291,10 @@ impl Script {
             Preset::Http => Settings::default(),
             Preset::Llm => Settings::llm(),
             Preset::Terminated => Settings {
-                terminator: Some("[DONE]"),
+                llm: llm::Settings {
+                    terminator: Some("[DONE]"),
+                    ..llm::Settings::default()
+                },
                 ..Settings::default()
             },
             Preset::Tolerant => Settings {

@@ -17,7 +17,6 @@ use tower_api_span::ApiSpanLayer;
 use crate::exchange::{Frames, answer, read};
 use crate::input::{piece_at, split, take_byte, take_cuts};
 use crate::oracle::grpc::{NAMES, Status, web};
-use crate::oracle::sse::json::Message;
 use crate::oracle::{self, Oracle, Polled};
 use crate::recorder::{clear, only, recorded};
 use deadline::Deadline;
@@ -116,7 +115,7 @@ struct Recorded {
     outcome: String,
     error_type: Option<String>,
     code: Option<String>,
-    message: Message,
+    message: Option<String>,
     /// The poll during which the span ended, if it was one.
     poll: Option<usize>,
 }
@@ -186,7 +185,7 @@ fn play(pieces: &[&[u8]], metadata: &Metadata, settings: Settings) -> Recorded {
     Recorded {
         outcome: span.outcome(),
         error_type: span.attribute("error.type"),
-        message: Message::Is(span.error()),
+        message: span.error(),
         code,
         poll,
     }

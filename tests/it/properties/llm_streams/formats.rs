@@ -1,0 +1,326 @@
+//! Strategies for the streams of each format, as the APIs send them: often complete, sometimes without their
+//! end.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+use super::parts::{Sent, counted, counts, errors, failures, others, texts, with_extras, words};
+
+/// Streams of any format, sometimes with other events among theirs.
+pub fn streams() -> impl Strategy<Value = Vec<Sent>> {
+    let stream = prop_oneof![
+        4 => chat(),
+        2 => completions(),
+        4 => responses(),
+        4 => messages(),
+        3 => gemini(),
+        3 => ollama(),
+        1 => vec(others(), 0..4),
+    ];
+    let other = prop_oneof![2 => failures(), 3 => others()];
+    let others = vec((any::<prop::sample::Index>(), with_extras(other)), 0..3);
+    (stream, prop_oneof![2 => Just(Vec::new()), 1 => others]).prop_map(|(mut stream, others)| {
+        for (place, other) in others {
+            stream.insert(place.index(stream.len() + 1), other);
+        }
+        stream
+    })
+}
+
+/// Joins the beginning, the middle and the end of a stream, each of which can be missing.
+fn joined(
+    first: BoxedStrategy<Sent>,
+    middle: BoxedStrategy<Sent>,
+    last: BoxedStrategy<Sent>,
+) -> BoxedStrategy<Vec<Sent>> {
+    let first = option::weighted(0.9, with_extras(first));
+    let middle = vec(with_extras(middle), 0..5);
+    let last = option::weighted(0.8, with_extras(last));
+    (first, middle, last)
+        .prop_map(|(first, middle, last)| first.into_iter().chain(middle).chain(last).collect())
+        .boxed()
+}
+
+pub fn finish_reasons() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        6 => Just(json!(null)),
+        6 => select(vec!["stop", "length", "tool_calls"]).prop_map(Value::from),
+        1 => select(vec![json!(""), json!("error"), json!(7)]),
+        1 => words(),
+    ]
+}
+
+fn indices() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        8 => (0..3_u64).prop_map(Value::from),
+        1 => select(vec![json!(null), json!("1")]),
+    ]
+}
+
+pub fn chat_usage() -> impl Strategy<Value = Value> {
+    let details = counted(&["cached_tokens", "audio_tokens"]);
+    let reasoning = counted(&["reasoning_tokens"]);
+    let usage = counted(&["prompt_tokens", "completion_tokens", "total_tokens"]);
+    (usage, option::of(details), option::of(reasoning)).prop_map(
+        |(mut usage, details, reasoning)| {
+            usage["prompt_tokens_details"] = details.into();
+            usage["completion_tokens_details"] = reasoning.into();
+            usage
+        },
+    )
+}
+
+fn deltas() -> impl Strategy<Value = Value> {
+    (texts(), texts(), 0..10_usize).prop_map(|(text, more, which)| {
+        let call = json!({"name": text, "arguments": more});
+        [
+            json!({"content": text}),
+            json!({"role": "assistant", "content": ""}),
+            json!({"content": null, "reasoning_content": text}),
+            json!({"reasoning": text}),
+            json!({"refusal": text}),
+            json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": call}]}),
+            json!({"function_call": {"arguments": text}}),
+            json!({"content": [{"type": "text", "text": text}, {"text": more}]}),
+            json!({"content": null, "tool_calls": [], "function_call": null}),
+            json!({}),
+        ][which]
+            .clone()
+    })
+}
+
+/// Chunks of chat completions, or of completions.
+fn chunks(has_text: bool) -> BoxedStrategy<Sent> {
+    let choice = (indices(), deltas(), texts(), finish_reasons()).prop_map(
+        move |(index, delta, text, finish_reason)| {
+            let mut choice = json!({"index": index, "finish_reason": finish_reason});
+            if has_text {
+                choice["text"] = text.into();
+            } else {
+                choice["delta"] = delta;
+            }
+            choice
+        },
+    );
+    let object = select(if has_text {
+        vec![json!("text_completion"), json!(null)]
+    } else {
+        vec![json!("chat.completion.chunk"), json!(""), json!(null)]
+    });
+    let usage = option::weighted(0.2, chat_usage());
+    (object, words(), words(), vec(choice, 0..4), usage)
+        .prop_map(|(object, id, model, choices, usage)| {
+            Sent::json(json!({
+                "object": object, "id": id, "model": model, "choices": choices, "usage": usage,
+            }))
+        })
+        .boxed()
+}
+
+fn terminators() -> BoxedStrategy<Sent> {
+    Just(Sent::text("[DONE]")).boxed()
+}
+
+fn chat() -> BoxedStrategy<Vec<Sent>> {
+    joined(chunks(false), chunks(false), terminators())
+}
+
+fn completions() -> BoxedStrategy<Vec<Sent>> {
+    joined(chunks(true), chunks(true), terminators())
+}
+
+pub fn response_objects() -> impl Strategy<Value = Value> {
+    let status = select(vec![
+        json!("completed"),
+        json!("incomplete"),
+        json!("failed"),
+        json!(""),
+        json!(null),
+    ]);
+    let details = select(vec![
+        json!(null),
+        json!({"reason": "max_output_tokens"}),
+        json!({"reason": ""}),
+    ]);
+    let usage = (
+        counted(&["input_tokens", "output_tokens"]),
+        counted(&["cached_tokens"]),
+        counted(&["reasoning_tokens"]),
+    );
+    (
+        words(),
+        words(),
+        status,
+        details,
+        errors(),
+        option::weighted(0.7, usage),
+    )
+        .prop_map(|(id, model, status, details, error, usage)| {
+            let usage = usage.map(|(mut usage, cached, reasoning)| {
+                usage["input_tokens_details"] = cached;
+                usage["output_tokens_details"] = reasoning;
+                usage
+            });
+            json!({
+                "object": "response", "id": id, "model": model, "status": status,
+                "incomplete_details": details, "error": error, "usage": usage,
+            })
+        })
+}
+
+fn responses() -> BoxedStrategy<Vec<Sent>> {
+    let about = |names: Vec<&'static str>| {
+        let event = (select(names), response_objects());
+        event.prop_map(|(name, mut response)| {
+            // As the API does. Only `response.failed` has an error.
+            if name != "response.failed" {
+                response["error"] = json!(null);
+            }
+            Sent::typed(name, json!({"response": response}))
+        })
+    };
+    let first = about(vec![
+        "response.created",
+        "response.in_progress",
+        "response.queued",
+    ]);
+    let middle = (texts(), words(), 0..8_usize).prop_map(|(text, id, which)| {
+        let call = |kind: &str| json!({"item": {"type": kind, "id": id, "name": text}});
+        let delta = || json!({"delta": text, "item_id": id, "sequence_number": 3});
+        match which {
+            0 => Sent::typed("response.output_item.added", call("function_call")),
+            1 => Sent::typed("response.output_item.added", call("message")),
+            2 => Sent::typed("response.function_call_arguments.delta", delta()),
+            3 => Sent::typed("response.reasoning_summary_text.delta", delta()),
+            4 => Sent::typed("response.output_text.done", json!({"text": text})),
+            5 => Sent::typed(
+                "response.content_part.added",
+                json!({"part": {"text": text}}),
+            ),
+            6 => Sent::typed("response.refusal.delta", json!({"delta": {"text": text}})),
+            _ => Sent::typed("response.output_text.delta", delta()),
+        }
+    });
+    let last = about(vec![
+        "response.completed",
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+        "response.cancelled",
+    ]);
+    joined(first.boxed(), middle.boxed(), last.boxed())
+}
+
+pub fn message_usage() -> impl Strategy<Value = Value> {
+    counted(&[
+        "input_tokens",
+        "output_tokens",
+        "cache_creation_input_tokens",
+        "cache_read_input_tokens",
+    ])
+}
+
+fn messages() -> BoxedStrategy<Vec<Sent>> {
+    let first = (words(), words(), message_usage()).prop_map(|(id, model, usage)| {
+        let message = json!({"type": "message", "id": id, "model": model, "usage": usage});
+        Sent::typed("message_start", json!({"message": message}))
+    });
+    let middle = (texts(), words(), message_usage(), 0..9_usize);
+    let middle = middle.prop_map(|(text, stop_reason, usage, which)| {
+        let block = |kind: &str| json!({"content_block": {"type": kind, "name": text, "text": ""}});
+        let delta = |key: &str| json!({"index": 0, "delta": {key: text}});
+        match which {
+            0 => Sent::typed("content_block_start", block("tool_use")),
+            1 => Sent::typed("content_block_start", block("text")),
+            2 => Sent::typed(
+                "content_block_start",
+                json!({"content_block": {"text": text}}),
+            ),
+            3 => Sent::typed("content_block_delta", delta("thinking")),
+            4 => Sent::typed("content_block_delta", delta("partial_json")),
+            5 => Sent::typed("content_block_delta", delta("signature")),
+            6 => Sent::typed("content_block_stop", json!({"index": 0})),
+            7 => Sent::typed(
+                "message_delta",
+                json!({"delta": {"stop_reason": stop_reason}, "usage": usage}),
+            ),
+            _ => Sent::typed("content_block_delta", delta("text")),
+        }
+    });
+    let last = Just(Sent::typed("message_stop", json!({})));
+    joined(first.boxed(), middle.boxed(), last.boxed())
+}
+
+pub fn gemini_objects() -> BoxedStrategy<Sent> {
+    let part = (texts(), 0..4_usize).prop_map(|(text, which)| {
+        [
+            json!({"text": text}),
+            json!({"text": text, "thought": true}),
+            json!({"functionCall": {"name": text, "args": {}}}),
+            json!({"inlineData": {"data": text}}),
+        ][which]
+            .clone()
+    });
+    let candidate = (indices(), vec(part, 0..3), finish_reasons()).prop_map(
+        |(index, parts, finish_reason)| {
+            json!({"index": index, "content": {"parts": parts}, "finishReason": finish_reason})
+        },
+    );
+    let usage = counted(&[
+        "promptTokenCount",
+        "toolUsePromptTokenCount",
+        "candidatesTokenCount",
+        "thoughtsTokenCount",
+        "cachedContentTokenCount",
+    ]);
+    (words(), words(), vec(candidate, 0..3), usage)
+        .prop_map(|(id, model, candidates, usage)| {
+            Sent::json(json!({
+                "responseId": id, "modelVersion": model, "candidates": candidates,
+                "usageMetadata": usage,
+            }))
+        })
+        .boxed()
+}
+
+fn gemini() -> BoxedStrategy<Vec<Sent>> {
+    joined(gemini_objects(), gemini_objects(), gemini_objects())
+}
+
+/// Lines of Ollama, the last one or another.
+pub fn ollama_objects(is_done: bool) -> BoxedStrategy<Sent> {
+    let content = (texts(), 0..5_usize).prop_map(|(text, which)| {
+        [
+            json!({"message": {"role": "assistant", "content": text}}),
+            json!({"message": {"content": "", "thinking": text}}),
+            json!({"message": {"content": "", "tool_calls": [{"function": {"name": text}}]}}),
+            json!({"response": text}),
+            json!({"response": "", "thinking": text}),
+        ][which]
+            .clone()
+    });
+    (content, words(), words(), counts(), counts())
+        .prop_map(move |(mut object, model, reason, prompt, output)| {
+            object["model"] = model;
+            object["created_at"] = "2026-11-28T10:00:00.123456Z".into();
+            object["done"] = is_done.into();
+            if is_done {
+                object["done_reason"] = reason;
+                object["prompt_eval_count"] = prompt;
+                object["eval_count"] = output;
+            }
+            Sent::json(object)
+        })
+        .boxed()
+}
+
+fn ollama() -> BoxedStrategy<Vec<Sent>> {
+    joined(
+        ollama_objects(false),
+        ollama_objects(false),
+        ollama_objects(true),
+    )
+}

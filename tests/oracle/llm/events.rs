@@ -1,0 +1,196 @@
+//! The events of a body, in each state that they go through while the body is read.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use sse_stream::{Sse, SseByteStream};
+
+use super::Framing;
+use super::json::{self, Datum};
+
+/// An event as far as it is known at the end of one of its lines.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    /// The event's name, empty if it has none.
+    pub(super) name: String,
+    /// The data lines so far, joined by LF.
+    pub(super) data: Option<String>,
+    /// The number of bytes of the body up to the end of the line.
+    pub(super) at: usize,
+    /// What was read last.
+    pub(super) read: Read,
+    /// The event has ended.
+    pub(super) is_over: bool,
+    /// It is an element of an array.
+    pub(super) is_element: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Read {
+    /// A line of data.
+    Data,
+    /// A field line `error`, which is not part of the event: its value.
+    ErrorField(String),
+    /// Another line that does not end the event.
+    Other,
+    /// The end of the event.
+    End,
+}
+
+impl Event {
+    /// Parses the data.
+    pub(super) fn datum(&self) -> Datum {
+        self.data.as_deref().map_or(Datum::Other, json::parse)
+    }
+
+    fn json(text: &str, at: usize) -> Self {
+        Self {
+            name: String::new(),
+            data: Some(text.to_owned()),
+            at,
+            read: Read::Data,
+            is_over: true,
+            is_element: false,
+        }
+    }
+}
+
+/// Returns the events of a body, each as its states in order.
+pub(super) fn events(body: &[u8], framing: Framing, is_over: bool) -> Vec<Vec<Event>> {
+    match framing {
+        Framing::Events => event_stream(body, is_over),
+        Framing::Lines => json_lines(body, is_over),
+        // A value that is complete counts although the body goes on.
+        Framing::Whole => {
+            let text = String::from_utf8_lossy(body);
+            let elements = json::elements(&text);
+            let is_element = elements.is_some();
+            let values = elements
+                .unwrap_or_else(|| vec![text.into_owned()])
+                .into_iter();
+            let events = values.map(|value| {
+                vec![Event {
+                    is_element,
+                    ..Event::json(&value, body.len())
+                }]
+            });
+            events.collect()
+        }
+    }
+}
+
+fn json_lines(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
+    let mut events = Vec::new();
+    let mut at = 0;
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        at += line.len();
+        let is_complete = is_over || line.ends_with(b"\n");
+        if is_complete && !line.trim_ascii().is_empty() {
+            let line = String::from_utf8_lossy(line);
+            // CR before LF is white space.
+            let line = line.trim_end_matches('\n').trim_end_matches('\r');
+            events.push(vec![Event::json(line, at)]);
+        }
+    }
+    events
+}
+
+fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
+    let mut events = Vec::new();
+    let mut states = Vec::new();
+    let mut start = 0;
+    let mut lines = lines(body, is_over).into_iter().peekable();
+    while let Some(line) = lines.next() {
+        let is_blank = line.text.is_empty();
+        let is_last = is_over && lines.peek().is_none();
+        let block = parse_block(&body[start..line.end], start == 0);
+        let mut state = |read, is_over| {
+            states.push(Event {
+                name: block.event.clone().unwrap_or_default(),
+                data: block.data.clone(),
+                at: line.end,
+                read,
+                is_over,
+                is_element: false,
+            });
+        };
+        if !is_blank {
+            state(line.read(start == 0), false);
+        }
+        if is_blank || is_last {
+            state(Read::End, true);
+            events.push(std::mem::take(&mut states));
+            start = line.end;
+        }
+    }
+    events.push(states);
+    events
+}
+
+/// Parses the lines of one event, as if it ended behind them.
+fn parse_block(lines: &[u8], is_first: bool) -> Sse {
+    let lines = String::from_utf8_lossy(lines);
+    // Only at the start of the body is a byte order mark no part of the line.
+    let before = if is_first { "" } else { ":\n" };
+    let bytes = Bytes::from(format!("{before}{lines}\n\n"));
+    let body = stream::iter([Ok::<_, Infallible>(bytes)]);
+    let parsed = SseByteStream::new(body).next().now_or_never();
+    let parsed = parsed.expect("the bytes are there");
+    parsed.map_or_else(Sse::default, |block| block.expect("valid UTF-8"))
+}
+
+/// A line without its end.
+struct Line<'a> {
+    text: &'a [u8],
+    /// The number of bytes of the body up to the end of the line: the first byte of its line break.
+    end: usize,
+}
+
+impl Line<'_> {
+    /// Returns what the line is; `sse-stream` neither says which lines it has read nor knows `error`.
+    fn read(&self, is_first_event: bool) -> Read {
+        let text = String::from_utf8_lossy(self.text);
+        let text = match text.strip_prefix('\u{feff}') {
+            Some(rest) if is_first_event && self.is_at_start() => rest,
+            _ => &text,
+        };
+        let (name, value) = text.split_once(':').unwrap_or((text, ""));
+        match name {
+            "data" => Read::Data,
+            "error" => Read::ErrorField(value.strip_prefix(' ').unwrap_or(value).to_owned()),
+            _ => Read::Other,
+        }
+    }
+
+    /// Whether the line is the first of the body.
+    fn is_at_start(&self) -> bool {
+        self.end <= self.text.len() + 1
+    }
+}
+
+/// Splits a body into lines, which end with LF, CR or CRLF. The last can lack its end if the body is over.
+fn lines(body: &[u8], is_over: bool) -> Vec<Line<'_>> {
+    let mut lines = Vec::new();
+    let mut start = 0;
+    for (at, byte) in body.iter().enumerate() {
+        let is_lf = *byte == b'\n';
+        if is_lf && at > 0 && body[at - 1] == b'\r' {
+            // The second half of CRLF.
+            start = at + 1;
+        } else if is_lf || *byte == b'\r' {
+            lines.push(Line {
+                text: &body[start..at],
+                end: at + 1,
+            });
+            start = at + 1;
+        }
+    }
+    if is_over && start < body.len() {
+        lines.push(Line {
+            text: &body[start..],
+            end: body.len(),
+        });
+    }
+    lines
+}

@@ -1,0 +1,147 @@
+//! Failures that a response reports in its content.
+
+use serde_json::Value;
+
+use super::super::{MAX_STRING, truncate};
+use super::events::Event;
+use super::format::{self, Format};
+use super::json::{self, Datum, Object};
+use super::summary::MAX_WORD;
+
+/// A failure: its message, and its code.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Failure {
+    pub message: Option<String>,
+    pub code: Option<String>,
+}
+
+impl Failure {
+    fn new(message: Option<&str>, code: Option<String>) -> Self {
+        let message = message.filter(|message| !message.is_empty());
+        Self {
+            message: message.map(|message| truncate(message.to_owned(), MAX_STRING)),
+            code: code.map(|code| truncate(code, MAX_WORD)),
+        }
+    }
+}
+
+/// Returns the failure that an event reports.
+pub(super) fn in_event(
+    event: &Event,
+    object: Option<&Object>,
+    format: Option<Format>,
+    is_whole: bool,
+) -> Option<Failure> {
+    // Records of an application can hold errors.
+    if event.is_element && format.is_none() {
+        return None;
+    }
+    let in_type = object.and_then(|object| object.get("type")?.as_str());
+    if event.name == "error" || in_type == Some("error") {
+        return Some(match object {
+            Some(object) => described(object),
+            None => Failure::new(event.data.as_deref().and_then(text_of), None),
+        });
+    }
+    let kind = format::kind(&event.name, object);
+    let is_failed = format == Some(Format::Responses) && kind == "response.failed" && !is_whole;
+    let Some(object) = object else {
+        return is_failed.then(Failure::default);
+    };
+    if is_failed {
+        let response = json::object(object, "response");
+        let error = response.filter(|response| response.get("error").is_some_and(says_something));
+        return Some(described(error.map_or(object, |response| response)));
+    }
+    if has_error(object, kind) {
+        return Some(described(object));
+    }
+    if object.get("object").and_then(Value::as_str) == Some("error") {
+        let kind = json::text(object, "type").map(str::to_owned);
+        let code = first_code(object, &["code"]).or(kind);
+        return Some(Failure::new(json::text(object, "message"), code));
+    }
+    let has_failed = match format? {
+        Format::Responses => is_whole && json::text(object, "status") == Some("failed"),
+        Format::ChatCompletions | Format::Completions => {
+            let choices = json::objects(object, "choices");
+            let reasons = choices
+                .iter()
+                .map(|choice| json::text(choice, "finish_reason"));
+            reasons.into_iter().any(|reason| reason == Some("error"))
+        }
+        Format::Messages | Format::Gemini | Format::Ollama => false,
+    };
+    has_failed.then(|| described(object))
+}
+
+/// Returns the failure in a field line `error`.
+pub(super) fn in_error_field(value: &str) -> Option<Failure> {
+    match json::parse(value) {
+        _ if value.trim_ascii().is_empty() => None,
+        Datum::Object(object) => {
+            let beside = described(&object);
+            let code = first_code_of_error(&object);
+            Some(Failure::new(
+                beside.message.as_deref(),
+                beside.code.or(code),
+            ))
+        }
+        Datum::Other | Datum::Unknown => Some(Failure::new(text_of(value), None)),
+    }
+}
+
+/// Returns data that are no object as a message. Malformed JSON is none.
+fn text_of(data: &str) -> Option<&str> {
+    let text = data.trim_ascii();
+    (!text.is_empty() && !text.starts_with('{')).then_some(data)
+}
+
+/// Whether a member `error` reports a failure.
+fn has_error(object: &Object, kind: &str) -> bool {
+    let named = object.get("object").and_then(Value::as_str).unwrap_or("");
+    let is_other = !["", "error"].contains(&named) && !format::is_of_format(named);
+    if is_other || format::is_typed(kind) && kind != "response.failed" {
+        return false;
+    }
+    match object.get("error") {
+        None | Some(Value::Number(_)) => false,
+        Some(error) => says_something(error),
+    }
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(elements) => elements.iter().any(says_something),
+        Value::Object(members) => members.values().any(says_something),
+    }
+}
+
+/// Returns what a member `error`, and the members beside it, say of a failure.
+fn described(object: &Object) -> Failure {
+    let error = json::object(object, "error");
+    let message = error
+        .and_then(|error| json::text(error, "message"))
+        .or_else(|| json::text(object, "error"))
+        .or_else(|| json::text(object, "message"));
+    let code = error
+        .and_then(first_code_of_error)
+        .or_else(|| first_code(object, &["code"]));
+    Failure::new(message, code)
+}
+
+/// Returns the code of a member `error`, in which 0 is none.
+fn first_code_of_error(error: &Object) -> Option<String> {
+    let mut error = error.clone();
+    error.retain(|_, value| value.as_f64() != Some(0.0));
+    first_code(&error, &["code", "type", "status"])
+}
+
+/// Returns the first of these members that is a code.
+fn first_code(object: &Object, keys: &[&str]) -> Option<String> {
+    keys.iter().find_map(|key| json::word(object, key))
+}

@@ -1,0 +1,108 @@
+//! JSON, parsed by `serde_json`. It differs from the rules in two ways:
+//!
+//! - A lone surrogate in an escape is an error. Here it is replaced by U+FFFD before, as in a client that
+//!   decodes leniently.
+//! - More than 127 levels, or a number that is too large for a double, are errors: [`Datum::Unknown`].
+
+use serde_json::Value;
+
+pub(super) type Object = serde_json::Map<String, Value>;
+
+/// A text that is parsed as JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Datum {
+    Object(Object),
+    /// Another value, or malformed or incomplete.
+    Other,
+    /// A limit of `serde_json` is reached.
+    Unknown,
+}
+
+/// Parses a text. Only white space can be around the value. The last of equal keys counts.
+pub(super) fn parse(text: &str) -> Datum {
+    match serde_json::from_str(&replace_lone_surrogates(text)) {
+        Ok(Value::Object(object)) => Datum::Object(object),
+        Ok(_) => Datum::Other,
+        Err(error) => {
+            let error = error.to_string();
+            let limits = ["recursion limit exceeded", "number out of range"];
+            if limits.iter().any(|limit| error.starts_with(limit)) {
+                Datum::Unknown
+            } else {
+                Datum::Other
+            }
+        }
+    }
+}
+
+/// Returns the elements of an array; `None` if the text is another value.
+pub(super) fn elements(text: &str) -> Option<Vec<String>> {
+    match serde_json::from_str(&replace_lone_surrogates(text)) {
+        Ok(Value::Array(elements)) => Some(elements.iter().map(Value::to_string).collect()),
+        _ => None,
+    }
+}
+
+/// Replaces `\ud800` to `\udfff` outside of a pair by `\ufffd`.
+fn replace_lone_surrogates(text: &str) -> String {
+    let mut replaced = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        replaced.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (length, is_lone) = match (code_unit(rest), rest.get(6..).and_then(code_unit)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, false),
+            (Some(0xd800..=0xdfff), _) => (6, true),
+            // The escaped character can be a backslash. It can have more than one byte.
+            (_, _) => (1 + rest.chars().nth(1).map_or(0, char::len_utf8), false),
+        };
+        let (escape, after) = rest.split_at(length);
+        replaced.push_str(if is_lone { "\\ufffd" } else { escape });
+        rest = after;
+    }
+    replaced + rest
+}
+
+/// Returns the code unit of the escape that a text starts with.
+fn code_unit(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| u16::from_str_radix(digits, 16).expect("four digits"))
+}
+
+/// Returns a member that is an object.
+pub(super) fn object<'a>(object: &'a Object, key: &str) -> Option<&'a Object> {
+    object.get(key)?.as_object()
+}
+
+/// Returns the member of a member that is an object.
+pub(super) fn nested<'a>(parent: &'a Object, key: &str, nested: &str) -> Option<&'a Value> {
+    object(parent, key)?.get(nested)
+}
+
+/// Returns the elements that are objects of a member that is an array.
+pub(super) fn objects<'a>(object: &'a Object, key: &str) -> Vec<&'a Object> {
+    let elements = object.get(key).and_then(Value::as_array);
+    let elements = elements.into_iter().flatten();
+    elements.filter_map(Value::as_object).collect()
+}
+
+/// Returns a member that is a string and not empty.
+pub(super) fn text<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
+    let text = object.get(key)?.as_str()?;
+    (!text.is_empty()).then_some(text)
+}
+
+/// Returns a member that is an id, a model, a reason or a code: a string that is not empty, or a number.
+pub(super) fn word(object: &Object, key: &str) -> Option<String> {
+    match object.get(key)? {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Returns a number of tokens: an integer from 0 to 2^53, written as one.
+pub(super) fn count(value: &Value) -> Option<u64> {
+    value.as_u64().filter(|count| *count <= 1 << 53)
+}

@@ -1,0 +1,336 @@
+//! What a response of an LLM API says, read from the whole of its bytes.
+//!
+//! Event streams are parsed by the crate `sse-stream`, JSON by `serde_json`. Everything is read again from the
+//! first byte each time: nothing here is incremental.
+
+mod events;
+mod failure;
+mod format;
+mod json;
+pub mod request;
+mod summary;
+mod tokens;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::{Event, Read};
+pub use failure::Failure;
+pub use format::Format;
+use json::{Datum, Object};
+pub use summary::{Summary, Usage};
+
+/// How the values of a body are separated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Framing {
+    /// `text/event-stream`.
+    Events,
+    /// A JSON value on each line.
+    Lines,
+    /// The body is one JSON value.
+    Whole,
+}
+
+impl Framing {
+    /// Returns the framing of a media type in lower case, without parameters.
+    pub fn from_media_type(media_type: &str) -> Option<Self> {
+        match media_type {
+            "text/event-stream" => Some(Self::Events),
+            "application/x-ndjson" | "application/jsonl" | "application/stream+json" => {
+                Some(Self::Lines)
+            }
+            "application/json" => Some(Self::Whole),
+            _ => None,
+        }
+    }
+}
+
+/// The settings of the layer that decide what is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// `llm_formats`.
+    pub formats: &'static [Format],
+    /// `stream_terminator`; an empty one is none.
+    pub terminator: Option<&'static str>,
+    /// `stream_terminator_event`; an empty one is none.
+    pub terminator_event: Option<&'static str>,
+    /// `stream_errors`.
+    pub reads_errors: bool,
+}
+
+impl Settings {
+    /// Returns the settings of `ApiSpanLayer::llm()`.
+    pub fn llm() -> Self {
+        Self {
+            formats: &Format::ALL,
+            terminator: Some("[DONE]"),
+            terminator_event: None,
+            reads_errors: true,
+        }
+    }
+
+    /// Whether a body of this framing is read at all.
+    pub fn reads(&self, framing: Framing, status: u16) -> bool {
+        match framing {
+            Framing::Events => true,
+            Framing::Lines => self.reads_errors || self.formats.contains(&Format::Ollama),
+            Framing::Whole => status < 400 && !self.formats.is_empty(),
+        }
+    }
+}
+
+/// What was found in a body.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    pub format: Option<Format>,
+    /// The number of bytes up to the one that makes the end of the stream certain.
+    pub end: Option<usize>,
+    /// The first failure.
+    pub failure: Option<Failure>,
+    /// The number of bytes up to the end of the line with the first token, in a recognised format.
+    pub first_token: Option<usize>,
+    /// The same for the first event that has data, or the first line, in any format.
+    pub first_event: Option<usize>,
+    /// The body is over without what must end its format.
+    pub is_truncated: bool,
+    /// The end is a terminator of the settings.
+    is_terminated: bool,
+    /// The body has an event with data, or a line.
+    has_event: bool,
+    pub summary: Summary,
+    /// Events show several formats: the rules leave open what is read of the others.
+    pub is_mixed: bool,
+    /// `serde_json` has a limit that the rules do not have: nothing here is to be compared.
+    pub is_unknown: bool,
+    /// The choices that were seen, and the finish reasons of those that have one.
+    choices: BTreeSet<u64>,
+    finish_reasons: BTreeMap<u64, String>,
+}
+
+/// Reads a body. If it `is_over`, its end ends the last line and the last event.
+pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
+    let mut reading = Reading::default();
+    for event in events::events(body, framing, is_over) {
+        for state in &event {
+            if let Read::ErrorField(value) = &state.read
+                && settings.reads_errors
+            {
+                let found = failure::in_error_field(value);
+                reading.failure = reading.failure.or(found);
+            }
+            let state = with_object(&event, state);
+            reading.note_failure(&state, framing, settings);
+            if reading.is_end(&state, framing, settings) {
+                reading.take(&event, &state, framing, settings);
+                reading.is_terminated =
+                    is_terminator(&state, settings) || is_named(&state, settings);
+                reading.note_first_event(&event, framing, settings);
+                reading.end = Some(state.at);
+                reading.summarize();
+                return reading;
+            }
+        }
+        if let Some(state) = last_known(&event) {
+            reading.take(&event, &with_object(&event, state), framing, settings);
+        }
+        reading.note_first_event(&event, framing, settings);
+    }
+    reading.is_truncated = is_over && framing != Framing::Whole && reading.lacks_end(settings);
+    reading.summarize();
+    reading
+}
+
+/// Whether the data so far are the terminator.
+fn is_terminator(state: &Event, settings: &Settings) -> bool {
+    let is_data = |data: &str| !data.is_empty() && state.data.as_deref() == Some(data);
+    settings.terminator.is_some_and(is_data)
+}
+
+/// Whether the name so far is that of the terminator.
+fn is_named(state: &Event, settings: &Settings) -> bool {
+    let is_name = |name: &str| !name.is_empty() && state.name == name;
+    settings.terminator_event.is_some_and(is_name)
+}
+
+/// Returns a state with the data of the first state that is a JSON object: later lines do not change it.
+fn with_object(event: &[Event], state: &Event) -> Event {
+    let mut states = event.iter().take_while(|earlier| earlier.at <= state.at);
+    let first = states.find(|earlier| matches!(earlier.datum(), Datum::Object(_)));
+    let data = first.map_or(&state.data, |first| &first.data);
+    Event {
+        data: data.clone(),
+        ..state.clone()
+    }
+}
+
+/// Returns the state in which an event counts: its last. An event that goes on counts if it is complete JSON.
+fn last_known(event: &[Event]) -> Option<&Event> {
+    let last = event
+        .iter()
+        .rfind(|state| matches!(state.read, Read::Data | Read::End))?;
+    let is_complete = matches!(last.datum(), Datum::Object(_) | Datum::Unknown);
+    (last.is_over || is_complete).then_some(last)
+}
+
+impl Reading {
+    /// Blank data are a keep-alive. A failure, a terminator and malformed JSON are no response.
+    fn note_first_event(&mut self, event: &[Event], framing: Framing, settings: &Settings) {
+        let has_data = |state: &&Event| {
+            let data = state.data.as_deref().unwrap_or_default();
+            state.read == Read::Data && !data.trim_ascii().is_empty()
+        };
+        let Some(first) = event.iter().find(has_data) else {
+            return;
+        };
+        let is_object = |state: &&Event| matches!(state.datum(), Datum::Object(_));
+        let state = event.iter().find(is_object).unwrap_or(first);
+        self.has_event = true;
+        // A name behind the data is not known yet.
+        let last = with_object(event, state);
+        let datum = last.datum();
+        let object = match &datum {
+            Datum::Object(object) => Some(object),
+            Datum::Other | Datum::Unknown => None,
+        };
+        let is_whole = framing == Framing::Whole;
+        let failure = failure::in_event(&last, object, self.format, is_whole);
+        let data = last.data.as_deref().unwrap_or_default();
+        let is_malformed = object.is_none() && data.trim_ascii_start().starts_with('{');
+        let is_failure = failure.is_some() && (settings.reads_errors || last.name == "error");
+        if !is_failure && !is_malformed && !self.is_terminated {
+            self.first_event.get_or_insert(state.at);
+        }
+    }
+
+    /// Reads the failure of an event that is a JSON object, at the end of its line.
+    fn note_failure(&mut self, state: &Event, framing: Framing, settings: &Settings) {
+        let Datum::Object(object) = state.datum() else {
+            return;
+        };
+        if settings.reads_errors && self.failure.is_none() {
+            let format = self.format_with(state, Some(&object), framing, settings);
+            let is_whole = framing == Framing::Whole;
+            self.failure = failure::in_event(state, Some(&object), format, is_whole);
+        }
+    }
+
+    /// Whether an event in this state makes the end of the stream certain.
+    fn is_end(&self, state: &Event, framing: Framing, settings: &Settings) -> bool {
+        if framing == Framing::Whole {
+            return false;
+        }
+        let is_data = state.read == Read::Data;
+        if is_data && is_terminator(state, settings) {
+            return true;
+        }
+        if !is_data && !state.is_over {
+            return false;
+        }
+        if framing == Framing::Events && is_named(state, settings) {
+            return true;
+        }
+        let datum = state.datum();
+        let object = match &datum {
+            Datum::Object(object) => Some(object),
+            // Only the name says something, and it does so at the event's end.
+            Datum::Other | Datum::Unknown if state.is_over => None,
+            Datum::Other | Datum::Unknown => return false,
+        };
+        let format = self.format_with(state, object, framing, settings);
+        let kind = format::kind(&state.name, object);
+        format.is_some_and(|format| format.is_end(kind, object))
+    }
+
+    /// Returns the format, which this event can show.
+    fn format_with(
+        &self,
+        state: &Event,
+        object: Option<&Object>,
+        framing: Framing,
+        settings: &Settings,
+    ) -> Option<Format> {
+        let is_whole = framing == Framing::Whole;
+        let is_known = object.is_some() || state.is_over;
+        let shown = || {
+            Format::shown(&state.name, object, is_whole)
+                .into_iter()
+                .find(|_| is_known)
+        };
+        let shown = || shown().filter(|format| settings.formats.contains(format));
+        self.format.or_else(shown)
+    }
+
+    /// Reads all that an event in this state says.
+    fn take(&mut self, event: &[Event], state: &Event, framing: Framing, settings: &Settings) {
+        let datum = state.datum();
+        self.is_unknown |= datum == Datum::Unknown;
+        let object = match &datum {
+            Datum::Object(object) => Some(object),
+            Datum::Other | Datum::Unknown => None,
+        };
+        self.format = self.format_with(state, object, framing, settings);
+        let is_whole = framing == Framing::Whole;
+        if settings.reads_errors && self.failure.is_none() {
+            self.failure = failure::in_event(state, object, self.format, is_whole);
+        }
+        let (Some(format), Some(object)) = (self.format, object) else {
+            return;
+        };
+        let shown = Format::shown(&state.name, Some(object), is_whole);
+        self.is_mixed |= shown.into_iter().any(|other| !other.is_like(format));
+        let kind = format::kind(&state.name, Some(object));
+        if !is_whole && tokens::has_token(format, kind, object) {
+            let mut states = event.iter();
+            let complete = states.find(|state| matches!(state.datum(), Datum::Object(_)));
+            let at = complete.expect("the event is an object").at;
+            self.first_token.get_or_insert(at);
+        }
+        self.take_choices(format, object);
+        self.summary.take(format, kind, object, is_whole);
+        let reason = summary::finish_reason(format, kind, object, is_whole);
+        if let Some(reason) = reason {
+            self.finish_reasons.insert(0, reason);
+        }
+    }
+
+    fn take_choices(&mut self, format: Format, object: &Object) {
+        let (list, key) = match format {
+            Format::ChatCompletions | Format::Completions => ("choices", "finish_reason"),
+            Format::Gemini => ("candidates", "finishReason"),
+            Format::Responses | Format::Messages | Format::Ollama => return,
+        };
+        for (position, choice) in (0..).zip(json::objects(object, list)) {
+            let index = choice.get("index").and_then(json::count);
+            let index = index.unwrap_or(position);
+            self.choices.insert(index);
+            if let Some(reason) = json::word(choice, key) {
+                self.finish_reasons.insert(index, reason);
+            }
+        }
+    }
+
+    /// Whether a stream that is over lacks what must end it.
+    fn lacks_end(&self, settings: &Settings) -> bool {
+        match self.format {
+            Some(Format::ChatCompletions | Format::Completions) => {
+                let is_finished = |choice| self.finish_reasons.contains_key(choice);
+                self.choices.is_empty() || !self.choices.iter().all(is_finished)
+            }
+            Some(Format::Responses | Format::Messages | Format::Ollama) => true,
+            Some(Format::Gemini) => false,
+            None => !settings.formats.is_empty() && !self.has_event,
+        }
+    }
+
+    fn summarize(&mut self) {
+        self.summary.provider = self.format.map(Format::provider);
+        self.summary.operation = self
+            .summary
+            .operation
+            .or(self.format.map(Format::operation));
+        let cut = |reason: &String| super::truncate(reason.clone(), summary::MAX_WORD);
+        self.summary.finish_reasons = self.finish_reasons.values().map(cut).collect();
+    }
+}

@@ -1,0 +1,198 @@
+//! What a response says of itself: id, model, finish reasons, usage.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::super::truncate;
+use super::format::Format;
+use super::json::{self, Object};
+
+/// The longest id, model, finish reason or code, in bytes.
+pub(super) const MAX_WORD: usize = 256;
+
+/// What is recorded of a response.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    pub id: Option<String>,
+    pub model: Option<String>,
+    /// By the index of the choice.
+    pub finish_reasons: Vec<String>,
+    pub operation: Option<&'static str>,
+    pub provider: Option<&'static str>,
+    /// The last value of each member that counts tokens, for Messages the largest.
+    counts: BTreeMap<&'static str, u64>,
+}
+
+/// The numbers of tokens.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    pub input: Option<u64>,
+    pub output: Option<u64>,
+    pub cache_read: Option<u64>,
+    pub cache_creation: Option<u64>,
+    pub reasoning: Option<u64>,
+}
+
+impl Summary {
+    /// Reads an object of a response in this format.
+    pub(super) fn take(&mut self, format: Format, kind: &str, object: &Object, is_whole: bool) {
+        if format == Format::Ollama && json::object(object, "message").is_some() {
+            self.operation = Some("chat");
+        }
+        let message = match format {
+            Format::Responses if !is_whole => json::object(object, "response"),
+            Format::Messages if !is_whole && kind == "message_start" => {
+                json::object(object, "message")
+            }
+            Format::Messages if !is_whole => None,
+            _ => Some(object),
+        };
+        if let Some(message) = message {
+            self.take_id_and_model(format, message);
+        }
+        self.take_usage(format, kind, object, is_whole);
+    }
+
+    fn take_id_and_model(&mut self, format: Format, message: &Object) {
+        let (id, model) = match format {
+            Format::Gemini => ("responseId", "modelVersion"),
+            _ => ("id", "model"),
+        };
+        let word = |key| json::word(message, key).map(|word| truncate(word, MAX_WORD));
+        self.id = self.id.take().or_else(|| word(id));
+        self.model = self.model.take().or_else(|| word(model));
+    }
+
+    fn take_usage(&mut self, format: Format, kind: &str, object: &Object, is_whole: bool) {
+        let usage = match format {
+            Format::ChatCompletions | Format::Completions => json::object(object, "usage"),
+            Format::Responses if is_whole => json::object(object, "usage"),
+            Format::Responses => {
+                let response = json::object(object, "response");
+                response.and_then(|response| json::object(response, "usage"))
+            }
+            Format::Messages if is_whole => json::object(object, "usage"),
+            Format::Messages => match kind {
+                "message_start" => {
+                    let message = json::object(object, "message");
+                    message.and_then(|message| json::object(message, "usage"))
+                }
+                "message_delta" => json::object(object, "usage"),
+                _ => None,
+            },
+            Format::Gemini => json::object(object, "usageMetadata"),
+            Format::Ollama => Some(object),
+        };
+        let Some(usage) = usage else { return };
+        let mut count = |key, value: Option<&Value>| {
+            if let Some(count) = value.and_then(json::count) {
+                let kept = self.counts.entry(key).or_insert(count);
+                // Anthropic's are totals, which some servers set to 0 in the last event.
+                *kept = match format {
+                    Format::Messages => count.max(*kept),
+                    _ => count,
+                };
+            }
+        };
+        for (key, members) in keys(format) {
+            // The output of a message has not begun at its start.
+            if !(kind == "message_start" && *key == "output") {
+                count(*key, member(usage, members));
+            }
+        }
+    }
+
+    /// Returns the numbers of tokens. Cached tokens alone are no input; thoughts alone are output.
+    pub fn usage(&self) -> Usage {
+        let get = |key: &str| self.counts.get(key).copied();
+        let sum = |keys: &[&str]| {
+            let parts: Vec<_> = keys.iter().filter_map(|key| get(key)).collect();
+            (!parts.is_empty()).then(|| parts.iter().sum())
+        };
+        Usage {
+            input: get("input")
+                .and_then(|_| sum(&["input", "input beside", "read beside", "creation beside"])),
+            output: sum(&["output", "output beside"]),
+            cache_read: get("read").or(get("read beside")),
+            cache_creation: get("creation beside"),
+            reasoning: get("reasoning").or(get("output beside")),
+        }
+    }
+}
+
+/// Returns the names of counts, and their members in the usage. Those named "beside" are not part of another.
+fn keys(format: Format) -> &'static [(&'static str, &'static [&'static str])] {
+    match format {
+        Format::ChatCompletions | Format::Completions => &[
+            ("input", &["prompt_tokens"]),
+            ("output", &["completion_tokens"]),
+            ("read", &["prompt_tokens_details", "cached_tokens"]),
+            (
+                "reasoning",
+                &["completion_tokens_details", "reasoning_tokens"],
+            ),
+        ],
+        Format::Responses => &[
+            ("input", &["input_tokens"]),
+            ("output", &["output_tokens"]),
+            ("read", &["input_tokens_details", "cached_tokens"]),
+            ("reasoning", &["output_tokens_details", "reasoning_tokens"]),
+        ],
+        Format::Messages => &[
+            ("input", &["input_tokens"]),
+            ("output", &["output_tokens"]),
+            ("read beside", &["cache_read_input_tokens"]),
+            ("creation beside", &["cache_creation_input_tokens"]),
+        ],
+        Format::Gemini => &[
+            ("input", &["promptTokenCount"]),
+            ("input beside", &["toolUsePromptTokenCount"]),
+            ("output", &["candidatesTokenCount"]),
+            ("output beside", &["thoughtsTokenCount"]),
+            ("read", &["cachedContentTokenCount"]),
+        ],
+        Format::Ollama => &[
+            ("input", &["prompt_eval_count"]),
+            ("output", &["eval_count"]),
+        ],
+    }
+}
+
+fn member<'a>(usage: &'a Object, path: &[&str]) -> Option<&'a Value> {
+    match path {
+        [key] => usage.get(*key),
+        [key, nested] => json::nested(usage, key, nested),
+        _ => unreachable!("one or two keys"),
+    }
+}
+
+/// Returns the finish reason in an object of a format without choices.
+pub(super) fn finish_reason(
+    format: Format,
+    kind: &str,
+    object: &Object,
+    is_whole: bool,
+) -> Option<String> {
+    match format {
+        Format::Responses => {
+            let response = if is_whole {
+                Some(object)
+            } else {
+                json::object(object, "response").filter(|_| format.is_end(kind, Some(object)))
+            };
+            response.and_then(|response| {
+                let details = json::object(response, "incomplete_details");
+                let reason = details.and_then(|details| json::word(details, "reason"));
+                reason.or_else(|| json::word(response, "status"))
+            })
+        }
+        Format::Messages if is_whole => json::word(object, "stop_reason"),
+        Format::Messages if kind == "message_delta" => {
+            let delta = json::object(object, "delta");
+            delta.and_then(|delta| json::word(delta, "stop_reason"))
+        }
+        Format::Ollama => json::word(object, "done_reason"),
+        _ => None,
+    }
+}
