@@ -16,6 +16,7 @@ mod text;
 use literal::Literal;
 use string::StringState;
 pub(crate) use text::find_special;
+use text::next_visible;
 
 /// The limit on nested objects and arrays.
 pub(crate) const MAX_DEPTH: u8 = 127;
@@ -105,6 +106,10 @@ impl Tokens {
     /// Whether the text is one whole value.
     pub(crate) fn is_complete(&self) -> bool {
         self.state == State::End
+    }
+
+    pub(crate) fn is_malformed(&self) -> bool {
+        self.state == State::Malformed
     }
 
     /// The number of open objects and arrays.
@@ -305,17 +310,6 @@ impl Tokens {
             Literal::False => Token::False,
             Literal::Null => Token::Null,
         })
-    }
-}
-
-/// Skips white space, and returns the byte behind it.
-fn next_visible(rest: &mut &[u8]) -> Option<u8> {
-    loop {
-        let byte = *rest.first()?;
-        if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-            return Some(byte);
-        }
-        *rest = &rest[1..];
     }
 }
 

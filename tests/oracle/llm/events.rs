@@ -118,7 +118,9 @@ fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
         if !is_blank {
             state(line.read(start == 0), false);
         }
-        if is_blank || is_last {
+        // The body may be cut inside its last event, which then has no end.
+        let is_cut = || block.data.as_deref().is_some_and(json::is_cut);
+        if is_blank || (is_last && !is_cut()) {
             state(Read::End, true);
             events.push(std::mem::take(&mut states));
             start = line.end;

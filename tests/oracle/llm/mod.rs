@@ -82,6 +82,10 @@ impl Settings {
 }
 
 /// What was found in a body.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a finding of its own"
+)]
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     pub format: Option<Format>,
@@ -142,10 +146,13 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
     reading
 }
 
-/// Whether the data so far are the terminator.
+/// Whether the data so far are the terminator of the settings, or that of a listed format.
 fn is_terminator(state: &Event, settings: &Settings) -> bool {
     let is_data = |data: &str| !data.is_empty() && state.data.as_deref() == Some(data);
-    settings.terminator.is_some_and(is_data)
+    let is_of_format = |format: &Format| {
+        matches!(format, Format::ChatCompletions | Format::Completions) && is_data("[DONE]")
+    };
+    settings.terminator.is_some_and(is_data) || settings.formats.iter().any(is_of_format)
 }
 
 /// Whether the name so far is that of the terminator.
@@ -197,7 +204,7 @@ impl Reading {
         let is_whole = framing == Framing::Whole;
         let failure = failure::in_event(&last, object, self.format, is_whole);
         let data = last.data.as_deref().unwrap_or_default();
-        let is_malformed = object.is_none() && data.trim_ascii_start().starts_with('{');
+        let is_malformed = object.is_none() && json::is_malformed(data);
         let is_failure = failure.is_some() && (settings.reads_errors || last.name == "error");
         if !is_failure && !is_malformed && !self.is_terminated {
             self.first_event.get_or_insert(state.at);
@@ -222,7 +229,7 @@ impl Reading {
             return false;
         }
         let is_data = state.read == Read::Data;
-        if is_data && is_terminator(state, settings) {
+        if framing == Framing::Events && is_data && is_terminator(state, settings) {
             return true;
         }
         if !is_data && !state.is_over {
