@@ -1,8 +1,7 @@
 //! An answer of a language model that is being read.
 
-use http::response;
+use http::{HeaderMap, StatusCode};
 
-use crate::protocol::grpc::Protocol;
 use crate::protocol::http::content_type::ContentType;
 use crate::protocol::http::progress::is_unencoded;
 use crate::protocol::llm::{Answer, AnswerReader, Failure, Findings, Framing, LlmFormat, Reads};
@@ -26,7 +25,7 @@ pub(super) struct Reading {
     first_token: Option<Elapsed>,
     /// Whether frames were missed, so that nothing follows from what was not read.
     is_incomplete: bool,
-    /// Whether a stream that lacks its end is truncated. An error status or gRPC's trailers say what happened.
+    /// Whether a stream that lacks its end is truncated: an error status already says what happened.
     needs_end: bool,
 }
 
@@ -44,11 +43,11 @@ impl Reading {
     /// Starts to read a response, if the settings ask for it.
     pub(super) fn start(
         content_type: ContentType<'_>,
-        parts: &response::Parts,
-        answered: Protocol,
+        headers: &HeaderMap,
+        status: StatusCode,
         settings: &Settings,
     ) -> Option<Box<Self>> {
-        let is_success = parts.status.as_u16() < 400;
+        let is_success = status.as_u16() < 400;
         let formats = settings.llm_formats;
         let framing = if content_type.is("text/event-stream") && settings.reads_event_streams() {
             Framing::EventStream
@@ -61,7 +60,7 @@ impl Reading {
         } else {
             return None;
         };
-        is_unencoded(&parts.headers).then(|| {
+        is_unencoded(headers).then(|| {
             Box::new(Self {
                 reader: AnswerReader::new(framing),
                 reads: Reads {
@@ -72,7 +71,7 @@ impl Reading {
                 first_content: None,
                 first_token: None,
                 is_incomplete: false,
-                needs_end: is_success && answered == Protocol::Http,
+                needs_end: is_success,
             })
         })
     }

@@ -237,9 +237,9 @@ impl Oracle {
             ),
             (Cause::Dropped(_), _) if self.is_grpc => (Some("client_disconnect"), None, None),
             (Cause::Dropped(reason), _) => same(reason, None),
-            (Cause::Complete | Cause::Truncated, _) => match &self.grpc_status {
+            (Cause::Truncated, _) => same("truncated_stream", None),
+            (Cause::Complete, _) => match &self.grpc_status {
                 Some(status) if self.is_grpc => judge_grpc_status(status),
-                _ if matches!(cause, Cause::Truncated) => same("truncated_stream", None),
                 _ => self.judge_http_status(),
             },
         }

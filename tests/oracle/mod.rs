@@ -38,10 +38,7 @@ const LAYER_EVENTS: [&str; 5] = [
 ];
 
 /// The settings of the layer that decide how an exchange ends.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a setting of its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
     /// The name of the span is that of `ApiSpanLayer::llm`.
@@ -489,6 +486,11 @@ impl Oracle {
         let Some(bytes) = self.first_response() else {
             return false;
         };
+        if self.body.is_open_line(bytes) {
+            // The end of the body ended it.
+            self.events.push("api.FIRST_RESPONSE_FROM_CORE");
+            return true;
+        }
         let frame = frames.find(|(delivered, _)| *delivered >= bytes as u64);
         if let Some((_, events)) = frame {
             self.events.insert(*events, "api.FIRST_RESPONSE_FROM_CORE");

@@ -214,18 +214,12 @@ impl Datum {
             return Failure::default();
         };
         let error = &rare.error;
-        // The member `type` of another object is no code.
-        let type_name = if self.object == ObjectKind::Error {
-            &rare.type_name
-        } else {
-            &None
-        };
         let codes = [
             &error.code,
             &error.error_type,
             &error.status,
             &rare.code,
-            type_name,
+            &rare.type_name,
         ];
         let first = |texts: &[&Option<Box<str>>]| {
             texts

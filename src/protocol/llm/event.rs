@@ -228,7 +228,7 @@ impl EventReader {
 
     /// Ends the last event of a stream, which may be cut. If its JSON is, it says nothing.
     pub(super) fn end_cut(&mut self, pass: &mut Pass<'_>) {
-        if self.data == Data::Json && !self.walker.is_malformed() {
+        if self.data == Data::Json {
             self.reset();
         } else {
             self.end(pass);
@@ -264,11 +264,11 @@ impl EventReader {
     /// Returns the type of the event: that of its JSON, else its name.
     fn event_type(&self) -> EventType {
         let named = self.name.event_type();
-        match self.datum.event_type {
-            // An error object can have a type of its own.
-            Some(EventType::Other) if named == EventType::Error => named,
-            Some(by_member) => by_member,
-            None => named,
+        let by_member = self.datum.event_type.unwrap_or(EventType::Other);
+        if by_member == EventType::Other {
+            named
+        } else {
+            by_member
         }
     }
 
@@ -289,7 +289,7 @@ impl EventReader {
             }
             pass.found.failure = Some(Box::new(failure));
         }
-        pass.found.is_over |= pass.answer.is_over || self.name.is(pass.terminators.event);
+        pass.found.is_over |= pass.answer.is_over;
         if self.data == Data::Json {
             self.data = Data::Added;
             let is_content = self.walker.is_complete() && !is_failure;

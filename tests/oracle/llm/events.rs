@@ -118,9 +118,7 @@ fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
         if !is_blank {
             state(line.read(start == 0), false);
         }
-        // The body may be cut inside its last event, which then has no end.
-        let is_cut = || block.data.as_deref().is_some_and(json::is_cut);
-        if is_blank || (is_last && !is_cut()) {
+        if is_blank || is_last {
             state(Read::End, true);
             events.push(std::mem::take(&mut states));
             start = line.end;

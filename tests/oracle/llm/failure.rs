@@ -53,10 +53,7 @@ pub(super) fn in_event(
         let error = response.filter(|response| response.get("error").is_some_and(says_something));
         return Some(described(error.map_or(object, |response| response)));
     }
-    // A whole body of no known format may be the record of a job, whose error is data.
-    let is_named = object.get("object").and_then(Value::as_str) == Some("error");
-    let is_job = is_whole && format.is_none() && !is_named && !is_bare_error(object);
-    if has_error(object, kind) && !is_job {
+    if has_error(object, kind) {
         return Some(described(object));
     }
     if object.get("object").and_then(Value::as_str) == Some("error") {
@@ -81,8 +78,7 @@ pub(super) fn in_event(
 /// Returns the failure in a field line `error`.
 pub(super) fn in_error_field(value: &str) -> Option<Failure> {
     match json::parse(value) {
-        _ if is_empty(value.trim_ascii()) => None,
-        Datum::Object(object) if !object.values().any(says_something) => None,
+        _ if value.trim_ascii().is_empty() => None,
         Datum::Object(object) => {
             let beside = described(&object);
             let code = first_code_of_error(&object);
@@ -95,55 +91,10 @@ pub(super) fn in_error_field(value: &str) -> Option<Failure> {
     }
 }
 
-/// Whether a text says that there is no failure.
-fn is_empty(text: &str) -> bool {
-    let is_number = text.parse().is_ok_and(f64::is_finite);
-    is_number || ["", "null", "false"].contains(&text)
-}
-
 /// Returns data that are no object as a message. Malformed JSON is none.
 fn text_of(data: &str) -> Option<&str> {
     let text = data.trim_ascii();
     (!text.is_empty() && !text.starts_with('{')).then_some(data)
-}
-
-/// Whether all members are those of errors, or have a meaning in a format.
-fn is_bare_error(object: &Object) -> bool {
-    const KNOWN: [&str; 29] = [
-        "candidates",
-        "choices",
-        "code",
-        "content_block",
-        "delta",
-        "detail",
-        "details",
-        "done",
-        "done_reason",
-        "error",
-        "eval_count",
-        "id",
-        "incomplete_details",
-        "item",
-        "message",
-        "model",
-        "modelVersion",
-        "object",
-        "param",
-        "path",
-        "prompt_eval_count",
-        "request_id",
-        "response",
-        "responseId",
-        "status",
-        "stop_reason",
-        "success",
-        "thinking",
-        "timestamp",
-    ];
-    let mut keys = object.keys();
-    keys.all(|key| {
-        KNOWN.contains(&&**key) || ["type", "usage", "usageMetadata", "user_id"].contains(&&**key)
-    })
 }
 
 /// Whether a member `error` reports a failure.

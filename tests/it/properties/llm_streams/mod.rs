@@ -1,6 +1,7 @@
 //! Answers of LLM APIs: each ends as the oracle expects and shows what the oracle reads, wherever it is cut.
 
 mod formats;
+mod others;
 mod parts;
 mod settings;
 mod whole;
