@@ -122,7 +122,7 @@ impl Exchange {
         );
         let reading = content_type
             .filter(|_| head.can_be_answer())
-            .and_then(|it| Reading::start(it, &parts.headers, parts.status, settings));
+            .and_then(|it| Reading::start(it, parts, answered, settings));
         // Not the time to the head: the operator's callback was called in between.
         let whole_at = (is_observed && head.body.declared() == Some(0)).then(|| self.elapsed());
         self.phase = Phase::Streaming(Streaming {

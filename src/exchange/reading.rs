@@ -1,7 +1,8 @@
 //! An answer of a language model that is being read.
 
-use http::{HeaderMap, StatusCode};
+use http::response;
 
+use crate::protocol::grpc::Protocol;
 use crate::protocol::http::content_type::ContentType;
 use crate::protocol::http::progress::is_unencoded;
 use crate::protocol::llm::{Answer, AnswerReader, Failure, Findings, Framing, LlmFormat, Reads};
@@ -25,7 +26,7 @@ pub(super) struct Reading {
     first_token: Option<Elapsed>,
     /// Whether frames were missed, so that nothing follows from what was not read.
     is_incomplete: bool,
-    /// Whether a stream that lacks its end is truncated: an error status already says what happened.
+    /// Whether a stream that lacks its end is truncated. An error status, or a gRPC status, says what happened.
     needs_end: bool,
 }
 
@@ -43,11 +44,11 @@ impl Reading {
     /// Starts to read a response, if the settings ask for it.
     pub(super) fn start(
         content_type: ContentType<'_>,
-        headers: &HeaderMap,
-        status: StatusCode,
+        parts: &response::Parts,
+        answered: Protocol,
         settings: &Settings,
     ) -> Option<Box<Self>> {
-        let is_success = status.as_u16() < 400;
+        let is_success = parts.status.as_u16() < 400;
         let formats = settings.llm_formats;
         let framing = if content_type.is("text/event-stream") && settings.reads_event_streams() {
             Framing::EventStream
@@ -60,7 +61,7 @@ impl Reading {
         } else {
             return None;
         };
-        is_unencoded(headers).then(|| {
+        is_unencoded(&parts.headers).then(|| {
             Box::new(Self {
                 reader: AnswerReader::new(framing),
                 reads: Reads {
@@ -71,7 +72,7 @@ impl Reading {
                 first_content: None,
                 first_token: None,
                 is_incomplete: false,
-                needs_end: is_success,
+                needs_end: is_success && answered == Protocol::Http,
             })
         })
     }
