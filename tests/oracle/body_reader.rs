@@ -70,6 +70,12 @@ impl BodyReader {
         self.is_given_up.then_some(self.bytes.len())
     }
 
+    /// Whether the first so many bytes of a stream end with a line that lacks its line break.
+    pub(super) fn is_open_line(&self, bytes: usize) -> bool {
+        let last = self.bytes.last().filter(|_| bytes == self.bytes.len());
+        self.stream().is_some() && last.is_some_and(|byte| !b"\r\n".contains(byte))
+    }
+
     /// Data was delivered. A buffer that is not contiguous stops the reading.
     pub(super) fn read(&mut self, data: &[u8], is_contiguous: bool) {
         self.is_given_up |= !is_contiguous;

@@ -485,6 +485,11 @@ impl Oracle {
         let Some(bytes) = self.first_response() else {
             return false;
         };
+        if self.body.is_open_line(bytes) {
+            // The end of the body ended it.
+            self.events.push("api.FIRST_RESPONSE_FROM_CORE");
+            return true;
+        }
         let frame = frames.find(|(delivered, _)| *delivered >= bytes as u64);
         if let Some((_, events)) = frame {
             self.events.insert(*events, "api.FIRST_RESPONSE_FROM_CORE");

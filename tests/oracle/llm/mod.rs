@@ -142,10 +142,13 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
     reading
 }
 
-/// Whether the data so far are the terminator.
+/// Whether the data so far are the terminator of the settings, or that of a listed format.
 fn is_terminator(state: &Event, settings: &Settings) -> bool {
     let is_data = |data: &str| !data.is_empty() && state.data.as_deref() == Some(data);
-    settings.terminator.is_some_and(is_data)
+    let is_of_format = |format: &Format| {
+        matches!(format, Format::ChatCompletions | Format::Completions) && is_data("[DONE]")
+    };
+    settings.terminator.is_some_and(is_data) || settings.formats.iter().any(is_of_format)
 }
 
 /// Whether the name so far is that of the terminator.
@@ -222,7 +225,7 @@ impl Reading {
             return false;
         }
         let is_data = state.read == Read::Data;
-        if is_data && is_terminator(state, settings) {
+        if framing == Framing::Events && is_data && is_terminator(state, settings) {
             return true;
         }
         if !is_data && !state.is_over {
