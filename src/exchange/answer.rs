@@ -52,13 +52,14 @@ impl Exchange {
 
     /// Reads the end of the answer when its body is over. The last line may lack its line end.
     pub(super) fn finish_answer(&mut self) -> AnswerEnd {
-        let Phase::Streaming(Streaming { reading, .. }) = &mut self.phase else {
+        let Phase::Streaming(Streaming { reading, body, .. }) = &mut self.phase else {
             return AnswerEnd::Open;
         };
         let Some(reading) = reading else {
             return AnswerEnd::Open;
         };
-        let (end, failure) = reading.finish(&self.shared.settings, self.span.clock());
+        let now = body.whole_at();
+        let (end, failure) = reading.finish(&self.shared.settings, self.span.clock(), now);
         if let Some(failure) = failure {
             self.record_failure(*failure);
         }

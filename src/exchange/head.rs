@@ -76,7 +76,7 @@ impl ResponseHead {
 impl ResponseHead {
     /// Whether it can be that of a language model's answer.
     fn can_be_answer(&self) -> bool {
-        self.answered == Protocol::Http && !matches!(self.body, BodyKind::Empty)
+        !matches!(self.body, BodyKind::Empty)
     }
 }
 

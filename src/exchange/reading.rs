@@ -103,17 +103,18 @@ impl Reading {
         self.is_incomplete = true;
     }
 
-    /// Reads the end, when the body is over. The last line may lack its line end.
+    /// Reads the end, when the body is over. `now` is its time, if that was read. The last line may lack its line end.
     pub(super) fn finish(
         &mut self,
         settings: &Settings,
         clock: &Clock,
+        now: Option<Elapsed>,
     ) -> (AnswerEnd, Option<Box<Failure>>) {
         if self.is_incomplete {
             return (AnswerEnd::Open, None);
         }
         let found = self.reader.finish(self.reads, settings.terminators());
-        self.note_times(clock, None);
+        self.note_times(clock, now);
         let end = if found.is_over {
             AnswerEnd::Terminated
         } else if self.needs_end && self.reader.is_truncated(settings.llm_formats) {

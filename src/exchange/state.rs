@@ -130,6 +130,11 @@ impl BodyState {
         self.whole_at = Some(now);
     }
 
+    /// Returns the time at which the message was whole, if it is.
+    pub(super) fn whole_at(&self) -> Option<Elapsed> {
+        self.whole_at
+    }
+
     pub(super) fn delivered(&self) -> u64 {
         self.progress.delivered()
     }

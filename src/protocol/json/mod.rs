@@ -296,7 +296,6 @@ impl Tokens {
         }
         *rest = tail;
         if length < missing.len() {
-            // The words have at most 5 bytes.
             self.matched += u8::try_from(length).unwrap_or(0);
             return None;
         }

@@ -183,6 +183,10 @@ impl EventReader {
     pub(super) fn end_line(&mut self, pass: &mut Pass<'_>) {
         let is_stream = pass.framing == Framing::EventStream;
         if is_stream && (self.text.is_terminator(pass.terminators.data) || self.is_done(pass)) {
+            if self.name.event_type() == EventType::Error {
+                self.datum = Datum::default();
+                self.add(pass);
+            }
             pass.found.is_over = true;
             return;
         }
@@ -288,7 +292,8 @@ impl EventReader {
         pass.found.is_over |= pass.answer.is_over;
         if self.data == Data::Json {
             self.data = Data::Added;
-            pass.has_content |= !is_failure && !pass.found.is_over;
+            let is_content = self.walker.is_complete() && !is_failure;
+            pass.has_content |= is_content && !pass.found.is_over;
         }
     }
 }

@@ -200,6 +200,7 @@ fn failures_are_read_wherever_they_are() {
         ),
         ("data: [DO\nevent: error\n\n", failure("[DO", "")),
         ("event: error\n\n", failure("", "")),
+        ("event: error\ndata: [DONE]\n\n", failure("[DONE]", "")),
         (
             "event: error\ndata: {\"type\":\"server_error\",\"message\":\"flat\"}\n\n",
             failure("flat", "server_error"),
