@@ -38,6 +38,7 @@ const LAYER_EVENTS: [&str; 5] = [
 ];
 
 /// The settings of the layer that decide how an exchange ends.
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Settings {
     /// The name of the span is that of `ApiSpanLayer::llm`.

@@ -8,6 +8,7 @@ mod failure;
 mod format;
 mod json;
 pub mod request;
+mod settings;
 mod summary;
 mod tokens;
 
@@ -20,68 +21,11 @@ use events::{Event, Read};
 pub use failure::Failure;
 pub use format::Format;
 use json::{Datum, Object};
+pub use settings::{Framing, Settings};
 pub use summary::{Summary, Usage};
 
-/// How the values of a body are separated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Framing {
-    /// `text/event-stream`.
-    Events,
-    /// A JSON value on each line.
-    Lines,
-    /// The body is one JSON value.
-    Whole,
-}
-
-impl Framing {
-    /// Returns the framing of a media type in lower case, without parameters.
-    pub fn from_media_type(media_type: &str) -> Option<Self> {
-        match media_type {
-            "text/event-stream" => Some(Self::Events),
-            "application/x-ndjson" | "application/jsonl" | "application/stream+json" => {
-                Some(Self::Lines)
-            }
-            "application/json" => Some(Self::Whole),
-            _ => None,
-        }
-    }
-}
-
-/// The settings of the layer that decide what is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Settings {
-    /// `llm_formats`.
-    pub formats: &'static [Format],
-    /// `stream_terminator`; an empty one is none.
-    pub terminator: Option<&'static str>,
-    /// `stream_terminator_event`; an empty one is none.
-    pub terminator_event: Option<&'static str>,
-    /// `stream_errors`.
-    pub reads_errors: bool,
-}
-
-impl Settings {
-    /// Returns the settings of `ApiSpanLayer::llm()`.
-    pub fn llm() -> Self {
-        Self {
-            formats: &Format::ALL,
-            terminator: Some("[DONE]"),
-            terminator_event: None,
-            reads_errors: true,
-        }
-    }
-
-    /// Whether a body of this framing is read at all.
-    pub fn reads(&self, framing: Framing, status: u16) -> bool {
-        match framing {
-            Framing::Events => true,
-            Framing::Lines => self.reads_errors || self.formats.contains(&Format::Ollama),
-            Framing::Whole => status < 400 && !self.formats.is_empty(),
-        }
-    }
-}
-
 /// What was found in a body.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     pub format: Option<Format>,
@@ -124,8 +68,7 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
             reading.note_failure(&state, framing, settings);
             if reading.is_end(&state, framing, settings) {
                 reading.take(&event, &state, framing, settings);
-                reading.is_terminated =
-                    is_terminator(&state, settings) || is_named(&state, settings);
+                reading.is_terminated = settings.is_terminator(&state) || settings.is_named(&state);
                 reading.note_first_event(&event, framing, settings);
                 reading.end = Some(state.at);
                 reading.summarize();
@@ -140,21 +83,6 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
     reading.is_truncated = is_over && framing != Framing::Whole && reading.lacks_end(settings);
     reading.summarize();
     reading
-}
-
-/// Whether the data so far are the terminator of the settings, or that of a listed format.
-fn is_terminator(state: &Event, settings: &Settings) -> bool {
-    let is_data = |data: &str| !data.is_empty() && state.data.as_deref() == Some(data);
-    let is_of_format = |format: &Format| {
-        matches!(format, Format::ChatCompletions | Format::Completions) && is_data("[DONE]")
-    };
-    settings.terminator.is_some_and(is_data) || settings.formats.iter().any(is_of_format)
-}
-
-/// Whether the name so far is that of the terminator.
-fn is_named(state: &Event, settings: &Settings) -> bool {
-    let is_name = |name: &str| !name.is_empty() && state.name == name;
-    settings.terminator_event.is_some_and(is_name)
 }
 
 /// Returns a state with the data of the first state that is a JSON object: later lines do not change it.
@@ -225,13 +153,13 @@ impl Reading {
             return false;
         }
         let is_data = state.read == Read::Data;
-        if framing == Framing::Events && is_data && is_terminator(state, settings) {
+        if framing == Framing::Events && is_data && settings.is_terminator(state) {
             return true;
         }
         if !is_data && !state.is_over {
             return false;
         }
-        if framing == Framing::Events && is_named(state, settings) {
+        if framing == Framing::Events && settings.is_named(state) {
             return true;
         }
         let datum = state.datum();

@@ -67,12 +67,11 @@ impl Summary {
     fn take_usage(&mut self, format: Format, kind: &str, object: &Object, is_whole: bool) {
         let usage = match format {
             Format::ChatCompletions | Format::Completions => json::object(object, "usage"),
-            Format::Responses if is_whole => json::object(object, "usage"),
+            Format::Responses | Format::Messages if is_whole => json::object(object, "usage"),
             Format::Responses => {
                 let response = json::object(object, "response");
                 response.and_then(|response| json::object(response, "usage"))
             }
-            Format::Messages if is_whole => json::object(object, "usage"),
             Format::Messages => match kind {
                 "message_start" => {
                     let message = json::object(object, "message");

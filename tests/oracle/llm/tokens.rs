@@ -53,7 +53,7 @@ fn is_responses_token(kind: &str, event: &Object) -> bool {
         // Only calls have a name: of functions, of custom tools, of MCP.
         return item.is_some_and(|item| has_any(item, &["name"]));
     }
-    let is_delta = kind.starts_with("response.") && kind.ends_with(".delta");
+    let is_delta = kind.starts_with("response.") && kind.rsplit('.').next() == Some("delta");
     is_delta && json::text(event, "delta").is_some()
 }
 

@@ -1,6 +1,7 @@
 //! Answers of LLM APIs: each ends as the oracle expects and shows what the oracle reads, wherever it is cut.
 
 mod formats;
+mod others;
 mod parts;
 mod settings;
 mod whole;
@@ -133,9 +134,9 @@ fn shown(span: &Seen) -> (String, Option<String>, Vec<(String, String)>, Vec<Str
     // The handler adds an event for each frame.
     let mut attributes: Vec<_> = attributes
         .filter(|(key, _)| key != "api.dropped_events")
-        .map(|(key, value)| match key.contains("time_to") {
-            true => (key, String::new()),
-            false => (key, value),
+        .map(|(key, value)| {
+            let is_time = key.contains("time_to");
+            (key, if is_time { String::new() } else { value })
         })
         .collect();
     attributes.sort();

@@ -6,9 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 
-use super::formats::{
-    chat_usage, finish_reasons, gemini_objects, message_usage, ollama_objects, response_objects,
-};
+use super::formats::{chat_usage, finish_reasons, message_usage, response_objects};
+use super::others::{gemini_objects, ollama_objects};
 use super::parts::{Sent, failures, others, texts, with_extras, words};
 
 /// Answers of any format, errors, and answers of other APIs.

@@ -162,7 +162,7 @@ impl Writer {
             }
             Value::String(text) => self.string(text),
             Value::Array(elements) => {
-                self.list('[', elements, |writer, element| writer.value(element));
+                self.list('[', elements, Self::value);
                 self.text.push(']');
             }
             Value::Object(members) => {

@@ -3,6 +3,7 @@
 use super::super::{Framing, Settings, read};
 use super::{data, read_all, typed};
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn a_failure_has_its_message_and_its_code() {
     for (name, body, message, code) in [
