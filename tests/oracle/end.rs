@@ -174,12 +174,10 @@ impl Oracle {
     fn grpc_code(&self, cause: &Cause) -> Option<&'static str> {
         match cause {
             _ if !self.is_grpc => None,
-            Cause::Complete | Cause::Truncated => {
-                self.grpc_status.as_ref().map(|status| status.name)
-            }
+            Cause::Complete => self.grpc_status.as_ref().map(|status| status.name),
             Cause::Dropped(_) if self.is_late => Some("DEADLINE_EXCEEDED"),
             Cause::Dropped(_) => Some("CANCELLED"),
-            Cause::Mismatch(_) | Cause::Error | Cause::Panic => None,
+            Cause::Truncated | Cause::Mismatch(_) | Cause::Error | Cause::Panic => None,
         }
     }
 
@@ -237,9 +235,9 @@ impl Oracle {
             ),
             (Cause::Dropped(_), _) if self.is_grpc => (Some("client_disconnect"), None, None),
             (Cause::Dropped(reason), _) => same(reason, None),
-            (Cause::Complete | Cause::Truncated, _) => match &self.grpc_status {
+            (Cause::Truncated, _) => same("truncated_stream", None),
+            (Cause::Complete, _) => match &self.grpc_status {
                 Some(status) if self.is_grpc => judge_grpc_status(status),
-                _ if matches!(cause, Cause::Truncated) => same("truncated_stream", None),
                 _ => self.judge_http_status(),
             },
         }

@@ -71,6 +71,10 @@ impl InstrumentProvider for MetricsRecorder {
 impl SyncInstrument<f64> for Instrument {
     fn measure(&self, value: f64, attributes: &[KeyValue]) {
         let Self(name, recorder) = self;
+        // Other tests check the metrics of generative AI, which are recorded in addition.
+        if name.starts_with("gen_ai.") {
+            return;
+        }
         let count = attributes.len();
         let attributes: BTreeMap<_, _> = attributes
             .iter()
