@@ -16,6 +16,7 @@ mod text;
 use literal::Literal;
 use string::StringState;
 pub(crate) use text::find_special;
+use text::next_visible;
 
 /// The limit on nested objects and arrays.
 pub(crate) const MAX_DEPTH: u8 = 127;
@@ -305,17 +306,6 @@ impl Tokens {
             Literal::False => Token::False,
             Literal::Null => Token::Null,
         })
-    }
-}
-
-/// Skips white space, and returns the byte behind it.
-fn next_visible(rest: &mut &[u8]) -> Option<u8> {
-    loop {
-        let byte = *rest.first()?;
-        if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-            return Some(byte);
-        }
-        *rest = &rest[1..];
     }
 }
 

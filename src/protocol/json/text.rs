@@ -1,4 +1,4 @@
-//! Finds the end of a plain text in a string.
+//! Searches a text: for the end of a plain text in a string, and for the end of white space.
 
 use memchr::memchr2;
 
@@ -49,6 +49,17 @@ fn special_bits(word: u64) -> u64 {
         | (quotes.wrapping_sub(ONES) & !quotes)
         | (backslashes.wrapping_sub(ONES) & !backslashes);
     found & HIGHEST
+}
+
+/// Skips white space, and returns the byte behind it.
+pub(super) fn next_visible(rest: &mut &[u8]) -> Option<u8> {
+    loop {
+        let byte = *rest.first()?;
+        if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            return Some(byte);
+        }
+        *rest = &rest[1..];
+    }
 }
 
 #[cfg(test)]
