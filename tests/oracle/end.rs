@@ -174,12 +174,10 @@ impl Oracle {
     fn grpc_code(&self, cause: &Cause) -> Option<&'static str> {
         match cause {
             _ if !self.is_grpc => None,
-            Cause::Complete | Cause::Truncated => {
-                self.grpc_status.as_ref().map(|status| status.name)
-            }
+            Cause::Complete => self.grpc_status.as_ref().map(|status| status.name),
             Cause::Dropped(_) if self.is_late => Some("DEADLINE_EXCEEDED"),
             Cause::Dropped(_) => Some("CANCELLED"),
-            Cause::Mismatch(_) | Cause::Error | Cause::Panic => None,
+            Cause::Truncated | Cause::Mismatch(_) | Cause::Error | Cause::Panic => None,
         }
     }
 

@@ -57,7 +57,9 @@ pub struct Reading {
 pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
     let mut reading = Reading::default();
     for event in events::events(body, framing, is_over) {
-        for state in &event {
+        let is_object = |state: &Event| matches!(state.datum(), Datum::Object(_));
+        let first_object = event.iter().position(is_object);
+        for (number, state) in event.iter().enumerate() {
             if let Read::ErrorField(value) = &state.read
                 && settings.reads_errors
             {
@@ -65,7 +67,9 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
                 reading.failure = reading.failure.or(found);
             }
             let state = with_object(&event, state);
-            reading.note_failure(&state, framing, settings);
+            if Some(number) == first_object {
+                reading.note_failure(&state, framing, settings);
+            }
             if reading.is_end(&state, framing, settings) {
                 reading.take(&event, &state, framing, settings);
                 reading.is_terminated = settings.is_terminator(&state) || settings.is_named(&state);
@@ -96,14 +100,16 @@ fn with_object(event: &[Event], state: &Event) -> Event {
     }
 }
 
-/// Returns the state in which an event counts: its last. An event that goes on counts if it is complete JSON.
+/// Returns the state in which an event counts: its last. An event that goes on counts as it was when it became a
+/// JSON object.
 fn last_known(event: &[Event]) -> Option<Event> {
-    let last = event
-        .iter()
-        .rfind(|state| matches!(state.read, Read::Data | Read::End))?;
-    let last = with_object(event, last);
-    let is_complete = matches!(last.datum(), Datum::Object(_) | Datum::Unknown);
-    (last.is_over || is_complete).then_some(last)
+    let last = event.last()?;
+    if last.is_over {
+        return Some(with_object(event, last));
+    }
+    let mut states = event.iter();
+    let is_known = |state: &&Event| !matches!(state.datum(), Datum::Other);
+    states.find(is_known).cloned()
 }
 
 impl Reading {
