@@ -513,7 +513,10 @@ impl Oracle {
                 let message = format!("{delivered} of {declared} declared bytes");
                 self.end(&Cause::Mismatch(message));
             }
-            _ if self.reading.is_truncated && !is_error => self.end(&Cause::Truncated),
+            // A gRPC status says what happened.
+            _ if self.reading.is_truncated && !is_error && !self.is_grpc => {
+                self.end(&Cause::Truncated);
+            }
             _ => self.end(&Cause::Complete),
         }
     }

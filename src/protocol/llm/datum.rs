@@ -101,7 +101,9 @@ impl Datum {
                 self.content |= content as u8;
             }
             // A function call, or an element of a list of tool calls.
-            (Member::Content(content), Value::Object) => self.content |= content as u8,
+            (Member::Content(content @ (Content::Candidate | Content::Message)), Value::Object) => {
+                self.content |= content as u8;
+            }
             (Member::Delta, Value::Text(text)) if !text.is_empty() => {
                 self.content |= Content::DeltaText as u8;
             }
@@ -214,12 +216,18 @@ impl Datum {
             return Failure::default();
         };
         let error = &rare.error;
+        // The member `type` of another object is no code.
+        let type_name = if self.object == ObjectKind::Error {
+            &rare.type_name
+        } else {
+            &None
+        };
         let codes = [
             &error.code,
             &error.error_type,
             &error.status,
             &rare.code,
-            &rare.type_name,
+            type_name,
         ];
         let first = |texts: &[&Option<Box<str>>]| {
             texts

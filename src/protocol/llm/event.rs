@@ -3,7 +3,7 @@
 use super::answer::{Answer, Reads};
 use super::datum::Datum;
 use super::event_name::EventName;
-use super::findings::{Findings, Framing, Terminators};
+use super::findings::{Failure, Findings, Framing, Terminators};
 use super::format::LlmFormat;
 use super::kind::EventType;
 use super::place::Place;
@@ -216,10 +216,14 @@ impl EventReader {
             self.data == Data::Text && self.text.says_something()
         };
         if is_failure && pass.reads.failures && pass.answer.fail() {
-            let mut failure = self.datum.failure();
-            if !is_json {
-                failure.message = self.text.message(pass.terminators.data);
-            }
+            let failure = if is_json {
+                self.datum.failure()
+            } else {
+                Failure {
+                    message: self.text.message(pass.terminators.data),
+                    code: None,
+                }
+            };
             pass.found.failure = Some(Box::new(failure));
         }
         self.has_line = false;

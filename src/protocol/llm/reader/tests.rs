@@ -203,7 +203,7 @@ fn failures_are_read_wherever_they_are() {
         ("event: error\ndata: [DONE]\n\n", failure("[DONE]", "")),
         (
             "event: error\ndata: {\"type\":\"server_error\",\"message\":\"flat\"}\n\n",
-            failure("flat", "server_error"),
+            failure("flat", ""),
         ),
         (
             "data: {\"object\":\"error\",\"message\":\"old\",\"code\":40001}\n\n",
