@@ -184,7 +184,6 @@ pub struct Oracle {
     declared: Option<u64>,
     delivered: u64,
     was_body_polled: bool,
-    is_dropped: bool,
     /// The client has disconnected inside its request.
     is_request_cut_off: bool,
     /// All declared bytes were delivered before that.
@@ -228,7 +227,6 @@ impl Oracle {
             declared: None,
             delivered: 0,
             was_body_polled: false,
-            is_dropped: false,
             is_request_cut_off: false,
             was_whole_before: false,
             is_request_over: false,
@@ -488,8 +486,9 @@ impl Oracle {
         let Some(bytes) = self.first_response() else {
             return false;
         };
-        if !self.is_dropped && self.body.is_open_line(bytes) {
-            // The end of the body ended it.
+        let is_delivered = self.declared == Some(self.delivered);
+        if !is_delivered && self.body.is_open_line(bytes) {
+            // The end of the body ended it. A declared length is over with its last frame.
             self.events.push("api.FIRST_RESPONSE_FROM_CORE");
             return true;
         }
@@ -523,7 +522,6 @@ impl Oracle {
 
     /// The server dropped the response future or the body, perhaps while a panic unwinds.
     pub fn dropped(&mut self, is_unwinding: bool) {
-        self.is_dropped = true;
         let is_delivered = self.declared.is_some_and(|all| self.delivered >= all);
         match self.head {
             _ if is_unwinding => self.end(&Cause::Panic),
