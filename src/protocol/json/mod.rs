@@ -108,6 +108,10 @@ impl Tokens {
         self.state == State::End
     }
 
+    pub(crate) fn is_malformed(&self) -> bool {
+        self.state == State::Malformed
+    }
+
     /// The number of open objects and arrays.
     pub(crate) fn depth(&self) -> u8 {
         self.depth

@@ -230,9 +230,13 @@ impl EventReader {
         self.data = Data::Blank;
     }
 
-    /// Ends the last event of a stream, which may be cut. If its JSON is, it says nothing.
+    /// Ends the last event of a stream, which may be cut. If its JSON is, it is no end.
     pub(super) fn end_cut(&mut self, pass: &mut Pass<'_>) {
-        if self.data == Data::Json {
+        let is_cut = self.data == Data::Json && !self.walker.is_malformed();
+        let named = self.name.event_type();
+        let is_named_end = (named.is_decisive() && named != EventType::Error)
+            || self.name.is(pass.terminators.event);
+        if is_cut && is_named_end {
             self.reset();
         } else {
             self.end(pass);

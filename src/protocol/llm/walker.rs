@@ -58,6 +58,10 @@ impl Walker {
         self.tokens.is_complete()
     }
 
+    pub(super) fn is_malformed(&self) -> bool {
+        self.tokens.is_malformed()
+    }
+
     /// Reads a piece. The members of the outermost object are those of `root`.
     pub(super) fn read(&mut self, piece: &[u8], root: Place, visitor: &mut impl Visitor) {
         let mut rest = piece;
