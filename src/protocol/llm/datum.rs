@@ -100,12 +100,8 @@ impl Datum {
             (Member::Content(content), Value::Text(text)) if !text.is_empty() => {
                 self.content |= content as u8;
             }
-            // A function call, or an element of a list of tool calls.
-            (Member::Content(content @ (Content::Candidate | Content::Message)), Value::Object) => {
+            (Member::Content(content), Value::Object) if content.can_be_object() => {
                 self.content |= content as u8;
-            }
-            (Member::Delta, Value::Text(text)) if !text.is_empty() => {
-                self.content |= Content::DeltaText as u8;
             }
             (Member::Response, Value::Text(text)) => {
                 self.signs.has_model = true;
@@ -154,6 +150,9 @@ impl Datum {
 
     fn visit_choice_or_error(&mut self, member: Member, value: Value<'_>) {
         match (member, value) {
+            (Member::Delta, Value::Text(text)) if !text.is_empty() => {
+                self.content |= Content::DeltaText as u8;
+            }
             (Member::Choices, Value::Array) => {
                 self.signs.has_choices = true;
                 self.choices = Choices::default();

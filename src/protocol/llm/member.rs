@@ -103,6 +103,13 @@ pub(super) enum Content {
     Generated = 64,
 }
 
+impl Content {
+    /// Whether an object can be content: a function call, or an element of a list of tool calls.
+    pub(super) fn can_be_object(self) -> bool {
+        matches!(self, Self::Candidate | Self::Message)
+    }
+}
+
 /// The object that numbers of tokens are of: which of them count depends on the format.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum UsageOf {
