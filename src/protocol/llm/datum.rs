@@ -157,13 +157,12 @@ impl Datum {
                 self.signs.has_choices = true;
                 self.choices = Choices::default();
             }
-            (Member::ChoiceText, Value::Text(text)) => {
+            (Member::ChoiceText, value) => {
                 self.signs.has_choice_text = true;
-                if !text.is_empty() {
+                if text(value).is_some_and(|text| !text.is_empty()) {
                     self.content |= Content::Choice as u8;
                 }
             }
-            (Member::ChoiceText, _) => self.signs.has_choice_text = true,
             (Member::Index, Value::Number(digits)) => self.choices.index = number::integer(digits),
             (Member::FinishReason, _) => self.choices.reason = name(value),
             (Member::Choice | Member::Candidate, Value::Object) => self.choices.begin(),
