@@ -102,7 +102,7 @@ impl Exchange {
         let is_cut_off = match &ending.end {
             End::Panicked => false,
             // All declared bytes were returned before the disconnect.
-            End::Complete { .. } if self.was_marked_whole() => false,
+            End::Complete { .. } | End::Truncated if self.was_marked_whole() => false,
             // A body that is over before its end proves nothing alone: some never say that they are at their end. But
             // the response was not read either.
             End::Dropped {

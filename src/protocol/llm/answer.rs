@@ -94,7 +94,7 @@ impl Answer {
         self.has_message |= datum.signs.has_message;
         keep_first(&mut self.id, &mut datum.id);
         keep_first(&mut self.model, &mut datum.model);
-        self.add_usage(datum, event_type, format);
+        self.add_usage(datum, event_type, format, is_stream);
         match format {
             LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Gemini => {
                 for (index, reason) in datum.choices.reasons.drain(..) {
@@ -113,15 +113,25 @@ impl Answer {
                 }
             }
             LlmFormat::Messages | LlmFormat::Ollama => {
-                if let Some(reason) = datum.stop_reason.take() {
+                let has_reason = !is_stream
+                    || format == LlmFormat::Ollama
+                    || event_type == EventType::MessageDelta;
+                if has_reason && let Some(reason) = datum.stop_reason.take() {
                     self.set_reason(0, reason);
                 }
             }
         }
     }
 
-    fn add_usage(&mut self, datum: &Datum, event_type: EventType, format: LlmFormat) {
-        if !datum.usage_of.is_some_and(|of| has_usage(format, of)) {
+    fn add_usage(
+        &mut self,
+        datum: &Datum,
+        event_type: EventType,
+        format: LlmFormat,
+        is_stream: bool,
+    ) {
+        let has_usage = |of| has_usage(format, of, event_type, is_stream);
+        if !datum.usage_of.is_some_and(has_usage) {
             return;
         }
         match (format, event_type) {
@@ -162,6 +172,9 @@ impl Answer {
             let mut reasons = datum.choices.reasons.iter();
             reasons.any(|(_, reason)| &**reason == "error")
         };
+        if datum.is_named_error {
+            return true;
+        }
         if is_typed {
             return event_type == EventType::ResponseFailed && is_of(LlmFormat::Responses);
         }
@@ -186,12 +199,18 @@ impl Answer {
     }
 }
 
-/// Whether numbers of tokens are a format's.
-fn has_usage(format: LlmFormat, of: UsageOf) -> bool {
+/// Whether numbers of tokens are a format's, in this event.
+fn has_usage(format: LlmFormat, of: UsageOf, event_type: EventType, is_stream: bool) -> bool {
     match format {
-        LlmFormat::ChatCompletions | LlmFormat::Completions => of == UsageOf::Root,
-        LlmFormat::Responses => matches!(of, UsageOf::Root | UsageOf::Response),
-        LlmFormat::Messages => matches!(of, UsageOf::Root | UsageOf::Message),
+        LlmFormat::Responses if is_stream => of == UsageOf::Response,
+        LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Responses => {
+            of == UsageOf::Root
+        }
+        LlmFormat::Messages => match of {
+            UsageOf::Root => !is_stream || event_type == EventType::MessageDelta,
+            UsageOf::Message => event_type == EventType::MessageStart,
+            UsageOf::Response | UsageOf::Metadata | UsageOf::Ollama => false,
+        },
         LlmFormat::Gemini => of == UsageOf::Metadata,
         LlmFormat::Ollama => of == UsageOf::Ollama,
     }
@@ -209,7 +228,7 @@ fn format_of(datum: &Datum, event_type: EventType, is_stream: bool) -> Option<Ll
     if event_type.is_of_responses() {
         return Some(LlmFormat::Responses);
     }
-    if event_type.is_of_messages() || event_type == EventType::Message {
+    if event_type.is_of_messages() || (event_type == EventType::Message && !is_stream) {
         return Some(LlmFormat::Messages);
     }
     match datum.object {

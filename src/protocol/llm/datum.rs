@@ -16,6 +16,8 @@ pub(super) const MAX_CHOICES: usize = 128;
 pub(super) struct Datum {
     /// By the member `type`.
     pub(super) event_type: Option<EventType>,
+    /// Whether the event's name is `error`.
+    pub(super) is_named_error: bool,
     pub(super) object: ObjectKind,
     pub(super) signs: Signs,
     /// The places with content that is not empty: bits of [`Content`].
@@ -28,6 +30,8 @@ pub(super) struct Datum {
     is_usage_ignored: bool,
     pub(super) choices: Choices,
     pub(super) stop_reason: Option<Box<str>>,
+    /// Whether the members of an error that are being read are those of `response`.
+    is_error_of_response: bool,
     /// Boxed, to keep open streams small.
     rare: Option<Box<Rare>>,
 }
@@ -36,8 +40,11 @@ pub(super) struct Datum {
 #[derive(Debug, Default)]
 struct Rare {
     status: Option<Box<str>>,
+    response_status: Option<Box<str>>,
     incomplete_reason: Option<Box<str>>,
     error: ErrorMember,
+    /// That of `response`.
+    response_error: ErrorMember,
     message: Option<Box<str>>,
     code: Option<Box<str>>,
     /// The member `type`, if it is no type of an event.
@@ -167,19 +174,8 @@ impl Datum {
             (Member::FinishReason, _) => self.choices.reason = name(value),
             (Member::Choice | Member::Candidate, Value::Object) => self.choices.begin(),
             (Member::Choice | Member::Candidate, Value::End) => self.choices.end(),
-            (Member::Error, Value::Text(_) | Value::Bool(true)) => {
-                self.rare().error = ErrorMember {
-                    is_set: says_something(value),
-                    message: message(value),
-                    ..ErrorMember::default()
-                };
-            }
-            // The last one of a key counts, but there is one in each object of a list.
-            (Member::Error, Value::End) => {}
-            (Member::Error, _) if !self.signs.is_list => {
-                if let Some(rare) = &mut self.rare {
-                    rare.error = ErrorMember::default();
-                }
+            (Member::Error | Member::ResponseError, value) => {
+                self.set_error(member == Member::ResponseError, value);
             }
             (
                 Member::ErrorMessage
@@ -188,14 +184,43 @@ impl Datum {
                 | Member::ErrorStatus
                 | Member::ErrorDetail,
                 _,
-            ) if says_something(value) => self.rare().error.visit(member, value),
+            ) if says_something(value) => self.error().visit(member, value),
             (Member::Status, Value::Text(_)) => self.rare().status = name(value),
+            (Member::ResponseStatus, Value::Text(_)) => self.rare().response_status = name(value),
             (Member::IncompleteReason, Value::Text(_)) => {
                 self.rare().incomplete_reason = name(value);
             }
             (Member::Message, Value::Text(_)) => self.rare().message = message(value),
             (Member::Code, Value::Text(_) | Value::Number(_)) => self.rare().code = name(value),
             _ => {}
+        }
+    }
+
+    /// Starts an `error`: that of the outermost object, or of its `response`.
+    fn set_error(&mut self, is_of_response: bool, value: Value<'_>) {
+        if value == Value::End {
+            return;
+        }
+        self.is_error_of_response = is_of_response;
+        let is_text = matches!(value, Value::Text(_) | Value::Bool(true));
+        // The last one of a key counts, but there is one in each object of a list.
+        if is_text || (self.rare.is_some() && !self.signs.is_list) {
+            *self.error() = ErrorMember {
+                is_set: is_text && says_something(value),
+                message: message(value),
+                ..ErrorMember::default()
+            };
+        }
+    }
+
+    /// Returns the `error` whose members are being read.
+    fn error(&mut self) -> &mut ErrorMember {
+        let is_of_response = self.is_error_of_response;
+        let rare = self.rare();
+        if is_of_response {
+            &mut rare.response_error
+        } else {
+            &mut rare.error
         }
     }
 
@@ -213,7 +238,11 @@ impl Datum {
         let Some(rare) = &self.rare else {
             return Failure::default();
         };
-        let error = &rare.error;
+        let error = if rare.response_error.is_set && self.event_type != Some(EventType::Error) {
+            &rare.response_error
+        } else {
+            &rare.error
+        };
         // The member `type` of another object is no code.
         let type_name = if self.object == ObjectKind::Error {
             &rare.type_name
@@ -260,7 +289,8 @@ impl Datum {
     /// Returns why the generation of responses stopped.
     pub(super) fn take_response_reason(&mut self) -> Option<Box<str>> {
         let rare = self.rare.as_mut()?;
-        rare.incomplete_reason.take().or(rare.status.take())
+        let status = rare.response_status.take().or(rare.status.take());
+        rare.incomplete_reason.take().or(status)
     }
 }
 

@@ -272,18 +272,15 @@ impl EventReader {
     /// Returns the type of the event: that of its JSON, else its name.
     fn event_type(&self) -> EventType {
         let named = self.name.event_type();
-        let by_member = self.datum.event_type.unwrap_or(EventType::Other);
-        if by_member == EventType::Other {
-            named
-        } else {
-            by_member
-        }
+        self.datum.event_type.unwrap_or(named)
     }
 
     fn add(&mut self, pass: &mut Pass<'_>) {
         let event_type = self.event_type();
         let is_stream = pass.framing != Framing::Whole;
         let had_format = pass.answer.format.is_some();
+        // Whatever type its data has.
+        self.datum.is_named_error = self.name.event_type() == EventType::Error;
         let (is_failure, failure) =
             pass.answer
                 .add(&mut self.datum, event_type, is_stream, pass.reads);

@@ -22,7 +22,11 @@ pub(super) enum Member {
     Id,
     Model,
     Status,
+    /// `status` of `response`.
+    ResponseStatus,
     Error,
+    /// `error` of `response`.
+    ResponseError,
     ErrorMessage,
     ErrorCode,
     ErrorType,
@@ -141,11 +145,13 @@ impl Member {
     /// Returns the limit, in bytes, on the text that is read. 0 if neither texts nor numbers are read.
     pub(super) fn limit(self) -> usize {
         match self {
-            Self::Type | Self::Object | Self::OutputType => 64,
-            Self::Id
+            Self::Object | Self::OutputType => 64,
+            Self::Type
+            | Self::Id
             | Self::Model
             | Self::ModelVersion
             | Self::Status
+            | Self::ResponseStatus
             | Self::FinishReason
             | Self::StopReason
             | Self::IncompleteReason
@@ -153,9 +159,11 @@ impl Member {
             | Self::ErrorType
             | Self::ErrorStatus
             | Self::Code => MAX_NAME + 1,
-            Self::Error | Self::ErrorMessage | Self::Message | Self::RequestModel => {
-                MAX_MESSAGE + 1
-            }
+            Self::Error
+            | Self::ResponseError
+            | Self::ErrorMessage
+            | Self::Message
+            | Self::RequestModel => MAX_MESSAGE + 1,
             // Only whether it is empty counts.
             Self::Content(_)
             | Self::ChoiceText

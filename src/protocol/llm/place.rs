@@ -72,9 +72,10 @@ impl Place {
     /// Returns the place of the value's own members or elements.
     pub(super) fn of_value(member: Member, is_array: bool) -> Self {
         match (member, is_array) {
-            (Member::Error, false) => Self::Error,
+            (Member::Error | Member::ResponseError, false) => Self::Error,
             (
                 Member::Error
+                | Member::ResponseError
                 | Member::ErrorDetail
                 | Member::ErrorMessage
                 | Member::ErrorCode
@@ -138,8 +139,8 @@ impl Place {
             Self::Response => match key {
                 b"id" => Member::Id,
                 b"model" => Member::Model,
-                b"status" => Member::Status,
-                b"error" => Member::Error,
+                b"status" => Member::ResponseStatus,
+                b"error" => Member::ResponseError,
                 b"incomplete_details" => Member::IncompleteDetails,
                 b"usage" => Member::Usage(UsageOf::Response),
                 _ => Member::Other,
@@ -289,7 +290,7 @@ fn root_member(key: &[u8]) -> Member {
         b"eval_count" => Member::OllamaCount(Count::Output),
         // Of errors, too.
         b"detail" | b"details" | b"param" | b"path" | b"request_id" | b"success" | b"timestamp"
-        | b"user_id" => Member::Other,
+        | b"user_id" | b"created" | b"created_at" | b"provider" => Member::Other,
         _ => Member::Unread,
     }
 }

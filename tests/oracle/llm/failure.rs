@@ -53,7 +53,10 @@ pub(super) fn in_event(
         let error = response.filter(|response| response.get("error").is_some_and(says_something));
         return Some(described(error.map_or(object, |response| response)));
     }
-    if has_error(object, kind) {
+    // A whole body of no known format may be the record of a job, whose error is data.
+    let named = object.get("object").and_then(Value::as_str);
+    let is_job = is_whole && format.is_none() && named != Some("error") && !is_bare_error(object);
+    if has_error(object, kind) && !is_job {
         return Some(described(object));
     }
     if object.get("object").and_then(Value::as_str) == Some("error") {
@@ -78,7 +81,8 @@ pub(super) fn in_event(
 /// Returns the failure in a field line `error`.
 pub(super) fn in_error_field(value: &str) -> Option<Failure> {
     match json::parse(value) {
-        _ if value.trim_ascii().is_empty() => None,
+        _ if is_empty(value.trim_ascii()) => None,
+        Datum::Object(object) if !object.values().any(says_something) => None,
         Datum::Object(object) => {
             let beside = described(&object);
             let code = first_code_of_error(&object);
@@ -87,8 +91,58 @@ pub(super) fn in_error_field(value: &str) -> Option<Failure> {
                 beside.code.or(code),
             ))
         }
-        Datum::Other | Datum::Unknown => Some(Failure::new(text_of(value), None)),
+        Datum::Other | Datum::Unknown => text_of(value).map(|text| Failure::new(Some(text), None)),
     }
+}
+
+/// Whether a text says that there is no failure.
+fn is_empty(text: &str) -> bool {
+    let is_number = text.parse().is_ok_and(f64::is_finite);
+    is_number || ["", "null", "false"].contains(&text)
+}
+
+/// Whether an object has only members that errors have, or that have a meaning in a format.
+fn is_bare_error(object: &Object) -> bool {
+    const OF_ERRORS: [&str; 13] = [
+        "code",
+        "created",
+        "created_at",
+        "detail",
+        "details",
+        "error",
+        "message",
+        "param",
+        "path",
+        "provider",
+        "request_id",
+        "success",
+        "timestamp",
+    ];
+    const OF_FORMATS: [&str; 20] = [
+        "candidates",
+        "choices",
+        "content_block",
+        "delta",
+        "done",
+        "done_reason",
+        "eval_count",
+        "id",
+        "incomplete_details",
+        "item",
+        "model",
+        "modelVersion",
+        "object",
+        "prompt_eval_count",
+        "response",
+        "responseId",
+        "status",
+        "stop_reason",
+        "thinking",
+        "type",
+    ];
+    const OTHERS: [&str; 3] = ["usage", "usageMetadata", "user_id"];
+    let all = || OF_ERRORS.iter().chain(&OF_FORMATS).chain(&OTHERS);
+    object.keys().all(|key| all().any(|one| one == key))
 }
 
 /// Returns data that are no object as a message. Malformed JSON is none.

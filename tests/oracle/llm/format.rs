@@ -99,7 +99,11 @@ impl Format {
         if gemini.iter().any(|key| object.contains_key(*key)) {
             shown.push(Self::Gemini);
         }
-        if object.get("done").is_some_and(Value::is_boolean) {
+        // A whole body with `done` may be the record of a job.
+        let has_more = object.contains_key("model")
+            || object.get("message").is_some_and(Value::is_object)
+            || object.get("response").is_some_and(Value::is_string);
+        if object.get("done").is_some_and(Value::is_boolean) && (!is_whole || has_more) {
             shown.push(Self::Ollama);
         }
         shown
