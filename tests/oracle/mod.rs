@@ -487,7 +487,9 @@ impl Oracle {
             return false;
         };
         let is_delivered = self.declared == Some(self.delivered);
-        if !is_delivered && self.body.is_open_line(bytes) {
+        let is_by_line =
+            self.body.stream() == Some(Framing::Events) || self.reading.format.is_some();
+        if is_by_line && !is_delivered && self.body.is_open_line(bytes) {
             // The end of the body ended it. A declared length is over with its last frame.
             self.events.push("api.FIRST_RESPONSE_FROM_CORE");
             return true;

@@ -1,6 +1,7 @@
 //! What an answer says, from all its events.
 
-use super::datum::{Choices, Datum, MAX_CHOICES, bit};
+use super::choices::{Choices, MAX_CHOICES, bit};
+use super::datum::Datum;
 use super::findings::Failure;
 use super::format::{Formats, LlmFormat};
 use super::kind::{EventType, ObjectKind};
@@ -72,6 +73,14 @@ impl Answer {
         (is_failure, is_first.then(|| datum.failure()))
     }
 
+    /// Records the format that an event shows by its name.
+    pub(super) fn show_format(&mut self, named: EventType, reads: Reads) {
+        if self.format.is_none() {
+            let format = format_of(&Datum::default(), named, true);
+            self.format = format.filter(|format| reads.formats.contain(*format));
+        }
+    }
+
     /// Records a failure. Returns whether it is the first.
     pub(super) fn fail(&mut self) -> bool {
         !std::mem::replace(&mut self.has_failed, true)
@@ -92,8 +101,10 @@ impl Answer {
         is_stream: bool,
     ) {
         self.has_message |= datum.signs.has_message;
-        keep_first(&mut self.id, &mut datum.id);
-        keep_first(&mut self.model, &mut datum.model);
+        if let Some(names) = datum.names_of(format, event_type, is_stream) {
+            keep_first(&mut self.id, &mut names.id);
+            keep_first(&mut self.model, &mut names.model);
+        }
         self.add_usage(datum, event_type, format, is_stream);
         match format {
             LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Gemini => {

@@ -1,15 +1,15 @@
 //! What one JSON object of an answer says: an event's data, a line, or a whole body.
 
+use super::choices::Choices;
 use super::error::{ErrorMember, message, name, says_something, text};
 use super::findings::Failure;
+use super::format::LlmFormat;
 use super::kind::{EventType, ObjectKind};
 use super::member::{Content, Count, Member, UsageOf};
+use super::signs::Signs;
 use super::usage::Usage;
 use super::walker::Value;
 use crate::protocol::json::number;
-
-/// The limit on choices whose finish reasons are kept.
-pub(super) const MAX_CHOICES: usize = 128;
 
 /// What one JSON object says.
 #[derive(Debug, Default)]
@@ -22,8 +22,7 @@ pub(super) struct Datum {
     pub(super) signs: Signs,
     /// The places with content that is not empty: bits of [`Content`].
     pub(super) content: u8,
-    pub(super) id: Option<Box<str>>,
-    pub(super) model: Option<Box<str>>,
+    pub(super) names: Names,
     pub(super) usage: Usage,
     /// What the numbers are of: the last one of an object.
     pub(super) usage_of: Option<UsageOf>,
@@ -36,9 +35,20 @@ pub(super) struct Datum {
     rare: Option<Box<Rare>>,
 }
 
+/// What an answer is called, and its model.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) id: Option<Box<str>>,
+    pub(super) model: Option<Box<str>>,
+}
+
 /// Members that few objects have.
 #[derive(Debug, Default)]
 struct Rare {
+    /// Those of `response`.
+    response_names: Names,
+    /// Those of `message`.
+    message_names: Names,
     status: Option<Box<str>>,
     response_status: Option<Box<str>>,
     incomplete_reason: Option<Box<str>>,
@@ -51,37 +61,6 @@ struct Rare {
     type_name: Option<Box<str>>,
 }
 
-/// The signs of formats.
-#[expect(clippy::struct_excessive_bools, reason = "each is a member of its own")]
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Signs {
-    pub(super) has_choices: bool,
-    pub(super) has_choice_text: bool,
-    /// A member that only Gemini has.
-    pub(super) is_gemini: bool,
-    pub(super) has_message: bool,
-    /// The outermost value is an array: of several objects, which are read like one.
-    pub(super) is_list: bool,
-    /// The outermost object has a member that neither an answer nor an error has.
-    pub(super) has_unread: bool,
-    /// A model, or a generated text.
-    pub(super) has_model: bool,
-    pub(super) done: Option<bool>,
-}
-
-/// The choices, or candidates.
-#[derive(Debug, Default)]
-pub(super) struct Choices {
-    /// The finish reasons, with the choice's index.
-    pub(super) reasons: Vec<(u64, Box<str>)>,
-    /// A bit for each choice up to 63 that was seen.
-    pub(super) seen: u64,
-    /// How many elements were read.
-    position: u64,
-    index: Option<u64>,
-    reason: Option<Box<str>>,
-}
-
 impl Datum {
     /// Reads a member.
     pub(super) fn visit(&mut self, member: Member, value: Value<'_>) {
@@ -92,14 +71,14 @@ impl Datum {
             (Member::Object, _) => {
                 self.object = text(value).map_or(ObjectKind::None, ObjectKind::of);
             }
-            (Member::Id, _) => self.id = name(value),
+            (Member::Id, _) => self.names.id = name(value),
             (Member::Model, _) => {
                 self.signs.has_model = true;
-                self.model = name(value);
+                self.names.model = name(value);
             }
             (Member::ModelVersion, _) => {
                 self.signs.is_gemini = true;
-                self.model = name(value);
+                self.names.model = name(value);
             }
             (Member::StopReason, _) => self.stop_reason = name(value),
             (Member::Message, Value::Object) => self.signs.has_message = true,
@@ -129,7 +108,30 @@ impl Datum {
             }
             (Member::Count(count), Value::Number(digits)) => self.set_count(count, digits),
             (Member::Usage(of), Value::Object) => self.begin_usage(of),
+            (
+                Member::ResponseId
+                | Member::ResponseModel
+                | Member::MessageId
+                | Member::MessageModel,
+                _,
+            ) => {
+                self.set_nested_name(member, name(value));
+            }
             _ => self.visit_choice_or_error(member, value),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "these are the nested names")]
+    fn set_nested_name(&mut self, member: Member, value: Option<Box<str>>) {
+        if value.is_none() && self.rare.is_none() {
+            return;
+        }
+        let rare = self.rare();
+        match member {
+            Member::ResponseId => rare.response_names.id = value,
+            Member::ResponseModel => rare.response_names.model = value,
+            Member::MessageId => rare.message_names.id = value,
+            _ => rare.message_names.model = value,
         }
     }
 
@@ -268,13 +270,31 @@ impl Datum {
         }
     }
 
+    /// Returns the names of an answer: in a stream, `response` or `message` has those of some formats.
+    pub(super) fn names_of(
+        &mut self,
+        format: LlmFormat,
+        event_type: EventType,
+        is_stream: bool,
+    ) -> Option<&mut Names> {
+        match format {
+            LlmFormat::Responses if is_stream => Some(&mut self.rare.as_mut()?.response_names),
+            LlmFormat::Messages if is_stream => {
+                let has_names = event_type == EventType::MessageStart;
+                let rare = self.rare.as_mut().filter(|_| has_names)?;
+                Some(&mut rare.message_names)
+            }
+            _ => Some(&mut self.names),
+        }
+    }
+
     /// Whether nothing was learnt from it.
     pub(super) fn is_plain(&self, event_type: EventType) -> bool {
         !event_type.is_decisive()
             && self.object != ObjectKind::Error
             && self.signs.done != Some(true)
-            && self.id.is_none()
-            && self.model.is_none()
+            && self.names.is_empty()
+            && self.rare.as_ref().is_none_or(|rare| rare.has_no_names())
             && self.stop_reason.is_none()
             && self.choices.reasons.is_empty()
             && self.usage.is_empty()
@@ -294,24 +314,14 @@ impl Datum {
     }
 }
 
-impl Choices {
-    fn begin(&mut self) {
-        (self.index, self.reason) = (None, None);
-    }
-
-    fn end(&mut self) {
-        let index = self.index.unwrap_or(self.position);
-        self.position += 1;
-        self.seen |= bit(index);
-        if let Some(reason) = self.reason.take()
-            && self.reasons.len() < MAX_CHOICES
-        {
-            self.reasons.push((index, reason));
-        }
+impl Names {
+    fn is_empty(&self) -> bool {
+        self.id.is_none() && self.model.is_none()
     }
 }
 
-/// Returns the bit of a choice. The choices after the 64th share the last one.
-pub(super) fn bit(index: u64) -> u64 {
-    1 << index.min(63)
+impl Rare {
+    fn has_no_names(&self) -> bool {
+        self.response_names.is_empty() && self.message_names.is_empty()
+    }
 }

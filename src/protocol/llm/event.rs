@@ -237,6 +237,7 @@ impl EventReader {
         let is_named_end = (named.is_decisive() && named != EventType::Error)
             || self.name.is(pass.terminators.event);
         if is_cut && is_named_end {
+            pass.answer.show_format(named, pass.reads);
             self.reset();
         } else {
             self.end(pass);
@@ -294,9 +295,10 @@ impl EventReader {
             }
             pass.found.failure = Some(Box::new(failure));
         }
-        pass.found.is_over |= pass.answer.is_over;
+        pass.found.is_over |= pass.answer.is_over || self.name.is(pass.terminators.event);
         if self.data == Data::Json {
             self.data = Data::Added;
+            let is_failure = is_failure || self.datum.is_named_error;
             let is_content = self.walker.is_complete() && !is_failure;
             pass.has_content |= is_content && !pass.found.is_over;
         }

@@ -21,6 +21,14 @@ pub(super) enum Member {
     Object,
     Id,
     Model,
+    /// `id` of `response`.
+    ResponseId,
+    /// `model` of `response`.
+    ResponseModel,
+    /// `id` of `message`.
+    MessageId,
+    /// `model` of `message`.
+    MessageModel,
     Status,
     /// `status` of `response`.
     ResponseStatus,
@@ -149,6 +157,10 @@ impl Member {
             Self::Type
             | Self::Id
             | Self::Model
+            | Self::ResponseId
+            | Self::ResponseModel
+            | Self::MessageId
+            | Self::MessageModel
             | Self::ModelVersion
             | Self::Status
             | Self::ResponseStatus

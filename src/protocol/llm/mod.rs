@@ -8,6 +8,7 @@
 //! ```
 
 mod answer;
+mod choices;
 mod datum;
 mod error;
 mod event;
@@ -21,6 +22,7 @@ mod place;
 mod reader;
 mod request;
 mod shape;
+mod signs;
 mod text;
 mod usage;
 mod visit;

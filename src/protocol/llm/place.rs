@@ -137,8 +137,8 @@ impl Place {
             Self::Error | Self::ErrorLine => self.error_member(key),
             Self::ErrorDetail => Member::ErrorDetail,
             Self::Response => match key {
-                b"id" => Member::Id,
-                b"model" => Member::Model,
+                b"id" => Member::ResponseId,
+                b"model" => Member::ResponseModel,
                 b"status" => Member::ResponseStatus,
                 b"error" => Member::ResponseError,
                 b"incomplete_details" => Member::IncompleteDetails,
@@ -147,8 +147,8 @@ impl Place {
             },
             Self::IncompleteDetails if key == b"reason" => Member::IncompleteReason,
             Self::Message => match key {
-                b"id" => Member::Id,
-                b"model" => Member::Model,
+                b"id" => Member::MessageId,
+                b"model" => Member::MessageModel,
                 b"usage" => Member::Usage(UsageOf::Message),
                 b"content" | b"thinking" | b"tool_calls" => Member::Content(Content::Message),
                 _ => Member::Other,

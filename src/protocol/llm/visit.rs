@@ -45,7 +45,8 @@ impl Visitor for Visit<'_> {
             Member::Content(_) | Member::ChoiceText | Member::Delta | Member::Response => {
                 self.wants_content
             }
-            Member::Id => self.wants_id,
+            Member::Id | Member::ResponseId | Member::MessageId => self.wants_id,
+            Member::ResponseModel | Member::MessageModel => self.wants_model,
             // These members are also signs of a format.
             Member::Model | Member::ModelVersion => self.wants_model || self.wants_content,
             Member::Count(_)

@@ -22,6 +22,8 @@ pub(super) struct Event {
     pub(super) read: Read,
     /// The event has ended.
     pub(super) is_over: bool,
+    /// The body ends inside its JSON.
+    pub(super) is_cut: bool,
     /// It is an element of an array.
     pub(super) is_element: bool,
 }
@@ -51,6 +53,7 @@ impl Event {
             at,
             read: Read::Data,
             is_over: true,
+            is_cut: false,
             is_element: false,
         }
     }
@@ -105,6 +108,7 @@ fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
         let is_blank = line.text.is_empty();
         let is_last = is_over && lines.peek().is_none();
         let block = parse_block(&body[start..line.end], start == 0);
+        let is_cut = is_last && !is_blank && block.data.as_deref().is_some_and(json::is_cut);
         let mut state = |read, is_over| {
             states.push(Event {
                 name: block.event.clone().unwrap_or_default(),
@@ -112,6 +116,7 @@ fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
                 at: line.end,
                 read,
                 is_over,
+                is_cut,
                 is_element: false,
             });
         };

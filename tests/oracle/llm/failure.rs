@@ -49,20 +49,22 @@ pub(super) fn in_event(
         return is_failed.then(Failure::default);
     };
     if is_failed {
-        let response = json::object(object, "response");
-        let error = response.filter(|response| response.get("error").is_some_and(says_something));
-        return Some(described(error.map_or(object, |response| response)));
+        // What stands beside the response says it, where its error does not.
+        let mut object = object.clone();
+        let error = json::object(&object, "response").and_then(|response| response.get("error"));
+        if let Some(error) = error.filter(|error| says_something(error)).cloned() {
+            object.insert("error".to_owned(), error);
+        }
+        return Some(described(&object));
     }
     // A whole body of no known format may be the record of a job, whose error is data.
     let named = object.get("object").and_then(Value::as_str);
     let is_job = is_whole && format.is_none() && named != Some("error") && !is_bare_error(object);
-    if has_error(object, kind) && !is_job {
-        return Some(described(object));
-    }
-    if object.get("object").and_then(Value::as_str) == Some("error") {
-        let kind = json::text(object, "type").map(str::to_owned);
-        let code = first_code(object, &["code"]).or(kind);
-        return Some(Failure::new(json::text(object, "message"), code));
+    if named == Some("error") || has_error(object, kind) && !is_job {
+        let found = described(object);
+        let kind = json::word(object, "type").filter(|_| named == Some("error"));
+        let code = found.code.or(kind);
+        return Some(Failure { code, ..found });
     }
     let has_failed = match format? {
         Format::Responses => is_whole && json::text(object, "status") == Some("failed"),

@@ -35,6 +35,12 @@ pub(super) fn parse(text: &str) -> Datum {
     }
 }
 
+/// Whether a text is the beginning of an object.
+pub(super) fn is_cut(text: &str) -> bool {
+    let parsed = serde_json::from_str::<Value>(&replace_lone_surrogates(text));
+    text.trim_ascii_start().starts_with('{') && parsed.is_err_and(|error| error.is_eof())
+}
+
 /// Returns the elements of an array; `None` if the text is another value.
 pub(super) fn elements(text: &str) -> Option<Vec<String>> {
     match serde_json::from_str(&replace_lone_surrogates(text)) {

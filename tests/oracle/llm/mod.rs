@@ -137,7 +137,9 @@ impl Reading {
         let data = last.data.as_deref().unwrap_or_default();
         let is_malformed = object.is_none() && data.trim_ascii_start().starts_with('{');
         let is_failure = failure.is_some() && (settings.reads_errors || last.name == "error");
-        if !is_failure && !is_malformed && !self.is_terminated {
+        let is_end = framing == Framing::Events
+            && (settings.is_terminator(&last) || settings.is_named(&last));
+        if !is_failure && !is_malformed && !is_end {
             self.first_event.get_or_insert(state.at);
         }
     }
@@ -156,7 +158,7 @@ impl Reading {
 
     /// Whether an event in this state makes the end of the stream certain.
     fn is_end(&self, state: &Event, framing: Framing, settings: &Settings) -> bool {
-        if framing == Framing::Whole {
+        if framing == Framing::Whole || state.is_cut {
             return false;
         }
         let is_data = state.read == Read::Data;
