@@ -65,6 +65,11 @@ impl BodyReader {
         }
     }
 
+    /// Whether it is an answer that is read when it is over.
+    pub(super) fn is_whole_answer(&self) -> bool {
+        matches!(self.format, Format::Llm(Framing::Whole, _))
+    }
+
     /// Returns how many bytes precede the buffer that stopped the reading.
     pub(super) fn given_up_after(&self) -> Option<usize> {
         self.is_given_up.then_some(self.bytes.len())

@@ -454,7 +454,9 @@ impl Oracle {
         self.frames.push((self.delivered, self.events.len()));
         self.body.read(data, is_contiguous);
         let found = self.body.find(false);
-        self.set_reading(found.reading);
+        if !self.body.is_whole_answer() {
+            self.set_reading(found.reading);
+        }
         if let Some(status) = found.grpc_status {
             self.grpc_status = Some(status);
             self.end(&Cause::Complete);
@@ -524,6 +526,10 @@ impl Oracle {
 
     /// The server dropped the response future or the body, perhaps while a panic unwinds.
     pub fn dropped(&mut self, is_unwinding: bool) {
+        if self.body.is_whole_answer() && self.ended.is_none() && !is_unwinding {
+            // Its JSON can be over before its body is.
+            self.set_reading(self.body.find(false).reading);
+        }
         let is_delivered = self.declared.is_some_and(|all| self.delivered >= all);
         match self.head {
             _ if is_unwinding => self.end(&Cause::Panic),

@@ -230,12 +230,13 @@ impl EventReader {
         self.data = Data::Blank;
     }
 
-    /// Ends the last event of a stream, which may be cut. If its JSON is, it is no end.
+    /// Ends the last event of a stream, which may be cut. If its JSON is, it is no end, but can be a failure.
     pub(super) fn end_cut(&mut self, pass: &mut Pass<'_>) {
         let is_cut = self.data == Data::Json && !self.walker.is_malformed();
         let named = self.name.event_type();
-        let is_named_end = (named.is_decisive() && named != EventType::Error)
-            || self.name.is(pass.terminators.event);
+        let is_named_failure = matches!(named, EventType::Error | EventType::ResponseFailed);
+        let is_named_end =
+            (named.is_decisive() && !is_named_failure) || self.name.is(pass.terminators.event);
         if is_cut && is_named_end {
             pass.answer.show_format(named, pass.reads);
             self.reset();
