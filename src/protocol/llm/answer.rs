@@ -65,6 +65,10 @@ impl Answer {
         if let Some(format) = self.format {
             self.has_token |= is_stream && has_token(datum, event_type, format);
             self.is_over |= is_stream && is_end(datum, event_type, format);
+            let is_gemini = format == LlmFormat::Gemini;
+            if datum.choices.of_gemini != is_gemini {
+                datum.choices = Choices::of(is_gemini);
+            }
             self.add_choices(&datum.choices);
             if reads.facts {
                 self.add_facts(datum, event_type, format, is_stream);

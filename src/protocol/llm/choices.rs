@@ -6,6 +6,8 @@ pub(super) const MAX_CHOICES: usize = 128;
 /// The choices, or candidates.
 #[derive(Debug, Default)]
 pub(super) struct Choices {
+    /// Whether they are candidates.
+    pub(super) of_gemini: bool,
     /// The finish reasons, with the choice's index.
     pub(super) reasons: Vec<(u64, Box<str>)>,
     /// A bit for each choice up to 63 that was seen.
@@ -17,6 +19,13 @@ pub(super) struct Choices {
 }
 
 impl Choices {
+    pub(super) fn of(of_gemini: bool) -> Self {
+        Self {
+            of_gemini,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn begin(&mut self) {
         (self.index, self.reason) = (None, None);
     }

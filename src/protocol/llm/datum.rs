@@ -6,6 +6,7 @@ use super::findings::Failure;
 use super::format::LlmFormat;
 use super::kind::{EventType, ObjectKind};
 use super::member::{Content, Count, Member, UsageOf};
+use super::rare::{Names, Rare};
 use super::signs::Signs;
 use super::usage::Usage;
 use super::walker::Value;
@@ -35,32 +36,6 @@ pub(super) struct Datum {
     rare: Option<Box<Rare>>,
 }
 
-/// What an answer is called, and its model.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    pub(super) id: Option<Box<str>>,
-    pub(super) model: Option<Box<str>>,
-}
-
-/// Members that few objects have.
-#[derive(Debug, Default)]
-struct Rare {
-    /// Those of `response`.
-    response_names: Names,
-    /// Those of `message`.
-    message_names: Names,
-    status: Option<Box<str>>,
-    response_status: Option<Box<str>>,
-    incomplete_reason: Option<Box<str>>,
-    error: ErrorMember,
-    /// That of `response`.
-    response_error: ErrorMember,
-    message: Option<Box<str>>,
-    code: Option<Box<str>>,
-    /// The member `type`, if it is no type of an event.
-    type_name: Option<Box<str>>,
-}
-
 impl Datum {
     /// Reads a member.
     pub(super) fn visit(&mut self, member: Member, value: Value<'_>) {
@@ -71,15 +46,7 @@ impl Datum {
             (Member::Object, _) => {
                 self.object = text(value).map_or(ObjectKind::None, ObjectKind::of);
             }
-            (Member::Id, _) => self.names.id = name(value),
-            (Member::Model, _) => {
-                self.signs.has_model = true;
-                self.names.model = name(value);
-            }
-            (Member::ModelVersion, _) => {
-                self.signs.is_gemini = true;
-                self.names.model = name(value);
-            }
+            (member, _) if member.is_id_or_model() => self.set_name(member, name(value)),
             (Member::StopReason, _) => self.stop_reason = name(value),
             (Member::Message, Value::Object) => self.signs.has_message = true,
             (Member::Done, Value::Bool(is_done)) => self.signs.done = Some(is_done),
@@ -95,7 +62,10 @@ impl Datum {
                     self.content |= Content::Generated as u8;
                 }
             }
-            (Member::Candidates, Value::Array) => self.signs.is_gemini = true,
+            (Member::Candidates, Value::Array) => {
+                self.signs.is_gemini = true;
+                self.choices = Choices::of(true);
+            }
             (Member::UsageMetadata, Value::Object) => {
                 self.signs.is_gemini = true;
                 self.begin_usage(UsageOf::Metadata);
@@ -108,30 +78,24 @@ impl Datum {
             }
             (Member::Count(count), Value::Number(digits)) => self.set_count(count, digits),
             (Member::Usage(of), Value::Object) => self.begin_usage(of),
-            (
-                Member::ResponseId
-                | Member::ResponseModel
-                | Member::MessageId
-                | Member::MessageModel,
-                _,
-            ) => {
-                self.set_nested_name(member, name(value));
-            }
             _ => self.visit_choice_or_error(member, value),
         }
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "these are the nested names")]
-    fn set_nested_name(&mut self, member: Member, value: Option<Box<str>>) {
-        if value.is_none() && self.rare.is_none() {
-            return;
-        }
-        let rare = self.rare();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are nested")]
+    fn set_name(&mut self, member: Member, name: Option<Box<str>>) {
         match member {
-            Member::ResponseId => rare.response_names.id = value,
-            Member::ResponseModel => rare.response_names.model = value,
-            Member::MessageId => rare.message_names.id = value,
-            _ => rare.message_names.model = value,
+            Member::Id => self.names.id = name,
+            Member::Model => {
+                self.signs.has_model = true;
+                self.names.model = name;
+            }
+            Member::ModelVersion => {
+                self.signs.is_gemini = true;
+                self.names.model = name;
+            }
+            nested if name.is_some() || self.rare.is_some() => self.rare().set_name(nested, name),
+            _ => {}
         }
     }
 
@@ -164,7 +128,7 @@ impl Datum {
             }
             (Member::Choices, Value::Array) => {
                 self.signs.has_choices = true;
-                self.choices = Choices::default();
+                self.choices = Choices::of(false);
             }
             (Member::ChoiceText, value) => {
                 self.signs.has_choice_text = true;
@@ -284,7 +248,12 @@ impl Datum {
                 let rare = self.rare.as_mut().filter(|_| has_names)?;
                 Some(&mut rare.message_names)
             }
-            _ => Some(&mut self.names),
+            LlmFormat::ChatCompletions
+            | LlmFormat::Completions
+            | LlmFormat::Responses
+            | LlmFormat::Messages
+            | LlmFormat::Gemini
+            | LlmFormat::Ollama => Some(&mut self.names),
         }
     }
 
@@ -311,17 +280,5 @@ impl Datum {
         let rare = self.rare.as_mut()?;
         let status = rare.response_status.take().or(rare.status.take());
         rare.incomplete_reason.take().or(status)
-    }
-}
-
-impl Names {
-    fn is_empty(&self) -> bool {
-        self.id.is_none() && self.model.is_none()
-    }
-}
-
-impl Rare {
-    fn has_no_names(&self) -> bool {
-        self.response_names.is_empty() && self.message_names.is_empty()
     }
 }

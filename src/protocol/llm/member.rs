@@ -150,6 +150,20 @@ pub(super) enum Count {
 }
 
 impl Member {
+    /// Whether it is an answer's id or model.
+    pub(super) fn is_id_or_model(self) -> bool {
+        matches!(
+            self,
+            Self::Id
+                | Self::Model
+                | Self::ModelVersion
+                | Self::ResponseId
+                | Self::ResponseModel
+                | Self::MessageId
+                | Self::MessageModel
+        )
+    }
+
     /// Returns the limit, in bytes, on the text that is read. 0 if neither texts nor numbers are read.
     pub(super) fn limit(self) -> usize {
         match self {

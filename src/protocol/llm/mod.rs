@@ -19,6 +19,7 @@ mod kept;
 mod kind;
 mod member;
 mod place;
+mod rare;
 mod reader;
 mod request;
 mod shape;

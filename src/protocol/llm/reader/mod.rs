@@ -217,7 +217,6 @@ impl ReaderParts<'_> {
         if self.event.is_in_error_line() {
             self.event.read(value, false, pass);
             if is_last {
-                self.has_data.any |= self.event.has_data();
                 self.event.end_error_line(pass);
             }
         }
