@@ -76,7 +76,7 @@ pub(super) struct Streaming {
 #[derive(Debug)]
 pub(super) struct BodyState {
     progress: Progress,
-    /// The time of the last data frame, or of the head, once all declared bytes were returned.
+    /// The time of the last data frame that was not empty, or of the head, once all declared bytes were returned.
     whole_at: Option<Elapsed>,
 }
 
@@ -85,7 +85,7 @@ pub(super) struct BodyState {
 pub(super) struct Delivery {
     /// Whether the frame has the first byte of the body.
     pub(super) is_first: bool,
-    /// Whether all declared bytes were returned.
+    /// Whether all declared bytes were returned, the last of them with the frame.
     pub(super) is_whole: bool,
 }
 
@@ -121,7 +121,7 @@ impl BodyState {
     pub(super) fn record_data(&mut self, bytes: u64) -> Delivery {
         Delivery {
             is_first: self.progress.record_data(bytes),
-            is_whole: self.progress.has_delivered_all(),
+            is_whole: bytes > 0 && self.progress.has_delivered_all(),
         }
     }
 

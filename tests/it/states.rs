@@ -328,6 +328,22 @@ fn streaming_error_frame_ends_as_body_error() {
 }
 
 #[test]
+fn streaming_empty_frame_after_all_bytes_does_not_move_the_end() {
+    let recorder = Recorder::new();
+    let response = with_length("5", ScriptedBody::new([Data(5), Data(0)]));
+    let begun = Instant::now();
+    let mut body = open(&recorder, get(), response);
+    next(&mut body);
+    let delivered = begun.elapsed();
+    outlast(begun, delivered);
+    next(&mut body);
+    drop(body);
+    assert_ended(&recorder, "DEPARTED");
+    let lasted = recorder.only().duration();
+    assert!(lasted <= delivered, "{lasted:?} of {delivered:?}");
+}
+
+#[test]
 fn streaming_dropped_with_all_bytes_returned_ends_as_complete_or_length_mismatch() {
     // All declared bytes were sent.
     let recorder = Recorder::new();

@@ -488,7 +488,7 @@ impl Oracle {
         let Some(bytes) = self.first_response() else {
             return false;
         };
-        let is_delivered = self.declared == Some(self.delivered);
+        let is_delivered = self.declared.is_some_and(|all| self.delivered >= all);
         let is_by_line =
             self.body.stream() == Some(Framing::Events) || self.reading.format.is_some();
         if is_by_line && !is_delivered && self.body.is_open_line(bytes) {

@@ -190,8 +190,11 @@ impl Answer {
         if datum.is_named_error {
             return true;
         }
-        if is_typed {
-            return event_type == EventType::ResponseFailed && is_of(LlmFormat::Responses);
+        if event_type == EventType::ResponseFailed && is_of(LlmFormat::Responses) {
+            return true;
+        }
+        if is_typed && event_type != EventType::ResponseFailed {
+            return false;
         }
         let has_choices = is_of(LlmFormat::ChatCompletions) || is_of(LlmFormat::Completions);
         event_type == EventType::Error

@@ -46,6 +46,8 @@ pub(super) struct Pass<'a> {
     pub(super) terminators: Terminators<'a>,
     pub(super) answer: &'a mut Answer,
     pub(super) found: Findings,
+    /// Whether the body is over.
+    pub(super) is_at_end: bool,
     /// Whether there was data other than a failure or the end.
     pub(super) has_content: bool,
     /// Where the line of data is in its event, if that began in the piece.
@@ -193,7 +195,8 @@ impl EventReader {
         if self.data == Data::Json && self.walker.is_complete() {
             self.add(pass);
         }
-        pass.found.is_over |= self.name.is(pass.terminators.event);
+        let is_cut = pass.is_at_end && self.is_cut();
+        pass.found.is_over |= self.name.is(pass.terminators.event) && !is_cut;
         let is_error = self.name.event_type() == EventType::Error;
         pass.has_content |= self.data == Data::Text && !is_error && !pass.found.is_over;
     }
@@ -230,14 +233,18 @@ impl EventReader {
         self.data = Data::Blank;
     }
 
+    /// Whether the text so far is the beginning of JSON.
+    fn is_cut(&self) -> bool {
+        self.data == Data::Json && !self.walker.is_malformed()
+    }
+
     /// Ends the last event of a stream, which may be cut. If its JSON is, it is no end, but can be a failure.
     pub(super) fn end_cut(&mut self, pass: &mut Pass<'_>) {
-        let is_cut = self.data == Data::Json && !self.walker.is_malformed();
         let named = self.name.event_type();
         let is_named_failure = matches!(named, EventType::Error | EventType::ResponseFailed);
         let is_named_end =
             (named.is_decisive() && !is_named_failure) || self.name.is(pass.terminators.event);
-        if is_cut && is_named_end {
+        if self.is_cut() && is_named_end {
             pass.answer.show_format(named, pass.reads);
             self.reset();
         } else {

@@ -100,6 +100,7 @@ impl AnswerReader {
     /// Reads the end of a body. The last line may lack its line end, and the last event its empty line.
     pub(crate) fn finish(&mut self, reads: Reads, terminators: Terminators<'_>) -> Findings {
         self.pass(reads, terminators, |reader, pass| {
+            pass.is_at_end = true;
             if let Some(part) = reader.fields.finish() {
                 reader.read_part(&part, pass);
             } else if pass.framing != Framing::EventStream && reader.event.has_line() {
@@ -123,6 +124,7 @@ impl AnswerReader {
             terminators,
             answer: &mut self.answer,
             found: Findings::default(),
+            is_at_end: false,
             has_content: self.has_data.content,
             line_at: None,
             candidate: None,
