@@ -78,7 +78,12 @@ impl BodyReader {
     /// Whether the first so many bytes of a stream end with a line that lacks its line break.
     pub(super) fn is_open_line(&self, bytes: usize) -> bool {
         let last = self.bytes.last().filter(|_| bytes == self.bytes.len());
-        self.stream().is_some() && last.is_some_and(|byte| !b"\r\n".contains(byte))
+        let ends: &[u8] = match self.stream() {
+            Some(Framing::Events) => b"\r\n",
+            Some(_) => b"\n",
+            None => return false,
+        };
+        last.is_some_and(|byte| !ends.contains(byte))
     }
 
     /// Data was delivered. A buffer that is not contiguous stops the reading.
