@@ -32,7 +32,7 @@ pub(super) struct ColdState {
     pub(super) request_length: Option<u64>,
     /// Headers and trailers of the response that the settings capture.
     pub(super) captured: Vec<KeyValue>,
-    /// The path and query of the request, for the operator's classification.
+    /// The path and query of the request, for a callback that gets the completion.
     pub(super) path: Option<PathAndQuery>,
     /// The type of the error that was the end.
     pub(super) error_type_name: Option<&'static str>,
@@ -55,8 +55,7 @@ impl ColdState {
         };
         let request_length = request_length.filter(|length| *length <= MAX_LENGTH);
         let path = settings
-            .classify
-            .is_set()
+            .passes_completion()
             .then(|| target.original.path_and_query().cloned())
             .flatten();
         if timeout.is_none() && request_length.is_none() && path.is_none() {

@@ -12,6 +12,7 @@ use crate::outcome::{Completion, End, Outcome};
 use crate::protocol::grpc::Protocol;
 use crate::recording::buffer::SpanBuffer;
 use crate::recording::clock::Elapsed;
+use crate::recording::context_span::with_span;
 use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::{CalledMethod, Conventions};
 use crate::telemetry::span::end::write_end;
@@ -50,6 +51,9 @@ impl Exchange {
         if let Some(measurement) = measurement {
             catch_panic(|| measurement.record(&ended, settings));
         }
+        if settings.on_completion.is_set() {
+            self.call_on_completion(&ended.completion);
+        }
         // Before the span ends, so that log processors find an open span in the current context.
         let loggers = &self.shared.providers.loggers;
         if loggers.is_set() {
@@ -59,6 +63,15 @@ impl Exchange {
             if let Some(at_start) = &mut at_start {
                 write_end(span, &mut ended, late, at_start, settings);
             }
+        });
+    }
+
+    /// Calls the operator's callback. The span is open and current, and no lock is held: what the callback records
+    /// is late, so it cannot change the outcome.
+    fn call_on_completion(&self, completion: &Completion) {
+        with_span(&self.span, || {
+            let settings = &self.shared.settings;
+            settings.on_completion.call(|callback| callback(completion));
         });
     }
 
@@ -115,6 +128,9 @@ impl Exchange {
             let time = streaming.and_then(time);
             time.map(Elapsed::duration)
         };
+        let attributes = buffer
+            .as_mut()
+            .map(|buffer| std::mem::take(&mut buffer.attributes));
         let (request_bytes, response_bytes) = self.body_sizes();
         let protocol = self.head_protocol();
         Completion {
@@ -135,6 +151,7 @@ impl Exchange {
             response_bytes,
             is_stream: streaming.is_some_and(|streaming| streaming.is_stream)
                 || buffer.is_some_and(|buffer| buffer.is_stream),
+            attributes: attributes.unwrap_or_default(),
             trace_id: self.span.span_context().trace_id(),
             span_id: self.span.span_context().span_id(),
         }

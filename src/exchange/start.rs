@@ -72,10 +72,12 @@ fn find_tracer(shared: &Shared, is_traced: bool) -> Option<FoundTracer<'_>> {
     tracer.filter(|tracer| shared.settings.rate.keeps_all() || tracer.is_real())
 }
 
-/// The signals other than the span that observe a request.
+/// What observes a request other than its span.
 struct OtherSignals {
     has_meter: bool,
     has_logger: bool,
+    /// A callback gets each request, also those without telemetry.
+    has_callback: bool,
 }
 
 impl OtherSignals {
@@ -84,6 +86,7 @@ impl OtherSignals {
         Self {
             has_meter: is_traced && providers.meters.is_set(),
             has_logger: is_traced && providers.loggers.is_set(),
+            has_callback: shared.settings.on_completion.is_set(),
         }
     }
 
@@ -107,7 +110,7 @@ impl OtherSignals {
     }
 
     fn is_any_enabled(&self) -> bool {
-        self.has_meter || self.has_logger
+        self.has_meter || self.has_logger || self.has_callback
     }
 }
 

@@ -38,6 +38,46 @@ impl ApiSpanLayer {
         })
     }
 
+    /// Calls a function with each request that has ended, once, when its outcome is known.
+    ///
+    /// Default: none.
+    ///
+    /// It is called for every request that the service was called with, however it ended: completed, failed, abandoned
+    /// by the client, panicked or upgraded. That includes requests that have no span: without a tracer, sampled out,
+    /// or refused by [`filter`](Self::filter). Use it for an access log, for billing, or for metrics of another
+    /// library.
+    ///
+    /// It runs after the metrics and the log events and before the end of the span, which is current. No lock is held.
+    /// It may set attributes on the current span, and they are recorded; but the outcome and the span's duration are
+    /// decided. If the callback panics, the span ends all the same and the first panic is reported.
+    ///
+    /// It runs where the request ends: in a poll of the response, just before its last frame is returned, or where the
+    /// response is dropped. So it must be quick, and must not block. A runtime that shuts down drops its responses
+    /// outside of its context: there `tokio::spawn` panics, so send to a channel, or use a `Handle`.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use opentelemetry::Value;
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// // Bills what was generated, also for clients that left.
+    /// let (bills, receiver) = mpsc::channel();
+    /// let layer = ApiSpanLayer::llm().on_completion(move |completion| {
+    ///     let tenant = completion.attribute("app.tenant");
+    ///     let tokens = completion.attribute("gen_ai.usage.output_tokens");
+    ///     if let (Some(Value::String(tenant)), Some(Value::I64(tokens))) = (tenant, tokens) {
+    ///         let _ = bills.send((tenant.to_string(), *tokens));
+    ///     }
+    /// });
+    /// # let _ = (layer, receiver);
+    /// ```
+    pub fn on_completion(self, callback: impl Fn(&Completion) + Send + Sync + 'static) -> Self {
+        self.with(|config| {
+            config.on_completion = Callback::new("ApiSpanLayer::on_completion", Arc::new(callback));
+        })
+    }
+
     /// Sets whether a client disconnect (`client_disconnect`, `generator_exit`) is an error.
     ///
     /// Default: true.

@@ -6,7 +6,7 @@ use opentelemetry::{KeyValue, Value};
 const MAX: u8 = 128;
 
 /// Attributes in the order in which their keys were first set. A tracer with a lower limit drops the last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct AttributeMap {
     list: Vec<KeyValue>,
     /// Indices into `list`, sorted by key for binary search.

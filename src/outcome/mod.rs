@@ -2,6 +2,7 @@
 //!
 //! All functions are pure. None of them writes to a span.
 
+pub(crate) mod attribute_map;
 mod classify;
 pub(crate) mod completion;
 pub(crate) mod disconnect;

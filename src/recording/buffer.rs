@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanContext;
 
 use crate::outcome::Verdict;
-use crate::recording::attribute_map::AttributeMap;
+use crate::outcome::attribute_map::AttributeMap;
 use crate::semconv::is_lifecycle_event;
 
 /// The number of events that the handler may add. The SDK keeps 128 events by default and drops the last ones.

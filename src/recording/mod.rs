@@ -4,7 +4,6 @@
 //! The folder has data and the locks around it. It reads no setting, calls no callback of the operator and
 //! decides no outcome.
 
-pub(crate) mod attribute_map;
 pub(crate) mod buffer;
 pub(crate) mod clock;
 pub(crate) mod context_span;

@@ -37,6 +37,7 @@ pub(crate) type ResponseFn<T> = dyn Fn(&response::Parts) -> T + Send + Sync;
 /// A callback that names the kind of an error.
 pub(crate) type ErrorTypeFn = dyn Fn(&DynError) -> Option<Cow<'static, str>> + Send + Sync;
 pub(crate) type Classify = dyn Fn(&Completion) -> Outcome + Send + Sync;
+pub(crate) type OnCompletion = dyn Fn(&Completion) + Send + Sync;
 
 /// The settings of a layer, shared by all services it makes.
 #[expect(
@@ -76,6 +77,7 @@ pub(crate) struct Settings {
     pub(crate) response_attributes: Callback<ResponseFn<Vec<KeyValue>>>,
 
     pub(crate) classify: Callback<Classify>,
+    pub(crate) on_completion: Callback<OnCompletion>,
     pub(crate) disconnect_is_error: bool,
     pub(crate) error_type_fn: Callback<ErrorTypeFn>,
     /// Of the errors of services and bodies.
@@ -143,6 +145,7 @@ impl Default for Settings {
             request_attributes: Callback::default(),
             response_attributes: Callback::default(),
             classify: Callback::default(),
+            on_completion: Callback::default(),
             disconnect_is_error: true,
             error_type_fn: Callback::default(),
             error_panics: Arc::new(PanicReport::new("the error's `Display`")),
@@ -221,6 +224,11 @@ impl Settings {
             Some(outcome) => outcome.ok().map(Outcome::bounded),
             None => Some(classify(completion)),
         }
+    }
+
+    /// Whether a callback reads the completion.
+    pub(crate) fn passes_completion(&self) -> bool {
+        self.classify.is_set() || self.on_completion.is_set()
     }
 
     /// Returns the operator's name for the kind of an error.

@@ -10,6 +10,7 @@
 )]
 
 mod budgets;
+mod completion;
 mod concurrency;
 mod connect_protocol;
 mod contexts;

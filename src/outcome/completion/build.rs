@@ -2,9 +2,10 @@
 
 use http::StatusCode;
 use http::uri::PathAndQuery;
-use opentelemetry::StringValue;
+use opentelemetry::{KeyValue, StringValue};
 
 use super::Completion;
+use crate::outcome::aborted::Outcome;
 use crate::outcome::verdict::Verdict;
 use crate::protocol::grpc::Protocol;
 
@@ -84,6 +85,41 @@ impl Completion {
     #[must_use]
     pub fn with_path(mut self, path: PathAndQuery) -> Self {
         self.path = Some(path);
+        self
+    }
+
+    /// Sets an attribute, as the handler would. An empty key or an empty text is ignored.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use opentelemetry::{KeyValue, Value};
+    /// use tower_api_span::{Completion, End};
+    ///
+    /// let tokens = KeyValue::new("gen_ai.usage.output_tokens", 7);
+    /// let completion = Completion::new(Method::POST, End::complete()).with_attribute(tokens);
+    /// let tokens = completion.attribute("gen_ai.usage.output_tokens");
+    /// assert_eq!(tokens, Some(&Value::from(7)));
+    /// ```
+    #[must_use]
+    pub fn with_attribute(mut self, attribute: KeyValue) -> Self {
+        self.attributes.insert(attribute);
+        self
+    }
+
+    /// Sets the outcome, as the classification would.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use tower_api_span::{Completion, End, Outcome, classify};
+    ///
+    /// let completion = Completion::new(Method::GET, End::complete());
+    /// let outcome = classify(&completion);
+    /// let completion = completion.with_outcome(outcome);
+    /// assert_eq!(completion.outcome(), Some(&Outcome::Departed));
+    /// ```
+    #[must_use]
+    pub fn with_outcome(mut self, outcome: Outcome) -> Self {
+        self.outcome = Some(outcome);
         self
     }
 }

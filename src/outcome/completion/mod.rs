@@ -11,6 +11,7 @@ use opentelemetry::StringValue;
 use opentelemetry::trace::{SpanId, TraceId};
 
 use crate::outcome::aborted::Outcome;
+use crate::outcome::attribute_map::AttributeMap;
 use crate::outcome::end::End;
 use crate::outcome::verdict::Verdict;
 use crate::protocol::grpc::Protocol;
@@ -18,7 +19,8 @@ use crate::protocol::grpc::Protocol;
 /// A request that has ended.
 ///
 /// Span, metrics, log events and the classification read this one record, so no two of them can disagree.
-/// [`ApiSpanLayer::classify`](crate::ApiSpanLayer::classify) passes it to the operator's callback.
+/// [`ApiSpanLayer::classify`](crate::ApiSpanLayer::classify) and
+/// [`ApiSpanLayer::on_completion`](crate::ApiSpanLayer::on_completion) pass it to the operator's callbacks.
 ///
 /// The layer makes it. [`new`](Self::new) and the `with_` methods make one for a test of a callback.
 ///
@@ -49,6 +51,8 @@ pub struct Completion {
     pub(crate) request_bytes: Option<u64>,
     pub(crate) response_bytes: Option<u64>,
     pub(crate) is_stream: bool,
+    /// Those of the handler and of the answer that was read.
+    pub(crate) attributes: AttributeMap,
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
 }
@@ -82,6 +86,7 @@ impl Completion {
             request_bytes: None,
             response_bytes: None,
             is_stream: false,
+            attributes: AttributeMap::default(),
             trace_id: TraceId::INVALID,
             span_id: SpanId::INVALID,
         }

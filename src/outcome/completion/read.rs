@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Version};
-use opentelemetry::StringValue;
 use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::{StringValue, Value};
 
 use super::Completion;
 use crate::outcome::aborted::Outcome;
@@ -263,6 +263,26 @@ impl Completion {
     #[must_use]
     pub fn is_stream(&self) -> bool {
         self.is_stream
+    }
+
+    /// Returns an attribute that the handler has set, through the handle or on the current span, or that was read in
+    /// the [answer](crate::guide::llm) of a language model, such as `gen_ai.usage.output_tokens`.
+    ///
+    /// The layer's own attributes are not among them: they have methods of their own. What is set after the request has
+    /// ended is not among them either.
+    ///
+    /// ```
+    /// use http::Method;
+    /// use opentelemetry::{KeyValue, Value};
+    /// use tower_api_span::{Completion, End};
+    ///
+    /// let tenant = KeyValue::new("app.tenant", "acme");
+    /// let completion = Completion::new(Method::GET, End::complete()).with_attribute(tenant);
+    /// assert_eq!(completion.attribute("app.tenant"), Some(&Value::from("acme")));
+    /// ```
+    #[must_use]
+    pub fn attribute(&self, key: &str) -> Option<&Value> {
+        self.attributes.get(key)
     }
 
     /// Returns the trace id of the request's span, or of its parent if it has no span. Invalid without either.

@@ -5,18 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use opentelemetry::KeyValue;
 use opentelemetry::logs::{LoggerProvider, Severity};
-use opentelemetry::trace::TraceContextExt;
-use opentelemetry::{Context, KeyValue};
 
 use crate::catch_panic::catch_panic;
 use crate::outcome::lifecycle::{LifecycleEvents, terminal_event};
 use crate::outcome::reason::is_disconnect;
 use crate::outcome::{Aborted, End, Outcome};
-use crate::propagation::current::with_current;
 use crate::protocol::grpc::Protocol;
 use crate::provider::logger::{EmitEvent, LogEvent, logger_from};
-use crate::recording::context_span::ContextSpan;
+use crate::recording::context_span::with_span;
 use crate::recording::ended_request::EndedRequest;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv as key;
@@ -63,14 +61,7 @@ impl Loggers {
         if events.is_empty() {
             return;
         }
-        // Without a valid span context the events belong to no trace. The span that is current here may be
-        // another request's.
-        let context = if span.span_context().is_valid() {
-            Context::current().with_span(ContextSpan(Arc::clone(span)))
-        } else {
-            Context::new()
-        };
-        with_current(&context, || {
+        with_span(span, || {
             for event in events {
                 // If one event panics, the others are still emitted.
                 catch_panic(|| logger.emit_event(event, span.span_context()));

@@ -8,11 +8,11 @@ use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::trace::Status;
 use opentelemetry::{Key, KeyValue, StringValue, Value};
 
+use crate::outcome::attribute_map::AttributeMap;
 use crate::outcome::lifecycle::terminal_event;
 use crate::outcome::{Aborted, Outcome};
 use crate::protocol::grpc::{GrpcCode, Protocol};
 use crate::protocol::http::methods::{KnownMethod, OTHER};
-use crate::recording::attribute_map::AttributeMap;
 use crate::recording::buffer::{Dropped, SpanBuffer};
 use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::{CalledMethod, Conventions, RPC_SYSTEM_GRPC};
@@ -42,6 +42,9 @@ pub(crate) fn write_end(
     at_start: &mut AtStart,
     settings: &Settings,
 ) {
+    if let Some(buffer) = &mut ended.buffer {
+        buffer.attributes = std::mem::take(&mut ended.completion.attributes);
+    }
     let mut buffer = SpanBuffer::merge(ended.buffer.take(), late, ended.at);
     let has_lifecycle = at_start.has_lifecycle;
     write_events_and_links(span, buffer.as_deref_mut(), ended, has_lifecycle);

@@ -2,7 +2,7 @@
 
 use opentelemetry::{Key, KeyValue, Value};
 
-use crate::recording::attribute_map::is_empty;
+use crate::outcome::attribute_map::is_empty;
 use crate::recording::written_keys::{OwnKey, WrittenKeys};
 
 /// The number of attributes that the settings may add. The SDK keeps twice as many by default, so the layer's own

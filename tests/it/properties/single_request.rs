@@ -14,6 +14,7 @@ use super::oracle::{HandlerCall, Oracle};
 use super::play::Play;
 use super::script::{Act, Script};
 use super::strategies::scripts;
+use crate::completion::{Completions, shown};
 use crate::support::recorder::{Recorder, Seen, w3c};
 
 proptest! {
@@ -73,16 +74,20 @@ pub fn play_through(
     script: Script,
 ) -> (Seen, Oracle) {
     let script = Arc::new(script);
+    let completions = Completions::default();
+    let layer = completions.of(layer.clone());
     let mut service = layer.layer(scripted_service());
     let mut play = Play::open(&mut service, &script, vec![oracle], script.request());
     for act in script.acts.iter().chain([&Act::Drop]) {
         play.act(act);
         let counted = (at.starts(), at.ends());
         assert_eq!(counted, (1, play.ended()), "starts and ends after {act:?}");
+        assert_eq!(completions.count(), play.ended(), "calls after {act:?}");
     }
     play.check_after_drop();
     assert_eq!((at.starts(), at.ends()), (1, 1));
     let span = at.only();
+    assert_eq!(shown(&completions.only()), span.outcome());
     // A call of the body's destructor can extend the span.
     if let Some(within) = play.complete_within.filter(|_| script.destructor.is_none()) {
         assert!(span.duration() <= within, "later than the last frame");
