@@ -365,6 +365,8 @@
 //! | **outcomes** | |
 //! | [`classify`](ApiSpanLayer::classify) | [`classify()`] |
 //! | [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) | true |
+//! | [`max_error_message`](ApiSpanLayer::max_error_message) | 1,024 bytes |
+//! | [`on_completion`](ApiSpanLayer::on_completion) | no callback |
 //! | [`error_type_fn`](ApiSpanLayer::error_type_fn) | the known kinds of errors, else `exception` |
 //! | [`lifecycle_events`](ApiSpanLayer::lifecycle_events) | on the span |
 //! | [`logger_provider`](ApiSpanLayer::logger_provider) | no log events: the API has no global logger provider |

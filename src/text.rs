@@ -27,7 +27,12 @@ pub(crate) fn format_bounded(value: &dyn Display, panics: &PanicReport) -> Optio
 
 /// Truncates `text` to [`MAX_BYTES`], at a character boundary.
 pub(crate) fn truncate(text: &str) -> &str {
-    &text[..floor_boundary(text, MAX_BYTES)]
+    truncate_to(text, MAX_BYTES)
+}
+
+/// Truncates `text` to so many bytes, at a character boundary.
+pub(crate) fn truncate_to(text: &str, bytes: usize) -> &str {
+    &text[..floor_boundary(text, bytes)]
 }
 
 /// Truncates borrowed or owned text as [`truncate`] does. Does not allocate.

@@ -205,6 +205,7 @@ impl Exchange {
     fn decide(&self, completion: &Completion, buffer: Option<&SpanBuffer>) -> Option<Outcome> {
         let settings = &self.shared.settings;
         let outcome = settings.classify(completion)?;
+        let outcome = outcome.with_message_limit(settings.max_error_message);
         let is_disconnect_allowed = !settings.disconnect_is_error
             || buffer.is_some_and(|buffer| buffer.is_disconnect_allowed);
         Some(match (&completion.end, &completion.verdict) {

@@ -94,6 +94,24 @@ impl ApiSpanLayer {
         self.with(|settings| settings.disconnect_is_error = is_error)
     }
 
+    /// Limits the message of an error to so many bytes; 0 records none.
+    ///
+    /// Default, and the most: 1,024.
+    ///
+    /// Messages are those of errors, panics, gRPC statuses, failures in a response, and the handler's verdict. They can
+    /// hold what must not leave the process: addresses, queries, credentials. The limit applies after
+    /// [`classify`](Self::classify), to the span, to the log events, and to [`Completion::outcome`]. A callback still
+    /// reads the whole message in [`Completion::end`] and [`Completion::verdict`]. The kind of an error, in
+    /// `error.type`, is not affected, nor is what the handler itself records.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().max_error_message(0);
+    /// # let _ = layer;
+    /// ```
+    pub fn max_error_message(self, bytes: usize) -> Self {
+        self.with(|settings| settings.max_error_message = bytes)
+    }
+
     /// Names the kinds of errors that the service or the body returns: `error.type`, of low cardinality, on
     /// span, metrics and log events.
     ///

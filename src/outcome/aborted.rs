@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use crate::outcome::reason;
-use crate::text::truncate;
+use crate::text::{truncate, truncate_to};
 
 /// The outcome of a request: departed, or aborted with a reason.
 ///
@@ -55,6 +55,17 @@ impl Outcome {
             && reason::is_disconnect(aborted.reason)
         {
             aborted.error_type = None;
+        }
+        self
+    }
+
+    /// Truncates the message to so many bytes, and removes it if nothing is left.
+    pub(crate) fn with_message_limit(mut self, bytes: usize) -> Self {
+        if let Self::Aborted(aborted) = &mut self {
+            if let Some(message) = &mut aborted.message {
+                message.truncate(truncate_to(message, bytes).len());
+            }
+            aborted.message.take_if(|message| message.is_empty());
         }
         self
     }

@@ -28,7 +28,7 @@ use crate::protocol::llm::{Formats, Terminators};
 use crate::settings::callback::Callback;
 use crate::settings::missing_logger::MissingLogger;
 use crate::settings::streams::{ContentTypes, StreamDurations};
-use crate::text::truncate_cow;
+use crate::text::{MAX_BYTES, truncate_cow};
 
 /// A callback that reads a request.
 pub(crate) type RequestFn<T> = dyn Fn(&request::Parts) -> T + Send + Sync;
@@ -79,6 +79,8 @@ pub(crate) struct Settings {
     pub(crate) classify: Callback<Classify>,
     pub(crate) on_completion: Callback<OnCompletion>,
     pub(crate) disconnect_is_error: bool,
+    /// The limit, in bytes, on the message of an error.
+    pub(crate) max_error_message: usize,
     pub(crate) error_type_fn: Callback<ErrorTypeFn>,
     /// Of the errors of services and bodies.
     pub(crate) error_panics: Arc<PanicReport>,
@@ -147,6 +149,7 @@ impl Default for Settings {
             classify: Callback::default(),
             on_completion: Callback::default(),
             disconnect_is_error: true,
+            max_error_message: MAX_BYTES,
             error_type_fn: Callback::default(),
             error_panics: Arc::new(PanicReport::new("the error's `Display`")),
             metrics: MetricSettings::default(),

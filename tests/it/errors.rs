@@ -8,20 +8,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body as AxumBody;
 use axum::routing::get as route;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use opentelemetry::logs::AnyValue;
+use opentelemetry::trace::Status;
 use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _, service_fn};
-use tower_api_span::ApiSpanLayer;
+use tower_api_span::{Aborted, ApiSpanLayer, Outcome, SpanHandle, classify};
 use tower_http::timeout::ResponseBodyTimeoutLayer;
 use tower_layer::Layer as _;
 
 use crate::support::body::ScriptedBody;
-use crate::support::body::Step::Data;
+use crate::support::body::Step::{self, Data};
 use crate::support::meters::Meters;
 use crate::support::recorder::Recorder;
-use crate::support::{get, ready, response};
+use crate::support::{get, handle_of, read, ready, response};
 
 /// What is recorded of the error of a request.
 #[derive(Debug, PartialEq)]
@@ -268,6 +269,72 @@ fn an_operators_name_is_bounded() {
         })
     };
     assert_eq!(fail(panics, boxed).error_type, "inner");
+}
+
+#[test]
+fn a_message_is_limited_on_span_event_and_log_alike() {
+    let error = || io::Error::other("password: hü");
+    for (limit, expected) in [
+        (usize::MAX, Some("password: hü")),
+        (13, Some("password: hü")),
+        (12, Some("password: h")),
+        (8, Some("password")),
+        (1, Some("p")),
+        (0, None),
+    ] {
+        let recorded = fail(|layer| layer.max_error_message(limit), error);
+        assert_eq!(recorded.message.as_deref(), expected, "{limit}");
+        assert_eq!(recorded.error_type, "exception", "{limit}");
+    }
+}
+
+#[test]
+fn no_message_of_any_kind_passes_a_limit_of_0() {
+    const SECRET: &str = "secret";
+    type Fail = fn(&SpanHandle) -> Result<Response<ScriptedBody>, io::Error>;
+    let kinds: [(&str, Fail); 4] = [
+        ("service", |_| Err(io::Error::other(SECRET))),
+        ("body", |_| {
+            Ok(response(200, ScriptedBody::new([Data(1), Step::Error])))
+        }),
+        ("verdict", |handle| {
+            handle.mark_aborted("quota", SECRET);
+            Ok(response(200, ScriptedBody::full(1)))
+        }),
+        ("classification", |_| {
+            Ok(response(418, ScriptedBody::full(1)))
+        }),
+    ];
+    for (kind, answer) in kinds {
+        let signals = Signals::new();
+        let layer = signals.layer().max_error_message(0);
+        let layer = layer.classify(|completion| match completion.status() {
+            Some(StatusCode::IM_A_TEAPOT) => Outcome::Aborted(
+                Aborted::new("exception")
+                    .with_error_type("tea")
+                    .with_message(SECRET),
+            ),
+            _ => classify(completion),
+        });
+        let mut service = layer.layer(service_fn(move |request: Request<()>| {
+            std::future::ready(answer(&handle_of(&request)))
+        }));
+        if let Ok(response) = ready(service.call(get())) {
+            let _ = read(&mut response.into_body());
+        }
+        let span = signals.recorder.only();
+        assert_eq!(span.error(), None, "{kind}");
+        let Status::Error { description } = span.status() else {
+            panic!("{kind}: an error");
+        };
+        assert_eq!(description, "", "{kind}");
+        let logs = signals.logs.get_emitted_logs().expect("logs");
+        let shown = format!("{:?} {logs:?}", span.0);
+        assert!(
+            !shown.contains(SECRET) && !shown.contains("boom"),
+            "{kind}: {shown}"
+        );
+    }
 }
 
 /// Error codes are those of Linux. Both wrappers forward the text and the source of the error in them, so its type is hidden.
