@@ -47,7 +47,7 @@ struct Rung {
     budget: Option<u64>,
 }
 
-const RUNGS: [Rung; 24] = [
+const RUNGS: [Rung; 26] = [
     rung("bare request", "", None),
     rung("bare request, caller", "", None),
     rung("off", "bare request", Some(900)),
@@ -68,6 +68,12 @@ const RUNGS: [Rung; 24] = [
     rung("off, caller", "bare request, caller", Some(3_000)),
     rung("sampled out, caller", "bare request, caller", Some(8_500)),
     rung("recording, caller", "bare request, caller", Some(10_000)),
+    rung("on_completion, off", "bare request", Some(5_000)),
+    rung(
+        "on_completion, recording, caller",
+        "bare request, caller",
+        Some(11_500),
+    ),
     rung("bare frame", "", None),
     rung("frame, off", "bare frame", Some(30)),
     rung("frame, recording", "bare frame", Some(220)),
@@ -245,6 +251,8 @@ fn run_operations(name: &str, times: u64) {
             requests(on.layer(whole()), times, has_caller);
             assert_eq!(ends.0.load(Ordering::Relaxed), times);
         }
+        "on_completion, off" => completions(off, times, has_caller),
+        "on_completion, recording, caller" => completions(on, times, has_caller),
         "bare frame" => frames(streaming(&[0; 64]), times),
         "frame, off" => frames(off.layer(streaming(&[0; 64])), times),
         "frame, recording" => frames(on.layer(streaming(&[0; 64])), times),
@@ -258,6 +266,18 @@ fn run_operations(name: &str, times: u64) {
             frames(llm.layer(frames_of), times);
         }
     }
+}
+
+/// Runs requests whose completions are counted.
+fn completions(layer: ApiSpanLayer, times: u64, has_caller: bool) {
+    let calls = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&calls);
+    let layer = layer.on_completion(move |completion| {
+        black_box(completion.outcome());
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    requests(layer.layer(whole()), times, has_caller);
+    assert_eq!(calls.load(Ordering::Relaxed), times);
 }
 
 const BODY: &[u8] = b"hello, world";

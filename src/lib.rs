@@ -375,6 +375,7 @@
 //! | [`active_requests`](ApiSpanLayer::active_requests), [`response_times`](ApiSpanLayer::response_times) | false |
 //! | [`stream_durations`](ApiSpanLayer::stream_durations), [`stream_content_types`](ApiSpanLayer::stream_content_types) | included; five types |
 //! | [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics) | false; with `llm` true |
+//! | [`nested_metrics`](ApiSpanLayer::nested_metrics) | false: stacked layers count a request once |
 //! | **language models** | |
 //! | [`request_id_header`](ApiSpanLayer::request_id_header) | no header; with `llm` `x-request-id` |
 //! | [`llm_formats`](ApiSpanLayer::llm_formats) | none; with `llm` all |

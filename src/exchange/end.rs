@@ -68,6 +68,7 @@ impl Exchange {
 
     /// Calls the operator's callback. The span is open and current, and no lock is held: what the callback records
     /// is late, so it cannot change the outcome.
+    #[inline(never)]
     fn call_on_completion(&self, completion: &Completion) {
         with_span(&self.span, || {
             let settings = &self.shared.settings;
@@ -130,7 +131,8 @@ impl Exchange {
         };
         let attributes = buffer
             .as_mut()
-            .map(|buffer| std::mem::take(&mut buffer.attributes));
+            .filter(|_| self.shared.settings.passes_completion())
+            .map(|buffer| Box::new(std::mem::take(&mut buffer.attributes)));
         let (request_bytes, response_bytes) = self.body_sizes();
         let protocol = self.head_protocol();
         Completion {
@@ -151,7 +153,7 @@ impl Exchange {
             response_bytes,
             is_stream: streaming.is_some_and(|streaming| streaming.is_stream)
                 || buffer.is_some_and(|buffer| buffer.is_stream),
-            attributes: attributes.unwrap_or_default(),
+            attributes,
             trace_id: self.span.span_context().trace_id(),
             span_id: self.span.span_context().span_id(),
         }
@@ -204,8 +206,8 @@ impl Exchange {
     /// Decides the outcome. Returns `None` if the user's classification panics.
     fn decide(&self, completion: &Completion, buffer: Option<&SpanBuffer>) -> Option<Outcome> {
         let settings = &self.shared.settings;
-        let outcome = settings.classify(completion)?;
-        let outcome = outcome.with_message_limit(settings.max_error_message);
+        let mut outcome = settings.classify(completion)?;
+        outcome.limit_message(settings.max_error_message);
         let is_disconnect_allowed = !settings.disconnect_is_error
             || buffer.is_some_and(|buffer| buffer.is_disconnect_allowed);
         Some(match (&completion.end, &completion.verdict) {

@@ -20,6 +20,7 @@ use crate::protocol::http::forwarded::{Hop, read_trusted_hop};
 use crate::provider::start_span::{StartOptions, StartedSpan};
 use crate::provider::tracer::FoundTracer;
 use crate::recording::clock::Clock;
+use crate::recording::measured::Measured;
 use crate::recording::request_info::RequestInfo;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv::EVENT_ARRIVED;
@@ -90,16 +91,24 @@ impl OtherSignals {
         }
     }
 
-    /// Starts the measurement of the request, if there is a meter.
-    fn measure(&self, shared: &Shared, clock: Clock, request: &RequestInfo) -> Option<Measurement> {
+    /// Starts the measurement of the request, if there is a meter. Also returns what is measured here or outside.
+    fn measure(
+        &self,
+        shared: &Shared,
+        parts: &request::Parts,
+        clock: Clock,
+        request: &RequestInfo,
+    ) -> (Option<Measurement>, Measured) {
+        let outside = measured_outside(&shared.settings, parts);
         let meters = &shared.providers.meters;
         let instruments = self.has_meter.then(|| meters.find(clock.start_moment()));
-        let instruments = instruments.flatten()?;
-        Some(Measurement::start(
-            instruments,
-            request,
-            shared.settings.metrics,
-        ))
+        let Some(instruments) = instruments.flatten() else {
+            return (None, outside);
+        };
+        let settings = shared.settings.metrics;
+        let measurement = Measurement::start(instruments, request, settings, outside);
+        let measured = measurement.measured();
+        (Some(measurement), measured)
     }
 
     fn start_options(&self, clock: Clock) -> StartOptions {
@@ -146,7 +155,7 @@ fn observe(
     let request = read_request(parts, target, claimed, settings, learnt, &hop);
     // All that can panic is read before the span starts.
     let mut cold = ColdState::read(settings, parts, target, claimed);
-    let measurement = signals.measure(shared, clock, &request);
+    let (measurement, measured) = signals.measure(shared, parts, clock, &request);
     let options = signals.start_options(clock);
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
@@ -164,7 +173,8 @@ fn observe(
     if is_recording && let Some(target) = read_target(target, &request, settings) {
         cold.get_or_insert_default().target = Some(target);
     }
-    let (span, context, at_start) = share_span(shared, parts, open, caller, current, clock);
+    let (span, context, at_start) =
+        share_span(shared, parts, open, caller, current, clock, measured);
     let exchange = Exchange {
         cold,
         measurement,
@@ -175,6 +185,13 @@ fn observe(
         at_start,
     };
     (context, ExchangeGuard::new(Box::new(exchange)))
+}
+
+/// Returns the metrics that layers outside record of a request, unless it is to be measured all the same.
+fn measured_outside(settings: &Settings, parts: &request::Parts) -> Measured {
+    let outer = parts.extensions.get::<SpanHandle>();
+    let outer = outer.filter(|_| !settings.metrics.nested);
+    outer.map_or_else(Measured::default, SpanHandle::measured)
 }
 
 /// Returns the report of the trusted proxies.
@@ -242,28 +259,34 @@ fn share_span(
     caller: &Caller,
     current: Context,
     clock: Clock,
+    measured: Measured,
 ) -> (Arc<SharedSpan>, Option<Context>, Option<AtStart>) {
     if let Some(OpenSpan { started, at_start }) = open {
-        insert_handle(shared, parts, &started.span, started.context.clone());
+        let context = started.context.clone();
+        insert_handle(shared, parts, &started.span, context, measured);
         (started.span, Some(started.context), Some(at_start))
     } else {
         let context = caller.context.clone().unwrap_or(current);
-        (without_span(shared, parts, context, clock), None, None)
+        let span = without_span(shared, parts, context, clock, measured);
+        (span, None, None)
     }
 }
 
-/// Creates the recording of a request without a span, which metrics and logs read.
+/// Creates the recording of a request without a span, which metrics, logs and callbacks read. Not inlined, because most
+/// requests have a span.
+#[inline(never)]
 fn without_span(
     shared: &Shared,
     parts: &mut request::Parts,
     context: Context,
     clock: Clock,
+    measured: Measured,
 ) -> Arc<SharedSpan> {
     let parent = context.span().span_context().clone();
     let span: Arc<SharedSpan> = Arc::new(SharedSpan::without_span(parent, clock));
     // A handle from an outer layer stays, because it may have a span.
     if parts.extensions.get::<SpanHandle>().is_none() {
-        insert_handle(shared, parts, &span, context);
+        insert_handle(shared, parts, &span, context, measured);
     }
     span
 }
@@ -273,9 +296,11 @@ fn insert_handle(
     parts: &mut request::Parts,
     span: &Arc<SharedSpan>,
     context: Context,
+    measured: Measured,
 ) {
     let propagation = shared.settings.propagation.clone();
     let is_body_read = shared.settings.gen_ai_attributes;
-    let handle = SpanHandle::new(Arc::clone(span), context, propagation, is_body_read);
+    let span = Arc::clone(span);
+    let handle = SpanHandle::new(span, context, propagation, is_body_read, measured);
     parts.extensions.insert(handle);
 }

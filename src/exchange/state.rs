@@ -204,6 +204,7 @@ impl Exchange {
         self.cold.as_mut()?.grpc_status.take()
     }
 
+    #[inline]
     pub(super) fn add_captured(&mut self, captured: Vec<KeyValue>) {
         if !captured.is_empty() {
             self.cold().captured.extend(captured);

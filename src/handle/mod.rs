@@ -15,6 +15,7 @@ use opentelemetry::trace::SpanContext;
 
 use crate::propagation::Propagation;
 use crate::recording::buffer::SpanBuffer;
+use crate::recording::measured::Measured;
 use crate::recording::shared_span::SharedSpan;
 
 /// A handle to the span of a request, for its handler.
@@ -59,6 +60,7 @@ struct Request {
     propagation: Propagation,
     /// Whether the attributes of generative AI are read in the request's body.
     is_body_read: bool,
+    measured: Measured,
 }
 
 impl SpanHandle {
@@ -67,12 +69,14 @@ impl SpanHandle {
         context: Context,
         propagation: Propagation,
         is_body_read: bool,
+        measured: Measured,
     ) -> Self {
         Self(Some(Request {
             span,
             context,
             propagation,
             is_body_read,
+            measured,
         }))
     }
 
@@ -138,6 +142,12 @@ impl SpanHandle {
     /// Whether the attributes of generative AI are to be read in the request's body.
     pub(crate) fn is_body_read(&self) -> bool {
         self.0.as_ref().is_some_and(|request| request.is_body_read)
+    }
+
+    /// Returns the metrics that are recorded of the request.
+    pub(crate) fn measured(&self) -> Measured {
+        let request = self.0.as_ref();
+        request.map_or_else(Measured::default, |request| request.measured)
     }
 
     pub(crate) fn record(&self, f: impl FnOnce(&mut SpanBuffer)) {

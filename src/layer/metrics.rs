@@ -61,6 +61,21 @@ impl ApiSpanLayer {
         self.with(|settings| settings.stream_content_types = types)
     }
 
+    /// Sets whether metrics are recorded of a request of which a layer outside of this one records them already.
+    ///
+    /// Default: false, so that stacked layers count a request once: the outermost with a meter provider records the
+    /// metrics of HTTP and gRPC, and the outermost with [`gen_ai_metrics`](Self::gen_ai_metrics) those of language
+    /// models. Each layer makes its own span. Set it on the inner layer if its meter provider is another one, or if
+    /// its routes are to be counted too.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().nested_metrics(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn nested_metrics(self, are_recorded: bool) -> Self {
+        self.with(|settings| settings.metrics.nested = are_recorded)
+    }
+
     /// Sets whether `gen_ai.server.*` metrics are recorded, for requests whose handler has set the
     /// [operation](crate::GenAi::operation_name).
     ///

@@ -60,14 +60,13 @@ impl Outcome {
     }
 
     /// Truncates the message to so many bytes, and removes it if nothing is left.
-    pub(crate) fn with_message_limit(mut self, bytes: usize) -> Self {
-        if let Self::Aborted(aborted) = &mut self {
+    pub(crate) fn limit_message(&mut self, bytes: usize) {
+        if let Self::Aborted(aborted) = self {
             if let Some(message) = &mut aborted.message {
                 message.truncate(truncate_to(message, bytes).len());
             }
             aborted.message.take_if(|message| message.is_empty());
         }
-        self
     }
 
     /// Bounds the strings from the operator's classification. Error type, message and code are truncated. An empty

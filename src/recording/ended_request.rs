@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use opentelemetry::{KeyValue, StringValue};
+use opentelemetry::{KeyValue, StringValue, Value};
 
 use crate::outcome::Completion;
 use crate::recording::buffer::SpanBuffer;
@@ -28,4 +28,22 @@ pub(crate) struct EndedRequest<'a> {
     pub(crate) error_type_name: Option<&'static str>,
     /// Headers and trailers of the response that the settings capture.
     pub(crate) captured: &'a [KeyValue],
+}
+
+impl EndedRequest<'_> {
+    /// Returns an attribute that the handler has set, or that was read in the answer. The completion has them if a
+    /// callback reads it, else the buffer.
+    pub(crate) fn attribute(&self, key: &str) -> Option<&Value> {
+        let recorded = || self.buffer.as_ref()?.attributes.get(key);
+        self.completion.attribute(key).or_else(recorded)
+    }
+
+    /// Moves the attributes back to the buffer.
+    pub(crate) fn take_attributes_back(&mut self) {
+        if let Some(buffer) = &mut self.buffer
+            && let Some(attributes) = self.completion.attributes.take()
+        {
+            buffer.attributes = *attributes;
+        }
+    }
 }

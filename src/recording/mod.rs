@@ -10,6 +10,7 @@ pub(crate) mod context_span;
 pub(crate) mod end_span;
 pub(crate) mod ended_request;
 pub(crate) mod learnt_methods;
+pub(crate) mod measured;
 pub(crate) mod request_info;
 pub(crate) mod shared_span;
 pub(crate) mod written_keys;

@@ -101,11 +101,17 @@ pub(crate) struct Settings {
 }
 
 /// The optional metrics, except the sizes of bodies.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct MetricSettings {
     pub(crate) active_requests: bool,
     pub(crate) response_times: bool,
     pub(crate) gen_ai: bool,
+    /// Whether a request is measured that a layer outside measures already.
+    pub(crate) nested: bool,
 }
 
 /// The same headers under the keys of HTTP and of gRPC.

@@ -102,7 +102,7 @@ impl Completion {
     /// ```
     #[must_use]
     pub fn with_attribute(mut self, attribute: KeyValue) -> Self {
-        self.attributes.insert(attribute);
+        self.attributes.get_or_insert_default().insert(attribute);
         self
     }
 

@@ -51,8 +51,9 @@ pub struct Completion {
     pub(crate) request_bytes: Option<u64>,
     pub(crate) response_bytes: Option<u64>,
     pub(crate) is_stream: bool,
-    /// Those of the handler and of the answer that was read.
-    pub(crate) attributes: AttributeMap,
+    /// Those of the handler and of the answer that was read, if a callback reads the completion. Boxed, because a
+    /// record is expensive to move.
+    pub(crate) attributes: Option<Box<AttributeMap>>,
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
 }
@@ -86,7 +87,7 @@ impl Completion {
             request_bytes: None,
             response_bytes: None,
             is_stream: false,
-            attributes: AttributeMap::default(),
+            attributes: None,
             trace_id: TraceId::INVALID,
             span_id: SpanId::INVALID,
         }

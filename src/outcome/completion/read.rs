@@ -282,7 +282,7 @@ impl Completion {
     /// ```
     #[must_use]
     pub fn attribute(&self, key: &str) -> Option<&Value> {
-        self.attributes.get(key)
+        self.attributes.as_ref()?.get(key)
     }
 
     /// Returns the trace id of the request's span, or of its parent if it has no span. Invalid without either.

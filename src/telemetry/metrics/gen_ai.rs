@@ -52,7 +52,7 @@ pub(super) fn time_per_output_token(ended: &EndedRequest<'_>) -> Option<f64> {
 }
 
 fn value<'a>(ended: &'a EndedRequest<'_>, key: &str) -> Option<&'a Value> {
-    ended.completion.attributes.get(key)
+    ended.attribute(key)
 }
 
 fn text(ended: &EndedRequest<'_>, key: &str) -> Option<StringValue> {

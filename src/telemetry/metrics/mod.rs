@@ -15,6 +15,7 @@ use crate::catch_panic::catch_panic;
 use crate::protocol::grpc::Protocol;
 use crate::provider::meter::{GlobalMeters, meter_from};
 use crate::recording::ended_request::EndedRequest;
+use crate::recording::measured::Measured;
 use crate::recording::request_info::RequestInfo;
 use crate::settings::streams::StreamDurations;
 use crate::settings::{MetricSettings, Settings};
@@ -76,22 +77,39 @@ impl fmt::Debug for Meters {
 /// A request that is measured.
 pub(crate) struct Measurement {
     instruments: Arc<Instruments>,
+    /// What is recorded of it here.
+    records: Measured,
+    /// What is recorded of it here or outside.
+    measured: Measured,
     /// Whether it was counted as active.
     is_active: bool,
 }
 
 impl Measurement {
-    /// Starts to measure a request.
+    /// Starts to measure a request, of which a layer outside records the metrics `outside`.
     pub(crate) fn start(
         instruments: Arc<Instruments>,
         request: &RequestInfo,
         settings: MetricSettings,
+        outside: Measured,
     ) -> Self {
-        let is_active = settings.active_requests && add_active(&instruments, 1, request).is_some();
+        let records = Measured {
+            server: !outside.server,
+            gen_ai: settings.gen_ai && !outside.gen_ai,
+        };
+        let counts_active = settings.active_requests && records.server;
+        let is_active = counts_active && add_active(&instruments, 1, request).is_some();
         Self {
             instruments,
+            records,
+            measured: outside.or(records),
             is_active,
         }
+    }
+
+    /// Returns what is recorded of the request, here or outside.
+    pub(crate) fn measured(&self) -> Measured {
+        self.measured
     }
 
     /// Stops counting the request as active.
@@ -103,14 +121,16 @@ impl Measurement {
 
     /// Records a request that has ended. An instrument that panics affects no other.
     pub(crate) fn record(self, ended: &EndedRequest<'_>, settings: &Settings) {
-        let attributes = AttributeList::describe(ended, settings);
-        let attributes = attributes.as_slice();
-        self.record_duration(ended, settings.stream_durations, attributes);
-        if settings.metrics.response_times {
-            self.record_response_times(ended, attributes);
+        if self.records.server {
+            let attributes = AttributeList::describe(ended, settings);
+            let attributes = attributes.as_slice();
+            self.record_duration(ended, settings.stream_durations, attributes);
+            if settings.metrics.response_times {
+                self.record_response_times(ended, attributes);
+            }
+            self.record_sizes(ended, attributes);
         }
-        self.record_sizes(ended, attributes);
-        if settings.metrics.gen_ai {
+        if self.records.gen_ai {
             self.record_gen_ai(ended);
         }
     }

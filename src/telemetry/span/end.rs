@@ -42,9 +42,7 @@ pub(crate) fn write_end(
     at_start: &mut AtStart,
     settings: &Settings,
 ) {
-    if let Some(buffer) = &mut ended.buffer {
-        buffer.attributes = std::mem::take(&mut ended.completion.attributes);
-    }
+    ended.take_attributes_back();
     let mut buffer = SpanBuffer::merge(ended.buffer.take(), late, ended.at);
     let has_lifecycle = at_start.has_lifecycle;
     write_events_and_links(span, buffer.as_deref_mut(), ended, has_lifecycle);

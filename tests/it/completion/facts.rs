@@ -1,4 +1,4 @@
-//! What the callback is told.
+//! What the callback reads.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::recorder::Recorder;
 use crate::support::{answering, get, handle_of, read, ready, response};
 
 /// Returns what a layer says of a request that was answered with this body.
-fn told(
+fn completion_of(
     layer: impl FnOnce(ApiSpanLayer) -> ApiSpanLayer,
     request: Request<()>,
     mut handler: impl FnMut(&Request<()>) -> http::Response<ScriptedBody>,
@@ -30,14 +30,14 @@ fn told(
 }
 
 #[test]
-fn the_request_the_response_and_the_times_are_told() {
+fn the_request_the_response_and_the_times_are_read() {
     let request = Request::builder()
         .method(Method::PUT)
         .version(Version::HTTP_2)
         .uri("http://localhost/users/7?all=1")
         .body(())
         .expect("a request");
-    let completion = told(
+    let completion = completion_of(
         |layer| layer.body_sizes(true).route_fn(|_| Some("/users/{id}")),
         request,
         |_| response(201, ScriptedBody::new([Data(3), Data(2)])),
@@ -62,7 +62,7 @@ fn the_request_the_response_and_the_times_are_told() {
 }
 
 #[test]
-fn attributes_of_the_handler_and_of_the_answer_are_told() {
+fn attributes_of_the_handler_and_of_the_answer_are_read() {
     const ANSWER: &str = concat!(
         r#"data: {"id":"c-1","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"a"}}]}"#,
         "\n\n",
@@ -96,7 +96,7 @@ fn attributes_of_the_handler_and_of_the_answer_are_told() {
 
 #[test]
 fn the_classification_reads_attributes() {
-    let completion = told(
+    let completion = completion_of(
         |layer| {
             layer.classify(|completion| match completion.attribute("test.cached") {
                 Some(Value::Bool(true)) => tower_api_span::Outcome::Departed,

@@ -60,7 +60,7 @@ fn reported(f: impl FnOnce()) -> Vec<Report> {
     let seen = Arc::clone(&reports.seen);
     let take = || std::mem::take(&mut *seen.lock().expect("no panic"));
     with_default(registry().with(reports), || {
-        // `tracing` keeps that nobody reads an event, if another test makes the first one just before.
+        // If another test makes the first event just before, `tracing` caches that no subscriber reads it.
         while take().is_empty() {
             rebuild_interest_cache();
             defused(|| serve(&ApiSpanLayer::new().filter(|_| explode()), 1));

@@ -8,6 +8,7 @@ mod endings;
 mod faults;
 mod instruments;
 mod policies;
+mod stacked;
 mod switches;
 
 const DURATION: &str = "http.server.request.duration";

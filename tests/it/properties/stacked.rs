@@ -1,6 +1,8 @@
-//! Two stacked layers. Each records its own span and metrics of each request. The inner span is a child
-//! of the outer one and receives the handler's calls; if the inner layer filters the request out, the
-//! outer span receives them.
+//! Two stacked layers. Each records its own span of each request, and the outer one its metrics; the inner one records
+//! metrics with `nested_metrics`. The inner span is a child of the outer one and receives the handler's calls; if the inner
+//! layer filters the request out, the outer span receives them.
+
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tower_layer::Layer as _;
@@ -19,17 +21,20 @@ proptest! {
     #![proptest_config(config(1_500))]
 
     #[test]
-    fn stacked_layers_each_record_their_own_span_and_metrics(
+    fn stacked_layers_each_record_their_own_span_and_count_a_request_once(
         requests in interleavings(),
         is_outer_llm in any::<bool>(),
         is_inner_filtered in prop::bool::weighted(0.2),
+        is_inner_measured in any::<bool>(),
     ) {
         let at = Recorder::new();
         let [inner_metrics, outer_metrics] = [(); 2].map(|()| MetricsRecorder::default());
         let measured = |is_llm, metrics| {
             layer(&at, is_llm).meter_provider(metrics).active_requests(true)
         };
-        let inner = measured(requests.is_llm, &inner_metrics).filter(move |_| !is_inner_filtered);
+        let inner = measured(requests.is_llm, &inner_metrics)
+            .filter(move |_| !is_inner_filtered)
+            .nested_metrics(is_inner_measured);
         let outer = measured(is_outer_llm, &outer_metrics);
         // The layers that record a span of each request, the inner one first.
         let recorders = if is_inner_filtered {
@@ -37,6 +42,8 @@ proptest! {
         } else {
             vec![&inner_metrics, &outer_metrics]
         };
+        // The outer one always is.
+        let is_measured = |which| is_inner_measured || which + 1 == recorders.len();
         let oracles = |script: &Script| {
             let outer = Script { is_llm: is_outer_llm, ..script.clone() };
             let mut oracles = vec![script.oracle(), outer.oracle()];
@@ -48,7 +55,8 @@ proptest! {
             assert_eq!((at.starts(), at.ends()), (recorders.len() * plays.len(), ended));
             for (which, metrics) in recorders.iter().enumerate() {
                 let oracles = plays.iter().map(|play| &play.oracles[which]);
-                assert_eq!(metrics.active(), active(oracles), "active requests");
+                let expected = if is_measured(which) { active(oracles) } else { BTreeMap::new() };
+                assert_eq!(metrics.active(), expected, "active requests");
             }
         });
 
@@ -67,7 +75,8 @@ proptest! {
             }
             assert_eq!(id, requests.parent(*nr).1, "the parent of {nr}");
         }
-        for (metrics, expected) in recorders.iter().zip(expected) {
+        for (which, (metrics, expected)) in recorders.iter().zip(expected).enumerate() {
+            let expected = if is_measured(which) { expected } else { Vec::new() };
             assert_eq!(sorted(metrics.measurements()), sorted(expected), "durations");
         }
         if is_inner_filtered {
