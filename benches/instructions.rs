@@ -269,6 +269,7 @@ fn run_operations(name: &str, times: u64) {
 }
 
 /// Runs requests whose completions are counted.
+#[inline(never)]
 fn completions(layer: ApiSpanLayer, times: u64, has_caller: bool) {
     let calls = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&calls);
@@ -358,6 +359,7 @@ fn streaming_frames(
     })
 }
 
+#[inline(never)]
 fn requests<S, B>(mut service: S, times: u64, has_caller: bool)
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,

@@ -84,6 +84,11 @@ impl Exchange {
     }
 
     /// Makes the one record of what the request has come to, with its outcome.
+    #[expect(
+        clippy::inline_always,
+        reason = "made in place: a record is expensive to move"
+    )]
+    #[inline(always)]
     fn conclude(
         &self,
         mut buffer: Option<Box<SpanBuffer>>,
@@ -106,6 +111,9 @@ impl Exchange {
         };
         let completion = &mut ended.completion;
         completion.outcome = self.decide(completion, ended.buffer.as_deref());
+        if let Some(Outcome::Aborted(aborted)) = &mut completion.outcome {
+            aborted.limit_message(self.shared.settings.max_error_message);
+        }
         ended.rpc_method = self.known_method(completion);
         if self.shared.settings.journey_events && !completion.is_error_status() {
             let first = streaming.and_then(Streaming::time_to_first_response);
@@ -115,6 +123,11 @@ impl Exchange {
     }
 
     /// Returns what the request has come to, without an outcome.
+    #[expect(
+        clippy::inline_always,
+        reason = "made in place: a record is expensive to move"
+    )]
+    #[inline(always)]
     fn complete(
         &self,
         mut buffer: Option<&mut SpanBuffer>,
@@ -206,8 +219,7 @@ impl Exchange {
     /// Decides the outcome. Returns `None` if the user's classification panics.
     fn decide(&self, completion: &Completion, buffer: Option<&SpanBuffer>) -> Option<Outcome> {
         let settings = &self.shared.settings;
-        let mut outcome = settings.classify(completion)?;
-        outcome.limit_message(settings.max_error_message);
+        let outcome = settings.classify(completion)?;
         let is_disconnect_allowed = !settings.disconnect_is_error
             || buffer.is_some_and(|buffer| buffer.is_disconnect_allowed);
         Some(match (&completion.end, &completion.verdict) {

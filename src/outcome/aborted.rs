@@ -59,16 +59,6 @@ impl Outcome {
         self
     }
 
-    /// Truncates the message to so many bytes, and removes it if nothing is left.
-    pub(crate) fn limit_message(&mut self, bytes: usize) {
-        if let Self::Aborted(aborted) = self {
-            if let Some(message) = &mut aborted.message {
-                message.truncate(truncate_to(message, bytes).len());
-            }
-            aborted.message.take_if(|message| message.is_empty());
-        }
-    }
-
     /// Bounds the strings from the operator's classification. Error type, message and code are truncated. An empty
     /// reason or error type gets a default, and an empty message or code is removed.
     pub(crate) fn bounded(mut self) -> Self {
@@ -150,6 +140,14 @@ impl Aborted {
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
         self
+    }
+
+    /// Truncates the message to so many bytes, and removes it if nothing is left.
+    pub(crate) fn limit_message(&mut self, bytes: usize) {
+        if let Some(message) = &mut self.message {
+            message.truncate(truncate_to(message, bytes).len());
+        }
+        self.message.take_if(|message| message.is_empty());
     }
 
     /// Creates an error whose type is the reason.
