@@ -38,6 +38,13 @@ const TEXT_ROWS: &[Row] = &[
             .has(&STOPPED)
             .first(0)
             .ended(2),
+        Row::gemini("a choice of another format", &[
+            TEXT,
+            r#"{"choices":[{"index":1,"finish_reason":"length"}]}"#,
+            STOP,
+        ])
+        .has(&STOPPED)
+        .first(0),
         Row::gemini("a last line that is cut", &[
             TEXT,
             r#"{"candidates": [{"content": {"parts": [{"text": "x"}]},"finishReason": "STOP"}]"#,

@@ -165,6 +165,15 @@ const TOOLS_ROWS: &[Row] = &[
         .ended(4),];
 
 const ENDS_ROWS: &[Row] = &[
+        Row::responses("names beside the response are not its own", &[
+            r#"{"type":"response.queued","id":"evt_1","model":"router","message":{"id":"m","model":"n"}}"#,
+            CREATED,
+            DELTA,
+            COMPLETED,
+        ])
+        .has(&USED)
+        .first(2)
+        .ended(3),
     Row::responses("an end that is cut behind its name", &[
         CREATED,
         DELTA,

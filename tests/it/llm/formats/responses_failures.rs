@@ -72,6 +72,20 @@ const FAILED_ROWS: &[Row] = &[
         .ended(3),];
 
 const ERRORS_ROWS: &[Row] = &[
+        Row::responses("a failure that is cut behind its name", &[
+            CREATED,
+            "event: response.failed\ndata: {\"type\":\"respon",
+        ])
+        .has(&SEEN)
+        .unfinished()
+        .fails(1, None, None),
+        Row::responses("a failed response whose error has no message", &[
+            CREATED,
+            r#"{"type":"response.failed","message":"beside","response":{"id":"resp_D1","error":{"code":"busy"}}}"#,
+        ])
+        .has(&SEEN)
+        .fails(1, Some("beside"), Some("busy"))
+        .ended(1),
         Row::responses("an error with its members at the top, and no end", &[
             CREATED,
             DELTA,

@@ -132,6 +132,43 @@ fn an_end_counts_only_in_a_format_that_is_listed() {
 }
 
 #[test]
+fn a_terminator_by_name_whose_json_is_cut_is_no_end() {
+    let recorder = &Recorder::new();
+    let layer = llm(recorder).stream_terminator_event("message_stop");
+    for (text, expected) in [
+        (
+            "event: message_stop\ndata: {\"type\":",
+            "ABORTED(truncated_stream)",
+        ),
+        ("event: message_stop\ndata: {}", "DEPARTED"),
+        ("event: message_stop\ndata: over", "DEPARTED"),
+    ] {
+        let span = serve(recorder, &layer, "text/event-stream", text, 2);
+        assert_eq!(span.outcome(), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_field_line_that_says_nothing_is_no_event() {
+    let recorder = &Recorder::new();
+    for text in ["error: {", "error: {}\n\n", ": error\n"] {
+        let span = serve(recorder, &llm(recorder), "text/event-stream", text, 2);
+        assert_eq!(span.outcome(), "ABORTED(truncated_stream)", "{text}");
+    }
+}
+
+#[test]
+fn a_failed_response_reports_its_outermost_error_whatever_is_listed() {
+    const TEXT: &str = "data: {\"type\":\"response.failed\",\"error\":{\"message\":\"no\"}}\n\n";
+    let recorder = &Recorder::new();
+    for layer in [llm(recorder), llm(recorder).llm_formats([])] {
+        let span = serve(recorder, &layer, "text/event-stream", TEXT, 2);
+        assert_eq!(span.outcome(), "ABORTED(generation_error)");
+        assert_eq!(span.error().as_deref(), Some("no"));
+    }
+}
+
+#[test]
 fn without_formats_only_terminators_and_errors_are_read() {
     let recorder = &Recorder::new();
     let layer = llm(recorder).llm_formats([]);
