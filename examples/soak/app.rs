@@ -18,6 +18,7 @@ use tower::ServiceBuilder;
 use tower_api_span::{ApiSpanLayer, ResponseBody, SpanHandle, StreamDurations};
 
 use crate::lanes::HangSignal;
+use crate::ledger::Ledger;
 use crate::paths::{Answer, ServerAction};
 use crate::tag::{self, Tag};
 use crate::{grpc_api, http_api};
@@ -26,8 +27,13 @@ use crate::{grpc_api, http_api};
 #[derive(Clone)]
 pub(crate) struct Discarded;
 
-/// Returns the layer with all metrics turned on. Each span has the request's kind as an attribute.
-pub(crate) fn layer(provider: &SdkTracerProvider, meters: &SdkMeterProvider) -> ApiSpanLayer {
+/// Returns the layer with all metrics turned on. Each span has the request's kind as an attribute. The ledger counts the
+/// completions.
+pub(crate) fn layer(
+    provider: &SdkTracerProvider,
+    meters: &SdkMeterProvider,
+    ledger: Ledger,
+) -> ApiSpanLayer {
     ApiSpanLayer::llm()
         .tracer_provider(provider)
         .propagator(TraceContextPropagator::new())
@@ -41,6 +47,7 @@ pub(crate) fn layer(provider: &SdkTracerProvider, meters: &SdkMeterProvider) -> 
         .response_times(true)
         .body_sizes(true)
         .stream_durations(StreamDurations::Marked)
+        .on_completion(move |_| ledger.count_completion())
 }
 
 /// Serves until it is dropped.

@@ -21,6 +21,7 @@ pub(crate) struct Ledger(Arc<Counts>);
 struct Counts {
     starts: AtomicU64,
     ends: AtomicU64,
+    completions: AtomicU64,
     /// Spans with the expected outcome, per kind.
     as_expected: Vec<AtomicU64>,
     unexpected: Mutex<BTreeMap<String, u64>>,
@@ -32,6 +33,7 @@ impl Ledger {
         let ledger = Self(Arc::new(Counts {
             starts: AtomicU64::new(0),
             ends: AtomicU64::new(0),
+            completions: AtomicU64::new(0),
             as_expected: (0..KINDS).map(|_| AtomicU64::new(0)).collect(),
             unexpected: Mutex::default(),
         }));
@@ -47,6 +49,14 @@ impl Ledger {
 
     pub(crate) fn ends(&self) -> u64 {
         self.0.ends.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn completions(&self) -> u64 {
+        self.0.completions.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn count_completion(&self) {
+        self.0.completions.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn as_expected(&self) -> Vec<u64> {

@@ -32,6 +32,8 @@ pub(crate) struct Figures {
     pub(crate) unexpected_responses: BTreeMap<String, u64>,
     pub(crate) starts: u64,
     pub(crate) ends: u64,
+    /// Calls of the callback that gets each request that has ended.
+    pub(crate) completions: u64,
     pub(crate) measured: MetricSums,
     /// Requests after the warm-up, and their duration.
     pub(crate) counted: u64,
@@ -79,6 +81,7 @@ impl Figures {
             ("requests in the warm-up", self.requests() - self.counted),
             ("span starts", self.starts),
             ("span ends", self.ends),
+            ("completions", self.completions),
             ("outcomes as expected", self.as_expected.iter().sum()),
             ("requests measured", self.measured.requests),
         ] {
@@ -141,6 +144,7 @@ impl Figures {
         for (what, count) in [
             ("spans have started", self.starts),
             ("spans have ended", self.ends),
+            ("requests have completed", self.completions),
             ("requests were measured", self.measured.requests),
         ] {
             if count != requests {
@@ -236,6 +240,7 @@ mod tests {
             unexpected_responses: BTreeMap::new(),
             starts: requests,
             ends: requests,
+            completions: requests,
             measured: MetricSums {
                 requests,
                 active: 0,
@@ -255,7 +260,7 @@ mod tests {
     #[test]
     fn each_fault_is_reported() {
         type Breaks = fn(&mut Figures);
-        let cases: [(Breaks, &str); 12] = [
+        let cases: [(Breaks, &str); 13] = [
             (
                 |figures| figures.is_stuck = true,
                 "did not end with its round",
@@ -264,6 +269,10 @@ mod tests {
             (|figures| figures.after.live = 103, "allocations: +3.00 %"),
             (|figures| figures.starts -= 1, "spans have started"),
             (|figures| figures.ends -= 1, "spans have ended"),
+            (
+                |figures| figures.completions += 1,
+                "requests have completed",
+            ),
             (
                 |figures| figures.measured.requests += 1,
                 "requests were measured",
@@ -321,6 +330,7 @@ mod tests {
         figures.as_expected.clone_from(&figures.made);
         let all = made * KINDS as u64;
         (figures.requested, figures.starts, figures.ends) = (all, all, all);
+        figures.completions = all;
         figures.measured.requests = all;
         assert_eq!(figures.faults().len(), 1);
     }

@@ -38,7 +38,7 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
     let load = Arc::new(Load::new(hang_signal.clone()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
-    let layer = app::layer(&provider, &metrics.provider);
+    let layer = app::layer(&provider, &metrics.provider, ledger.clone());
     let server = tokio::spawn(app::serve(listener, layer, hang_signal));
 
     let progress = Progress::start(&load, requests);
@@ -69,6 +69,7 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
         unexpected_responses: load.unexpected(),
         starts: ledger.starts(),
         ends: ledger.ends(),
+        completions: ledger.completions(),
         measured,
         counted: load.total() - made_before,
         took,
