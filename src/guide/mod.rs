@@ -1,4 +1,7 @@
 //! Guides to parts of the crate.
 
+#[doc = include_str!("../../docs/guide/completion.md")]
+pub mod completion {}
+
 #[doc = include_str!("../../docs/guide/llm.md")]
 pub mod llm {}

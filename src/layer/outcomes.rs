@@ -42,6 +42,8 @@ impl ApiSpanLayer {
     ///
     /// Default: none.
     ///
+    /// The [guide](crate::guide::completion) has examples.
+    ///
     /// It is called for every request that the service was called with, however it ended: completed, failed, abandoned
     /// by the client, panicked or upgraded. That includes requests that have no span: without a tracer, sampled out,
     /// or refused by [`filter`](Self::filter). Use it for an access log, for billing, or for metrics of another
