@@ -23,7 +23,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         name: "a verdict or the trailers decide the outcome",
-        model: || verdict_and(&[Step::Data, Step::Trailers], BodyUse::PolledToEnd),
+        model: || verdict_and(&[Step::Trailers], BodyUse::PolledToEnd),
         outcomes: COMPLETE_OR_VERDICT,
     },
     Rule {
