@@ -51,7 +51,7 @@ impl Body for TestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, TestError>>> {
         let data = |data| Ok(Frame::data(Bytes::from_static(data)));
         Poll::Ready(self.0.pop_front().map(|step| match step {
-            Step::Data => data(b": comment\n\n"),
+            Step::Data => data(b"data: token\n\n"),
             Step::Terminator => data(b"data: [DONE]\n\n"),
             Step::ErrorEvent => data(b"data: {\"error\": {\"message\": \"late\"}}\n\n"),
             Step::Trailers => Ok(Frame::trailers(HeaderMap::new())),
