@@ -51,13 +51,13 @@ impl Exchange {
         if let Some(measurement) = measurement {
             catch_panic(|| measurement.record(&ended, settings));
         }
-        if settings.on_completion.is_set() {
-            self.call_on_completion(&ended.completion);
-        }
         // Before the span ends, so that log processors find an open span in the current context.
         let loggers = &self.shared.providers.loggers;
         if loggers.is_set() {
             catch_panic(|| loggers.emit(&ended, &self.span, settings.lifecycle_events));
+        }
+        if settings.on_completion.is_set() {
+            self.call_on_completion(&ended.completion);
         }
         self.span.end(ended.at, &mut |span, late| {
             if let Some(at_start) = &mut at_start {

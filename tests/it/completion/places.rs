@@ -1,17 +1,21 @@
 //! Where and when the callback is called.
 
+use std::sync::{Arc, Mutex};
+
 use http::{Request, Response, StatusCode};
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry::trace::{TraceContextExt as _, TraceId};
 use opentelemetry::{Context, KeyValue};
+use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
 use tower::Service as _;
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 use tower_layer::Layer as _;
 
 use super::{Completions, shown};
 use crate::support::body::ScriptedBody;
-use crate::support::body::Step::Data;
+use crate::support::body::Step::{Data, Error};
 use crate::support::client::Exchange;
+use crate::support::meters::Meters;
 use crate::support::recorder::{Recorder, w3c};
 use crate::support::{
     answering, defused, explode, get, handle_of, poll_frame, read, ready, response,
@@ -121,12 +125,40 @@ fn the_callback_runs_before_the_last_frame_is_returned_with_the_span_open_and_cu
 }
 
 #[test]
+fn the_callback_runs_after_the_metrics_and_the_log_events() {
+    let (at, meters, logs) = (
+        Recorder::new(),
+        Meters::new(),
+        InMemoryLogExporter::default(),
+    );
+    let loggers = SdkLoggerProvider::builder()
+        .with_simple_exporter(logs.clone())
+        .build();
+    let seen = Arc::<Mutex<Vec<(u64, usize)>>>::default();
+    let layer = meters.on(at.layer()).logger_provider(&loggers);
+    let layer = layer.on_completion({
+        let (seen, meters, logs) = (Arc::clone(&seen), meters.clone(), logs.clone());
+        move |_| {
+            let measured = meters.only("http.server.request.duration").count();
+            let logged = logs.get_emitted_logs().expect("logs").len();
+            seen.lock().expect("no panic").push((measured, logged));
+        }
+    });
+    let mut service = answering(&layer, |_| {
+        response(200, ScriptedBody::new([Data(1), Error]))
+    });
+    let response = ready(service.call(get())).expect("a response");
+    read(&mut response.into_body()).expect_err("an error");
+    assert_eq!(*seen.lock().expect("no panic"), [(1, 1)]);
+}
+
+#[test]
 fn what_the_callback_records_is_kept_and_changes_no_outcome() {
     let span = without_deadlock(|| {
         let at = Recorder::new();
-        let handles: std::sync::Arc<std::sync::Mutex<Vec<SpanHandle>>> = std::sync::Arc::default();
+        let handles = Arc::<Mutex<Vec<SpanHandle>>>::default();
         let layer = at.layer().on_completion({
-            let handles = std::sync::Arc::clone(&handles);
+            let handles = Arc::clone(&handles);
             move |completion| {
                 let cost = i64::try_from(completion.duration().as_nanos()).expect("a short test");
                 let context = Context::current();
