@@ -11,7 +11,7 @@ use crate::exchange::head::BodyHints;
 use crate::exchange::state::{Ending, Exchange};
 use crate::outcome::{End, Stage};
 
-/// Owns an exchange until it ends. Empty if the request has no span, metrics or logs, or if the exchange has ended.
+/// Owns an exchange until it ends. Empty if nothing observes the request, or if the exchange has ended.
 ///
 /// The event that ends the exchange takes it out first, so it ends once. Dropping the guard ends an exchange
 /// that is still in it. Boxed, because the guard is moved a dozen times from the service to the body.

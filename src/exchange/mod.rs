@@ -1,6 +1,7 @@
 //! An exchange: one request with its response, from the arrival to the end.
 //!
-//! [`start`](start::start) opens an [`Exchange`](state::Exchange), with a span or only for metrics and logs.
+//! [`start`](start::start) opens an [`Exchange`](state::Exchange), with a span or only for metrics, logs and the
+//! operator's callback.
 //! An [`ExchangeGuard`](guard::ExchangeGuard) owns it and moves from the service to the response body. The
 //! guard reports each event of the response to the exchange. The exchange decides which event ends it, and
 //! ends once.

@@ -34,7 +34,7 @@ use crate::telemetry::span::target::{Target, has_own_extensions};
 /// Starts the exchange of a request. Returns the context for the inner service, and the guard that ends the
 /// exchange. A failure in here never stops the request.
 ///
-/// Inserts a handle into the request's extensions, if the request has a span, metrics or logs.
+/// Inserts a handle into the request's extensions, if anything observes the request.
 pub(crate) fn start(
     shared: &Arc<Shared>,
     parts: &mut request::Parts,
@@ -136,7 +136,7 @@ impl OpenSpan {
 }
 
 /// Reads the request, starts its span, and inserts the handle. Returns the span's context, if there is a
-/// span, and the guard. If the tracer panics, metrics and logs still observe the request.
+/// span, and the guard. If the tracer panics, the others still observe the request.
 fn observe(
     shared: &Arc<Shared>,
     parts: &mut request::Parts,

@@ -20,9 +20,9 @@ use crate::recording::shared_span::SharedSpan;
 
 /// A handle to the span of a request, for its handler.
 ///
-/// Getting a handle never fails. It is inert if no recording span, metrics or logs can use its data, as when tracing
-/// is off or the request is filtered out. After the span's end it records no more data. A handle neither ends the span nor keeps it
-/// open. It can be cloned, sent to other threads and kept.
+/// Getting a handle never fails. It is inert if no recording span, metrics, logs or callback at the end can use its
+/// data, as when tracing is off or the request is filtered out. After the span's end it records no more data. A handle
+/// neither ends the span nor keeps it open. It can be cloned, sent to other threads and kept.
 ///
 /// ```
 /// use opentelemetry::KeyValue;
@@ -91,8 +91,8 @@ impl SpanHandle {
         extensions.get().cloned().unwrap_or_default()
     }
 
-    /// Whether the span is open and records. If it does not record, metrics and logs still use routes, verdicts and
-    /// the attributes of language models.
+    /// Whether the span is open and records. If it does not record, metrics, logs and callbacks still use routes,
+    /// verdicts and the attributes of language models.
     ///
     /// ```
     /// assert!(!tower_api_span::SpanHandle::default().is_recording());
@@ -107,7 +107,7 @@ impl SpanHandle {
     /// Returns the span context of the request's span: trace id, span id, flags and trace state. Invalid for
     /// an inert handle.
     ///
-    /// Without a span, metrics or logs may observe the request. Then it is that of the span's parent.
+    /// Without a span, metrics, logs or a callback may observe the request. Then it is that of the span's parent.
     ///
     /// ```
     /// # let span = tower_api_span::SpanHandle::default();

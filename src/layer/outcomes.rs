@@ -63,7 +63,7 @@ impl ApiSpanLayer {
     /// use opentelemetry::Value;
     /// use tower_api_span::ApiSpanLayer;
     ///
-    /// // Bills what was generated, also for clients that left.
+    /// // Bills the tokens that the handler has counted, or that the answer has reported.
     /// let (bills, receiver) = mpsc::channel();
     /// let layer = ApiSpanLayer::llm().on_completion(move |completion| {
     ///     let tenant = completion.attribute("app.tenant");
@@ -100,7 +100,7 @@ impl ApiSpanLayer {
     ///
     /// Default, and the most: 1,024.
     ///
-    /// Messages are those of errors, panics, gRPC statuses, failures in a response, and the handler's verdict. They can
+    /// Messages are those of errors, gRPC statuses, failures in a response, and the handler's verdict. They can
     /// hold what must not leave the process: addresses, queries, credentials. The limit applies after
     /// [`classify`](Self::classify), to the span, to the log events, and to [`Completion::outcome`]. A callback still
     /// reads the whole message in [`Completion::end`] and [`Completion::verdict`]. The kind of an error, in

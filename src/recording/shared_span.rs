@@ -92,7 +92,7 @@ impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
 }
 
 impl SharedSpan<NoSpan> {
-    /// Creates the recording of a request without a span, which metrics and logs read. Log events carry
+    /// Creates the recording of a request without a span, which metrics, logs and callbacks read. Log events carry
     /// `span_context`.
     pub(crate) fn without_span(span_context: SpanContext, clock: Clock) -> Self {
         Self {
@@ -123,8 +123,8 @@ impl SharedSpan {
         self.is_recording
     }
 
-    /// Whether a recording span, metrics or logs use the recorded data. The value does not change when the span
-    /// ends.
+    /// Whether a recording span, metrics, logs or a callback use the recorded data. The value does not change when the
+    /// span ends.
     pub(crate) fn is_observed(&self) -> bool {
         self.is_recording || self.has_other_readers
     }

@@ -5,6 +5,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanContext, Status, TraceContextExt as _};
 use tower_layer::Layer as _;
 
+use crate::completion::{Completions, shown};
 use crate::support::client::Exchange;
 use crate::support::foreign::{Foreign, Method};
 use crate::support::{get, handle_of};
@@ -46,6 +47,21 @@ fn tracer_method_that_panics_ends_the_span_once() {
             assert_transparent(&tracer, &exchange, &why);
             let spans = usize::from(method != Method::Build);
             assert_eq!(tracer.counts(), (spans, spans, spans), "{why}");
+        }
+    }
+}
+
+#[test]
+fn a_request_is_passed_to_the_callback_once_whatever_of_the_tracer_panics() {
+    for method in Method::ALL {
+        for exchange in Exchange::all() {
+            let why = format!("{method:?}, {}", exchange.name);
+            let completions = Completions::default();
+            let layer = completions.of(Foreign::new().panicking_in(&[method]).layer());
+            let bare = exchange.seen(&mut exchange.service(|_| {}), get());
+            let seen = exchange.seen(&mut layer.layer(exchange.service(|_| {})), get());
+            assert_eq!(seen, bare, "{why}");
+            assert_eq!(shown(&completions.only()), exchange.outcome, "{why}");
         }
     }
 }
