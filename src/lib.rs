@@ -300,7 +300,11 @@
 //!   error, `error.type`. If the response status is below 400, also `gen_ai.request.model` and
 //!   `gen_ai.response.model`, if they are read or set.
 //!
-//! The buckets of durations follow the conventions.
+//! The application adds attributes of its own, from a fixed list of keys, with
+//! [`metric_attributes`](ApiSpanLayer::metric_attributes) and
+//! [`SpanHandle::set_metric_attribute`]. The buckets of durations follow the conventions, unless
+//! [`bucket_boundaries`](ApiSpanLayer::bucket_boundaries) sets others. The request's context is current while it is
+//! measured at its end, so that a meter provider can take exemplars.
 //!
 //! Client input cannot create many time series. Only the method, the scheme and the HTTP version come
 //! from the client, and each is limited to few values:
@@ -415,7 +419,7 @@
 //! |---|---|
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` [with the prefixes of nested routers](#rewritten-targets), and [`SpanHandle`] as an extractor |
 //! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on axum's feature `tokio` |
-//! | `internal-logs` | warnings of the layer's own, as events of `tracing` with target `tower-api-span`: `ApiSpanLayer.CallbackPanicked`, once for each callback of a layer and each method of a handle; `ApiSpanLayer.LoggerMissing`, once for each layer with [`LifecycleEvents::AsLogs`] |
+//! | `internal-logs` | warnings of the layer's own, as events of `tracing` with target `tower-api-span`: `ApiSpanLayer.CallbackPanicked`, once for each callback of a layer and each method of a handle; `ApiSpanLayer.LoggerMissing`, once for each layer with [`LifecycleEvents::AsLogs`]; `ApiSpanLayer.MetricAttributeRefused`, once for each layer; `ApiSpanLayer.UnknownMetric` |
 //!
 //! # Failures
 //!

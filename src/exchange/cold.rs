@@ -68,4 +68,11 @@ impl ColdState {
             ..Self::default()
         }))
     }
+
+    /// Sets the target of a gRPC call, if it is to be recorded.
+    pub(super) fn set_target(this: &mut Option<Box<Self>>, target: Option<HttpTarget>) {
+        if target.is_some() {
+            this.get_or_insert_default().target = target;
+        }
+    }
 }

@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::StringValue;
+use opentelemetry::{Context, StringValue};
 
 use crate::catch_panic::catch_panic;
+use crate::exchange::shared::Shared;
 use crate::exchange::state::{Ending, Exchange, Streaming};
 use crate::outcome::method_evidence::{MethodEvidence, method_evidence};
 use crate::outcome::{Completion, End, Outcome};
+use crate::propagation::current::with_current;
 use crate::protocol::grpc::Protocol;
 use crate::recording::buffer::SpanBuffer;
 use crate::recording::clock::Elapsed;
-use crate::recording::context_span::with_span;
 use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::{CalledMethod, Conventions};
+use crate::telemetry::metrics::Measurement;
 use crate::telemetry::span::end::write_end;
 
 impl Exchange {
@@ -47,18 +49,10 @@ impl Exchange {
         let duration = self.duration(&ending, buffer.as_deref());
         let mut at_start = self.at_start.take();
         let mut ended = self.conclude(buffer, ending.end, duration);
+        if let Some(context) = &self.context {
+            self.report(context, measurement, &ended);
+        }
         let settings = &self.shared.settings;
-        if let Some(measurement) = measurement {
-            catch_panic(|| measurement.record(&ended, settings));
-        }
-        // Before the span ends, so that log processors find an open span in the current context.
-        let loggers = &self.shared.providers.loggers;
-        if loggers.is_set() {
-            catch_panic(|| loggers.emit(&ended, &self.span, settings.lifecycle_events));
-        }
-        if settings.on_completion.is_set() {
-            self.call_on_completion(&ended.completion);
-        }
         self.span.end(ended.at, &mut |span, late| {
             if let Some(at_start) = &mut at_start {
                 write_end(span, &mut ended, late, at_start, settings);
@@ -66,13 +60,30 @@ impl Exchange {
         });
     }
 
-    /// Calls the operator's callback. The span is open and current, and no lock is held: what the callback records
-    /// is late, so it cannot change the outcome.
+    /// Reports the request to metrics, logs and the operator's callback, before the span ends. Its context is current,
+    /// for exemplars and for log processors. No lock is held: what they record is late, so it cannot change the outcome.
     #[inline(never)]
-    fn call_on_completion(&self, completion: &Completion) {
-        with_span(&self.span, || {
-            let settings = &self.shared.settings;
-            settings.on_completion.call(|callback| callback(completion));
+    fn report(
+        &self,
+        context: &Context,
+        measurement: Option<Measurement>,
+        ended: &EndedRequest<'_>,
+    ) {
+        let Shared {
+            settings,
+            providers,
+            ..
+        } = &*self.shared;
+        with_current(context, || {
+            if let Some(measurement) = measurement {
+                catch_panic(|| measurement.record(ended, settings));
+            }
+            let loggers = &providers.loggers;
+            if loggers.is_set() {
+                catch_panic(|| loggers.emit(ended, &self.span, settings.lifecycle_events));
+            }
+            let callback = &settings.on_completion;
+            callback.call(|callback| callback(&ended.completion));
         });
     }
 

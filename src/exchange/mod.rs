@@ -18,5 +18,6 @@ pub(crate) mod guard;
 mod head;
 mod reading;
 pub(crate) mod shared;
+mod signals;
 pub(crate) mod start;
 mod state;

@@ -11,6 +11,7 @@ use crate::exchange::caller::{Caller, rewrite_headers};
 use crate::exchange::cold::ColdState;
 use crate::exchange::guard::ExchangeGuard;
 use crate::exchange::shared::Shared;
+use crate::exchange::signals::OtherSignals;
 use crate::exchange::state::{Exchange, Phase};
 use crate::handle::SpanHandle;
 use crate::propagation::current::{InnerContext, current};
@@ -21,11 +22,9 @@ use crate::provider::start_span::{StartOptions, StartedSpan};
 use crate::provider::tracer::FoundTracer;
 use crate::recording::clock::Clock;
 use crate::recording::measured::Measured;
-use crate::recording::request_info::RequestInfo;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv::EVENT_ARRIVED;
 use crate::settings::Settings;
-use crate::telemetry::metrics::Measurement;
 use crate::telemetry::span::end::AtStart;
 use crate::telemetry::span::request::{read_request, read_target};
 use crate::telemetry::span::start::{SpanStart, describe_start};
@@ -73,56 +72,6 @@ fn find_tracer(shared: &Shared, is_traced: bool) -> Option<FoundTracer<'_>> {
     tracer.filter(|tracer| shared.settings.rate.keeps_all() || tracer.is_real())
 }
 
-/// What observes a request other than its span.
-struct OtherSignals {
-    has_meter: bool,
-    has_logger: bool,
-    /// A callback gets each request, also those without telemetry.
-    has_callback: bool,
-}
-
-impl OtherSignals {
-    fn find(shared: &Shared, is_traced: bool) -> Self {
-        let providers = &shared.providers;
-        Self {
-            has_meter: is_traced && providers.meters.is_set(),
-            has_logger: is_traced && providers.loggers.is_set(),
-            has_callback: shared.settings.on_completion.is_set(),
-        }
-    }
-
-    /// Starts the measurement of the request, if there is a meter. Also returns what is measured here or outside.
-    fn measure(
-        &self,
-        shared: &Shared,
-        parts: &request::Parts,
-        clock: Clock,
-        request: &RequestInfo,
-    ) -> (Option<Measurement>, Measured) {
-        let outside = measured_outside(&shared.settings, parts);
-        let meters = &shared.providers.meters;
-        let instruments = self.has_meter.then(|| meters.find(clock.start_moment()));
-        let Some(instruments) = instruments.flatten() else {
-            return (None, outside);
-        };
-        let settings = shared.settings.metrics;
-        let measurement = Measurement::start(instruments, request, settings, outside);
-        let measured = measurement.measured();
-        (Some(measurement), measured)
-    }
-
-    fn start_options(&self, clock: Clock) -> StartOptions {
-        StartOptions {
-            clock,
-            has_other_readers: self.is_any_enabled(),
-        }
-    }
-
-    fn is_any_enabled(&self) -> bool {
-        self.has_meter || self.has_logger || self.has_callback
-    }
-}
-
 /// A span that has started, and the data from its start that its end needs.
 struct OpenSpan {
     started: StartedSpan,
@@ -160,21 +109,21 @@ fn observe(
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
         let parent = caller.context.as_ref().unwrap_or(&current);
-        let start = || {
+        catch_panic(|| {
             let start = describe_start(parts, target, settings, &request, &hop);
             start_span(shared, start, link, tracer, parent, options)
-        };
-        catch_panic(start).flatten()
+        })
     });
+    let open = open.flatten();
     if open.is_none() && !options.has_other_readers {
         return (None, ExchangeGuard::default());
     }
-    let is_recording = open.as_ref().is_some_and(OpenSpan::is_recording);
-    if is_recording && let Some(target) = read_target(target, &request, settings) {
-        cold.get_or_insert_default().target = Some(target);
+    if open.as_ref().is_some_and(OpenSpan::is_recording) {
+        ColdState::set_target(&mut cold, read_target(target, &request, settings));
     }
-    let (span, context, at_start) =
+    let (span, at_start, context) =
         share_span(shared, parts, open, caller, current, clock, measured);
+    let inner = at_start.is_some().then(|| context.clone());
     let exchange = Exchange {
         cold,
         measurement,
@@ -183,15 +132,9 @@ fn observe(
         shared: Arc::clone(shared),
         request,
         at_start,
+        context: options.has_other_readers.then_some(context),
     };
-    (context, ExchangeGuard::new(Box::new(exchange)))
-}
-
-/// Returns the metrics that layers outside record of a request, unless it is to be measured all the same.
-fn measured_outside(settings: &Settings, parts: &request::Parts) -> Measured {
-    let outer = parts.extensions.get::<SpanHandle>();
-    let outer = outer.filter(|_| !settings.metrics.nested);
-    outer.map_or_else(Measured::default, SpanHandle::measured)
+    (inner, ExchangeGuard::new(Box::new(exchange)))
 }
 
 /// Returns the report of the trusted proxies.
@@ -251,7 +194,7 @@ fn start_span(
     })
 }
 
-/// Inserts the handle. Returns the shared span, and with an open span also its context and the data of its start.
+/// Inserts the handle. Returns the shared span, the data of its start if it is a span, and the context of the request.
 fn share_span(
     shared: &Shared,
     parts: &mut request::Parts,
@@ -260,15 +203,15 @@ fn share_span(
     current: Context,
     clock: Clock,
     measured: Measured,
-) -> (Arc<SharedSpan>, Option<Context>, Option<AtStart>) {
+) -> (Arc<SharedSpan>, Option<AtStart>, Context) {
     if let Some(OpenSpan { started, at_start }) = open {
         let context = started.context.clone();
         insert_handle(shared, parts, &started.span, context, measured);
-        (started.span, Some(started.context), Some(at_start))
+        (started.span, Some(at_start), started.context)
     } else {
         let context = caller.context.clone().unwrap_or(current);
-        let span = without_span(shared, parts, context, clock, measured);
-        (span, None, None)
+        let span = without_span(shared, parts, context.clone(), clock, measured);
+        (span, None, context)
     }
 }
 

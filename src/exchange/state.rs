@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use opentelemetry::KeyValue;
+use opentelemetry::{Context, KeyValue};
 
 use crate::exchange::cold::ColdState;
 use crate::exchange::reading::{AnswerEnd, Reading};
@@ -35,6 +35,8 @@ pub(super) struct Exchange {
     /// The data from the span's start. `None` if the request has no span, and only metrics or logs observe it.
     pub(super) at_start: Option<AtStart>,
     pub(super) measurement: Option<Measurement>,
+    /// The context of the request, if metrics, logs or the operator's callback observe it.
+    pub(super) context: Option<Context>,
     pub(super) phase: Phase,
     pub(super) cold: Option<Box<ColdState>>,
 }

@@ -54,6 +54,28 @@ impl SpanHandle {
         });
     }
 
+    /// Sets an attribute of the request's metrics. The span does not get it.
+    ///
+    /// It applies to each histogram, if its key is [listed](crate::ApiSpanLayer::metric_attribute_keys). The last value
+    /// of a key wins; a value from [`metric_attributes`](crate::ApiSpanLayer::metric_attributes) wins over it. An empty
+    /// text is ignored, and a text is truncated to 1,024 bytes. After the end of the request it has no effect.
+    ///
+    /// With stacked layers the handler has the handle of the innermost, and the outermost measures. Then set
+    /// [`nested_metrics`](crate::ApiSpanLayer::nested_metrics) on the inner layer, or let the outer one read what the
+    /// response says, in its callback.
+    ///
+    /// ```
+    /// # let span = tower_api_span::SpanHandle::default();
+    /// span.set_metric_attribute(opentelemetry::KeyValue::new("app.plan", "free"));
+    /// ```
+    pub fn set_metric_attribute(&self, attribute: KeyValue) {
+        if self.begin_record() {
+            self.record(|buffer| {
+                buffer.metric_attributes.insert(attribute);
+            });
+        }
+    }
+
     /// Sets the route: a template of the path, of low cardinality, such as `/users/{id}`.
     ///
     /// It sets `http.route` and the span's name, `{method} {route}`, unless a route was known at the start. A name

@@ -1,6 +1,12 @@
 //! Setters for optional metrics, and for the durations of streams.
 
+use std::sync::Arc;
+
+use opentelemetry::KeyValue;
+
 use super::ApiSpanLayer;
+use crate::outcome::Completion;
+use crate::settings::callback::Callback;
 use crate::settings::streams::{ContentTypes, StreamDurations};
 
 impl ApiSpanLayer {
@@ -59,6 +65,89 @@ impl ApiSpanLayer {
     pub fn stream_content_types<T: Into<String>>(self, types: impl IntoIterator<Item = T>) -> Self {
         let types = ContentTypes::from_names(types);
         self.with(|settings| settings.stream_content_types = types)
+    }
+
+    /// Lists the keys of the attributes that the application may add to metrics, in place of those listed before.
+    ///
+    /// Default: none. What has another key is left out, and the first such key is reported through OpenTelemetry's
+    /// internal logging.
+    ///
+    /// Each value of an attribute is a time series of each metric, for each of the values of the others. So list what
+    /// has few values, and whose values no client can choose: a plan, a region, a tenant of a short list. An empty key,
+    /// and a key of the [layer's own](crate#metrics), is left out.
+    ///
+    /// ```
+    /// use opentelemetry::KeyValue;
+    /// use tower_api_span::{ApiSpanLayer, SpanHandle};
+    ///
+    /// fn handler(span: &SpanHandle) {
+    ///     span.set_metric_attribute(KeyValue::new("app.plan", "free"));
+    /// }
+    ///
+    /// let layer = ApiSpanLayer::new().metric_attribute_keys(["app.plan"]);
+    /// # let _ = (layer, handler as fn(&SpanHandle));
+    /// ```
+    pub fn metric_attribute_keys<K: Into<String>>(self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.with(|settings| settings.metric_attributes.set_keys(keys))
+    }
+
+    /// Adds attributes to the metrics of each request, by what the request has come to.
+    ///
+    /// Default: none. Only [listed](Self::metric_attribute_keys) keys are recorded.
+    ///
+    /// They apply to each histogram of the layer, also to those of language models, and not to
+    /// `http.server.active_requests`. The callback is called once for each request that is measured. If it panics, the
+    /// request is measured without them, and the first panic is reported.
+    ///
+    /// ```
+    /// use opentelemetry::KeyValue;
+    /// use tower_api_span::{ApiSpanLayer, Outcome};
+    ///
+    /// let layer = ApiSpanLayer::new()
+    ///     .metric_attribute_keys(["app.reason"])
+    ///     .metric_attributes(|completion| match completion.outcome() {
+    ///         Some(Outcome::Aborted(aborted)) => vec![KeyValue::new("app.reason", aborted.reason)],
+    ///         _ => vec![],
+    ///     });
+    /// # let _ = layer;
+    /// ```
+    pub fn metric_attributes<A: IntoIterator<Item = KeyValue>>(
+        self,
+        attributes: impl Fn(&Completion) -> A + Send + Sync + 'static,
+    ) -> Self {
+        let attributes = move |completion: &Completion| -> Vec<KeyValue> {
+            attributes(completion).into_iter().collect()
+        };
+        self.with(|settings| {
+            settings.metric_attributes.callback =
+                Callback::new("ApiSpanLayer::metric_attributes", Arc::new(attributes));
+        })
+    }
+
+    /// Sets the boundaries of the buckets of a histogram, in its unit: seconds, or bytes.
+    ///
+    /// Default: those of the conventions for durations, with an end at 10 s, or at 82 s for the responses of language
+    /// models; powers of four from 64 B to 256 MiB for sizes. The metrics are [listed](crate#metrics).
+    ///
+    /// The boundaries are sorted. Duplicates, infinities and NaN are left out. Without any, the histogram has one bucket.
+    /// A name of no metric of the layer is reported through OpenTelemetry's internal logging, and has no effect. A view
+    /// of the SDK wins. If several layers share a meter provider, the first that measures sets the boundaries.
+    ///
+    /// ```
+    /// use tower_api_span::ApiSpanLayer;
+    ///
+    /// // For streams of minutes.
+    /// let layer = ApiSpanLayer::new()
+    ///     .bucket_boundaries("http.server.request.duration", [0.1, 1.0, 10.0, 60.0, 600.0]);
+    /// # let _ = layer;
+    /// ```
+    pub fn bucket_boundaries(
+        self,
+        metric: &str,
+        boundaries: impl IntoIterator<Item = f64>,
+    ) -> Self {
+        let boundaries = boundaries.into_iter().collect();
+        self.with_providers(|providers| providers.meters.set_boundaries(metric, boundaries))
     }
 
     /// Sets whether metrics are recorded of a request of which a layer outside of this one records them already.

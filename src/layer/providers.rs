@@ -9,7 +9,6 @@ use super::ApiSpanLayer;
 use crate::propagation::Propagation;
 use crate::provider::tracer::TracerSource;
 use crate::telemetry::logs::Loggers;
-use crate::telemetry::metrics::Meters;
 
 impl ApiSpanLayer {
     /// Sets the tracer provider.
@@ -58,7 +57,7 @@ impl ApiSpanLayer {
     where
         P: MeterProvider + ?Sized + 'static,
     {
-        self.with_providers(|providers| providers.meters = Meters::given(provider))
+        self.with_providers(|providers| providers.meters.set_provider(provider))
     }
 
     /// Sets the logger provider, for log events.

@@ -45,6 +45,14 @@ impl AttributeMap {
         Some(&self.list[usize::from(self.by_key[at])].value)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, KeyValue> {
+        self.list.iter()
+    }
+
     /// Returns the index of a key in `by_key`, or the index at which to insert it.
     fn find(&self, key: &str) -> Result<usize, usize> {
         let compare = |index: &u8| self.list[usize::from(*index)].key.as_str().cmp(key);

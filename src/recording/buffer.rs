@@ -31,6 +31,8 @@ pub(crate) struct SpanBuffer {
     pub(crate) route: Option<String>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) attributes: AttributeMap,
+    /// Attributes for the metrics of the request.
+    pub(crate) metric_attributes: AttributeMap,
     pub(crate) events: Vec<Event>,
     pub(crate) links: Vec<(SpanContext, Vec<KeyValue>)>,
     /// Whether the outcome is decided already. A late buffer accepts no lifecycle event.

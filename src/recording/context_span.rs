@@ -5,27 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Span, SpanContext, Status, TraceContextExt};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span, SpanContext, Status};
 
 use crate::outcome::Verdict;
-use crate::propagation::current::{current, with_current};
 use crate::recording::clock::is_wall_now;
 use crate::recording::shared_span::SharedSpan;
 
 /// A span that records into the shared span and cannot end it.
 pub(crate) struct ContextSpan(pub(crate) Arc<SharedSpan>);
-
-/// Calls `f` with the span current. Without a valid span context `f` belongs to no trace: the span that is current
-/// before may be another request's.
-pub(crate) fn with_span<R>(span: &Arc<SharedSpan>, f: impl FnOnce() -> R) -> R {
-    let context = if span.span_context().is_valid() {
-        current().with_span(ContextSpan(Arc::clone(span)))
-    } else {
-        Context::new()
-    };
-    with_current(&context, f)
-}
 
 impl fmt::Debug for ContextSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,7 +85,8 @@ impl Span for ContextSpan {
 mod tests {
     use std::time::Duration;
 
-    use opentelemetry::trace::{Tracer, TracerProvider};
+    use opentelemetry::Context;
+    use opentelemetry::trace::{TraceContextExt, Tracer, TracerProvider};
     use opentelemetry_sdk::trace::SdkTracerProvider;
 
     use super::*;

@@ -3,6 +3,7 @@
 //! Tracers, meters and loggers are not settings. `exchange::shared` has them beside the settings.
 
 pub(crate) mod callback;
+pub(crate) mod metric_attributes;
 pub(crate) mod missing_logger;
 pub(crate) mod streams;
 
@@ -26,6 +27,7 @@ use crate::protocol::http::query::SensitiveParameters;
 use crate::protocol::http::trace_headers::TraceHeaders;
 use crate::protocol::llm::{Formats, Terminators};
 use crate::settings::callback::Callback;
+use crate::settings::metric_attributes::MetricAttributes;
 use crate::settings::missing_logger::MissingLogger;
 use crate::settings::streams::{ContentTypes, StreamDurations};
 use crate::text::{MAX_BYTES, truncate_cow};
@@ -86,6 +88,7 @@ pub(crate) struct Settings {
     pub(crate) error_panics: Arc<PanicReport>,
 
     pub(crate) metrics: MetricSettings,
+    pub(crate) metric_attributes: MetricAttributes,
     pub(crate) stream_durations: StreamDurations,
     pub(crate) stream_content_types: ContentTypes,
     pub(crate) lifecycle_events: LifecycleEvents,
@@ -159,6 +162,7 @@ impl Default for Settings {
             error_type_fn: Callback::default(),
             error_panics: Arc::new(PanicReport::new("the error's `Display`")),
             metrics: MetricSettings::default(),
+            metric_attributes: MetricAttributes::default(),
             stream_durations: StreamDurations::default(),
             stream_content_types: ContentTypes::default(),
             lifecycle_events: LifecycleEvents::default(),
@@ -237,7 +241,9 @@ impl Settings {
 
     /// Whether a callback reads the completion.
     pub(crate) fn passes_completion(&self) -> bool {
-        self.classify.is_set() || self.on_completion.is_set()
+        self.classify.is_set()
+            || self.on_completion.is_set()
+            || self.metric_attributes.callback.is_set()
     }
 
     /// Returns the operator's name for the kind of an error.

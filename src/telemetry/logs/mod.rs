@@ -14,7 +14,6 @@ use crate::outcome::reason::is_disconnect;
 use crate::outcome::{Aborted, End, Outcome};
 use crate::protocol::grpc::Protocol;
 use crate::provider::logger::{EmitEvent, LogEvent, logger_from};
-use crate::recording::context_span::with_span;
 use crate::recording::ended_request::EndedRequest;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv as key;
@@ -43,11 +42,11 @@ impl Loggers {
         self.0.is_some()
     }
 
-    /// Emits the log events of a request that has ended, with its span's context current.
+    /// Emits the log events of a request that has ended. Log processors read its context, which is current.
     pub(crate) fn emit(
         &self,
         ended: &EndedRequest<'_>,
-        span: &Arc<SharedSpan>,
+        span: &SharedSpan,
         lifecycle_events: LifecycleEvents,
     ) {
         let Some(logger) = &self.0 else {
@@ -58,15 +57,10 @@ impl Loggers {
             events.extend(lifecycle(ended, span.clock().started()));
         }
         events.extend(exception(ended));
-        if events.is_empty() {
-            return;
+        for event in events {
+            // If one event panics, the others are still emitted.
+            catch_panic(|| logger.emit_event(event, span.span_context()));
         }
-        with_span(span, || {
-            for event in events {
-                // If one event panics, the others are still emitted.
-                catch_panic(|| logger.emit_event(event, span.span_context()));
-            }
-        });
     }
 }
 

@@ -39,6 +39,15 @@ impl AttributeList {
         &self.attributes[..self.length]
     }
 
+    /// Returns the attributes, followed by the application's.
+    pub(super) fn with<'a>(&'a self, more: &[KeyValue]) -> Cow<'a, [KeyValue]> {
+        if more.is_empty() {
+            Cow::Borrowed(self.as_slice())
+        } else {
+            Cow::Owned([self.as_slice(), more].concat())
+        }
+    }
+
     /// Describes a request and what it has come to.
     pub(super) fn describe(ended: &EndedRequest<'_>, settings: &Settings) -> Self {
         let mut list = Self::new();

@@ -1,11 +1,13 @@
 //! Measures requests.
 
 mod attributes;
+mod boundaries;
+mod definitions;
 mod gen_ai;
 mod instruments;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use opentelemetry::KeyValue;
@@ -21,55 +23,95 @@ use crate::settings::streams::StreamDurations;
 use crate::settings::{MetricSettings, Settings};
 
 use attributes::AttributeList;
+use boundaries::Boundaries;
 
 pub(crate) use instruments::Instruments;
 
 /// The source of a layer's instruments.
-#[derive(Clone)]
-pub(crate) enum Meters {
-    /// The global provider, whatever it is at the time.
-    Global(Arc<GlobalMeters<Instruments>>),
-    /// The instruments of the given provider. `None` if that is the API's no-op or panics.
-    Given(Option<Arc<Instruments>>),
+#[derive(Clone, Default)]
+pub(crate) struct Meters {
+    source: Source,
+    boundaries: Boundaries,
 }
 
-impl Default for Meters {
+#[derive(Clone)]
+enum Source {
+    /// The global provider, whatever it is at the time.
+    Global(Arc<GlobalMeters<Instruments>>),
+    Given(Arc<GivenMeter>),
+}
+
+/// The meter of the given provider, and its instruments. They are made once, because an SDK ignores the boundaries of
+/// a second one with the same name.
+struct GivenMeter {
+    /// `None` if the provider is the API's no-op or panics.
+    meter: Option<Meter>,
+    instruments: OnceLock<Option<Arc<Instruments>>>,
+}
+
+impl Default for Source {
     fn default() -> Self {
         Self::Global(Arc::default())
     }
 }
 
+impl Source {
+    fn given(meter: Option<Meter>) -> Self {
+        Self::Given(Arc::new(GivenMeter {
+            meter,
+            instruments: OnceLock::new(),
+        }))
+    }
+}
+
 impl Meters {
-    pub(crate) fn given<P: MeterProvider + ?Sized + 'static>(provider: &P) -> Self {
-        Self::Given(meter_from(provider).and_then(|meter| make_instruments(&meter)))
+    pub(crate) fn set_provider<P: MeterProvider + ?Sized + 'static>(&mut self, provider: &P) {
+        self.source = Source::given(meter_from(provider));
+    }
+
+    /// Sets the boundaries of a histogram. Instruments that other layers have made are unaffected.
+    pub(crate) fn set_boundaries(&mut self, metric: &str, boundaries: Vec<f64>) {
+        self.boundaries.set(metric, boundaries);
+        self.source = match &self.source {
+            Source::Global(_) => Source::default(),
+            Source::Given(given) => Source::given(given.meter.clone()),
+        };
     }
 
     /// Whether there are instruments for this request. If there are none, counts the request.
     pub(crate) fn is_set(&self) -> bool {
-        match self {
-            Self::Given(instruments) => instruments.is_some(),
-            Self::Global(global) => global.is_set(make_instruments),
+        match &self.source {
+            Source::Given(given) => given.get(&self.boundaries).is_some(),
+            Source::Global(global) => global.is_set(|meter| make(meter, &self.boundaries)),
         }
     }
 
     /// Returns the instruments for a request that starts at this moment.
     pub(crate) fn find(&self, moment: Instant) -> Option<Arc<Instruments>> {
-        match self {
-            Self::Given(instruments) => instruments.clone(),
-            Self::Global(global) => global.get(moment, make_instruments),
+        match &self.source {
+            Source::Given(given) => given.get(&self.boundaries).cloned(),
+            Source::Global(global) => global.get(moment, |meter| make(meter, &self.boundaries)),
         }
     }
 }
 
-fn make_instruments(meter: &Meter) -> Option<Arc<Instruments>> {
-    catch_panic(|| Arc::new(Instruments::new(meter)))
+impl GivenMeter {
+    fn get(&self, boundaries: &Boundaries) -> Option<&Arc<Instruments>> {
+        let made = || make(self.meter.as_ref()?, boundaries);
+        self.instruments.get_or_init(made).as_ref()
+    }
+}
+
+/// Makes the instruments, unless that panics.
+fn make(meter: &Meter, boundaries: &Boundaries) -> Option<Arc<Instruments>> {
+    catch_panic(|| Arc::new(Instruments::new(meter, boundaries)))
 }
 
 impl fmt::Debug for Meters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Global(_) => "Global",
-            Self::Given(_) => "Given",
+        f.write_str(match self.source {
+            Source::Global(_) => "Global",
+            Source::Given(_) => "Given",
         })
     }
 }
@@ -121,9 +163,12 @@ impl Measurement {
 
     /// Records a request that has ended. An instrument that panics affects no other.
     pub(crate) fn record(self, ended: &EndedRequest<'_>, settings: &Settings) {
+        let recorded = ended.buffer.as_ref();
+        let recorded = recorded.map(|buffer| &buffer.metric_attributes);
+        let more = settings.metric_attributes.of(&ended.completion, recorded);
         if self.records.server {
             let attributes = AttributeList::describe(ended, settings);
-            let attributes = attributes.as_slice();
+            let attributes = &attributes.with(&more);
             self.record_duration(ended, settings.stream_durations, attributes);
             if settings.metrics.response_times {
                 self.record_response_times(ended, attributes);
@@ -131,7 +176,7 @@ impl Measurement {
             self.record_sizes(ended, attributes);
         }
         if self.records.gen_ai {
-            self.record_gen_ai(ended);
+            self.record_gen_ai(ended, &more);
         }
     }
 
@@ -185,12 +230,12 @@ impl Measurement {
     }
 
     /// Records a request to a language model: one whose operation the handler has set.
-    fn record_gen_ai(&self, ended: &EndedRequest<'_>) {
+    fn record_gen_ai(&self, ended: &EndedRequest<'_>, more: &[KeyValue]) {
         let Some(attributes) = gen_ai::describe(ended) else {
             return;
         };
         let instruments = &self.instruments;
-        let attributes = attributes.as_slice();
+        let attributes = &attributes.with(more);
         let duration = ended.completion.duration.as_secs_f64();
         catch_panic(|| instruments.gen_ai_duration.record(duration, attributes));
         if let Some(first) = gen_ai::time_to_first_token(ended) {

@@ -17,6 +17,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::{Layer, registry};
 
 use crate::support::body::ScriptedBody;
+use crate::support::meters::Meters;
 use crate::support::recorder::Recorder;
 use crate::support::{answering, defused, get, handle_of, read, ready, response};
 
@@ -43,12 +44,12 @@ impl<S: Subscriber> Layer<S> for Reports {
     }
 }
 
-/// The fields that name what panicked.
+/// The fields that name what is reported.
 struct Fields(Report);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if ["callback", "panic"].contains(&field.name()) {
+        if ["callback", "panic", "key", "metric"].contains(&field.name()) {
             self.0.push(format!("{}={value:?}", field.name()));
         }
     }
@@ -145,6 +146,12 @@ fn each_setting_is_reported_by_its_name() {
         (
             "on_completion",
             ApiSpanLayer::new().on_completion(|_| explode()),
+        ),
+        (
+            "metric_attributes",
+            Meters::new()
+                .layer()
+                .metric_attributes(|_| explode::<Vec<_>>()),
         ),
     ] {
         let recorder = Recorder::new();
@@ -270,4 +277,31 @@ fn no_panic_reports_nothing() {
     let recorder = Recorder::new();
     let layer = recorder.layer().filter(|_| true);
     assert_eq!(reported(|| serve(&layer, 3)), Vec::<Report>::new());
+}
+
+#[test]
+fn settings_without_effect_are_reported_once() {
+    let meters = Meters::new();
+    let layer = meters.layer().metric_attribute_keys(["test.plan"]);
+    let layer = layer.metric_attributes(|_| {
+        let keys = ["test.plan", "test.tenant", "test.user"];
+        keys.map(|key| KeyValue::new(key, "x"))
+    });
+    let refused = vec![
+        "WARN ApiSpanLayer.MetricAttributeRefused".to_owned(),
+        "key=\"test.tenant\"".to_owned(),
+    ];
+    let reports = reported(|| {
+        serve(&layer, 3);
+        serve(&layer.clone().body_sizes(true), 3);
+    });
+    assert_eq!(reports, [refused]);
+    let unknown = vec![
+        "WARN ApiSpanLayer.UnknownMetric".to_owned(),
+        "metric=\"http.server.duration\"".to_owned(),
+    ];
+    let reports = reported(|| {
+        let _ = ApiSpanLayer::new().bucket_boundaries("http.server.duration", [1.0]);
+    });
+    assert_eq!(reports, [unknown]);
 }

@@ -21,7 +21,7 @@ use crate::support::{defused, explode, get, handle_of, without_deadlock};
 
 /// A provider whose instruments call this function with their name.
 #[derive(Clone)]
-struct Calling(Arc<dyn Fn(&str) + Send + Sync>);
+pub struct Calling(Arc<dyn Fn(&str) + Send + Sync>);
 
 struct Instrument {
     name: String,
@@ -29,7 +29,7 @@ struct Instrument {
 }
 
 impl Calling {
-    fn new(f: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn new(f: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(f))
     }
 

@@ -1,6 +1,7 @@
 //! Metrics: which are recorded, for which requests, and that they agree with the spans.
 
 mod allocations;
+mod attributes;
 mod balance;
 mod cardinality;
 mod edge_cases;
