@@ -22,6 +22,7 @@ use crate::provider::start_span::{StartOptions, StartedSpan};
 use crate::provider::tracer::FoundTracer;
 use crate::recording::clock::Clock;
 use crate::recording::measured::Measured;
+use crate::recording::request_info::RequestInfo;
 use crate::recording::shared_span::SharedSpan;
 use crate::semconv::EVENT_ARRIVED;
 use crate::settings::Settings;
@@ -100,8 +101,7 @@ fn observe(
     let has_own_extensions = has_own_extensions(parts);
     let hop = read_hop(settings, parts);
     let target = Target::read(parts, has_own_extensions);
-    let learnt = &shared.learnt_methods;
-    let request = read_request(parts, target, claimed, settings, learnt, &hop);
+    let request = read_info(shared, parts, target, claimed, &hop);
     // All that can panic is read before the span starts.
     let mut cold = ColdState::read(settings, parts, target, claimed);
     let (measurement, measured) = signals.measure(shared, parts, clock, &request);
@@ -123,7 +123,8 @@ fn observe(
     }
     let (span, at_start, context) =
         share_span(shared, parts, open, caller, current, clock, measured);
-    let inner = at_start.is_some().then(|| context.clone());
+    let for_reports = options.has_other_readers.then(|| context.clone());
+    let inner = at_start.is_some().then_some(context);
     let exchange = Exchange {
         cold,
         measurement,
@@ -132,9 +133,22 @@ fn observe(
         shared: Arc::clone(shared),
         request,
         at_start,
-        context: options.has_other_readers.then_some(context),
+        context: for_reports,
     };
     (inner, ExchangeGuard::new(Box::new(exchange)))
+}
+
+/// Reads what the end needs of the request.
+#[inline]
+fn read_info(
+    shared: &Shared,
+    parts: &request::Parts,
+    target: Target<'_>,
+    claimed: Protocol,
+    hop: &Hop<'_>,
+) -> RequestInfo {
+    let learnt = &shared.learnt_methods;
+    read_request(parts, target, claimed, &shared.settings, learnt, hop)
 }
 
 /// Returns the report of the trusted proxies.

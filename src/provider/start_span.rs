@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use opentelemetry::Context;
-use opentelemetry::trace::{Span, SpanBuilder, SpanContext, TraceContextExt, Tracer};
+use opentelemetry::trace::{SpanBuilder, SpanContext, TraceContextExt, Tracer};
 
-use crate::catch_panic::catch_panic;
 use crate::recording::clock::Clock;
 use crate::recording::context_span::ContextSpan;
 use crate::recording::shared_span::SharedSpan;
@@ -54,24 +53,22 @@ where
             clock,
             has_other_readers,
         } = options;
-        let mut span = self.build_with_context(builder, parent);
-        // The span has started, so it must end even if it panics here.
-        let answer = catch_panic(|| (span.span_context().clone(), span.is_recording()));
-        let (span_context, is_recording) = answer.unwrap_or((SpanContext::NONE, false));
-        let has_own_id = span_context.is_valid()
-            && span_context.span_id() != parent.span().span_context().span_id();
-        if !has_own_id && !is_recording {
-            catch_panic(|| span.end());
-            catch_panic(|| drop(span));
-            return Err(NotStarted(span_context));
-        }
-        let span: Arc<SharedSpan> = Arc::new(SharedSpan::new(
-            span,
-            span_context,
-            is_recording,
+        // Built in place: moving a span is expensive.
+        let mut span = Arc::new(SharedSpan::new(
+            self.build_with_context(builder, parent),
             has_other_readers,
             clock,
         ));
+        if let Some(span) = Arc::get_mut(&mut span) {
+            span.read_context();
+        }
+        let span: Arc<SharedSpan> = span;
+        let has_own_id = span.span_context().is_valid()
+            && span.span_context().span_id() != parent.span().span_context().span_id();
+        if !has_own_id && !span.is_recording() {
+            span.end_unrecorded();
+            return Err(NotStarted(span.span_context().clone()));
+        }
         let context = if has_own_id {
             parent.with_span(ContextSpan(Arc::clone(&span)))
         } else {

@@ -103,10 +103,10 @@ mod tests {
     fn started() -> (Arc<SharedSpan>, Clock) {
         let tracer = SdkTracerProvider::builder().build().tracer("test");
         let span = tracer.start("test");
-        let span_context = span.span_context().clone();
         let clock = Clock::start();
-        let shared = SharedSpan::new(span, span_context, true, false, clock);
         mock::advance(SECOND);
+        let mut shared = SharedSpan::new(span, false, clock);
+        shared.read_context();
         (Arc::new(shared), clock)
     }
 

@@ -14,6 +14,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::global::ObjectSafeSpan;
 use opentelemetry::trace::{Span, SpanContext};
 
+use crate::catch_panic::catch_panic;
 use crate::recording::buffer::{Event, SpanBuffer};
 use crate::recording::clock::{self, Clock};
 use crate::recording::end_span::{EndSpan, NoSpan};
@@ -69,17 +70,12 @@ pub(crate) enum RequestEnd {
 }
 
 impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
-    /// Wraps a span that has started. The span is not asked again for its ids or whether it records.
-    pub(crate) fn new(
-        span: S,
-        span_context: SpanContext,
-        is_recording: bool,
-        has_other_readers: bool,
-        clock: Clock,
-    ) -> Self {
+    /// Wraps a span that has started. [`read_context`](Self::read_context) must follow.
+    #[inline]
+    pub(crate) fn new(span: S, has_other_readers: bool, clock: Clock) -> Self {
         Self {
-            span_context,
-            is_recording,
+            span_context: SpanContext::NONE,
+            is_recording: false,
             has_other_readers,
             clock,
             lost_records: AtomicU32::new(0),
@@ -87,6 +83,21 @@ impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
             request_bytes: AtomicU64::new(0),
             recorded: Mutex::new(Recorded::EMPTY),
             span: Mutex::new(Some(span)),
+        }
+    }
+
+    /// Reads the span's ids and whether it records, once. If the span panics, it has no ids and does not record. It
+    /// has started, so it is ended all the same.
+    #[inline]
+    pub(crate) fn read_context(&mut self) {
+        let span = self.span.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(span) = span else {
+            return;
+        };
+        let answer = catch_panic(|| (span.span_context().clone(), span.is_recording()));
+        if let Some((span_context, is_recording)) = answer {
+            self.span_context = span_context;
+            self.is_recording = is_recording;
         }
     }
 }

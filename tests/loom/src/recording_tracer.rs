@@ -27,14 +27,16 @@ pub struct RecordingTracer(Arc<Mutex<Vec<Call>>>);
 /// The span of a recording tracer.
 #[derive(Debug)]
 pub struct RecordingSpan {
+    is_recording: bool,
     span_context: SpanContext,
     tracer: RecordingTracer,
 }
 
 impl RecordingTracer {
     /// Makes the span.
-    pub fn make_span(&self) -> RecordingSpan {
+    pub fn make_span(&self, is_recording: bool) -> RecordingSpan {
         RecordingSpan {
+            is_recording,
             span_context: local_span_context(1),
             tracer: self.clone(),
         }
@@ -165,7 +167,7 @@ impl Tracer for RecordingTracer {
         for attribute in builder.attributes.into_iter().flatten() {
             self.push(Call::Attribute(attribute));
         }
-        self.make_span()
+        self.make_span(true)
     }
 }
 
@@ -182,7 +184,7 @@ impl Span for RecordingSpan {
     }
 
     fn is_recording(&self) -> bool {
-        true
+        self.is_recording
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {

@@ -8,7 +8,7 @@ use crate::recording::buffer::SpanBuffer;
 use crate::recording::clock::Clock;
 use crate::recording::context_span::ContextSpan;
 use crate::recording::shared_span::SharedSpan;
-use crate::recording_tracer::{RecordingTracer, local_span_context};
+use crate::recording_tracer::RecordingTracer;
 use crate::standard::sync::Arc;
 use crate::standard::time::SystemTime;
 
@@ -65,14 +65,9 @@ fn shared_span(tracer: &RecordingTracer) -> Arc<SharedSpan> {
 }
 
 fn make_shared_span(tracer: &RecordingTracer, is_recording: bool) -> Arc<SharedSpan> {
-    let span_context = local_span_context(1);
-    Arc::new(SharedSpan::new(
-        tracer.make_span(),
-        span_context,
-        is_recording,
-        false,
-        Clock::start(),
-    ))
+    let mut span = SharedSpan::new(tracer.make_span(is_recording), false, Clock::start());
+    span.read_context();
+    Arc::new(span)
 }
 
 fn two_ends(is_recording: bool) -> String {
