@@ -458,7 +458,13 @@ pub use outcome::{Aborted, Completion, End, Outcome, Stage, Verdict, classify};
 pub use protocol::grpc::{GrpcCode, GrpcStatus, Protocol};
 pub use protocol::http::forwarded::ProxyHeaders;
 pub use protocol::llm::LlmFormat;
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use recording::request_tracer::{RequestTracer, RequestTracerSpan};
 pub use settings::streams::StreamDurations;
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use settings::tracing::AccessLog;
 
 /// The API of OpenTelemetry, in the version whose types the settings and the handle take.
 pub use opentelemetry;

@@ -12,6 +12,8 @@ use crate::protocol::http::progress::declared_length;
 use crate::recording::request_info::HttpTarget;
 use crate::settings::Settings;
 use crate::telemetry::span::target::Target;
+#[cfg(feature = "tracing")]
+use crate::telemetry::tracing::access_log::RequestLog;
 
 /// The limit of a request's declared length: 1 TiB. A larger length is ignored, because a few forged lengths
 /// would make the sum of all sizes useless.
@@ -32,10 +34,12 @@ pub(super) struct ColdState {
     pub(super) request_length: Option<u64>,
     /// Headers and trailers of the response that the settings capture.
     pub(super) captured: Vec<KeyValue>,
-    /// The path and query of the request, for a callback that gets the completion.
+    /// The path and query of the request, for the access log or a callback that gets the completion.
     pub(super) path: Option<PathAndQuery>,
     /// The type of the error that was the end.
     pub(super) error_type_name: Option<&'static str>,
+    #[cfg(feature = "tracing")]
+    pub(super) log: Option<RequestLog>,
 }
 
 impl ColdState {
@@ -45,6 +49,7 @@ impl ColdState {
         parts: &request::Parts,
         target: Target<'_>,
         claimed: Protocol,
+        has_access_log: bool,
     ) -> Option<Box<Self>> {
         let (timeout, request_length) = match claimed {
             Protocol::Http if settings.body_sizes => {
@@ -54,17 +59,19 @@ impl ColdState {
             Protocol::Grpc | Protocol::GrpcWeb => (parse_timeout(&parts.headers), None),
         };
         let request_length = request_length.filter(|length| *length <= MAX_LENGTH);
-        let path = settings
-            .passes_completion()
+        let path = (has_access_log || settings.passes_completion())
             .then(|| target.original.path_and_query().cloned())
             .flatten();
-        if timeout.is_none() && request_length.is_none() && path.is_none() {
+        let is_empty = timeout.is_none() && request_length.is_none() && path.is_none();
+        if is_empty && !has_access_log {
             return None;
         }
         Some(Box::new(Self {
             timeout,
             request_length,
             path,
+            #[cfg(feature = "tracing")]
+            log: has_access_log.then(RequestLog::default),
             ..Self::default()
         }))
     }

@@ -82,6 +82,10 @@ impl Exchange {
             if loggers.is_set() {
                 catch_panic(|| loggers.emit(ended, &self.span, settings.lifecycle_events));
             }
+            #[cfg(feature = "tracing")]
+            if let Some(log) = self.cold.as_ref().and_then(|cold| cold.log.as_ref()) {
+                catch_panic(|| log.write_end(&ended.completion, settings));
+            }
             let callback = &settings.on_completion;
             callback.call(|callback| callback(&ended.completion));
         });

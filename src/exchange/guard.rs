@@ -23,6 +23,12 @@ impl ExchangeGuard {
         Self(Some(exchange))
     }
 
+    /// Returns the exchange, if it has not ended.
+    #[cfg(feature = "tracing")]
+    pub(super) fn exchange(&mut self) -> Option<&mut Exchange> {
+        self.0.as_deref_mut()
+    }
+
     /// Calls `f`, which runs code of the inner service. If `f` panics, the exchange ends and the panic
     /// propagates. By then `f` has detached the request's context.
     pub(crate) fn run<R>(&mut self, f: impl FnOnce() -> R) -> R {

@@ -21,3 +21,5 @@ pub(crate) mod shared;
 mod signals;
 pub(crate) mod start;
 mod state;
+#[cfg(feature = "tracing")]
+mod tracing;

@@ -11,8 +11,10 @@ use crate::exchange::caller::{Caller, rewrite_headers};
 use crate::exchange::cold::ColdState;
 use crate::exchange::guard::ExchangeGuard;
 use crate::exchange::shared::Shared;
-use crate::exchange::signals::OtherSignals;
+use crate::exchange::signals::{Fate, OtherSignals};
 use crate::exchange::state::{Exchange, Phase};
+#[cfg(feature = "tracing")]
+use crate::exchange::tracing::in_tracing_span;
 use crate::handle::SpanHandle;
 use crate::propagation::current::{InnerContext, current};
 use crate::propagation::sampling::Rate;
@@ -42,7 +44,7 @@ pub(crate) fn start(
     let settings = &shared.settings;
     let current = current();
     let is_traced = !current.is_telemetry_suppressed() && settings.should_trace(parts);
-    let signals = OtherSignals::find(shared, is_traced);
+    let signals = OtherSignals::find(shared, parts, is_traced);
     let tracer = find_tracer(shared, is_traced);
     let is_public = settings.is_public(parts);
     // Without a tracer the rate does not apply, and the caller's sampled flag stays.
@@ -52,16 +54,35 @@ pub(crate) fn start(
         caller.sample(&current, rate);
     }
     let tracer = tracer.filter(|_| !caller.is_sampled_out);
+    let fate = match (is_traced, caller.is_sampled_out) {
+        (false, _) => Fate::Untraced,
+        (true, true) => Fate::SampledOut,
+        (true, false) => Fate::Traced,
+    };
     let headers = &mut parts.headers;
     if tracer.is_none() && !signals.is_any_enabled() {
         rewrite_headers(settings, headers, &caller, None, is_public);
-        return (InnerContext::new(caller.context), ExchangeGuard::default());
+        let inner = InnerContext::new(caller.context);
+        return in_tracing_span(settings, parts, inner, ExchangeGuard::default(), fate);
     }
     let observed = catch_panic(|| observe(shared, parts, &mut caller, current, tracer, &signals));
     let (context, exchange) = observed.unwrap_or_default();
     let headers = &mut parts.headers;
     rewrite_headers(settings, headers, &caller, context.as_ref(), is_public);
-    (InnerContext::new(context.or(caller.context)), exchange)
+    let inner = InnerContext::new(context.or(caller.context));
+    in_tracing_span(settings, parts, inner, exchange, fate)
+}
+
+/// Without the feature `tracing` a request has no span of it, and there is no access log.
+#[cfg(not(feature = "tracing"))]
+fn in_tracing_span(
+    _: &Settings,
+    _: &request::Parts,
+    inner: InnerContext,
+    exchange: ExchangeGuard,
+    _: Fate,
+) -> (InnerContext, ExchangeGuard) {
+    (inner, exchange)
 }
 
 /// Returns the tracer for this request, if there is one.
@@ -103,7 +124,7 @@ fn observe(
     let target = Target::read(parts, has_own_extensions);
     let request = read_info(shared, parts, target, claimed, &hop);
     // All that can panic is read before the span starts.
-    let mut cold = ColdState::read(settings, parts, target, claimed);
+    let mut cold = ColdState::read(settings, parts, target, claimed, signals.has_access_log);
     let (measurement, measured) = signals.measure(shared, parts, clock, &request);
     let options = signals.start_options(clock);
     let open = tracer.and_then(|tracer| {

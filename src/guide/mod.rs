@@ -5,3 +5,8 @@ pub mod completion {}
 
 #[doc = include_str!("../../docs/guide/llm.md")]
 pub mod llm {}
+
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+#[doc = include_str!("../../docs/guide/tracing.md")]
+pub mod tracing {}

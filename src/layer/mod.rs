@@ -19,6 +19,9 @@ mod metrics;
 
 mod llm;
 
+#[cfg(feature = "tracing")]
+mod tracing;
+
 use std::sync::Arc;
 
 use tower_layer::Layer;

@@ -3,6 +3,8 @@
 use opentelemetry::Context;
 
 use crate::catch_panic::catch_panic;
+#[cfg(feature = "tracing")]
+use crate::propagation::tracing_span::TracingSpan;
 
 /// Returns the current context, or an empty one if the thread-local storage is destroyed.
 pub(crate) fn current() -> Context {
@@ -20,21 +22,41 @@ pub(crate) fn with_current<R>(context: &Context, f: impl FnOnce() -> R) -> R {
 /// The context in which the inner service, its future and its body run.
 ///
 /// It is the context of the request's span or, without a span, the caller's. Without either it is `None`, and the
-/// context around the layer stays current.
+/// context around the layer stays current. With the feature `tracing` it also has the request's span of `tracing`.
 #[derive(Clone, Default)]
-pub(crate) struct InnerContext(Option<Context>);
+pub(crate) struct InnerContext {
+    context: Option<Context>,
+    #[cfg(feature = "tracing")]
+    span: Option<TracingSpan>,
+}
 
 impl InnerContext {
     pub(crate) fn new(context: Option<Context>) -> Self {
-        Self(context)
+        Self {
+            context,
+            #[cfg(feature = "tracing")]
+            span: None,
+        }
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.context.as_ref()
+    }
+
+    #[cfg(feature = "tracing")]
+    pub(crate) fn set_tracing_span(&mut self, span: TracingSpan) {
+        self.span = Some(span);
     }
 
     /// Calls `f` with this context current.
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         let _attached = self
-            .0
+            .context
             .as_ref()
             .and_then(|context| catch_panic(|| context.clone().attach()));
+        #[cfg(feature = "tracing")]
+        let _entered = self.span.as_ref().map(TracingSpan::enter);
         f()
     }
 }

@@ -19,6 +19,8 @@ mod recording_extractor;
 pub(crate) mod sampling;
 mod strict_headers;
 pub(crate) mod traceparent;
+#[cfg(feature = "tracing")]
+pub(crate) mod tracing_span;
 mod w3c;
 
 use std::collections::BTreeSet;

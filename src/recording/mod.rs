@@ -12,5 +12,7 @@ pub(crate) mod ended_request;
 pub(crate) mod learnt_methods;
 pub(crate) mod measured;
 pub(crate) mod request_info;
+#[cfg(feature = "tracing")]
+pub(crate) mod request_tracer;
 pub(crate) mod shared_span;
 pub(crate) mod written_keys;

@@ -6,6 +6,8 @@ pub(crate) mod callback;
 pub(crate) mod metric_attributes;
 pub(crate) mod missing_logger;
 pub(crate) mod streams;
+#[cfg(feature = "tracing")]
+pub(crate) mod tracing;
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -30,6 +32,8 @@ use crate::settings::callback::Callback;
 use crate::settings::metric_attributes::MetricAttributes;
 use crate::settings::missing_logger::MissingLogger;
 use crate::settings::streams::{ContentTypes, StreamDurations};
+#[cfg(feature = "tracing")]
+use crate::settings::tracing::TracingSettings;
 use crate::text::{MAX_BYTES, truncate_cow};
 
 /// A callback that reads a request.
@@ -101,6 +105,9 @@ pub(crate) struct Settings {
     pub(crate) stream_terminator_event: Option<Cow<'static, str>>,
     pub(crate) stream_errors: bool,
     pub(crate) journey_events: bool,
+
+    #[cfg(feature = "tracing")]
+    pub(crate) tracing: TracingSettings,
 }
 
 /// The optional metrics, except the sizes of bodies.
@@ -173,6 +180,8 @@ impl Default for Settings {
             stream_terminator_event: None,
             stream_errors: false,
             journey_events: false,
+            #[cfg(feature = "tracing")]
+            tracing: TracingSettings::default(),
         }
     }
 }

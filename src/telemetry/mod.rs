@@ -6,3 +6,5 @@ pub(crate) mod gen_ai;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod span;
+#[cfg(feature = "tracing")]
+pub(crate) mod tracing;

@@ -39,6 +39,7 @@ mod settings;
 mod states;
 mod support;
 mod trace_headers;
+mod tracing_output;
 mod tracing_spans;
 mod types;
 mod wire;

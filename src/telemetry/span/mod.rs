@@ -3,7 +3,7 @@
 pub(crate) mod end;
 mod events;
 mod http;
-mod network;
+pub(crate) mod network;
 pub(crate) mod request;
 pub(crate) mod response;
 mod rpc;

@@ -63,6 +63,18 @@ pub(super) fn describe_client(
     }
 }
 
+/// Returns the address of the client behind all trusted proxies, else of the peer.
+#[cfg(feature = "tracing")]
+pub(crate) fn client_address(
+    parts: &request::Parts,
+    settings: &Settings,
+    hop: &Hop<'_>,
+) -> Option<String> {
+    let of_peer = || peer(parts, settings).map(|peer| peer.ip());
+    let address = hop.client.map(|(address, _)| address).or_else(of_peer);
+    address.map(format_address)
+}
+
 /// Sets the addresses of both ends of the connection.
 pub(super) fn describe_connection(connection: &Connection, attributes: &mut StartAttributes) {
     let Connection { peer, local } = connection;

@@ -57,7 +57,7 @@ impl<'a> Target<'a> {
 
     /// Returns the path. The target of a CONNECT has none (RFC 9112, section 3.2.3), and an empty path is
     /// equivalent to `/` (RFC 9110, section 4.2.3).
-    pub(super) fn path(&self) -> &'a str {
+    pub(crate) fn path(&self) -> &'a str {
         match self.original.path() {
             "" => "/",
             path => path,

@@ -17,23 +17,23 @@ use crate::support::{get, grpc, handle_of, poll, poll_frame, response};
 
 /// A request, the reply to it, and the expected `error.type`.
 #[derive(Clone, Copy)]
-pub(super) struct Ending {
-    pub(super) name: &'static str,
-    pub(super) request: fn() -> Request<()>,
+pub struct Ending {
+    pub name: &'static str,
+    pub request: fn() -> Request<()>,
     /// What the handler does with its handle.
-    pub(super) use_handle: fn(&SpanHandle),
-    pub(super) reply: Reply,
+    pub use_handle: fn(&SpanHandle),
+    pub reply: Reply,
     /// The number of body polls before the body is dropped.
-    pub(super) polls: usize,
+    pub polls: usize,
     /// Expected on the span and on the metric.
-    pub(super) error_type: Option<&'static str>,
+    pub error_type: Option<&'static str>,
     /// Whether the client disconnects.
-    pub(super) is_disconnect: bool,
+    pub is_disconnect: bool,
 }
 
 /// What the service does.
 #[derive(Clone, Copy)]
-pub(super) enum Reply {
+pub enum Reply {
     Head {
         status: u16,
         headers: &'static [(&'static str, &'static str)],
@@ -44,11 +44,11 @@ pub(super) enum Reply {
     Never,
 }
 
-pub(super) const fn head(status: u16, steps: &'static [Step]) -> Reply {
+pub const fn head(status: u16, steps: &'static [Step]) -> Reply {
     head_with(status, &[], steps)
 }
 
-pub(super) const fn head_with(
+pub const fn head_with(
     status: u16,
     headers: &'static [(&'static str, &'static str)],
     steps: &'static [Step],
@@ -61,7 +61,7 @@ pub(super) const fn head_with(
 }
 
 /// The headers of a gRPC response.
-pub(super) const GRPC: &[(&str, &str)] = &[("content-type", "application/grpc")];
+pub const GRPC: &[(&str, &str)] = &[("content-type", "application/grpc")];
 
 const fn ending(name: &'static str, reply: Reply, polls: usize) -> Ending {
     Ending {
@@ -101,7 +101,7 @@ const fn grpc_call(ending: Ending) -> Ending {
     }
 }
 
-pub(super) const ALL: [Ending; 17] = [
+pub const ALL: [Ending; 17] = [
     ending("success", head(200, &[Data(3), Pending, Data(2)]), 9),
     ending("404", head(404, &[Data(9)]), 9),
     error("500", head(500, &[Data(1)]), 9, "500"),
@@ -154,18 +154,18 @@ pub(super) const ALL: [Ending; 17] = [
 
 impl Ending {
     /// Whether the request and the reply are gRPC.
-    pub(super) fn is_grpc(&self) -> bool {
+    pub fn is_grpc(&self) -> bool {
         let request = (self.request)();
         request.headers().contains_key("content-type") && self.name != "gRPC answered in HTTP"
     }
 
     /// Runs the request and returns the number of body bytes read.
-    pub(super) fn run(&self, layer: &ApiSpanLayer) -> usize {
+    pub fn run(&self, layer: &ApiSpanLayer) -> usize {
         self.run_with((self.request)(), layer)
     }
 
     /// Runs another request instead.
-    pub(super) fn run_with(&self, request: Request<()>, layer: &ApiSpanLayer) -> usize {
+    pub fn run_with(&self, request: Request<()>, layer: &ApiSpanLayer) -> usize {
         let mut bytes = 0;
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let mut service = layer.layer(service_fn(|request| self.call(&request)));

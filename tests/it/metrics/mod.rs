@@ -5,7 +5,7 @@ mod attributes;
 mod balance;
 mod cardinality;
 mod edge_cases;
-mod endings;
+pub mod endings;
 mod faults;
 mod instruments;
 mod policies;

@@ -1,0 +1,168 @@
+//! Writes the access log.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::request;
+use http::uri::PathAndQuery;
+use opentelemetry::trace::{TraceContextExt, TraceId};
+use tracing::Level;
+
+use super::LOG_TARGET;
+use crate::catch_panic::catch_panic;
+use crate::outcome::reason::is_disconnect;
+use crate::outcome::{Completion, Outcome};
+use crate::propagation::current::current;
+use crate::propagation::tracing_span::TracingSpan;
+use crate::protocol::grpc::GrpcCode;
+use crate::recording::request_tracer::muted;
+use crate::settings::Settings;
+use crate::settings::tracing::AccessLog;
+
+/// What the lines of one request share.
+#[derive(Debug, Default)]
+pub(crate) struct RequestLog {
+    pub(crate) client_address: Option<String>,
+    /// The request's span of `tracing`, in which the lines are.
+    pub(crate) span: Option<TracingSpan>,
+}
+
+/// Whether the request is logged: if there is a log, a subscriber that may want a line, and no filter that refuses it.
+pub(crate) fn is_wanted(settings: &Settings, parts: &request::Parts) -> bool {
+    let Some(log) = &settings.tracing.access_log else {
+        return false;
+    };
+    let has_reader = || tracing::enabled!(target: LOG_TARGET, Level::ERROR);
+    // A subscriber may panic.
+    if !catch_panic(has_reader).unwrap_or(false) {
+        return false;
+    }
+    let answer = log.filter.call(|filter| filter(parts));
+    answer.is_none_or(|answer| answer.unwrap_or(true))
+}
+
+impl RequestLog {
+    /// Writes the line of a request that has arrived, if the settings ask for it. The context of the request's span is
+    /// current.
+    pub(crate) fn write_start(
+        &self,
+        settings: &Settings,
+        parts: &request::Parts,
+        path: Option<&PathAndQuery>,
+    ) {
+        let Some(log) = settings
+            .tracing
+            .access_log
+            .as_ref()
+            .filter(|log| log.has_start)
+        else {
+            return;
+        };
+        let ids = current().span().span_context().clone();
+        let query = redacted_query(log, settings, path);
+        self.in_span(|| {
+            tracing::info!(
+                target: LOG_TARGET,
+                method = parts.method.as_str(),
+                path = path.map(PathAndQuery::path),
+                query = query.as_deref(),
+                version = ?parts.version,
+                client_address = self.client_address.as_deref(),
+                trace_id = ids.is_valid().then(|| display(ids.trace_id())),
+                span_id = ids.is_valid().then(|| display(ids.span_id())),
+                "request started"
+            );
+        });
+    }
+
+    /// Writes the line of a request that has ended.
+    pub(crate) fn write_end(&self, completion: &Completion, settings: &Settings) {
+        let Some(log) = &settings.tracing.access_log else {
+            return;
+        };
+        let level = log.level.call(|level| level(completion));
+        let level = level.and_then(Result::ok);
+        let level = level.unwrap_or_else(|| default_level(completion));
+        let query = redacted_query(log, settings, completion.path.as_ref());
+        let client_address = self.client_address.as_deref();
+        self.in_span(|| write(level, completion, query.as_deref(), client_address));
+    }
+
+    /// Calls `f` in the request's span. Its events are no events of the SERVER span, which has all of it already.
+    fn in_span(&self, f: impl FnOnce()) {
+        catch_panic(|| {
+            let _entered = self.span.as_ref().map(TracingSpan::enter);
+            muted(f);
+        });
+    }
+}
+
+/// Writes a line. The texts are written as such, so that a subscriber escapes what a client has sent.
+fn write(level: Level, completion: &Completion, query: Option<&str>, client_address: Option<&str>) {
+    let (outcome, aborted) = match &completion.outcome {
+        None => (None, None),
+        Some(Outcome::Departed) => (Some("DEPARTED"), None),
+        Some(Outcome::Aborted(aborted)) => (Some("ABORTED"), Some(aborted)),
+    };
+    let grpc_status = completion.end.grpc_code();
+    let has_ids = completion.trace_id != TraceId::INVALID;
+    /// The level of an event is constant.
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::event!(
+                target: LOG_TARGET,
+                Level::$level,
+                method = completion.method.as_str(),
+                path = completion.path(),
+                query,
+                route = completion.route(),
+                version = ?completion.version,
+                status = completion.status.map(|status| status.as_u16()),
+                grpc_status = grpc_status.map(GrpcCode::as_str),
+                outcome,
+                reason = aborted.map(|aborted| aborted.reason),
+                error_type = aborted.and_then(|aborted| aborted.error_type.as_deref()),
+                error = aborted.and_then(|aborted| aborted.message.as_deref()),
+                duration_ms = milliseconds(completion.duration),
+                time_to_head_ms = completion.time_to_head.map(milliseconds),
+                request_bytes = completion.request_bytes,
+                response_bytes = completion.response_bytes,
+                client_address,
+                trace_id = has_ids.then(|| display(completion.trace_id)),
+                span_id = has_ids.then(|| display(completion.span_id)),
+                "request completed"
+            )
+        };
+    }
+    match level {
+        Level::ERROR => event!(ERROR),
+        Level::WARN => event!(WARN),
+        Level::INFO => event!(INFO),
+        Level::DEBUG => event!(DEBUG),
+        _ => event!(TRACE),
+    }
+}
+
+/// Returns the query, if the settings ask for it.
+fn redacted_query<'a>(
+    log: &AccessLog,
+    settings: &Settings,
+    path: Option<&'a PathAndQuery>,
+) -> Option<Cow<'a, str>> {
+    let query = path.filter(|_| log.has_query)?.query()?;
+    Some(settings.sensitive_parameters.redact(query))
+}
+
+/// Returns the level of a line, unless the settings choose it.
+fn default_level(completion: &Completion) -> Level {
+    match &completion.outcome {
+        Some(Outcome::Departed) => Level::INFO,
+        Some(Outcome::Aborted(aborted)) if aborted.error_type.is_none() => Level::WARN,
+        Some(Outcome::Aborted(aborted)) if is_disconnect(aborted.reason) => Level::WARN,
+        Some(Outcome::Aborted(_)) | None => Level::ERROR,
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}

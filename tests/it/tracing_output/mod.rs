@@ -1,0 +1,114 @@
+//! What the subscriber of `tracing` gets: the access log, and the request's span.
+//!
+//! The subscribers are thread-local, so that they do not affect other tests.
+
+mod access_log;
+mod balance;
+mod fields;
+mod opentelemetry_bridges;
+mod request_span;
+mod side_by_side;
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tower::Service as _;
+use tower_api_span::{AccessLog, ApiSpanLayer};
+use tracing::Subscriber;
+use tracing::callsite::rebuild_interest_cache;
+use tracing::subscriber::with_default;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::support::body::ScriptedBody;
+use crate::support::{answering, get, read, ready, response};
+
+/// What a subscriber has written.
+#[derive(Clone, Default)]
+pub struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    pub fn text(&self) -> String {
+        let bytes = self.0.lock().expect("no panic").clone();
+        String::from_utf8(bytes).expect("text")
+    }
+
+    fn clear(&self) {
+        self.0.lock().expect("no panic").clear();
+    }
+
+    /// Returns each line, parsed as JSON.
+    pub fn json(&self) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect()
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("no panic").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Written {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Serves one request with an answer of three bytes.
+pub fn serve(layer: &ApiSpanLayer) {
+    let mut service = answering(layer, |_| response(200, ScriptedBody::full(3)));
+    let response = ready(service.call(get())).expect("a response");
+    read(&mut response.into_body()).expect("bytes");
+}
+
+/// Returns what is written while `f` runs with a subscriber that is made for the writer.
+pub fn written<S>(subscriber: impl FnOnce(Written) -> S, f: impl FnOnce()) -> Written
+where
+    S: Subscriber + Send + Sync + 'static,
+{
+    let written = Written::default();
+    with_default(subscriber(written.clone()), || {
+        // If another test makes the first event just before, `tracing` caches that no subscriber reads it.
+        for _ in 0..1_000 {
+            rebuild_interest_cache();
+            let log = AccessLog::new().level_fn(|_| tracing::Level::ERROR);
+            serve(&ApiSpanLayer::new().access_log(log.request_start(true)));
+            if !written.text().is_empty() {
+                break;
+            }
+        }
+        written.clear();
+        f();
+    });
+    written
+}
+
+/// Returns the lines as JSON that are written while `f` runs.
+pub fn json(f: impl FnOnce()) -> Vec<Value> {
+    let subscriber = |written| {
+        tracing_subscriber::fmt()
+            .json()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(written)
+            .finish()
+    };
+    let lines = written(subscriber, f).json();
+    // With feature `internal-logs` there are also warnings of the API.
+    let own = |line: &Value| {
+        let target = line["target"].as_str();
+        !target.is_some_and(|target| target.starts_with("opentelemetry"))
+    };
+    lines.into_iter().filter(own).collect()
+}
