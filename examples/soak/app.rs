@@ -15,7 +15,7 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tower::ServiceBuilder;
-use tower_api_span::{ApiSpanLayer, ResponseBody, SpanHandle, StreamDurations};
+use tower_api_span::{AccessLog, ApiSpanLayer, ResponseBody, SpanHandle, StreamDurations};
 
 use crate::lanes::HangSignal;
 use crate::ledger::Ledger;
@@ -47,6 +47,8 @@ pub(crate) fn layer(
         .response_times(true)
         .body_sizes(true)
         .stream_durations(StreamDurations::Marked)
+        .access_log(AccessLog::new())
+        .tracing_span(true)
         .on_completion(move |_| ledger.count_completion())
 }
 

@@ -1,5 +1,6 @@
 //! Sends requests through every path of the layer at full speed, over real HTTP/1.1, HTTP/2 and gRPC
-//! connections. Compares spans, outcomes and metrics with the requests made, and memory before and after.
+//! connections. Compares spans, outcomes, metrics, completions and the access log with the requests made, and memory
+//! before and after.
 //!
 //! ```text
 //! cargo run --release --example soak
@@ -23,6 +24,7 @@ mod grpc_api;
 mod http_api;
 mod lanes;
 mod ledger;
+mod lines;
 mod memory;
 mod metrics;
 mod paths;

@@ -34,6 +34,8 @@ pub(crate) struct Figures {
     pub(crate) ends: u64,
     /// Calls of the callback that gets each request that has ended.
     pub(crate) completions: u64,
+    /// Lines of the access log, by outcome.
+    pub(crate) lines: BTreeMap<String, u64>,
     pub(crate) measured: MetricSums,
     /// Requests after the warm-up, and their duration.
     pub(crate) counted: u64,
@@ -82,6 +84,7 @@ impl Figures {
             ("span starts", self.starts),
             ("span ends", self.ends),
             ("completions", self.completions),
+            ("lines of the access log", self.lines.values().sum()),
             ("outcomes as expected", self.as_expected.iter().sum()),
             ("requests measured", self.measured.requests),
         ] {
@@ -130,6 +133,17 @@ impl Figures {
         ]
     }
 
+    /// Returns the requests made, by their intended outcome.
+    fn expected_lines(&self) -> BTreeMap<String, u64> {
+        let mut expected = BTreeMap::new();
+        for (nth, path) in PATHS.iter().enumerate() {
+            let made = Protocol::ALL.map(|protocol| self.made[kind(nth, protocol)]);
+            let all = expected.entry(path.end.outcome.to_owned()).or_default();
+            *all += made.iter().sum::<u64>();
+        }
+        expected
+    }
+
     /// Returns the faults, one line each.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -151,6 +165,17 @@ impl Figures {
                 faults.push(format!("{count} {what}, of {requests} requests"));
             }
         }
+        let expected = self.expected_lines();
+        for outcome in expected.keys().chain(self.lines.keys()) {
+            let count = |of: &BTreeMap<String, u64>| of.get(outcome).copied().unwrap_or_default();
+            let (lines, requests) = (count(&self.lines), count(&expected));
+            if lines != requests {
+                faults.push(format!(
+                    "{lines} lines have {outcome}, of {requests} requests"
+                ));
+            }
+        }
+        faults.dedup();
         if self.measured.active != 0 {
             let active = self.measured.active;
             faults.push(format!("{active} requests are active after the last one"));
@@ -231,7 +256,7 @@ mod tests {
     /// Returns a run without faults, with two requests of each kind.
     fn faultless() -> Figures {
         let requests = 2 * KINDS as u64;
-        Figures {
+        let figures = Figures {
             requested: requests,
             is_stuck: false,
             made: vec![2; KINDS],
@@ -241,6 +266,7 @@ mod tests {
             starts: requests,
             ends: requests,
             completions: requests,
+            lines: BTreeMap::new(),
             measured: MetricSums {
                 requests,
                 active: 0,
@@ -249,7 +275,9 @@ mod tests {
             took: Duration::from_secs(1),
             before: memory(100_000_000, 100_000),
             after: memory(102_000_000, 102_000),
-        }
+        };
+        let lines = figures.expected_lines();
+        Figures { lines, ..figures }
     }
 
     #[test]
@@ -260,7 +288,7 @@ mod tests {
     #[test]
     fn each_fault_is_reported() {
         type Breaks = fn(&mut Figures);
-        let cases: [(Breaks, &str); 13] = [
+        let cases: [(Breaks, &str); 15] = [
             (
                 |figures| figures.is_stuck = true,
                 "did not end with its round",
@@ -276,6 +304,16 @@ mod tests {
             (
                 |figures| figures.measured.requests += 1,
                 "requests were measured",
+            ),
+            (
+                |figures| *figures.lines.entry("DEPARTED".to_owned()).or_default() -= 1,
+                "lines have DEPARTED, of",
+            ),
+            (
+                |figures| {
+                    figures.lines.insert("ABORTED(what)".to_owned(), 1);
+                },
+                "1 lines have ABORTED(what), of 0 requests",
             ),
             (
                 |figures| figures.measured.active = -1,
@@ -332,6 +370,7 @@ mod tests {
         (figures.requested, figures.starts, figures.ends) = (all, all, all);
         figures.completions = all;
         figures.measured.requests = all;
+        figures.lines = figures.expected_lines();
         assert_eq!(figures.faults().len(), 1);
     }
 

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use crate::app;
 use crate::lanes::{HangSignal, Load};
 use crate::ledger::Ledger;
+use crate::lines::Lines;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::progress::Progress;
@@ -34,6 +35,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
     let (provider, ledger) = Ledger::new();
     let metrics = Metrics::new();
+    let lines = Lines::default();
+    tracing::subscriber::set_global_default(lines.clone()).map_err(io::Error::other)?;
     let hang_signal = HangSignal::new();
     let load = Arc::new(Load::new(hang_signal.clone()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -65,6 +68,7 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
         is_stuck: rounds.is_stuck,
         made: load.made(),
         as_expected: ledger.as_expected(),
+        lines: lines.by_outcome(),
         unexpected_outcomes: ledger.unexpected(),
         unexpected_responses: load.unexpected(),
         starts: ledger.starts(),
