@@ -1,7 +1,7 @@
 //! A span processor that counts spans and keeps none of them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,9 +10,12 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower_api_span::ApiSpanLayer;
 
+use crate::completion::shown;
+use crate::metrics::{CALL_DURATION, DURATION};
+use crate::support::meters::{Meters, Series};
 use crate::support::recorder::{Seen, w3c};
 
-/// Counts span starts, span ends and outcomes.
+/// Counts span starts, span ends and outcomes, completions and measurements.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally(Arc<Counts>);
 
@@ -21,6 +24,11 @@ struct Counts {
     starts: AtomicUsize,
     ends: AtomicUsize,
     outcomes: Mutex<BTreeMap<String, usize>>,
+    /// What `on_completion` was called with.
+    completions: Mutex<BTreeMap<String, usize>>,
+    meters: Meters,
+    /// Whether it made the layer, and not only the provider.
+    has_layer: AtomicBool,
 }
 
 impl Tally {
@@ -29,9 +37,29 @@ impl Tally {
         let provider = SdkTracerProvider::builder()
             .with_span_processor(self.clone())
             .build();
-        ApiSpanLayer::new()
+        self.0.has_layer.store(true, Ordering::SeqCst);
+        let counts = Arc::clone(&self.0);
+        let layer = ApiSpanLayer::new()
             .tracer_provider(&provider)
-            .propagator(w3c())
+            .propagator(w3c());
+        self.0.meters.on(layer).on_completion(move |completion| {
+            let mut all = counts.completions.lock().expect("not poisoned");
+            *all.entry(shown(completion)).or_default() += 1;
+        })
+    }
+
+    /// Checks that the callback was called and the duration was measured as often as spans have ended.
+    fn check_balance(&self) {
+        if !self.0.has_layer.load(Ordering::SeqCst) {
+            return;
+        }
+        let completions = self.0.completions.lock().expect("not poisoned").clone();
+        assert_eq!(completions.into_iter().collect::<Vec<_>>(), self.outcomes());
+        let measured = [DURATION, CALL_DURATION].map(|metric| {
+            let all = self.0.meters.of(metric);
+            all.iter().map(Series::count).sum::<u64>()
+        });
+        assert_eq!(measured.iter().sum::<u64>(), self.ends() as u64);
     }
 
     pub(super) fn starts(&self) -> usize {
@@ -54,12 +82,14 @@ impl Tally {
             .iter()
             .map(|(outcome, spans)| ((*outcome).to_owned(), *spans));
         assert_eq!(self.outcomes(), outcomes.collect::<Vec<_>>());
+        self.check_balance();
     }
 
     /// Checks that this many spans have started and ended, all with this outcome.
     pub(super) fn check(&self, case: &str, spans: usize, outcome: &str) {
         assert_eq!((self.starts(), self.ends()), (spans, spans), "{case}");
         assert_eq!(self.outcomes(), [(outcome.to_owned(), spans)], "{case}");
+        self.check_balance();
     }
 }
 

@@ -12,7 +12,7 @@ mod policies;
 mod stacked;
 mod switches;
 
-const DURATION: &str = "http.server.request.duration";
+pub const DURATION: &str = "http.server.request.duration";
 pub const CALL_DURATION: &str = "rpc.server.call.duration";
 const REQUEST_SIZE: &str = "http.server.request.body.size";
 const RESPONSE_SIZE: &str = "http.server.response.body.size";

@@ -3,7 +3,6 @@
 //! The subscribers are thread-local, so that they do not affect other tests.
 
 mod access_log;
-mod balance;
 mod fields;
 mod opentelemetry_bridges;
 mod request_span;
