@@ -36,7 +36,7 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower::{Layer, Service, service_fn};
-use tower_api_span::ApiSpanLayer;
+use tower_api_span::{AccessLog, ApiSpanLayer};
 
 use events::token_events;
 
@@ -47,7 +47,7 @@ struct Rung {
     budget: Option<u64>,
 }
 
-const RUNGS: [Rung; 26] = [
+const RUNGS: [Rung; 31] = [
     rung("bare request", "", None),
     rung("bare request, caller", "", None),
     rung("off", "bare request", Some(900)),
@@ -74,6 +74,23 @@ const RUNGS: [Rung; 26] = [
         "bare request, caller",
         Some(11_500),
     ),
+    rung(
+        "access log, no subscriber, caller",
+        "recording, caller",
+        Some(150),
+    ),
+    rung(
+        "tracing span, no subscriber, caller",
+        "recording, caller",
+        Some(150),
+    ),
+    rung(
+        "all of it, no subscriber, caller",
+        "recording, caller",
+        Some(1_500),
+    ),
+    rung("access log, caller", "recording, caller", Some(3_000)),
+    rung("tracing span, caller", "recording, caller", Some(1_500)),
     rung("bare frame", "", None),
     rung("frame, off", "bare frame", Some(30)),
     rung("frame, recording", "bare frame", Some(220)),
@@ -251,6 +268,18 @@ fn run_operations(name: &str, times: u64) {
             requests(on.layer(whole()), times, has_caller);
             assert_eq!(ends.0.load(Ordering::Relaxed), times);
         }
+        "access log, no subscriber, caller" | "access log, caller" => {
+            subscribe(name);
+            requests(on.access_log(AccessLog::new()).layer(whole()), times, true);
+        }
+        "tracing span, no subscriber, caller" | "tracing span, caller" => {
+            subscribe(name);
+            requests(on.tracing_span(true).layer(whole()), times, true);
+        }
+        "all of it, no subscriber, caller" => {
+            let layer = on.access_log(AccessLog::new()).tracing_span(true);
+            completions(layer, times, true);
+        }
         "on_completion, off" => completions(off, times, has_caller),
         "on_completion, recording, caller" => completions(on, times, has_caller),
         "bare frame" => frames(streaming(&[0; 64]), times),
@@ -266,6 +295,35 @@ fn run_operations(name: &str, times: u64) {
             frames(llm.layer(frames_of), times);
         }
     }
+}
+
+/// Sets a subscriber that takes everything and does nothing, unless the rung has none.
+fn subscribe(rung: &str) {
+    if !rung.contains("no subscriber") {
+        tracing::subscriber::set_global_default(Idle).expect("the first one");
+    }
+}
+
+struct Idle;
+
+impl tracing::Subscriber for Idle {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {}
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// Runs requests whose completions are counted.

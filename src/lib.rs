@@ -127,8 +127,8 @@
 //! | `api.error.code` | string | a failure that was [read in the response](ApiSpanLayer::stream_errors), if it has a code | this crate | |
 //! | `api.outcome` | string: `DEPARTED`, `ABORTED` | unless `classify` panics | this crate | |
 //! | `api.abort.reason` | string | if `api.outcome` is `ABORTED` | this crate | |
-//! | `api.error.code` | string | if a failure was [read in the response](ApiSpanLayer::stream_errors) and has a code | this crate | |
 //! | `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links` | int | if any of the operator's or the handler's were [refused](#refused-attributes-events-and-links) | this crate | |
+//! | `api.queue_time` | double, seconds | if the [start of the wait](ApiSpanLayer::queue_start_header) is known | this crate | |
 //! | `api.stream` | boolean: true | streams, if they are [marked](ApiSpanLayer::stream_durations) | this crate | |
 //! | `api.time_to_head` | double, seconds | if there was a head | this crate | |
 //! | `api.time_to_first_byte` | double, seconds | if there was a non-empty data frame | this crate | |
@@ -150,8 +150,8 @@
 //!
 //! ## Refused attributes, events and links
 //!
-//! The layer alone sets `api.outcome`, `api.abort.reason`, `api.error.code`, `api.stream`, `api.time_to_head`,
-//! `api.time_to_first_byte`, `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links`,
+//! The layer alone sets `api.outcome`, `api.abort.reason`, `api.error.code`, `api.queue_time`, `api.stream`,
+//! `api.time_to_head`, `api.time_to_first_byte`, `api.dropped_attributes`, `api.dropped_events`, `api.dropped_links`,
 //! `http.response.status_code`, `rpc.status_code` and `error.type`. It alone adds its five events. All other
 //! names are free: an application's attribute `api.version` and event `api.cache` are kept.
 //!
@@ -419,6 +419,7 @@
 //! |---|---|
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` [with the prefixes of nested routers](#rewritten-targets), and [`SpanHandle`] as an extractor |
 //! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on axum's feature `tokio` |
+//! | `tracing` | an [access log](ApiSpanLayer::access_log) and a [span for each request](ApiSpanLayer::tracing_span), for the subscriber of the crate `tracing`; see the [guide](guide::tracing) |
 //! | `internal-logs` | warnings of the layer's own, as events of `tracing` with target `tower-api-span`: `ApiSpanLayer.CallbackPanicked`, once for each callback of a layer and each method of a handle; `ApiSpanLayer.LoggerMissing`, once for each layer with [`LifecycleEvents::AsLogs`]; `ApiSpanLayer.MetricAttributeRefused`, once for each layer; `ApiSpanLayer.UnknownMetric` |
 //!
 //! # Failures

@@ -93,6 +93,9 @@ pub(crate) const API_TIME_TO_HEAD: &str = "api.time_to_head";
 /// Seconds (f64) from the arrival to the first non-empty data frame.
 pub(crate) const API_TIME_TO_FIRST_BYTE: &str = "api.time_to_first_byte";
 
+/// Seconds (f64) that the request waited before it arrived, by what a proxy or the application says.
+pub(crate) const API_QUEUE_TIME: &str = "api.queue_time";
+
 /// Boolean, true: the response is a stream, and the settings mark streams.
 pub(crate) const API_STREAM: &str = "api.stream";
 

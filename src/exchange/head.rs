@@ -181,15 +181,16 @@ impl Exchange {
     /// Records the captured headers, and the attributes that the operator's callback returns.
     fn record_head(&mut self, parts: &response::Parts) {
         let settings = &self.shared.settings;
-        if self.span.is_recording() {
+        if self.span.is_recording() && settings.captures_response() {
             let conventions = self.request.conventions;
             let captured = capture_headers(&parts.headers, conventions, settings);
             self.add_captured(captured);
         }
         let callback = &self.shared.settings.response_attributes;
         let attributes = callback.call(|attributes| attributes(parts));
-        let attributes = attributes.and_then(Result::ok).unwrap_or_default();
-        if !attributes.is_empty() {
+        if let Some(Ok(attributes)) = attributes
+            && !attributes.is_empty()
+        {
             // They count as set by the handler: the last value of a key wins.
             self.span.record(|buffer| {
                 for attribute in attributes {

@@ -88,7 +88,7 @@ impl Reading {
         if self.is_incomplete {
             return Findings::default();
         }
-        let terminator = settings.stream_terminator.as_deref();
+        let terminator = settings.stream_terminators.data.as_deref();
         // Nearly all frames are such events.
         let rest = self.reader.skip_known(frame, terminator);
         if rest.is_empty() {

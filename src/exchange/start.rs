@@ -62,15 +62,17 @@ pub(crate) fn start(
     let headers = &mut parts.headers;
     if tracer.is_none() && !signals.is_any_enabled() {
         rewrite_headers(settings, headers, &caller, None, is_public);
-        let inner = InnerContext::new(caller.context);
-        return in_tracing_span(settings, parts, inner, ExchangeGuard::default(), fate);
+        let (mut inner, mut guard) = (InnerContext::new(caller.context), ExchangeGuard::default());
+        in_tracing_span(settings, parts, &mut inner, &mut guard, fate);
+        return (inner, guard);
     }
     let observed = catch_panic(|| observe(shared, parts, &mut caller, current, tracer, &signals));
-    let (context, exchange) = observed.unwrap_or_default();
+    let (context, mut exchange) = observed.unwrap_or_default();
     let headers = &mut parts.headers;
     rewrite_headers(settings, headers, &caller, context.as_ref(), is_public);
-    let inner = InnerContext::new(context.or(caller.context));
-    in_tracing_span(settings, parts, inner, exchange, fate)
+    let mut inner = InnerContext::new(context.or(caller.context));
+    in_tracing_span(settings, parts, &mut inner, &mut exchange, fate);
+    (inner, exchange)
 }
 
 /// Without the feature `tracing` a request has no span of it, and there is no access log.
@@ -78,11 +80,10 @@ pub(crate) fn start(
 fn in_tracing_span(
     _: &Settings,
     _: &request::Parts,
-    inner: InnerContext,
-    exchange: ExchangeGuard,
+    _: &mut InnerContext,
+    _: &mut ExchangeGuard,
     _: Fate,
-) -> (InnerContext, ExchangeGuard) {
-    (inner, exchange)
+) {
 }
 
 /// Returns the tracer for this request, if there is one.
@@ -131,7 +132,7 @@ fn observe(
         let link = caller.link.take();
         let parent = caller.context.as_ref().unwrap_or(&current);
         catch_panic(|| {
-            let start = describe_start(parts, target, settings, &request, &hop);
+            let start = describe_start(parts, target, settings, &request, &hop, clock.started());
             start_span(shared, start, link, tracer, parent, options)
         })
     });
@@ -204,8 +205,13 @@ fn start_span(
         attributes,
         keys,
         refused,
+        waited,
     } = start;
-    let started_at = options.clock.started();
+    let arrived = options.clock.started();
+    let started_at = match waited {
+        Some(waited) if shared.settings.queue.starts_span => arrived - waited,
+        _ => arrived,
+    };
     let mut builder = SpanBuilder::from_name(name)
         .with_kind(SpanKind::Server)
         .with_start_time(started_at);
@@ -213,7 +219,7 @@ fn start_span(
     builder.attributes = Some(attributes);
     if has_lifecycle {
         let mut events = Vec::with_capacity(2);
-        events.push(Event::new(EVENT_ARRIVED, started_at, Vec::new(), 0));
+        events.push(Event::new(EVENT_ARRIVED, arrived, Vec::new(), 0));
         builder.events = Some(events);
     }
     builder.links = link.map(|caller| vec![Link::with_context(caller)]);

@@ -17,13 +17,28 @@ use crate::telemetry::tracing::request_span::{Known, make_span};
 
 /// Adds the span of `tracing` to the context of the inner service, if the settings ask for one. Logs the arrival of a
 /// request that is logged.
+// Only the check is inlined: by default there is neither.
+#[inline]
 pub(super) fn in_tracing_span(
     settings: &Settings,
     parts: &mut request::Parts,
-    mut inner: InnerContext,
-    mut guard: ExchangeGuard,
+    inner: &mut InnerContext,
+    guard: &mut ExchangeGuard,
     fate: Fate,
-) -> (InnerContext, ExchangeGuard) {
+) {
+    if settings.tracing.is_read() {
+        add_tracing_span(settings, parts, inner, guard, fate);
+    }
+}
+
+#[inline(never)]
+fn add_tracing_span(
+    settings: &Settings,
+    parts: &mut request::Parts,
+    inner: &mut InnerContext,
+    guard: &mut ExchangeGuard,
+    fate: Fate,
+) {
     let exchange = guard.exchange();
     let span = match fate {
         Fate::Untraced => None,
@@ -38,7 +53,6 @@ pub(super) fn in_tracing_span(
     if let Some(span) = span {
         inner.set_tracing_span(span);
     }
-    (inner, guard)
 }
 
 fn known(exchange: Option<&Exchange>, fate: Fate) -> Known<'_> {

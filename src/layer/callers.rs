@@ -1,11 +1,13 @@
-//! Setters for the filter, the sampling rate, trust in callers, and trace headers.
+//! Setters for the filter, the sampling rate, trust in callers, trace headers, and time in a queue.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use http::request;
+use http::{HeaderName, request};
 
 use super::ApiSpanLayer;
 use crate::propagation::sampling::Rate;
+use crate::protocol::http::request_start::parse_request_start;
 use crate::settings::callback::Callback;
 
 impl ApiSpanLayer {
@@ -161,5 +163,63 @@ impl ApiSpanLayer {
     /// ```
     pub fn expose_trace_headers(self, are_exposed: bool) -> Self {
         self.with(|settings| settings.trace_headers.exposed = are_exposed)
+    }
+
+    /// Names the header in which a proxy says when it has received the request, such as `X-Request-Start`. The time
+    /// from then to the arrival is `api.queue_time` (double, seconds).
+    ///
+    /// Default: none.
+    ///
+    /// The value is a time since 1970, in seconds with a fraction (nginx: `t=${msec}`), milliseconds (Heroku),
+    /// microseconds (Apache: `t=%t`) or nanoseconds, with or without `t=`. Another value, a time in the future and one
+    /// longer ago than an hour are ignored. A client can forge the header, unless a proxy replaces it. The clocks of the
+    /// two machines differ by some milliseconds.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    ///
+    /// let header = HeaderName::from_static("x-request-start");
+    /// let layer = tower_api_span::ApiSpanLayer::new().queue_start_header(header);
+    /// # let _ = layer;
+    /// ```
+    pub fn queue_start_header(self, name: HeaderName) -> Self {
+        self.queue_start_fn(move |parts| parse_request_start(parts.headers.get(&name)?))
+    }
+
+    /// Says when a request began to wait, in place of [`queue_start_header`](Self::queue_start_header): for a queue in
+    /// the process, which puts the time into the request's extensions.
+    ///
+    /// Default: none. If the callback panics, the time is unknown.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    ///
+    /// #[derive(Clone)]
+    /// struct Queued(SystemTime);
+    ///
+    /// let layer = tower_api_span::ApiSpanLayer::new()
+    ///     .queue_start_fn(|parts| parts.extensions.get::<Queued>().map(|queued| queued.0));
+    /// # let _ = (layer, Queued(SystemTime::now()));
+    /// ```
+    pub fn queue_start_fn(
+        self,
+        start: impl Fn(&request::Parts) -> Option<SystemTime> + Send + Sync + 'static,
+    ) -> Self {
+        self.with(|settings| {
+            settings.queue.start = Callback::new("ApiSpanLayer::queue_start_fn", Arc::new(start));
+        })
+    }
+
+    /// Sets whether the span starts when the request began to wait, if that is known.
+    ///
+    /// Default: false: the span starts when the request arrives. Durations in metrics, in the access log and in a
+    /// [`Completion`](crate::Completion) begin at the arrival in either case, and so does event `api.ARRIVED`.
+    ///
+    /// ```
+    /// let layer = tower_api_span::ApiSpanLayer::new().start_in_queue(true);
+    /// # let _ = layer;
+    /// ```
+    pub fn start_in_queue(self, starts: bool) -> Self {
+        self.with(|settings| settings.queue.starts_span = starts)
     }
 }

@@ -88,7 +88,7 @@ impl ApiSpanLayer {
     /// ```
     pub fn stream_terminator(self, data: impl Into<Cow<'static, str>>) -> Self {
         let data = Some(data.into()).filter(|data| (1..=1_000).contains(&data.len()));
-        self.with(|settings| settings.stream_terminator = data)
+        self.with(|settings| settings.stream_terminators.data = data)
     }
 
     /// Sets the name of the event that terminates an event stream, for a format of your own.
@@ -104,7 +104,7 @@ impl ApiSpanLayer {
     /// ```
     pub fn stream_terminator_event(self, name: impl Into<Cow<'static, str>>) -> Self {
         let name = Some(name.into()).filter(|name| (1..=64).contains(&name.len()));
-        self.with(|settings| settings.stream_terminator_event = name)
+        self.with(|settings| settings.stream_terminators.event = name)
     }
 
     /// Sets whether a failure that is reported in a response counts as a verdict with reason `generation_error`, and

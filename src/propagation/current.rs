@@ -1,6 +1,6 @@
 //! Reads the current context, and sets it while the inner service runs.
 
-use opentelemetry::Context;
+use opentelemetry::{Context, ContextGuard};
 
 use crate::catch_panic::catch_panic;
 #[cfg(feature = "tracing")]
@@ -15,14 +15,14 @@ pub(crate) fn current() -> Context {
 ///
 /// Attaching panics if the thread's stack of contexts is borrowed or destroyed. `f` is still called.
 pub(crate) fn with_current<R>(context: &Context, f: impl FnOnce() -> R) -> R {
-    let _attached = catch_panic(|| context.clone().attach());
+    let _attached = attach(context);
     f()
 }
 
 /// The context in which the inner service, its future and its body run.
 ///
 /// It is the context of the request's span or, without a span, the caller's. Without either it is `None`, and the
-/// context around the layer stays current. With the feature `tracing` it also has the request's span of `tracing`.
+/// context around the layer stays current. With the feature `tracing` it may have the request's span of `tracing`, too.
 #[derive(Clone, Default)]
 pub(crate) struct InnerContext {
     context: Option<Context>,
@@ -50,13 +50,21 @@ impl InnerContext {
     }
 
     /// Calls `f` with this context current.
+    #[inline]
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        let _attached = self
-            .context
-            .as_ref()
-            .and_then(|context| catch_panic(|| context.clone().attach()));
         #[cfg(feature = "tracing")]
-        let _entered = self.span.as_ref().map(TracingSpan::enter);
-        f()
+        if let Some(span) = &self.span {
+            let _attached = self.context.as_ref().and_then(attach);
+            let _entered = span.enter();
+            return f();
+        }
+        match &self.context {
+            None => f(),
+            Some(context) => with_current(context, f),
+        }
     }
+}
+
+fn attach(context: &Context) -> Option<ContextGuard> {
+    catch_panic(|| context.clone().attach())
 }

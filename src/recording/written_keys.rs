@@ -92,6 +92,7 @@ impl OwnKey {
                 | Self::ErrorCode
                 | Self::ErrorType
                 | Self::Outcome
+                | Self::QueueTime
                 | Self::RpcStatusCode
                 | Self::StatusCode
                 | Self::Stream
@@ -122,6 +123,7 @@ own_keys! {
     ProtocolVersion = key::NETWORK_PROTOCOL_VERSION,
     Query = key::URL_QUERY,
     RequestBodySize = key::HTTP_REQUEST_BODY_SIZE,
+    QueueTime = key::API_QUEUE_TIME,
     RequestId = key::GEN_AI_REQUEST_ID,
     ResponseBodySize = key::HTTP_RESPONSE_BODY_SIZE,
     Route = key::HTTP_ROUTE,

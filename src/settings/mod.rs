@@ -5,6 +5,7 @@
 pub(crate) mod callback;
 pub(crate) mod metric_attributes;
 pub(crate) mod missing_logger;
+pub(crate) mod queue;
 pub(crate) mod streams;
 #[cfg(feature = "tracing")]
 pub(crate) mod tracing;
@@ -31,7 +32,8 @@ use crate::protocol::llm::{Formats, Terminators};
 use crate::settings::callback::Callback;
 use crate::settings::metric_attributes::MetricAttributes;
 use crate::settings::missing_logger::MissingLogger;
-use crate::settings::streams::{ContentTypes, StreamDurations};
+use crate::settings::queue::QueueSettings;
+use crate::settings::streams::{ContentTypes, StreamDurations, StreamTerminators};
 #[cfg(feature = "tracing")]
 use crate::settings::tracing::TracingSettings;
 use crate::text::{MAX_BYTES, truncate_cow};
@@ -58,6 +60,7 @@ pub(crate) struct Settings {
     pub(crate) public_endpoint: bool,
     pub(crate) public_endpoint_fn: Callback<RequestFn<bool>>,
     pub(crate) propagate_to_inner: bool,
+    pub(crate) queue: QueueSettings,
     pub(crate) trace_headers: TraceHeaders,
 
     pub(crate) span_name: Option<Cow<'static, str>>,
@@ -101,8 +104,7 @@ pub(crate) struct Settings {
 
     pub(crate) llm_formats: Formats,
     pub(crate) gen_ai_attributes: bool,
-    pub(crate) stream_terminator: Option<Cow<'static, str>>,
-    pub(crate) stream_terminator_event: Option<Cow<'static, str>>,
+    pub(crate) stream_terminators: StreamTerminators,
     pub(crate) stream_errors: bool,
     pub(crate) journey_events: bool,
 
@@ -142,6 +144,7 @@ impl Default for Settings {
             public_endpoint: false,
             public_endpoint_fn: Callback::default(),
             propagate_to_inner: false,
+            queue: QueueSettings::default(),
             trace_headers: TraceHeaders::default(),
             span_name: None,
             span_name_fn: Callback::default(),
@@ -176,8 +179,7 @@ impl Default for Settings {
             missing_logger: MissingLogger::default(),
             llm_formats: Formats::default(),
             gen_ai_attributes: false,
-            stream_terminator: None,
-            stream_terminator_event: None,
+            stream_terminators: StreamTerminators::default(),
             stream_errors: false,
             journey_events: false,
             #[cfg(feature = "tracing")]
@@ -224,8 +226,8 @@ impl Settings {
     /// Returns the terminators of event streams.
     pub(crate) fn terminators(&self) -> Terminators<'_> {
         Terminators {
-            data: self.stream_terminator.as_deref(),
-            event: self.stream_terminator_event.as_deref(),
+            data: self.stream_terminators.data.as_deref(),
+            event: self.stream_terminators.event.as_deref(),
         }
     }
 
@@ -253,6 +255,12 @@ impl Settings {
         self.classify.is_set()
             || self.on_completion.is_set()
             || self.metric_attributes.callback.is_set()
+    }
+
+    /// Whether headers of responses are recorded.
+    pub(crate) fn captures_response(&self) -> bool {
+        let Captured { http, rpc, .. } = &self.response_headers;
+        !http.is_empty() || !rpc.is_empty()
     }
 
     /// Returns the operator's name for the kind of an error.

@@ -1,8 +1,16 @@
 //! The content types of streams, and the setting for their durations.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::protocol::http::content_type::ContentType;
+
+/// What ends an event stream besides the end of its body: the data of an event, or its name.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StreamTerminators {
+    pub(crate) data: Option<Cow<'static, str>>,
+    pub(crate) event: Option<Cow<'static, str>>,
+}
 
 /// How `http.server.request.duration` and `rpc.server.call.duration` record streams.
 ///

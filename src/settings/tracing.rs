@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::request;
+use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 
 use crate::outcome::Completion;
@@ -25,6 +26,15 @@ pub(crate) struct TracingSettings {
     pub(crate) has_span: bool,
     /// Makes that span, in place of the layer.
     pub(crate) span: Callback<SpanFn>,
+}
+
+impl TracingSettings {
+    /// Whether a request has a span or a line, and there is a subscriber that may read it.
+    #[inline]
+    pub(crate) fn is_read(&self) -> bool {
+        let is_set = self.has_span || self.access_log.is_some();
+        is_set && LevelFilter::current() != LevelFilter::OFF
+    }
 }
 
 /// What the access log has: one event of `tracing` for each request, at its end.

@@ -8,4 +8,5 @@ pub(crate) mod forwarded;
 pub(crate) mod methods;
 pub(crate) mod progress;
 pub(crate) mod query;
+pub(crate) mod request_start;
 pub(crate) mod trace_headers;

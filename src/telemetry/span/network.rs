@@ -95,6 +95,11 @@ fn format_address(address: IpAddr) -> String {
 }
 
 /// Returns the address of the peer: from the settings, else from the framework.
+#[expect(
+    clippy::inline_always,
+    reason = "each request calls it once; else it is inlined nowhere"
+)]
+#[inline(always)]
 fn peer(parts: &request::Parts, settings: &Settings) -> Option<SocketAddr> {
     match settings.peer_address_fn.call(|peer| peer(parts)) {
         Some(peer) => peer.ok().flatten(),
@@ -109,6 +114,7 @@ fn local(parts: &request::Parts, settings: &Settings) -> Option<SocketAddr> {
 }
 
 #[cfg(feature = "connect-info")]
+#[inline]
 fn framework_peer(parts: &request::Parts) -> Option<SocketAddr> {
     use axum::extract::ConnectInfo;
     use axum::extract::connect_info::MockConnectInfo;

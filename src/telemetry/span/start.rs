@@ -1,6 +1,7 @@
 //! The name and the attributes of a span at its start, which samplers see.
 
 use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
 
 use ::http::request;
 use opentelemetry::KeyValue;
@@ -25,6 +26,8 @@ pub(crate) struct SpanStart {
     pub(crate) keys: WrittenKeys,
     /// How many of the operator's attributes were refused.
     pub(crate) refused: u32,
+    /// How long the request waited before it arrived, if that is known.
+    pub(crate) waited: Option<Duration>,
 }
 
 /// Returns the name and the attributes of a request's span.
@@ -36,6 +39,7 @@ pub(crate) fn describe_start(
     settings: &Settings,
     request: &RequestInfo,
     hop: &Hop<'_>,
+    arrived: SystemTime,
 ) -> SpanStart {
     let mut attributes = StartAttributes::default();
     let from_operator = call_request_attributes(parts, settings);
@@ -63,6 +67,10 @@ pub(crate) fn describe_start(
     if let Some(id) = request_id {
         attributes.set(OwnKey::RequestId, truncate_lossy(id.as_bytes()));
     }
+    let waited = settings.queue.waited(parts, arrived);
+    if let Some(waited) = waited {
+        attributes.set(OwnKey::QueueTime, waited.as_secs_f64());
+    }
     let (attributes, keys, refused) = attributes.finish(from_operator);
     let name_from_settings = settings.name(parts);
     SpanStart {
@@ -71,6 +79,7 @@ pub(crate) fn describe_start(
         attributes,
         keys,
         refused,
+        waited,
     }
 }
 
@@ -120,5 +129,6 @@ fn room_for_own(
         + usize::from(settings.client_port)
         + 2 * usize::from(local.is_some())
         + 2 * usize::from(settings.body_sizes)
+        + usize::from(settings.queue.start.is_set())
         + captured
 }

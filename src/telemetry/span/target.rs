@@ -25,6 +25,8 @@ pub(crate) struct HasOwnExtensions(bool);
 impl<'a> Target<'a> {
     /// Returns the target and the route. `has_own` is the result of [`has_own_extensions`].
     #[cfg(feature = "axum")]
+    // Each request calls it once; else it is inlined nowhere.
+    #[inline(always)]
     pub(crate) fn read(
         parts: &'a request::Parts,
         HasOwnExtensions(has_own): HasOwnExtensions,
@@ -78,6 +80,8 @@ pub(crate) fn has_own_extensions(_: &mut request::Parts) -> HasOwnExtensions {
 ///
 /// `parts` are not changed. axum's extractors take them mutably.
 #[cfg(feature = "axum")]
+// Each request calls it once; else it is inlined nowhere.
+#[inline(always)]
 pub(crate) fn has_own_extensions(parts: &mut request::Parts) -> HasOwnExtensions {
     use axum::extract::{NestedPath, OriginalUri};
 

@@ -45,7 +45,8 @@ fn describe(parts: &request::Parts, protocol: Protocol, settings: &Settings) -> 
     let target = Target::read(parts, has_own_extensions(&mut parts.clone()));
     let learnt = LearntMethods::default();
     let request = read_request(parts, target, protocol, settings, &learnt, &hop);
-    describe_start(parts, target, settings, &request, &hop)
+    let arrived = std::time::SystemTime::UNIX_EPOCH;
+    describe_start(parts, target, settings, &request, &hop, arrived)
 }
 
 #[test]

@@ -27,8 +27,14 @@ pub(crate) struct RequestLog {
     pub(crate) span: Option<TracingSpan>,
 }
 
-/// Whether the request is logged: if there is a log, a subscriber that may want a line, and no filter that refuses it.
+#[inline]
 pub(crate) fn is_wanted(settings: &Settings, parts: &request::Parts) -> bool {
+    settings.tracing.is_read() && is_logged(settings, parts)
+}
+
+/// Whether the request is logged: if there is a log, a subscriber that may want a line, and no filter that refuses it.
+#[inline(never)]
+fn is_logged(settings: &Settings, parts: &request::Parts) -> bool {
     let Some(log) = &settings.tracing.access_log else {
         return false;
     };

@@ -7,6 +7,7 @@ mod hostile;
 mod names;
 mod ported_server_tests;
 mod public_endpoints;
+mod queue;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};

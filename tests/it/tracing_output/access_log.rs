@@ -115,7 +115,7 @@ fn the_filter_of_the_log_decides_alone() {
     let layer = at.layer().access_log(log);
     assert_eq!(json(|| serve(&layer)).len(), 0);
     assert_eq!((calls.load(Ordering::Relaxed), at.ends()), (1, 1));
-    // Nothing is asked if nobody reads.
+    // Without a subscriber the filter is not called.
     serve(&layer);
     assert_eq!((calls.load(Ordering::Relaxed), at.ends()), (1, 2));
 }

@@ -113,8 +113,8 @@ fn shown(line: &Value) -> String {
     for name in ["status", "classification", "outcome", "reason"] {
         match &fields[name] {
             Value::Null => {}
-            Value::String(value) => text.push_str(&format!(" {name}={value}")),
-            value => text.push_str(&format!(" {name}={value}")),
+            Value::String(value) => text.extend([" ", name, "=", value]),
+            value => text.extend([" ", name, "=", &value.to_string()]),
         }
     }
     text

@@ -43,6 +43,11 @@ pub enum ProxyHeaders {
 
 /// Reads the report of the outermost of `trusted` proxies. In each list it is the `trusted`-th element from the right
 /// or, if there are fewer, the leftmost. Without a trusted proxy the report is empty.
+#[expect(
+    clippy::inline_always,
+    reason = "each request calls it once; else it is inlined nowhere"
+)]
+#[inline(always)]
 pub(crate) fn read_trusted_hop(
     headers: &HeaderMap,
     trusted: usize,
