@@ -14,7 +14,7 @@ use crate::outcome::reason::is_disconnect;
 use crate::outcome::{Completion, Outcome};
 use crate::propagation::current::current;
 use crate::propagation::tracing_span::TracingSpan;
-use crate::protocol::grpc::GrpcCode;
+use crate::protocol::grpc::{GrpcCode, Protocol};
 use crate::recording::request_tracer::muted;
 use crate::settings::Settings;
 use crate::settings::tracing::AccessLog;
@@ -110,7 +110,10 @@ fn write(level: Level, completion: &Completion, query: Option<&str>, client_addr
         Some(Outcome::Departed) => (Some("DEPARTED"), None),
         Some(Outcome::Aborted(aborted)) => (Some("ABORTED"), Some(aborted)),
     };
-    let grpc_status = completion.end.grpc_code();
+    let grpc_status = match completion.protocol {
+        Protocol::Http => None,
+        Protocol::Grpc | Protocol::GrpcWeb => completion.end.grpc_code(),
+    };
     let has_ids = completion.trace_id != TraceId::INVALID;
     /// The level of an event is constant.
     macro_rules! event {
@@ -169,6 +172,7 @@ fn default_level(completion: &Completion) -> Level {
     }
 }
 
+/// Returns a time in milliseconds, to the microsecond.
 fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1_000.0
+    (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

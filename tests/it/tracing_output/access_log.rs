@@ -42,6 +42,12 @@ fn each_ending_is_one_line_with_the_outcome_of_the_span() {
             "{}",
             ending.name
         );
+        // A dropped call has gRPC's code for a drop; an error of the service has none.
+        assert!(
+            ending.is_grpc() || field(line, "grpc_status").is_none(),
+            "{}: {line}",
+            ending.name
+        );
         let expected = match (outcome.as_str(), ending.error_type, ending.is_disconnect) {
             ("DEPARTED", ..) => "INFO",
             (_, None, _) | (_, _, true) => "WARN",

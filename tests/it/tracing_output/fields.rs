@@ -41,6 +41,11 @@ fn without_times(mut line: Value) -> Value {
             value.is_some_and(|value| (0.0..60_000.0).contains(&value)),
             "{time}: {value:?}"
         );
+        let shown = value.unwrap_or_default().to_string();
+        let decimals = shown
+            .split_once('.')
+            .map_or(0, |(_, decimals)| decimals.len());
+        assert!(decimals <= 3, "microseconds, without noise: {shown}");
     }
     for id in ["trace_id", "span_id"] {
         fields.remove(id).expect(id);
