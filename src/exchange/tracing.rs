@@ -1,7 +1,6 @@
 //! Gives a request its span of `tracing`, and its lines in the access log.
 
 use http::request;
-use opentelemetry::StringValue;
 
 use crate::exchange::cold::ColdState;
 use crate::exchange::guard::ExchangeGuard;
@@ -57,10 +56,9 @@ fn add_tracing_span(
 
 fn known(exchange: Option<&Exchange>, fate: Fate) -> Known<'_> {
     let open = exchange.filter(|exchange| exchange.at_start.is_some());
-    let route = exchange.and_then(|exchange| exchange.request.route.as_ref());
     Known {
         shared: open.map(|exchange| &exchange.span),
-        route: route.map(StringValue::as_str),
+        request: exchange.map(|exchange| &exchange.request),
         is_sampled_out: fate == Fate::SampledOut,
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn describe_start(
 }
 
 /// Returns the template of the route: from the settings, else from the framework.
-pub(super) fn route(
+pub(crate) fn route(
     parts: &request::Parts,
     target: Target<'_>,
     settings: &Settings,

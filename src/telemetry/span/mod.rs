@@ -2,7 +2,7 @@
 
 pub(crate) mod end;
 mod events;
-mod http;
+pub(crate) mod http;
 pub(crate) mod network;
 pub(crate) mod request;
 pub(crate) mod response;

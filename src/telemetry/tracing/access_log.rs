@@ -18,6 +18,7 @@ use crate::protocol::grpc::{GrpcCode, Protocol};
 use crate::recording::request_tracer::muted;
 use crate::settings::Settings;
 use crate::settings::tracing::AccessLog;
+use crate::text::truncate;
 
 /// What the lines of one request share.
 #[derive(Debug, Default)]
@@ -69,8 +70,8 @@ impl RequestLog {
         self.in_span(|| {
             tracing::info!(
                 target: LOG_TARGET,
-                method = parts.method.as_str(),
-                path = path.map(PathAndQuery::path),
+                method = truncate(parts.method.as_str()),
+                path = path.map(|path| truncate(path.path())),
                 query = query.as_deref(),
                 version = ?parts.version,
                 client_address = self.client_address.as_deref(),
@@ -121,8 +122,8 @@ fn write(level: Level, completion: &Completion, query: Option<&str>, client_addr
             tracing::event!(
                 target: LOG_TARGET,
                 Level::$level,
-                method = completion.method.as_str(),
-                path = completion.path(),
+                method = truncate(completion.method.as_str()),
+                path = completion.path().map(truncate),
                 query,
                 route = completion.route(),
                 version = ?completion.version,

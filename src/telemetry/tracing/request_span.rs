@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use http::request;
-use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::{Context, StringValue};
 use tracing::Span;
 use tracing::field::{Empty, display};
 
@@ -12,17 +12,21 @@ use super::TARGET;
 use crate::catch_panic::catch_panic;
 use crate::propagation::current::{current, with_current};
 use crate::propagation::tracing_span::TracingSpan;
+use crate::recording::request_info::RequestInfo;
 use crate::recording::request_tracer::{Starting, announce, is_used};
 use crate::recording::shared_span::SharedSpan;
 use crate::settings::Settings;
+use crate::telemetry::span::http::route;
 use crate::telemetry::span::target::{Target, has_own_extensions};
+use crate::text::truncate;
 
 /// What is known of a request at its start.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Known<'a> {
     /// The SERVER span, if the request has one.
     pub(crate) shared: Option<&'a Arc<SharedSpan>>,
-    pub(crate) route: Option<&'a str>,
+    /// The request, if something else observes it.
+    pub(crate) request: Option<&'a RequestInfo>,
     /// Whether the rate drops the request. Then its context is not sampled.
     pub(crate) is_sampled_out: bool,
 }
@@ -48,7 +52,7 @@ pub(crate) fn make_span(
                 catch_panic(|| record_ids(&span, &ids));
                 Some(span)
             }
-            None => catch_panic(|| make(settings, parts, &ids, known.route)),
+            None => catch_panic(|| make(settings, parts, &ids, known.request)),
         };
         let span = TracingSpan::new(span?)?;
         if is_used() {
@@ -70,20 +74,24 @@ fn make(
     settings: &Settings,
     parts: &mut request::Parts,
     ids: &SpanContext,
-    route: Option<&str>,
+    request: Option<&RequestInfo>,
 ) -> Span {
     let has_own_extensions = has_own_extensions(parts);
     let target = Target::read(parts, has_own_extensions);
+    let route = match request {
+        Some(request) => request.route.clone(),
+        None => route(parts, target, settings),
+    };
     let is_valid = ids.is_valid();
     let request_id = settings.request_id_header.as_ref();
     let request_id = request_id.and_then(|name| parts.headers.get(name)?.to_str().ok());
     tracing::info_span!(
         target: TARGET,
         "request",
-        method = parts.method.as_str(),
-        path = target.path(),
-        route,
-        request_id,
+        method = truncate(parts.method.as_str()),
+        path = truncate(target.path()),
+        route = route.as_ref().map(StringValue::as_str),
+        request_id = request_id.map(truncate),
         trace_id = is_valid.then(|| display(ids.trace_id())),
         span_id = is_valid.then(|| display(ids.span_id())),
         user_id = Empty,

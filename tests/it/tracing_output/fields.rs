@@ -181,3 +181,33 @@ fn a_terminal_shows_one_readable_line() {
     assert!(times.contains(" time_to_head_ms="), "{text}");
     assert!(!times.contains("trace_id"), "{text}");
 }
+
+/// A target, a method and a request id as long as servers accept.
+#[test]
+fn what_a_client_sends_is_truncated() {
+    let long = "x".repeat(60_000);
+    let layer = ApiSpanLayer::new()
+        .access_log(AccessLog::new().query(true).request_start(true))
+        .request_id_header(http::HeaderName::from_static("x-request-id"))
+        .tracing_span(true);
+    let lines = json(|| {
+        let mut service = answering(&layer, |_| response(200, ScriptedBody::full(3)));
+        let request = Request::builder()
+            .method(long.as_str())
+            .uri(format!("/{}?{}", &long[..30_000], &long[..30_000]))
+            .header("x-request-id", &long);
+        let response = ready(service.call(request.body(()).expect("a request")));
+        read(&mut response.expect("a response").into_body()).expect("bytes");
+    });
+    assert_eq!(lines.len(), 2);
+    for line in &lines {
+        for value in ["method", "path", "query"] {
+            let value = line["fields"][value].as_str().expect(value);
+            assert_eq!(value.len(), 1_024);
+        }
+        for value in ["method", "path", "request_id"] {
+            let value = line["span"][value].as_str().expect(value);
+            assert_eq!(value.len(), 1_024);
+        }
+    }
+}
