@@ -6,11 +6,16 @@ use http::request;
 use http::uri::PathAndQuery;
 use opentelemetry::KeyValue;
 
+#[cfg(feature = "tracing")]
+use crate::propagation::tracing_span::TracingSpan;
 use crate::protocol::grpc::web::TrailersReader;
 use crate::protocol::grpc::{GrpcStatus, Protocol, parse_timeout};
+use crate::protocol::http::forwarded::Hop;
 use crate::protocol::http::progress::declared_length;
 use crate::recording::request_info::HttpTarget;
 use crate::settings::Settings;
+#[cfg(feature = "tracing")]
+use crate::telemetry::span::network::client_address;
 use crate::telemetry::span::target::Target;
 #[cfg(feature = "tracing")]
 use crate::telemetry::tracing::access_log::RequestLog;
@@ -40,6 +45,9 @@ pub(super) struct ColdState {
     pub(super) error_type_name: Option<&'static str>,
     #[cfg(feature = "tracing")]
     pub(super) log: Option<RequestLog>,
+    /// The request's span of `tracing`, for what is reported at the end.
+    #[cfg(feature = "tracing")]
+    pub(super) tracing_span: Option<TracingSpan>,
 }
 
 impl ColdState {
@@ -49,6 +57,7 @@ impl ColdState {
         parts: &request::Parts,
         target: Target<'_>,
         claimed: Protocol,
+        hop: &Hop<'_>,
         has_access_log: bool,
     ) -> Option<Box<Self>> {
         let (timeout, request_length) = match claimed {
@@ -62,6 +71,8 @@ impl ColdState {
         let path = (has_access_log || settings.passes_completion())
             .then(|| target.original.path_and_query().cloned())
             .flatten();
+        #[cfg(not(feature = "tracing"))]
+        let _ = hop;
         let is_empty = timeout.is_none() && request_length.is_none() && path.is_none();
         if is_empty && !has_access_log {
             return None;
@@ -71,7 +82,7 @@ impl ColdState {
             request_length,
             path,
             #[cfg(feature = "tracing")]
-            log: has_access_log.then(RequestLog::default),
+            log: has_access_log.then(|| RequestLog::new(client_address(parts, settings, hop))),
             ..Self::default()
         }))
     }

@@ -75,6 +75,8 @@ impl Exchange {
             ..
         } = &*self.shared;
         with_current(context, || {
+            #[cfg(feature = "tracing")]
+            let _entered = self.enter_tracing_span();
             if let Some(measurement) = measurement {
                 catch_panic(|| measurement.record(ended, settings));
             }

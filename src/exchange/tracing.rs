@@ -2,16 +2,12 @@
 
 use http::request;
 
-use crate::exchange::cold::ColdState;
 use crate::exchange::guard::ExchangeGuard;
 use crate::exchange::signals::Fate;
 use crate::exchange::state::Exchange;
 use crate::propagation::current::{InnerContext, with_current};
-use crate::propagation::tracing_span::TracingSpan;
-use crate::protocol::http::forwarded::read_trusted_hop;
+use crate::propagation::tracing_span::{EnteredSpan, TracingSpan};
 use crate::settings::Settings;
-use crate::telemetry::span::network::client_address;
-use crate::telemetry::tracing::access_log::RequestLog;
 use crate::telemetry::tracing::request_span::{Known, make_span};
 
 /// Adds the span of `tracing` to the context of the inner service, if the settings ask for one. Logs the arrival of a
@@ -47,7 +43,7 @@ fn add_tracing_span(
         }
     };
     if let Some(exchange) = exchange {
-        exchange.start_log(parts, span.clone());
+        exchange.start_log(parts, span.as_ref());
     }
     if let Some(span) = span {
         inner.set_tracing_span(span);
@@ -64,28 +60,26 @@ fn known(exchange: Option<&Exchange>, fate: Fate) -> Known<'_> {
 }
 
 impl Exchange {
-    /// Logs the arrival of a request that is logged, and prepares the line of its end.
-    fn start_log(&mut self, parts: &request::Parts, span: Option<TracingSpan>) {
-        let Some(cold) = &mut self.cold else {
-            return;
-        };
-        let ColdState {
-            log: Some(log),
-            path,
-            ..
-        } = &mut **cold
-        else {
+    /// Logs the arrival of a request that is logged, and keeps the span for what is reported at the end.
+    fn start_log(&mut self, parts: &request::Parts, span: Option<&TracingSpan>) {
+        let Some(context) = &self.context else {
             return;
         };
         let settings = &self.shared.settings;
-        let headers = &parts.headers;
-        let hop = read_trusted_hop(headers, settings.trusted_proxies, settings.proxy_headers);
-        *log = RequestLog {
-            client_address: client_address(parts, settings, &hop),
-            span,
-        };
-        if let Some(context) = &self.context {
-            with_current(context, || log.write_start(settings, parts, path.as_ref()));
+        let cold = self.cold.as_deref();
+        if let Some(log) = cold.and_then(|cold| cold.log.as_ref()) {
+            let path = cold.and_then(|cold| cold.path.as_ref());
+            let _entered = span.map(TracingSpan::enter);
+            with_current(context, || log.write_start(settings, parts, path));
         }
+        if let Some(span) = span {
+            self.cold().tracing_span = Some(span.clone());
+        }
+    }
+
+    /// Returns the request's span of `tracing`, made current until what is returned is dropped.
+    pub(super) fn enter_tracing_span(&self) -> Option<EnteredSpan<'_>> {
+        let span = self.cold.as_ref()?.tracing_span.as_ref();
+        span.map(TracingSpan::enter)
     }
 }

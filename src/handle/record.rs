@@ -11,6 +11,7 @@ use super::SpanHandle;
 use crate::catch_panic::PanicReport;
 use crate::outcome::Verdict;
 use crate::semconv as key;
+use crate::settings::metric_attributes::bounded;
 use crate::text::{format_bounded, truncate_cow};
 
 impl SpanHandle {
@@ -71,7 +72,7 @@ impl SpanHandle {
     pub fn set_metric_attribute(&self, attribute: KeyValue) {
         if self.begin_record() {
             self.record(|buffer| {
-                buffer.metric_attributes.insert(attribute);
+                buffer.metric_attributes.insert(bounded(attribute));
             });
         }
     }

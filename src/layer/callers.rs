@@ -16,7 +16,8 @@ impl ApiSpanLayer {
     /// Default: all requests. If the callback panics, the request is traced.
     ///
     /// A request that is not traced also has no metrics and no log events. It still propagates the caller's context.
-    /// Its handle is inert, or is that of an outer layer.
+    /// Its handle is inert, or is that of an outer layer. An access log and [`on_completion`](Self::on_completion) still
+    /// have it, and the handle records for them.
     ///
     /// ```
     /// use tower_api_span::ApiSpanLayer;

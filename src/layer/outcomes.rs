@@ -49,7 +49,7 @@ impl ApiSpanLayer {
     /// or refused by [`filter`](Self::filter). Use it for an access log, for billing, or for metrics of another
     /// library.
     ///
-    /// It runs after the metrics and the log events and before the end of the span, which is current. No lock is held.
+    /// It runs after the metrics, the log events and the access log, and before the end of the span, which is current. No lock is held.
     /// It may set attributes on the current span, and they are recorded; but the outcome and the span's duration are
     /// decided. If the callback panics, the span ends all the same and the first panic is reported.
     ///

@@ -59,14 +59,15 @@ impl ApiSpanLayer {
     /// Default: the span of [`tracing_span`](Self::tracing_span), which this turns on.
     ///
     /// If it has fields `trace_id` and `span_id`, the layer records the ids of the request's span. `Span::none()` makes
-    /// no span. If the callback panics, the request has the default span.
+    /// no span. If the callback panics, the request has the default span. Return a new span each time. What you put into
+    /// its fields is neither truncated nor redacted.
     ///
     /// ```
     /// use tower_api_span::ApiSpanLayer;
     /// use tracing::field::Empty;
     ///
     /// let layer = ApiSpanLayer::new().tracing_span_fn(|parts| {
-    ///     tracing::info_span!("http", uri = %parts.uri, trace_id = Empty, shard = Empty)
+    ///     tracing::info_span!("http", path = parts.uri.path(), trace_id = Empty, shard = Empty)
     /// });
     /// # let _ = layer;
     /// ```

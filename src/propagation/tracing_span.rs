@@ -33,7 +33,12 @@ impl TracingSpan {
 
     /// Makes the span current until what is returned is dropped.
     pub(crate) fn enter(&self) -> EnteredSpan<'_> {
-        EnteredSpan(catch_panic(|| self.span().map(Span::enter)).flatten())
+        let entered = catch_panic(|| self.span().map(Span::enter));
+        if entered.is_none() {
+            // One of several layers has panicked, and the others have it as current.
+            catch_panic(|| self.span()?.with_subscriber(|(id, to)| to.exit(id)));
+        }
+        EnteredSpan(entered.flatten())
     }
 }
 

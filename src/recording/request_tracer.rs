@@ -87,7 +87,7 @@ pub(crate) fn muted(f: impl FnOnce()) {
 /// let layer = ApiSpanLayer::new().tracer_provider(&provider).tracing_span(true);
 /// # let _ = (subscriber, layer);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RequestTracer<T> {
     inner: T,
 }
@@ -111,10 +111,12 @@ impl<T: Tracer> Tracer for RequestTracer<T> {
     type Span = RequestTracerSpan<T::Span>;
 
     fn build_with_context(&self, builder: SpanBuilder, parent_cx: &Context) -> Self::Span {
-        let starting = STARTING.with_borrow_mut(|starting| {
-            let starting = starting.as_mut()?;
-            Some(std::mem::replace(starting, Starting::Started))
+        // A thread that ends may drop a span when its storage is gone.
+        let starting = STARTING.try_with(|starting| {
+            let mut starting = starting.try_borrow_mut().ok()?;
+            Some(std::mem::replace(starting.as_mut()?, Starting::Started))
         });
+        let starting = starting.ok().flatten();
         RequestTracerSpan(match starting {
             Some(Starting::Request(span)) => Kind::Request(ContextSpan(span)),
             Some(Starting::Hidden(context)) => Kind::Hidden(context),
@@ -173,6 +175,8 @@ impl<S: Span> Span for RequestTracerSpan<S> {
 
     fn set_attribute(&mut self, attribute: KeyValue) {
         match &mut self.0 {
+            // tracing-opentelemetry's own, from the last drop of the span, which may be before or after the end.
+            Kind::Request(_) if ["busy_ns", "idle_ns"].contains(&attribute.key.as_str()) => {}
             Kind::Request(span) => span.set_attribute(attribute),
             Kind::Hidden(_) => {}
             Kind::Other(span) => span.set_attribute(attribute),

@@ -87,7 +87,7 @@ impl MetricAttributes {
 }
 
 /// Truncates a text.
-fn bounded(attribute: KeyValue) -> KeyValue {
+pub(crate) fn bounded(attribute: KeyValue) -> KeyValue {
     if let Value::String(text) = &attribute.value
         && truncate(text.as_str()).len() < text.as_str().len()
     {

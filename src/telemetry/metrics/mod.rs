@@ -163,6 +163,9 @@ impl Measurement {
 
     /// Records a request that has ended. An instrument that panics affects no other.
     pub(crate) fn record(self, ended: &EndedRequest<'_>, settings: &Settings) {
+        if self.records == Measured::default() {
+            return;
+        }
         let recorded = ended.buffer.as_ref();
         let recorded = recorded.map(|buffer| &buffer.metric_attributes);
         let more = settings.metric_attributes.of(&ended.completion, recorded);

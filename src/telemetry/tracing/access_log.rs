@@ -7,13 +7,13 @@ use http::request;
 use http::uri::PathAndQuery;
 use opentelemetry::trace::{TraceContextExt, TraceId};
 use tracing::Level;
+use tracing::dispatcher::{Dispatch, get_default, with_default};
 
 use super::LOG_TARGET;
 use crate::catch_panic::catch_panic;
 use crate::outcome::reason::is_disconnect;
 use crate::outcome::{Completion, Outcome};
 use crate::propagation::current::current;
-use crate::propagation::tracing_span::TracingSpan;
 use crate::protocol::grpc::{GrpcCode, Protocol};
 use crate::recording::request_tracer::muted;
 use crate::settings::Settings;
@@ -21,34 +21,37 @@ use crate::settings::tracing::AccessLog;
 use crate::text::truncate;
 
 /// What the lines of one request share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RequestLog {
-    pub(crate) client_address: Option<String>,
-    /// The request's span of `tracing`, in which the lines are.
-    pub(crate) span: Option<TracingSpan>,
+    client_address: Option<String>,
+    /// The subscriber at the arrival. Another thread, on which the request may end, may have another.
+    subscriber: Dispatch,
 }
 
+/// Whether the request is logged: if there is a log, a subscriber, and no filter that refuses it. The subscriber is not
+/// asked whether it wants a line: behind a filter, a layer would then lose the next event (tokio-rs/tracing#2519).
 #[inline]
 pub(crate) fn is_wanted(settings: &Settings, parts: &request::Parts) -> bool {
     settings.tracing.is_read() && is_logged(settings, parts)
 }
 
-/// Whether the request is logged: if there is a log, a subscriber that may want a line, and no filter that refuses it.
 #[inline(never)]
 fn is_logged(settings: &Settings, parts: &request::Parts) -> bool {
     let Some(log) = &settings.tracing.access_log else {
         return false;
     };
-    let has_reader = || tracing::enabled!(target: LOG_TARGET, Level::ERROR);
-    // A subscriber may panic.
-    if !catch_panic(has_reader).unwrap_or(false) {
-        return false;
-    }
     let answer = log.filter.call(|filter| filter(parts));
     answer.is_none_or(|answer| answer.unwrap_or(true))
 }
 
 impl RequestLog {
+    pub(crate) fn new(client_address: Option<String>) -> Self {
+        Self {
+            client_address,
+            subscriber: get_default(Clone::clone),
+        }
+    }
+
     /// Writes the line of a request that has arrived, if the settings ask for it. The context of the request's span is
     /// current.
     pub(crate) fn write_start(
@@ -67,7 +70,7 @@ impl RequestLog {
         };
         let ids = current().span().span_context().clone();
         let query = redacted_query(log, settings, path);
-        self.in_span(|| {
+        self.write(|| {
             tracing::info!(
                 target: LOG_TARGET,
                 method = truncate(parts.method.as_str()),
@@ -92,15 +95,12 @@ impl RequestLog {
         let level = level.unwrap_or_else(|| default_level(completion));
         let query = redacted_query(log, settings, completion.path.as_ref());
         let client_address = self.client_address.as_deref();
-        self.in_span(|| write(level, completion, query.as_deref(), client_address));
+        self.write(|| write(level, completion, query.as_deref(), client_address));
     }
 
-    /// Calls `f` in the request's span. Its events are no events of the SERVER span, which has all of it already.
-    fn in_span(&self, f: impl FnOnce()) {
-        catch_panic(|| {
-            let _entered = self.span.as_ref().map(TracingSpan::enter);
-            muted(f);
-        });
+    /// Calls `f`, which writes a line. That is no event of the SERVER span, which has all of it already.
+    fn write(&self, f: impl FnOnce()) {
+        catch_panic(|| with_default(&self.subscriber, || muted(f)));
     }
 }
 

@@ -318,3 +318,24 @@ fn log_records_of_the_appender_have_the_ids() {
         }
     }
 }
+
+/// tracing-opentelemetry writes how long a span was entered when it is closed, here before the SERVER span ends.
+#[test]
+fn a_response_that_is_dropped_has_no_times_of_the_span_of_tracing() {
+    for activates in [true, false] {
+        let at = Recorder::new();
+        let layer = at.layer().tracing_span(true);
+        bridged(&at, activates, || {
+            let mut service = answering(&layer, |_| {
+                response(200, ScriptedBody::new([Data(1), Pending]))
+            });
+            drop(ready(service.call(get())));
+        });
+        let span = at.only();
+        assert_eq!(span.outcome(), "ABORTED(generator_exit)");
+        assert_eq!(
+            span.attribute("busy_ns").or(span.attribute("idle_ns")),
+            None
+        );
+    }
+}

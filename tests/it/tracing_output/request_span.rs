@@ -286,6 +286,7 @@ fn a_subscriber_that_panics_affects_neither_request_nor_span() {
             tracing::subscriber::with_default(subscriber, || {
                 tracing::callsite::rebuild_interest_cache();
                 defused(|| ending.run(&layer));
+                assert!(Span::current().is_none(), "{at_call}, {}", ending.name);
             });
             assert_eq!(at.ends(), 1, "{at_call}, {}", ending.name);
             assert_eq!(
@@ -324,4 +325,32 @@ fn it_is_closed_when_the_response_is_dropped() {
     assert_eq!(seen.first().map(String::as_str), Some("new"));
     assert_eq!(seen.last().map(String::as_str), Some("close"));
     assert_eq!(seen.iter().filter(|text| *text == "close").count(), 1);
+}
+
+#[test]
+fn it_is_current_in_the_callback_at_the_end() {
+    let at = Recorder::new();
+    let layer = at.layer().tracing_span(true);
+    let layer = layer.on_completion(|_| tracing::info!("completed"));
+    let lines = json(|| serve_logging(&layer));
+    let line = lines
+        .iter()
+        .find(|line| line["fields"]["message"] == "completed");
+    let trace = at.only().0.span_context.trace_id().to_string();
+    assert_eq!(span_of(line.expect("a line"), "end")["trace_id"], trace);
+}
+
+#[test]
+fn a_subscriber_that_panics_leaves_no_span_entered() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    let layer = ApiSpanLayer::new().tracing_span(true);
+    let subscriber = tracing_subscriber::registry().with(Faulty("enter"));
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::callsite::rebuild_interest_cache();
+        let mut service = answering(&layer, |_| response(200, ScriptedBody::full(3)));
+        let open = defused(|| ready(service.call(get())));
+        assert!(Span::current().is_none(), "{:?}", Span::current());
+        drop(open);
+    });
 }
