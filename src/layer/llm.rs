@@ -119,7 +119,7 @@ impl ApiSpanLayer {
     ///   object or array. In an object whose member `object` is of another API, such as `fine_tuning.job`, it is data;
     /// * `"object": "error"`;
     /// * of [known formats](Self::llm_formats): `response.failed`, `"status": "failed"` and `"finish_reason": "error"`;
-    /// * a field line `error: ..` of an event stream.
+    /// * a field line `error: ..` of an event stream, unless it follows a line of data in its event.
     ///
     /// Whole answers are read only if there are known formats.
     ///

@@ -60,8 +60,11 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
         let is_object = |state: &Event| matches!(state.datum(), Datum::Object(_));
         let first_object = event.iter().position(is_object);
         for (number, state) in event.iter().enumerate() {
+            // Behind a line of data it is not read: servers send it alone.
+            let has_data = event[..number].iter().any(|state| state.read == Read::Data);
             if let Read::ErrorField(value) = &state.read
                 && settings.reads_errors
+                && !has_data
             {
                 let found = failure::in_error_field(value);
                 reading.failure = reading.failure.or(found);

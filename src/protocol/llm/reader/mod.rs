@@ -205,7 +205,7 @@ impl ReaderParts<'_> {
         }
     }
 
-    /// Reads a field `error`, unless it is between the lines of an event's data.
+    /// Reads a field `error`, unless it follows a line of data in its event. Servers send it alone.
     fn read_error_line(
         &mut self,
         value: &[u8],

@@ -219,6 +219,23 @@ fn failures_can_be_turned_off() {
     }
 }
 
+/// Servers send it alone.
+#[test]
+fn a_field_line_behind_data_of_its_event_is_no_failure() {
+    let recorder = &Recorder::new();
+    let layer = llm(recorder);
+    for (text, outcome) in [
+        ("error: no\ndata: x\n\n", "ABORTED(generation_error)"),
+        ("data: x\n\nerror: no\n", "ABORTED(generation_error)"),
+        ("data: x\nerror: no\n\n", "DEPARTED"),
+        ("data: {}\nerror: no\n\n", "DEPARTED"),
+        ("data\nerror: no\n\n", "ABORTED(truncated_stream)"),
+    ] {
+        let span = serve(recorder, &layer, "text/event-stream", text, 2);
+        assert_eq!(span.outcome(), outcome, "{text:?}");
+    }
+}
+
 #[test]
 fn an_application_sets_its_own_ends() {
     let recorder = &Recorder::new();

@@ -42,7 +42,7 @@ fn a_failure_has_its_message_and_its_code() {
         ),
         (
             "a field line around it",
-            "data: {}\nerror: {\"error\":{\"message\":\"m\",\"type\":\"t\"}}\n\n".to_owned(),
+            "error: {\"error\":{\"message\":\"m\",\"type\":\"t\"}}\ndata: {}\n\n".to_owned(),
             "m",
             "t",
         ),
