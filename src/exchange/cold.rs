@@ -6,6 +6,7 @@ use http::request;
 use http::uri::PathAndQuery;
 use opentelemetry::KeyValue;
 
+use crate::exchange::signals::OtherSignals;
 #[cfg(feature = "tracing")]
 use crate::propagation::tracing_span::TracingSpan;
 use crate::protocol::grpc::web::TrailersReader;
@@ -58,8 +59,9 @@ impl ColdState {
         target: Target<'_>,
         claimed: Protocol,
         hop: &Hop<'_>,
-        has_access_log: bool,
+        signals: &OtherSignals,
     ) -> Option<Box<Self>> {
+        let has_access_log = signals.has_access_log;
         let (timeout, request_length) = match claimed {
             Protocol::Http if settings.body_sizes => {
                 (None, declared_length(&parts.headers, parts.version, None))
@@ -82,7 +84,7 @@ impl ColdState {
             request_length,
             path,
             #[cfg(feature = "tracing")]
-            log: has_access_log.then(|| RequestLog::new(client_address(parts, settings, hop))),
+            log: has_access_log.then(|| start_log(settings, parts, hop)),
             ..Self::default()
         }))
     }
@@ -93,4 +95,10 @@ impl ColdState {
             this.get_or_insert_default().target = target;
         }
     }
+}
+
+#[cfg(feature = "tracing")]
+#[inline(never)]
+fn start_log(settings: &Settings, parts: &request::Parts, hop: &Hop<'_>) -> RequestLog {
+    RequestLog::new(client_address(parts, settings, hop))
 }

@@ -125,14 +125,7 @@ fn observe(
     let target = Target::read(parts, has_own_extensions);
     let request = read_info(shared, parts, target, claimed, &hop);
     // All that can panic is read before the span starts.
-    let mut cold = ColdState::read(
-        settings,
-        parts,
-        target,
-        claimed,
-        &hop,
-        signals.has_access_log,
-    );
+    let mut cold = ColdState::read(settings, parts, target, claimed, &hop, signals);
     let (measurement, measured) = signals.measure(shared, parts, clock, &request);
     let options = signals.start_options(clock);
     let open = tracer.and_then(|tracer| {

@@ -21,6 +21,11 @@ pub(crate) struct QueueSettings {
 }
 
 impl QueueSettings {
+    #[inline]
+    pub(crate) fn is_set(&self) -> bool {
+        self.start.is_set()
+    }
+
     /// Returns how long the request waited before it arrived, if that is known. A start in the future, by the clock of
     /// another machine, and one longer ago than an hour do not count.
     pub(crate) fn waited(&self, parts: &request::Parts, arrived: SystemTime) -> Option<Duration> {

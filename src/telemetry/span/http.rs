@@ -55,6 +55,11 @@ pub(super) fn describe_start(
 }
 
 /// Returns the template of the route: from the settings, else from the framework.
+#[expect(
+    clippy::inline_always,
+    reason = "each request calls it once; else it is inlined nowhere"
+)]
+#[inline(always)]
 pub(crate) fn route(
     parts: &request::Parts,
     target: Target<'_>,

@@ -67,10 +67,11 @@ pub(crate) fn describe_start(
     if let Some(id) = request_id {
         attributes.set(OwnKey::RequestId, truncate_lossy(id.as_bytes()));
     }
-    let waited = settings.queue.waited(parts, arrived);
-    if let Some(waited) = waited {
-        attributes.set(OwnKey::QueueTime, waited.as_secs_f64());
-    }
+    let waited = if settings.queue.is_set() {
+        set_queue_time(parts, settings, arrived, &mut attributes)
+    } else {
+        None
+    };
     let (attributes, keys, refused) = attributes.finish(from_operator);
     let name_from_settings = settings.name(parts);
     SpanStart {
@@ -81,6 +82,19 @@ pub(crate) fn describe_start(
         refused,
         waited,
     }
+}
+
+/// Sets how long the request waited before it arrived, and returns it.
+#[inline(never)]
+fn set_queue_time(
+    parts: &request::Parts,
+    settings: &Settings,
+    arrived: SystemTime,
+    attributes: &mut StartAttributes,
+) -> Option<Duration> {
+    let waited = settings.queue.waited(parts, arrived)?;
+    attributes.set(OwnKey::QueueTime, waited.as_secs_f64());
+    Some(waited)
 }
 
 fn call_request_attributes(parts: &request::Parts, settings: &Settings) -> Option<Vec<KeyValue>> {
@@ -129,6 +143,6 @@ fn room_for_own(
         + usize::from(settings.client_port)
         + 2 * usize::from(local.is_some())
         + 2 * usize::from(settings.body_sizes)
-        + usize::from(settings.queue.start.is_set())
+        + usize::from(settings.queue.is_set())
         + captured
 }
