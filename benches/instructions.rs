@@ -87,7 +87,7 @@ const RUNGS: [Rung; 31] = [
     rung(
         "all of it, no subscriber, caller",
         "recording, caller",
-        Some(1_500),
+        Some(800),
     ),
     rung("access log, caller", "recording, caller", Some(1_500)),
     rung("tracing span, caller", "recording, caller", Some(1_100)),
