@@ -33,6 +33,14 @@ fn values_of_sensitive_parameters_are_redacted() {
             "%zzsig=x&%7=y",
         ),
         ("an empty query", "", ""),
+        ("an equals sign alone", "=", "="),
+        ("no name", "=x&sig=a", "=x&sig=REDACTED"),
+        (
+            "one beside a long value",
+            "a=%41%2B+&sig=a",
+            "a=%41%2B+&sig=REDACTED",
+        ),
+        ("a plus sign first", "+sig=x&sig=y", "+sig=x&sig=REDACTED"),
     ] {
         let redacted = SensitiveParameters::default().redact(query);
         assert_eq!(redacted, expected, "{rule}");
@@ -54,6 +62,30 @@ fn listed_parameters_replace_the_standard_ones() {
             "token=REDACTED&sig=b",
         ),
         ("no name", &[], "sig=b", "sig=b"),
+        (
+            "an empty name",
+            &[""],
+            "=a&b=c&=d",
+            "=REDACTED&b=c&=REDACTED",
+        ),
+        (
+            "a name with a percent sign",
+            &["%x"],
+            "%x=a&%25x=b",
+            "%x=REDACTED&%25x=REDACTED",
+        ),
+        (
+            "a name with a plus sign",
+            &["a+b"],
+            "a+b=a&a%2Bb=b",
+            "a+b=REDACTED&a%2Bb=REDACTED",
+        ),
+        (
+            "a name with a space first",
+            &[" k"],
+            "+k=a&%20k=b",
+            "+k=REDACTED&%20k=REDACTED",
+        ),
         (
             "a name with a space",
             &["my key"],
