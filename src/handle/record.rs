@@ -28,7 +28,8 @@ impl SpanHandle {
     /// span.set_attribute(opentelemetry::KeyValue::new("tenant", "blue"));
     /// ```
     pub fn set_attribute(&self, attribute: KeyValue) {
-        self.set_attributes([attribute]);
+        // Without a list of one: most handlers set one attribute.
+        self.record(|buffer| buffer.set_attribute(attribute));
     }
 
     /// Sets attributes of the span, as [`set_attribute`](Self::set_attribute) does.

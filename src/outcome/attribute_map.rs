@@ -9,9 +9,12 @@ const MAX: u8 = 128;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AttributeMap {
     list: Vec<KeyValue>,
-    /// Indices into `list`, sorted by key for binary search.
+    /// Indices into `list`, sorted by key for binary search. Empty while the list is short.
     by_key: Vec<u8>,
 }
+
+/// The length up to which the list itself is searched.
+const SHORT: usize = 8;
 
 impl AttributeMap {
     /// Inserts an attribute; the last value of a key wins. Returns false if its key is empty or the map is
@@ -26,11 +29,16 @@ impl AttributeMap {
         if key.is_empty() {
             return false;
         }
-        match self.find(key) {
-            Ok(at) => self.list[usize::from(self.by_key[at])] = attribute,
+        if self.list.len() == SHORT && self.by_key.is_empty() {
+            self.sort();
+        }
+        match self.find(attribute.key.as_str()) {
+            Ok(at) => self.list[at] = attribute,
             Err(at) => match u8::try_from(self.list.len()) {
                 Ok(next) if next < MAX => {
-                    self.by_key.insert(at, next);
+                    if !self.by_key.is_empty() {
+                        self.by_key.insert(at, next);
+                    }
                     self.list.push(attribute);
                 }
                 _ => return false,
@@ -39,10 +47,18 @@ impl AttributeMap {
         true
     }
 
+    /// Sorts the indices of a list that is no longer short.
+    fn sort(&mut self) {
+        let indices = (0..MAX).zip(&self.list);
+        let mut sorted: Vec<_> = indices.collect();
+        sorted.sort_by(|(_, one), (_, other)| one.key.as_str().cmp(other.key.as_str()));
+        self.by_key = sorted.into_iter().map(|(index, _)| index).collect();
+    }
+
     /// Returns the value of a key.
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         let at = self.find(key).ok()?;
-        Some(&self.list[usize::from(self.by_key[at])].value)
+        Some(&self.list[at].value)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -53,10 +69,15 @@ impl AttributeMap {
         self.list.iter()
     }
 
-    /// Returns the index of a key in `by_key`, or the index at which to insert it.
+    /// Returns the index of a key in `list`, or the index in `by_key` at which to insert it.
     fn find(&self, key: &str) -> Result<usize, usize> {
+        if self.by_key.is_empty() {
+            let found = self.list.iter().position(|it| it.key.as_str() == key);
+            return found.ok_or(0);
+        }
         let compare = |index: &u8| self.list[usize::from(*index)].key.as_str().cmp(key);
-        self.by_key.binary_search_by(compare)
+        let found = self.by_key.binary_search_by(compare);
+        found.map(|at| usize::from(self.by_key[at]))
     }
 }
 
@@ -97,6 +118,19 @@ mod tests {
         let (list, refused) = insert_all(attributes);
         assert_eq!(list, ["z=5", "m=4", "a=3", "q=6"]);
         assert_eq!(refused, 0);
+    }
+
+    /// Around the length from which the keys are sorted.
+    #[test]
+    fn a_short_and_a_long_list_are_the_same() {
+        for length in 6..12 {
+            let key = |number: i64| format!("k{}", (number * 7) % 13);
+            let first = (0..length).map(|number| (key(number), number));
+            let again = (0..length).map(|number| (key(number), 100 + number));
+            let (list, refused) = insert_all(first.chain(again));
+            let expected = (0..length).map(|number| format!("{}={}", key(number), 100 + number));
+            assert_eq!((list, refused), (expected.collect(), 0), "{length} keys");
+        }
     }
 
     #[test]
