@@ -46,7 +46,8 @@ pub(super) fn in_event(
     let kind = format::kind(&event.name, object);
     let is_failed = format == Some(Format::Responses) && kind == "response.failed" && !is_whole;
     let Some(object) = object else {
-        return is_failed.then(Failure::default);
+        let message = event.data.as_deref().and_then(text_of);
+        return is_failed.then(|| Failure::new(message, None));
     };
     if is_failed {
         // What stands beside the response says it, where its error does not.

@@ -236,6 +236,21 @@ fn a_field_line_behind_data_of_its_event_is_no_failure() {
     }
 }
 
+/// As under the name `error`.
+#[test]
+fn a_text_under_the_name_of_a_failure_is_its_message() {
+    let recorder = &Recorder::new();
+    for text in [
+        "event: error\ndata: out of\ndata: memory\n\n",
+        "data: {\"type\":\"response.created\"}\n\n\
+         event: response.failed\ndata: out of\ndata: memory\n\n",
+    ] {
+        let span = serve(recorder, &llm(recorder), "text/event-stream", text, 2);
+        assert_eq!(span.outcome(), "ABORTED(generation_error)", "{text}");
+        assert_eq!(span.error().as_deref(), Some("out of\nmemory"), "{text}");
+    }
+}
+
 #[test]
 fn an_application_sets_its_own_ends() {
     let recorder = &Recorder::new();
