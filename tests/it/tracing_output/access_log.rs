@@ -10,7 +10,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry;
 
-use super::{json, serve, written};
+use super::{json, json_subscriber, serve, written};
 use crate::metrics::endings::ALL;
 use crate::support::recorder::Recorder;
 use crate::support::{called, defused, explode};
@@ -138,13 +138,7 @@ fn the_level_is_the_settings_and_a_line_that_is_not_wanted_is_not_written() {
             level
         });
         let layer = at.layer().access_log(log);
-        let subscriber = |written| {
-            tracing_subscriber::fmt()
-                .json()
-                .with_max_level(Level::INFO)
-                .with_writer(written)
-                .finish()
-        };
+        let subscriber = |to| json_subscriber(to, Level::INFO);
         let lines = written(subscriber, || serve(&layer)).json();
         let levels: Vec<_> = lines
             .iter()

@@ -94,15 +94,18 @@ where
     written
 }
 
+/// Returns a subscriber that writes lines of JSON, up to this level.
+pub fn json_subscriber(to: Written, level: tracing::Level) -> impl Subscriber + Send + Sync {
+    tracing_subscriber::fmt()
+        .json()
+        .with_max_level(level)
+        .with_writer(to)
+        .finish()
+}
+
 /// Returns the lines as JSON that are written while `f` runs.
 pub fn json(f: impl FnOnce()) -> Vec<Value> {
-    let subscriber = |written| {
-        tracing_subscriber::fmt()
-            .json()
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(written)
-            .finish()
-    };
+    let subscriber = |to| json_subscriber(to, tracing::Level::TRACE);
     let lines = written(subscriber, f).json();
     // With feature `internal-logs` there are also warnings of the API.
     let own = |line: &Value| {

@@ -1,7 +1,6 @@
 //! One application with tower-http's `TraceLayer` and with this layer: what each log has of the same requests.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -14,7 +13,7 @@ use tower_api_span::{AccessLog, ApiSpanLayer};
 use tower_http::trace::TraceLayer;
 use tracing::Level;
 
-use super::written;
+use super::{json_subscriber, written};
 use crate::support::defused;
 
 /// What the client does with a request.
@@ -48,7 +47,7 @@ fn app() -> Router {
         let endless = futures_util::StreamExt::chain(endless, futures_util::stream::pending());
         Body::from_stream(endless)
     };
-    let slow = || tokio::time::sleep(Duration::from_secs(3_600));
+    let slow = std::future::pending::<()>;
     Router::new()
         .route(
             "/users/{id}",
@@ -85,17 +84,9 @@ async fn send(app: Router, path: &str, client: Client) {
 
 /// Returns the lines of one request.
 fn lines(app: Router, path: &str, client: Client) -> Vec<Value> {
-    let subscriber = |written| {
-        tracing_subscriber::fmt()
-            .json()
-            .with_max_level(Level::INFO)
-            .with_writer(written)
-            .finish()
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
+    let subscriber = |to| json_subscriber(to, Level::INFO);
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime");
     let written = written(subscriber, || {
         defused(|| runtime.block_on(send(app, path, client)));
     });
