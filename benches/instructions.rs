@@ -14,6 +14,7 @@
 
 mod callgrind;
 mod events;
+mod real_request;
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -29,16 +30,18 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
-use opentelemetry::global::set_text_map_propagator;
+use opentelemetry::global::{set_meter_provider, set_text_map_propagator, set_tracer_provider};
 use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower::{Layer, Service, service_fn};
 use tower_api_span::{AccessLog, ApiSpanLayer};
 
 use events::token_events;
+use real_request::RealRequest;
 
 /// A rung of the ladder: its name, its bare rung and its budget.
 struct Rung {
@@ -47,7 +50,7 @@ struct Rung {
     budget: Option<u64>,
 }
 
-const RUNGS: [Rung; 31] = [
+const RUNGS: [Rung; 36] = [
     rung("bare request", "", None),
     rung("bare request, caller", "", None),
     rung("off", "bare request", Some(900)),
@@ -91,6 +94,19 @@ const RUNGS: [Rung; 31] = [
     ),
     rung("access log, caller", "recording, caller", Some(1_500)),
     rung("tracing span, caller", "recording, caller", Some(1_100)),
+    rung(
+        "recording, globals, caller",
+        "bare request, caller",
+        Some(11_000),
+    ),
+    rung("bare real request", "", None),
+    rung("given, real request", "bare real request", Some(16_000)),
+    rung("globals, real request", "bare real request", Some(16_500)),
+    rung(
+        "globals and metrics, real request",
+        "bare real request",
+        Some(19_000),
+    ),
     rung("bare frame", "", None),
     rung("frame, off", "bare frame", Some(30)),
     rung("frame, recording", "bare frame", Some(220)),
@@ -245,6 +261,26 @@ fn run_operations(name: &str, times: u64) {
     let llm = with(ApiSpanLayer::llm()).tracer_provider(&provider(Sampler::AlwaysOn));
     let has_caller = name.ends_with("caller");
     match name {
+        "recording, globals, caller" => {
+            set_globals(&provider(Sampler::AlwaysOn));
+            requests(ApiSpanLayer::new().layer(whole()), times, has_caller);
+        }
+        "bare real request" => real_requests(whole(), times),
+        "given, real request" => real_requests(on.layer(whole()), times),
+        "globals, real request" => {
+            set_globals(&provider(Sampler::AlwaysOn));
+            real_requests(ApiSpanLayer::new().layer(whole()), times);
+            assert_eq!(ends.0.load(Ordering::Relaxed), times);
+        }
+        "globals and metrics, real request" => {
+            set_globals(&provider(Sampler::AlwaysOn));
+            // No export falls into the run: the interval is longer.
+            let reader = PeriodicReader::builder(InMemoryMetricExporter::default())
+                .with_interval(Duration::from_secs(3_600))
+                .build();
+            set_meter_provider(SdkMeterProvider::builder().with_reader(reader).build());
+            real_requests(ApiSpanLayer::new().layer(whole()), times);
+        }
         "bare request" | "bare request, caller" => requests(whole(), times, has_caller),
         "off" | "off, caller" => requests(off.layer(whole()), times, has_caller),
         "off, global propagator not set" => requests(global.layer(whole()), times, has_caller),
@@ -295,6 +331,12 @@ fn run_operations(name: &str, times: u64) {
             frames(llm.layer(frames_of), times);
         }
     }
+}
+
+/// Sets the global tracer provider and propagator.
+fn set_globals(provider: &SdkTracerProvider) {
+    set_tracer_provider(provider.clone());
+    set_text_map_propagator(TraceContextPropagator::new());
 }
 
 /// Sets a subscriber that takes everything and does nothing, unless the rung has none.
@@ -417,15 +459,32 @@ fn streaming_frames(
     })
 }
 
+fn requests<S, B>(service: S, times: u64, has_caller: bool)
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = Bytes, Error = Infallible>,
+{
+    send(service, times, &|| request(has_caller));
+}
+
+fn real_requests<S, B>(service: S, times: u64)
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = Bytes, Error = Infallible>,
+{
+    let real = RealRequest::new();
+    send(service, times, &|| real.build(()));
+}
+
 #[inline(never)]
-fn requests<S, B>(mut service: S, times: u64, has_caller: bool)
+fn send<S, B>(mut service: S, times: u64, request: &dyn Fn() -> Request<()>)
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes, Error = Infallible>,
 {
     for _ in 0..times {
         let served = async {
-            let response = service.call(request(has_caller)).await?;
+            let response = service.call(request()).await?;
             let mut body = std::pin::pin!(response.into_body());
             let mut bytes = 0;
             while let Some(frame) = body.frame().await {

@@ -7,14 +7,17 @@ mod formats;
 mod inputs;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::pin;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use http::{HeaderMap, Request, Response};
-use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry::{Context, global};
 use opentelemetry_http::HeaderExtractor;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider};
 use tower::{Service as _, service_fn};
 use tower_api_span::ApiSpanLayer;
@@ -46,6 +49,27 @@ fn find(propagator: &dyn TextMapPropagator, headers: &HeaderMap) -> SpanContext 
     Some(caller)
         .filter(SpanContext::is_valid)
         .unwrap_or_else(SpanContext::empty_context)
+}
+
+/// Prints like the SDK's W3C propagator, has no state either, and finds no caller.
+struct LookAlike;
+
+impl fmt::Debug for LookAlike {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        TraceContextPropagator::new().fmt(f)
+    }
+}
+
+impl TextMapPropagator for LookAlike {
+    fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
+
+    fn extract_with_context(&self, context: &Context, _: &dyn Extractor) -> Context {
+        context.clone()
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&[])
+    }
 }
 
 #[test]
@@ -102,6 +126,26 @@ fn caller_is_the_one_that_the_current_global_propagator_finds() {
             );
             let found = find(propagator.as_ref(), &inside);
             assert_eq!(found.span_id(), root.span_context.span_id(), "{case}");
+        }
+    }
+    // The layer replaces the SDK's own, for as long as it is the global one.
+    for _ in 0..2 {
+        global::set_text_map_propagator(TraceContextPropagator::new());
+        for input in &inputs {
+            let caller = find(
+                &TraceContextPropagator::new(),
+                &input.as_the_sdk_should_read,
+            );
+            let (child, inside) = span(&layer, &input.headers);
+            assert_eq!(child.parent_span_id, caller.span_id(), "{}", input.name);
+            let state = child.span_context.trace_state();
+            assert_eq!(state, caller.trace_state(), "{}", input.name);
+            assert_eq!(inside, input.headers, "{}", input.name);
+        }
+        global::set_text_map_propagator(LookAlike);
+        for input in &inputs {
+            let (root, _) = span(&layer, &input.headers);
+            assert!(!root.parent_span_is_remote, "{}", input.name);
         }
     }
 }

@@ -12,9 +12,11 @@
 //! Imports only `catch_panic` from the crate.
 
 pub(crate) mod current;
+mod extract;
 mod extracted;
 mod fields;
 mod given;
+mod global_w3c;
 mod recording_extractor;
 pub(crate) mod sampling;
 mod strict_headers;
@@ -28,7 +30,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
-use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, global};
@@ -37,10 +38,10 @@ use opentelemetry_http::HeaderInjector;
 use crate::catch_panic::catch_panic;
 use crate::propagation::sampling::Rate;
 
+use extract::{extract, extract_with_global};
 use fields::{BAGGAGE, TRACEPARENT, TRACESTATE, remove_trace_headers};
 use given::Given;
 use recording_extractor::RecordingExtractor;
-use strict_headers::StrictHeaders;
 use traceparent::format_traceparent;
 use w3c::{extract_w3c, is_sdks_w3c};
 
@@ -80,10 +81,13 @@ impl Propagation {
         current: &Context,
         rate: Rate,
     ) -> Option<Extracted> {
-        if let Self::GivenW3c(_) = self {
-            return extract_w3c(headers, current, rate);
+        match self {
+            Self::GivenW3c(_) => extract_w3c(headers, current, rate),
+            Self::Given(propagator) => {
+                catch_panic(|| extract(propagator.as_ref(), headers, current)).flatten()
+            }
+            Self::Global => extract_with_global(headers, current, rate),
         }
-        catch_panic(|| self.with(|propagator| extract(propagator, headers, current))).flatten()
     }
 
     /// Replaces the caller's context in `headers` with `context`. If the propagator writes no header but baggage,
@@ -213,30 +217,6 @@ fn inject_w3c(span_context: &SpanContext, headers: &mut HeaderMap) {
     injector.set(TRACESTATE, span_context.trace_state().header());
 }
 
-fn extract(
-    propagator: &dyn TextMapPropagator,
-    headers: &HeaderMap,
-    current: &Context,
-) -> Option<Extracted> {
-    let headers = StrictHeaders::new(headers, current);
-    let extracted = propagator.extract_with_context(current, &headers);
-    // A propagator that finds no header may still have added a span or baggage, such as that of the process.
-    if !headers.has_answered() && !has_added(&extracted, current) {
-        return None;
-    }
-    Some(Extracted {
-        context: with_valid_parent(extracted, current),
-        is_sampled_out: false,
-    })
-}
-
-/// Whether a context has another span or other baggage than the current one.
-fn has_added(extracted: &Context, current: &Context) -> bool {
-    let baggage = extracted.baggage();
-    let is_same_baggage = baggage.is_empty() || std::ptr::eq(baggage, current.baggage());
-    !is_same_baggage || !has_same_span(extracted, current)
-}
-
 /// Returns the caller that the propagator finds, if it finds one, and the names of the headers that it reads.
 fn find_caller(
     propagator: &dyn TextMapPropagator,
@@ -266,41 +246,6 @@ impl Injector for NonEmpty<'_> {
             self.0.set(key, value);
         }
     }
-}
-
-/// Keeps the current span as the parent in two cases:
-///
-/// * The caller is in the same trace, as with two stacked layers. The current span is nearer to this request.
-/// * The caller's ids are invalid. AWS load balancers send a trace id without a span id. A sampler would take such a
-///   caller for one that is not sampled.
-// Kept out of the path of a request without a caller.
-#[inline(never)]
-fn with_valid_parent(extracted: Context, current: &Context) -> Context {
-    if has_same_span(&extracted, current) {
-        return extracted;
-    }
-    let is_replaced = {
-        let (nearest, caller) = (current.span(), extracted.span());
-        let (nearest, caller) = (nearest.span_context(), caller.span_context());
-        let is_same_trace = nearest.is_valid() && nearest.trace_id() == caller.trace_id();
-        caller.is_valid() && !is_same_trace
-    };
-    if is_replaced {
-        return extracted;
-    }
-    // No span can be taken out of a context. So the baggage is copied into the one that has the current span.
-    let entries = extracted.baggage().iter();
-    current.with_baggage(entries.map(|(key, (value, metadata))| {
-        KeyValueMetadata::new(key.clone(), value.clone(), metadata.clone())
-    }))
-}
-
-/// Whether both contexts hold the same span, or none.
-fn has_same_span(one: &Context, other: &Context) -> bool {
-    if !one.has_active_span() || !other.has_active_span() {
-        return one.has_active_span() == other.has_active_span();
-    }
-    std::ptr::eq(one.span().span_context(), other.span().span_context())
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! and the propagator does not parse the headers again.
 
 use std::collections::BTreeSet;
-use std::str::FromStr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
@@ -34,13 +33,31 @@ pub(super) fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) ->
     } else {
         TraceFlags::NOT_SAMPLED
     };
-    let state = joined_tracestate(headers);
-    let state = state.and_then(|state| TraceState::from_str(&state).ok());
-    let caller = SpanContext::new(trace_id, span_id, flags, true, state.unwrap_or_default());
+    let state = joined_tracestate(headers).map_or(TraceState::NONE, |list| parse_tracestate(&list));
+    let caller = SpanContext::new(trace_id, span_id, flags, true, state);
     Some(Extracted {
         context: current.with_remote_span_context(caller),
         is_sampled_out,
     })
+}
+
+/// Returns the members of a list. If one is malformed, there are none.
+///
+/// The result is that of the API's `from_str`, which copies each member twice.
+fn parse_tracestate(list: &str) -> TraceState {
+    let members = || {
+        let members = list
+            .split(',')
+            .map(|member| member.trim_matches([' ', '\t']));
+        let members = members.filter(|member| !member.is_empty());
+        members.map(|member| member.split_once('='))
+    };
+    if members().any(|member| member.is_none()) {
+        return TraceState::NONE;
+    }
+    let members = members().flatten();
+    let members = members.map(|(key, value)| (key, value.trim_start_matches('=')));
+    TraceState::from_key_value(members).unwrap_or_default()
 }
 
 /// Whether a propagator is the SDK's for W3C Trace Context, so that [`extract_w3c`] can replace it.
@@ -76,7 +93,7 @@ const PROBES: [&[(&str, &str)]; 6] = [
 ];
 
 /// Whether a propagator reads W3C's headers and no others, and makes of them what [`extract_w3c`] does.
-fn answers_like_w3c(propagator: &dyn TextMapPropagator) -> bool {
+pub(super) fn answers_like_w3c(propagator: &dyn TextMapPropagator) -> bool {
     let fields: BTreeSet<_> = propagator.fields().collect();
     fields == BTreeSet::from(["traceparent", "tracestate"])
         && PROBES.iter().all(|probe| answers_one(propagator, probe))
@@ -107,11 +124,50 @@ fn answers_one(propagator: &dyn TextMapPropagator, probe: &[(&'static str, &'sta
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr;
+
     use opentelemetry::propagation::text_map_propagator::FieldIter;
     use opentelemetry::propagation::{Extractor, Injector};
     use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
     use super::*;
+
+    #[test]
+    fn a_tracestate_is_parsed_as_by_the_api() {
+        for (list, members) in [
+            ("a=1", "a=1"),
+            ("a=1,b=2", "a=1,b=2"),
+            (" a=1 ,\tb=2\t", "a=1,b=2"),
+            (",a=1,,b=2,", "a=1,b=2"),
+            ("a==1", "a=1"),
+            ("a= 1", "a= 1"),
+            ("a=", "a="),
+            ("=1", "=1"),
+            ("a=ä", "a=ä"),
+            ("a@vendor=x:y;z", "a@vendor=x:y;z"),
+            // Malformed.
+            ("a", ""),
+            ("a=1,b", ""),
+            ("A=1", ""),
+            ("a=1=2", ""),
+            ("a b=1", ""),
+            ("", ""),
+            (" , ", ""),
+        ] {
+            let parsed = parse_tracestate(list);
+            assert_eq!(parsed.header(), members, "{list:?}");
+            let by_api = TraceState::from_str(list).unwrap_or_default();
+            assert_eq!(parsed, by_api, "{list:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_tracestate_is_parsed_as_by_the_api(list in "[a-c@=, \t\u{e4}A0]{0,24}") {
+            let by_api = TraceState::from_str(&list).unwrap_or_default();
+            proptest::prop_assert_eq!(parse_tracestate(&list), by_api);
+        }
+    }
 
     #[test]
     fn sdks_propagator_is_detected() {

@@ -40,8 +40,7 @@ pub(super) fn describe_start(
     }
     attributes.set(OwnKey::Scheme, request.scheme.clone());
     network::describe_server(parts, hop, attributes);
-    network::describe_client(connection.peer, hop, settings.client_port, attributes);
-    network::describe_connection(connection, attributes);
+    network::describe_client(connection, hop, settings.client_port, attributes);
     if let Some(version) = request.http_version() {
         attributes.set(OwnKey::ProtocolVersion, version);
     }

@@ -1,9 +1,11 @@
 //! `server.*`, `client.*` and `network.*` at the start of a span.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use http::header::HOST;
 use http::request;
+use opentelemetry::StringValue;
 
 use crate::protocol::http::authority::parse_authority;
 use crate::protocol::http::forwarded::Hop;
@@ -47,20 +49,27 @@ pub(super) fn describe_server(
     }
 }
 
-/// Sets the address of the client behind all trusted proxies, else of the peer.
+/// Sets the addresses of both ends of the connection, and of the client behind all trusted proxies, else the peer's.
 pub(super) fn describe_client(
-    peer: Option<SocketAddr>,
+    connection: &Connection,
     hop: &Hop<'_>,
     with_port: bool,
     attributes: &mut StartAttributes,
 ) {
-    let peer = peer.map(|peer| (peer.ip(), Some(peer.port())));
-    if let Some((address, port)) = hop.client.or(peer) {
-        attributes.set(OwnKey::ClientAddress, format_address(address));
+    let peer = connection
+        .peer
+        .map(|peer| (format_address(peer.ip()), peer.port()));
+    let of_peer = || peer.clone().map(|(address, port)| (address, Some(port)));
+    let of_client = hop
+        .client
+        .map(|(address, port)| (format_address(address), port));
+    if let Some((address, port)) = of_client.or_else(of_peer) {
+        attributes.set(OwnKey::ClientAddress, address);
         if let Some(port) = port.filter(|_| with_port) {
             attributes.set(OwnKey::ClientPort, i64::from(port));
         }
     }
+    describe_ends(peer, connection.local, attributes);
 }
 
 /// Returns the address of the client behind all trusted proxies, else of the peer.
@@ -72,26 +81,66 @@ pub(crate) fn client_address(
 ) -> Option<String> {
     let of_peer = || peer(parts, settings).map(|peer| peer.ip());
     let address = hop.client.map(|(address, _)| address).or_else(of_peer);
-    address.map(format_address)
+    address.map(|address| String::from(format_address(address)))
 }
 
 /// Sets the addresses of both ends of the connection.
 pub(super) fn describe_connection(connection: &Connection, attributes: &mut StartAttributes) {
-    let Connection { peer, local } = connection;
-    for (address, address_key, port_key) in [
-        (peer, OwnKey::PeerAddress, OwnKey::PeerPort),
-        (local, OwnKey::LocalAddress, OwnKey::LocalPort),
-    ] {
-        if let Some(address) = address {
-            attributes.set(address_key, format_address(address.ip()));
-            attributes.set(port_key, i64::from(address.port()));
-        }
+    let peer = connection
+        .peer
+        .map(|peer| (format_address(peer.ip()), peer.port()));
+    describe_ends(peer, connection.local, attributes);
+}
+
+fn describe_ends(
+    peer: Option<(StringValue, u16)>,
+    local: Option<SocketAddr>,
+    attributes: &mut StartAttributes,
+) {
+    if let Some((address, port)) = peer {
+        attributes.set(OwnKey::PeerAddress, address);
+        attributes.set(OwnKey::PeerPort, i64::from(port));
+    }
+    if let Some(local) = local {
+        attributes.set(OwnKey::LocalAddress, format_address(local.ip()));
+        attributes.set(OwnKey::LocalPort, i64::from(local.port()));
     }
 }
 
-/// Formats an address. A dual-stack socket maps IPv4 addresses to IPv6, and this function maps them back.
-fn format_address(address: IpAddr) -> String {
-    address.to_canonical().to_string()
+/// Formats an address, as text that attributes share. A dual-stack socket maps IPv4 addresses to IPv6, and this
+/// function maps them back.
+fn format_address(address: IpAddr) -> StringValue {
+    let shared: Arc<str> = match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let (text, length) = format_ipv4(address);
+            let text = std::str::from_utf8(&text[..length]);
+            Arc::from(text.unwrap_or_default())
+        }
+        IpAddr::V6(address) => Arc::from(address.to_string()),
+    };
+    StringValue::from(shared)
+}
+
+/// Formats an IPv4 address, and returns the length of the text. `Display` costs four times as much.
+fn format_ipv4(address: Ipv4Addr) -> ([u8; 15], usize) {
+    let (mut text, mut length) = ([0; 15], 0);
+    let mut push = |byte| {
+        text[length] = byte;
+        length += 1;
+    };
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            push(b'.');
+        }
+        if octet >= 100 {
+            push(b'0' + octet / 100);
+        }
+        if octet >= 10 {
+            push(b'0' + octet / 10 % 10);
+        }
+        push(b'0' + octet % 10);
+    }
+    (text, length)
 }
 
 /// Returns the address of the peer: from the settings, else from the framework.
@@ -187,6 +236,18 @@ mod tests {
             let (_, attributes) = started(request.body(()).expect("a request"));
             assert_eq!(value(&attributes, "server.address="), address, "{rule}");
             assert_eq!(value(&attributes, "server.port="), port, "{rule}");
+        }
+    }
+
+    #[test]
+    fn an_ipv4_address_is_formatted_as_by_display() {
+        let octets = [0, 1, 9, 10, 42, 99, 100, 109, 192, 200, 255];
+        for one in octets {
+            for other in octets {
+                let address = Ipv4Addr::new(one, other, other, one);
+                let (text, length) = format_ipv4(address);
+                assert_eq!(text[..length], *address.to_string().as_bytes());
+            }
         }
     }
 
