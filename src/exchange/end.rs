@@ -48,7 +48,8 @@ impl Exchange {
         }
         let duration = self.duration(&ending, buffer.as_deref());
         let mut at_start = self.at_start.take();
-        let mut ended = self.conclude(buffer, ending.end, duration);
+        let mut completion = self.complete(buffer.as_deref_mut(), ending.end, duration);
+        let mut ended = self.conclude(buffer, &mut completion);
         if let Some(context) = &self.context {
             self.report(context, measurement, &ended);
         }
@@ -86,10 +87,10 @@ impl Exchange {
             }
             #[cfg(feature = "tracing")]
             if let Some(log) = self.cold.as_ref().and_then(|cold| cold.log.as_ref()) {
-                catch_panic(|| log.write_end(&ended.completion, settings));
+                catch_panic(|| log.write_end(ended.completion, settings));
             }
             let callback = &settings.on_completion;
-            callback.call(|callback| callback(&ended.completion));
+            callback.call(|callback| callback(ended.completion));
         });
     }
 
@@ -100,43 +101,33 @@ impl Exchange {
         last_recorded.map_or(end, |last| self.span.clock().since_start(last).max(end))
     }
 
-    /// Makes the one record of what the request has come to, with its outcome.
-    #[expect(
-        clippy::inline_always,
-        reason = "made in place: a record is expensive to move"
-    )]
-    #[inline(always)]
-    fn conclude(
-        &self,
-        mut buffer: Option<Box<SpanBuffer>>,
-        end: End,
-        duration: Duration,
-    ) -> EndedRequest<'_> {
+    /// Decides the outcome, and adds what is still to be written of the request.
+    fn conclude<'a>(
+        &'a self,
+        buffer: Option<Box<SpanBuffer>>,
+        completion: &'a mut Completion,
+    ) -> EndedRequest<'a> {
         let started = self.span.clock().started();
-        let streaming = self.phase.streaming();
-        // Made in place: a record is expensive to move.
-        let mut ended = EndedRequest {
-            request: &self.request,
-            rpc_method: None,
-            target: self.cold.as_ref().and_then(|cold| cold.target.as_ref()),
-            at: started + duration,
-            first_response: None,
-            error_type_name: self.cold.as_ref().and_then(|cold| cold.error_type_name),
-            captured: self.cold.as_ref().map_or(&[], |cold| &cold.captured),
-            completion: self.complete(buffer.as_deref_mut(), end, duration),
-            buffer,
-        };
-        let completion = &mut ended.completion;
-        completion.outcome = self.decide(completion, ended.buffer.as_deref());
+        completion.outcome = self.decide(completion, buffer.as_deref());
         if let Some(Outcome::Aborted(aborted)) = &mut completion.outcome {
             aborted.limit_message(self.shared.settings.max_error_message);
         }
-        ended.rpc_method = self.known_method(completion);
-        if self.shared.settings.journey_events && !completion.is_error_status() {
-            let first = streaming.and_then(Streaming::time_to_first_response);
-            ended.first_response = first.map(|time| started + time.duration());
+        let has_first_response =
+            self.shared.settings.journey_events && !completion.is_error_status();
+        let streaming = self.phase.streaming().filter(|_| has_first_response);
+        let first_response = streaming.and_then(Streaming::time_to_first_response);
+        let cold = self.cold.as_ref();
+        EndedRequest {
+            request: &self.request,
+            rpc_method: self.known_method(completion),
+            target: cold.and_then(|cold| cold.target.as_ref()),
+            at: started + completion.duration,
+            first_response: first_response.map(|time| started + time.duration()),
+            error_type_name: cold.and_then(|cold| cold.error_type_name),
+            captured: cold.map_or(&[], |cold| &cold.captured),
+            completion,
+            buffer,
         }
-        ended
     }
 
     /// Returns what the request has come to, without an outcome.

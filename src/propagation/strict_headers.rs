@@ -143,8 +143,6 @@ pub(super) fn joined_tracestate(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 
 /// Joins the lines of a header with commas.
 fn join_lines<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
-    // The header is usually absent, and `get` is faster than `get_all` then.
-    headers.get(name)?;
     let mut values = headers
         .get_all(name)
         .iter()

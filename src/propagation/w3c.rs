@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr_iter;
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
@@ -45,19 +46,26 @@ pub(super) fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) ->
 ///
 /// The result is that of the API's `from_str`, which copies each member twice.
 fn parse_tracestate(list: &str) -> TraceState {
-    let members = || {
-        let members = list
-            .split(',')
-            .map(|member| member.trim_matches([' ', '\t']));
-        let members = members.filter(|member| !member.is_empty());
-        members.map(|member| member.split_once('='))
-    };
-    if members().any(|member| member.is_none()) {
+    let mut is_malformed = false;
+    let ends = memchr_iter(b',', list.as_bytes()).chain([list.len()]);
+    let mut start = 0;
+    let members = ends.filter_map(|end| {
+        let member = list[start..end].trim_matches([' ', '\t']);
+        start = end + 1;
+        if member.is_empty() {
+            return None;
+        }
+        let Some(equals) = member.bytes().position(|byte| byte == b'=') else {
+            is_malformed = true;
+            return None;
+        };
+        Some((&member[..equals], member[equals..].trim_start_matches('=')))
+    });
+    let state = TraceState::from_key_value(members);
+    if is_malformed {
         return TraceState::NONE;
     }
-    let members = members().flatten();
-    let members = members.map(|(key, value)| (key, value.trim_start_matches('=')));
-    TraceState::from_key_value(members).unwrap_or_default()
+    state.unwrap_or_default()
 }
 
 /// Whether a propagator is the SDK's for W3C Trace Context, so that [`extract_w3c`] can replace it.

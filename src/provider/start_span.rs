@@ -54,13 +54,9 @@ where
             has_other_readers,
         } = options;
         // Built in place: moving a span is expensive.
-        let mut span = Arc::new(SharedSpan::new(
-            self.build_with_context(builder, parent),
-            has_other_readers,
-            clock,
-        ));
+        let mut span = Arc::new(SharedSpan::empty(has_other_readers, clock));
         if let Some(span) = Arc::get_mut(&mut span) {
-            span.read_context();
+            span.set(self.build_with_context(builder, parent));
         }
         let span: Arc<SharedSpan> = span;
         let has_own_id = span.span_context().is_valid()

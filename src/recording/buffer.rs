@@ -43,7 +43,7 @@ pub(crate) struct SpanBuffer {
 }
 
 /// How many attributes, events and links were refused.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Dropped {
     pub(crate) attributes: i64,
     pub(crate) events: i64,

@@ -105,8 +105,8 @@ mod tests {
         let span = tracer.start("test");
         let clock = Clock::start();
         mock::advance(SECOND);
-        let mut shared = SharedSpan::new(span, false, clock);
-        shared.read_context();
+        let mut shared = SharedSpan::empty(false, clock);
+        shared.set(span);
         (Arc::new(shared), clock)
     }
 

@@ -11,7 +11,8 @@ use crate::recording::request_info::{HttpTarget, RequestInfo};
 /// A request that has ended. Made once, and read by span, metrics and logs alike.
 #[derive(Debug)]
 pub(crate) struct EndedRequest<'a> {
-    pub(crate) completion: Completion,
+    // Borrowed: it is expensive to move.
+    pub(crate) completion: &'a mut Completion,
     pub(crate) request: &'a RequestInfo,
     /// `service/method` of a gRPC call, if the method is known by now.
     pub(crate) rpc_method: Option<StringValue>,

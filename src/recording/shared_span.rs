@@ -70,9 +70,9 @@ pub(crate) enum RequestEnd {
 }
 
 impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
-    /// Wraps a span that has started. [`read_context`](Self::read_context) must follow.
+    /// Creates the recording of a span that has not started.
     #[inline]
-    pub(crate) fn new(span: S, has_other_readers: bool, clock: Clock) -> Self {
+    pub(crate) fn empty(has_other_readers: bool, clock: Clock) -> Self {
         Self {
             span_context: SpanContext::NONE,
             is_recording: false,
@@ -82,18 +82,16 @@ impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
             request_end: AtomicU8::new(0),
             request_bytes: AtomicU64::new(0),
             recorded: Mutex::new(Recorded::EMPTY),
-            span: Mutex::new(Some(span)),
+            span: Mutex::new(None),
         }
     }
 
-    /// Reads the span's ids and whether it records, once. If the span panics, it has no ids and does not record. It
-    /// has started, so it is ended all the same.
+    /// Sets the span, which has started. Reads its ids and whether it records, once. If the span panics, it has no ids
+    /// and does not record. It has started, so it is ended all the same.
     #[inline]
-    pub(crate) fn read_context(&mut self) {
-        let span = self.span.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Some(span) = span else {
-            return;
-        };
+    pub(crate) fn set(&mut self, span: S) {
+        let slot = self.span.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let span = &*slot.insert(span);
         let answer = catch_panic(|| (span.span_context().clone(), span.is_recording()));
         if let Some((span_context, is_recording)) = answer {
             self.span_context = span_context;

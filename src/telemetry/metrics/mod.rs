@@ -168,7 +168,7 @@ impl Measurement {
         }
         let recorded = ended.buffer.as_ref();
         let recorded = recorded.map(|buffer| &buffer.metric_attributes);
-        let more = settings.metric_attributes.of(&ended.completion, recorded);
+        let more = settings.metric_attributes.of(ended.completion, recorded);
         if self.records.server {
             let attributes = AttributeList::describe(ended, settings);
             let attributes = &attributes.with(&more);

@@ -65,7 +65,10 @@ pub(crate) fn write_end(
         .unwrap_or_default();
     let late_name = attributes.describe_late(ended, route);
     dropped.attributes += i64::from(*refused);
-    attributes.set_unreserved(ended.captured, from_handler, dropped);
+    // Most requests have none of them.
+    if !ended.captured.is_empty() || !from_handler.is_empty() || dropped != Dropped::default() {
+        attributes.set_unreserved(ended.captured, from_handler, dropped);
+    }
     if let Some(name) = name.or_else(|| late_name.filter(|_| !*is_named)) {
         span.update_name(name);
     }

@@ -65,8 +65,8 @@ fn shared_span(tracer: &RecordingTracer) -> Arc<SharedSpan> {
 }
 
 fn make_shared_span(tracer: &RecordingTracer, is_recording: bool) -> Arc<SharedSpan> {
-    let mut span = SharedSpan::new(tracer.make_span(is_recording), false, Clock::start());
-    span.read_context();
+    let mut span = SharedSpan::empty(false, Clock::start());
+    span.set(tracer.make_span(is_recording));
     Arc::new(span)
 }
 
