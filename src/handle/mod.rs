@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use http::Extensions;
 use opentelemetry::Context;
-use opentelemetry::trace::SpanContext;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 
 use crate::propagation::Propagation;
 use crate::recording::buffer::SpanBuffer;
@@ -116,9 +116,15 @@ impl SpanHandle {
     /// ```
     #[must_use]
     pub fn span_context(&self) -> SpanContext {
-        match &self.0 {
-            Some(request) => request.span.span_context().clone(),
-            None => SpanContext::NONE,
+        let Some(request) = &self.0 else {
+            return SpanContext::NONE;
+        };
+        let (in_context, ids) = (request.context.span(), request.span.span_context());
+        // A span without valid ids is not in the context, where its parent is.
+        if in_context.span_context().span_id() == ids.span_id() {
+            in_context.span_context().clone()
+        } else {
+            ids.clone()
         }
     }
 

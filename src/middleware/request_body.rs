@@ -18,7 +18,8 @@ use crate::outcome::disconnect::is_disconnect;
 use crate::protocol::http::content_type::ContentType;
 use crate::protocol::http::progress::{declared_length, is_unencoded};
 use crate::protocol::llm::RequestReader;
-use crate::recording::shared_span::{RequestEnd, SharedSpan};
+use crate::recording::request_end::RequestEnd;
+use crate::recording::shared_span::SharedSpan;
 use crate::telemetry::gen_ai::describe_request;
 
 /// Observes request bodies as they are read, for the [`ApiSpanLayer`](crate::ApiSpanLayer) around it.

@@ -6,7 +6,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanBuilder, SpanContext, TraceContextExt, Tracer};
 
 use crate::recording::clock::Clock;
-use crate::recording::context_span::ContextSpan;
+use crate::recording::context_span::with_context_span;
 use crate::recording::shared_span::SharedSpan;
 
 /// A span that has started.
@@ -24,7 +24,8 @@ pub(crate) struct StartOptions {
     pub(crate) has_other_readers: bool,
 }
 
-/// The span context that a tracer returned without making a span: that of the parent, or an invalid one.
+/// The span context that a tracer returned without making a span, without its trace state: that of the parent, or an
+/// invalid one.
 pub(crate) struct NotStarted(pub(super) SpanContext);
 
 /// A tracer whose type is erased.
@@ -55,18 +56,19 @@ where
         } = options;
         // Built in place: moving a span is expensive.
         let mut span = Arc::new(SharedSpan::empty(has_other_readers, clock));
-        if let Some(span) = Arc::get_mut(&mut span) {
-            span.set(self.build_with_context(builder, parent));
-        }
-        let span: Arc<SharedSpan> = span;
+        let started = Arc::get_mut(&mut span);
+        let has_trace_state =
+            started.is_some_and(|span| span.set(self.build_with_context(builder, parent)));
         let has_own_id = span.span_context().is_valid()
             && span.span_context().span_id() != parent.span().span_context().span_id();
         if !has_own_id && !span.is_recording() {
+            let answer = span.span_context().clone();
+            let span: Arc<SharedSpan> = span;
             span.end_unrecorded();
-            return Err(NotStarted(span.span_context().clone()));
+            return Err(NotStarted(answer));
         }
         let context = if has_own_id {
-            parent.with_span(ContextSpan(Arc::clone(&span)))
+            with_context_span(parent, &span, has_trace_state)
         } else {
             // With an invalid span in the context, the children would not be in the caller's trace.
             parent.clone()

@@ -2,23 +2,92 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{Span, SpanContext, Status};
+use opentelemetry::trace::{Span, SpanContext, Status, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
 
 use crate::outcome::Verdict;
 use crate::recording::clock::is_wall_now;
 use crate::recording::shared_span::SharedSpan;
 
 /// A span that records into the shared span and cannot end it.
-pub(crate) struct ContextSpan(pub(crate) Arc<SharedSpan>);
+pub(crate) struct ContextSpan {
+    shared: Arc<SharedSpan>,
+    /// The span itself, while a context copies its span context.
+    opening: Option<Box<dyn Opening>>,
+}
+
+#[cfg(any(feature = "tracing", test))]
+impl ContextSpan {
+    /// Returns a span whose span context has no trace state.
+    pub(crate) fn new(shared: Arc<SharedSpan>) -> Self {
+        Self {
+            shared,
+            opening: None,
+        }
+    }
+}
+
+/// Returns `parent` with a span that has started. `has_trace_state` is whether that has a trace state.
+pub(crate) fn with_context_span<S>(
+    parent: &Context,
+    shared: &Arc<SharedSpan<Mutex<Option<S>>>>,
+    has_trace_state: bool,
+) -> Context
+where
+    S: Span + Send + Sync + 'static,
+{
+    // The API copies the span context of the span that it gets, with a few allocations. So it gets the span itself, for
+    // a moment, and not one that would need a copy, too.
+    let opening = if has_trace_state {
+        shared.replace(None).map(|span| {
+            let home = Arc::clone(shared);
+            Box::new(Started { span, home }) as Box<dyn Opening>
+        })
+    } else {
+        None
+    };
+    let is_away = opening.is_some();
+    let context = parent.with_span(ContextSpan {
+        shared: Arc::clone(shared) as Arc<SharedSpan>,
+        opening,
+    });
+    if is_away {
+        // The first call puts it back.
+        context.span().end_with_timestamp(SystemTime::UNIX_EPOCH);
+    }
+    context
+}
+
+/// A span of any type that is away from the shared span.
+trait Opening: Send + Sync {
+    fn span_context(&self) -> &SpanContext;
+
+    fn put_back(self: Box<Self>);
+}
+
+struct Started<S> {
+    span: S,
+    home: Arc<SharedSpan<Mutex<Option<S>>>>,
+}
+
+impl<S: Span + Send + Sync> Opening for Started<S> {
+    fn span_context(&self) -> &SpanContext {
+        self.span.span_context()
+    }
+
+    fn put_back(self: Box<Self>) {
+        let Self { span, home } = *self;
+        drop(home.replace(Some(span)));
+    }
+}
 
 impl fmt::Debug for ContextSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ContextSpan")
-            .field(self.0.span_context())
+            .field(self.shared.span_context())
             .finish()
     }
 }
@@ -34,26 +103,29 @@ impl Span for ContextSpan {
         // It is compared before the span's lock is taken, since waiting for that would age it.
         let is_now = is_wall_now(at);
         let time = |now| if is_now { now } else { at };
-        self.0.add_event(name.into(), attributes, time);
+        self.shared.add_event(name.into(), attributes, time);
     }
 
     fn span_context(&self) -> &SpanContext {
-        self.0.span_context()
+        match &self.opening {
+            Some(opening) => opening.span_context(),
+            None => self.shared.span_context(),
+        }
     }
 
     fn is_recording(&self) -> bool {
-        self.0.is_open_and_recording()
+        self.shared.is_open_and_recording()
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        self.0.record(|buffer| buffer.set_attribute(attribute));
+        self.shared.record(|buffer| buffer.set_attribute(attribute));
     }
 
     /// Records an Error status. It becomes the verdict if the handler gives none. `Ok` is ignored, because the
     /// end of the response decides the outcome.
     fn set_status(&mut self, status: Status) {
         if let Status::Error { description } = status {
-            self.0.record(|buffer| {
+            self.shared.record(|buffer| {
                 buffer
                     .status_error
                     .get_or_insert_with(|| Verdict::from_status(&description));
@@ -69,24 +141,27 @@ impl Span for ContextSpan {
         if new_name.is_empty() {
             return;
         }
-        self.0.record(|buffer| buffer.name = Some(new_name));
+        self.shared.record(|buffer| buffer.name = Some(new_name));
     }
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        self.0
+        self.shared
             .record(|buffer| buffer.add_link(span_context, attributes));
     }
 
-    /// Does nothing: the span ends with the response.
-    fn end_with_timestamp(&mut self, _: SystemTime) {}
+    /// Does not end the span, which ends with the response. The layer's own call puts the span back.
+    fn end_with_timestamp(&mut self, _: SystemTime) {
+        if let Some(opening) = self.opening.take() {
+            opening.put_back();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use opentelemetry::Context;
-    use opentelemetry::trace::{TraceContextExt, Tracer, TracerProvider};
+    use opentelemetry::trace::{Tracer, TracerProvider};
     use opentelemetry_sdk::trace::SdkTracerProvider;
 
     use super::*;
@@ -135,7 +210,7 @@ mod tests {
         ];
         for (rule, set) in cases {
             let (span, clock) = started();
-            let context = Context::new().with_span(ContextSpan(Arc::clone(&span)));
+            let context = Context::new().with_span(ContextSpan::new(Arc::clone(&span)));
             mock::set_wall(set(mock::wall_now()));
             add_event(&context, "first");
             mock::advance(SECOND);
@@ -149,7 +224,7 @@ mod tests {
     #[test]
     fn an_explicit_time_is_kept_also_outside_the_span_and_after_the_wall_clock_was_set() {
         let (span, clock) = started();
-        let context = Context::new().with_span(ContextSpan(Arc::clone(&span)));
+        let context = Context::new().with_span(ContextSpan::new(Arc::clone(&span)));
         mock::set_wall(clock.started() - HOUR);
         let explicit = [
             ("before the start", clock.started() - SECOND),
@@ -170,7 +245,7 @@ mod tests {
     #[test]
     fn a_late_event_of_the_api_is_not_after_the_end_of_the_span() {
         let (span, clock) = started();
-        let context = Context::new().with_span(ContextSpan(Arc::clone(&span)));
+        let context = Context::new().with_span(ContextSpan::new(Arc::clone(&span)));
         let in_time = span.close();
         let end = clock.at(now());
         mock::advance(SECOND);
@@ -185,5 +260,45 @@ mod tests {
             .map(|event| event.at)
             .collect();
         assert_eq!(times, [end]);
+    }
+
+    #[test]
+    fn a_span_with_a_trace_state_is_put_back_and_its_context_has_the_trace_state() {
+        use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
+        use opentelemetry_sdk::trace::InMemorySpanExporter;
+
+        for list in ["", "a=1", "a=1,b=2"] {
+            let exporter = InMemorySpanExporter::default();
+            let provider = SdkTracerProvider::builder()
+                .with_simple_exporter(exporter.clone())
+                .build();
+            let tracer = provider.tracer("test");
+            let caller = SpanContext::new(
+                TraceId::from(1),
+                SpanId::from(2),
+                TraceFlags::SAMPLED,
+                true,
+                list.parse::<TraceState>().expect("a list"),
+            );
+            let parent = Context::new().with_remote_span_context(caller);
+            let mut shared = Arc::new(SharedSpan::empty(false, Clock::start()));
+            let span = tracer.start_with_context("test", &parent);
+            let only = Arc::get_mut(&mut shared).expect("the only one");
+            let has_trace_state = only.set(span);
+            assert_eq!(has_trace_state, !list.is_empty());
+            let context = with_context_span(&parent, &shared, has_trace_state);
+            assert_eq!(context.span().span_context().trace_state().header(), list);
+            context.span().set_attribute(KeyValue::new("in", "time"));
+            context.span().end();
+            assert!(context.span().is_recording(), "it ends with the response");
+            assert_eq!(exporter.get_finished_spans().expect("spans").len(), 0);
+            let shared: Arc<SharedSpan> = shared;
+            let recorded = shared.close().expect("an attribute");
+            assert!(recorded.attributes.get("in").is_some());
+            shared.end(shared.clock().started(), &mut |_, _| {});
+            let spans = exporter.get_finished_spans().expect("spans");
+            assert_eq!(spans[0].span_context.trace_state().header(), list);
+            assert_eq!(spans[0].span_context, *context.span().span_context());
+        }
     }
 }

@@ -11,8 +11,11 @@ pub(crate) mod end_span;
 pub(crate) mod ended_request;
 pub(crate) mod learnt_methods;
 pub(crate) mod measured;
+mod recorded;
+pub(crate) mod request_end;
 pub(crate) mod request_info;
 #[cfg(feature = "tracing")]
 pub(crate) mod request_tracer;
 pub(crate) mod shared_span;
+mod trace_state;
 pub(crate) mod written_keys;

@@ -27,8 +27,8 @@ thread_local! {
 
 /// A span of `tracing` that tracing-opentelemetry is about to start.
 pub(crate) enum Starting {
-    /// The span of a request, for which the layer has a span.
-    Request(Arc<SharedSpan>),
+    /// The span of a request, for which the layer has a span, and its span context.
+    Request(Arc<SharedSpan>, SpanContext),
     /// A span that is not exported, and whose children have this parent.
     Hidden(SpanContext),
     /// The span has started. A further one only makes tracing-opentelemetry start the first, and is hidden.
@@ -118,7 +118,9 @@ impl<T: Tracer> Tracer for RequestTracer<T> {
         });
         let starting = starting.ok().flatten();
         RequestTracerSpan(match starting {
-            Some(Starting::Request(span)) => Kind::Request(ContextSpan(span)),
+            Some(Starting::Request(span, span_context)) => {
+                Kind::Request(ContextSpan::new(span), span_context)
+            }
             Some(Starting::Hidden(context)) => Kind::Hidden(context),
             Some(Starting::Started) => Kind::Hidden(SpanContext::NONE),
             None => Kind::Other(self.inner.build_with_context(builder, parent_cx)),
@@ -139,7 +141,7 @@ impl<T: Tracer> Tracer for RequestTracer<T> {
 pub struct RequestTracerSpan<S>(Kind<S>);
 
 enum Kind<S> {
-    Request(ContextSpan),
+    Request(ContextSpan, SpanContext),
     Hidden(SpanContext),
     Other(S),
 }
@@ -150,8 +152,8 @@ impl<S: Span> Span for RequestTracerSpan<S> {
         T: Into<Cow<'static, str>>,
     {
         match &mut self.0 {
-            Kind::Request(_) if IS_MUTED.get() => {}
-            Kind::Request(span) => span.add_event_with_timestamp(name, at, attributes),
+            Kind::Request(..) if IS_MUTED.get() => {}
+            Kind::Request(span, _) => span.add_event_with_timestamp(name, at, attributes),
             Kind::Hidden(_) => {}
             Kind::Other(span) => span.add_event_with_timestamp(name, at, attributes),
         }
@@ -159,7 +161,7 @@ impl<S: Span> Span for RequestTracerSpan<S> {
 
     fn span_context(&self) -> &SpanContext {
         match &self.0 {
-            Kind::Request(span) => span.span_context(),
+            Kind::Request(_, span_context) => span_context,
             Kind::Hidden(context) => context,
             Kind::Other(span) => span.span_context(),
         }
@@ -167,7 +169,7 @@ impl<S: Span> Span for RequestTracerSpan<S> {
 
     fn is_recording(&self) -> bool {
         match &self.0 {
-            Kind::Request(span) => span.is_recording(),
+            Kind::Request(span, _) => span.is_recording(),
             Kind::Hidden(_) => false,
             Kind::Other(span) => span.is_recording(),
         }
@@ -176,8 +178,8 @@ impl<S: Span> Span for RequestTracerSpan<S> {
     fn set_attribute(&mut self, attribute: KeyValue) {
         match &mut self.0 {
             // tracing-opentelemetry's own, from the last drop of the span, which may be before or after the end.
-            Kind::Request(_) if ["busy_ns", "idle_ns"].contains(&attribute.key.as_str()) => {}
-            Kind::Request(span) => span.set_attribute(attribute),
+            Kind::Request(..) if ["busy_ns", "idle_ns"].contains(&attribute.key.as_str()) => {}
+            Kind::Request(span, _) => span.set_attribute(attribute),
             Kind::Hidden(_) => {}
             Kind::Other(span) => span.set_attribute(attribute),
         }
@@ -195,7 +197,7 @@ impl<S: Span> Span for RequestTracerSpan<S> {
         T: Into<Cow<'static, str>>,
     {
         match &mut self.0 {
-            Kind::Request(span) => span.update_name(new_name),
+            Kind::Request(span, _) => span.update_name(new_name),
             Kind::Hidden(_) => {}
             Kind::Other(span) => span.update_name(new_name),
         }
@@ -203,7 +205,7 @@ impl<S: Span> Span for RequestTracerSpan<S> {
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
         match &mut self.0 {
-            Kind::Request(span) => span.add_link(span_context, attributes),
+            Kind::Request(span, _) => span.add_link(span_context, attributes),
             Kind::Hidden(_) => {}
             Kind::Other(span) => span.add_link(span_context, attributes),
         }

@@ -18,12 +18,16 @@ use crate::catch_panic::catch_panic;
 use crate::recording::buffer::{Event, SpanBuffer};
 use crate::recording::clock::{self, Clock};
 use crate::recording::end_span::{EndSpan, NoSpan};
+use crate::recording::recorded::{Recorded, State};
+use crate::recording::request_end::RequestEnd;
+use crate::recording::trace_state::without_trace_state;
 
 /// The span of a request, and the data that is recorded for it until it ends.
 ///
 /// Shared by the layer, the handler's handle and the contexts of child spans. Its methods never panic. They
 /// run no code of the tracer, its processors, the operator or the handler under a lock.
 pub(crate) struct SharedSpan<S: ?Sized = dyn EndSpan> {
+    /// Without the trace state, of which a copy allocates for each member. The request's context has it.
     span_context: SpanContext,
     /// Whether the span records, as it reported at its start.
     is_recording: bool,
@@ -41,40 +45,14 @@ pub(crate) struct SharedSpan<S: ?Sized = dyn EndSpan> {
     span: S,
 }
 
-/// The recorded data, and whether more is accepted.
-struct Recorded {
-    /// Boxed, because most requests record no data. So a long stream does not hold the memory for it.
-    buffer: Option<Box<SpanBuffer>>,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Open,
-    /// The outcome is decided. Data that is recorded now is late, and cannot change the outcome.
-    Closed,
-    Ended,
-}
-
 /// The span has ended already.
 struct AlreadyEnded;
 
-/// An end of the request's body that is not the end of the message.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[repr(u8)]
-pub(crate) enum RequestEnd {
-    /// The body is over, but says that it is not at its end. Some bodies never say that they are.
-    Unfinished = 1,
-    /// The client has disconnected: the body returned the error that means this.
-    Disconnected = 2,
-}
-
-impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
-    /// Creates the recording of a span that has not started.
+impl<S> SharedSpan<S> {
     #[inline]
-    pub(crate) fn empty(has_other_readers: bool, clock: Clock) -> Self {
+    fn new(span_context: SpanContext, has_other_readers: bool, clock: Clock, span: S) -> Self {
         Self {
-            span_context: SpanContext::NONE,
+            span_context,
             is_recording: false,
             has_other_readers,
             clock,
@@ -82,21 +60,47 @@ impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
             request_end: AtomicU8::new(0),
             request_bytes: AtomicU64::new(0),
             recorded: Mutex::new(Recorded::EMPTY),
-            span: Mutex::new(None),
+            span,
         }
     }
+}
 
-    /// Sets the span, which has started. Reads its ids and whether it records, once. If the span panics, it has no ids
-    /// and does not record. It has started, so it is ended all the same.
+impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
+    /// Creates the recording of a span that has not started.
     #[inline]
-    pub(crate) fn set(&mut self, span: S) {
+    pub(crate) fn empty(has_other_readers: bool, clock: Clock) -> Self {
+        Self::new(
+            SpanContext::NONE,
+            has_other_readers,
+            clock,
+            Mutex::new(None),
+        )
+    }
+
+    /// Sets the span, which has started, and reads its ids and whether it records, once. A span that panics then has no
+    /// ids and does not record, but is ended. Returns whether it has a trace state.
+    #[inline]
+    pub(crate) fn set(&mut self, span: S) -> bool {
         let slot = self.span.get_mut().unwrap_or_else(PoisonError::into_inner);
         let span = &*slot.insert(span);
-        let answer = catch_panic(|| (span.span_context().clone(), span.is_recording()));
-        if let Some((span_context, is_recording)) = answer {
-            self.span_context = span_context;
-            self.is_recording = is_recording;
-        }
+        let answer = catch_panic(|| {
+            (
+                without_trace_state(span.span_context()),
+                span.is_recording(),
+            )
+        });
+        let Some(((span_context, has_trace_state), is_recording)) = answer else {
+            return false;
+        };
+        self.span_context = span_context;
+        self.is_recording = is_recording;
+        has_trace_state
+    }
+
+    /// Replaces the span, or takes it out to be put back. Returns the one that was there.
+    pub(crate) fn replace(&self, span: Option<S>) -> Option<S> {
+        let mut slot = self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut slot, span)
     }
 }
 
@@ -104,32 +108,25 @@ impl SharedSpan<NoSpan> {
     /// Creates the recording of a request without a span, which metrics, logs and callbacks read. Log events carry
     /// `span_context`.
     pub(crate) fn without_span(span_context: SpanContext, clock: Clock) -> Self {
-        Self {
-            span_context,
-            is_recording: false,
-            has_other_readers: true,
-            clock,
-            lost_records: AtomicU32::new(0),
-            request_end: AtomicU8::new(0),
-            request_bytes: AtomicU64::new(0),
-            recorded: Mutex::new(Recorded::EMPTY),
-            span: NoSpan,
-        }
+        Self::new(span_context, true, clock, NoSpan)
     }
 }
 
-impl SharedSpan {
+impl<S: ?Sized> SharedSpan<S> {
+    /// Returns the ids and flags of the span. Its trace state is in the request's context.
     pub(crate) fn span_context(&self) -> &SpanContext {
         &self.span_context
-    }
-
-    pub(crate) fn clock(&self) -> &Clock {
-        &self.clock
     }
 
     /// Whether the span records. The value does not change when the span ends.
     pub(crate) fn is_recording(&self) -> bool {
         self.is_recording
+    }
+}
+
+impl SharedSpan {
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Whether a recording span, metrics, logs or a callback use the recorded data. The value does not change when the
@@ -299,13 +296,6 @@ impl SharedSpan {
         // A poisoned lock is used: no panic can leave the fields inconsistent.
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Recorded {
-    const EMPTY: Self = Self {
-        buffer: None,
-        state: State::Open,
-    };
 }
 
 /// A function that writes the recorded data and the late data to the span.

@@ -104,7 +104,7 @@ fn make(
 /// span is one like any other.
 fn announce_request(span: &TracingSpan, known: Known<'_>, ids: SpanContext) {
     let starting = match known.shared {
-        Some(shared) => Starting::Request(Arc::clone(shared)),
+        Some(shared) => Starting::Request(Arc::clone(shared), ids),
         None if known.is_sampled_out => Starting::Hidden(ids),
         None => return,
     };
