@@ -27,9 +27,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
+
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
+use opentelemetry::KeyValue;
 use opentelemetry::global::{set_meter_provider, set_text_map_propagator, set_tracer_provider};
 use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::noop::NoopTracerProvider;
@@ -38,7 +41,7 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMete
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor};
 use tower::{Layer, Service, service_fn};
-use tower_api_span::{AccessLog, ApiSpanLayer};
+use tower_api_span::{AccessLog, ApiSpanLayer, RequestBodyLayer, SpanHandle};
 
 use events::token_events;
 use real_request::RealRequest;
@@ -50,7 +53,7 @@ struct Rung {
     budget: Option<u64>,
 }
 
-const RUNGS: [Rung; 36] = [
+const RUNGS: [Rung; 45] = [
     rung("bare request", "", None),
     rung("bare request, caller", "", None),
     rung("off", "bare request", Some(900)),
@@ -107,6 +110,19 @@ const RUNGS: [Rung; 36] = [
         "bare real request",
         Some(19_000),
     ),
+    rung("query of 1,000 B, caller", "recording, caller", Some(4_300)),
+    rung(
+        "escaped query of 1,000 B, caller",
+        "recording, caller",
+        Some(20_000),
+    ),
+    rung("one attribute, caller", "recording, caller", Some(1_700)),
+    rung("two attributes, caller", "one attribute, caller", Some(450)),
+    rung("one header, caller", "recording, caller", Some(1_000)),
+    rung("two headers, caller", "one header, caller", Some(700)),
+    rung("bare upload", "", None),
+    rung("upload", "bare upload", Some(11_000)),
+    rung("upload, body observed", "upload", Some(1_000)),
     rung("bare frame", "", None),
     rung("frame, off", "bare frame", Some(30)),
     rung("frame, recording", "bare frame", Some(220)),
@@ -265,6 +281,29 @@ fn run_operations(name: &str, times: u64) {
             set_globals(&provider(Sampler::AlwaysOn));
             requests(ApiSpanLayer::new().layer(whole()), times, has_caller);
         }
+        "query of 1,000 B, caller" => queries(on.layer(whole()), times, "sort=updated&order=desc&"),
+        "escaped query of 1,000 B, caller" => {
+            queries(
+                on.layer(whole()),
+                times,
+                "filter%5Bname%5D=a+b%20c&%73ort=d&",
+            );
+        }
+        "one attribute, caller" => requests(on.layer(setting_attributes(1)), times, true),
+        "two attributes, caller" => requests(on.layer(setting_attributes(2)), times, true),
+        "one header, caller" => {
+            let on = on.capture_request_headers([HOST]);
+            requests(on.layer(whole()), times, true);
+        }
+        "two headers, caller" => {
+            let on = on.capture_request_headers([HOST, USER_AGENT]);
+            requests(on.layer(whole()), times, true);
+        }
+        "bare upload" => uploads(reading(), times),
+        "upload" => uploads(on.layer(reading()), times),
+        "upload, body observed" => {
+            uploads(on.layer(RequestBodyLayer::new().layer(reading())), times);
+        }
         "bare real request" => real_requests(whole(), times),
         "given, real request" => real_requests(on.layer(whole()), times),
         "globals, real request" => {
@@ -409,6 +448,40 @@ fn whole() -> impl Service<
     service_fn(async |_| Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
 }
 
+/// A service that sets attributes on its span.
+fn setting_attributes(
+    count: usize,
+) -> impl Service<
+    Request<()>,
+    Response = Response<Full<Bytes>>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Full<Bytes>>, Infallible>>,
+> {
+    service_fn(move |request: Request<()>| {
+        let span = SpanHandle::from_extensions(request.extensions());
+        for key in ["tenant", "plan"].into_iter().take(count) {
+            span.set_attribute(KeyValue::new(key, "blue"));
+        }
+        std::future::ready(Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
+    })
+}
+
+/// A service that reads the request's body.
+fn reading<B: Body<Data = Bytes, Error = Infallible>>() -> impl Service<
+    Request<B>,
+    Response = Response<Full<Bytes>>,
+    Error = Infallible,
+    Future = impl Future<Output = Result<Response<Full<Bytes>>, Infallible>>,
+> {
+    service_fn(async |request: Request<B>| {
+        let mut body = std::pin::pin!(request.into_body());
+        while let Some(frame) = body.frame().await {
+            black_box(frame?);
+        }
+        Ok(Response::new(Full::new(Bytes::from_static(BODY))))
+    })
+}
+
 /// An endless body of two frames in turn.
 struct Endless {
     frames: [&'static [u8]; 2],
@@ -476,6 +549,43 @@ where
     send(service, times, &|| real.build(()));
 }
 
+/// Sends requests with a query of 1,000 bytes that consists of `piece`.
+fn queries<S, B>(service: S, times: u64, piece: &str)
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = Bytes, Error = Infallible>,
+{
+    let query = piece.repeat(1_000 / piece.len() + 1);
+    let target = format!("/v1/chat/completions?{}", &query[..1_000]);
+    let target: Uri = target.parse().expect("a target");
+    send(service, times, &|| {
+        let mut request = request(true);
+        *request.uri_mut() = target.clone();
+        request
+    });
+}
+
+/// Sends requests with a body of one frame.
+fn uploads<S, B>(mut service: S, times: u64)
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
+    B: Body<Data = Bytes, Error = Infallible>,
+{
+    for _ in 0..times {
+        let request = request(true).map(|()| Full::new(Bytes::from_static(BODY)));
+        let served = async {
+            let response = service.call(request).await?;
+            let mut body = std::pin::pin!(response.into_body());
+            while let Some(frame) = body.frame().await {
+                black_box(frame?);
+            }
+            Ok::<_, Infallible>(())
+        };
+        let served = futures_util::FutureExt::now_or_never(served);
+        assert_eq!(served, Some(Ok(())));
+    }
+}
+
 #[inline(never)]
 fn send<S, B>(mut service: S, times: u64, request: &dyn Fn() -> Request<()>)
 where
@@ -525,17 +635,11 @@ where
 
 fn request(has_caller: bool) -> Request<()> {
     let mut request = Request::new(());
-    *request.uri_mut() = http::Uri::from_static("/v1/chat/completions");
+    *request.uri_mut() = Uri::from_static("/v1/chat/completions");
     let headers = request.headers_mut();
     *headers = HeaderMap::with_capacity(4);
-    headers.insert(
-        http::header::HOST,
-        HeaderValue::from_static("example.com:8080"),
-    );
-    headers.insert(
-        http::header::USER_AGENT,
-        HeaderValue::from_static("curl/8.14.1"),
-    );
+    headers.insert(HOST, HeaderValue::from_static("example.com:8080"));
+    headers.insert(USER_AGENT, HeaderValue::from_static("curl/8.14.1"));
     if has_caller {
         let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         headers.insert(

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use memchr::{memchr_iter, memchr2};
+use memchr::memchr;
 
 use crate::protocol::digits::decode_hex_byte;
 use crate::protocol::http::captured::REDACTED;
@@ -61,54 +61,100 @@ impl SensitiveParameters {
     /// only truncated.
     pub(crate) fn redact<'a>(&self, query: &'a str) -> Cow<'a, str> {
         let query = truncate(query);
-        let mut redacted = String::new();
-        // Up to where the query is copied.
-        let mut copied = 0;
-        let mut start = 0;
         let bytes = query.as_bytes();
-        for end in memchr_iter(b'&', bytes).chain([query.len()]) {
-            // Most names are ruled out by their first byte.
-            let can_be_sensitive = start < end && self.first.contain(bytes[start]);
-            if can_be_sensitive && let Some(name) = self.sensitive_name(&query[start..end]) {
-                redacted.push_str(&query[copied..=start + name.len()]);
-                redacted.push_str(REDACTED);
-                copied = end;
+        let mut redaction = Redaction::default();
+        // Most names are ruled out by their first bytes.
+        if self.first.match_name(bytes, 0) {
+            redaction.redact(self, query, 0);
+        }
+        let (words, rest) = bytes.as_chunks();
+        let mut base = 0;
+        for word in words {
+            self.redact_behind(find_separators(*word), query, base, &mut redaction);
+            base += 8;
+        }
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        self.redact_behind(find_separators(last), query, base, &mut redaction);
+        redaction.finish(query)
+    }
+
+    /// Redacts the parameters behind the separators that were found from `base` on.
+    #[expect(
+        clippy::inline_always,
+        reason = "most parameters cost no more than a few comparisons"
+    )]
+    #[inline(always)]
+    fn redact_behind(&self, found: u64, query: &str, base: usize, redaction: &mut Redaction) {
+        let mut found = found;
+        while found != 0 {
+            let start = base + found.trailing_zeros() as usize / 8 + 1;
+            found &= found - 1;
+            if self.first.match_name(query.as_bytes(), start) {
+                redaction.redact(self, query, start);
             }
-            start = end + 1;
         }
-        if copied == 0 {
-            return Cow::Borrowed(query);
-        }
-        redacted.push_str(&query[copied..]);
-        // The replacement may be longer than the value.
-        redacted.truncate(truncate(&redacted).len());
-        Cow::Owned(redacted)
     }
 
     /// Returns the name of a parameter, if it is sensitive and has a value.
-    #[inline(never)]
     fn sensitive_name<'a>(&self, parameter: &'a str) -> Option<&'a str> {
-        let (name, _) = parameter.split_once('=')?;
-        let is_encoded = memchr2(b'%', b'+', name.as_bytes()).is_some();
+        let mut is_encoded = false;
+        let end = parameter.bytes().position(|byte| {
+            is_encoded |= byte == b'%' || byte == b'+';
+            byte == b'='
+        });
+        let name = &parameter[..end?];
         let is_known = |known: &str| known == name || is_encoded && decodes_to(name, known);
         let is_sensitive = match &self.listed {
-            None => SENSITIVE.into_iter().any(is_known),
+            None => SENSITIVE.iter().any(|known| is_known(known)),
             Some(names) => names.iter().any(|known| is_known(known)),
         };
         is_sensitive.then_some(name)
     }
 }
 
-/// The bytes that an encoded name of one of the parameters can begin with.
+/// The first two bytes that a name of one of the parameters can have in a query.
 #[derive(Clone, Copy, Debug)]
-struct FirstBytes([u64; 4]);
+struct FirstBytes {
+    first: Bytes,
+    second: Bytes,
+}
 
 impl FirstBytes {
-    fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        // `%` and `+` begin any name that is encoded, and `=` an empty one.
-        let firsts = names.map(|name| *name.as_bytes().first().unwrap_or(&b'='));
+    fn of<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Self {
+        // An `=` is behind the name. Any byte can be encoded.
+        let at = |at| move |name: &str| *name.as_bytes().get(at).unwrap_or(&b'=');
+        let (first, second) = (names.clone().map(at(0)), names.map(at(1)));
+        Self {
+            first: Bytes::from_iter(first.chain(ENCODED)),
+            second: Bytes::from_iter(second.chain(ENCODED)),
+        }
+    }
+
+    /// Whether the parameter that starts here can be sensitive and have a value.
+    #[inline]
+    fn match_name(&self, query: &[u8], start: usize) -> bool {
+        let Some(first) = query.get(start).filter(|first| self.first.contain(**first)) else {
+            return false;
+        };
+        // What an encoded byte is, is not known, and behind an empty name is its value.
+        let is_any = *first == b'=' || ENCODED.contains(first);
+        let second = query.get(start + 1);
+        is_any || second.is_some_and(|second| self.second.contain(*second))
+    }
+}
+
+/// The first byte of an encoded one.
+const ENCODED: [u8; 2] = [b'%', b'+'];
+
+/// A set of bytes.
+#[derive(Clone, Copy, Debug)]
+struct Bytes([u64; 4]);
+
+impl Bytes {
+    fn from_iter(bytes: impl Iterator<Item = u8>) -> Self {
         let mut bits = [0; 4];
-        for byte in firsts.chain([b'%', b'+']) {
+        for byte in bytes {
             bits[usize::from(byte >> 6)] |= 1 << (byte & 63);
         }
         Self(bits)
@@ -142,6 +188,54 @@ fn decodes_to(encoded: &str, name: &str) -> bool {
             [expected, rest @ ..] if *expected == byte => name = rest,
             _ => return false,
         }
+    }
+}
+
+/// Finds `&` among eight bytes of a query: the highest bit of each is set.
+///
+/// Parameters are short, and a search that starts anew at each costs more than it saves.
+#[inline]
+fn find_separators(bytes: [u8; 8]) -> u64 {
+    const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
+    // A `&` becomes 0, and only 0 stays without its highest bit in the sum and in itself.
+    let differences = u64::from_le_bytes(bytes) ^ u64::from_ne_bytes([b'&'; 8]);
+    !((differences & LOW) + LOW | differences | LOW)
+}
+
+/// A query, as far as it was redacted.
+#[derive(Default)]
+struct Redaction {
+    redacted: String,
+    /// Up to where the query was copied.
+    copied: usize,
+}
+
+impl Redaction {
+    /// Redacts the parameter that starts here, if it is sensitive.
+    #[inline(never)]
+    fn redact(&mut self, parameters: &SensitiveParameters, query: &str, start: usize) {
+        let rest = &query[start..];
+        let length = memchr(b'&', rest.as_bytes()).unwrap_or(rest.len());
+        if let Some(name) = parameters.sensitive_name(&rest[..length]) {
+            let value = start + name.len() + 1;
+            self.redacted.push_str(&query[self.copied..value]);
+            self.redacted.push_str(REDACTED);
+            self.copied = start + length;
+        }
+    }
+
+    fn finish(self, query: &str) -> Cow<'_, str> {
+        let Self {
+            mut redacted,
+            copied,
+        } = self;
+        if copied == 0 {
+            return Cow::Borrowed(query);
+        }
+        redacted.push_str(&query[copied..]);
+        // The replacement may be longer than the value.
+        redacted.truncate(truncate(&redacted).len());
+        Cow::Owned(redacted)
     }
 }
 

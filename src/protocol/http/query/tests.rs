@@ -135,3 +135,28 @@ fn query_is_truncated_before_and_after_redaction() {
     let secret = format!("{}&sig={}", "a".repeat(1_000), "s".repeat(100));
     assert!(!parameters.redact(&secret).contains("=s"));
 }
+
+#[test]
+fn separators_are_found_beside_any_byte() {
+    for place in 0..8 {
+        for other in 0..=u8::MAX {
+            let mut bytes = [other; 8];
+            bytes[place] = b'&';
+            let expected = bytes.map(|byte| if byte == b'&' { 0x80 } else { 0 });
+            assert_eq!(find_separators(bytes).to_le_bytes(), expected, "{bytes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_redacted_at_any_place() {
+    let parameters = SensitiveParameters::default();
+    for before in 0..20 {
+        for after in 0..20 {
+            let (before, after) = ("b".repeat(before), "a".repeat(after));
+            let query = format!("{before}&sig=x&{after}");
+            let expected = format!("{before}&sig=REDACTED&{after}");
+            assert_eq!(parameters.redact(&query), expected);
+        }
+    }
+}
