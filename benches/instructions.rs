@@ -30,7 +30,7 @@ use bytes::Bytes;
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use opentelemetry::KeyValue;
 use opentelemetry::global::{set_meter_provider, set_text_map_propagator, set_tracer_provider};
@@ -279,12 +279,20 @@ fn run_operations(name: &str, times: u64) {
     match name {
         "recording, globals, caller" => {
             set_globals(&provider(Sampler::AlwaysOn));
-            requests(ApiSpanLayer::new().layer(whole()), times, has_caller);
+            requests(
+                ApiSpanLayer::new().layer(whole::<SMALL>()),
+                times,
+                has_caller,
+            );
         }
-        "query of 1,000 B, caller" => queries(on.layer(whole()), times, "sort=updated&order=desc&"),
+        "query of 1,000 B, caller" => queries(
+            on.layer(whole::<QUERY>()),
+            times,
+            "sort=updated&order=desc&",
+        ),
         "escaped query of 1,000 B, caller" => {
             queries(
-                on.layer(whole()),
+                on.layer(whole::<QUERY>()),
                 times,
                 "filter%5Bname%5D=a+b%20c&%73ort=d&",
             );
@@ -293,22 +301,22 @@ fn run_operations(name: &str, times: u64) {
         "two attributes, caller" => requests(on.layer(setting_attributes(2)), times, true),
         "one header, caller" => {
             let on = on.capture_request_headers([HOST]);
-            requests(on.layer(whole()), times, true);
+            requests(on.layer(whole::<SMALL>()), times, true);
         }
         "two headers, caller" => {
             let on = on.capture_request_headers([HOST, USER_AGENT]);
-            requests(on.layer(whole()), times, true);
+            requests(on.layer(whole::<SMALL>()), times, true);
         }
         "bare upload" => uploads(reading(), times),
         "upload" => uploads(on.layer(reading()), times),
         "upload, body observed" => {
             uploads(on.layer(RequestBodyLayer::new().layer(reading())), times);
         }
-        "bare real request" => real_requests(whole(), times),
-        "given, real request" => real_requests(on.layer(whole()), times),
+        "bare real request" => real_requests(whole::<REAL>(), times),
+        "given, real request" => real_requests(on.layer(whole::<REAL>()), times),
         "globals, real request" => {
             set_globals(&provider(Sampler::AlwaysOn));
-            real_requests(ApiSpanLayer::new().layer(whole()), times);
+            real_requests(ApiSpanLayer::new().layer(whole::<REAL>()), times);
             assert_eq!(ends.0.load(Ordering::Relaxed), times);
         }
         "globals and metrics, real request" => {
@@ -318,38 +326,52 @@ fn run_operations(name: &str, times: u64) {
                 .with_interval(Duration::from_secs(3_600))
                 .build();
             set_meter_provider(SdkMeterProvider::builder().with_reader(reader).build());
-            real_requests(ApiSpanLayer::new().layer(whole()), times);
+            real_requests(ApiSpanLayer::new().layer(whole::<REAL>()), times);
         }
-        "bare request" | "bare request, caller" => requests(whole(), times, has_caller),
-        "off" | "off, caller" => requests(off.layer(whole()), times, has_caller),
-        "off, global propagator not set" => requests(global.layer(whole()), times, has_caller),
+        "bare request" | "bare request, caller" => requests(whole::<SMALL>(), times, has_caller),
+        "off" | "off, caller" => requests(off.layer(whole::<SMALL>()), times, has_caller),
+        "off, global propagator not set" => {
+            requests(global.layer(whole::<SMALL>()), times, has_caller)
+        }
         "off, global W3C" | "off, global W3C, caller" => {
             set_text_map_propagator(TraceContextPropagator::new());
-            requests(global.layer(whole()), times, has_caller);
+            requests(global.layer(whole::<SMALL>()), times, has_caller);
         }
         "off, W3C and baggage" | "off, W3C and baggage, caller" => {
             let both = TextMapCompositePropagator::new(vec![
                 Box::new(TraceContextPropagator::new()),
                 Box::new(BaggagePropagator::new()),
             ]);
-            requests(off.propagator(both).layer(whole()), times, has_caller);
+            requests(
+                off.propagator(both).layer(whole::<SMALL>()),
+                times,
+                has_caller,
+            );
         }
-        "filtered" => requests(on.filter(|_| false).layer(whole()), times, has_caller),
+        "filtered" => requests(
+            on.filter(|_| false).layer(whole::<SMALL>()),
+            times,
+            has_caller,
+        ),
         "sampled out, caller" => {
             let out = plain().tracer_provider(&provider(Sampler::AlwaysOff));
-            requests(out.layer(whole()), times, has_caller);
+            requests(out.layer(whole::<SMALL>()), times, has_caller);
         }
         "recording, caller" => {
-            requests(on.layer(whole()), times, has_caller);
+            requests(on.layer(whole::<SMALL>()), times, has_caller);
             assert_eq!(ends.0.load(Ordering::Relaxed), times);
         }
         "access log, no subscriber, caller" | "access log, caller" => {
             subscribe(name);
-            requests(on.access_log(AccessLog::new()).layer(whole()), times, true);
+            requests(
+                on.access_log(AccessLog::new()).layer(whole::<SMALL>()),
+                times,
+                true,
+            );
         }
         "tracing span, no subscriber, caller" | "tracing span, caller" => {
             subscribe(name);
-            requests(on.tracing_span(true).layer(whole()), times, true);
+            requests(on.tracing_span(true).layer(whole::<SMALL>()), times, true);
         }
         "all of it, no subscriber, caller" => {
             let layer = on.access_log(AccessLog::new()).tracing_span(true);
@@ -416,7 +438,7 @@ fn completions(layer: ApiSpanLayer, times: u64, has_caller: bool) {
         black_box(completion.outcome());
         counted.fetch_add(1, Ordering::Relaxed);
     });
-    requests(layer.layer(whole()), times, has_caller);
+    requests(layer.layer(whole::<SMALL>()), times, has_caller);
     assert_eq!(calls.load(Ordering::Relaxed), times);
 }
 
@@ -439,13 +461,49 @@ const EVENT: &[u8; 256] = &{
     event
 };
 
-fn whole() -> impl Service<
+/// A whole body. Each kind of row has a type of its own, as a program has: what is called with two types is inlined
+/// for neither.
+struct Whole<const KIND: usize>(Full<Bytes>);
+
+const SMALL: usize = 0;
+const REAL: usize = 1;
+const QUERY: usize = 2;
+const ATTRIBUTES: usize = 3;
+const UPLOAD: usize = 4;
+
+impl<const KIND: usize> Whole<KIND> {
+    fn response() -> Response<Self> {
+        Response::new(Self(Full::new(Bytes::from_static(BODY))))
+    }
+}
+
+impl<const KIND: usize> Body for Whole<KIND> {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.0).poll_frame(task)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+fn whole<const KIND: usize>() -> impl Service<
     Request<()>,
-    Response = Response<Full<Bytes>>,
+    Response = Response<Whole<KIND>>,
     Error = Infallible,
-    Future = impl Future<Output = Result<Response<Full<Bytes>>, Infallible>>,
+    Future = impl Future<Output = Result<Response<Whole<KIND>>, Infallible>>,
 > {
-    service_fn(async |_| Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
+    service_fn(async |_| Ok(Whole::response()))
 }
 
 /// A service that sets attributes on its span.
@@ -453,32 +511,32 @@ fn setting_attributes(
     count: usize,
 ) -> impl Service<
     Request<()>,
-    Response = Response<Full<Bytes>>,
+    Response = Response<Whole<ATTRIBUTES>>,
     Error = Infallible,
-    Future = impl Future<Output = Result<Response<Full<Bytes>>, Infallible>>,
+    Future = impl Future<Output = Result<Response<Whole<ATTRIBUTES>>, Infallible>>,
 > {
     service_fn(move |request: Request<()>| {
         let span = SpanHandle::from_extensions(request.extensions());
         for key in ["tenant", "plan"].into_iter().take(count) {
             span.set_attribute(KeyValue::new(key, "blue"));
         }
-        std::future::ready(Ok(Response::new(Full::new(Bytes::from_static(BODY)))))
+        std::future::ready(Ok(Whole::response()))
     })
 }
 
 /// A service that reads the request's body.
 fn reading<B: Body<Data = Bytes, Error = Infallible>>() -> impl Service<
     Request<B>,
-    Response = Response<Full<Bytes>>,
+    Response = Response<Whole<UPLOAD>>,
     Error = Infallible,
-    Future = impl Future<Output = Result<Response<Full<Bytes>>, Infallible>>,
+    Future = impl Future<Output = Result<Response<Whole<UPLOAD>>, Infallible>>,
 > {
     service_fn(async |request: Request<B>| {
         let mut body = std::pin::pin!(request.into_body());
         while let Some(frame) = body.frame().await {
             black_box(frame?);
         }
-        Ok(Response::new(Full::new(Bytes::from_static(BODY))))
+        Ok(Whole::response())
     })
 }
 
@@ -537,7 +595,7 @@ where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes, Error = Infallible>,
 {
-    send(service, times, &|| request(has_caller));
+    send(service, times, || request(has_caller));
 }
 
 fn real_requests<S, B>(service: S, times: u64)
@@ -546,7 +604,7 @@ where
     B: Body<Data = Bytes, Error = Infallible>,
 {
     let real = RealRequest::new();
-    send(service, times, &|| real.build(()));
+    send(service, times, || real.build(()));
 }
 
 /// Sends requests with a query of 1,000 bytes that consists of `piece`.
@@ -558,7 +616,7 @@ where
     let query = piece.repeat(1_000 / piece.len() + 1);
     let target = format!("/v1/chat/completions?{}", &query[..1_000]);
     let target: Uri = target.parse().expect("a target");
-    send(service, times, &|| {
+    send(service, times, || {
         let mut request = request(true);
         *request.uri_mut() = target.clone();
         request
@@ -587,7 +645,7 @@ where
 }
 
 #[inline(never)]
-fn send<S, B>(mut service: S, times: u64, request: &dyn Fn() -> Request<()>)
+fn send<S, B>(mut service: S, times: u64, request: impl Fn() -> Request<()>)
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
     B: Body<Data = Bytes, Error = Infallible>,
@@ -633,6 +691,7 @@ where
     assert!(bytes > 0);
 }
 
+#[inline(always)]
 fn request(has_caller: bool) -> Request<()> {
     let mut request = Request::new(());
     *request.uri_mut() = Uri::from_static("/v1/chat/completions");

@@ -35,8 +35,15 @@ impl Traceparent {
         let trace_id = u128::from(digits.parse_sixteen(head, 3)) << 64
             | u128::from(digits.parse_sixteen(head, 19));
         let span_id = digits.parse_sixteen(head, 36);
-        let ends = [head[0], head[1], head[53], head[54], b'0', b'0', b'0', b'0'];
-        let [version, flags, ..] = digits.parse_eight(ends).to_be_bytes();
+        let [version, flags] = match [head[0], head[1], head[53], head[54]] {
+            // The usual ones.
+            [b'0', b'0', b'0', flags @ (b'0' | b'1')] => [0, flags - b'0'],
+            [a, b, c, d] => {
+                let ends = [a, b, c, d, b'0', b'0', b'0', b'0'];
+                let [version, flags, ..] = digits.parse_eight(ends).to_be_bytes();
+                [version, flags]
+            }
+        };
         if digits.errors != 0 {
             return None;
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use opentelemetry::global::ObjectSafeSpan;
@@ -17,6 +18,7 @@ use crate::recording::buffer::{Dropped, SpanBuffer};
 use crate::recording::ended_request::EndedRequest;
 use crate::recording::request_info::{CalledMethod, Conventions, RPC_SYSTEM_GRPC};
 use crate::recording::written_keys::{OwnKey, WrittenKeys};
+use crate::semconv::EVENT_DEPARTED;
 use crate::settings::Settings;
 use crate::telemetry::span::events::write_events_and_links;
 use crate::text::truncate;
@@ -77,6 +79,13 @@ pub(crate) fn write_end(
 
 /// Writes the status, once, and the terminal event, last.
 fn write_outcome(span: &mut dyn ObjectSafeSpan, ended: &mut EndedRequest<'_>, has_lifecycle: bool) {
+    // The usual outcome, without a move of the record.
+    if let Some(Outcome::Departed) = ended.completion.outcome {
+        if has_lifecycle {
+            span.add_event_with_timestamp(EVENT_DEPARTED.into(), ended.at, Vec::new());
+        }
+        return;
+    }
     let Some(outcome) = ended.completion.outcome.take() else {
         return;
     };
@@ -155,14 +164,14 @@ impl EndAttributes<'_> {
         let completion = &ended.completion;
         let has_first_chunk = settings.journey_events && !completion.is_error_status();
         let first_chunk = completion.time_to_first_token.filter(|_| has_first_chunk);
-        for (key, time) in [
-            (OwnKey::TimeToHead, completion.time_to_head),
-            (OwnKey::TimeToFirstByte, completion.time_to_first_byte),
-            (OwnKey::FirstChunk, first_chunk),
-        ] {
-            if let Some(time) = time {
-                self.set(key, time.as_secs_f64());
-            }
+        self.set_time(OwnKey::TimeToHead, completion.time_to_head);
+        self.set_time(OwnKey::TimeToFirstByte, completion.time_to_first_byte);
+        self.set_time(OwnKey::FirstChunk, first_chunk);
+    }
+
+    fn set_time(&mut self, key: OwnKey, time: Option<Duration>) {
+        if let Some(time) = time {
+            self.set(key, time.as_secs_f64());
         }
     }
 

@@ -40,9 +40,9 @@ impl SensitiveHeaders {
         self.0 = self.0.iter().cloned().chain(names).collect();
     }
 
-    /// Whether a value is redacted: by its name, or because it is marked as sensitive.
-    fn is_sensitive(&self, name: &HeaderName, value: &HeaderValue) -> bool {
-        value.is_sensitive() || self.0.contains(name)
+    /// Whether the values of a header are redacted.
+    fn contain(&self, name: &HeaderName) -> bool {
+        self.0.contains(name)
     }
 }
 
@@ -84,21 +84,25 @@ impl CapturedHeaders {
         sensitive: &'a SensitiveHeaders,
     ) -> impl Iterator<Item = KeyValue> + 'a {
         self.0.iter().filter_map(move |(name, key)| {
-            let values: Vec<StringValue> = headers
-                .get_all(name)
-                .iter()
-                .filter(|value| !value.is_empty())
-                .take(MAX_VALUES)
-                .map(|value| {
-                    if sensitive.is_sensitive(name, value) {
-                        StringValue::from(REDACTED)
-                    } else {
-                        StringValue::from(truncate_lossy(value.as_bytes()))
-                    }
-                })
-                .collect();
-            (!values.is_empty())
-                .then(|| KeyValue::new(key.clone(), Value::Array(Array::String(values))))
+            let values = headers.get_all(name).iter();
+            let mut values = values.filter(|value| !value.is_empty()).take(MAX_VALUES);
+            let first = values.next()?;
+            let is_sensitive = sensitive.contain(name);
+            let text = |value: &HeaderValue| {
+                // A value may be marked as sensitive.
+                if is_sensitive || value.is_sensitive() {
+                    StringValue::from(REDACTED)
+                } else {
+                    StringValue::from(truncate_lossy(value.as_bytes()))
+                }
+            };
+            // Most headers have one value.
+            let mut texts = vec![text(first)];
+            texts.extend(values.map(text));
+            Some(KeyValue::new(
+                key.clone(),
+                Value::Array(Array::String(texts)),
+            ))
         })
     }
 }
