@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use axum_tracing_opentelemetry::middleware::OtelAxumLayer;
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use http_body::Body;
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_instrumentation_tower::http::server::LayerBuilder;
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tower::{Layer, Service};
@@ -29,8 +31,10 @@ pub enum Contestant {
     Bare,
     Floor,
     Ours,
-    OursGlobal,
+    OursGiven,
+    OursMetrics,
     InstrumentationTower,
+    InstrumentationTowerMetrics,
     TowerOtel,
     TraceLayer,
     AxumTracing,
@@ -38,16 +42,19 @@ pub enum Contestant {
 }
 
 use Contestant::{
-    AxumTracing, Bare, Floor, InstrumentationTower, Ours, OursGlobal, TowerHttpOtel, TowerOtel,
+    AxumTracing, Bare, Floor, InstrumentationTower, InstrumentationTowerMetrics, Ours, OursGiven,
+    OursMetrics, TowerHttpOtel, TowerOtel,
 };
 
 /// All contestants. The ratios rely on the order: `Bare` is the first, `Ours` the third.
-pub const ALL: [Contestant; 9] = [
+pub const ALL: [Contestant; 11] = [
     Bare,
     Floor,
     Ours,
-    OursGlobal,
+    OursGiven,
+    OursMetrics,
     InstrumentationTower,
+    InstrumentationTowerMetrics,
     TowerOtel,
     Contestant::TraceLayer,
     AxumTracing,
@@ -73,8 +80,14 @@ impl Contestant {
             Bare => return "bare service".to_owned(),
             Floor => return "by hand".to_owned(),
             Ours => return format!("**tower-api-span {}**", version("tower-api-span")),
-            OursGlobal => return "the same, with global provider and propagator".to_owned(),
+            OursGiven => return "the same, with provider and propagator given".to_owned(),
+            OursMetrics => {
+                return "the same, with global providers of spans and metrics".to_owned();
+            }
             InstrumentationTower => &["opentelemetry-instrumentation-tower"],
+            InstrumentationTowerMetrics => {
+                return "the same, with a global meter provider".to_owned();
+            }
             TowerOtel => return format!("tower-otel {}, trace_body", version("tower-otel")),
             Contestant::TraceLayer => &["tower-http", "tracing-opentelemetry"],
             AxumTracing => &["axum-tracing-opentelemetry"],
@@ -92,13 +105,16 @@ impl Contestant {
         )
     }
 
-    /// Sets the globals that the layer reads when it is built. `Bare`, `Floor` and `Ours` need none.
+    /// Sets the globals that the layer reads when it is built. `Bare`, `Floor` and `OursGiven` need none.
     fn set_globals(self, provider: &SdkTracerProvider) {
-        if matches!(self, Bare | Floor | Ours) {
+        if matches!(self, Bare | Floor | OursGiven) {
             return;
         }
         global::set_text_map_propagator(TraceContextPropagator::new());
         global::set_tracer_provider(provider.clone());
+        if matches!(self, OursMetrics | InstrumentationTowerMetrics) {
+            global::set_meter_provider(meter_provider());
+        }
         if self.uses_tracing() {
             // Without this filter, h2 adds about thirty spans to each HTTP/2 request.
             let theirs = [
@@ -125,15 +141,18 @@ impl Contestant {
         match self {
             Bare => harness.run(inner),
             Floor => harness.run(floor(inner, provider.tracer("floor"))),
-            Ours => harness.run(
+            OursGiven => harness.run(
                 ApiSpanLayer::new()
                     .tracer_provider(provider)
                     .propagator(TraceContextPropagator::new())
                     .layer(inner),
             ),
-            OursGlobal => harness.run(ApiSpanLayer::new().layer(inner)),
+            Ours | OursMetrics => harness.run(ApiSpanLayer::new().layer(inner)),
+            InstrumentationTowerMetrics => {
+                let layer = LayerBuilder::builder().build();
+                harness.run(layer.expect("the settings are valid").layer(inner))
+            }
             InstrumentationTower => {
-                // Metrics are not compared, and no meter provider is set.
                 let layer = LayerBuilder::builder().with_metrics(false).build();
                 harness.run(layer.expect("the settings are valid").layer(inner))
             }
@@ -146,6 +165,14 @@ impl Contestant {
             TowerHttpOtel => harness.run(HttpServerTelemetryLayer::new().layer(inner)),
         }
     }
+}
+
+/// Returns a meter provider that exports only after the run.
+fn meter_provider() -> SdkMeterProvider {
+    let reader = PeriodicReader::builder(InMemoryMetricExporter::default())
+        .with_interval(Duration::from_secs(3_600))
+        .build();
+    SdkMeterProvider::builder().with_reader(reader).build()
 }
 
 /// A consumer of a service of any type.

@@ -24,6 +24,7 @@ use crate::allocator;
 use crate::child::{Child, answer_lines};
 use crate::contestants::{self, Contestant, Harness};
 use crate::machine::cpu_time;
+use crate::real_request::RealRequest;
 use crate::spans::Spans;
 use crate::table::{Panel, Table, best, median, median_ratio, percentile, ratios};
 
@@ -35,16 +36,17 @@ const REQUESTS: u64 = 10_000;
 const COUNTED: u64 = 1_000;
 
 /// Measures all contestants, with a processor that only counts.
-pub fn table() -> Panel {
-    let mut children = children(&contestants::ALL, "count", false);
+pub fn table(sent: Sent) -> Panel {
+    let mut children = children(&contestants::ALL, "count", sent, false);
     let descriptions: Vec<_> = children
         .iter_mut()
         .map(|(_, child)| child.ask("describe"))
         .collect();
     let times = times(&mut children, REQUESTS);
     let (bare, ours) = (&times[0].0, &times[2].0);
+    let layer = format!("layer, {} request", sent.key());
     let mut table = Table::new(&[
-        "layer",
+        &layer,
         "allocations + reallocations",
         "time, ratio to ours",
         "quartiles of the rounds",
@@ -57,7 +59,11 @@ pub fn table() -> Panel {
         "ends with",
         "end time taken at",
     ]);
-    let mut panel = Panel::new("Time per request in a loop, ratio to tower-api-span");
+    let title = format!(
+        "Time per {} request in a loop, ratio to tower-api-span",
+        sent.key()
+    );
+    let mut panel = Panel::new(&title);
     for (at, (contestant, child)) in children.iter_mut().enumerate() {
         let counted = child.numbers(&format!("allocations {COUNTED}"));
         let (times, _) = &times[at];
@@ -76,11 +82,14 @@ pub fn table() -> Panel {
         ];
         let cells: Vec<_> = descriptions[at].split('\t').map(str::to_owned).collect();
         let name = contestant.name();
-        panel.cell("allocations", &name, each(counted[0]));
-        panel.cell("time in a loop", &name, format!("{:.2}", median(&to_ours)));
-        panel.cell("attributes (of the conventions)", &name, cells[0].clone());
-        panel.cell("events", &name, cells[1].clone());
-        panel.cell("span ends with", &name, cells[4].clone());
+        let of = |what: &str| format!("{} request: {what}", sent.key());
+        panel.cell(&of("allocations"), &name, each(counted[0]));
+        panel.cell(&of("time"), &name, format!("{:.2}", median(&to_ours)));
+        if sent == Sent::Real {
+            panel.cell("attributes (of the conventions)", &name, cells[0].clone());
+            panel.cell("events", &name, cells[1].clone());
+            panel.cell("span ends with", &name, cells[4].clone());
+        }
         row.extend(cells);
         table.row(row);
         panel.bar(&name, median(&to_ours));
@@ -99,7 +108,7 @@ pub fn batch_table() -> Panel {
         Contestant::TraceLayer,
     ];
     let mut table = Table::new(&[
-        "layer, with the batch processor",
+        "layer, with the batch processor, real request",
         "glibc: request thread, µs",
         "ratio to ours",
         "total CPU, µs",
@@ -113,8 +122,8 @@ pub fn batch_table() -> Panel {
     ]);
     let mut panel = Panel::new("CPU time with the batch processor, ratio of glibc to mimalloc");
     // All take turns, so that other load on the machine slows all of them in a round.
-    let mut children = children(&some, "batch", false);
-    children.extend(self::children(&some, "batch", true));
+    let mut children = children(&some, "batch", Sent::Real, false);
+    children.extend(self::children(&some, "batch", Sent::Real, true));
     let times = times(&mut children, 2 * REQUESTS);
     end(children);
     let (glibc, mimalloc) = times.split_at(some.len());
@@ -140,8 +149,16 @@ pub fn batch_table() -> Panel {
     panel
 }
 
-fn children(contestants: &[Contestant], spans: &str, mimalloc: bool) -> Vec<(Contestant, Child)> {
-    let start = |one: &Contestant| (*one, Child::start(&["loop", &one.key(), spans], mimalloc));
+fn children(
+    contestants: &[Contestant],
+    spans: &str,
+    sent: Sent,
+    mimalloc: bool,
+) -> Vec<(Contestant, Child)> {
+    let start = |one: &Contestant| {
+        let arguments = ["loop", &one.key(), spans, sent.key()];
+        (*one, Child::start(&arguments, mimalloc))
+    };
     contestants.iter().map(start).collect()
 }
 
@@ -189,7 +206,8 @@ fn each(count: f64) -> String {
 }
 
 /// Runs a child.
-pub fn child(contestant: Contestant, batch: bool) {
+pub fn child(contestant: Contestant, batch: bool, sent: Sent) {
+    let requests = Requests::new(sent);
     let (spans, provider);
     if batch {
         spans = Spans::pinned();
@@ -198,11 +216,11 @@ pub fn child(contestant: Contestant, batch: bool) {
         spans = Spans::default();
         provider = spans.counted();
     }
-    let mut send = contestant.run(&provider, Loop);
+    let mut send = contestant.run(&provider, Loop(Requests::new(sent)));
     let mut sent = 0;
     answer_lines(|line| {
-        let (what, requests) = line.split_once(' ').unwrap_or((line, "0"));
-        let count = requests.parse().expect("the parent sends a count");
+        let (what, count) = line.split_once(' ').unwrap_or((line, "0"));
+        let count = count.parse().expect("the parent sends a count");
         sent += count;
         match what {
             "describe" => {
@@ -210,12 +228,12 @@ pub fn child(contestant: Contestant, batch: bool) {
                 describe_span(&mut send, &spans)
             }
             "allocations" => {
-                let requests = build_requests(count);
+                let requests = requests.build(count);
                 let (new, grown) = allocator::count_during(|| send.all(requests));
                 format!("{new} {grown}")
             }
             "time" => {
-                let requests = build_requests(count);
+                let requests = requests.build(count);
                 let (start, cpu) = (Instant::now(), cpu_time());
                 send.all(requests);
                 let took = start.elapsed().as_nanos();
@@ -232,11 +250,11 @@ pub fn child(contestant: Contestant, batch: bool) {
 }
 
 /// Runs a process under callgrind, which counts only inside [`measured`].
-pub fn once(contestant: Contestant, count: u64) {
+pub fn once(contestant: Contestant, count: u64, sent: Sent) {
     let spans = Spans::default();
     let provider = spans.counted();
-    let mut send = contestant.run(&provider, Loop);
-    measured(&mut send, build_requests(count));
+    let mut send = contestant.run(&provider, Loop(Requests::new(sent)));
+    measured(&mut send, Requests::new(sent).build(count));
     let expected = if contestant == Contestant::Bare {
         0
     } else {
@@ -312,7 +330,7 @@ fn conventional(span: &SpanData) -> usize {
         .count()
 }
 
-struct Loop;
+struct Loop(Requests);
 
 /// Sends requests through a contestant: at full speed, or one request that reports its progress.
 struct Sender {
@@ -366,6 +384,7 @@ impl Harness<Empty<Bytes>> for Loop {
         B::Error: Into<Box<dyn Error + Send + Sync>> + Debug,
     {
         let (mut fast, mut slow) = (service.clone(), service);
+        let Self(requests) = self;
         Sender {
             fast: Box::new(move |request| {
                 let served = async {
@@ -389,7 +408,7 @@ impl Harness<Empty<Bytes>> for Loop {
             slowly: Box::new(move |at| {
                 let served = async {
                     let response = slow
-                        .call(request())
+                        .call(requests.request())
                         .await
                         .expect("the service does not fail");
                     at("the head");
@@ -410,11 +429,58 @@ impl Harness<Empty<Bytes>> for Loop {
     }
 }
 
-fn build_requests(count: u64) -> Vec<Request<Empty<Bytes>>> {
-    (0..count).map(|_| request()).collect()
+/// The request that is sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sent {
+    Real,
+    Small,
 }
 
-fn request() -> Request<Empty<Bytes>> {
+impl Sent {
+    /// Returns the name on the command line of a child, and in tables.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Small => "small",
+        }
+    }
+
+    pub fn from_key(key: &str) -> Self {
+        if key == "real" {
+            Self::Real
+        } else {
+            Self::Small
+        }
+    }
+}
+
+/// Builds requests.
+enum Requests {
+    Real(Box<RealRequest>),
+    Small,
+}
+
+impl Requests {
+    fn new(sent: Sent) -> Self {
+        match sent {
+            Sent::Real => Self::Real(Box::new(RealRequest::new())),
+            Sent::Small => Self::Small,
+        }
+    }
+
+    fn build(&self, count: u64) -> Vec<Request<Empty<Bytes>>> {
+        (0..count).map(|_| self.request()).collect()
+    }
+
+    fn request(&self) -> Request<Empty<Bytes>> {
+        match self {
+            Self::Real(real) => real.build(Empty::new()),
+            Self::Small => small_request(),
+        }
+    }
+}
+
+fn small_request() -> Request<Empty<Bytes>> {
     let mut request = Request::new(Empty::new());
     *request.uri_mut() = Uri::from_static("/v1/chat/completions");
     *request.headers_mut() = HeaderMap::from_iter([

@@ -9,6 +9,8 @@ mod docs;
 mod floor;
 mod hot;
 mod machine;
+#[path = "../../real_request/mod.rs"]
+mod real_request;
 mod servers;
 mod spans;
 mod svg;
@@ -17,6 +19,7 @@ mod table;
 use std::{env, fs};
 
 use contestants::Contestant;
+use hot::Sent;
 
 #[global_allocator]
 static ALLOCATOR: allocator::Switch = allocator::Switch;
@@ -30,15 +33,21 @@ fn main() {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["--child", "loop", key, spans] => hot::child(Contestant::from_key(key), spans == "batch"),
-        ["--child", "once", key, count] => {
+        ["--child", "loop", key, spans, sent] => {
+            let sent = Sent::from_key(sent);
+            hot::child(Contestant::from_key(key), spans == "batch", sent);
+        }
+        ["--child", "once", key, count, sent] => {
             let count = count.parse().expect("the parent sends a count");
-            hot::once(Contestant::from_key(key), count);
+            hot::once(Contestant::from_key(key), count, Sent::from_key(sent));
         }
         ["--child", "serve", key] => servers::child(Contestant::from_key(key)),
         _ => compare(&words),
     }
 }
+
+/// The real request leads.
+const SENT: [Sent; 2] = [Sent::Real, Sent::Small];
 
 fn compare(words: &[&str]) {
     let modes = ["--loop", "--batch", "--callgrind", "--servers"];
@@ -70,9 +79,9 @@ fn compare(words: &[&str]) {
             continue;
         }
         match mode {
-            "--loop" => panels.push(hot::table()),
+            "--loop" => panels.extend(SENT.map(hot::table)),
             "--batch" => panels.push(hot::batch_table()),
-            "--callgrind" => panels.extend(callgrind::table()),
+            "--callgrind" => panels.extend(SENT.into_iter().filter_map(callgrind::table)),
             _ => panels.extend(servers::tables()),
         }
     }
