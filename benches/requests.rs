@@ -3,7 +3,7 @@
 //! Each request is served and its body read to its end; building it is not timed. Rungs: the bare service; the
 //! layer without a provider; filtered; sampled out; recording; recording with a handler that uses its handle;
 //! an event stream of 20 events and `[DONE]`; a gRPC response with trailers. All of them run with the HTTP
-//! and the LLM preset, with and without a caller.
+//! and the LLM preset, with and without a caller, and with the HTTP preset for a request such as browsers send.
 //!
 //! The table at the end has each rung's best time as a ratio to its bare rung. On a busy machine the ratio
 //! varies by a fifth. All rungs run with the counting allocator.
@@ -13,12 +13,16 @@
 //! $ cargo bench --bench requests -- --test # only checks the assertions
 //! ```
 
+mod real_request;
 mod support;
+
+use std::rc::Rc;
 
 use opentelemetry_sdk::trace::Sampler;
 use tower::Layer as _;
 use tower_api_span::ApiSpanLayer;
 
+use real_request::RealRequest;
 use support::rung::Rung;
 use support::services::Read;
 use support::{Ends, is_list, requests, services, with_w3c};
@@ -33,9 +37,12 @@ fn main() {
         ("HTTP", ApiSpanLayer::new as fn() -> ApiSpanLayer),
         ("LLM", ApiSpanLayer::llm),
     ] {
-        for (caller, has_caller) in [("no caller", false), ("a caller", true)] {
-            let name = format!("{preset}, {caller}");
-            let mut ladder = ladder(layer, has_caller);
+        for kind in [Kind::NoCaller, Kind::Caller, Kind::Real] {
+            if kind == Kind::Real && preset != "HTTP" {
+                continue;
+            }
+            let name = format!("{preset}, {}", kind.name());
+            let mut ladder = ladder(layer, kind);
             let mut group = criterion.benchmark_group(&name);
             for (rung, _) in &mut ladder {
                 rung.bench(&mut group);
@@ -67,6 +74,24 @@ fn main() {
     }
 }
 
+/// The request of a ladder.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    NoCaller,
+    Caller,
+    Real,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::NoCaller => "no caller",
+            Self::Caller => "a caller",
+            Self::Real => "a real request",
+        }
+    }
+}
+
 fn allocations(rung: &mut Rung) -> u64 {
     // The first request of a thread initializes thread-locals.
     rung.send_one(|send| send());
@@ -75,8 +100,13 @@ fn allocations(rung: &mut Rung) -> u64 {
     counted.count_total
 }
 
-fn ladder(layer: fn() -> ApiSpanLayer, has_caller: bool) -> Vec<Step> {
-    let http = move || requests::http(has_caller);
+fn ladder(layer: fn() -> ApiSpanLayer, kind: Kind) -> Vec<Step> {
+    let has_caller = kind != Kind::NoCaller;
+    let real = (kind == Kind::Real).then(RealRequest::new).map(Rc::new);
+    let http = move || match &real {
+        Some(real) => real.build(()),
+        None => requests::http(has_caller),
+    };
     let grpc = move || requests::grpc(has_caller);
     let layer = || with_w3c(layer());
     // Each rung counts its own spans.
@@ -86,11 +116,21 @@ fn ladder(layer: fn() -> ApiSpanLayer, has_caller: bool) -> Vec<Step> {
         (ends, layer)
     };
     let whole = |name, layer: &ApiSpanLayer| {
-        Rung::new(name, http, layer.layer(services::whole()), Read::WHOLE)
+        Rung::new(
+            name,
+            http.clone(),
+            layer.layer(services::whole()),
+            Read::WHOLE,
+        )
     };
     let bare = [
-        Rung::new("bare", http, services::whole(), Read::WHOLE),
-        Rung::new("bare event stream", http, services::events(), Read::EVENTS),
+        Rung::new("bare", http.clone(), services::whole(), Read::WHOLE),
+        Rung::new(
+            "bare event stream",
+            http.clone(),
+            services::events(),
+            Read::EVENTS,
+        ),
         Rung::new("bare gRPC", grpc, services::grpc(), Read::GRPC),
     ];
     let mut steps: Vec<Step> = bare.into_iter().zip(0..).collect();
@@ -108,12 +148,22 @@ fn ladder(layer: fn() -> ApiSpanLayer, has_caller: bool) -> Vec<Step> {
 
     let (ends, on) = with(Sampler::AlwaysOn);
     let using_handle = on.layer(services::using_handle());
-    let rung = Rung::new("recording, handle used", http, using_handle, Read::WHOLE);
+    let rung = Rung::new(
+        "recording, handle used",
+        http.clone(),
+        using_handle,
+        Read::WHOLE,
+    );
     steps.push((rung.expects_one_span(ends), 0));
 
     let (ends, on) = with(Sampler::AlwaysOn);
     let events = on.layer(services::events());
-    let rung = Rung::new("recording, event stream", http, events, Read::EVENTS);
+    let rung = Rung::new(
+        "recording, event stream",
+        http.clone(),
+        events,
+        Read::EVENTS,
+    );
     steps.push((rung.expects_one_span(ends), 1));
 
     let (ends, on) = with(Sampler::AlwaysOn);

@@ -19,7 +19,6 @@ pub(crate) struct ContextSpan {
     opening: Option<Box<dyn Opening>>,
 }
 
-#[cfg(any(feature = "tracing", test))]
 impl ContextSpan {
     /// Returns a span whose span context has no trace state.
     pub(crate) fn new(shared: Arc<SharedSpan>) -> Self {
@@ -51,8 +50,8 @@ where
     };
     let is_away = opening.is_some();
     let context = parent.with_span(ContextSpan {
-        shared: Arc::clone(shared) as Arc<SharedSpan>,
         opening,
+        ..ContextSpan::new(Arc::clone(shared) as Arc<SharedSpan>)
     });
     if is_away {
         // The first call puts it back.

@@ -199,7 +199,7 @@ fn find_separators(bytes: [u8; 8]) -> u64 {
     const LOW: u64 = u64::from_ne_bytes([0x7f; 8]);
     // A `&` becomes 0, and only 0 stays without its highest bit in the sum and in itself.
     let differences = u64::from_le_bytes(bytes) ^ u64::from_ne_bytes([b'&'; 8]);
-    !((differences & LOW) + LOW | differences | LOW)
+    !(((differences & LOW) + LOW) | differences | LOW)
 }
 
 /// A query, as far as it was redacted.

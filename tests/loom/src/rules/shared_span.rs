@@ -194,7 +194,7 @@ fn two_statuses() -> String {
         let (span, closing) = (Arc::clone(&span), Arc::clone(&closing));
         let first_is_set = Arc::clone(&first_is_set);
         spawn(move || {
-            ContextSpan(span).set_status(Status::error("of the first"));
+            ContextSpan::new(span).set_status(Status::error("of the first"));
             first_is_set.reach();
             !closing.is_reached()
         })
@@ -203,7 +203,7 @@ fn two_statuses() -> String {
         let span = Arc::clone(&span);
         spawn(move || {
             let is_second = first_is_set.is_reached();
-            ContextSpan(span).set_status(Status::error("of the second"));
+            ContextSpan::new(span).set_status(Status::error("of the second"));
             is_second
         })
     };
@@ -228,7 +228,7 @@ fn is_recording() -> String {
         let (span, ending, ended) = (Arc::clone(&span), Arc::clone(&ending), Arc::clone(&ended));
         spawn(move || {
             let is_after = ended.is_reached();
-            let is_recording = ContextSpan(span).is_recording();
+            let is_recording = ContextSpan::new(span).is_recording();
             assert!(!is_after || !is_recording);
             assert!(is_recording || ending.is_reached());
             is_recording
@@ -254,7 +254,7 @@ fn end_of_context_span() -> String {
     let recorder = {
         let (span, ending) = (Arc::clone(&span), Arc::clone(&ending));
         spawn(move || {
-            let mut span = ContextSpan(span);
+            let mut span = ContextSpan::new(span);
             span.end();
             span.set_attribute(KeyValue::new("recorded", "then"));
             !ending.is_reached()
