@@ -6,8 +6,9 @@
 //! value without state is defined by its functions alone, that is, by the vtable of its trait. So the checks are made
 //! once for each vtable, and a request compares two addresses.
 
+// Not `std`: loom replaces that, and its atomics cannot be in a `static`.
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::hash::Hasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use opentelemetry::propagation::TextMapPropagator;
 
