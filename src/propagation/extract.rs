@@ -13,8 +13,8 @@ use crate::propagation::sampling::Rate;
 use crate::propagation::strict_headers::StrictHeaders;
 use crate::propagation::w3c::extract_w3c;
 
-/// Extracts with the global propagator, whatever it is now. If it is the SDK's for W3C Trace Context, [`w3c`] replaces
-/// it, and its lock is released before the headers are read.
+/// Extracts with the global propagator, whatever it is now. If it is the SDK's for W3C Trace Context, [`extract_w3c`]
+/// replaces it, and the lock of the global one is released before the headers are read.
 pub(super) fn extract_with_global(
     headers: &HeaderMap,
     current: &Context,
