@@ -68,6 +68,11 @@ fn request(has_caller: bool, has_extensions: bool) -> Request<()> {
 
 /// Counts the allocations that `layer` adds to one request.
 fn added_by_request(layer: &ApiSpanLayer, has_caller: bool, has_extensions: bool) -> u64 {
+    added_by(layer, || request(has_caller, has_extensions))
+}
+
+/// Counts the allocations that `layer` adds to one of these requests.
+fn added_by(layer: &ApiSpanLayer, request: impl Fn() -> Request<()>) -> u64 {
     let inner = || {
         service_fn(|_: Request<()>| {
             let body = Full::new(Bytes::from_static(b"hello, world"));
@@ -76,13 +81,13 @@ fn added_by_request(layer: &ApiSpanLayer, has_caller: bool, has_extensions: bool
     };
     let (mut bare, mut layered) = (inner(), layer.layer(inner()));
     // The first call fills the thread-local caches.
-    drop(ready(layered.call(request(has_caller, has_extensions))));
-    let one = request(has_caller, has_extensions);
+    drop(ready(layered.call(request())));
+    let one = request();
     let layered = measure(|| {
         let body = ready(layered.call(one)).expect("a response").into_body();
         assert_eq!(ready(body.collect()).expect("bytes").to_bytes().len(), 12);
     });
-    let one = request(has_caller, has_extensions);
+    let one = request();
     let bare = measure(|| {
         let body = ready(bare.call(one)).expect("a response").into_body();
         assert_eq!(ready(body.collect()).expect("bytes").to_bytes().len(), 12);
@@ -125,6 +130,35 @@ fn a_request_adds_a_fixed_number_of_allocations() {
         assert_eq!(allocations, expected, "{rule}");
     }
     assert_eq!(ends.0.load(Ordering::SeqCst), 8);
+}
+
+/// The list is in the caller's context, in that of the request, in the span and in what the processor gets: the API
+/// and the SDK need each.
+#[test]
+fn a_tracestate_is_copied_four_times() {
+    let ends = EndCounter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(ends.clone())
+        .build();
+    let layer = ApiSpanLayer::new().propagator(TraceContextPropagator::new());
+    let layer = layer.tracer_provider(&provider);
+    for (list, members) in [("", 0), ("a=1", 1), ("a=1,b=2", 2), ("a=1,b=2,c=3", 3)] {
+        let request = || {
+            let mut request = request(true, false);
+            if !list.is_empty() {
+                let list = HeaderValue::from_static(list);
+                request.headers_mut().insert("tracestate", list);
+            }
+            request
+        };
+        // A list, its keys and its values; and once a place for the span while its context is made.
+        let copies = if members == 0 {
+            0
+        } else {
+            4 * (1 + 2 * members) + 1
+        };
+        assert_eq!(added_by(&layer, request), 13 + copies, "{list}");
+    }
 }
 
 /// Counts the allocations that `layer` adds to a gRPC call, after one of `earlier`.
