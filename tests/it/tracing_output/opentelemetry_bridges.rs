@@ -1,12 +1,13 @@
 //! The request's span of `tracing` beside tracing-opentelemetry and OpenTelemetry's appender for `tracing`.
 
 use http::{Request, Response};
+use opentelemetry::Context;
 use opentelemetry::trace::noop::NoopTracerProvider;
-use opentelemetry::trace::{SpanId, TracerProvider as _};
+use opentelemetry::trace::{SpanId, TraceContextExt as _, TracerProvider as _};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::{InMemoryLogExporterBuilder, SdkLoggerProvider};
 use tower::{Service, service_fn};
-use tower_api_span::{AccessLog, ApiSpanLayer, RequestTracer};
+use tower_api_span::{AccessLog, ApiSpanLayer, RequestTracer, SpanHandle};
 use tower_layer::Layer as _;
 use tracing::subscriber::with_default;
 use tracing::{Instrument as _, Span};
@@ -111,6 +112,35 @@ fn the_span_is_not_exported_and_what_is_inside_is_the_server_spans() {
             "event in the body",
         ];
         assert_eq!(events(&at), expected, "activation {activates}");
+    }
+}
+
+#[test]
+fn every_span_inside_and_the_handle_have_the_trace_state_of_the_caller() {
+    for activates in [true, false] {
+        let at = Recorder::new();
+        let layer = at.layer().tracing_span(true);
+        let mut request = called("01");
+        let list = http::HeaderValue::from_static("a=1,b=2");
+        request.headers_mut().insert("tracestate", list);
+        let seen = std::cell::RefCell::new(Vec::new());
+        bridged(&at, activates, || {
+            serve_making_spans(&layer, request.clone());
+            let mut service = answering(&layer, |request| {
+                let handle = SpanHandle::from_extensions(request.extensions());
+                let mut seen = seen.borrow_mut();
+                seen.push(handle.span_context());
+                seen.push(Context::current().span().span_context().clone());
+                response(200, ScriptedBody::full(3))
+            });
+            drop(ready(service.call(request)));
+        });
+        let spans = at.exported();
+        assert_eq!(spans.len(), 7, "activation {activates}");
+        seen.into_inner()
+            .iter()
+            .chain(spans.iter().map(|span| &span.span_context))
+            .for_each(|span| assert_eq!(span.trace_state().header(), "a=1,b=2"));
     }
 }
 
