@@ -3,8 +3,9 @@
 //!
 //! The API passes the global propagator as `&dyn TextMapPropagator`, and each request looks at it, so that another one
 //! takes effect at once. It is the SDK's if it has no state, prints like the SDK's, and answers probes like it. A
-//! value without state is defined by its functions alone, that is, by the vtable of its trait. So the checks are made
-//! once for each vtable, and a request compares two addresses.
+//! value without state is defined by its functions, that is, by the vtable of its trait. So the checks are made once for
+//! each vtable, and a request compares two addresses. A copy of the SDK's propagator that prints the same is replaced,
+//! too. What it does besides, such as counting its calls, is then left out.
 
 // Not `std`: loom replaces that, and its atomics cannot be in a `static`.
 use core::sync::atomic::{AtomicUsize, Ordering};

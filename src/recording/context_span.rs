@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use opentelemetry::trace::{Span, SpanContext, Status, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
+use crate::catch_panic::catch_panic;
 use crate::outcome::Verdict;
 use crate::recording::clock::is_wall_now;
 use crate::recording::shared_span::SharedSpan;
@@ -107,7 +108,10 @@ impl Span for ContextSpan {
 
     fn span_context(&self) -> &SpanContext {
         match &self.opening {
-            Some(opening) => opening.span_context(),
+            // The tracer's code. A panic here would end the span too early.
+            Some(opening) => {
+                catch_panic(|| opening.span_context()).unwrap_or_else(|| self.shared.span_context())
+            }
             None => self.shared.span_context(),
         }
     }
@@ -158,10 +162,11 @@ impl Span for ContextSpan {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Duration;
 
-    use opentelemetry::trace::{Tracer, TracerProvider};
-    use opentelemetry_sdk::trace::SdkTracerProvider;
+    use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState, Tracer, TracerProvider};
+    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 
     use super::*;
     use crate::recording::buffer::Event;
@@ -263,9 +268,6 @@ mod tests {
 
     #[test]
     fn a_span_with_a_trace_state_is_put_back_and_its_context_has_the_trace_state() {
-        use opentelemetry::trace::{SpanId, TraceFlags, TraceId, TraceState};
-        use opentelemetry_sdk::trace::InMemorySpanExporter;
-
         for list in ["", "a=1", "a=1,b=2"] {
             let exporter = InMemorySpanExporter::default();
             let provider = SdkTracerProvider::builder()
@@ -299,5 +301,69 @@ mod tests {
             assert_eq!(spans[0].span_context.trace_state().header(), list);
             assert_eq!(spans[0].span_context, *context.span().span_context());
         }
+    }
+
+    /// A span with a trace state that tells its span context once, and panics then.
+    struct TellsOnce {
+        span_context: SpanContext,
+        is_told: AtomicBool,
+        ended: Arc<AtomicBool>,
+    }
+
+    impl Span for TellsOnce {
+        fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>)
+        where
+            T: Into<Cow<'static, str>>,
+        {
+        }
+
+        fn span_context(&self) -> &SpanContext {
+            let is_told = self.is_told.swap(true, Ordering::Relaxed);
+            assert!(!is_told, "a second call");
+            &self.span_context
+        }
+
+        fn is_recording(&self) -> bool {
+            true
+        }
+
+        fn set_attribute(&mut self, _: KeyValue) {}
+
+        fn set_status(&mut self, _: Status) {}
+
+        fn update_name<T>(&mut self, _: T)
+        where
+            T: Into<Cow<'static, str>>,
+        {
+        }
+
+        fn add_link(&mut self, _: SpanContext, _: Vec<KeyValue>) {}
+
+        fn end_with_timestamp(&mut self, _: SystemTime) {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_span_that_panics_while_its_context_is_made_ends_with_the_response() {
+        let ended = Arc::new(AtomicBool::new(false));
+        let state = "a=1".parse().expect("a list");
+        let (trace_id, span_id) = (TraceId::from(1), SpanId::from(2));
+        let span_context = SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, false, state);
+        let mut shared = Arc::new(SharedSpan::empty(false, Clock::start()));
+        let has_trace_state = Arc::get_mut(&mut shared)
+            .expect("the only one")
+            .set(TellsOnce {
+                span_context,
+                is_told: AtomicBool::new(false),
+                ended: Arc::clone(&ended),
+            });
+        assert!(has_trace_state);
+        let context = with_context_span(&Context::new(), &shared, has_trace_state);
+        assert_eq!(context.span().span_context().span_id(), span_id);
+        assert!(!ended.load(Ordering::Relaxed), "too early");
+        let shared: Arc<SharedSpan> = shared;
+        shared.end(SystemTime::now(), &mut |_, _| {});
+        assert!(ended.load(Ordering::Relaxed));
     }
 }
