@@ -204,7 +204,8 @@ impl Datum {
         let Some(rare) = &self.rare else {
             return Failure::default();
         };
-        let error = if rare.response_error.is_set && self.event_type != Some(EventType::Error) {
+        let is_named_error = self.is_named_error || self.event_type == Some(EventType::Error);
+        let error = if rare.response_error.is_set && !is_named_error {
             &rare.response_error
         } else {
             &rare.error

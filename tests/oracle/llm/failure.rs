@@ -50,19 +50,13 @@ pub(super) fn in_event(
         return is_failed.then(|| Failure::new(message, None));
     };
     if is_failed {
-        // What stands beside the response says it, where its error does not.
-        let mut object = object.clone();
-        let error = json::object(&object, "response").and_then(|response| response.get("error"));
-        if let Some(error) = error.filter(|error| says_something(error)).cloned() {
-            object.insert("error".to_owned(), error);
-        }
-        return Some(described(&object));
+        return Some(described(&with_error_of_response(object)));
     }
     // A whole body of no known format may be the record of a job, whose error is data.
     let named = object.get("object").and_then(Value::as_str);
     let is_job = is_whole && format.is_none() && named != Some("error") && !is_bare_error(object);
     if named == Some("error") || has_error(object, kind) && !is_job {
-        let found = described(object);
+        let found = described(&with_error_of_response(object));
         let kind = json::word(object, "type").filter(|_| named == Some("error"));
         let code = found.code.or(kind);
         return Some(Failure { code, ..found });
@@ -189,6 +183,16 @@ fn described(object: &Object) -> Failure {
         .and_then(first_code_of_error)
         .or_else(|| first_code(object, &["code"]));
     Failure::new(message, code)
+}
+
+/// Replaces the error with that of the response, if it says something. What stands beside the response says it else.
+fn with_error_of_response(object: &Object) -> Object {
+    let mut object = object.clone();
+    let error = json::object(&object, "response").and_then(|response| response.get("error"));
+    if let Some(error) = error.filter(|error| says_something(error)).cloned() {
+        object.insert("error".to_owned(), error);
+    }
+    object
 }
 
 /// Returns the code of a member `error`, in which 0 is none.

@@ -122,12 +122,27 @@ impl Reading {
             let data = state.data.as_deref().unwrap_or_default();
             state.read == Read::Data && !data.trim_ascii().is_empty()
         };
-        let Some(first) = event.iter().find(has_data) else {
-            return;
-        };
         let is_object = |state: &&Event| matches!(state.datum(), Datum::Object(_));
-        let state = event.iter().find(is_object).unwrap_or(first);
+        if !event.iter().any(|state| has_data(&state)) {
+            return;
+        }
         self.has_event = true;
+        if let Some(state) = event.iter().find(is_object) {
+            return self.note_first_state(event, state, framing, settings);
+        }
+        // Text counts at the end of the first line at which it is no failure: a name behind data can change that.
+        for state in event.iter().filter(has_data) {
+            self.note_first_state(event, state, framing, settings);
+        }
+    }
+
+    fn note_first_state(
+        &mut self,
+        event: &[Event],
+        state: &Event,
+        framing: Framing,
+        settings: &Settings,
+    ) {
         // A name behind the data is not known yet.
         let last = with_object(event, state);
         let datum = last.datum();

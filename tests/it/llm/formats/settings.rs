@@ -169,6 +169,24 @@ fn a_failed_response_reports_its_outermost_error_whatever_is_listed() {
 }
 
 #[test]
+fn the_error_of_a_failed_response_comes_before_one_beside_it_whatever_is_listed() {
+    let recorder = &Recorder::new();
+    const FAILED: &str = "data: {\"type\":\"response.failed\",\"error\":{\"message\":\"beside\"},\
+        \"response\":{\"error\":{\"message\":\"of it\"}}}\n\n";
+    const TYPED: &str = "data: {\"type\":\"error\",\"error\":{\"message\":\"beside\"},\
+        \"response\":{\"error\":{\"message\":\"of it\"}}}\n\n";
+    const NAMED: &str = "event: error\ndata: {\"error\":{\"message\":\"beside\"},\
+        \"response\":{\"error\":{\"message\":\"of it\"}}}\n\n";
+    for layer in [llm(recorder), llm(recorder).llm_formats([])] {
+        for (text, expected) in [(FAILED, "of it"), (TYPED, "beside"), (NAMED, "beside")] {
+            let span = serve(recorder, &layer, "text/event-stream", text, 2);
+            assert_eq!(span.outcome(), "ABORTED(generation_error)", "{text}");
+            assert_eq!(span.error().as_deref(), Some(expected), "{text}");
+        }
+    }
+}
+
+#[test]
 fn without_formats_only_terminators_and_errors_are_read() {
     let recorder = &Recorder::new();
     let layer = llm(recorder).llm_formats([]);
