@@ -58,14 +58,24 @@ mod streams;
 mod unrecorded;
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+use proptest::test_runner::{FileFailurePersistence, RngSeed};
 
 /// Returns the configuration for `PROPTEST_CASES` cases, or for `cases` if it is not set.
+///
+/// Without that the cases are the same in each run, so that a run of CI depends on the commit alone. With it, or with
+/// `PROPTEST_RNG_SEED`, they are others.
 fn config(cases: u32) -> ProptestConfig {
     let persistence = FileFailurePersistence::WithSource("regressions");
     let default = ProptestConfig::default();
+    let is_set = |name| std::env::var_os(name).is_some();
+    let is_long = is_set("PROPTEST_CASES");
     ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").map_or(cases, |_| default.cases),
+        cases: if is_long { default.cases } else { cases },
+        rng_seed: if is_long || is_set("PROPTEST_RNG_SEED") {
+            default.rng_seed
+        } else {
+            RngSeed::Fixed(1)
+        },
         failure_persistence: Some(Box::new(persistence)),
         ..default
     }

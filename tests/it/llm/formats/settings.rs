@@ -170,13 +170,13 @@ fn a_failed_response_reports_its_outermost_error_whatever_is_listed() {
 
 #[test]
 fn the_error_of_a_failed_response_comes_before_one_beside_it_whatever_is_listed() {
-    let recorder = &Recorder::new();
     const FAILED: &str = "data: {\"type\":\"response.failed\",\"error\":{\"message\":\"beside\"},\
         \"response\":{\"error\":{\"message\":\"of it\"}}}\n\n";
     const TYPED: &str = "data: {\"type\":\"error\",\"error\":{\"message\":\"beside\"},\
         \"response\":{\"error\":{\"message\":\"of it\"}}}\n\n";
     const NAMED: &str = "event: error\ndata: {\"error\":{\"message\":\"beside\"},\
         \"response\":{\"error\":{\"message\":\"of it\"}}}\n\n";
+    let recorder = &Recorder::new();
     for layer in [llm(recorder), llm(recorder).llm_formats([])] {
         for (text, expected) in [(FAILED, "of it"), (TYPED, "beside"), (NAMED, "beside")] {
             let span = serve(recorder, &layer, "text/event-stream", text, 2);
