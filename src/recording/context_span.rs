@@ -303,14 +303,14 @@ mod tests {
         }
     }
 
-    /// A span with a trace state that tells its span context once, and panics then.
-    struct TellsOnce {
+    /// A span with a trace state whose span context can be read once, and panics then.
+    struct AnswersOnce {
         span_context: SpanContext,
-        is_told: AtomicBool,
+        is_read: AtomicBool,
         ended: Arc<AtomicBool>,
     }
 
-    impl Span for TellsOnce {
+    impl Span for AnswersOnce {
         fn add_event_with_timestamp<T>(&mut self, _: T, _: SystemTime, _: Vec<KeyValue>)
         where
             T: Into<Cow<'static, str>>,
@@ -318,8 +318,8 @@ mod tests {
         }
 
         fn span_context(&self) -> &SpanContext {
-            let is_told = self.is_told.swap(true, Ordering::Relaxed);
-            assert!(!is_told, "a second call");
+            let is_read = self.is_read.swap(true, Ordering::Relaxed);
+            assert!(!is_read, "a second call");
             &self.span_context
         }
 
@@ -353,9 +353,9 @@ mod tests {
         let mut shared = Arc::new(SharedSpan::empty(false, Clock::start()));
         let has_trace_state = Arc::get_mut(&mut shared)
             .expect("the only one")
-            .set(TellsOnce {
+            .set(AnswersOnce {
                 span_context,
-                is_told: AtomicBool::new(false),
+                is_read: AtomicBool::new(false),
                 ended: Arc::clone(&ended),
             });
         assert!(has_trace_state);
