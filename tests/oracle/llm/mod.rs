@@ -128,13 +128,19 @@ impl Reading {
         }
         self.has_event = true;
         if let Some(state) = event.iter().find(is_object) {
-            return self.note_first_state(event, state, framing, settings);
-        }
-        // Text counts at the end of the first line at which it is no failure: a name behind data can change that.
-        for state in event.iter().filter(has_data) {
             self.note_first_state(event, state, framing, settings);
+            return;
+        }
+        // Text counts at the end of the first line at which it is no failure: a name behind data can change that. Behind
+        // the end nothing is read.
+        for state in event.iter().filter(has_data) {
+            if self.note_first_state(event, state, framing, settings) {
+                return;
+            }
         }
     }
+
+    /// Returns whether the event is the end in this state.
 
     fn note_first_state(
         &mut self,
@@ -142,7 +148,7 @@ impl Reading {
         state: &Event,
         framing: Framing,
         settings: &Settings,
-    ) {
+    ) -> bool {
         // A name behind the data is not known yet.
         let last = with_object(event, state);
         let datum = last.datum();
@@ -160,6 +166,7 @@ impl Reading {
         if !is_failure && !is_malformed && !is_end {
             self.first_event.get_or_insert(state.at);
         }
+        is_end
     }
 
     /// Reads the failure of an event that is a JSON object, at the end of its line.
