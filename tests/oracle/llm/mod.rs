@@ -141,7 +141,6 @@ impl Reading {
     }
 
     /// Returns whether the event is the end in this state.
-
     fn note_first_state(
         &mut self,
         event: &[Event],
