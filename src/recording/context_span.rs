@@ -16,8 +16,9 @@ use crate::recording::shared_span::SharedSpan;
 /// A span that records into the shared span and cannot end it.
 pub(crate) struct ContextSpan {
     shared: Arc<SharedSpan>,
-    /// The span itself, while a context copies its span context.
-    opening: Option<Box<dyn Opening>>,
+    /// The span itself, while a context copies its span context. In a second box, because an open stream holds the
+    /// pointer, and one to a trait is twice as large.
+    opening: Option<Box<Away>>,
 }
 
 impl ContextSpan {
@@ -44,7 +45,7 @@ where
     let opening = if has_trace_state {
         shared.replace(None).map(|span| {
             let home = Arc::clone(shared);
-            Box::new(Started { span, home }) as Box<dyn Opening>
+            Box::new(Away(Box::new(Started { span, home })))
         })
     } else {
         None
@@ -61,7 +62,10 @@ where
     context
 }
 
-/// A span of any type that is away from the shared span.
+/// A span that is away from the shared span.
+struct Away(Box<dyn Opening>);
+
+/// A span of any type that is away.
 trait Opening: Send + Sync {
     fn span_context(&self) -> &SpanContext;
 
@@ -109,9 +113,8 @@ impl Span for ContextSpan {
     fn span_context(&self) -> &SpanContext {
         match &self.opening {
             // The tracer's code. A panic here would end the span too early.
-            Some(opening) => {
-                catch_panic(|| opening.span_context()).unwrap_or_else(|| self.shared.span_context())
-            }
+            Some(opening) => catch_panic(|| opening.0.span_context())
+                .unwrap_or_else(|| self.shared.span_context()),
             None => self.shared.span_context(),
         }
     }
@@ -155,7 +158,7 @@ impl Span for ContextSpan {
     /// Does not end the span, which ends with the response. The layer's own call puts the span back.
     fn end_with_timestamp(&mut self, _: SystemTime) {
         if let Some(opening) = self.opening.take() {
-            opening.put_back();
+            opening.0.put_back();
         }
     }
 }
