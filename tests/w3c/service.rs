@@ -2,7 +2,7 @@
 //! and sends a request with that span's context.
 //!
 //! Arguments: the address to listen on; `composite` for a propagator that the layer calls, instead of the one whose
-//! headers it reads itself.
+//! headers it reads itself, or `global` for the latter as the global one.
 
 use std::net::SocketAddr;
 
@@ -15,6 +15,7 @@ use http::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry::Context;
+use opentelemetry::global::set_text_map_propagator;
 use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::{SpanKind, TraceContextExt as _, Tracer as _, TracerProvider as _};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
@@ -31,6 +32,10 @@ async fn main() -> anyhow::Result<()> {
     let layer = ApiSpanLayer::new().tracer_provider(&provider);
     let layer = match arguments.next().as_deref() {
         None => layer.propagator(TraceContextPropagator::new()),
+        Some("global") => {
+            set_text_map_propagator(TraceContextPropagator::new());
+            layer
+        }
         Some("composite") => layer.propagator(TextMapCompositePropagator::new(vec![
             Box::new(TraceContextPropagator::new()),
             Box::new(BaggagePropagator::new()),
