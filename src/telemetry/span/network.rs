@@ -27,6 +27,12 @@ impl Connection {
             local: local(parts, settings),
         }
     }
+
+    /// Returns the address of the peer as text, and its port.
+    fn format_peer(&self) -> Option<(StringValue, u16)> {
+        let peer = self.peer?;
+        Some((format_address(peer.ip()), peer.port()))
+    }
 }
 
 /// Sets the host that the client requested, and its port if the client sent one. They come from a trusted proxy,
@@ -56,9 +62,7 @@ pub(super) fn describe_client(
     with_port: bool,
     attributes: &mut StartAttributes,
 ) {
-    let peer = connection
-        .peer
-        .map(|peer| (format_address(peer.ip()), peer.port()));
+    let peer = connection.format_peer();
     let of_peer = || peer.clone().map(|(address, port)| (address, Some(port)));
     let of_client = hop
         .client
@@ -86,10 +90,7 @@ pub(crate) fn client_address(
 
 /// Sets the addresses of both ends of the connection.
 pub(super) fn describe_connection(connection: &Connection, attributes: &mut StartAttributes) {
-    let peer = connection
-        .peer
-        .map(|peer| (format_address(peer.ip()), peer.port()));
-    describe_ends(peer, connection.local, attributes);
+    describe_ends(connection.format_peer(), connection.local, attributes);
 }
 
 fn describe_ends(
