@@ -215,6 +215,36 @@ fn processor_that_uses_the_current_span_does_not_deadlock() {
 }
 
 #[test]
+fn the_context_is_current_while_a_callback_reads_the_completion_and_not_while_the_span_ends() {
+    for (ending, end) in [
+        (
+            "read",
+            (|mut body| drop(read(&mut body))) as fn(tower_api_span::ResponseBody<ScriptedBody>),
+        ),
+        ("dropped", drop),
+    ] {
+        let (at, observations) = without_deadlock(move || {
+            let (at, observations) = meddling_recorder();
+            let layer = at.layer().tracing_span(true).on_completion(|completion| {
+                let current = Context::current().span().span_context().span_id();
+                assert_eq!(current, completion.span_id(), "it is current");
+                // The layer catches panics here, so the attribute shows that there was none.
+                let span = Context::current();
+                span.span()
+                    .set_attribute(KeyValue::new("test.called", true));
+            });
+            let mut service = answering(&layer, |_| response(200, ScriptedBody::new([Data(3)])));
+            end(ready(service.call(get())).expect("a response").into_body());
+            (at, observations)
+        });
+        let seen = observations.lock().expect("not poisoned").clone();
+        assert_eq!(seen, [(false, false)], "{ending}");
+        let called = at.only().attribute("test.called");
+        assert_eq!(called.as_deref(), Some("true"), "{ending}");
+    }
+}
+
+#[test]
 fn processor_that_uses_the_current_span_during_unwinding_does_not_deadlock() {
     let (at, observations) = without_deadlock(|| {
         let (at, observations) = meddling_recorder();
