@@ -14,6 +14,8 @@ use crate::settings::Settings;
 pub(super) struct Caller {
     /// The context that replaces the current one: a trusted caller's, or one that is sampled out.
     pub(super) context: Option<Context>,
+    /// Whether `context` is the current one with another span.
+    pub(super) is_only_span: bool,
     /// Whether the rate drops the request. The sampled flag of `context` is then cleared.
     pub(super) is_sampled_out: bool,
     /// The span of an untrusted caller, which the request's span links.
@@ -33,6 +35,7 @@ impl Caller {
         let extracted = settings.propagation.extract(headers, current, rate);
         let Some(Extracted {
             context,
+            is_only_span,
             is_sampled_out,
         }) = extracted
         else {
@@ -41,6 +44,7 @@ impl Caller {
         if !is_public {
             return Self {
                 context: Some(context),
+                is_only_span,
                 is_sampled_out,
                 link: None,
             };

@@ -20,6 +20,7 @@ use crate::propagation::current::{InnerContext, current};
 use crate::propagation::sampling::Rate;
 use crate::protocol::grpc::{Protocol, detect_protocol};
 use crate::protocol::http::forwarded::{Hop, read_trusted_hop};
+use crate::provider::parent::Parent;
 use crate::provider::start_span::{StartOptions, StartedSpan};
 use crate::provider::tracer::FoundTracer;
 use crate::recording::clock::Clock;
@@ -130,7 +131,7 @@ fn observe(
     let options = signals.start_options(clock);
     let open = tracer.and_then(|tracer| {
         let link = caller.link.take();
-        let parent = caller.context.as_ref().unwrap_or(&current);
+        let parent = &mut Parent::new(&current, &mut caller.context, caller.is_only_span);
         catch_panic(|| {
             let start = describe_start(parts, target, settings, &request, &hop, clock.started());
             start_span(shared, start, link, tracer, parent, options)
@@ -195,7 +196,7 @@ fn start_span(
     start: SpanStart,
     link: Option<SpanContext>,
     tracer: FoundTracer<'_>,
-    parent: &Context,
+    parent: &mut Parent<'_>,
     options: StartOptions,
 ) -> Option<OpenSpan> {
     let has_lifecycle = shared.has_lifecycle_on_span();

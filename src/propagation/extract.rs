@@ -51,6 +51,7 @@ pub(super) fn extract(
     }
     Some(Extracted {
         context: with_valid_parent(extracted, current),
+        is_only_span: false,
         is_sampled_out: false,
     })
 }

@@ -38,6 +38,7 @@ pub(super) fn extract_w3c(headers: &HeaderMap, current: &Context, rate: Rate) ->
     let caller = SpanContext::new(trace_id, span_id, flags, true, state);
     Some(Extracted {
         context: current.with_remote_span_context(caller),
+        is_only_span: true,
         is_sampled_out,
     })
 }

@@ -12,6 +12,7 @@ use opentelemetry::trace::{SpanBuilder, TraceContextExt};
 use crate::catch_panic::catch_panic;
 use crate::provider::lookup::{Found, Latest, Lookup, Renewal, Schedule};
 use crate::provider::noop::returns_parent;
+use crate::provider::parent::Parent;
 use crate::provider::start_span::{NotStarted, StartOptions, StartSpan, StartedSpan};
 use crate::recording::clock::Clock;
 use crate::semconv::{SCOPE_NAME, scope};
@@ -68,7 +69,7 @@ impl GlobalTracer {
         &self,
         kept: &LatestFinding,
         builder: SpanBuilder,
-        parent: &Context,
+        parent: &mut Parent<'_>,
         options: StartOptions,
     ) -> Option<StartedSpan> {
         let renewed = if self.is_renewal_due(options.clock) {
@@ -84,7 +85,7 @@ impl GlobalTracer {
         match tracer.start(builder, parent, options) {
             Ok(started) => Some(started),
             Err(answer) => {
-                self.count_miss(found, tracer, &answer, parent);
+                self.count_miss(found, tracer, &answer, parent.context());
                 None
             }
         }
@@ -132,7 +133,7 @@ impl GlobalTracer {
         lookup: Lookup,
         tracer: GlobalProviderTracer,
         builder: SpanBuilder,
-        parent: &Context,
+        parent: &mut Parent<'_>,
         options: StartOptions,
     ) -> Option<StartedSpan> {
         let started = tracer.get()?.start(builder, parent, options);
@@ -143,7 +144,8 @@ impl GlobalTracer {
                 Some(started)
             }
             Err(answer) => {
-                self.check_unsampled(lookup, tracer.get()?, &answer, parent, options.clock);
+                let (tracer, parent) = (tracer.get()?, parent.context());
+                self.check_unsampled(lookup, tracer, &answer, parent, options.clock);
                 None
             }
         }
@@ -217,7 +219,7 @@ impl GlobalCandidate<'_> {
     pub(crate) fn start(
         self,
         builder: SpanBuilder,
-        parent: &Context,
+        parent: &mut Parent<'_>,
         options: StartOptions,
     ) -> Option<StartedSpan> {
         let (global, lookup, tracer) = match self {
@@ -277,7 +279,9 @@ fn is_noop_by_trial(tracer: &dyn StartSpan) -> bool {
         has_other_readers: false,
     };
     returns_parent(|parent| {
-        match tracer.start(SpanBuilder::from_name(SCOPE_NAME), parent, options) {
+        let (builder, mut caller) = (SpanBuilder::from_name(SCOPE_NAME), None);
+        let mut parent = Parent::new(parent, &mut caller, false);
+        match tracer.start(builder, &mut parent, options) {
             Ok(started) => {
                 started.span.end(SystemTime::now(), &mut |_, _| {});
                 None

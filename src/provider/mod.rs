@@ -7,5 +7,6 @@ pub(crate) mod logger;
 pub(crate) mod lookup;
 pub(crate) mod meter;
 mod noop;
+pub(crate) mod parent;
 pub(crate) mod start_span;
 pub(crate) mod tracer;

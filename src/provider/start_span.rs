@@ -5,6 +5,7 @@ use std::sync::Arc;
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanBuilder, SpanContext, TraceContextExt, Tracer};
 
+use crate::provider::parent::Parent;
 use crate::recording::clock::Clock;
 use crate::recording::context_span::with_context_span;
 use crate::recording::shared_span::SharedSpan;
@@ -34,7 +35,7 @@ pub(crate) trait StartSpan: Send + Sync {
     fn start(
         &self,
         builder: SpanBuilder,
-        parent: &Context,
+        parent: &mut Parent<'_>,
         options: StartOptions,
     ) -> Result<StartedSpan, NotStarted>;
 }
@@ -47,7 +48,7 @@ where
     fn start(
         &self,
         builder: SpanBuilder,
-        parent: &Context,
+        parent: &mut Parent<'_>,
         options: StartOptions,
     ) -> Result<StartedSpan, NotStarted> {
         let StartOptions {
@@ -57,10 +58,10 @@ where
         // Built in place: moving a span is expensive.
         let mut span = Arc::new(SharedSpan::empty(has_other_readers, clock));
         let started = Arc::get_mut(&mut span);
-        let has_trace_state =
-            started.is_some_and(|span| span.set(self.build_with_context(builder, parent)));
+        let has_trace_state = started
+            .is_some_and(|span| span.set(self.build_with_context(builder, parent.context())));
         let has_own_id = span.span_context().is_valid()
-            && span.span_context().span_id() != parent.span().span_context().span_id();
+            && span.span_context().span_id() != parent.context().span().span_context().span_id();
         if !has_own_id && !span.is_recording() {
             let answer = span.span_context().clone();
             let span: Arc<SharedSpan> = span;
@@ -68,10 +69,10 @@ where
             return Err(NotStarted(answer));
         }
         let context = if has_own_id {
-            with_context_span(parent, &span, has_trace_state)
+            with_context_span(parent.drop_caller_span(), &span, has_trace_state)
         } else {
             // With an invalid span in the context, the children would not be in the caller's trace.
-            parent.clone()
+            parent.context().clone()
         };
         Ok(StartedSpan { span, context })
     }

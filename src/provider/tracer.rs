@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use opentelemetry::Context;
 use opentelemetry::trace::{SpanBuilder, Tracer, TracerProvider};
 
 use crate::catch_panic::catch_panic;
 use crate::provider::global_tracer::{GlobalCandidate, GlobalTracer};
 use crate::provider::noop::is_noop_tracer;
+use crate::provider::parent::Parent;
 use crate::provider::start_span::{StartOptions, StartSpan, StartedSpan};
 use crate::semconv::scope;
 
@@ -94,7 +94,7 @@ impl FoundTracer<'_> {
     pub(crate) fn start(
         self,
         builder: SpanBuilder,
-        parent: &Context,
+        parent: &mut Parent<'_>,
         options: StartOptions,
     ) -> Option<StartedSpan> {
         match self {

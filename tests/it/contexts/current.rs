@@ -256,18 +256,21 @@ fn outside_no_span_is_current_after_a_panic() {
 fn outer_context_is_visible_inside_and_restored_outside() {
     #[derive(Debug, PartialEq)]
     struct Marker(u8);
-    let recorder = Recorder::new();
-    let _outside = Context::current().with_value(Marker(7)).attach();
-    let mut service = recorder.layer().layer(service_fn(|request: Request<()>| {
-        // The outer context is kept, with the span added.
+    for request in [get, || called("01"), || called("00")] {
+        let recorder = Recorder::new();
+        let _outside = Context::current().with_value(Marker(7)).attach();
+        let mut service = recorder.layer().layer(service_fn(|request: Request<()>| {
+            // The outer context is kept, with the span added.
+            assert_eq!(Context::current().get(), Some(&Marker(7)));
+            let inside = Context::current().span().span_context().clone();
+            assert_eq!(inside, *handle_of(&request).context().span().span_context());
+            HandFuture::ready(response(200, ScriptedBody::new([Data(3)])))
+        }));
+        let answer = ready(service.call(request())).expect("a response");
+        let mut body = answer.into_body();
+        read(&mut body).expect("bytes");
+        drop(body);
         assert_eq!(Context::current().get(), Some(&Marker(7)));
-        let inside = Context::current().span().span_context().clone();
-        assert_eq!(inside, *handle_of(&request).context().span().span_context());
-        HandFuture::ready(response(200, ScriptedBody::new([Data(3)])))
-    }));
-    let mut body = ready(service.call(get())).expect("a response").into_body();
-    read(&mut body).expect("bytes");
-    drop(body);
-    assert_eq!(Context::current().get(), Some(&Marker(7)));
-    assert_no_current_span();
+        assert_no_current_span();
+    }
 }

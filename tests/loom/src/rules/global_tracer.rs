@@ -13,6 +13,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
 
 use crate::explore::{Milestone, Rule, spawn};
+use crate::provider::parent::Parent;
 use crate::provider::start_span::{StartOptions, StartedSpan};
 use crate::provider::tracer::{FoundTracer, TracerSource};
 use crate::recording::clock::Clock;
@@ -179,7 +180,9 @@ fn start_span(tracer: FoundTracer<'_>, name: impl Into<Cow<'static, str>>) -> Op
         clock: Clock::start(),
         has_other_readers: false,
     };
-    tracer.start(SpanBuilder::from_name(name), &Context::new(), options)
+    let (current, mut caller) = (Context::new(), None);
+    let mut parent = Parent::new(&current, &mut caller, false);
+    tracer.start(SpanBuilder::from_name(name), &mut parent, options)
 }
 
 fn set_late() -> String {
