@@ -24,12 +24,12 @@ impl Shared {
         }
     }
 
-    /// Whether a request's lifecycle events are on its span. They are without a logger, too, whatever the setting:
-    /// else they would be lost.
+    /// Whether a request's lifecycle events are on its span. Those that should be log events are, too, if there is no
+    /// logger: else they would be lost.
     pub(super) fn has_lifecycle_on_span(&self) -> bool {
         let events = self.settings.lifecycle_events;
-        if events.is_on_span() {
-            return true;
+        if events.is_on_span() || !events.is_logged() {
+            return events.is_on_span();
         }
         let has_logger = self.providers.loggers.is_set();
         if !has_logger {

@@ -161,9 +161,10 @@ impl ApiSpanLayer {
         })
     }
 
-    /// Sets where the lifecycle events of a request are recorded.
+    /// Sets where the lifecycle events of a request are recorded, if anywhere.
     ///
-    /// Default: on its span. They stay there without a [`logger_provider`](Self::logger_provider).
+    /// Default: on its span. Those that should be log events stay there without a
+    /// [`logger_provider`](Self::logger_provider).
     ///
     /// ```
     /// use opentelemetry_sdk::logs::SdkLoggerProvider;

@@ -5,7 +5,7 @@ use opentelemetry::KeyValue;
 use crate::outcome::aborted::{Aborted, Outcome};
 use crate::semconv as key;
 
-/// Where the layer records the lifecycle events of a request: on the span, as log events, or as both.
+/// Where the layer records the lifecycle events of a request: on the span, as log events, as both, or not at all.
 ///
 /// Lifecycle events are `api.ARRIVED`, `api.HANDOFF_TO_CORE`, `api.FIRST_RESPONSE_FROM_CORE`, `api.DEPARTED` and
 /// `api.ABORTED`. Other events of the handler are always on the span.
@@ -27,15 +27,17 @@ pub enum LifecycleEvents {
     AsLogs,
     /// As both.
     Both,
+    /// Not at all. The span's attributes still have the outcome, the abort reason and the time to the head.
+    Off,
 }
 
 impl LifecycleEvents {
     pub(crate) fn is_on_span(self) -> bool {
-        self != Self::AsLogs
+        matches!(self, Self::OnSpan | Self::Both)
     }
 
     pub(crate) fn is_logged(self) -> bool {
-        self != Self::OnSpan
+        matches!(self, Self::AsLogs | Self::Both)
     }
 }
 

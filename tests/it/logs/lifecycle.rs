@@ -148,6 +148,35 @@ fn as_logs_leaves_only_the_handlers_events_on_the_span() {
 }
 
 #[test]
+fn off_leaves_only_the_handlers_events_and_every_attribute() {
+    let run = |events| {
+        let (recorder, logs) = (Recorder::new(), Logs::new());
+        let layer = logs.layer(&recorder).journey_events(true);
+        serve(&layer.lifecycle_events(events), false, true);
+        (server_span(&recorder), logs.names())
+    };
+    let (on_span, _) = run(LifecycleEvents::OnSpan);
+    let (off, names) = run(LifecycleEvents::Off);
+    assert_eq!(names, ["http.server.request.exception"]);
+    let events: Vec<_> = off.events.iter().map(|event| &*event.name).collect();
+    assert_eq!(events, ["cache_miss"]);
+    assert_eq!(off.status, on_span.status);
+    let keys = |span: &SpanData| -> Vec<_> {
+        let keys = span.attributes.iter();
+        keys.map(|attribute| attribute.key.clone()).collect()
+    };
+    assert_eq!(keys(&off), keys(&on_span));
+
+    // Without a logger there is nothing to warn about either.
+    let recorder = Recorder::new();
+    let layer = recorder.layer().lifecycle_events(LifecycleEvents::Off);
+    serve(&layer, true, false);
+    let events = server_span(&recorder).events;
+    let events: Vec<_> = events.iter().map(|event| &*event.name).collect();
+    assert_eq!(events, ["cache_miss"]);
+}
+
+#[test]
 fn the_first_byte_emits_no_event_without_journey_events() {
     let (recorder, logs) = (Recorder::new(), Logs::new());
     let layer = logs
