@@ -16,14 +16,14 @@ use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMete
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tower::{Layer, Service};
-use tower_api_span::ApiSpanLayer;
+use tower_api_span::{ApiSpanLayer, LifecycleEvents};
 use tower_http::trace::TraceLayer;
 use tower_http_opentelemetry::http::server::HttpServerTelemetryLayer;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::floor::floor;
+use crate::floor::{Facts, floor};
 use crate::machine;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +31,8 @@ pub enum Contestant {
     Bare,
     Floor,
     Ours,
+    FloorSame,
+    OursWithoutEvents,
     OursGiven,
     OursMetrics,
     InstrumentationTower,
@@ -42,15 +44,17 @@ pub enum Contestant {
 }
 
 use Contestant::{
-    AxumTracing, Bare, Floor, InstrumentationTower, InstrumentationTowerMetrics, Ours, OursGiven,
-    OursMetrics, TowerHttpOtel, TowerOtel,
+    AxumTracing, Bare, Floor, FloorSame, InstrumentationTower, InstrumentationTowerMetrics, Ours,
+    OursGiven, OursMetrics, OursWithoutEvents, TowerHttpOtel, TowerOtel,
 };
 
 /// All contestants. The ratios rely on the order: `Bare` is the first, `Ours` the third.
-pub const ALL: [Contestant; 11] = [
+pub const ALL: [Contestant; 13] = [
     Bare,
     Floor,
     Ours,
+    FloorSame,
+    OursWithoutEvents,
     OursGiven,
     OursMetrics,
     InstrumentationTower,
@@ -79,10 +83,12 @@ impl Contestant {
         let crates: &[_] = match self {
             Bare => return "bare service".to_owned(),
             Floor => return "by hand".to_owned(),
+            FloorSame => return "by hand, with the same attributes".to_owned(),
+            OursWithoutEvents => return "tower-api-span, without lifecycle events".to_owned(),
             Ours => return format!("**tower-api-span {}**", version("tower-api-span")),
-            OursGiven => return "the same, with provider and propagator given".to_owned(),
+            OursGiven => return "tower-api-span, with provider and propagator given".to_owned(),
             OursMetrics => {
-                return "the same, with global providers of spans and metrics".to_owned();
+                return "tower-api-span, with a global meter provider".to_owned();
             }
             InstrumentationTower => &["opentelemetry-instrumentation-tower"],
             InstrumentationTowerMetrics => {
@@ -105,9 +111,9 @@ impl Contestant {
         )
     }
 
-    /// Sets the globals that the layer reads when it is built. `Bare`, `Floor` and `OursGiven` need none.
+    /// Sets the globals that the layer reads when it is built. Some need none.
     fn set_globals(self, provider: &SdkTracerProvider) {
-        if matches!(self, Bare | Floor | OursGiven) {
+        if matches!(self, Bare | Floor | FloorSame | OursGiven) {
             return;
         }
         global::set_text_map_propagator(TraceContextPropagator::new());
@@ -140,7 +146,12 @@ impl Contestant {
         let inner = harness.inner();
         match self {
             Bare => harness.run(inner),
-            Floor => harness.run(floor(inner, provider.tracer("floor"))),
+            Floor => harness.run(floor(inner, provider.tracer("floor"), Facts::Few)),
+            FloorSame => harness.run(floor(inner, provider.tracer("floor"), Facts::Same)),
+            OursWithoutEvents => {
+                let layer = ApiSpanLayer::new().lifecycle_events(LifecycleEvents::Off);
+                harness.run(layer.layer(inner))
+            }
             OursGiven => harness.run(
                 ApiSpanLayer::new()
                     .tracer_provider(provider)

@@ -9,7 +9,7 @@ use crate::table::{Panel, Table};
 const START: &str = "<!-- The next lines are written by the run itself: see benches/peers. -->\n";
 const END: &str = "<!-- So far (benches/peers). -->\n";
 
-/// Writes all tables into this package's README, a short table into the crate's README, and the chart.
+/// Writes all tables into this package's README, a short table into the crate's guide, and the chart.
 ///
 /// # Errors
 ///
@@ -18,6 +18,7 @@ pub fn write(panels: &[Panel], caption: &[String]) -> Result<(), String> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let chart = here.join("ratios.svg");
     fs::write(&chart, svg::chart(panels, caption)).map_err(|error| io_error(&chart, &error))?;
+    let one_line = caption.join(". ");
     let caption = caption.join(".  \n");
     let all: Vec<_> = panels.iter().map(|panel| panel.text.as_str()).collect();
     put(
@@ -28,11 +29,8 @@ pub fn write(panels: &[Panel], caption: &[String]) -> Result<(), String> {
         ),
     )?;
     put(
-        &here.join("../../README.md"),
-        &format!(
-            "{}\n{caption}.\n\n![Ratios to other layers](benches/peers/ratios.svg)\n",
-            short(panels)
-        ),
+        &here.join("../../docs/guide/performance.md"),
+        &format!("{}\n{one_line}.\n", short(panels)),
     )
 }
 

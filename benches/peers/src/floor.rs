@@ -2,11 +2,13 @@
 //! no classification, and does not catch panics.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Instant;
 
+use axum::extract::{ConnectInfo, MatchedPath};
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body::{Body, Frame, SizeHint};
@@ -18,9 +20,19 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracer;
 use tower::{Service, service_fn};
 
+/// What is recorded.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Facts {
+    /// What a first version by hand would have.
+    Few,
+    /// What tower-api-span records of the real request.
+    Same,
+}
+
 pub fn floor<S, R, B>(
     mut inner: S,
     tracer: SdkTracer,
+    facts: Facts,
 ) -> impl Service<
     Request<R>,
     Response = Response<Ended<B>>,
@@ -50,18 +62,23 @@ where
         let host = text(header::HOST);
         let (host, port) = host.split_once(':').unwrap_or((&host, "80"));
         let method = request.method().as_str().to_owned();
+        let mut name = method.clone();
+        let mut attributes = vec![
+            KeyValue::new("http.request.method", method),
+            KeyValue::new("url.path", request.uri().path().to_owned()),
+            KeyValue::new("url.scheme", "http"),
+            KeyValue::new("network.protocol.version", "1.1"),
+            KeyValue::new("server.address", host.to_owned()),
+            KeyValue::new("server.port", port.parse::<i64>().unwrap_or(80)),
+            KeyValue::new("user_agent.original", text(header::USER_AGENT)),
+        ];
+        if facts == Facts::Same {
+            describe_more(&request, &mut name, &mut attributes);
+        }
         let span = tracer
-            .span_builder(method.clone())
+            .span_builder(name)
             .with_kind(SpanKind::Server)
-            .with_attributes([
-                KeyValue::new("http.request.method", method),
-                KeyValue::new("url.path", request.uri().path().to_owned()),
-                KeyValue::new("url.scheme", "http"),
-                KeyValue::new("network.protocol.version", "1.1"),
-                KeyValue::new("server.address", host.to_owned()),
-                KeyValue::new("server.port", port.parse::<i64>().unwrap_or(80)),
-                KeyValue::new("user_agent.original", text(header::USER_AGENT)),
-            ])
+            .with_attributes(attributes)
             .start_with_context(&*tracer, &parent);
         let context = parent.with_span(span);
         context.span().add_event("api.ARRIVED", Vec::new());
@@ -128,5 +145,23 @@ impl<B: Body<Data = Bytes, Error = Infallible> + Unpin> Body for Ended<B> {
 impl<B> Drop for Ended<B> {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Adds what tower-api-span records besides. No parameter of the query is redacted.
+fn describe_more<R>(request: &Request<R>, name: &mut String, attributes: &mut Vec<KeyValue>) {
+    if let Some(query) = request.uri().query() {
+        attributes.push(KeyValue::new("url.query", query.to_owned()));
+    }
+    if let Some(route) = request.extensions().get::<MatchedPath>() {
+        name.push(' ');
+        name.push_str(route.as_str());
+        attributes.push(KeyValue::new("http.route", route.as_str().to_owned()));
+    }
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
+        let address = peer.ip().to_string();
+        attributes.push(KeyValue::new("client.address", address.clone()));
+        attributes.push(KeyValue::new("network.peer.address", address));
+        attributes.push(KeyValue::new("network.peer.port", i64::from(peer.port())));
     }
 }

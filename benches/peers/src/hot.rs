@@ -32,6 +32,8 @@ const BODY: &[u8] = b"hello, world";
 pub const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const ROUNDS: usize = 21;
 const REQUESTS: u64 = 10_000;
+/// The requests that are built at a time. As on a server that has just read a request, they are in the cache.
+const FEW: u64 = 20;
 /// Large enough that occasional allocations, such as new random seeds, are visible as such.
 const COUNTED: u64 = 1_000;
 
@@ -100,15 +102,16 @@ pub fn table(sent: Sent) -> Panel {
 }
 
 /// Measures some contestants with the batch processor, whose thread frees memory of the request's thread.
-pub fn batch_table() -> Panel {
+pub fn batch_table(sent: Sent) -> Panel {
     let some = [
         Contestant::Floor,
         Contestant::Ours,
         Contestant::InstrumentationTower,
         Contestant::TraceLayer,
     ];
+    let layer = format!("layer, with the batch processor, {} request", sent.key());
     let mut table = Table::new(&[
-        "layer, with the batch processor, real request",
+        &layer,
         "glibc: request thread, µs",
         "ratio to ours",
         "total CPU, µs",
@@ -120,10 +123,14 @@ pub fn batch_table() -> Panel {
         "glibc / mimalloc, request thread",
         "glibc / mimalloc, total CPU",
     ]);
-    let mut panel = Panel::new("CPU time with the batch processor, ratio of glibc to mimalloc");
+    let title = format!(
+        "CPU time per {} request with the batch processor, ratio of glibc to mimalloc",
+        sent.key()
+    );
+    let mut panel = Panel::new(&title);
     // All take turns, so that other load on the machine slows all of them in a round.
-    let mut children = children(&some, "batch", Sent::Real, false);
-    children.extend(self::children(&some, "batch", Sent::Real, true));
+    let mut children = children(&some, "batch", sent, false);
+    children.extend(self::children(&some, "batch", sent, true));
     let times = times(&mut children, 2 * REQUESTS);
     end(children);
     let (glibc, mimalloc) = times.split_at(some.len());
@@ -232,13 +239,18 @@ pub fn child(contestant: Contestant, batch: bool, sent: Sent) {
                 let (new, grown) = allocator::count_during(|| send.all(requests));
                 format!("{new} {grown}")
             }
-            "time" => {
+            "time" if batch => {
+                // All are built before, because the other thread works on while requests are built.
                 let requests = requests.build(count);
                 let (start, cpu) = (Instant::now(), cpu_time());
                 send.all(requests);
                 let took = start.elapsed().as_nanos();
                 provider.force_flush().expect("the processor does not fail");
                 format!("{took} {}", cpu_time() - cpu)
+            }
+            "time" => {
+                let took = requests.time(count, &mut send.fast);
+                format!("{} 0", took.as_nanos())
             }
             "end" => {
                 provider.shutdown().expect("the processor does not fail");
@@ -253,8 +265,11 @@ pub fn child(contestant: Contestant, batch: bool, sent: Sent) {
 pub fn once(contestant: Contestant, count: u64, sent: Sent) {
     let spans = Spans::default();
     let provider = spans.counted();
+    let requests = Requests::new(sent);
     let mut send = contestant.run(&provider, Loop(Requests::new(sent)));
-    measured(&mut send, Requests::new(sent).build(count));
+    for _ in 0..count {
+        measured(&mut send, requests.build(1));
+    }
     let expected = if contestant == Contestant::Bare {
         0
     } else {
@@ -330,13 +345,18 @@ fn conventional(span: &SpanData) -> usize {
         .count()
 }
 
-struct Loop(Requests);
+/// Runs a contestant in a loop.
+pub struct Loop(pub Requests);
 
 /// Sends requests through a contestant: at full speed, or one request that reports its progress.
-struct Sender {
-    fast: Box<dyn FnMut(Request<Empty<Bytes>>)>,
+pub struct Sender {
+    fast: Fast,
     slowly: Slowly,
+    /// Clones the service for another thread.
+    clone_fast: Box<dyn Fn() -> Fast>,
 }
+
+pub type Fast = Box<dyn FnMut(Request<Empty<Bytes>>) + Send>;
 
 type Slowly = Box<dyn FnMut(&mut dyn FnMut(&'static str))>;
 
@@ -344,10 +364,43 @@ impl Sender {
     fn all(&mut self, requests: Vec<Request<Empty<Bytes>>>) {
         requests.into_iter().for_each(&mut self.fast);
     }
+
+    /// Returns what sends a request on another thread, through a clone of the service.
+    pub fn for_thread(&self) -> Fast {
+        (self.clone_fast)()
+    }
+}
+
+fn fast<S, B>(mut service: S) -> Fast
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = Infallible> + Send + 'static,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Debug,
+{
+    Box::new(move |request| {
+        let served = async {
+            let answer = service.call(request);
+            let response = answer.await.expect("the service does not fail");
+            let mut body = pin!(response.into_body());
+            let mut bytes = 0;
+            while let Some(frame) = body.frame().await {
+                let frame = frame.expect("the body does not fail");
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+                if body.is_end_stream() {
+                    break;
+                }
+            }
+            bytes
+        };
+        let bytes = served
+            .now_or_never()
+            .expect("the service and its body are always ready");
+        assert_eq!(black_box(bytes), BODY.len());
+    })
 }
 
 #[derive(Clone)]
-struct Hello;
+pub struct Hello;
 
 impl Service<Request<Empty<Bytes>>> for Hello {
     type Response = Response<Full<Bytes>>;
@@ -383,28 +436,11 @@ impl Harness<Empty<Bytes>> for Loop {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>> + Debug,
     {
-        let (mut fast, mut slow) = (service.clone(), service);
+        let mut slow = service.clone();
         let Self(requests) = self;
         Sender {
-            fast: Box::new(move |request| {
-                let served = async {
-                    let response = fast.call(request).await.expect("the service does not fail");
-                    let mut body = pin!(response.into_body());
-                    let mut bytes = 0;
-                    while let Some(frame) = body.frame().await {
-                        let frame = frame.expect("the body does not fail");
-                        bytes += frame.data_ref().map_or(0, Bytes::len);
-                        if body.is_end_stream() {
-                            break;
-                        }
-                    }
-                    bytes
-                };
-                let bytes = served
-                    .now_or_never()
-                    .expect("the service and its body are always ready");
-                assert_eq!(black_box(bytes), BODY.len());
-            }),
+            fast: fast(service.clone()),
+            clone_fast: Box::new(move || fast(service.clone())),
             slowly: Box::new(move |at| {
                 let served = async {
                     let response = slow
@@ -455,13 +491,13 @@ impl Sent {
 }
 
 /// Builds requests.
-enum Requests {
+pub enum Requests {
     Real(Box<RealRequest>),
     Small,
 }
 
 impl Requests {
-    fn new(sent: Sent) -> Self {
+    pub fn new(sent: Sent) -> Self {
         match sent {
             Sent::Real => Self::Real(Box::new(RealRequest::new())),
             Sent::Small => Self::Small,
@@ -470,6 +506,18 @@ impl Requests {
 
     fn build(&self, count: u64) -> Vec<Request<Empty<Bytes>>> {
         (0..count).map(|_| self.request()).collect()
+    }
+
+    /// Sends requests, a few at a time. Returns the time without that of building them.
+    pub fn time(&self, count: u64, send: &mut Fast) -> Duration {
+        let mut took = Duration::ZERO;
+        for _ in 0..count / FEW {
+            let requests = self.build(FEW);
+            let start = Instant::now();
+            requests.into_iter().for_each(&mut *send);
+            took += start.elapsed();
+        }
+        took
     }
 
     fn request(&self) -> Request<Empty<Bytes>> {

@@ -15,6 +15,7 @@ mod servers;
 mod spans;
 mod svg;
 mod table;
+mod threads;
 
 use std::{env, fs};
 
@@ -25,8 +26,8 @@ use hot::Sent;
 static ALLOCATOR: allocator::Switch = allocator::Switch;
 
 const USAGE: &str = "\
-usage: peers [--loop] [--batch] [--callgrind] [--servers] [--all] [--svg PATH] [--docs]
-  without any of the first four: --loop --batch
+usage: peers [--loop] [--batch] [--threads] [--callgrind] [--servers] [--all] [--svg PATH] [--docs]
+  without any of the first five: --loop --batch
   --docs: all, and write the figures into the READMEs";
 
 fn main() {
@@ -41,6 +42,9 @@ fn main() {
             let count = count.parse().expect("the parent sends a count");
             hot::once(Contestant::from_key(key), count, Sent::from_key(sent));
         }
+        ["--child", "threads", key, sent] => {
+            threads::child(Contestant::from_key(key), Sent::from_key(sent));
+        }
         ["--child", "serve", key] => servers::child(Contestant::from_key(key)),
         _ => compare(&words),
     }
@@ -50,7 +54,7 @@ fn main() {
 const SENT: [Sent; 2] = [Sent::Real, Sent::Small];
 
 fn compare(words: &[&str]) {
-    let modes = ["--loop", "--batch", "--callgrind", "--servers"];
+    let modes = ["--loop", "--batch", "--threads", "--callgrind", "--servers"];
     let (mut asked, mut path, mut is_for_docs) = (Vec::new(), None, false);
     let mut words = words.iter();
     while let Some(&word) = words.next() {
@@ -80,7 +84,8 @@ fn compare(words: &[&str]) {
         }
         match mode {
             "--loop" => panels.extend(SENT.map(hot::table)),
-            "--batch" => panels.push(hot::batch_table()),
+            "--batch" => panels.extend(SENT.map(hot::batch_table)),
+            "--threads" => panels.extend(SENT.into_iter().filter_map(threads::table)),
             "--callgrind" => panels.extend(SENT.into_iter().filter_map(callgrind::table)),
             _ => panels.extend(servers::tables()),
         }

@@ -1,5 +1,6 @@
 //! Counts the spans, and keeps one on request.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -93,6 +94,61 @@ impl SpanExporter for Spans {
         if self.0.ended.fetch_add(batch.len() as u64, Relaxed) == 0 && self.0.pinned {
             machine::pin_to_cpu(1);
         }
+        Ok(())
+    }
+}
+
+/// A span processor that shares nothing between threads while spans end: each thread counts its own.
+#[derive(Clone, Debug, Default)]
+pub struct CountedByThread(Arc<AtomicU64>);
+
+thread_local! {
+    /// The spans that ended on this thread. The total counts them when the thread ends.
+    static COUNT: RefCell<Option<ThreadCount>> = const { RefCell::new(None) };
+}
+
+struct ThreadCount {
+    ended: u64,
+    total: Arc<AtomicU64>,
+}
+
+impl Drop for ThreadCount {
+    fn drop(&mut self) {
+        self.total.fetch_add(self.ended, Relaxed);
+    }
+}
+
+impl CountedByThread {
+    pub fn provider(&self) -> SdkTracerProvider {
+        SdkTracerProvider::builder()
+            .with_span_processor(self.clone())
+            .build()
+    }
+
+    /// Returns the number of spans that ended on threads that have ended.
+    pub fn ended(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl SpanProcessor for CountedByThread {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, _: SpanData) {
+        COUNT.with_borrow_mut(|count| {
+            let here = count.get_or_insert_with(|| ThreadCount {
+                ended: 0,
+                total: self.0.clone(),
+            });
+            here.ended += 1;
+        });
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
         Ok(())
     }
 }

@@ -34,7 +34,7 @@ impl Display for Table {
     }
 }
 
-/// The result of a mode: its table, its bars, and its columns in the short table of the crate's README.
+/// The result of a mode: its table, its bars, and its columns in the short table of the crate's guide.
 pub struct Panel {
     pub title: String,
     pub bars: Vec<(String, f64)>,
