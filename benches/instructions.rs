@@ -9,10 +9,11 @@
 //!
 //! ```console
 //! $ cargo bench --bench instructions
-//! $ cargo bench --bench instructions -- --docs # also writes the table into the README
+//! $ cargo bench --bench instructions -- --docs # also writes the table into docs/guide/performance.md
 //! ```
 
 mod callgrind;
+mod docs;
 mod events;
 mod real_request;
 
@@ -20,7 +21,7 @@ use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::pin::Pin;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -179,10 +180,9 @@ fn main() -> ExitCode {
             "| {name} | {counted_here} | {over} | {budget}{mark} |"
         );
     }
-    let caption = caption();
-    println!("{table}\n{caption}");
+    println!("{table}\n{}", docs::caption());
     if arguments.iter().any(|argument| argument == "--docs")
-        && let Err(error) = write_docs(&format!("{table}\n{caption}"))
+        && let Err(error) = docs::write("benches/instructions.rs", &table)
     {
         println!("instructions: {error}");
         return ExitCode::FAILURE;
@@ -192,53 +192,6 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
-}
-
-/// Returns the date, the commit, the platform and the tool versions of the run.
-fn caption() -> String {
-    let stdout_of = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output();
-        let output = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        output.unwrap_or_default()
-    };
-    let commit = stdout_of(
-        "git",
-        &[
-            "describe",
-            "--always",
-            "--exclude=*",
-            "--dirty= with changes",
-        ],
-    );
-    format!(
-        "{}, commit {commit}, {} {}, {}, {}.",
-        stdout_of("date", &["-u", "+%Y-%m-%d"]),
-        std::env::consts::ARCH,
-        std::env::consts::OS,
-        stdout_of("rustc", &["--version"]),
-        stdout_of("valgrind", &["--version"]),
-    )
-}
-
-/// Writes the table into the README.
-///
-/// # Errors
-///
-/// One line, if the README cannot be written or the markers are missing.
-fn write_docs(table: &str) -> Result<(), String> {
-    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    const START: &str =
-        "<!-- The next lines are written by the run itself: see benches/instructions.rs. -->\n";
-    const END: &str = "<!-- So far (benches/instructions.rs). -->\n";
-    let readme = std::fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}"))?;
-    let marked = readme.split_once(START).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some(format!("{before}{START}\n{table}\n\n{END}{after}"))
-    });
-    let marked = marked.ok_or(format!(
-        "{PATH}: put {START:?} and {END:?} around the table"
-    ))?;
-    std::fs::write(PATH, marked).map_err(|error| format!("{PATH}: {error}"))
 }
 
 #[derive(Clone, Debug, Default)]

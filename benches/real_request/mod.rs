@@ -44,8 +44,10 @@ const HEADERS: [(&str, &str); 14] = [
 
 /// Builds copies of the request.
 pub(crate) struct RealRequest {
-    route: MatchedPath,
-    headers: HeaderMap,
+    pub(crate) target: &'static str,
+    pub(crate) headers: HeaderMap,
+    pub(crate) route: Option<MatchedPath>,
+    pub(crate) peer: Option<SocketAddr>,
 }
 
 impl RealRequest {
@@ -57,18 +59,23 @@ impl RealRequest {
             )
         });
         Self {
-            route: matched_path(),
+            target: TARGET,
             headers: HeaderMap::from_iter(headers),
+            route: Some(matched_path()),
+            peer: Some(SocketAddr::from(([192, 0, 2, 10], 52_814))),
         }
     }
 
     pub(crate) fn build<B>(&self, body: B) -> Request<B> {
         let mut request = Request::new(body);
-        *request.uri_mut() = Uri::from_static(TARGET);
+        *request.uri_mut() = Uri::from_static(self.target);
         *request.headers_mut() = self.headers.clone();
-        let peer = SocketAddr::from(([192, 0, 2, 10], 52_814));
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(self.route.clone());
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        if let Some(route) = &self.route {
+            request.extensions_mut().insert(route.clone());
+        }
         request
     }
 }
