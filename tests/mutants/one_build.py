@@ -34,7 +34,7 @@ SLOW += ["otlp::", "properties::", "outside_no_span_is_current"]
 
 def cargo(*arguments, cwd=TREE):
     without_debug = {"CARGO_PROFILE_DEV_DEBUG": "0", "CARGO_PROFILE_TEST_DEBUG": "0"}
-    environment = dict(os.environ, **without_debug, CARGO_TARGET_DIR=str(TARGET), CARGO_TERM_COLOR="never")
+    environment = dict(os.environ, **without_debug, CARGO_TARGET_DIR=str(TARGET.parent), CARGO_TERM_COLOR="never")
     return subprocess.run(["cargo", *arguments], cwd=cwd, env=environment, stdout=subprocess.PIPE)
 
 
