@@ -1,4 +1,4 @@
-//! The rows of README's table of places: what the span shows wherever the layer is, with a caller.
+//! The rows of the table in `docs/guide/placement.md`: what the span shows wherever the layer is, with a caller.
 
 mod axum_serve;
 mod grpc;

@@ -1,4 +1,4 @@
-//! README's recommended stack.
+//! The stack that the guide recommends.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tower_http::timeout::TimeoutLayer;
 use super::{called, only_of_caller, routes, send};
 use crate::support::recorder::Recorder;
 
-/// As in README.
+/// As in `docs/guide/placement.md`.
 fn stack(app: Router, layer: ApiSpanLayer) -> Router {
     app.layer(CompressionLayer::new())
         .layer(TimeoutLayer::with_status_code(
