@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
+use http::HeaderValue;
+
 use crate::catch_panic::PanicReport;
 
 /// The maximum length, in bytes, of a string from a request, an error or a handler's message.
@@ -53,6 +55,17 @@ pub(crate) fn truncate_lossy(bytes: &[u8]) -> String {
         Ok(text) => truncate(text).to_owned(),
         Err(_) => truncate(&String::from_utf8_lossy(bytes)).to_owned(),
     }
+}
+
+/// Decodes the value of a header as [`truncate_lossy`] does.
+pub(crate) fn header_text(value: &HeaderValue) -> String {
+    // For a short value, the check for visible ASCII is cheaper than that for UTF-8.
+    if value.len() < 32
+        && let Ok(text) = value.to_str()
+    {
+        return text.to_owned();
+    }
+    truncate_lossy(value.as_bytes())
 }
 
 /// Returns the last character boundary of `text` at or before `limit` bytes.
@@ -126,6 +139,17 @@ mod tests {
         for long in [vec![b'a'; MAX_BYTES + 1], vec![0xff; MAX_BYTES]] {
             let cut = truncate_lossy(&long);
             assert!(cut.len() <= MAX_BYTES && cut.len() > MAX_BYTES - 3);
+        }
+    }
+
+    #[test]
+    fn a_header_is_decoded_alike_whatever_its_length() {
+        for piece in [&b"curl/8"[..], "ä".as_bytes(), b"\xff", b"\t", b""] {
+            for times in [1, 3, 31, 32, 33, 600] {
+                let bytes = piece.repeat(times);
+                let value = HeaderValue::from_bytes(&bytes).expect("a value");
+                assert_eq!(header_text(&value), truncate_lossy(&bytes));
+            }
         }
     }
 }

@@ -27,17 +27,23 @@ impl WrittenKeys {
     pub(crate) fn claim(&mut self, key: &Key) -> bool {
         let is_free = self.is_free(key);
         if is_free {
-            self.claim_free(key);
+            match OwnKey::from_name(key.as_str()) {
+                Some(own) => self.own |= own.bit(),
+                None => self.other.push(key.clone()),
+            }
         }
         is_free
     }
 
-    /// Claims a key that is free.
-    pub(crate) fn claim_free(&mut self, key: &Key) {
-        match OwnKey::from_name(key.as_str()) {
-            Some(own) => self.own |= own.bit(),
-            None => self.other.push(key.clone()),
-        }
+    /// Whether the key of a captured header is not taken. None of them is one of the layer's own.
+    pub(crate) fn is_header_free(&self, key: &Key) -> bool {
+        debug_assert!(OwnKey::from_name(key.as_str()).is_none(), "{key}");
+        !self.other.contains(key)
+    }
+
+    /// Claims the key of a captured header, which is free.
+    pub(crate) fn claim_header(&mut self, key: &Key) {
+        self.other.push(key.clone());
     }
 
     /// Whether a key is not taken, not empty and not reserved.

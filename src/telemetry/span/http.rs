@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::telemetry::span::network::{self, Connection};
 use crate::telemetry::span::start_attributes::StartAttributes;
 use crate::telemetry::span::target::Target;
-use crate::text::{truncate, truncate_lossy};
+use crate::text::{header_text, truncate};
 
 /// Sets the attributes and returns the name. The name never contains the path, because clients can send any
 /// number of different paths.
@@ -45,7 +45,7 @@ pub(super) fn describe_start(
         attributes.set(OwnKey::ProtocolVersion, version);
     }
     if let Some(agent) = parts.headers.get(USER_AGENT) {
-        attributes.set(OwnKey::UserAgent, truncate_lossy(agent.as_bytes()));
+        attributes.set(OwnKey::UserAgent, header_text(agent));
     }
     if let Some(route) = &request.route {
         attributes.set(OwnKey::Route, route.clone());

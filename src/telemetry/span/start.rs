@@ -14,7 +14,7 @@ use crate::telemetry::span::network::Connection;
 use crate::telemetry::span::start_attributes::StartAttributes;
 use crate::telemetry::span::target::Target;
 use crate::telemetry::span::{http, rpc};
-use crate::text::truncate_lossy;
+use crate::text::header_text;
 
 /// A span at its start.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ pub(crate) fn describe_start(
     };
     capture_headers(parts, settings, request.conventions, &mut attributes);
     if let Some(id) = request_id {
-        attributes.set(OwnKey::RequestId, truncate_lossy(id.as_bytes()));
+        attributes.set(OwnKey::RequestId, header_text(id));
     }
     let waited = if settings.queue.is_set() {
         set_queue_time(parts, settings, arrived, &mut attributes)

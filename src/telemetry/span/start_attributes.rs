@@ -39,11 +39,11 @@ impl StartAttributes {
     pub(super) fn add_captured(&mut self, captured: impl Iterator<Item = KeyValue>) {
         let first = self.list.len();
         let keys = &self.keys;
-        let free = captured.filter(|attribute| keys.is_free(&attribute.key));
+        let free = captured.filter(|attribute| keys.is_header_free(&attribute.key));
         self.list.extend(free);
         let added = &self.list[first..];
         for attribute in added {
-            self.keys.claim_free(&attribute.key);
+            self.keys.claim_header(&attribute.key);
         }
         let kept = added.len().min(MAX_FROM_OPERATOR - self.claimed);
         self.claimed += kept;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 
-use crate::text::truncate_lossy;
+use crate::text::header_text;
 
 /// The value that replaces a secret.
 pub(crate) const REDACTED: &str = "REDACTED";
@@ -83,28 +83,33 @@ impl CapturedHeaders {
         headers: &'a HeaderMap,
         sensitive: &'a SensitiveHeaders,
     ) -> impl Iterator<Item = KeyValue> + 'a {
+        // Most headers have one value, and `get` is faster than `get_all`.
+        let has_repeated = headers.len() > headers.keys_len();
         self.0.iter().filter_map(move |(name, key)| {
-            let values = headers.get_all(name).iter();
-            let mut values = values.filter(|value| !value.is_empty()).take(MAX_VALUES);
-            let first = values.next()?;
+            let first = headers.get(name)?;
             let is_sensitive = sensitive.contain(name);
-            let text = |value: &HeaderValue| {
-                // A value may be marked as sensitive.
-                if is_sensitive || value.is_sensitive() {
-                    StringValue::from(REDACTED)
-                } else {
-                    StringValue::from(truncate_lossy(value.as_bytes()))
-                }
+            let texts = if has_repeated {
+                let values = headers.get_all(name).iter();
+                let values = values.filter(|value| !value.is_empty()).take(MAX_VALUES);
+                values.map(|value| text(value, is_sensitive)).collect()
+            } else if first.is_empty() {
+                Vec::new()
+            } else {
+                vec![text(first, is_sensitive)]
             };
-            // Most headers have one value.
-            let mut texts = vec![text(first)];
-            texts.extend(values.map(text));
-            Some(KeyValue::new(
-                key.clone(),
-                Value::Array(Array::String(texts)),
-            ))
+            let is_present = !texts.is_empty();
+            let value = Value::Array(Array::String(texts));
+            is_present.then(|| KeyValue::new(key.clone(), value))
         })
     }
+}
+
+/// Returns a value as text, unless its header is sensitive, or the value is marked as sensitive.
+fn text(value: &HeaderValue, is_sensitive: bool) -> StringValue {
+    if is_sensitive || value.is_sensitive() {
+        return StringValue::from(REDACTED);
+    }
+    StringValue::from(header_text(value))
 }
 
 #[cfg(test)]
