@@ -9,7 +9,7 @@ use tower_api_span::ApiSpanLayer;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Prints each span as it ends. In production, use a batch exporter of opentelemetry-otlp.
+    // Prints each span as it ends. In production: `with_batch_exporter` and opentelemetry-otlp.
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
         .build();

@@ -61,7 +61,7 @@ impl ApiSpanLayer {
     /// Default: false; with [`llm`](Self::llm) true.
     ///
     /// The handler's value of the same attribute wins. Prompts and answers are not recorded. The attributes are listed in
-    /// [the crate's documentation](crate#apis-of-language-models).
+    /// the [guide](crate::guide::llm).
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::llm().gen_ai_attributes(false);
