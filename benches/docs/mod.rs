@@ -32,17 +32,16 @@ pub(crate) fn caption() -> String {
         let output = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
         output.unwrap_or_default()
     };
-    let commit = stdout_of(
-        "git",
-        &[
-            "describe",
-            "--always",
-            "--exclude=*",
-            "--dirty= with changes",
-        ],
-    );
+    let commit = stdout_of("git", &["describe", "--always", "--exclude=*"]);
+    // Not the documents, which an earlier run may have written.
+    let changes = stdout_of("git", &["status", "--porcelain", "--", ":!*.md", ":!*.svg"]);
+    let with = if changes.is_empty() {
+        ""
+    } else {
+        " with changes"
+    };
     format!(
-        "{}, commit {commit}, {} {}, {}, {}.",
+        "{}, commit {commit}{with}, {} {}, {}, {}.",
         stdout_of("date", &["-u", "+%Y-%m-%d"]),
         std::env::consts::ARCH,
         std::env::consts::OS,

@@ -15,16 +15,22 @@ impl Profile {
     /// Profiles `n` and `2 n` requests. The instructions are the difference, divided by `n`.
     pub(crate) fn of(run: &[&str], n: u64) -> Self {
         let (once, twice) = (callgrind(run, n), callgrind(run, 2 * n));
-        let before = by_owner(&costs(&once));
-        let costs = costs(&twice);
+        let (once, costs) = (costs(&once), costs(&twice));
+        let before = by_owner(&once);
         let mut owners = by_owner(&costs);
         for (owner, count) in &mut owners {
             let before = before.get(owner).copied().unwrap_or_default();
             // Once-only work may differ a little.
             *count = count.saturating_sub(before) / n;
         }
-        let each = costs.iter().filter(|cost| cost.count >= 2 * n);
-        let lines: BTreeSet<_> = each.map(|cost| cost.address / CACHE_LINE).collect();
+        let once: HashMap<_, _> = once.iter().map(|cost| (cost.place(), cost.count)).collect();
+        let each = costs.iter().filter(|cost| {
+            let before = once.get(&cost.place()).copied().unwrap_or_default();
+            cost.count.saturating_sub(before) >= n
+        });
+        let lines: BTreeSet<_> = each
+            .map(|cost| (cost.object, cost.address / CACHE_LINE))
+            .collect();
         let code = lines.len() as u64 * CACHE_LINE;
         Self { owners, code }
     }
@@ -62,19 +68,33 @@ struct Cost<'a> {
     function: &'a str,
     /// The file of the code, which differs from the function's where code is inlined.
     source: &'a str,
+    /// The program or library. Addresses are relative to it.
+    object: &'a str,
     address: u64,
     count: u64,
+}
+
+impl<'a> Cost<'a> {
+    /// Returns what identifies the instruction. The same one occurs once for each function that it is inlined into.
+    fn place(&self) -> (&'a str, u64, &'a str) {
+        (self.object, self.address, self.function)
+    }
 }
 
 /// Reads callgrind's format.
 fn costs(profile: &str) -> Vec<Cost<'_>> {
     let (mut functions, mut files) = (HashMap::new(), HashMap::new());
-    let (mut function, mut source, mut address) = ("", "", 0);
+    let mut objects = HashMap::new();
+    let (mut object, mut function, mut source, mut address) = ("", "", "", 0);
     let mut is_call = false;
     let mut costs = Vec::new();
     for line in profile.lines() {
         if let Some((key, value)) = line.split_once('=') {
             match key {
+                "ob" => object = named(&mut objects, value),
+                "cob" => {
+                    named(&mut objects, value);
+                }
                 "fn" => function = named(&mut functions, value),
                 "cfn" => {
                     named(&mut functions, value);
@@ -96,6 +116,7 @@ fn costs(profile: &str) -> Vec<Cost<'_>> {
                 costs.push(Cost {
                     function,
                     source,
+                    object,
                     address,
                     count,
                 });

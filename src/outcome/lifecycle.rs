@@ -27,7 +27,8 @@ pub enum LifecycleEvents {
     AsLogs,
     /// As both.
     Both,
-    /// Not at all. The span's attributes still have the outcome, the abort reason and the time to the head.
+    /// Not at all. The span's attributes still have the outcome, the abort reason and the time to the head. The time of
+    /// the handoff is lost, and the message of an abort that is no error.
     Off,
 }
 

@@ -90,16 +90,20 @@ impl CapturedHeaders {
             let is_sensitive = sensitive.contain(name);
             let texts = if has_repeated {
                 let values = headers.get_all(name).iter();
-                let values = values.filter(|value| !value.is_empty()).take(MAX_VALUES);
-                values.map(|value| text(value, is_sensitive)).collect()
+                let mut values = values.filter(|value| !value.is_empty()).take(MAX_VALUES);
+                // Collecting would leave room for more values.
+                let mut texts = vec![text(values.next()?, is_sensitive)];
+                texts.extend(values.map(|value| text(value, is_sensitive)));
+                texts
             } else if first.is_empty() {
-                Vec::new()
+                return None;
             } else {
                 vec![text(first, is_sensitive)]
             };
-            let is_present = !texts.is_empty();
-            let value = Value::Array(Array::String(texts));
-            is_present.then(|| KeyValue::new(key.clone(), value))
+            Some(KeyValue::new(
+                key.clone(),
+                Value::Array(Array::String(texts)),
+            ))
         })
     }
 }
