@@ -4,9 +4,12 @@
 //! The price of a part is what a request with it costs more than one without it. The bare service's own difference is
 //! subtracted. The layer is `ApiSpanLayer::new()` with a global provider and propagator.
 //!
+//! Inlined code is found by its source file, which needs line tables. `--docs` also writes the tables into
+//! `docs/guide/performance.md`.
+//!
 //! ```console
-//! $ cargo bench --bench parts
-//! $ cargo bench --bench parts -- --docs # also writes the tables into docs/guide/performance.md
+//! $ CARGO_PROFILE_BENCH_DEBUG=line-tables-only cargo bench --bench parts
+//! $ CARGO_PROFILE_BENCH_DEBUG=line-tables-only cargo bench --bench parts -- --docs
 //! ```
 
 #[path = "../callgrind/mod.rs"]
@@ -77,7 +80,13 @@ fn main() -> ExitCode {
         println!("parts: SKIPPED: valgrind is not installed");
         return ExitCode::SUCCESS;
     }
-    let tables = format!("{}\n{}", prices(), owners());
+    let Some(owners) = owners() else {
+        println!(
+            "parts: set CARGO_PROFILE_BENCH_DEBUG=line-tables-only, see benches/parts/main.rs"
+        );
+        return ExitCode::FAILURE;
+    };
+    let tables = format!("{}\n{owners}", prices());
     println!("{tables}\n{}", docs::caption());
     if arguments.iter().any(|argument| argument == "--docs")
         && let Err(error) = docs::write("benches/parts", &tables)
@@ -104,9 +113,12 @@ fn prices() -> String {
     table
 }
 
-/// Returns the table of whose code the instructions are.
-fn owners() -> String {
+/// Returns the table of whose code the instructions are. Returns `None` without line tables.
+fn owners() -> Option<String> {
     let with = Profile::of(&["layer", ""], N);
+    if !with.owners.contains_key("this crate: exchange") {
+        return None;
+    }
     let bare = Profile::of(&["bare", ""], N);
     let mut owners: Vec<_> = with
         .owners
@@ -132,7 +144,7 @@ fn owners() -> String {
         kib(with.code),
         kib(bare.code)
     );
-    table
+    Some(table)
 }
 
 /// Sends requests without a part. Runs under callgrind.
