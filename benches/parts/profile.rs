@@ -1,7 +1,8 @@
 //! Attributes instructions to the crate, or to the part of this crate, whose code they are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::process::Command;
+
+use crate::callgrind;
 
 /// What a request executes.
 pub(crate) struct Profile {
@@ -14,7 +15,7 @@ pub(crate) struct Profile {
 impl Profile {
     /// Profiles `n` and `2 n` requests. The instructions are the difference, divided by `n`.
     pub(crate) fn of(run: &[&str], n: u64) -> Self {
-        let (once, twice) = (callgrind(run, n), callgrind(run, 2 * n));
+        let (once, twice) = (profile(run, n), profile(run, 2 * n));
         let (once, costs) = (costs(&once), costs(&twice));
         let before = by_owner(&once);
         let mut owners = by_owner(&costs);
@@ -39,19 +40,10 @@ impl Profile {
 const CACHE_LINE: u64 = 64;
 
 /// Returns callgrind's profile of a run.
-fn callgrind(run: &[&str], times: u64) -> String {
+fn profile(run: &[&str], times: u64) -> String {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--dump-instr=yes"])
-        .arg(format!("--callgrind-out-file={}", file.path().display()))
-        .arg(std::env::current_exe().expect("this program"))
-        .arg("--run")
-        .args(run)
-        .arg(times.to_string())
-        .output()
-        .expect("valgrind runs");
-    let report = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{run:?} fails:\n{report}");
+    let path = format!("--callgrind-out-file={}", file.path().display());
+    callgrind::report(&["--dump-instr=yes", &path], run, times);
     std::fs::read_to_string(file.path()).expect("callgrind writes its profile")
 }
 

@@ -3,9 +3,9 @@
 use std::time::SystemTime;
 
 use http::HeaderValue;
-use opentelemetry::KeyValue;
 use opentelemetry::logs::{AnyValue, Severity};
 use opentelemetry::trace::Status;
+use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::trace::SpanData;
 use tower::Service;
 use tower_api_span::{ApiSpanLayer, LifecycleEvents, SpanHandle};
@@ -106,19 +106,26 @@ fn both_records_the_same_events_at_the_same_times_on_span_and_logs() {
     }
 }
 
+/// Serves a stream that fails, with a logger. Returns its span and the names of its log events.
+fn serve_failing(events: LifecycleEvents) -> (SpanData, Vec<&'static str>) {
+    let (recorder, logs) = (Recorder::new(), Logs::new());
+    let layer = logs.layer(&recorder).journey_events(true);
+    serve(&layer.lifecycle_events(events), false, true);
+    (server_span(&recorder), logs.names())
+}
+
+fn keys(span: &SpanData) -> Vec<Key> {
+    let keys = span.attributes.iter();
+    keys.map(|attribute| attribute.key.clone()).collect()
+}
+
 #[test]
 fn as_logs_leaves_only_the_handlers_events_on_the_span() {
-    let run = |events| {
-        let (recorder, logs) = (Recorder::new(), Logs::new());
-        let layer = logs.layer(&recorder).journey_events(true);
-        serve(&layer.lifecycle_events(events), false, true);
-        (server_span(&recorder), logs.names())
-    };
-    let (on_span, names) = run(LifecycleEvents::OnSpan);
+    let (on_span, names) = serve_failing(LifecycleEvents::OnSpan);
     assert_eq!(names, ["http.server.request.exception"]);
     assert_eq!(on_span.events.len(), 5);
 
-    let (as_logs, names) = run(LifecycleEvents::AsLogs);
+    let (as_logs, names) = serve_failing(LifecycleEvents::AsLogs);
     assert_eq!(
         names,
         [
@@ -140,31 +147,17 @@ fn as_logs_leaves_only_the_handlers_events_on_the_span() {
         let found = value(&as_logs, key).map(|value| value.to_string());
         assert_eq!(found.as_deref(), Some(expected), "{key}");
     }
-    let keys = |span: &SpanData| -> Vec<_> {
-        let keys = span.attributes.iter();
-        keys.map(|attribute| attribute.key.clone()).collect()
-    };
     assert_eq!(keys(&as_logs), keys(&on_span));
 }
 
 #[test]
 fn off_leaves_only_the_handlers_events_and_every_attribute() {
-    let run = |events| {
-        let (recorder, logs) = (Recorder::new(), Logs::new());
-        let layer = logs.layer(&recorder).journey_events(true);
-        serve(&layer.lifecycle_events(events), false, true);
-        (server_span(&recorder), logs.names())
-    };
-    let (on_span, _) = run(LifecycleEvents::OnSpan);
-    let (off, names) = run(LifecycleEvents::Off);
+    let (on_span, _) = serve_failing(LifecycleEvents::OnSpan);
+    let (off, names) = serve_failing(LifecycleEvents::Off);
     assert_eq!(names, ["http.server.request.exception"]);
     let events: Vec<_> = off.events.iter().map(|event| &*event.name).collect();
     assert_eq!(events, ["cache_miss"]);
     assert_eq!(off.status, on_span.status);
-    let keys = |span: &SpanData| -> Vec<_> {
-        let keys = span.attributes.iter();
-        keys.map(|attribute| attribute.key.clone()).collect()
-    };
     assert_eq!(keys(&off), keys(&on_span));
 
     // Without a logger there is nothing to warn about either.
