@@ -69,7 +69,7 @@ where
             return Err(NotStarted(answer));
         }
         let context = if has_own_id {
-            with_context_span(parent.drop_caller_span(), &span, has_trace_state)
+            with_context_span(parent.drop_caller_span(), &mut span, has_trace_state)
         } else {
             // With an invalid span in the context, the children would not be in the caller's trace.
             parent.context().clone()

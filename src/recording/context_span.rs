@@ -14,89 +14,93 @@ use crate::recording::clock::is_wall_now;
 use crate::recording::shared_span::SharedSpan;
 
 /// A span that records into the shared span and cannot end it.
-pub(crate) struct ContextSpan {
-    shared: Arc<SharedSpan>,
-    /// The span itself, while a context copies its span context. In a second box, because an open stream holds the
-    /// pointer, and one to a trait is twice as large.
-    opening: Option<Box<Away>>,
-}
+pub(crate) struct ContextSpan<H = Arc<SharedSpan>>(H);
 
 impl ContextSpan {
     /// Returns a span whose span context has no trace state.
     pub(crate) fn new(shared: Arc<SharedSpan>) -> Self {
-        Self {
-            shared,
-            opening: None,
-        }
+        Self(shared)
     }
 }
 
 /// Returns `parent` with a span that has started. `has_trace_state` is whether that has a trace state.
 pub(crate) fn with_context_span<S>(
     parent: &Context,
-    shared: &Arc<SharedSpan<Mutex<Option<S>>>>,
+    shared: &mut Arc<SharedSpan<Mutex<Option<S>>>>,
     has_trace_state: bool,
 ) -> Context
 where
     S: Span + Send + Sync + 'static,
 {
+    if !has_trace_state {
+        return parent.with_span(ContextSpan::new(Arc::clone(shared) as Arc<SharedSpan>));
+    }
     // The API copies the span context of the span that it gets, with a few allocations. So it gets the span itself, for
     // a moment, and not one that would need a copy, too.
-    let opening = if has_trace_state {
-        shared.replace(None).map(|span| {
-            let home = Arc::clone(shared);
-            Box::new(Away(Box::new(Started { span, home })))
-        })
-    } else {
-        None
-    };
-    let is_away = opening.is_some();
-    let context = parent.with_span(ContextSpan {
-        opening,
-        ..ContextSpan::new(Arc::clone(shared) as Arc<SharedSpan>)
-    });
-    if is_away {
-        // The first call puts it back.
-        context.span().end_with_timestamp(SystemTime::UNIX_EPOCH);
-    }
+    let span = Arc::get_mut(shared).and_then(SharedSpan::take_out);
+    let shared = Arc::clone(shared);
+    let context = parent.with_span(ContextSpan(Opening { shared, span }));
+    // The first call puts it back.
+    context.span().end_with_timestamp(SystemTime::UNIX_EPOCH);
     context
 }
 
-/// A span that is away from the shared span.
-struct Away(Box<dyn Opening>);
+/// Holds the shared span for a [`ContextSpan`].
+pub(crate) trait Holder {
+    fn shared(&self) -> &SharedSpan;
 
-/// A span of any type that is away.
-trait Opening: Send + Sync {
-    fn span_context(&self) -> &SpanContext;
-
-    fn put_back(self: Box<Self>);
-}
-
-struct Started<S> {
-    span: S,
-    home: Arc<SharedSpan<Mutex<Option<S>>>>,
-}
-
-impl<S: Span + Send + Sync> Opening for Started<S> {
     fn span_context(&self) -> &SpanContext {
-        self.span.span_context()
+        self.shared().span_context()
     }
 
-    fn put_back(self: Box<Self>) {
-        let Self { span, home } = *self;
-        drop(home.replace(Some(span)));
+    /// Puts the span back into the shared span.
+    fn put_back(&mut self) {}
+}
+
+impl Holder for Arc<SharedSpan> {
+    fn shared(&self) -> &SharedSpan {
+        self
     }
 }
 
-impl fmt::Debug for ContextSpan {
+/// Holds the span itself, too, while a context copies its span context.
+struct Opening<S> {
+    shared: Arc<SharedSpan<Mutex<Option<S>>>>,
+    /// In a box, because an open stream holds its place.
+    span: Option<Box<S>>,
+}
+
+impl<S: Span + Send + Sync + 'static> Holder for Opening<S> {
+    fn shared(&self) -> &SharedSpan {
+        &*self.shared
+    }
+
+    fn span_context(&self) -> &SpanContext {
+        match &self.span {
+            // The tracer's code. A panic here would end the span too early.
+            Some(span) => {
+                catch_panic(|| span.span_context()).unwrap_or_else(|| self.shared.span_context())
+            }
+            None => self.shared.span_context(),
+        }
+    }
+
+    fn put_back(&mut self) {
+        if let Some(span) = self.span.take() {
+            self.shared.put_back(*span);
+        }
+    }
+}
+
+impl<H: Holder> fmt::Debug for ContextSpan<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ContextSpan")
-            .field(self.shared.span_context())
+            .field(self.0.shared().span_context())
             .finish()
     }
 }
 
-impl Span for ContextSpan {
+impl<H: Holder> Span for ContextSpan<H> {
     fn add_event_with_timestamp<T>(&mut self, name: T, at: SystemTime, attributes: Vec<KeyValue>)
     where
         T: Into<Cow<'static, str>>,
@@ -107,31 +111,28 @@ impl Span for ContextSpan {
         // It is compared before the span's lock is taken, since waiting for that would age it.
         let is_now = is_wall_now(at);
         let time = |now| if is_now { now } else { at };
-        self.shared.add_event(name.into(), attributes, time);
+        self.0.shared().add_event(name.into(), attributes, time);
     }
 
     fn span_context(&self) -> &SpanContext {
-        match &self.opening {
-            // The tracer's code. A panic here would end the span too early.
-            Some(opening) => catch_panic(|| opening.0.span_context())
-                .unwrap_or_else(|| self.shared.span_context()),
-            None => self.shared.span_context(),
-        }
+        self.0.span_context()
     }
 
     fn is_recording(&self) -> bool {
-        self.shared.is_open_and_recording()
+        self.0.shared().is_open_and_recording()
     }
 
     fn set_attribute(&mut self, attribute: KeyValue) {
-        self.shared.record(|buffer| buffer.set_attribute(attribute));
+        self.0
+            .shared()
+            .record(|buffer| buffer.set_attribute(attribute));
     }
 
     /// Records an Error status. It becomes the verdict if the handler gives none. `Ok` is ignored, because the
     /// end of the response decides the outcome.
     fn set_status(&mut self, status: Status) {
         if let Status::Error { description } = status {
-            self.shared.record(|buffer| {
+            self.0.shared().record(|buffer| {
                 buffer
                     .status_error
                     .get_or_insert_with(|| Verdict::from_status(&description));
@@ -147,19 +148,20 @@ impl Span for ContextSpan {
         if new_name.is_empty() {
             return;
         }
-        self.shared.record(|buffer| buffer.name = Some(new_name));
+        self.0
+            .shared()
+            .record(|buffer| buffer.name = Some(new_name));
     }
 
     fn add_link(&mut self, span_context: SpanContext, attributes: Vec<KeyValue>) {
-        self.shared
+        self.0
+            .shared()
             .record(|buffer| buffer.add_link(span_context, attributes));
     }
 
     /// Does not end the span, which ends with the response. The layer's own call puts the span back.
     fn end_with_timestamp(&mut self, _: SystemTime) {
-        if let Some(opening) = self.opening.take() {
-            opening.0.put_back();
-        }
+        self.0.put_back();
     }
 }
 
@@ -290,7 +292,7 @@ mod tests {
             let only = Arc::get_mut(&mut shared).expect("the only one");
             let has_trace_state = only.set(span);
             assert_eq!(has_trace_state, !list.is_empty());
-            let context = with_context_span(&parent, &shared, has_trace_state);
+            let context = with_context_span(&parent, &mut shared, has_trace_state);
             assert_eq!(context.span().span_context().trace_state().header(), list);
             context.span().set_attribute(KeyValue::new("in", "time"));
             context.span().end();
@@ -362,7 +364,7 @@ mod tests {
                 ended: Arc::clone(&ended),
             });
         assert!(has_trace_state);
-        let context = with_context_span(&Context::new(), &shared, has_trace_state);
+        let context = with_context_span(&Context::new(), &mut shared, has_trace_state);
         assert_eq!(context.span().span_context().span_id(), span_id);
         assert!(!ended.load(Ordering::Relaxed), "too early");
         let shared: Arc<SharedSpan> = shared;

@@ -97,10 +97,15 @@ impl<S: Span + Send + Sync> SharedSpan<Mutex<Option<S>>> {
         has_trace_state
     }
 
-    /// Replaces the span, or takes it out to be put back. Returns the one that was there.
-    pub(crate) fn replace(&self, span: Option<S>) -> Option<S> {
-        let mut slot = self.span.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut slot, span)
+    /// Takes the span out, to be put back.
+    pub(crate) fn take_out(&mut self) -> Option<Box<S>> {
+        let slot = self.span.get_mut().unwrap_or_else(PoisonError::into_inner);
+        slot.take().map(Box::new)
+    }
+
+    /// Puts the span back.
+    pub(crate) fn put_back(&self, span: S) {
+        *self.span.lock().unwrap_or_else(PoisonError::into_inner) = Some(span);
     }
 }
 
