@@ -4,6 +4,8 @@
 //! The price of a part is what a request with it costs more than one without it. The bare service's own difference is
 //! subtracted. The layer is `ApiSpanLayer::new()` with a global provider and propagator.
 //!
+//! A third table has the floors: what the API and the SDK cost without any layer.
+//!
 //! Inlined code is found by its source file, which needs line tables. `--docs` also writes the tables into
 //! `docs/guide/performance.md`.
 //!
@@ -16,6 +18,7 @@
 mod callgrind;
 #[path = "../docs/mod.rs"]
 mod docs;
+mod floors;
 mod profile;
 #[path = "../real_request/mod.rs"]
 mod real_request;
@@ -32,6 +35,7 @@ use opentelemetry_sdk::trace::Sampler;
 use tower::Layer as _;
 use tower_api_span::{ApiSpanLayer, LifecycleEvents};
 
+use floors::FLOORS;
 use profile::Profile;
 use real_request::RealRequest;
 use support::Ends;
@@ -70,10 +74,14 @@ fn remove(real: &mut RealRequest, name: &'static str) {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    if let [_, run, layer, part, times] = &arguments[..]
+    if let [_, run, what, part, times] = &arguments[..]
         && run == "--run"
     {
-        send(layer == "bare", part, times.parse().expect("a number"));
+        let times = times.parse().expect("a number");
+        match FLOORS.iter().find(|(floor, _)| floor == part) {
+            Some((_, calls)) => calls(times),
+            None => send(what == "bare", part, times),
+        }
         return ExitCode::SUCCESS;
     }
     if !callgrind::is_available() {
@@ -86,7 +94,7 @@ fn main() -> ExitCode {
         );
         return ExitCode::FAILURE;
     };
-    let tables = format!("{}\n{owners}", prices());
+    let tables = format!("{}\n{}\n{owners}", prices(), floors());
     println!("{tables}\n{}", docs::caption());
     if arguments.iter().any(|argument| argument == "--docs")
         && let Err(error) = docs::write("benches/parts", &tables)
@@ -109,6 +117,17 @@ fn prices() -> String {
     for (part, _) in PARTS {
         let price = all.saturating_sub(beyond_bare(part));
         let _ = writeln!(table, "| {part} | {price} |");
+    }
+    table
+}
+
+/// Returns the table of what the API and the SDK cost alone.
+fn floors() -> String {
+    let mut table =
+        "| what the API and the SDK need alone for | instructions |\n|---|---|\n".to_owned();
+    for (floor, _) in FLOORS {
+        let count = callgrind::per_operation(&["floor", floor], N);
+        let _ = writeln!(table, "| {floor} | {count} |");
     }
     table
 }

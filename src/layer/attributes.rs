@@ -35,6 +35,7 @@ impl ApiSpanLayer {
                 rpc: CapturedHeaders::new(key::RPC_REQUEST_HEADER, &names),
                 rpc_trailers: CapturedHeaders::default(),
             };
+            settings.mark_sensitive_headers();
         })
     }
 
@@ -60,6 +61,7 @@ impl ApiSpanLayer {
                 rpc: CapturedHeaders::new(key::RPC_RESPONSE_HEADER, &names),
                 rpc_trailers: CapturedHeaders::new(key::RPC_RESPONSE_TRAILER, &names),
             };
+            settings.mark_sensitive_headers();
         })
     }
 
@@ -79,7 +81,10 @@ impl ApiSpanLayer {
     /// ```
     pub fn sensitive_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         let names: Vec<_> = names.into_iter().collect();
-        self.with(|config| config.sensitive_headers.add(names))
+        self.with(|settings| {
+            settings.sensitive_headers.add(names);
+            settings.mark_sensitive_headers();
+        })
     }
 
     /// Replaces the list of headers whose captured values are `REDACTED`, defaults included.
@@ -96,7 +101,10 @@ impl ApiSpanLayer {
     /// ```
     pub fn only_sensitive_headers(self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         let names = SensitiveHeaders::from_names(names);
-        self.with(|settings| settings.sensitive_headers = names)
+        self.with(|settings| {
+            settings.sensitive_headers = names;
+            settings.mark_sensitive_headers();
+        })
     }
 
     /// Adds parameters whose values in `url.query` are `REDACTED`. Each call adds to the list.

@@ -81,7 +81,13 @@ impl RequestInfo {
     pub(crate) fn http_name(&self, route: Option<&str>) -> Cow<'static, str> {
         let method = self.method_or("HTTP");
         match route {
-            Some(route) => Cow::Owned([&method, route].join(" ")),
+            Some(route) => {
+                let mut name = String::with_capacity(method.len() + 1 + route.len());
+                name.push_str(&method);
+                name.push(' ');
+                name.push_str(route);
+                Cow::Owned(name)
+            }
             None => method,
         }
     }

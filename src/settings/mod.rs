@@ -135,6 +135,14 @@ pub(crate) struct Captured {
     pub(crate) rpc_trailers: CapturedHeaders,
 }
 
+impl Captured {
+    fn mark_sensitive(&mut self, sensitive: &SensitiveHeaders) {
+        self.http.mark_sensitive(sensitive);
+        self.rpc.mark_sensitive(sensitive);
+        self.rpc_trailers.mark_sensitive(sensitive);
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -199,6 +207,13 @@ impl Settings {
             http_methods: HttpMethods::from_comma_separated(known_methods.as_deref()),
             ..Self::default()
         }
+    }
+
+    /// Marks the captured headers whose values are redacted. To be called when one of these settings has changed.
+    pub(crate) fn mark_sensitive_headers(&mut self) {
+        self.request_headers.mark_sensitive(&self.sensitive_headers);
+        self.response_headers
+            .mark_sensitive(&self.sensitive_headers);
     }
 
     /// Whether this request is traced. It is if the filter panics.

@@ -19,9 +19,7 @@ pub(crate) fn capture_headers(
     if captured.is_empty() {
         return Vec::new();
     }
-    captured
-        .read(headers, &settings.sensitive_headers)
-        .collect()
+    captured.read(headers).collect()
 }
 
 /// Returns the captured trailers. Only the conventions for gRPC define keys for them.
@@ -32,10 +30,9 @@ pub(crate) fn capture_trailers(
 ) -> Vec<KeyValue> {
     match conventions {
         Conventions::Http => Vec::new(),
-        Conventions::Rpc => settings
-            .response_headers
-            .rpc_trailers
-            .read(trailers, &settings.sensitive_headers)
-            .collect(),
+        Conventions::Rpc => {
+            let captured = &settings.response_headers.rpc_trailers;
+            captured.read(trailers).collect()
+        }
     }
 }

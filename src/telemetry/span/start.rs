@@ -115,7 +115,7 @@ fn capture_headers(
     if captured.is_empty() {
         return;
     }
-    attributes.add_captured(captured.read(&parts.headers, &settings.sensitive_headers));
+    attributes.add_captured(captured.read(&parts.headers));
 }
 
 /// The number of attributes that nearly every request has. At the start they are method, path, scheme, version,

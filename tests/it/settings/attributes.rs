@@ -208,55 +208,106 @@ fn listed_and_marked_headers_are_redacted() {
     }
 }
 
-/// The example of `sensitive_headers`, and the defaults that an example's reader relies on.
+/// The example of `sensitive_headers`, and the defaults that an example's reader relies on. The order of the settings for
+/// captured and for sensitive headers does not matter.
 #[test]
 fn added_sensitive_headers_leave_the_default_ones_redacted() {
-    let session = HeaderName::from_static("x-session");
-    for (rule, layer, kept) in [
+    const SESSION: HeaderName = HeaderName::from_static("x-session");
+    type Set = fn(ApiSpanLayer) -> ApiSpanLayer;
+    let rules: [(&str, Set, &[&str]); 4] = [
         (
             "one call adds",
-            ApiSpanLayer::new().sensitive_headers([session.clone()]),
-            &["x-a"][..],
+            |layer| layer.sensitive_headers([SESSION]),
+            &["x-a"],
         ),
         (
             "two calls add twice",
-            ApiSpanLayer::new()
-                .sensitive_headers([session.clone()])
-                .sensitive_headers([X_A]),
+            |layer| layer.sensitive_headers([SESSION]).sensitive_headers([X_A]),
             &[],
         ),
         (
             "only_ replaces what was added",
-            ApiSpanLayer::new()
-                .sensitive_headers([X_A])
-                .only_sensitive_headers([session.clone()]),
+            |layer| {
+                layer
+                    .sensitive_headers([X_A])
+                    .only_sensitive_headers([SESSION])
+            },
             &["authorization", "cookie", "x-a"],
         ),
         (
             "a later call adds to only_",
-            ApiSpanLayer::new()
-                .only_sensitive_headers([AUTHORIZATION, session.clone()])
-                .sensitive_headers([X_A]),
+            |layer| {
+                layer
+                    .only_sensitive_headers([AUTHORIZATION, SESSION])
+                    .sensitive_headers([X_A])
+            },
             &["cookie"],
         ),
-    ] {
-        let at = Recorder::new();
-        let names = [AUTHORIZATION, COOKIE, session.clone(), X_A];
-        let layer = layer
-            .tracer_provider(&at.provider)
-            .capture_request_headers(names.clone());
-        let mut request = get();
-        for name in &names {
-            let value = HeaderValue::from_static("v");
-            request.headers_mut().insert(name, value);
+    ];
+    let names = [AUTHORIZATION, COOKIE, SESSION, X_A];
+    let headers: HeaderMap = names
+        .iter()
+        .map(|name| (name.clone(), HeaderValue::from_static("v")))
+        .collect();
+    for (rule, set, kept) in rules {
+        for is_captured_first in [false, true] {
+            let at = Recorder::new();
+            let capture = |layer: ApiSpanLayer| {
+                let layer = layer.capture_request_headers(names.clone());
+                layer.capture_response_headers(names.clone())
+            };
+            let layer = if is_captured_first {
+                set(capture(at.layer()))
+            } else {
+                capture(set(at.layer()))
+            };
+            let mut request = get();
+            *request.headers_mut() = headers.clone();
+            serve_with_headers(&layer, request, &headers, &[]);
+            let span = at.only();
+            for (side, name) in ["request", "response"]
+                .into_iter()
+                .flat_map(|side| names.iter().map(move |name| (side, name)))
+            {
+                let is_kept = kept.contains(&name.as_str());
+                let expected = if is_kept { "v" } else { "REDACTED" };
+                let values = string_array(&span, &format!("http.{side}.header.{name}"));
+                assert_eq!(
+                    values,
+                    [expected],
+                    "{rule}, {is_captured_first}: {side} {name}"
+                );
+            }
         }
-        serve(&layer, request, |_| {});
+    }
+}
+
+/// As for HTTP, the order of the settings does not matter.
+#[test]
+fn sensitive_metadata_of_grpc_is_redacted_in_headers_and_trailers() {
+    for is_captured_first in [false, true] {
+        let at = Recorder::new();
+        let layer = if is_captured_first {
+            let layer = at.layer().capture_request_headers([X_A]);
+            layer
+                .capture_response_headers([X_A])
+                .sensitive_headers([X_A])
+        } else {
+            let layer = at.layer().sensitive_headers([X_A]);
+            layer
+                .capture_request_headers([X_A])
+                .capture_response_headers([X_A])
+        };
+        let sent = &[("content-type", "application/grpc"), ("x-a", "secret")];
+        let mut request = get();
+        *request.method_mut() = http::Method::POST;
+        *request.headers_mut() = header_map(sent);
+        let trailers = Trailers(&[("grpc-status", "0"), ("x-a", "secret")]);
+        serve_with_headers(&layer, request, &header_map(sent), &[trailers]);
         let span = at.only();
-        for name in names {
-            let is_kept = kept.contains(&name.as_str());
-            let expected = if is_kept { "v" } else { "REDACTED" };
-            let values = string_array(&span, &format!("http.request.header.{name}"));
-            assert_eq!(values, [expected], "{rule}: {name}");
+        for key in ["request.header", "response.header", "response.trailer"] {
+            let values = string_array(&span, &format!("rpc.{key}.x-a"));
+            assert_eq!(values, ["REDACTED"], "{is_captured_first}: {key}");
         }
     }
 }

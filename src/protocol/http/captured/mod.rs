@@ -52,21 +52,43 @@ impl Default for SensitiveHeaders {
     }
 }
 
-/// The headers to record, each with its attribute key, which is built once.
+/// The headers to record.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct CapturedHeaders(Arc<[(HeaderName, Key)]>);
+pub(crate) struct CapturedHeaders(Arc<[Header]>);
+
+/// A header to record. What it needs is built or looked up once.
+#[derive(Clone, Debug)]
+struct Header {
+    name: HeaderName,
+    /// The attribute's key.
+    key: Key,
+    is_sensitive: bool,
+}
 
 impl CapturedHeaders {
-    /// Creates a list of headers with keys that begin with `prefix`. Duplicates are removed.
+    /// Creates a list of headers with keys that begin with `prefix`. Duplicates are removed. None is sensitive.
     pub(crate) fn new<'a>(prefix: &str, names: impl IntoIterator<Item = &'a HeaderName>) -> Self {
-        let mut captured: Vec<(HeaderName, Key)> = Vec::new();
+        let mut captured: Vec<Header> = Vec::new();
         for name in names {
-            if captured.iter().all(|(known, _)| known != name) {
+            if captured.iter().all(|known| known.name != name) {
                 let key: Arc<str> = format!("{prefix}.{name}").into();
-                captured.push((name.clone(), Key::from(key)));
+                captured.push(Header {
+                    name: name.clone(),
+                    key: Key::from(key),
+                    is_sensitive: false,
+                });
             }
         }
         Self(captured.into())
+    }
+
+    /// Marks the headers whose values are redacted.
+    pub(crate) fn mark_sensitive(&mut self, sensitive: &SensitiveHeaders) {
+        let marked = self.0.iter().map(|header| Header {
+            is_sensitive: sensitive.contain(&header.name),
+            ..header.clone()
+        });
+        self.0 = marked.collect();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -81,15 +103,14 @@ impl CapturedHeaders {
     pub(crate) fn read<'a>(
         &'a self,
         headers: &'a HeaderMap,
-        sensitive: &'a SensitiveHeaders,
     ) -> impl Iterator<Item = KeyValue> + 'a {
         // Most headers have one value, and `get` is faster than `get_all`.
         let has_repeated = headers.len() > headers.keys_len();
-        self.0.iter().filter_map(move |(name, key)| {
-            let first = headers.get(name)?;
-            let is_sensitive = sensitive.contain(name);
+        self.0.iter().filter_map(move |header| {
+            let first = headers.get(&header.name)?;
+            let is_sensitive = header.is_sensitive;
             let texts = if has_repeated {
-                let values = headers.get_all(name).iter();
+                let values = headers.get_all(&header.name).iter();
                 let mut values = values.filter(|value| !value.is_empty()).take(MAX_VALUES);
                 // Collecting would leave room for more values.
                 let mut texts = vec![text(values.next()?, is_sensitive)];
@@ -101,7 +122,7 @@ impl CapturedHeaders {
                 vec![text(first, is_sensitive)]
             };
             Some(KeyValue::new(
-                key.clone(),
+                header.key.clone(),
                 Value::Array(Array::String(texts)),
             ))
         })
