@@ -1,92 +1,136 @@
-//! Draws one request: the client's view, the span, its child spans and its events.
+//! What is drawn of each request: the client's view, the span, its child spans and their events. The terminal, SVG
+//! and HTML draw the same.
 
-use std::iter;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::client::Observed;
 use crate::journey::Run;
-use crate::scenarios::{Scenario, Target};
+use crate::legend::{CLIENT, ENGINE, HEAD, SPAN, letter};
+use crate::scenarios::Scenario;
 use crate::spans::{EndedSpan, Spans, since};
-use crate::style::{Style, Tone};
-use crate::timeline::{Bar, Scale, bar, millis, ruler, text};
+use crate::style::Tone;
+use crate::timeline::{Bar, Mark, Scale, millis};
 
-/// The width of the scenarios' names.
-const TITLES: usize = 36;
-/// The maximal width of a line of events.
-const EVENTS: usize = 88;
-
-/// Draws the requests one below the other, on one scale.
-pub(crate) fn draw(requests: &[(&Scenario, &Run)], spans: &Spans, style: Style) -> String {
-    let longest = requests
-        .iter()
-        .map(|(_, run)| duration_of_all(run, spans))
-        .max();
-    let scale = Scale::up_to(longest.unwrap_or_default());
-    let mut drawn = ruler(scale, style);
-    for (scenario, run) in requests {
-        drawn.push_str(&request(scenario, run, spans, scale, style));
-        drawn.push('\n');
-    }
-    drawn
+/// Requests on one scale.
+pub(crate) struct Drawing {
+    pub(crate) scale: Scale,
+    pub(crate) requests: Vec<Request>,
 }
 
-fn request(scenario: &Scenario, run: &Run, spans: &Spans, scale: Scale, style: Style) -> String {
-    let target = match &scenario.target {
-        Target::Http { method, path } => format!("{method} {path}"),
-        Target::Grpc(call) => format!("{:?}({:?})", call.method, call.service),
-    };
-    let title = style.paint(Tone::Heading, scenario.name);
-    let gap = TITLES.saturating_sub(scenario.name.chars().count());
-    let mut drawn = format!("{title}{:gap$}  {target}, {}\n", "", run.protocol.name());
-    let origin = origin(run, spans);
-    match &run.observed {
-        Ok(observed) => drawn.push_str(&bar(&client_bar(observed, origin), scale, style)),
-        Err(error) => drawn.push_str(&text("client", error, style)),
-    }
-    for span in spans.requests(run.caller.trace_id) {
-        drawn.push_str(&bar(&span_bar(span, origin), scale, style));
-        for child in spans.children(span) {
-            drawn.push_str(&bar(&child_bar(child, origin), scale, style));
-        }
-        let children: Vec<_> = spans.children(span).collect();
-        let events = lines(&events(span, &children));
-        let labels = ["events"].into_iter().chain(iter::repeat(""));
-        for (label, line) in labels.zip(&events) {
-            drawn.push_str(&text(label, line, style));
-        }
-    }
-    drawn
+/// One request.
+pub(crate) struct Request {
+    pub(crate) name: &'static str,
+    /// What is requested, and the protocol.
+    pub(crate) target: String,
+    /// The client's bar if it has not failed, the span's, and those of its child spans.
+    pub(crate) bars: Vec<Bar>,
+    /// What the client saw, or how it failed.
+    pub(crate) seen: String,
+    /// The span's outcome and status.
+    pub(crate) outcome: String,
+    pub(crate) tone: Tone,
 }
 
-fn client_bar(observed: &Observed, origin: SystemTime) -> Bar<'static> {
+impl Drawing {
+    pub(crate) fn new(runs: &[(&Scenario, &Run)], spans: &Spans) -> Self {
+        let requests = runs.iter();
+        let requests = requests.map(|(scenario, run)| Request::new(scenario, run, spans));
+        Self::of_requests(requests.collect())
+    }
+
+    /// Returns the requests with a scale for the longest of them.
+    pub(crate) fn of_requests(requests: Vec<Request>) -> Self {
+        let bars = requests.iter().flat_map(|request| &request.bars);
+        let longest = bars.map(|bar| bar.to).max();
+        Self {
+            scale: Scale::up_to(longest.unwrap_or_default()),
+            requests,
+        }
+    }
+}
+
+impl Request {
+    fn new(scenario: &Scenario, run: &Run, spans: &Spans) -> Self {
+        let origin = origin(run, spans);
+        let observed = run.observed.iter();
+        let mut bars: Vec<_> = observed.map(|seen| client_bar(seen, origin)).collect();
+        for span in spans.requests(run.caller.trace_id) {
+            bars.push(span_bar(span, origin));
+            let children = spans.children(span);
+            bars.extend(children.map(|child| engine_bar(child, origin)));
+        }
+        let requests = spans.requests(run.caller.trace_id);
+        let outcomes: Vec<_> = requests
+            .map(|span| format!("{}, status {}", span.outcome, span.status))
+            .collect();
+        let tone = spans.requests(run.caller.trace_id).next().map(tone);
+        Self {
+            name: scenario.name,
+            target: format!("{}, {}", scenario.target, run.protocol.name()),
+            bars,
+            seen: match &run.observed {
+                Ok(observed) => observed.seen.to_string(),
+                Err(error) => error.clone(),
+            },
+            outcome: match outcomes[..] {
+                [] => "no span".to_owned(),
+                _ => outcomes.join("; "),
+            },
+            tone: tone.unwrap_or(Tone::Bad),
+        }
+    }
+
+    /// Returns the marks of all bars, in order of time.
+    pub(crate) fn marks(&self) -> Vec<&Mark> {
+        let mut marks: Vec<_> = self.bars.iter().flat_map(|bar| &bar.marks).collect();
+        marks.sort_by_key(|mark| mark.at);
+        marks
+    }
+
+    /// Returns the letters of the marks, each with its time.
+    pub(crate) fn times(&self) -> Vec<String> {
+        let marks = self.marks().into_iter();
+        let times = marks.map(|mark| format!("{} {}", mark.letter, millis(mark.at)));
+        times.collect()
+    }
+}
+
+fn client_bar(observed: &Observed, origin: SystemTime) -> Bar {
+    let head = observed.head.map(|head| Mark {
+        letter: HEAD,
+        name: "response head".to_owned(),
+        at: since(origin, head),
+    });
     Bar {
-        label: "client",
+        label: CLIENT,
         from: since(origin, observed.sent),
         to: since(origin, observed.ended),
-        marks: observed
-            .head
-            .map(|head| since(origin, head))
-            .into_iter()
-            .collect(),
+        marks: head.into_iter().collect(),
         note: observed.seen.to_string(),
         tone: Tone::Client,
     }
 }
 
-fn span_bar(span: &EndedSpan, origin: SystemTime) -> Bar<'static> {
+fn span_bar(span: &EndedSpan, origin: SystemTime) -> Bar {
+    let first = span.time_to_first_chunk;
+    let first = first.map(|time| format!(", first chunk after {}", millis(time)));
     Bar {
-        label: "span",
+        label: SPAN,
         from: since(origin, span.started),
         to: since(origin, span.ended),
         marks: marks(span, origin),
-        note: format!("{} ms, status {}", millis(span.duration()), span.status),
+        note: format!(
+            "{} ms{}",
+            millis(span.duration()),
+            first.unwrap_or_default()
+        ),
         tone: tone(span),
     }
 }
 
-fn child_bar(span: &EndedSpan, origin: SystemTime) -> Bar<'_> {
+fn engine_bar(span: &EndedSpan, origin: SystemTime) -> Bar {
     Bar {
-        label: &span.name,
+        label: ENGINE,
         from: since(origin, span.started),
         to: since(origin, span.ended),
         marks: marks(span, origin),
@@ -95,53 +139,18 @@ fn child_bar(span: &EndedSpan, origin: SystemTime) -> Bar<'_> {
     }
 }
 
-fn marks(span: &EndedSpan, origin: SystemTime) -> Vec<Duration> {
-    let events = span.events.iter();
-    events.map(|event| since(origin, event.at)).collect()
-}
-
-/// Returns the events of a span and its children, with milliseconds since the span's start, and the time
-/// to the first chunk of a stream (TTFT).
-pub(crate) fn events(span: &EndedSpan, children: &[&EndedSpan]) -> Vec<String> {
-    let own = span.events.iter().map(|event| (event, ""));
-    let from_children = children.iter().flat_map(|child| {
-        let events = child.events.iter();
-        events.map(|event| (event, child.name.as_str()))
-    });
-    let mut events: Vec<_> = own.chain(from_children).collect();
-    events.sort_by_key(|(event, _)| event.at);
-    let mut lines: Vec<_> = events
+fn marks(span: &EndedSpan, origin: SystemTime) -> Vec<Mark> {
+    let mut marks: Vec<_> = span
+        .events
         .iter()
-        .map(|(event, child)| {
-            let gap = if child.is_empty() { "" } else { " " };
-            let at = millis(since(span.started, event.at));
-            format!("{at} {child}{gap}{}", event.name)
+        .map(|event| Mark {
+            letter: letter(&event.name),
+            name: event.name.clone(),
+            at: since(origin, event.at),
         })
         .collect();
-    lines.extend(
-        span.time_to_first_chunk
-            .map(|time| format!("TTFT {}", millis(time))),
-    );
-    lines
-}
-
-/// Joins the events into lines of at most [`EVENTS`] columns.
-fn lines(events: &[String]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for event in events {
-        match lines.last_mut() {
-            Some(line) if line.len() + event.len() < EVENTS => {
-                line.push_str(", ");
-                line.push_str(event);
-            }
-            Some(line) => {
-                line.push(',');
-                lines.push(event.clone());
-            }
-            None => lines.push(event.clone()),
-        }
-    }
-    lines
+    marks.sort_by_key(|mark| mark.at);
+    marks
 }
 
 /// Returns the colour for a span.
@@ -162,14 +171,59 @@ fn origin(run: &Run, spans: &Spans) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Returns the time until the client, the span and its children have all ended.
-fn duration_of_all(run: &Run, spans: &Spans) -> Duration {
-    let client = run.observed.as_ref().map(|observed| observed.ended);
-    let requests = spans.requests(run.caller.trace_id);
-    let spans_ended = requests.flat_map(|span| {
-        let children = spans.children(span).map(|child| child.ended);
-        children.chain([span.ended])
-    });
-    let last = spans_ended.chain(client.ok()).max();
-    last.map_or(Duration::ZERO, |last| since(origin(run, spans), last))
+/// Requests for the tests of the drawings.
+#[cfg(test)]
+pub(crate) mod samples {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    pub(crate) fn bar(label: &'static str, from: u64, to: u64, marks: &[(char, u64)]) -> Bar {
+        let marks = marks.iter().map(|(letter, at)| Mark {
+            letter: *letter,
+            name: format!("event {letter}"),
+            at: ms(*at),
+        });
+        Bar {
+            label,
+            from: ms(from),
+            to: ms(to),
+            marks: marks.collect(),
+            note: format!("{label}'s note"),
+            tone: Tone::Good,
+        }
+    }
+
+    /// Returns a request of 20 ms, with names that need escapes.
+    pub(crate) fn request() -> Request {
+        Request {
+            name: "a < b & \"c\"",
+            target: "Watch(\"x\"), gRPC".to_owned(),
+            bars: vec![
+                bar(CLIENT, 0, 20, &[(HEAD, 4)]),
+                bar(SPAN, 2, 20, &[('A', 2), ('X', 20)]),
+                bar(ENGINE, 4, 18, &[('T', 10)]),
+            ],
+            seen: "200, 39 bytes, complete".to_owned(),
+            outcome: "ABORTED(panic), status Error".to_owned(),
+            tone: Tone::Bad,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_order() {
+        assert_eq!(
+            samples::request().times(),
+            ["A 2.0", "R 4.0", "T 10.0", "X 20.0"]
+        );
+    }
 }

@@ -20,6 +20,9 @@ use crate::engine::{Engine, IntendedPanic, TOKENS};
 pub(crate) const ANSWER: &str = "token token token\n";
 const SSE_TOKEN: &str = "data: token\n\n";
 const SSE_DONE: &str = "data: [DONE]\n\n";
+/// A token in the format of chat completions, which ends with [`SSE_DONE`]. The layer recognises it.
+const CHAT_TOKEN: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"token\"}}]}\n\n";
+pub(crate) const CHAT_BYTES: usize = TOKENS as usize * CHAT_TOKEN.len();
 pub(crate) const TOKENS_BYTES: usize = TOKENS as usize * SSE_TOKEN.len();
 pub(crate) const STREAM_BYTES: usize = TOKENS_BYTES + SSE_DONE.len();
 
@@ -33,6 +36,7 @@ pub(crate) fn routes(engine: Engine) -> Router {
         .route("/handler-error/buffered", get(handler_error_buffered))
         .route("/cancelled/streaming", get(cancelled_streaming))
         .route("/cancelled/buffered", get(cancelled_buffered))
+        .route("/truncated/streaming", get(truncated_streaming))
         .route("/closed/streaming", get(closed_streaming))
         .route("/invalid/buffered", get(invalid_buffered))
         .route("/exception/streaming", get(exception_streaming))
@@ -99,6 +103,11 @@ async fn cancelled_buffered(State(engine): State<Engine>, span: SpanHandle) -> &
     ANSWER
 }
 
+/// The body is complete for HTTP, but lacks the event that ends the stream.
+async fn truncated_streaming(State(engine): State<Engine>, span: SpanHandle) -> Response {
+    event_stream(engine, span, CHAT_TOKEN, async { None })
+}
+
 async fn closed_streaming(engine: State<Engine>, span: SpanHandle) -> impl IntoResponse {
     (Extension(DISCARDED), success_streaming(engine, span).await)
 }
@@ -143,8 +152,16 @@ fn sse(
     span: SpanHandle,
     last: impl Future<Output = io::Result<&'static str>> + Send + 'static,
 ) -> Response {
-    let last = async { Some(last.await) };
-    let events = engine.generate_stream(span, SSE_TOKEN, last).boxed();
+    event_stream(engine, span, SSE_TOKEN, async { Some(last.await) })
+}
+
+fn event_stream(
+    engine: Engine,
+    span: SpanHandle,
+    token: &'static str,
+    last: impl Future<Output = Option<io::Result<&'static str>>> + Send + 'static,
+) -> Response {
+    let events = engine.generate_stream(span, token, last).boxed();
     let content_type = (CONTENT_TYPE, "text/event-stream");
     ([content_type], Body::from_stream(events)).into_response()
 }

@@ -9,31 +9,25 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::app;
+use crate::args::Options;
 use crate::client::{self, Caller, Observed, Protocol};
-use crate::drawing::draw;
+use crate::drawing::Drawing;
 use crate::engine::Engine;
+use crate::output::write_pictures;
 use crate::report::Report;
 use crate::scenarios::{self, Scenario};
 use crate::spans::{self, Spans};
 use crate::style::Style;
+use crate::{otlp, terminal};
 
 /// The time limit for every step.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Explains the drawings.
-const DRAWING_LEGEND: &str = "\
-How each request ends. Bars are drawn to scale, in milliseconds since the client sent the request.
-  client    what the client saw; ● is the arrival of the response head
-  span      the layer's span; ● is a span event
-  llm_core  the engine's span, a child of the layer's; ● is a span event
-  events    milliseconds from the start of the layer's span; TTFT is the time to the first chunk
-A bar runs from ├ to ┤; it is │ if shorter than one column.
-";
-
 /// Explains the tables.
 const TABLE_LEGEND: &str = "\
-All requests, one row per scenario. \"span\" is the outcome on the layer's span (\"no terminal event\": neither
-DEPARTED nor ABORTED), \"status\" the span's status. The next columns are what the client saw, per protocol:
+All requests, one row per scenario. \"span\" is the outcome on the layer's span. It is DEPARTED if the response is
+complete and successful, else ABORTED with the reason, also for a 404. \"no terminal event\" is neither: a callback
+panicked. \"status\" is the span's status. The next columns are what the client saw, per protocol:
   complete      the whole response
   cut off       the server broke off the response
   disconnected  the client disconnected before the end of the response
@@ -60,12 +54,13 @@ pub(crate) struct Run {
     pub(crate) observed: Result<Observed, String>,
 }
 
-/// Makes all requests and prints the report. Returns whether everything is as expected.
+/// Makes all requests, prints the report, and writes and exports what the options name. Returns whether everything
+/// is as expected.
 ///
 /// # Errors
 ///
-/// If the server cannot be started or stopped, or the report cannot be written.
-pub(crate) async fn run(draws_all: bool) -> io::Result<bool> {
+/// If the server cannot be started or stopped, or the report, a file or the spans cannot be written.
+pub(crate) async fn run(options: &Options) -> io::Result<bool> {
     let (provider, mut spans) = spans::provider();
     let engine = Engine::new(&provider);
     let engine_hangs = engine.hanging();
@@ -81,10 +76,10 @@ pub(crate) async fn run(draws_all: bool) -> io::Result<bool> {
     });
 
     let mut results = Vec::new();
-    let mut callers = (0..).map(Caller::nth);
     for scenario in scenarios::all() {
         let mut runs = Vec::new();
-        for (protocol, caller) in scenario.protocols().iter().copied().zip(&mut callers) {
+        for protocol in scenario.protocols().iter().copied() {
+            let caller = Caller::random();
             let exchange = exchange(address, &scenario, protocol, caller, &engine_hangs);
             let mut observed = exchange.await;
             // The report shows a missing span.
@@ -109,7 +104,13 @@ pub(crate) async fn run(draws_all: bool) -> io::Result<bool> {
         .map_err(io::Error::other)?;
     // A stopped server has no open requests, so any extra span has ended by now.
     spans.collect();
-    print(&results, &spans, draws_all)
+    let drawing = Drawing::new(&drawn(&results, options), &spans);
+    let as_expected = print(&results, &spans, &drawing)?;
+    write_pictures(options, &drawing)?;
+    if let Some(collector) = &options.collector {
+        otlp::export(collector, &results, &spans).await?;
+    }
+    Ok(as_expected)
 }
 
 async fn exchange(
@@ -128,27 +129,32 @@ async fn exchange(
     }
 }
 
-fn print(results: &[ScenarioRuns], spans: &Spans, draws_all: bool) -> io::Result<bool> {
-    let style = Style::for_stdout();
-    let drawn: Vec<_> = results
+/// Returns the requests to draw.
+fn drawn<'a>(results: &'a [ScenarioRuns], options: &Options) -> Vec<(&'a Scenario, &'a Run)> {
+    results
         .iter()
         .flat_map(|ScenarioRuns { scenario, runs }| {
-            let runs = match (draws_all, scenario.is_drawn) {
-                (true, _) => &runs[..],
+            let runs = match (options.draws_all, options.draws(scenario)) {
+                (true, true) => &runs[..],
                 // The other protocols look the same; the table has them.
                 (false, true) => &runs[..1],
-                (false, false) => &[],
+                (_, false) => &[],
             };
             runs.iter().map(move |run| (scenario, run))
         })
-        .collect();
+        .collect()
+}
+
+fn print(results: &[ScenarioRuns], spans: &Spans, drawing: &Drawing) -> io::Result<bool> {
+    let style = Style::for_stdout();
     let report = Report::new(results, spans, style);
-    let drawings = draw(&drawn, spans, style);
+    let legend = terminal::legend();
+    let drawings = terminal::draw(drawing, style);
     // Not `print!`, which panics if stdout is closed.
     let mut stdout = io::stdout().lock();
     write!(
         stdout,
-        "{DRAWING_LEGEND}\n{drawings}{TABLE_LEGEND}\n{}",
+        "{legend}\n{drawings}{TABLE_LEGEND}\n{}",
         report.text
     )
     .map_err(|error| io::Error::other(format!("the report cannot be written: {error}")))?;

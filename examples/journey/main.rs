@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! cargo run --example journey
+//! cargo run --example journey -- --svg journey.svg --html journey.html
+//! cargo run --example journey -- --otlp http://127.0.0.1:4317
 //! cargo run --example journey -- --serve 127.0.0.1:3000
 //! ```
 //!
 //! The first command makes requests over HTTP/1.1, HTTP/2 and gRPC, draws them and compares them with the
-//! expected results. The second serves the same application for other clients.
+//! expected results. The second also draws them in files, the third also exports their spans to a collector. The
+//! last serves the same application for other clients.
 //!
 //! Exit code 0: all as expected. 1: a difference or an error. 2: wrong arguments.
 
@@ -17,15 +20,22 @@ mod client;
 mod drawing;
 mod engine;
 mod grpc_api;
+mod html;
 mod http_api;
 mod journey;
+mod legend;
+mod markup;
+mod otlp;
+mod output;
 mod prometheus;
 mod report;
 mod scenarios;
 mod serve;
 mod spans;
 mod style;
+mod svg;
 mod telemetry;
+mod terminal;
 mod timeline;
 
 use std::env;
@@ -35,13 +45,13 @@ use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
 
-use args::Command;
+use args::{Command, Options};
 use engine::IntendedPanic;
 
 fn main() -> ExitCode {
     silence_intended_panics();
     let done = match Command::parse(env::args_os().skip(1)) {
-        Ok(Command::Journey { draws_all }) => journey(draws_all),
+        Ok(Command::Journey(options)) => journey(&options),
         Ok(Command::Serve(address)) => serve::serve(address),
         Ok(Command::Help) => help(),
         Err(error) => {
@@ -59,9 +69,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn journey(draws_all: bool) -> Result<bool, String> {
+fn journey(options: &Options) -> Result<bool, String> {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
-    let result = runtime.block_on(journey::run(draws_all));
+    let result = runtime.block_on(journey::run(options));
     result.map_err(|error| error.to_string())
 }
 

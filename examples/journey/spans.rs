@@ -24,6 +24,7 @@ pub(crate) fn provider() -> (SdkTracerProvider, Spans) {
         started,
         receiver,
         ended: Vec::new(),
+        exported: Vec::new(),
     };
     (provider, spans)
 }
@@ -59,6 +60,7 @@ pub(crate) struct Spans {
     started: Arc<AtomicUsize>,
     receiver: mpsc::UnboundedReceiver<SpanData>,
     ended: Vec<EndedSpan>,
+    exported: Vec<SpanData>,
 }
 
 impl Spans {
@@ -67,15 +69,25 @@ impl Spans {
         while self.requests(trace_id).next().is_none()
             && let Some(span) = self.receiver.recv().await
         {
-            self.ended.push(EndedSpan::read(&span));
+            self.add(span);
         }
     }
 
     /// Receives the spans that have already ended, without waiting.
     pub(crate) fn collect(&mut self) {
         while let Ok(span) = self.receiver.try_recv() {
-            self.ended.push(EndedSpan::read(&span));
+            self.add(span);
         }
+    }
+
+    fn add(&mut self, span: SpanData) {
+        self.ended.push(EndedSpan::read(&span));
+        self.exported.push(span);
+    }
+
+    /// Returns the ended spans as the provider has exported them.
+    pub(crate) fn exported(&self) -> &[SpanData] {
+        &self.exported
     }
 
     /// Returns the ended request spans of a trace.

@@ -20,10 +20,10 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tokio::runtime::Runtime;
 
-use crate::drawing::{events, tone};
+use crate::drawing::tone;
 use crate::print_error;
 use crate::prometheus;
-use crate::spans::EndedSpan;
+use crate::spans::{EndedSpan, since};
 use crate::style::Style;
 use crate::timeline::millis;
 
@@ -153,9 +153,21 @@ impl LinePrinter {
         let result = format!("{} {}", span.outcome, span.status);
         let result = self.0.paint(tone(span), &result);
         let code = span.code.as_deref().unwrap_or("no code");
-        let events = events(span, &[]).join(", ");
+        let events = events(span).join(", ");
         format!("{took:>9} ms  {}  {result}  {code}  {events}", span.target)
     }
+}
+
+/// Returns the events with milliseconds since the span's start, and the time to the first chunk of a stream.
+fn events(span: &EndedSpan) -> Vec<String> {
+    let events = span.events.iter();
+    let events = events.map(|event| {
+        let at = millis(since(span.started, event.at));
+        format!("{at} {}", event.name)
+    });
+    let first = span.time_to_first_chunk;
+    let first = first.map(|time| format!("first chunk after {}", millis(time)));
+    events.chain(first).collect()
 }
 
 impl LogExporter for LinePrinter {

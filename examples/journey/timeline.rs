@@ -1,23 +1,29 @@
-//! Draws bars to scale.
+//! The scale of a drawing, and its bars.
 
 use std::time::Duration;
 
-use crate::style::{Style, Tone};
+use crate::style::Tone;
 
-/// The width of the drawing, and of the labels before it.
-const COLUMNS: usize = 52;
-const LABELS: usize = 8;
 /// The maximal number of ticks on the ruler after 0.
 const TICKS: u128 = 6;
 
-/// A bar from one moment to another, with marks.
-pub(crate) struct Bar<'a> {
-    pub(crate) label: &'a str,
+/// A bar from one moment to another. Moments are measured from when the client sent the request.
+pub(crate) struct Bar {
+    pub(crate) label: &'static str,
     pub(crate) from: Duration,
     pub(crate) to: Duration,
-    pub(crate) marks: Vec<Duration>,
+    /// In order of time.
+    pub(crate) marks: Vec<Mark>,
     pub(crate) note: String,
     pub(crate) tone: Tone,
+}
+
+/// An event on a bar.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    pub(crate) letter: char,
+    pub(crate) name: String,
+    pub(crate) at: Duration,
 }
 
 /// The time per column, the same for all bars of a drawing.
@@ -34,13 +40,14 @@ impl Scale {
         Self { longest }
     }
 
-    fn column(self, at: Duration) -> usize {
-        let column = at.as_nanos() * COLUMNS as u128 / self.longest.as_nanos();
-        usize::try_from(column).map_or(COLUMNS - 1, |column| column.min(COLUMNS - 1))
+    /// Returns the column of a moment, from 0 to `columns - 1`.
+    pub(crate) fn column(self, at: Duration, columns: usize) -> usize {
+        let column = at.as_nanos() * columns as u128 / self.longest.as_nanos();
+        usize::try_from(column).map_or(columns - 1, |column| column.min(columns - 1))
     }
 
     /// Returns the ticks: round numbers of milliseconds.
-    fn ticks(self) -> impl Iterator<Item = Duration> {
+    pub(crate) fn ticks(self) -> impl Iterator<Item = Duration> {
         let longest = self.longest.as_millis();
         let decades = std::iter::successors(Some(1), |step| Some(step * 10));
         let step = decades
@@ -54,44 +61,24 @@ impl Scale {
     }
 }
 
-/// Draws the ticks in milliseconds above the columns.
-pub(crate) fn ruler(scale: Scale, style: Style) -> String {
-    let mut numbers = String::new();
-    for tick in scale.ticks() {
-        let (column, number) = (scale.column(tick), tick.as_millis().to_string());
-        if column + number.len() <= COLUMNS {
-            numbers = format!("{numbers:column$}{number}");
-        }
-    }
-    line("ms", &style.paint(Tone::Aside, &numbers), "")
-}
-
-/// Draws a bar with its label before it and its note after it.
-pub(crate) fn bar(bar: &Bar<'_>, scale: Scale, style: Style) -> String {
-    let (from, to) = (scale.column(bar.from), scale.column(bar.to));
-    let marks: Vec<_> = bar.marks.iter().map(|mark| scale.column(*mark)).collect();
-    let drawn: String = (from..=to.max(from))
-        .map(|column| match column {
-            _ if from >= to => '│',
-            _ if column == from => '├',
-            _ if column == to => '┤',
-            _ if marks.contains(&column) => '●',
-            _ => '─',
+/// Moves ascending columns apart, to at least this distance. They stay within `from..=to` if there is room.
+pub(crate) fn spread(columns: &[usize], gap: usize, from: usize, to: usize) -> Vec<usize> {
+    let mut least = from;
+    let mut spread: Vec<_> = columns
+        .iter()
+        .map(|column| {
+            let column = least.max(*column);
+            least = column + gap;
+            column
         })
         .collect();
-    let after = " ".repeat(COLUMNS - 1 - to.max(from));
-    let drawn = format!("{:from$}{}{after}", "", style.paint(bar.tone, &drawn));
-    line(bar.label, &drawn, &bar.note)
-}
-
-/// Draws a text in place of a bar.
-pub(crate) fn text(label: &str, text: &str, style: Style) -> String {
-    line(label, &style.paint(Tone::Aside, text), "")
-}
-
-fn line(label: &str, drawn: &str, note: &str) -> String {
-    let line = format!("  {label:LABELS$} {drawn} {note}");
-    format!("{}\n", line.trim_end())
+    let needed = from + gap * columns.len().saturating_sub(1);
+    let mut most = to.max(needed);
+    for column in spread.iter_mut().rev() {
+        *column = most.min(*column);
+        most = most.saturating_sub(gap);
+    }
+    spread
 }
 
 /// Formats milliseconds with one decimal.
@@ -103,86 +90,40 @@ pub(crate) fn millis(duration: Duration) -> String {
 mod tests {
     use super::*;
 
-    const TWO_MS_PER_COLUMN: Scale = Scale {
-        longest: Duration::from_millis(2 * COLUMNS as u64),
-    };
-
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
     }
 
-    fn drawn(from: u64, to: u64, marks: &[u64]) -> String {
-        let bar = Bar {
-            label: "span",
-            from: ms(from),
-            to: ms(to),
-            marks: marks.iter().copied().map(ms).collect(),
-            note: String::new(),
-            tone: Tone::Good,
-        };
-        let line = super::bar(&bar, TWO_MS_PER_COLUMN, Style::PLAIN);
-        let drawn = line.strip_prefix("  span     ").expect("the label");
-        drawn.trim_end().to_owned()
-    }
-
     #[test]
-    fn bar_length_is_proportional_to_the_duration() {
-        for (from, to, marks, expected) in [
-            (0, 10, &[][..], "├────┤"),
-            (4, 10, &[], "  ├──┤"),
-            (0, 10, &[4, 6], "├─●●─┤"),
-            // Marks at the ends of a bar are not drawn.
-            (0, 10, &[0, 10], "├────┤"),
-            (6, 8, &[], "   ├┤"),
-            (6, 7, &[], "   │"),
-            (8, 6, &[], "    │"),
-        ] {
-            assert_eq!(drawn(from, to, marks), expected, "{from} {to} {marks:?}");
+    fn column_is_proportional_to_the_moment() {
+        let scale = Scale::up_to(ms(20));
+        for (at, expected) in [(0, 0), (10, 50), (19, 95), (20, 99), (10_000, 99)] {
+            assert_eq!(scale.column(ms(at), 100), expected, "{at}");
         }
     }
 
     #[test]
-    fn bar_beyond_the_scale_ends_at_its_edge() {
-        let expected = format!("├{}┤", "─".repeat(COLUMNS - 2));
-        assert_eq!(drawn(0, 10_000, &[]), expected);
-    }
-
-    #[test]
-    fn notes_are_aligned_with_and_without_colour() {
-        let noted = |to, style| {
-            let bar = Bar {
-                label: "span",
-                from: ms(0),
-                to: ms(to),
-                marks: Vec::new(),
-                note: "note".to_owned(),
-                tone: Tone::Bad,
-            };
-            super::bar(&bar, TWO_MS_PER_COLUMN, style)
+    fn ticks_are_round_numbers() {
+        let ticks = |longest| -> Vec<_> {
+            let ticks = Scale::up_to(ms(longest)).ticks();
+            ticks.map(|tick| tick.as_millis()).collect()
         };
-        assert_eq!(noted(0, Style::PLAIN).chars().count(), 69);
-        assert_eq!(noted(90, Style::PLAIN).chars().count(), 69);
-        let coloured = noted(90, Style::COLOURED);
-        assert_ne!(coloured, noted(90, Style::PLAIN));
-        let bare = coloured.replace("\x1b[31m", "").replace("\x1b[0m", "");
-        assert_eq!(bare, noted(90, Style::PLAIN));
+        assert_eq!(ticks(26), [0, 5, 10, 15, 20, 25]);
+        assert_eq!(ticks(520), [0, 100, 200, 300, 400, 500]);
+        assert_eq!(ticks(0), [0, 1]);
     }
 
     #[test]
-    fn ruler_has_round_numbers_at_their_columns() {
-        let numbers = |longest| ruler(Scale::up_to(ms(longest)), Style::PLAIN);
-        for (longest, expected) in [
-            (
-                26,
-                "  ms       0         5         10        15        20        25\n",
-            ),
-            (
-                520,
-                "  ms       0         100       200       300       400\n",
-            ),
+    fn crowded_columns_are_spread_within_the_bar() {
+        for (name, columns, gap, from, to, expected) in [
+            ("room", &[0, 5, 9][..], 2, 0, 10, &[0, 5, 9][..]),
+            ("the same column", &[3, 3], 2, 0, 10, &[3, 5]),
+            ("at the end", &[10, 10, 10], 2, 0, 10, &[6, 8, 10]),
+            ("before the start", &[0, 4], 2, 1, 10, &[1, 4]),
+            ("no room", &[4, 4, 4], 2, 4, 5, &[4, 6, 8]),
+            ("nothing", &[], 2, 4, 5, &[]),
         ] {
-            assert_eq!(numbers(longest), expected);
+            assert_eq!(spread(columns, gap, from, to), expected, "{name}");
         }
-        assert_eq!(numbers(0), numbers(1));
     }
 }

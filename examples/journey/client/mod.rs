@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use tokio::sync::futures::Notified;
 use tower_api_span::GrpcCode;
 
@@ -64,13 +65,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Returns the caller of the nth request.
-    pub(crate) fn nth(nth: u32) -> Self {
-        // An all-zero id is invalid.
-        let id = nth + 1;
+    /// Returns a caller with ids of its own, also among the runs of this program: a collector may get several.
+    pub(crate) fn random() -> Self {
+        let ids = RandomIdGenerator::default();
         Self {
-            trace_id: TraceId::from(u128::from(id)),
-            span_id: SpanId::from(u64::from(id)),
+            trace_id: ids.new_trace_id(),
+            span_id: ids.new_span_id(),
         }
     }
 

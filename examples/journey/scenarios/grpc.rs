@@ -32,25 +32,25 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .span_has(DEPARTED, UNSET)
             .span_lasts(TO_THE_TOKENS),
         call(
-            "handler reported an error, streaming",
+            "handler reports an error, streaming",
             Watch,
             "handler-error",
         )
         .client_sees(streamed)
         .span_has(GENERATION_ERROR, ERROR)
         .span_lasts(TO_THE_END),
-        call("handler reported an error, unary", Check, "handler-error")
+        call("handler reports an error, unary", Check, "handler-error")
             .client_sees(answered)
             .span_has(GENERATION_ERROR, ERROR)
             .span_lasts(TO_THE_TOKENS),
-        call("cancelled, streaming", Watch, "cancelled")
+        call("client cancels, streaming", Watch, "cancelled")
             .client(DisconnectsAfter(MESSAGES))
             .client_sees(Seen::grpc(MESSAGES, None))
             .span_code(Some("CANCELLED"))
             .span_has(CLIENT_DISCONNECT, UNSET)
             .span_lasts(TO_THE_TOKENS)
             .drawn(),
-        call("cancelled, unary", Check, "cancelled")
+        call("client cancels, unary", Check, "cancelled")
             .client(DisconnectsBeforeHead)
             .client_sees(Seen::grpc(0, None))
             .span_code(Some("CANCELLED"))
@@ -72,27 +72,27 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         unknown_method("no such method, unary", Check, "success")
             .client_sees(refused(GrpcCode::UNIMPLEMENTED))
             .span_has(EXCEPTION, ERROR),
-        call("exception, streaming", Watch, "exception")
+        call("server error, streaming", Watch, "exception")
             .client_sees(Seen::grpc(MESSAGES, Some(GrpcCode::UNAVAILABLE)))
             .span_has(EXCEPTION, ERROR)
             .span_lasts(TO_THE_END)
             .drawn(),
-        call("exception, unary", Check, "exception")
+        call("server error, unary", Check, "exception")
             .client_sees(refused(GrpcCode::UNAVAILABLE))
             .span_has(EXCEPTION, ERROR)
             .span_lasts(TO_THE_TOKENS),
         // A gRPC client reports a reset stream as CANCELLED.
-        call("uncaught panic, streaming", Watch, "uncaught")
+        call("handler panics, streaming", Watch, "uncaught")
             .client_sees(Seen::grpc(MESSAGES, Some(GrpcCode::CANCELLED)))
             .span_code(None)
             .span_has(PANIC, ERROR)
             .span_lasts(TO_THE_END),
-        call("uncaught panic, unary", Check, "uncaught")
+        call("handler panics, unary", Check, "uncaught")
             .client_sees(refused(GrpcCode::CANCELLED))
             .span_code(None)
             .span_has(PANIC, ERROR)
             .span_lasts(TO_THE_TOKENS),
-        call("tracing code panics, unary", Check, "tracing-panic")
+        call("telemetry callback panics, unary", Check, "tracing-panic")
             .client_sees(answered)
             .span_has(NO_TERMINAL_EVENT, UNSET)
             .span_lasts(TO_THE_TOKENS),

@@ -3,6 +3,7 @@
 mod grpc;
 mod http;
 
+use std::fmt;
 use std::time::Duration;
 
 use ::http::Method;
@@ -23,7 +24,7 @@ pub(crate) struct Scenario {
     pub(crate) target: Target,
     pub(crate) client: Behaviour,
     pub(crate) expected: Expected,
-    /// Whether it is drawn without `--all`.
+    /// Whether it is drawn without `--all` and `--only`.
     pub(crate) is_drawn: bool,
 }
 
@@ -31,6 +32,15 @@ pub(crate) struct Scenario {
 pub(crate) enum Target {
     Http { method: Method, path: &'static str },
     Grpc(Call),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { method, path } => write!(f, "{method} {path}"),
+            Self::Grpc(call) => write!(f, "{:?}({:?})", call.method, call.service),
+        }
+    }
 }
 
 /// The expected client's view and span.
@@ -80,6 +90,11 @@ impl Scenario {
             Target::Http { .. } => &[Protocol::Http1, Protocol::Http2],
             Target::Grpc(_) => &[Protocol::Grpc],
         }
+    }
+
+    /// Whether its name or target has this text.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        format!("{} {}", self.name, self.target).contains(text)
     }
 
     fn new(name: &'static str, target: Target) -> Self {
