@@ -79,7 +79,7 @@ fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, Str
             "--html" => options.html = Some(value("a file, such as journey.html")?.into()),
             "--otlp" => {
                 let url = value("the URL of a collector, such as http://127.0.0.1:4317")?;
-                options.collector = Some(url.to_string_lossy().into_owned());
+                options.collector = Some(collector(&url.to_string_lossy())?);
             }
             "--only" => {
                 let text = value("a part of a name or a path, such as /success/streaming")?;
@@ -89,6 +89,17 @@ fn options(mut arguments: impl Iterator<Item = OsString>) -> Result<Options, Str
         }
     }
     Ok(options)
+}
+
+/// The exporter is built without TLS.
+fn collector(url: &str) -> Result<String, String> {
+    if url.starts_with("http://") {
+        Ok(url.to_owned())
+    } else {
+        Err(format!(
+            "{url:?} does not start with http://; give a URL such as http://127.0.0.1:4317"
+        ))
+    }
 }
 
 fn scenario_text(text: &str) -> Result<String, String> {
@@ -197,6 +208,7 @@ mod tests {
             (&["--svg"], "--svg needs a file, such as"),
             (&["--html"], "--html needs a file, such as"),
             (&["--otlp"], "--otlp needs the URL"),
+            (&["--otlp", "localhost:4317"], "does not start with http://"),
             (&["--only"], "--only needs a part"),
             (
                 &["--only", "no such name"],

@@ -20,6 +20,9 @@ pub mod llm {}
 #[doc = include_str!("../../docs/guide/performance.md")]
 pub mod performance {}
 
+#[doc = include_str!("../../docs/guide/pictures.md")]
+pub mod pictures {}
+
 #[doc = include_str!("../../docs/guide/placement.md")]
 pub mod placement {}
 
