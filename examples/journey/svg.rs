@@ -263,6 +263,9 @@ mod tests {
             let text = format!("x=\"{x}\" y=\"{}\">{event}<", BAR + 11);
             assert!(drawn.contains(&text), "no {text} in {drawn}");
         }
+        // Both moments are the same.
+        let tick = format!("d=\"M{x} {}v9\"", BAR + 14);
+        assert_eq!(drawn.matches(&tick).count(), 2, "{tick} in {drawn}");
     }
 
     #[test]
