@@ -151,11 +151,11 @@ fn a_tracestate_is_copied_four_times() {
             }
             request
         };
-        // A list, its keys and its values; and once two places for the span while its context is made.
+        // A list, its keys and its values; and once a place for the span while its context is made.
         let copies = if members == 0 {
             0
         } else {
-            4 * (1 + 2 * members) + 2
+            4 * (1 + 2 * members) + 1
         };
         assert_eq!(added_by(&layer, request), 13 + copies, "{list}");
     }
