@@ -2,6 +2,24 @@
 
 #![allow(clippy::doc_markdown, reason = "products are named as their makers do")]
 
+#[doc = include_str!("../../docs/guide/coming_from_axum_tracing_opentelemetry.md")]
+pub mod coming_from_axum_tracing_opentelemetry {}
+
+#[doc = include_str!("../../docs/guide/coming_from_opentelemetry_instrumentation_tower.md")]
+pub mod coming_from_opentelemetry_instrumentation_tower {}
+
+#[doc = include_str!("../../docs/guide/coming_from_tower_otel.md")]
+pub mod coming_from_tower_otel {}
+
+#[doc = include_str!("../../docs/guide/coming_from_trace_layer.md")]
+pub mod coming_from_trace_layer {}
+
+// The first definition of a link is the one that counts, so these replace those of the page.
+#[doc = "[from TH]: crate::guide::coming_from_trace_layer"]
+#[doc = "[from OIT]: crate::guide::coming_from_opentelemetry_instrumentation_tower"]
+#[doc = "[from ATO]: crate::guide::coming_from_axum_tracing_opentelemetry"]
+#[doc = "[from TO]: crate::guide::coming_from_tower_otel"]
+#[doc = ""]
 #[doc = include_str!("../../docs/guide/comparison.md")]
 pub mod comparison {}
 

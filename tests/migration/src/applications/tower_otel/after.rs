@@ -1,0 +1,34 @@
+//! With `ApiSpanLayer` in its place.
+
+use axum::Router;
+use tracing::Dispatch;
+
+use crate::recording::Telemetry;
+
+// guide {
+use opentelemetry::global;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tower_api_span::{ApiSpanLayer, RequestTracer};
+use tracing_subscriber::layer::SubscriberExt as _;
+// guide }
+
+pub fn application(routes: Router, telemetry: Telemetry) -> (Option<Dispatch>, Router) {
+    let Telemetry {
+        provider,
+        meters,
+        log,
+    } = telemetry;
+    // guide {
+    let tracer = RequestTracer::new(provider.tracer("app"));
+    let subscriber = tracing_subscriber::registry()
+        .with(log)
+        .with(tracing_opentelemetry::layer().with_tracer(tracer));
+    global::set_text_map_propagator(TraceContextPropagator::new());
+    global::set_meter_provider(meters);
+    global::set_tracer_provider(provider);
+    let layer = ApiSpanLayer::new().active_requests(true).body_sizes(true);
+    let app = routes.layer(layer.tracing_span(true));
+    // guide }
+    (Some(Dispatch::new(subscriber)), app)
+}
