@@ -1,6 +1,15 @@
 //! Guides to parts of the crate.
+//!
+//! Links between them are files in the repository and modules here: the first definition of a link is the one that
+//! counts, so the lines before a page replace those at its end.
 
 #![allow(clippy::doc_markdown, reason = "products are named as their makers do")]
+
+#[doc = "[known]: crate::guide::grpc#known-methods"]
+#[doc = "[guide to LLM APIs]: crate::guide::llm"]
+#[doc = ""]
+#[doc = include_str!("../../docs/guide/attributes.md")]
+pub mod attributes {}
 
 #[doc = include_str!("../../docs/guide/coming_from_axum_tracing_opentelemetry.md")]
 pub mod coming_from_axum_tracing_opentelemetry {}
@@ -14,7 +23,6 @@ pub mod coming_from_tower_otel {}
 #[doc = include_str!("../../docs/guide/coming_from_trace_layer.md")]
 pub mod coming_from_trace_layer {}
 
-// The first definition of a link is the one that counts, so these replace those of the page.
 #[doc = "[from TH]: crate::guide::coming_from_trace_layer"]
 #[doc = "[from OIT]: crate::guide::coming_from_opentelemetry_instrumentation_tower"]
 #[doc = "[from ATO]: crate::guide::coming_from_axum_tracing_opentelemetry"]
@@ -29,8 +37,18 @@ pub mod completion {}
 #[doc = include_str!("../../docs/guide/dashboards.md")]
 pub mod dashboards {}
 
+#[doc = "[guide to LLM APIs]: crate::guide::llm"]
+#[doc = "[guide to gRPC]: crate::guide::grpc"]
+#[doc = ""]
 #[doc = include_str!("../../docs/guide/endings.md")]
 pub mod endings {}
+
+#[doc = "[endings]: crate::guide::endings"]
+#[doc = "[attributes]: crate::guide::attributes"]
+#[doc = "[dashboards]: crate::guide::dashboards"]
+#[doc = ""]
+#[doc = include_str!("../../docs/guide/grpc.md")]
+pub mod grpc {}
 
 #[doc = include_str!("../../docs/guide/llm.md")]
 pub mod llm {}
@@ -46,6 +64,9 @@ pub mod placement {}
 
 #[doc = include_str!("../../docs/guide/proof.md")]
 pub mod proof {}
+
+#[doc = include_str!("../../docs/guide/proxies.md")]
+pub mod proxies {}
 
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]

@@ -20,7 +20,7 @@ impl SpanHandle {
     /// The last value of a key wins, except that the attributes from the span's start keep their values. The first
     /// 128 keys are kept, and `api.dropped_attributes` counts the others.
     ///
-    /// [Reserved keys](crate#refused-attributes-events-and-links) are refused and counted, too. Report an error with
+    /// [Reserved keys](crate::guide::attributes#refused-attributes-events-and-links) are refused and counted, too. Report an error with
     /// [`mark_aborted`](Self::mark_aborted).
     ///
     /// ```

@@ -170,7 +170,7 @@ impl ApiSpanLayer {
     /// They replace the layer's start attributes with the same keys, for example to scrub secrets from
     /// a path. An empty string removes the attribute. If a key is returned twice, its first value counts.
     /// The first 64 keys are kept, captured headers included. `api.dropped_attributes` counts the others,
-    /// and those with [reserved keys](crate#refused-attributes-events-and-links). Strings are not truncated.
+    /// and those with [reserved keys](crate::guide::attributes#refused-attributes-events-and-links). Strings are not truncated.
     ///
     /// Names and metrics do not use these attributes. For them there are [`span_name_fn`](Self::span_name_fn) and
     /// [`route_fn`](Self::route_fn).

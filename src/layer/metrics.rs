@@ -74,7 +74,7 @@ impl ApiSpanLayer {
     ///
     /// Each value of an attribute is a time series of each metric, for each of the values of the others. So list what
     /// has few values, and whose values no client can choose: a plan, a region, a tenant of a short list. An empty key,
-    /// and a key of the [layer's own](crate#metrics), is left out.
+    /// and a key of the [layer's own](crate::guide::attributes#metrics), is left out.
     ///
     /// ```
     /// use opentelemetry::KeyValue;
@@ -127,7 +127,7 @@ impl ApiSpanLayer {
     /// Sets the boundaries of the buckets of a histogram, in its unit: seconds, or bytes.
     ///
     /// Default: those of the conventions for durations, with an end at 10 s, or at 82 s for the responses of language
-    /// models; powers of four from 64 B to 256 MiB for sizes. The metrics are [listed](crate#metrics).
+    /// models; powers of four from 64 B to 256 MiB for sizes. The metrics are [listed](crate::guide::attributes#metrics).
     ///
     /// The boundaries are sorted. Duplicates, infinities and NaN are left out. Without any, the histogram has one bucket.
     /// A name of no metric of the layer is reported through OpenTelemetry's internal logging, and has no effect. A view

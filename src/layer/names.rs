@@ -47,7 +47,7 @@ impl ApiSpanLayer {
     /// Sets the route of a request: a template of its path, of low cardinality, such as `/users/{id}`. The route is
     /// attribute `http.route`, and part of the span's name. Samplers see it.
     ///
-    /// Default: axum's `MatchedPath` with feature `axum`, if it [describes this request](crate#rewritten-targets), else
+    /// Default: axum's `MatchedPath` with feature `axum`, if it [describes this request](crate::guide::attributes#rewritten-targets), else
     /// no route. The default also applies if the callback returns `None` or an empty route. If the callback panics, it
     /// counts as `None`. Truncated to 1,024 bytes.
     ///

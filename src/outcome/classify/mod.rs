@@ -16,26 +16,9 @@ const MISSING_GRPC_STATUS: &str = "missing_grpc_status";
 
 /// Decides the outcome of a response: the default classification.
 ///
-/// The first of these decides: a panic, the handler's verdict, the end, the status. If there is an `error.type`, the
-/// span's status is Error.
-///
-/// | reason | when | `error.type` |
-/// |---|---|---|
-/// | `client_disconnect` | HTTP: the future, or a body that was polled, was dropped before its end | `client_disconnect` |
-/// | `client_disconnect` | HTTP: the client disconnected before it had sent the whole request that was being read | `client_disconnect` |
-/// | `client_disconnect` | gRPC: the same three; `CANCELLED` | – |
-/// | `generator_exit` | HTTP: the body was dropped before its end, without being polled | `generator_exit` |
-/// | `validation_error` | 400, 413, 414, 415, 422, 431; `INVALID_ARGUMENT`, `OUT_OF_RANGE`, `FAILED_PRECONDITION` | – |
-/// | `client_error` | another 4xx; another gRPC code that is not a server error | – |
-/// | `exception` | the service or the body returned an error | `exception` |
-/// | `exception` | 5xx; a status that is not defined; 1xx other than 101, which is not a final response | the number |
-/// | `exception` | `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS` | the code's name |
-/// | `exception` | gRPC, but not gRPC-Web: a response below 400 without `grpc-status` | `missing_grpc_status` |
-/// | `length_mismatch` | fewer or more bytes than declared | `length_mismatch` |
-/// | `truncated_stream` | a stream without the end of its [format](crate::LlmFormat) | `truncated_stream` |
-/// | `deadline_exceeded` | gRPC: dropped after the caller's `grpc-timeout` | `DEADLINE_EXCEEDED` |
-/// | `panic` | the inner service or its body panicked | `panic` |
-/// | the handler's | [`SpanHandle::mark_aborted`](crate::SpanHandle::mark_aborted) | the same string; none for `validation_error` and `client_error` |
+/// The first of these decides: a panic, the handler's verdict, the end, the status. The
+/// [guide](crate::guide::endings#the-outcome) has the table of all cases. If there is an `error.type`, the span's status
+/// is Error.
 ///
 /// [`ApiSpanLayer::classify`](crate::ApiSpanLayer::classify) replaces this function. A replacement may call it for
 /// the cases that it does not decide itself.
