@@ -1,6 +1,7 @@
 //! How the source is laid out: folders import downward only, no file is in an import circle, and files and
 //! functions stay short. `docs/ARCHITECTURE.md` explains the layout.
 
+mod guides;
 mod imports;
 mod source;
 

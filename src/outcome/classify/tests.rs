@@ -339,3 +339,39 @@ fn operators_classification_is_truncated_and_never_empty() {
     }
     assert_eq!(Outcome::Departed.bounded(), Outcome::Departed);
 }
+
+#[test]
+fn the_guide_lists_every_grpc_code() {
+    let guide = include_str!("../../../docs/guide/grpc.md");
+    let mut head = Completion::new(Method::POST, End::complete());
+    head.protocol = Protocol::Grpc;
+    for number in 0..=16 {
+        let code = GrpcCode::from_u8(number).expect("a code");
+        let (reason, error_type) = match decide(&head, &complete(Some(number)), None) {
+            Outcome::Departed => (None, None),
+            Outcome::Aborted(aborted) => (Some(aborted.reason.to_owned()), aborted.error_type),
+        };
+        let cell = |text: Option<&str>| text.map_or("–".to_owned(), |text| format!("`{text}`"));
+        let row = format!(
+            "| `{code}` | {number} | {} | {} |",
+            cell(reason.as_deref()),
+            cell(error_type.as_deref())
+        );
+        assert!(guide.contains(&row), "not in the guide: {row}");
+    }
+}
+
+#[test]
+fn the_guide_lists_every_reason() {
+    let guide = include_str!("../../../docs/guide/endings.md");
+    let reasons = include_str!("../reason.rs").split(": &str = \"").skip(1);
+    let reasons: Vec<_> = reasons.filter_map(|text| text.split('"').next()).collect();
+    assert!(reasons.len() >= 10, "{reasons:?}");
+    for reason in reasons {
+        assert!(
+            guide.contains(&format!("| `ABORTED({reason})` |")),
+            "{reason}"
+        );
+    }
+    assert!(guide.contains(&format!("| `{MISSING_GRPC_STATUS}` |")));
+}

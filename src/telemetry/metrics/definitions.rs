@@ -112,3 +112,31 @@ pub(super) const HISTOGRAMS: [&str; 9] = [
     GEN_AI_FIRST_TOKEN.name,
     GEN_AI_PER_TOKEN.name,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_lists_the_buckets_of_every_histogram() {
+        let guide = include_str!("../../../docs/guide/attributes.md");
+        for definition in [
+            HTTP_DURATION,
+            RPC_DURATION,
+            REQUEST_BODY_SIZE,
+            RESPONSE_BODY_SIZE,
+            TIME_TO_HEAD,
+            TIME_TO_FIRST_BYTE,
+            GEN_AI_DURATION,
+            GEN_AI_FIRST_TOKEN,
+            GEN_AI_PER_TOKEN,
+        ] {
+            let boundaries = definition.boundaries.iter().map(ToString::to_string);
+            let cell = format!("| {} |", boundaries.collect::<Vec<_>>().join(", "));
+            let name = format!("`{}`", definition.name);
+            let mut lines = guide.lines();
+            let has_row = lines.any(|line| line.contains(&name) && line.ends_with(&cell));
+            assert!(has_row, "{name}: {cell}");
+        }
+    }
+}

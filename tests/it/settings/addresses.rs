@@ -231,6 +231,39 @@ async fn forwarding_headers_count_only_from_trusted_proxies() {
     }
 }
 
+/// The rows of the guide's table: the number of proxies, the headers, and `client.address`.
+#[tokio::test]
+async fn guide_to_proxies_has_the_address_of_each_row() {
+    let guide = include_str!("../../../docs/guide/proxies.md");
+    let (_, table) = guide
+        .split_once("| `trusted_proxies` | headers")
+        .expect("the table");
+    let rows: Vec<_> = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(rows.len() >= 8, "{rows:?}");
+    for row in rows {
+        let cells: Vec<_> = row.split(" | ").collect();
+        let [proxies, headers, client] = cells[..] else {
+            panic!("{row}");
+        };
+        let proxies = proxies.trim_matches(['|', ' ']).parse().expect("a number");
+        let headers = headers.trim_matches('`').replace("`, `", "\r\n");
+        let text = format!("GET / HTTP/1.1\r\nHost: origin.example\r\n{headers}\r\n\r\n");
+        let peer = |_: &http::request::Parts| Some(SocketAddr::from(([10, 0, 0, 9], 4711)));
+        let set = |layer: ApiSpanLayer| layer.peer_address_fn(peer).trusted_proxies(proxies);
+        let span = send(set, &text).await;
+        let expected = client.trim_matches(['|', ' ', '`']);
+        assert_eq!(
+            span.attribute("client.address").as_deref(),
+            Some(expected),
+            "{row}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn scheme_comes_from_the_proxy_then_the_setting_then_the_request() {
     let proxy = "X-Forwarded-Proto: https\r\n";
