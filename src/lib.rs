@@ -58,9 +58,9 @@
 //!
 //! # When the span ends
 //!
-//! The layer ends the span just before it returns the last frame, the trailers, the `None` or the error that completes the
-//! response, or when the response is dropped. [`End`] names the ends, and [`classify()`] decides what each means: the
-//! [`Outcome`] is [`Departed`](Outcome::Departed), or [`Aborted`](Outcome::Aborted) with a reason. The
+//! The layer ends the span just before it returns the last frame, the trailers, the `None` or the error that completes
+//! the response, or when the response is dropped. [`End`] names the ends, and [`classify()`] decides what each means:
+//! the [`Outcome`] is [`Departed`](Outcome::Departed), or [`Aborted`](Outcome::Aborted) with a reason. The
 //! [guide](guide::endings) has both tables.
 //!
 //! # The parent, and `tracing`

@@ -70,6 +70,8 @@ pub mod proxies {}
 
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+#[doc = "[coming from TraceLayer]: crate::guide::coming_from_trace_layer"]
+#[doc = ""]
 #[doc = include_str!("../../docs/guide/tracing.md")]
 pub mod tracing {}
 

@@ -16,8 +16,8 @@ impl ApiSpanLayer {
     /// Default: no log.
     ///
     /// The line has the method, the path, the status, the outcome and its reason, the duration and the trace id: see
-    /// the [guide](crate::guide::tracing). It is written on every path, also for a client that left, for a panic, and
-    /// for a request without a span. Its target is `tower_api_span::access_log`. Before it, the request is measured and
+    /// the [guide](crate::guide::tracing). It is written on every path, also for a client that disconnected, for a
+    /// panic, and for a request without a span. Its target is `tower_api_span::access_log`. Before it, the request is measured and
     /// its log events are emitted; after it, [`on_completion`](Self::on_completion) is called and the span ends.
     ///
     /// If no subscriber wants events of this target, a request is not logged and costs next to nothing. A subscriber

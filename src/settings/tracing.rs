@@ -87,8 +87,8 @@ impl AccessLog {
 
     /// Chooses the level of a request's line, by what the request has come to.
     ///
-    /// Default: ERROR for an error, except that a client that left is WARN; WARN for another request that was aborted,
-    /// such as a 404; else INFO. It also applies if the callback panics.
+    /// Default: ERROR for an error, except that a client that disconnected is WARN; WARN for another request that was
+    /// aborted, such as a 404; else INFO. It also applies if the callback panics.
     ///
     /// ```
     /// use tower_api_span::{AccessLog, Outcome};

@@ -96,7 +96,7 @@ fn lifecycle(ended: &EndedRequest<'_>, started: SystemTime) -> Vec<LogEvent> {
 }
 
 /// Returns the exception that the request ended with, if it did: an error that is more than a status. A
-/// client that left is reported with severity DEBUG.
+/// client that disconnected is reported with severity DEBUG.
 fn exception(ended: &EndedRequest<'_>) -> Option<LogEvent> {
     let Outcome::Aborted(aborted) = ended.completion.outcome.as_ref()? else {
         return None;

@@ -126,7 +126,7 @@ fn with_this_layer(app: Router) -> Router {
     app.layer(layer.tracing_span(true))
 }
 
-/// The table in `docs/guide/tracing.md`.
+/// `tests/migration` has the same over real connections, for `docs/guide/coming_from_trace_layer.md`.
 #[test]
 fn each_request_has_its_end_in_the_log() {
     let expected: [(&[&str], &[&str]); 6] = [

@@ -28,6 +28,7 @@ enum Client {
     ReadsAll,
     DisconnectsMidway,
     DisconnectsBeforeHead,
+    GetsNoResponse,
 }
 
 impl Call {
@@ -64,6 +65,14 @@ impl Call {
     pub fn disconnect_before_head(self) -> Self {
         Self {
             client: Client::DisconnectsBeforeHead,
+            ..self
+        }
+    }
+
+    /// The server closes the connection without a response.
+    pub fn without_response(self) -> Self {
+        Self {
+            client: Client::GetsNoResponse,
             ..self
         }
     }
@@ -119,6 +128,9 @@ async fn send(stream: TcpStream, host: &str, call: &Call) -> Option<Head> {
         let timeout = std::time::Duration::from_millis(50);
         let response = tokio::time::timeout(timeout, response).await;
         assert!(response.is_err(), "the handler never responds");
+        None
+    } else if call.client == Client::GetsNoResponse {
+        response.await.expect_err("a closed connection");
         None
     } else {
         let (parts, mut body) = response.await.expect("a response").into_parts();

@@ -26,9 +26,14 @@ pub fn routes() -> Router {
     Router::new()
         .route("/users/{id}", get(user))
         .route("/broken", get(async || StatusCode::INTERNAL_SERVER_ERROR))
+        .route("/panic", get(panicking))
         .route("/slow", get(async || pending::<()>().await))
         .route("/stream", get(async || Body::from_stream(two_chunks())))
         .route("/endless", get(async || Body::from_stream(endless())))
+}
+
+async fn panicking() -> &'static str {
+    panic!("the handler panics")
 }
 
 fn two_chunks() -> impl Stream<Item = Result<Bytes, Infallible>> {

@@ -77,6 +77,11 @@ fn the_changes_are_as_measured() {
             call: Call::get("/slow").disconnect_before_head(),
             measures: &[("log", log)],
         },
+        Rows {
+            name: "the handler panics",
+            call: Call::get("/panic").without_response(),
+            measures: &[("log", log)],
+        },
     ];
     GUIDE.assert_changes(&compare(before::application, after::application, &rows));
 }
