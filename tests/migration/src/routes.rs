@@ -13,7 +13,7 @@ use http::StatusCode;
 use opentelemetry::trace::{Span as _, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue, global};
 
-/// How long `/stream` pauses between its two chunks. A duration of the head alone is far shorter.
+/// How long `/stream` pauses in all: one half before each of its two chunks. The head alone takes far less.
 pub const PAUSE: Duration = Duration::from_millis(300);
 
 pub fn routes() -> Router {

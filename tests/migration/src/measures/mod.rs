@@ -99,23 +99,15 @@ pub fn status(recording: &Recording) -> String {
     parts.join(", ")
 }
 
-/// When the span ended. The last chunk makes spans, so these are as late as the stream's end.
+/// When the span ended. The first chunk, which makes spans, is sent half the pause after the head, and half the pause
+/// before the end.
 pub fn end(recording: &Recording) -> String {
-    let in_stream = recording
-        .spans
-        .iter()
-        .filter(|span| IN_STREAM.contains(&&*span.name));
-    let last = in_stream
-        .map(|span| span.start_time)
-        .max()
-        .expect("chunks make spans");
-    let ends_late = recording.span().end_time >= last;
-    if ends_late {
-        "with the stream"
-    } else {
-        "with the head"
-    }
-    .to_owned()
+    let spans = recording.spans.iter();
+    let in_stream = spans.filter(|span| IN_STREAM.contains(&&*span.name));
+    let first = in_stream.map(|span| span.start_time).min();
+    let ends_late = recording.span().end_time >= first.expect("chunks make spans");
+    let end = if ends_late { "stream" } else { "head" };
+    format!("with the {end}")
 }
 
 /// Parent of the span. Of a span without a caller this is "none".
