@@ -51,6 +51,7 @@
 //! | [`proxies`](guide::proxies) | addresses behind proxies, trust, other trace headers |
 //! | `tracing` (with the feature `tracing`) | the access log, lines with trace ids, tracing-opentelemetry |
 //! | [`llm`](guide::llm) | APIs of language models |
+//! | [`pictures`](guide::pictures) | drawings of spans, and a trace in a collector |
 //! | [`completion`](guide::completion) | your own code at the end of a request |
 //! | [`troubleshooting`](guide::troubleshooting) | spans that are missing or wrong |
 //! | [`coming_from_trace_layer`](guide::coming_from_trace_layer), [`coming_from_opentelemetry_instrumentation_tower`](guide::coming_from_opentelemetry_instrumentation_tower), [`coming_from_axum_tracing_opentelemetry`](guide::coming_from_axum_tracing_opentelemetry), [`coming_from_tower_otel`](guide::coming_from_tower_otel) | how an application with another layer changes |
