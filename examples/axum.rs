@@ -1,5 +1,11 @@
-//! The layer on an axum router: `cargo run --example axum`.
+//! The layer on an axum router. Each span is printed.
+//!
+//! ```text
+//! cargo run --example axum
+//! cargo run --example axum -- 127.0.0.1:8080
+//! ```
 
+use std::env;
 use std::net::SocketAddr;
 
 use axum::{Router, body::Body, extract::Path, routing::get};
@@ -26,12 +32,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // Added last, so it is the outermost layer. A layer added later would run outside the span.
         .layer(ApiSpanLayer::new());
 
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    let address = env::args().nth(1);
+    let address = address.as_deref().unwrap_or("127.0.0.1:3000");
+    let listener = tokio::net::TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
-    eprintln!("Listening on http://{address}; Ctrl-C stops.");
+    eprintln!("An axum router that prints a span for each request.");
+    eprintln!("Listening on http://{address}; Ctrl-C stops. Try:");
     eprintln!("  curl http://{address}/hello/world");
     eprintln!("  curl http://{address}/hello/unknown");
-    eprintln!("  curl -N http://{address}/stream    press Ctrl-C to disconnect midway");
+    eprintln!("  curl -N http://{address}/stream    # press Ctrl-C to disconnect midway");
     let stop = async { tokio::signal::ctrl_c().await.expect("a handler for Ctrl-C") };
     // Provides `ConnectInfo`, from which the span takes the peer address.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();

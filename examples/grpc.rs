@@ -1,4 +1,11 @@
-//! The layer on a tonic server: `cargo run --example grpc`.
+//! The layer on a tonic server. Each span is printed.
+//!
+//! ```text
+//! cargo run --example grpc
+//! cargo run --example grpc -- 127.0.0.1:8080
+//! ```
+
+use std::env;
 
 use opentelemetry::global;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -21,14 +28,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `SpanHandle::from_extensions(request.extensions())`.
     let (_, health) = tonic_health::server::health_reporter();
 
-    let incoming = TcpIncoming::bind("127.0.0.1:3000".parse()?)?;
+    let address = env::args().nth(1);
+    let address = address.as_deref().unwrap_or("127.0.0.1:3000");
+    let incoming = TcpIncoming::bind(address.parse()?)?;
     let address = incoming.local_addr()?;
-    eprintln!("Listening on http://{address}; Ctrl-C stops. With an empty message, and without:");
+    eprintln!("A gRPC health service that prints a span for each call.");
+    eprintln!(
+        "Listening on http://{address}; Ctrl-C stops. Try, with an empty message, and without:"
+    );
     for input in [r"printf '\0\0\0\0\0'", "printf ''"] {
         eprintln!(
             "  {input} | curl --http2-prior-knowledge -H 'content-type: application/grpc' \\"
         );
-        eprintln!("    --data-binary @- -so - http://{address}/grpc.health.v1.Health/Check | xxd");
+        eprintln!(
+            "    --data-binary @- -so - http://{address}/grpc.health.v1.Health/Check | od -c"
+        );
     }
     let stop = async { tokio::signal::ctrl_c().await.expect("a handler for Ctrl-C") };
     let layer = ApiSpanLayer::new()

@@ -1,6 +1,12 @@
-//! The layer on a plain hyper server, over HTTP/1.1 and HTTP/2: `cargo run --example hyper`.
+//! The layer on a plain hyper server, over HTTP/1.1 and HTTP/2. Each span is printed.
+//!
+//! ```text
+//! cargo run --example hyper
+//! cargo run --example hyper -- 127.0.0.1:8080
+//! ```
 
 use std::convert::Infallible;
+use std::env;
 use std::net::SocketAddr;
 
 use http::{Request, Response, StatusCode};
@@ -9,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
@@ -20,18 +27,24 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let provider = SdkTracerProvider::builder()
         .with_simple_exporter(opentelemetry_stdout::SpanExporter::default())
         .build();
-    // The provider is passed here; it may also be global. hyper does not provide the peer address, so the
-    // accept loop below puts it into the request's extensions.
     let layer = ApiSpanLayer::new()
+        // The provider and the propagator are passed here; both may also be global.
         .tracer_provider(&provider)
+        // Reads the caller's context from `traceparent`: spans become children of the caller's span.
+        .propagator(TraceContextPropagator::new())
+        // hyper does not provide the address. The accept loop below puts it into the request's extensions.
         .peer_address_fn(|request| request.extensions.get::<SocketAddr>().copied());
     // The outermost layer sees the same response as hyper.
     let service = ServiceBuilder::new().layer(layer).service_fn(hello);
 
-    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    let address = env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:3000")).await?;
     let address = listener.local_addr()?;
-    eprintln!("Listening on http://{address}; Ctrl-C stops.");
+    eprintln!("A hyper server that prints a span for each request.");
+    eprintln!("Listening on http://{address}; Ctrl-C stops. Try:");
     eprintln!("  curl http://{address}/hello/world");
+    let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    eprintln!("  curl -H 'traceparent: {caller}' http://{address}/hello/caller");
     eprintln!("  curl --http2-prior-knowledge http://{address}/elsewhere");
     let builder = auto::Builder::new(TokioExecutor::new());
     let connections = GracefulShutdown::new();

@@ -35,7 +35,8 @@ async fn listen(address: SocketAddr, telemetry: &Telemetry) -> Result<(), String
         .map_err(|error| format!("cannot listen on {address}: {error}; give another address"))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     print_message(&format!(
-        "Listening on http://{address}; Ctrl-C stops.\n  \
+        "Serves every way in which a request ends, over HTTP/1.1, HTTP/2 and gRPC.\n\
+         Listening on http://{address}; Ctrl-C stops. Try:\n  \
            curl -N http://{address}/success/streaming\n  \
            curl -N --http2-prior-knowledge http://{address}/handler-error/streaming\n\
          --help lists the other paths.",

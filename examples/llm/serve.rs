@@ -86,6 +86,7 @@ async fn listen(serve: &impl Serve, provider: &SdkTracerProvider) -> Result<(), 
         .map_err(|error| format!("cannot listen on {address}: {error}; give another address"))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let url = format!("http://{address}");
+    print_about(serve);
     // A caller that passed port 0 reads the port from this line.
     print_line(format_args!("listening on {url}")).map_err(|error| error.to_string())?;
     for hint in serve.hints(&url) {
@@ -125,6 +126,13 @@ fn print_line(line: impl fmt::Display) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{line}")?;
     stdout.flush()
+}
+
+/// Prints the purpose on stderr, because stdout is for the address, the requests to try, and the spans.
+fn print_about<S: Serve>(_: &S) {
+    let about = S::USAGE.lines().next().unwrap_or_default();
+    // A closed stderr is ignored.
+    let _ = writeln!(io::stderr(), "{about} Try:");
 }
 
 /// Prints an error on stderr, in one line.
