@@ -7,6 +7,7 @@ mod gateway;
 mod journey_events;
 mod pipes;
 mod preset;
+mod privacy;
 mod requests;
 mod sampling;
 mod streams;
