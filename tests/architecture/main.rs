@@ -1,6 +1,8 @@
 //! How the source is laid out: folders import downward only, no file is in an import circle, and files and
-//! functions stay short. `docs/ARCHITECTURE.md` explains the layout.
+//! functions stay short. `docs/ARCHITECTURE.md` explains the layout. Also: links of documents, and the tests and
+//! examples that they name.
 
+mod documents;
 mod guides;
 mod imports;
 mod source;
@@ -247,4 +249,105 @@ fn files_and_functions_are_short() {
             );
         }
     }
+}
+
+#[test]
+fn links_of_documents_lead_somewhere() {
+    let mut count = 0;
+    let mut broken = Vec::new();
+    for document in documents::read_all() {
+        for link in document.links() {
+            count += 1;
+            if let Some(fault) = document.fault(link) {
+                broken.push(format!("{}: {link}: {fault}", document.path));
+            }
+        }
+    }
+    assert!(count >= 20, "{count} links");
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn broken_links_are_found() {
+    let pages = "https://docs.rs/tower-api-span/latest/tower_api_span/";
+    let source = "https://docs.rs/crate/tower-api-span/latest/source/";
+    let document = documents::Document {
+        path: "docs/guide/page.md".to_owned(),
+        text: String::new(),
+    };
+    for (link, expected) in [
+        ("../ARCHITECTURE.md", None),
+        ("../ARCHITECTURE.md#the-floors", None),
+        ("../ARCHITECTURE.md#the-roof", Some("no such heading")),
+        ("ARCHITECTURE.md", Some("no such file")),
+        (&format!("{pages}guide/endings/index.html"), None),
+        (
+            &format!("{pages}guide/ending/index.html"),
+            Some("no such page"),
+        ),
+        (&format!("{pages}struct.SpanHandle.html"), None),
+        (&format!("{pages}struct.Span.html"), Some("no such page")),
+        (&format!("{source}examples/axum.rs"), None),
+        (&format!("{source}examples/actix.rs"), Some("no such file")),
+        (
+            &format!("{source}examples/soak/main.rs"),
+            Some("not in the package"),
+        ),
+        (
+            &format!("{source}tests/README.md"),
+            Some("not in the package"),
+        ),
+    ] {
+        assert_eq!(document.fault(link).as_deref(), expected, "{link}");
+    }
+}
+
+/// Each row of its tables of promises names a test, and each test and file that is named exists.
+#[test]
+fn the_page_on_security_names_tests_that_exist() {
+    let page = documents::read("docs/SECURITY.md");
+    let (_, promises) = page
+        .split_once("## What the layer promises")
+        .expect("a section");
+    let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| promise");
+    let rows: Vec<_> = promises.lines().filter(is_row).collect();
+    assert!(rows.len() >= 20, "{} rows", rows.len());
+    for row in rows {
+        let cells = row.trim_end_matches('|').rsplit_once(" | ");
+        let (_, tests) = cells.unwrap_or_else(|| panic!("no column of tests: {row}"));
+        assert!(documents::code(tests).count() > 0, "no test: {row}");
+        for name in documents::code(tests) {
+            let exists = if name.starts_with("#![") {
+                documents::read("src/lib.rs").contains(name)
+            } else {
+                documents::is_test(name) || documents::exists(name)
+            };
+            assert!(exists, "{name} does not exist: {row}");
+        }
+    }
+}
+
+#[test]
+fn examples_name_their_commands() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).expect("examples") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").display().to_string();
+        let main = if path.is_dir() {
+            path.join("main.rs")
+        } else {
+            path
+        };
+        let text = std::fs::read_to_string(&main).expect("a file is text");
+        let documented = text.lines().take_while(|line| line.starts_with("//!"));
+        let command = format!("cargo run --example {name}");
+        let release = format!("cargo run --release --example {name}");
+        let is_named = documented
+            .into_iter()
+            .any(|line| line.contains(&command) || line.contains(&release));
+        assert!(is_named, "{}: `{command}` is missing", main.display());
+        count += 1;
+    }
+    assert!(count >= 9, "{count} examples");
 }
