@@ -47,20 +47,47 @@ pub(crate) fn read_all() -> Vec<Document> {
 }
 
 impl Document {
-    /// Returns the targets of the links, without code.
-    pub(crate) fn links(&self) -> Vec<&str> {
+    /// Returns the lines, without blocks of code.
+    fn lines(&self) -> impl Iterator<Item = &str> {
         let mut in_code = false;
-        let mut links = Vec::new();
-        for line in self.text.lines() {
-            if line.starts_with("```") {
-                in_code = !in_code;
-            }
-            if !in_code {
-                let parts = line.split("](").skip(1);
-                links.extend(parts.filter_map(|part| Some(part.split_once(')')?.0)));
-            }
-        }
-        links
+        self.text.lines().filter(move |line| {
+            let is_fence = line.starts_with("```");
+            in_code ^= is_fence;
+            !in_code && !is_fence
+        })
+    }
+
+    /// Returns the names and the targets that are defined in lines of their own: `[name]: target`.
+    fn definitions(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.lines().filter_map(|line| line.strip_prefix('['));
+        lines.filter_map(|line| line.split_once("]: "))
+    }
+
+    /// Returns the targets of the links.
+    pub(crate) fn links(&self) -> Vec<&str> {
+        let parts = self.lines().flat_map(|line| line.split("](").skip(1));
+        let inline = parts.filter_map(|part| Some(part.split_once(')')?.0));
+        let defined = self.definitions().map(|(_, target)| target);
+        inline.chain(defined).collect()
+    }
+
+    /// Returns the names that links use, `[text][name]`, and no line defines.
+    pub(crate) fn undefined(&self) -> Vec<&str> {
+        let parts = self.lines().flat_map(|line| line.split("][").skip(1));
+        let mut names: Vec<_> = parts
+            .filter_map(|part| Some(part.split_once(']')?.0))
+            .collect();
+        names.retain(|name| self.definitions().all(|(defined, _)| defined != *name));
+        names
+    }
+
+    /// Whether a page of the crate's package has all links, or else the repository: none is relative to a file if
+    /// another one leads to a page.
+    pub(crate) fn is_for_one_place(&self) -> bool {
+        let links = self.links();
+        let is_page = |link: &&str| link.starts_with(PAGES) || link.starts_with(PACKAGED);
+        let is_relative = |link: &&str| !link.starts_with("https://") && !link.starts_with('#');
+        !links.iter().any(is_page) || !links.iter().any(is_relative)
     }
 
     /// Returns why a link leads nowhere.

@@ -262,6 +262,12 @@ fn links_of_documents_lead_somewhere() {
                 broken.push(format!("{}: {link}: {fault}", document.path));
             }
         }
+        for name in document.undefined() {
+            broken.push(format!("{}: [{name}] is not defined", document.path));
+        }
+        if document.path == "README.md" && !document.is_for_one_place() {
+            broken.push("README.md: a package page finds no files".to_owned());
+        }
     }
     assert!(count >= 20, "{count} links");
     assert!(broken.is_empty(), "{}", broken.join("\n"));
