@@ -70,7 +70,9 @@ fn meter_provider(page: prometheus::Text) -> Result<SdkMeterProvider, Box<dyn Er
     let page = PeriodicReader::builder(page).with_interval(PAGE_INTERVAL);
     let mut provider = SdkMeterProvider::builder().with_reader(page.build());
     if let Ok(endpoint) = env::var(ENDPOINT) {
-        eprintln!("Pushing metrics to {endpoint}, each minute and at the end.");
+        eprintln!(
+            "Pushing to {endpoint} at the end, and each minute (OTEL_METRIC_EXPORT_INTERVAL)."
+        );
         let exporter = MetricExporter::builder().with_tonic().build()?;
         provider = provider.with_periodic_exporter(exporter);
     }
