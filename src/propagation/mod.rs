@@ -29,11 +29,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::propagation::{Injector, TextMapPropagator};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, global};
-use opentelemetry_http::HeaderInjector;
 
 use crate::catch_panic::catch_panic;
 use crate::propagation::sampling::Rate;
@@ -162,7 +161,7 @@ impl Propagation {
         let injected = catch_panic(|| {
             self.with(|propagator| {
                 let mut injected = HeaderMap::new();
-                propagator.inject_context(context, &mut NonEmpty(HeaderInjector(&mut injected)));
+                propagator.inject_context(context, &mut HeaderInjector(&mut injected));
                 injected
             })
         });
@@ -212,7 +211,7 @@ fn inject_w3c(span_context: &SpanContext, headers: &mut HeaderMap) {
     if !span_context.is_valid() {
         return;
     }
-    let mut injector = NonEmpty(HeaderInjector(headers));
+    let mut injector = HeaderInjector(headers);
     injector.set(TRACEPARENT, format_traceparent(span_context));
     injector.set(TRACESTATE, span_context.trace_state().header());
 }
@@ -237,13 +236,18 @@ fn take(headers: &mut HeaderMap, name: &str) -> Option<HeaderMap> {
     Some(taken)
 }
 
-/// An injector that skips empty values. The SDK's propagator writes an empty `tracestate`.
-struct NonEmpty<'a>(HeaderInjector<'a>);
+/// Writes headers. Skips invalid names and values, and empty values: the SDK's propagator writes an empty `tracestate`.
+///
+/// Not that of opentelemetry-http: cargo could select another version of it than of the API.
+struct HeaderInjector<'a>(&'a mut HeaderMap);
 
-impl Injector for NonEmpty<'_> {
+impl Injector for HeaderInjector<'_> {
     fn set(&mut self, key: &str, value: String) {
-        if !value.is_empty() {
-            self.0.set(key, value);
+        if value.is_empty() {
+            return;
+        }
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
         }
     }
 }

@@ -36,6 +36,18 @@ where
     Some(Arc::new(provider.logger_with_scope(key::scope())))
 }
 
+/// In version 0.31 of the API, `Logger` has `event_enabled` only with the feature `spec_unstable_logs_enabled`. Without
+/// it, no processor refuses events. Where `Logger` has the method, a call on `&L` finds that first, because this one
+/// takes `&&L`.
+trait EventEnabled {
+    #[allow(dead_code, reason = "unused where `Logger` has the method")]
+    fn event_enabled(&self, _: Severity, _: &str, _: Option<&str>) -> bool {
+        true
+    }
+}
+
+impl<L: Logger> EventEnabled for &L {}
+
 impl<L: Logger + Send + Sync> EmitEvent for L {
     fn emit_event(&self, event: LogEvent, span_context: &SpanContext) {
         let LogEvent {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use opentelemetry::Context;
 use opentelemetry::logs::{LoggerProvider, NoopLoggerProvider};
-use opentelemetry::metrics::{Meter, MeterProvider, NoopMeterProvider};
+use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::noop::NoopTracer;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 
@@ -22,9 +22,9 @@ pub(super) fn is_noop_logger<L: 'static>() -> bool {
     TypeId::of::<L>() == TypeId::of::<<NoopLoggerProvider as LoggerProvider>::Logger>()
 }
 
-/// Whether a meter provider of this type is the no-op.
-pub(super) fn is_noop_meter_provider<P: ?Sized + 'static>() -> bool {
-    TypeId::of::<P>() == TypeId::of::<NoopMeterProvider>()
+/// Whether a meter provider of this type is the no-op. Names are compared: version 0.31 of the API does not export it.
+pub(super) fn is_noop_meter_provider<P: ?Sized>() -> bool {
+    std::any::type_name::<P>() == "opentelemetry::metrics::noop::NoopMeterProvider"
 }
 
 /// Whether a meter provider whose type is erased, and of which `meter` comes, is the no-op.
@@ -71,6 +71,7 @@ pub(super) fn returns_parent(start: impl FnOnce(&Context) -> Option<SpanContext>
 #[cfg(test)]
 mod tests {
     use opentelemetry::InstrumentationScope;
+    use opentelemetry::metrics::noop::NoopMeterProvider;
     use opentelemetry_sdk::metrics::SdkMeterProvider;
 
     use super::*;

@@ -5,6 +5,10 @@ use std::collections::HashMap;
 use std::str::FromStr as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jaeger::opentelemetry as api_0_32;
+use jaeger::opentelemetry::propagation::TextMapPropagator as _;
+use jaeger::opentelemetry::trace::TraceContextExt as _;
+use jaeger::opentelemetry_jaeger_propagator;
 use opentelemetry::Context;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{
@@ -13,9 +17,6 @@ use opentelemetry::propagation::{
 use opentelemetry::trace::{
     SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
 };
-use opentelemetry_0_32 as api_0_32;
-use opentelemetry_0_32::propagation::TextMapPropagator as _;
-use opentelemetry_0_32::trace::TraceContextExt as _;
 use opentelemetry_aws::trace::XrayPropagator;
 use opentelemetry_aws::trace::xray_propagator::MissingSampledBehavior;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
