@@ -205,7 +205,7 @@
 //! | `axum` | `http.route` from `MatchedPath`, `url.path` [with the prefixes of nested routers](guide::attributes#rewritten-targets), and [`SpanHandle`] as an extractor |
 //! | `connect-info` | `network.peer.*` and `client.address` from axum's `ConnectInfo<SocketAddr>`; turns on axum's feature `tokio` |
 //! | `tracing` | an access log (`ApiSpanLayer::access_log`) and a span for each request (`ApiSpanLayer::tracing_span`), for the subscriber of the crate `tracing`; see the guide `tracing` |
-//! | `internal-logs` | warnings of the layer's own, as events of `tracing` with target `tower-api-span`: `ApiSpanLayer.CallbackPanicked`, once for each callback of a layer and each method of a handle; `ApiSpanLayer.LoggerMissing`, once for each layer with [`LifecycleEvents::AsLogs`]; `ApiSpanLayer.MetricAttributeRefused`, once for each layer; `ApiSpanLayer.UnknownMetric` |
+//! | `internal-logs` | warnings of the layer's own, as events of `tracing` with target `tower-api-span`: `ApiSpanLayer.CallbackPanicked`, once for each callback of a layer and each method of a handle; `ApiSpanLayer.LoggerMissing`, once for each layer with [`LifecycleEvents::AsLogs`]; `ApiSpanLayer.MetricAttributeRefused`, once for each layer; `ApiSpanLayer.UnknownMetric`; `ApiSpanLayer.TracerProviderMissing`, once for each layer, if a request has no span because no global provider is set; `ApiSpanLayer.PropagatorMissing`, once for each layer, if a request with a span has a `traceparent` and no global propagator is set |
 //!
 //! # Failures
 //!

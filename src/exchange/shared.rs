@@ -33,7 +33,7 @@ impl Shared {
         }
         let has_logger = self.providers.loggers.is_set();
         if !has_logger {
-            self.settings.missing_logger.report();
+            self.settings.missing.report_logger();
         }
         !has_logger
     }

@@ -247,6 +247,9 @@ fn share_span(
     measured: Measured,
 ) -> (Arc<SharedSpan>, Option<AtStart>, Context) {
     if let Some(OpenSpan { started, at_start }) = open {
+        let settings = &shared.settings;
+        let missing = &settings.missing;
+        missing.check_propagator(&settings.propagation, &parts.headers);
         let context = started.context.clone();
         insert_handle(shared, parts, &started.span, context, measured);
         (started.span, Some(at_start), started.context)

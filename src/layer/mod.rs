@@ -22,6 +22,8 @@ mod llm;
 #[cfg(feature = "tracing")]
 mod tracing;
 
+mod describe;
+
 use std::sync::Arc;
 
 use tower_layer::Layer;

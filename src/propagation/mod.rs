@@ -172,6 +172,36 @@ impl Propagation {
         injected
     }
 
+    /// Whether it is the process-wide one.
+    pub(crate) fn is_global(&self) -> bool {
+        matches!(self, Self::Global)
+    }
+
+    /// Whether the propagator does not look for any header, as the API's no-op does not. False if it panics.
+    pub(crate) fn reads_nothing(&self, headers: &HeaderMap) -> bool {
+        let reads_nothing = catch_panic(|| {
+            self.with(|propagator| {
+                let recorder = RecordingExtractor::new(headers);
+                propagator.extract_with_context(&Context::new(), &recorder);
+                recorder.into_read().is_empty()
+            })
+        });
+        reads_nothing.unwrap_or(false)
+    }
+
+    /// Describes the propagator by the headers that it declares.
+    pub(crate) fn describe(&self) -> String {
+        let source = if self.is_global() { "global" } else { "given" };
+        if self.reads_nothing(&HeaderMap::new()) {
+            return format!("{source}, none (the API's no-op)");
+        }
+        let fields = catch_panic(|| {
+            self.with(|propagator| propagator.fields().map(str::to_owned).collect::<Vec<_>>())
+        });
+        let fields = fields.unwrap_or_default().join(", ");
+        format!("{source} ({fields})")
+    }
+
     fn with<T>(&self, f: impl FnMut(&dyn TextMapPropagator) -> T) -> T {
         match self {
             Self::Global => global::get_text_map_propagator(f),

@@ -1,21 +1,23 @@
 //! The tracer of the global provider, which may be set and replaced while requests are served.
 
+// Not `std`: loom would try many more orders.
+use core::sync::atomic::AtomicU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
 use arc_swap::Guard;
 use opentelemetry::Context;
 use opentelemetry::global::{self, BoxedTracer};
-use opentelemetry::trace::{SpanBuilder, TraceContextExt};
+use opentelemetry::trace::SpanBuilder;
 
 use crate::catch_panic::catch_panic;
-use crate::provider::lookup::{Found, Latest, Lookup, Renewal, Schedule};
-use crate::provider::noop::returns_parent;
+use crate::provider::lookup::{Found, Latest, Lookup, NOT_YET_FOUND, Renewal, Schedule};
+use crate::provider::missing_tracer::MissingTracer;
+use crate::provider::noop::{is_noop, is_noop_by_trial};
 use crate::provider::parent::Parent;
 use crate::provider::start_span::{NotStarted, StartOptions, StartSpan, StartedSpan};
 use crate::recording::clock::Clock;
-use crate::semconv::{SCOPE_NAME, scope};
+use crate::semconv::scope;
 
 /// The tracer of the global provider: looked up until it makes a span, and then kept and renewed.
 ///
@@ -32,6 +34,9 @@ pub(crate) struct GlobalTracer {
     misses: Schedule,
     /// Whether the next request looks again, after a miss.
     is_retry_due: AtomicBool,
+    /// The lookup of the tracer that made no span for the latest request without one; 0 if there was none.
+    missed_by: AtomicU64,
+    missing: MissingTracer,
 }
 
 /// What a lookup of the global tracer has found.
@@ -117,6 +122,7 @@ impl GlobalTracer {
         answer: &NotStarted,
         parent: &Context,
     ) {
+        self.missed_by.store(found.number(), Ordering::Relaxed);
         if !self.misses.is_due() {
             return;
         }
@@ -167,8 +173,31 @@ impl GlobalTracer {
         }
         match catch_panic(|| is_noop(tracer, answer, parent)) {
             Some(true) if is_seen => self.lose(lookup),
+            Some(true) => self.missing.report(),
             Some(false) if !is_seen => self.mark_seen(lookup, clock),
             _ => {}
+        }
+    }
+
+    /// Describes the current provider, and what requests have found.
+    pub(super) fn describe(&self) -> &'static str {
+        let tracer = GlobalProviderTracer::look_up();
+        let Some(is_noop) = tracer.and_then(|tracer| tracer.is_noop()) else {
+            return "global, panics";
+        };
+        if is_noop {
+            return "global, none (the API's no-op)";
+        }
+        let latest = self.latest.get();
+        let missed_by = self.missed_by.load(Ordering::Relaxed);
+        match latest.as_ref().map(|found| (&found.value, found.number())) {
+            Some((Finding::Kept(_), number)) if number == missed_by => {
+                "global, set, but a request had no span (shut down?)"
+            }
+            Some((Finding::Seen, _)) => "global, set, but no request had a span (shut down?)",
+            Some((Finding::Noop, _)) => NOT_YET_FOUND,
+            None if self.schedule.has_begun() => NOT_YET_FOUND,
+            Some((Finding::Kept(_), _)) | None => "global, set",
         }
     }
 
@@ -207,12 +236,13 @@ impl GlobalCandidate<'_> {
         let Self::Untried(global, lookup, tracer) = self else {
             return true;
         };
-        let is_noop = || tracer.get().is_none_or(|tracer| is_noop_by_trial(tracer));
-        let is_real = catch_panic(is_noop) == Some(false);
-        if is_real {
-            global.mark_seen(*lookup, Clock::start());
+        let is_noop = tracer.is_noop();
+        match is_noop {
+            Some(true) => global.missing.report(),
+            Some(false) => global.mark_seen(*lookup, Clock::start()),
+            None => {}
         }
-        is_real
+        is_noop == Some(false)
     }
 
     /// Starts a span. Returns `None` if the tracer makes no span for this request. A tracer's panic propagates.
@@ -250,43 +280,15 @@ impl GlobalProviderTracer {
     fn get(&self) -> Option<&BoxedTracer> {
         self.0.as_ref()
     }
+
+    /// Whether it is the API's no-op. Returns `None` if it panics.
+    fn is_noop(&self) -> Option<bool> {
+        catch_panic(|| self.get().is_none_or(|tracer| is_noop_by_trial(tracer)))
+    }
 }
 
 impl Drop for GlobalProviderTracer {
     fn drop(&mut self) {
         catch_panic(|| drop(self.0.take()));
     }
-}
-
-/// Whether the tracer that made no span under `parent` is the API's no-op.
-///
-/// The no-op returns its parent's span context, or an invalid one if there is no parent. If a sampler drops the
-/// span, its tracer may return an invalid one, too. A trial with an unsampled parent distinguishes the two.
-fn is_noop(tracer: &dyn StartSpan, NotStarted(answer): &NotStarted, parent: &Context) -> bool {
-    if answer.is_valid() {
-        return true;
-    }
-    if parent.span().span_context().is_valid() {
-        return false;
-    }
-    is_noop_by_trial(tracer)
-}
-
-/// Whether the tracer returns an unsampled parent instead of a span.
-fn is_noop_by_trial(tracer: &dyn StartSpan) -> bool {
-    let options = StartOptions {
-        clock: Clock::start(),
-        has_other_readers: false,
-    };
-    returns_parent(|parent| {
-        let (builder, mut caller) = (SpanBuilder::from_name(SCOPE_NAME), None);
-        let mut parent = Parent::new(parent, &mut caller, false);
-        match tracer.start(builder, &mut parent, options) {
-            Ok(started) => {
-                started.span.end(SystemTime::now(), &mut |_, _| {});
-                None
-            }
-            Err(NotStarted(answer)) => Some(answer),
-        }
-    })
 }

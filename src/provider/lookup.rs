@@ -99,6 +99,11 @@ impl<T> Latest<T> {
 }
 
 impl<T> Found<T> {
+    /// Returns the number of the lookup, from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.lookup
+    }
+
     /// Returns the lookup that replaces this finding, if it is still the latest.
     pub(crate) fn successor(&self) -> Lookup {
         Lookup {
@@ -115,10 +120,18 @@ pub(crate) struct Schedule(AtomicU64);
 /// The largest distance between two requests that are due.
 const PERIOD: u64 = 1_024;
 
+/// Describes a global provider that was set after requests were served.
+pub(crate) const NOT_YET_FOUND: &str = "global, set, found by one of the next 1,023 requests";
+
 impl Schedule {
     pub(crate) fn is_due(&self) -> bool {
         let request = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         request.is_power_of_two() && request < PERIOD || request.is_multiple_of(PERIOD)
+    }
+
+    /// Whether a request was counted.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
     }
 
     /// Begins again at the first request.

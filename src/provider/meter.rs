@@ -8,7 +8,7 @@ use opentelemetry::global;
 use opentelemetry::metrics::{Meter, MeterProvider};
 
 use crate::catch_panic::catch_panic;
-use crate::provider::lookup::{Latest, Renewal, Schedule};
+use crate::provider::lookup::{Latest, NOT_YET_FOUND, Renewal, Schedule};
 use crate::provider::noop::{discards_metrics, is_noop_meter_provider};
 use crate::semconv::scope;
 
@@ -75,6 +75,19 @@ impl<T> GlobalMeters<T> {
             self.look_up(make);
         }
         self.kept()
+    }
+
+    /// Describes the current provider.
+    pub(crate) fn describe(&self) -> &'static str {
+        let provider = catch_panic(global::meter_provider);
+        match provider.and_then(|provider| try_meter(provider.as_ref())) {
+            None => "global, panics",
+            Some(Tried::Noop) => "global, none (the API's no-op)",
+            Some(Tried::Meter(_)) if self.kept().is_none() && self.schedule.has_begun() => {
+                NOT_YET_FOUND
+            }
+            Some(Tried::Meter(_)) => "global, set",
+        }
     }
 
     fn kept(&self) -> Option<Arc<T>> {

@@ -6,6 +6,7 @@ pub(crate) mod global_tracer;
 pub(crate) mod logger;
 pub(crate) mod lookup;
 pub(crate) mod meter;
+mod missing_tracer;
 mod noop;
 pub(crate) mod parent;
 pub(crate) mod start_span;

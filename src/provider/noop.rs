@@ -5,12 +5,20 @@
 
 use std::any::TypeId;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use opentelemetry::Context;
 use opentelemetry::logs::{LoggerProvider, NoopLoggerProvider};
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::noop::NoopTracer;
-use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use opentelemetry::trace::{
+    SpanBuilder, SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
+};
+
+use crate::provider::parent::Parent;
+use crate::provider::start_span::{NotStarted, StartOptions, StartSpan};
+use crate::recording::clock::Clock;
+use crate::semconv::SCOPE_NAME;
 
 /// Whether a tracer of this type is the no-op.
 pub(super) fn is_noop_tracer<T: 'static>() -> bool {
@@ -48,12 +56,49 @@ fn discards_callbacks(meter: &Meter) -> bool {
     Arc::strong_count(&token) == 1
 }
 
+/// Whether the tracer that made no span under `parent` is the API's no-op.
+///
+/// The no-op returns its parent's span context, or an invalid one if there is no parent. If a sampler drops the
+/// span, its tracer may return an invalid one, too. A trial with an unsampled parent distinguishes the two.
+pub(super) fn is_noop(
+    tracer: &dyn StartSpan,
+    NotStarted(answer): &NotStarted,
+    parent: &Context,
+) -> bool {
+    if answer.is_valid() {
+        return true;
+    }
+    if parent.span().span_context().is_valid() {
+        return false;
+    }
+    is_noop_by_trial(tracer)
+}
+
+/// Whether the tracer returns an unsampled parent instead of a span.
+pub(super) fn is_noop_by_trial(tracer: &dyn StartSpan) -> bool {
+    let options = StartOptions {
+        clock: Clock::start(),
+        has_other_readers: false,
+    };
+    returns_parent(|parent| {
+        let (builder, mut caller) = (SpanBuilder::from_name(SCOPE_NAME), None);
+        let mut parent = Parent::new(parent, &mut caller, false);
+        match tracer.start(builder, &mut parent, options) {
+            Ok(started) => {
+                started.span.end(SystemTime::now(), &mut |_, _| {});
+                None
+            }
+            Err(NotStarted(answer)) => Some(answer),
+        }
+    })
+}
+
 /// Whether a tracer whose type is erased is the no-op.
 ///
 /// `start` starts a span under a parent. If the tracer makes no span, it returns the span context that the
 /// tracer returned. The no-op returns that of its parent. The parent here is unsampled, and telemetry is
 /// suppressed, so that no tracer exports a span for it.
-pub(super) fn returns_parent(start: impl FnOnce(&Context) -> Option<SpanContext>) -> bool {
+fn returns_parent(start: impl FnOnce(&Context) -> Option<SpanContext>) -> bool {
     let probe = SpanContext::new(
         TraceId::from(1),
         SpanId::from(1),

@@ -38,6 +38,15 @@ impl TracerSource {
         Self::Given(Some(Arc::new(provider.tracer_with_scope(scope()))))
     }
 
+    /// Describes the provider in a few words.
+    pub(crate) fn describe(&self) -> &'static str {
+        match self {
+            Self::Global(global) => global.describe(),
+            Self::Given(Some(_)) => "given",
+            Self::Given(None) => "given, none (the API's no-op)",
+        }
+    }
+
     /// Returns the tracer for this request, if there is one.
     pub(crate) fn tracer(&self) -> Option<FoundTracer<'_>> {
         match self {

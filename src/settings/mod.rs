@@ -4,7 +4,7 @@
 
 pub(crate) mod callback;
 pub(crate) mod metric_attributes;
-pub(crate) mod missing_logger;
+pub(crate) mod missing;
 pub(crate) mod queue;
 pub(crate) mod streams;
 #[cfg(feature = "tracing")]
@@ -31,7 +31,7 @@ use crate::protocol::http::trace_headers::TraceHeaders;
 use crate::protocol::llm::{Formats, Terminators};
 use crate::settings::callback::Callback;
 use crate::settings::metric_attributes::MetricAttributes;
-use crate::settings::missing_logger::MissingLogger;
+use crate::settings::missing::Missing;
 use crate::settings::queue::QueueSettings;
 use crate::settings::streams::{ContentTypes, StreamDurations, StreamTerminators};
 #[cfg(feature = "tracing")]
@@ -100,7 +100,7 @@ pub(crate) struct Settings {
     pub(crate) stream_content_types: ContentTypes,
     pub(crate) lifecycle_events: LifecycleEvents,
     /// Of `lifecycle_events`.
-    pub(crate) missing_logger: MissingLogger,
+    pub(crate) missing: Missing,
 
     pub(crate) llm_formats: Formats,
     pub(crate) gen_ai_attributes: bool,
@@ -184,7 +184,7 @@ impl Default for Settings {
             stream_durations: StreamDurations::default(),
             stream_content_types: ContentTypes::default(),
             lifecycle_events: LifecycleEvents::default(),
-            missing_logger: MissingLogger::default(),
+            missing: Missing::default(),
             llm_formats: Formats::default(),
             gen_ai_attributes: false,
             stream_terminators: StreamTerminators::default(),

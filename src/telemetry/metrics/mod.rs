@@ -78,6 +78,15 @@ impl Meters {
         };
     }
 
+    /// Describes the provider in a few words.
+    pub(crate) fn describe(&self) -> &'static str {
+        match &self.source {
+            Source::Global(global) => global.describe(),
+            Source::Given(given) if given.meter.is_some() => "given",
+            Source::Given(_) => "given, none (the API's no-op, or it panics)",
+        }
+    }
+
     /// Whether there are instruments for this request. If there are none, counts the request.
     pub(crate) fn is_set(&self) -> bool {
         match &self.source {

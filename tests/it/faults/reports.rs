@@ -1,10 +1,11 @@
-//! The first panic of each callback is reported through OpenTelemetry's internal logging.
+//! The first panic of each callback, and what is missing, is reported through OpenTelemetry's internal logging.
 
 use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex};
 
 use http::{Request, Response};
 use opentelemetry::KeyValue;
+use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tower::{Service, service_fn};
 use tower_api_span::{ApiSpanLayer, LifecycleEvents};
@@ -19,7 +20,7 @@ use tracing_subscriber::{Layer, registry};
 use crate::support::body::ScriptedBody;
 use crate::support::meters::Meters;
 use crate::support::recorder::Recorder;
-use crate::support::{answering, defused, get, handle_of, read, ready, response};
+use crate::support::{answering, called, defused, get, handle_of, read, ready, response};
 
 /// An event: its name, target and fields.
 type Report = Vec<String>;
@@ -273,6 +274,49 @@ fn lifecycle_events_as_logs_without_a_logger_are_reported_once() {
 }
 
 #[test]
+fn a_missing_tracer_provider_is_reported_once() {
+    let missing = ["WARN ApiSpanLayer.TracerProviderMissing".to_owned()];
+    let layer = ApiSpanLayer::new();
+    let reports = reported(|| {
+        serve(&layer, 3);
+        serve(&layer.clone().body_sizes(true), 3);
+    });
+    assert_eq!(reports, [missing]);
+    let off = ApiSpanLayer::new().tracer_provider(&NoopTracerProvider::new());
+    let reports = reported(|| {
+        serve(&off, 3);
+        serve(&Recorder::new().layer(), 3);
+        serve(&ApiSpanLayer::new().filter(|_| false), 3);
+    });
+    assert_eq!(reports, Vec::<Report>::new());
+}
+
+#[test]
+fn a_missing_propagator_is_reported_once_to_a_caller() {
+    let recorder = Recorder::new();
+    let layer = ApiSpanLayer::new().tracer_provider(&recorder.provider);
+    let serve_caller = |layer: &ApiSpanLayer| {
+        let mut service = answering(layer, |_| response(200, ScriptedBody::full(3)));
+        ready(service.call(called("01"))).expect("a response");
+    };
+    let missing = ["WARN ApiSpanLayer.PropagatorMissing".to_owned()];
+    let reports = reported(|| {
+        serve(&layer, 3);
+        for _ in 0..3 {
+            serve_caller(&layer);
+            serve_caller(&layer.clone().body_sizes(true));
+        }
+    });
+    assert_eq!(reports, [missing]);
+    let callers_are_unknown = ApiSpanLayer::new().tracer_provider(&recorder.provider);
+    let reports = reported(|| {
+        serve(&callers_are_unknown, 3);
+        serve_caller(&recorder.layer());
+    });
+    assert_eq!(reports, Vec::<Report>::new());
+}
+
+#[test]
 fn no_panic_reports_nothing() {
     let recorder = Recorder::new();
     let layer = recorder.layer().filter(|_| true);
@@ -281,8 +325,9 @@ fn no_panic_reports_nothing() {
 
 #[test]
 fn settings_without_effect_are_reported_once() {
-    let meters = Meters::new();
-    let layer = meters.layer().metric_attribute_keys(["test.plan"]);
+    let (recorder, meters) = (Recorder::new(), Meters::new());
+    let layer = meters.on(recorder.layer());
+    let layer = layer.metric_attribute_keys(["test.plan"]);
     let layer = layer.metric_attributes(|_| {
         let keys = ["test.plan", "test.tenant", "test.user"];
         keys.map(|key| KeyValue::new(key, "x"))

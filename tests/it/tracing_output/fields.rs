@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use http::{Request, Response};
+use opentelemetry::trace::noop::NoopTracerProvider;
 use serde_json::{Value, json as object};
 use tower::{Service, service_fn};
 use tower_api_span::{AccessLog, ApiSpanLayer};
@@ -163,7 +164,9 @@ fn the_limit_of_messages_applies() {
 
 #[test]
 fn a_terminal_shows_one_readable_line() {
-    let layer = ApiSpanLayer::new().access_log(AccessLog::new());
+    let layer = ApiSpanLayer::new()
+        .tracer_provider(&NoopTracerProvider::new())
+        .access_log(AccessLog::new());
     let plain = |written| {
         tracing_subscriber::fmt()
             .with_ansi(false)

@@ -103,14 +103,15 @@ pub fn json_subscriber(to: Written, level: tracing::Level) -> impl Subscriber + 
         .finish()
 }
 
+/// Whether a line is not one of the internal logs, which the API and the layer write with feature `internal-logs`.
+pub fn is_of_requests(line: &Value) -> bool {
+    let target = line["target"].as_str();
+    !target.is_some_and(|target| target.starts_with("opentelemetry") || target == "tower-api-span")
+}
+
 /// Returns the lines as JSON that are written while `f` runs.
 pub fn json(f: impl FnOnce()) -> Vec<Value> {
     let subscriber = |to| json_subscriber(to, tracing::Level::TRACE);
     let lines = written(subscriber, f).json();
-    // With feature `internal-logs` there are also warnings of the API.
-    let own = |line: &Value| {
-        let target = line["target"].as_str();
-        !target.is_some_and(|target| target.starts_with("opentelemetry"))
-    };
-    lines.into_iter().filter(own).collect()
+    lines.into_iter().filter(is_of_requests).collect()
 }

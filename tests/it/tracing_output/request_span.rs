@@ -10,7 +10,7 @@ use tower_layer::Layer as _;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
-use super::{json, written};
+use super::{is_of_requests, json, written};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Pending};
 use crate::support::recorder::Recorder;
@@ -316,7 +316,7 @@ fn it_is_closed_when_the_response_is_dropped() {
     // That of a test beside this one, with tracing-opentelemetry.
     for line in all
         .iter()
-        .filter(|line| line["span"]["name"] != "request start")
+        .filter(|line| is_of_requests(line) && line["span"]["name"] != "request start")
     {
         let text = line["fields"]["message"].as_str().unwrap_or_default();
         seen.lock().expect("no panic").push(text.to_owned());

@@ -13,7 +13,7 @@ use tower_api_span::{AccessLog, ApiSpanLayer};
 use tower_http::trace::TraceLayer;
 use tracing::Level;
 
-use super::{json_subscriber, written};
+use super::{is_of_requests, json_subscriber, written};
 use crate::support::defused;
 
 /// What the client does with a request.
@@ -91,9 +91,7 @@ fn lines(app: Router, path: &str, client: Client) -> Vec<Value> {
         defused(|| runtime.block_on(send(app, path, client)));
     });
     let lines = written.json().into_iter();
-    lines
-        .filter(|line| line["target"] != "opentelemetry")
-        .collect()
+    lines.filter(is_of_requests).collect()
 }
 
 /// Returns a line as its message, the name of its span, and what it says of the end.

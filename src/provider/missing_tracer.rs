@@ -1,21 +1,20 @@
-//! The warning about lifecycle events that should be log events, where there is no logger.
+//! The warning about a global tracer provider that is not set.
 
 // Not `std`: loom replaces that.
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
 
 use opentelemetry::otel_warn;
 
 use crate::catch_panic::catch_panic;
 
 /// Reports once for a layer and its clones, through OpenTelemetry's internal logging.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct MissingLogger(Arc<AtomicBool>);
+#[derive(Debug, Default)]
+pub(super) struct MissingTracer(AtomicBool);
 
-impl MissingLogger {
+impl MissingTracer {
     #[cold]
     #[inline(never)]
-    pub(crate) fn report(&self) {
+    pub(super) fn report(&self) {
         if !self.0.swap(true, Ordering::Relaxed) {
             // A subscriber of `tracing` may panic.
             catch_panic(warn);
@@ -25,7 +24,7 @@ impl MissingLogger {
 
 fn warn() {
     otel_warn!(
-        name: "ApiSpanLayer.LoggerMissing",
-        message = "`LifecycleEvents::AsLogs` needs a logger provider. Without one the lifecycle events are on the span."
+        name: "ApiSpanLayer.TracerProviderMissing",
+        message = "No global tracer provider is set, so requests have no span. If the application has set one, the program has two versions of `opentelemetry`: `cargo tree --duplicates` lists them."
     );
 }
