@@ -67,6 +67,9 @@ async fn main() {
         .logger_provider(&telemetry.loggers)
         .access_log(AccessLog::new())
         .tracing_span(true);
+    let described = layer.clone();
+    let none = "global, none (the API's no-op)";
+    assert_eq!(found(&described), [none, none, none]);
     let app = Router::new()
         .route("/users/{id}", get(user))
         .route("/fails", get(fail))
@@ -87,6 +90,11 @@ async fn main() {
     global::set_text_map_propagator(TraceContextPropagator::new());
     send(port, "/users/7", CALLER, 200).await;
     check_user(&telemetry.take_spans());
+    let propagator = "global (traceparent, tracestate)";
+    assert_eq!(
+        found(&described),
+        ["global, set", propagator, "global, set"]
+    );
     assert!(telemetry.logs.get_emitted_logs().expect("logs").is_empty());
 
     send(port, "/fails", "", 500).await;
@@ -97,6 +105,15 @@ async fn main() {
     };
     check_log(&log.record, &failed);
     check_durations(&telemetry);
+}
+
+/// Returns what the layer finds: its tracer provider, propagator and meter provider.
+fn found(layer: &ApiSpanLayer) -> Vec<String> {
+    let description = layer.describe();
+    let lines = description.lines().skip(1).take(3);
+    lines
+        .filter_map(|line| Some(line.split_once(": ")?.1.to_owned()))
+        .collect()
 }
 
 async fn user() -> &'static str {
