@@ -253,6 +253,9 @@ pub use settings::streams::StreamDurations;
 pub use settings::tracing::AccessLog;
 
 /// The API of OpenTelemetry, in the version whose types the settings and the handle take.
+///
+/// If the application sets its global providers through this, the compiler reports an SDK for
+/// [another version](guide::troubleshooting#no-span-at-all-and-no-error).
 pub use opentelemetry;
 
 /// The README's example is a test like any other.

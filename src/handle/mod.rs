@@ -50,6 +50,7 @@ use crate::recording::shared_span::SharedSpan;
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(handler));
 /// # }
 /// ```
+#[doc(alias("extractor", "FromRequestParts"))]
 #[derive(Clone, Default)]
 pub struct SpanHandle(Option<Request>);
 

@@ -15,6 +15,10 @@ use crate::middleware::future::ResponseFuture;
 
 /// A service that opens a span for each request, made by [`ApiSpanLayer`](crate::ApiSpanLayer).
 ///
+/// It is a [`Service`] if the inner service takes an [`http::Request`] and returns an [`http::Response`] with an
+/// [`http_body::Body`], and if the errors of both implement [`Display`]. The compiler may not name the bound that is
+/// not met: see the guide [troubleshooting](crate::guide::troubleshooting#it-does-not-compile).
+///
 /// ```
 /// use tower_api_span::ApiSpan;
 ///
