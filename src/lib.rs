@@ -195,6 +195,7 @@
 //! request may drop the last clone, and wait for its exporter.
 //!
 //! Providers that are given to the layer are not replaced. Each layer and its services look for themselves.
+//! [`ApiSpanLayer::describe`] returns what a layer finds.
 //!
 //! # Features
 //!

@@ -18,6 +18,8 @@ impl ApiSpanLayer {
     /// A provider may be replaced. The layer looks again at every 1,024th request, and at the first one a second after
     /// it has looked: see [global providers](crate#global-providers).
     ///
+    /// [`describe`](Self::describe) returns which of them the layer finds.
+    ///
     /// Reads the environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, once: see
     /// [`known_http_methods`](Self::known_http_methods). No other variable is read, and none later.
     ///

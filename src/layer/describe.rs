@@ -6,8 +6,8 @@ impl ApiSpanLayer {
     /// Returns what the layer finds now: its providers, its propagator and the features of the crate, a line for each.
     ///
     /// It is for people, to find out why spans are missing, and its text may change. The guide
-    /// [troubleshooting](crate::guide::troubleshooting) explains each line. Of a provider that was shut down it is
-    /// known only if the provider is global and a request had no span.
+    /// [troubleshooting](crate::guide::troubleshooting) explains each line. A provider that was shut down is recognized
+    /// only if it is global, and a request had no span since. If a provider panics, its line has "panics".
     ///
     /// Looks up the global providers, and starts and ends one span that is not recorded, to detect the API's no-op. So
     /// call it at the start of a program or on demand, and not for each request.
