@@ -108,9 +108,10 @@ impl Document {
         } else {
             folder.join(path)
         };
-        let Ok(text) = fs::read_to_string(root().join(&path)) else {
+        let Ok(file) = fs::read(root().join(&path)) else {
             return Some("no such file".to_owned());
         };
+        let text = String::from_utf8_lossy(&file);
         let has_anchor = anchor.is_empty() || headings(&text).any(|heading| heading == anchor);
         (!has_anchor).then(|| "no such heading".to_owned())
     }
