@@ -106,9 +106,10 @@
 //!   minutes. For latency, use `api.time_to_head` and `api.time_to_first_byte`.
 //! * **Names you can group by.** `GET /users/{id}`; `GET` if there is no route, as for a 404 or for a
 //!   service outside axum that sets no route; `package.Service/Method`.
-//! * **Errors.** The span status is Error for a 5xx, for one of gRPC's six server codes, and for gRPC without
-//!   `grpc-status`. It is Error for an error or panic of the service or its body, a length mismatch, a disconnect,
-//!   and a [mark](SpanHandle::mark_aborted) other than `validation_error` and `client_error`. A disconnect is Unset
+//! * **Errors.** The span status is Error for a 5xx or an undefined status, for one of gRPC's six server codes, and for
+//!   gRPC without `grpc-status`. It is Error for an error or panic of the service or its body. It is Error for a length
+//!   mismatch, a truncated stream, and a disconnect. It is Error for a failure that the response reports, and for a
+//!   [mark](SpanHandle::mark_aborted) other than `validation_error` and `client_error`. A disconnect is Unset
 //!   in three cases: gRPC before the deadline; [`disconnect_is_error`](ApiSpanLayer::disconnect_is_error) is false;
 //!   the handler [allows it](SpanHandle::allow_disconnect). Other spans are Unset, also those of a 4xx. Ok is never
 //!   set.
@@ -131,6 +132,8 @@
 //! | [`public_endpoint`](ApiSpanLayer::public_endpoint), [`public_endpoint_fn`](ApiSpanLayer::public_endpoint_fn) | callers are trusted |
 //! | [`propagate_to_inner`](ApiSpanLayer::propagate_to_inner) | false |
 //! | [`traceresponse`](ApiSpanLayer::traceresponse), [`server_timing`](ApiSpanLayer::server_timing), [`expose_trace_headers`](ApiSpanLayer::expose_trace_headers) | false: responses carry no trace context |
+//! | [`queue_start_header`](ApiSpanLayer::queue_start_header), [`queue_start_fn`](ApiSpanLayer::queue_start_fn) | no queue time |
+//! | [`start_in_queue`](ApiSpanLayer::start_in_queue) | false |
 //! | **names** | |
 //! | [`span_name`](ApiSpanLayer::span_name), [`span_name_fn`](ApiSpanLayer::span_name_fn) | from the conventions; with [`llm`](ApiSpanLayer::llm) `llm_request` |
 //! | [`route_fn`](ApiSpanLayer::route_fn) | `MatchedPath` with feature `axum`, else no route |
@@ -164,6 +167,8 @@
 //! | [`active_requests`](ApiSpanLayer::active_requests), [`response_times`](ApiSpanLayer::response_times) | false |
 //! | [`stream_durations`](ApiSpanLayer::stream_durations), [`stream_content_types`](ApiSpanLayer::stream_content_types) | included; five types |
 //! | [`gen_ai_metrics`](ApiSpanLayer::gen_ai_metrics) | false; with `llm` true |
+//! | [`metric_attribute_keys`](ApiSpanLayer::metric_attribute_keys), [`metric_attributes`](ApiSpanLayer::metric_attributes) | no attributes |
+//! | [`bucket_boundaries`](ApiSpanLayer::bucket_boundaries) | [those of the guide](guide::attributes#metrics) |
 //! | [`nested_metrics`](ApiSpanLayer::nested_metrics) | false: stacked layers count a request once |
 //! | **language models** | |
 //! | [`request_id_header`](ApiSpanLayer::request_id_header) | no header; with `llm` `x-request-id` |
@@ -173,6 +178,9 @@
 //! | [`stream_terminator_event`](ApiSpanLayer::stream_terminator_event) | no terminator |
 //! | [`stream_errors`](ApiSpanLayer::stream_errors) | false; with `llm` true |
 //! | [`journey_events`](ApiSpanLayer::journey_events) | false; with `llm` true |
+//! | **`tracing`** (feature) | |
+//! | `access_log` | no log |
+//! | `tracing_span`, `tracing_span_fn` | no span of `tracing` |
 //!
 //! Callbacks run while a request waits, so they should be fast. If a callback panics, the request
 //! continues. The documentation of each setting states the value that then applies. The first panic of each

@@ -113,7 +113,7 @@ fn client_bar(observed: &Observed, origin: SystemTime) -> Bar {
 
 fn span_bar(span: &EndedSpan, origin: SystemTime) -> Bar {
     let first = span.time_to_first_chunk;
-    let first = first.map(|time| format!(", first chunk after {}", millis(time)));
+    let first = first.map(|time| format!(", first token after {}", millis(time)));
     Bar {
         label: SPAN,
         from: since(origin, span.started),

@@ -158,7 +158,7 @@ impl LinePrinter {
     }
 }
 
-/// Returns the events with milliseconds since the span's start, and the time to the first chunk of a stream.
+/// Returns the events with milliseconds since the span's start, and the time to the first token of a stream.
 fn events(span: &EndedSpan) -> Vec<String> {
     let events = span.events.iter();
     let events = events.map(|event| {
@@ -166,7 +166,7 @@ fn events(span: &EndedSpan) -> Vec<String> {
         format!("{at} {}", event.name)
     });
     let first = span.time_to_first_chunk;
-    let first = first.map(|time| format!("first chunk after {}", millis(time)));
+    let first = first.map(|time| format!("first token after {}", millis(time)));
     events.chain(first).collect()
 }
 

@@ -31,14 +31,19 @@ pub mod coming_from_trace_layer {}
 #[doc = include_str!("../../docs/guide/comparison.md")]
 pub mod comparison {}
 
+#[doc = "[performance]: crate::guide::performance#instructions"]
+#[doc = ""]
 #[doc = include_str!("../../docs/guide/completion.md")]
 pub mod completion {}
 
+#[doc = "[attributes]: crate::guide::attributes#metrics"]
+#[doc = ""]
 #[doc = include_str!("../../docs/guide/dashboards.md")]
 pub mod dashboards {}
 
 #[doc = "[guide to LLM APIs]: crate::guide::llm"]
 #[doc = "[guide to gRPC]: crate::guide::grpc"]
+#[doc = "[guide to pictures]: crate::guide::pictures"]
 #[doc = ""]
 #[doc = include_str!("../../docs/guide/endings.md")]
 pub mod endings {}
@@ -56,9 +61,17 @@ pub mod llm {}
 #[doc = include_str!("../../docs/guide/performance.md")]
 pub mod performance {}
 
+#[doc = "[endings]: crate::guide::endings"]
+#[doc = ""]
 #[doc = include_str!("../../docs/guide/pictures.md")]
 pub mod pictures {}
 
+#[cfg_attr(
+    feature = "tracing",
+    doc = "[guide to `tracing`]: crate::guide::tracing"
+)]
+#[cfg_attr(not(feature = "tracing"), doc = "[guide to `tracing`]: crate::guide")]
+#[doc = ""]
 #[doc = include_str!("../../docs/guide/placement.md")]
 pub mod placement {}
 
@@ -75,5 +88,11 @@ pub mod proxies {}
 #[doc = include_str!("../../docs/guide/tracing.md")]
 pub mod tracing {}
 
+#[cfg_attr(
+    feature = "tracing",
+    doc = "[guide to `tracing`]: crate::guide::tracing"
+)]
+#[cfg_attr(not(feature = "tracing"), doc = "[guide to `tracing`]: crate::guide")]
+#[doc = ""]
 #[doc = include_str!("../../docs/guide/troubleshooting.md")]
 pub mod troubleshooting {}

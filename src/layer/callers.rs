@@ -16,8 +16,8 @@ impl ApiSpanLayer {
     /// Default: all requests. If the callback panics, the request is traced.
     ///
     /// A request that is not traced also has no metrics and no log events. It still propagates the caller's context.
-    /// Its handle is inert, or is that of an outer layer. An access log and [`on_completion`](Self::on_completion) still
-    /// have it, and the handle records for them.
+    /// Without an access log or [`on_completion`](Self::on_completion) its handle is inert; with one, the handle records for
+    /// it. The handle of an outer layer stays.
     ///
     /// ```
     /// use tower_api_span::ApiSpanLayer;
@@ -107,7 +107,7 @@ impl ApiSpanLayer {
     /// `grpc-trace-bin`, `sentry-trace`, and the propagator's fields.
     ///
     /// Trace headers and `baggage` of [untrusted callers](Self::public_endpoint) are removed. A trusted caller's
-    /// `baggage` stays. Its trace headers stay without a span, or if the layer's own propagator writes none. If
+    /// `baggage` stays. Its trace headers stay in two cases: the request has no span, or the propagator writes none. If
     /// [`sample_rate`](Self::sample_rate) drops a request, its sampled flag is cleared. If no propagator is set at all,
     /// the layer writes W3C headers.
     ///
@@ -119,7 +119,7 @@ impl ApiSpanLayer {
         self.with(|settings| settings.propagate_to_inner = propagates)
     }
 
-    /// Sets whether the response has header `traceresponse` (W3C), which contains the ids of the request's span.
+    /// Sets whether the response has header `traceresponse` (W3C), which contains the ids of the SERVER span.
     ///
     /// Default: false.
     ///
@@ -166,7 +166,7 @@ impl ApiSpanLayer {
         self.with(|settings| settings.trace_headers.exposed = are_exposed)
     }
 
-    /// Names the header in which a proxy says when it has received the request, such as `X-Request-Start`. The time
+    /// Sets the header in which a proxy writes the time at which it received the request, such as `X-Request-Start`. The time
     /// from then to the arrival is `api.queue_time` (double, seconds).
     ///
     /// Default: none.
@@ -187,7 +187,7 @@ impl ApiSpanLayer {
         self.queue_start_fn(move |parts| parse_request_start(parts.headers.get(&name)?))
     }
 
-    /// Says when a request began to wait, in place of [`queue_start_header`](Self::queue_start_header): for a queue in
+    /// Sets the function that returns the time at which a request began to wait, in place of [`queue_start_header`](Self::queue_start_header): for a queue in
     /// the process, which puts the time into the request's extensions.
     ///
     /// Default: none. If the callback panics, the time is unknown.

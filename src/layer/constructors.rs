@@ -11,12 +11,8 @@ use crate::protocol::llm::LlmFormat;
 impl ApiSpanLayer {
     /// Creates a layer with the global providers and propagator, and the default of each setting.
     ///
-    /// Set the global tracer provider before the server starts. Until it is set, requests have no span. The layer
-    /// looks for it at the 1st, 2nd, 4th, 8th, … 512th request and at every 1,024th. So if it is set later, up to
-    /// 1,023 more requests may have no span.
-    ///
-    /// A provider may be replaced. The layer looks again at every 1,024th request, and at the first one a second after
-    /// it has looked: see [global providers](crate#global-providers).
+    /// Set the global tracer provider before the server starts. If it is set or replaced later, up to 1,023 requests may
+    /// have no span: see [global providers](crate#global-providers).
     ///
     /// [`describe`](Self::describe) returns which of them the layer finds.
     ///

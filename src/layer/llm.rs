@@ -34,14 +34,7 @@ impl ApiSpanLayer {
     /// [`End::Truncated`](crate::End::Truncated), outcome `truncated_stream`. So is an event stream without any data, or
     /// a stream of lines without any. Gemini's streams end with their bodies, and are never truncated.
     ///
-    /// The first token is the first content that is not empty: text, reasoning, a refusal, or the name or arguments of a
-    /// tool call. Comments, pings, roles and events such as `response.created` are none. Its time is that of
-    /// `api.FIRST_RESPONSE_FROM_CORE`, `gen_ai.response.time_to_first_chunk` and the metric
-    /// `gen_ai.server.time_to_first_token`.
-    ///
-    /// Answers with these content types and without a content encoding are read: `text/event-stream`;
-    /// `application/x-ndjson`, `application/jsonl` and `application/stream+json`, a JSON object in each line;
-    /// `application/json` with a status below 400. Frames are read in place, and not delayed. Reading stops at a frame
+    /// The [guide](crate::guide::llm) defines the first token and the content types that are read. Frames are read in place, and not delayed. Reading stops at a frame
     /// whose `Buf` is not contiguous. Then no end is found, and none is missed.
     ///
     /// ```
@@ -115,8 +108,8 @@ impl ApiSpanLayer {
     /// A failure is one of these, in an event stream, in a line of JSON or in a whole answer:
     ///
     /// * an event of type `error`, by its name or its member `type`;
-    /// * a member `error` of the outermost object that says something: not `null`, `false`, a number, or an empty text,
-    ///   object or array. In an object whose member `object` is of another API, such as `fine_tuning.job`, it is data;
+    /// * a member `error` of the outermost object unless it is `null`, `false`, a number, or an empty text, object
+    ///   or array. In an object whose member `object` is of another API, such as `fine_tuning.job`, it is data;
     /// * `"object": "error"`;
     /// * of [known formats](Self::llm_formats): `response.failed`, `"status": "failed"` and `"finish_reason": "error"`;
     /// * a field line `error: ..` of an event stream, unless it follows a line of data in its event.

@@ -67,10 +67,10 @@ impl ApiSpanLayer {
         self.with(|settings| settings.stream_content_types = types)
     }
 
-    /// Lists the keys of the attributes that the application may add to metrics, in place of those listed before.
+    /// Replaces the list of keys that the application may add to metrics.
     ///
-    /// Default: none. What has another key is left out, and the first such key is reported through OpenTelemetry's
-    /// internal logging.
+    /// Default: none. What has another key is left out, and with feature `internal-logs` the first such
+    /// key is reported.
     ///
     /// Each value of an attribute is a time series of each metric, for each of the values of the others. So list what
     /// has few values, and whose values no client can choose: a plan, a region, a tenant of a short list. An empty key,
@@ -91,13 +91,13 @@ impl ApiSpanLayer {
         self.with(|settings| settings.metric_attributes.set_keys(keys))
     }
 
-    /// Adds attributes to the metrics of each request, by what the request has come to.
+    /// Sets the function that returns additional attributes for a request's metrics.
     ///
     /// Default: none. Only [listed](Self::metric_attribute_keys) keys are recorded.
     ///
     /// They apply to each histogram of the layer, also to those of language models, and not to
     /// `http.server.active_requests`. The callback is called once for each request that is measured. If it panics, the
-    /// request is measured without them, and the first panic is reported.
+    /// request is measured without them. With feature `internal-logs`, the first panic is reported.
     ///
     /// ```
     /// use opentelemetry::KeyValue;
@@ -130,7 +130,7 @@ impl ApiSpanLayer {
     /// models; powers of four from 64 B to 256 MiB for sizes. The metrics are [listed](crate::guide::attributes#metrics).
     ///
     /// The boundaries are sorted. Duplicates, infinities and NaN are left out. Without any, the histogram has one bucket.
-    /// A name of no metric of the layer is reported through OpenTelemetry's internal logging, and has no effect. A view
+    /// A name of no metric of the layer has no effect. With feature `internal-logs` it is reported. A view
     /// of the SDK wins. If several layers share a meter provider, the first that measures sets the boundaries.
     ///
     /// ```
@@ -150,7 +150,7 @@ impl ApiSpanLayer {
         self.with_providers(|providers| providers.meters.set_boundaries(metric, boundaries))
     }
 
-    /// Sets whether metrics are recorded of a request of which a layer outside of this one records them already.
+    /// Sets whether this layer measures a request that an outer layer already measures.
     ///
     /// Default: false, so that stacked layers count a request once: the outermost with a meter provider records the
     /// metrics of HTTP and gRPC, and the outermost with [`gen_ai_metrics`](Self::gen_ai_metrics) those of language
@@ -165,8 +165,8 @@ impl ApiSpanLayer {
         self.with(|settings| settings.metrics.nested = are_recorded)
     }
 
-    /// Sets whether `gen_ai.server.*` metrics are recorded, for requests whose handler has set the
-    /// [operation](crate::GenAi::operation_name).
+    /// Sets whether `gen_ai.server.*` metrics are recorded, for requests whose
+    /// [operation](crate::GenAi::operation_name) was read or set by the handler.
     ///
     /// Default: false; with [`llm`](Self::llm) true.
     ///

@@ -23,7 +23,7 @@ impl ApiSpanLayer {
         self.with(|settings| settings.span_name = name)
     }
 
-    /// Sets the name of a request's span, of low cardinality. Samplers see it.
+    /// Sets the function that returns the name of a request's span, of low cardinality. Samplers see it.
     ///
     /// Default: [`span_name`](Self::span_name), else the conventions' name. The default also applies if the callback
     /// returns `None` or an empty name. If the callback panics, it counts as `None`. Truncated to 1,024 bytes.
@@ -44,7 +44,7 @@ impl ApiSpanLayer {
         })
     }
 
-    /// Sets the route of a request: a template of its path, of low cardinality, such as `/users/{id}`. The route is
+    /// Sets the function that returns the route of a request: a template of its path, of low cardinality, such as `/users/{id}`. The route is
     /// attribute `http.route`, and part of the span's name. Samplers see it.
     ///
     /// Default: axum's `MatchedPath` with feature `axum`, if it [describes this request](crate::guide::attributes#rewritten-targets), else

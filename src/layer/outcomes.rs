@@ -38,7 +38,7 @@ impl ApiSpanLayer {
         })
     }
 
-    /// Calls a function with each request that has ended, once, when its outcome is known.
+    /// Sets the function that is called once for each request, when its outcome is decided.
     ///
     /// Default: none.
     ///
@@ -51,11 +51,12 @@ impl ApiSpanLayer {
     ///
     /// It runs after the metrics, the log events and the access log, and before the end of the span, which is current. No lock is held.
     /// It may set attributes on the current span, and they are recorded; but the outcome and the span's duration are
-    /// decided. If the callback panics, the span ends all the same and the first panic is reported.
+    /// decided. If the callback panics, the span still ends. With feature `internal-logs`, the first
+    /// panic is reported.
     ///
     /// It runs where the request ends: in a poll of the response, just before its last frame is returned, or where the
     /// response is dropped. So it must be quick, and must not block. A runtime that shuts down drops its responses
-    /// outside of its context: there `tokio::spawn` panics, so send to a channel, or use a `Handle`.
+    /// outside of its context: there `tokio::spawn` panics, so send to a channel, or use a `tokio::runtime::Handle`.
     ///
     /// ```
     /// use std::sync::mpsc;
@@ -96,9 +97,9 @@ impl ApiSpanLayer {
         self.with(|settings| settings.disconnect_is_error = is_error)
     }
 
-    /// Limits the message of an error to so many bytes; 0 records none.
+    /// Sets the limit of an error's message, in bytes; 0 records no message.
     ///
-    /// Default, and the most: 1,024.
+    /// Default: 1,024, which is also the maximum.
     ///
     /// Messages are those of errors, gRPC statuses, failures in a response, and the handler's verdict. They can
     /// hold what must not leave the process: addresses, queries, credentials. The limit applies after
@@ -114,7 +115,7 @@ impl ApiSpanLayer {
         self.with(|settings| settings.max_error_message = bytes)
     }
 
-    /// Names the kinds of errors that the service or the body returns: `error.type`, of low cardinality, on
+    /// Sets the function that returns the kind of an error: `error.type`, of low cardinality, on
     /// span, metrics and log events.
     ///
     /// Default: the kinds that the layer knows. Those are `timeout` (tower, tower-http, tokio, I/O),
@@ -122,14 +123,14 @@ impl ApiSpanLayer {
     /// `connection_reset`. An error whose kind is unknown is an `exception`. It also applies where the callback
     /// returns `None` or an empty name. If the callback panics, it counts as `None`. Truncated to 1,024 bytes.
     ///
-    /// The callback is asked for the error and each of its [sources](std::error::Error::source), from the outermost
+    /// The callback is called with the error and each of its [sources](std::error::Error::source), from the outermost
     /// in. Its first answer counts. Of the known kinds, the innermost counts.
     ///
-    /// The layer sees sources, and asks the callback, if the error type of the service or the body is one of these:
+    /// The layer sees sources, and calls the callback, if the error type of the service or the body is one of these:
     /// `Box<dyn Error + Send + Sync>`, as in most stacks of tower, `Box<dyn Error + Send>`, `Box<dyn Error>`,
     /// `Arc<dyn Error + Send + Sync>`, [`std::io::Error`] and, with feature `axum`, `axum::Error`. Any other type
     /// needs only `Display`: then the layer knows its name and its text, and the kinds of the four crates above. To
-    /// have it asked for, box it: `ServiceExt::map_err(Into::into)`.
+    /// have the callback called with it, box it: `ServiceExt::map_err(Into::into)`.
     ///
     /// Some errors forward to another error and hide its type: a boxed `anyhow::Error` without a context, or a
     /// variant that is `#[error(transparent)]`. Of those, only errors of the operating system are known, by their

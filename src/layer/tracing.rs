@@ -54,11 +54,11 @@ impl ApiSpanLayer {
         self.with(|settings| settings.tracing.has_span = is_made)
     }
 
-    /// Makes the request's span of `tracing`, in place of the layer.
+    /// Sets the function that makes the request's `tracing` span.
     ///
     /// Default: the span of [`tracing_span`](Self::tracing_span), which this turns on.
     ///
-    /// If it has fields `trace_id` and `span_id`, the layer records the ids of the request's span. `Span::none()` makes
+    /// If it has fields `trace_id` and `span_id`, the layer records the ids of the SERVER span. `Span::none()` makes
     /// no span. If the callback panics, the request has the default span. Return a new span each time. What you put into
     /// its fields is neither truncated nor redacted.
     ///

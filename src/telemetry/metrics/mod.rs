@@ -241,7 +241,7 @@ impl Measurement {
         }
     }
 
-    /// Records a request to a language model: one whose operation the handler has set.
+    /// Records a request to a language model: one whose operation was read, or set by the handler.
     fn record_gen_ai(&self, ended: &EndedRequest<'_>, more: &[KeyValue]) {
         let Some(attributes) = gen_ai::describe(ended) else {
             return;
