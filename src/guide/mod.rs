@@ -20,6 +20,12 @@ pub mod coming_from_opentelemetry_instrumentation_tower {}
 #[doc = include_str!("../../docs/guide/coming_from_tower_otel.md")]
 pub mod coming_from_tower_otel {}
 
+#[cfg_attr(
+    feature = "tracing",
+    doc = "[guide to `tracing`]: crate::guide::tracing#beside-another-layer-that-makes-spans"
+)]
+#[cfg_attr(not(feature = "tracing"), doc = "[guide to `tracing`]: crate::guide")]
+#[doc = ""]
 #[doc = include_str!("../../docs/guide/coming_from_trace_layer.md")]
 pub mod coming_from_trace_layer {}
 

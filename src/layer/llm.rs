@@ -34,8 +34,9 @@ impl ApiSpanLayer {
     /// [`End::Truncated`](crate::End::Truncated), outcome `truncated_stream`. So is an event stream without any data, or
     /// a stream of lines without any. Gemini's streams end with their bodies, and are never truncated.
     ///
-    /// The [guide](crate::guide::llm) defines the first token and the content types that are read. Frames are read in place, and not delayed. Reading stops at a frame
-    /// whose `Buf` is not contiguous. Then no end is found, and none is missed.
+    /// The [guide](crate::guide::llm) defines the first token and the content types that are read. Frames are read in
+    /// place, and not delayed. Reading stops at a frame whose `Buf` is not contiguous. Then no end is found, and none is
+    /// missed.
     ///
     /// ```
     /// use tower_api_span::{ApiSpanLayer, LlmFormat};
