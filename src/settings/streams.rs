@@ -14,7 +14,8 @@ pub(crate) struct StreamTerminators {
 
 /// How `http.server.request.duration` and `rpc.server.call.duration` record streams.
 ///
-/// The duration of a stream depends on how long its client stays, so it is not a latency.
+/// The duration of a stream depends on how long its client stays, so it is not a latency. A gRPC call is a stream if its
+/// method calls [`SpanHandle::declare_stream`](crate::SpanHandle::declare_stream).
 ///
 /// ```
 /// use tower_api_span::StreamDurations;
