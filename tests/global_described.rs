@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use http::{Request, Response};
+use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::metrics::noop::NoopMeterProvider;
+use opentelemetry::propagation::text_map_propagator::FieldIter;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::trace::noop::{NoopTracer, NoopTracerProvider};
-use opentelemetry::{InstrumentationScope, global};
+use opentelemetry::{InstrumentationScope, KeyValue, global};
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
@@ -23,7 +26,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 const NONE: &str = "global, none (the API's no-op)";
-const NOT_YET_FOUND: &str = "global, set, found by one of the next 1,023 requests";
+const NOT_YET_FOUND: &str = "global, set, found by one of the next 1,024 requests";
 
 /// Serves a request with the `traceparent` of a caller.
 fn serve(layer: &ApiSpanLayer) {
@@ -130,6 +133,45 @@ fn check_tracer_provider_is_set_late(early: &ApiSpanLayer, warnings: &Warnings) 
     assert_eq!(tracer(early), NONE);
 }
 
+/// A propagator that reads no header.
+#[derive(Debug)]
+struct AddsBaggage;
+
+impl TextMapPropagator for AddsBaggage {
+    fn inject_context(&self, _: &opentelemetry::Context, _: &mut dyn Injector) {}
+
+    fn extract_with_context(
+        &self,
+        context: &opentelemetry::Context,
+        _: &dyn Extractor,
+    ) -> opentelemetry::Context {
+        context.with_baggage([KeyValue::new("cluster", "blue")])
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&[])
+    }
+}
+
+#[derive(Debug)]
+struct Panics;
+
+impl TextMapPropagator for Panics {
+    fn inject_context(&self, _: &opentelemetry::Context, _: &mut dyn Injector) {}
+
+    fn extract_with_context(
+        &self,
+        _: &opentelemetry::Context,
+        _: &dyn Extractor,
+    ) -> opentelemetry::Context {
+        panic!("the propagator panics")
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&[])
+    }
+}
+
 fn check_propagator_is_set_late(warnings: &Warnings) {
     let provider = SdkTracerProvider::default();
     let layer = ApiSpanLayer::new().tracer_provider(&provider);
@@ -137,6 +179,12 @@ fn check_propagator_is_set_late(warnings: &Warnings) {
         serve(&layer);
     }
     warnings.check(&["ApiSpanLayer.PropagatorMissing"]);
+    global::set_text_map_propagator(AddsBaggage);
+    serve(&ApiSpanLayer::new().tracer_provider(&provider));
+    assert_eq!(line(&layer, "propagator"), "global ()");
+    warnings.check(&[]);
+    global::set_text_map_propagator(Panics);
+    assert_eq!(line(&layer, "propagator"), "global, panics");
     global::set_text_map_propagator(BaggagePropagator::new());
     assert_eq!(line(&layer, "propagator"), "global (baggage)");
     global::set_text_map_propagator(TraceContextPropagator::new());
@@ -175,6 +223,10 @@ fn check_provider_was_shut_down() {
     serve(&layer);
     let shut_down = "global, set, but a request had no span (shut down?)";
     assert_eq!(tracer(&layer), shut_down);
+
+    let sampled_out = ApiSpanLayer::new().sample_rate(0.0);
+    serve(&sampled_out);
+    assert_eq!(tracer(&sampled_out), "global, set", "no span was refused");
 
     let late = ApiSpanLayer::new();
     serve(&late);

@@ -67,8 +67,16 @@ pub(crate) fn start(
         in_tracing_span(settings, parts, &mut inner, &mut guard, fate);
         return (inner, guard);
     }
+    // At a public endpoint the span starts a new trace anyhow.
+    let is_unread = !is_public
+        && caller.context.is_none()
+        && (settings.missing).is_caller_unread(&settings.propagation, headers, &current);
     let observed = catch_panic(|| observe(shared, parts, &mut caller, current, tracer, &signals));
     let (context, mut exchange) = observed.unwrap_or_default();
+    if is_unread && context.is_some() {
+        let missing = &settings.missing;
+        missing.check_propagator(&settings.propagation, &parts.headers);
+    }
     let headers = &mut parts.headers;
     rewrite_headers(settings, headers, &caller, context.as_ref(), is_public);
     let mut inner = InnerContext::new(context.or(caller.context));
@@ -247,9 +255,6 @@ fn share_span(
     measured: Measured,
 ) -> (Arc<SharedSpan>, Option<AtStart>, Context) {
     if let Some(OpenSpan { started, at_start }) = open {
-        let settings = &shared.settings;
-        let missing = &settings.missing;
-        missing.check_propagator(&settings.propagation, &parts.headers);
         let context = started.context.clone();
         insert_handle(shared, parts, &started.span, context, measured);
         (started.span, Some(at_start), started.context)

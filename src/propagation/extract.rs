@@ -57,7 +57,7 @@ pub(super) fn extract(
 }
 
 /// Whether a context has another span or other baggage than the current one.
-fn has_added(extracted: &Context, current: &Context) -> bool {
+pub(super) fn has_added(extracted: &Context, current: &Context) -> bool {
     let baggage = extracted.baggage();
     let is_same_baggage = baggage.is_empty() || std::ptr::eq(baggage, current.baggage());
     !is_same_baggage || !has_same_span(extracted, current)

@@ -37,7 +37,7 @@ use opentelemetry::{Context, global};
 use crate::catch_panic::catch_panic;
 use crate::propagation::sampling::Rate;
 
-use extract::{extract, extract_with_global};
+use extract::{extract, extract_with_global, has_added};
 use fields::{BAGGAGE, TRACEPARENT, TRACESTATE, remove_trace_headers};
 use given::Given;
 use recording_extractor::RecordingExtractor;
@@ -45,6 +45,7 @@ use traceparent::format_traceparent;
 use w3c::{extract_w3c, is_sdks_w3c};
 
 pub(crate) use extracted::Extracted;
+pub(crate) use strict_headers::has_traceparent;
 
 /// The propagator of a layer.
 #[derive(Clone, Default)]
@@ -177,29 +178,28 @@ impl Propagation {
         matches!(self, Self::Global)
     }
 
-    /// Whether the propagator does not look for any header, as the API's no-op does not. False if it panics.
-    pub(crate) fn reads_nothing(&self, headers: &HeaderMap) -> bool {
-        let reads_nothing = catch_panic(|| {
+    /// Whether the propagator looks for no header and adds nothing to a context, as the API's no-op. Returns `None` if
+    /// it panics.
+    pub(crate) fn reads_nothing(&self, headers: &HeaderMap) -> Option<bool> {
+        catch_panic(|| {
             self.with(|propagator| {
-                let recorder = RecordingExtractor::new(headers);
-                propagator.extract_with_context(&Context::new(), &recorder);
-                recorder.into_read().is_empty()
+                let (recorder, empty) = (RecordingExtractor::new(headers), Context::new());
+                let extracted = propagator.extract_with_context(&empty, &recorder);
+                recorder.into_read().is_empty() && !has_added(&extracted, &empty)
             })
-        });
-        reads_nothing.unwrap_or(false)
+        })
     }
 
     /// Describes the propagator by the headers that it declares.
     pub(crate) fn describe(&self) -> String {
         let source = if self.is_global() { "global" } else { "given" };
-        if self.reads_nothing(&HeaderMap::new()) {
-            return format!("{source}, none (the API's no-op)");
+        let fields =
+            || self.with(|propagator| propagator.fields().map(str::to_owned).collect::<Vec<_>>());
+        match (self.reads_nothing(&HeaderMap::new()), catch_panic(fields)) {
+            (Some(true), _) => format!("{source}, none (the API's no-op)"),
+            (Some(false), Some(fields)) => format!("{source} ({})", fields.join(", ")),
+            (None, _) | (_, None) => format!("{source}, panics"),
         }
-        let fields = catch_panic(|| {
-            self.with(|propagator| propagator.fields().map(str::to_owned).collect::<Vec<_>>())
-        });
-        let fields = fields.unwrap_or_default().join(", ");
-        format!("{source} ({fields})")
     }
 
     fn with<T>(&self, f: impl FnMut(&dyn TextMapPropagator) -> T) -> T {

@@ -128,6 +128,11 @@ pub(super) fn single_traceparent(headers: &HeaderMap) -> Option<&HeaderValue> {
     values.next().is_none().then_some(value)
 }
 
+/// Whether the headers have a well-formed `traceparent`.
+pub(crate) fn has_traceparent(headers: &HeaderMap) -> bool {
+    single_traceparent(headers).is_some_and(|value| Traceparent::parse(value.as_bytes()).is_some())
+}
+
 /// Whether any header is repeated. Few requests have one, and `get` is faster than `get_all`.
 fn has_repeated(headers: &HeaderMap) -> bool {
     headers.len() > headers.keys_len()

@@ -89,10 +89,13 @@ const OTHER_FLAGS: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-
 const LATER_VERSION: &str = "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more";
 
 /// The headers of requests that another propagator might read otherwise.
-const PROBES: [&[(&str, &str)]; 6] = [
+const PROBES: [&[(&str, &str)]; 8] = [
     &[],
     &[("traceparent", SAMPLED)],
     &[("traceparent", UNSAMPLED), ("tracestate", "a=1,b=2")],
+    // Version 0.32 discards these two lists.
+    &[("traceparent", SAMPLED), ("tracestate", "a=1, b=2")],
+    &[("traceparent", SAMPLED), ("tracestate", "a=1,,b=2")],
     &[
         ("traceparent", OTHER_FLAGS),
         ("tracestate", "malformed,a=1"),
@@ -243,7 +246,7 @@ mod tests {
                 }
                 Difference::KeepsPartOfTracestate => {
                     let members = extractor.get("tracestate").unwrap_or_default().split(',');
-                    let members = members.filter_map(|member| member.split_once('='));
+                    let members = members.filter_map(|member| member.trim().split_once('='));
                     let state = TraceState::from_key_value(members).expect("a list");
                     with(caller.trace_flags(), state)
                 }

@@ -36,6 +36,8 @@ pub(crate) struct GlobalTracer {
     is_retry_due: AtomicBool,
     /// The lookup of the tracer that made no span for the latest request without one; 0 if there was none.
     missed_by: AtomicU64,
+    /// Whether a tracer that has made no span yet refused to start one.
+    is_start_refused: AtomicBool,
     missing: MissingTracer,
 }
 
@@ -150,6 +152,7 @@ impl GlobalTracer {
                 Some(started)
             }
             Err(answer) => {
+                self.is_start_refused.store(true, Ordering::Relaxed);
                 let (tracer, parent) = (tracer.get()?, parent.context());
                 self.check_unsampled(lookup, tracer, &answer, parent, options.clock);
                 None
@@ -194,10 +197,12 @@ impl GlobalTracer {
             Some((Finding::Kept(_), number)) if number == missed_by => {
                 "global, set, but a request had no span (shut down?)"
             }
-            Some((Finding::Seen, _)) => "global, set, but no request had a span (shut down?)",
+            Some((Finding::Seen, _)) if self.is_start_refused.load(Ordering::Relaxed) => {
+                "global, set, but no request had a span (shut down?)"
+            }
             Some((Finding::Noop, _)) => NOT_YET_FOUND,
             None if self.schedule.has_begun() => NOT_YET_FOUND,
-            Some((Finding::Kept(_), _)) | None => "global, set",
+            Some((Finding::Kept(_) | Finding::Seen, _)) | None => "global, set",
         }
     }
 

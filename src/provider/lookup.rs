@@ -121,7 +121,7 @@ pub(crate) struct Schedule(AtomicU64);
 const PERIOD: u64 = 1_024;
 
 /// Describes a global provider that was set after requests were served.
-pub(crate) const NOT_YET_FOUND: &str = "global, set, found by one of the next 1,023 requests";
+pub(crate) const NOT_YET_FOUND: &str = "global, set, found by one of the next 1,024 requests";
 
 impl Schedule {
     pub(crate) fn is_due(&self) -> bool {

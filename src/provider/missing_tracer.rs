@@ -25,6 +25,6 @@ impl MissingTracer {
 fn warn() {
     otel_warn!(
         name: "ApiSpanLayer.TracerProviderMissing",
-        message = "No global tracer provider is set, so requests have no span. If the application has set one, the program has two versions of `opentelemetry`: `cargo tree --duplicates` lists them."
+        message = "No global tracer provider is set, or it makes no spans, so requests have none. If the application has set one, the program has two versions of `opentelemetry`: `cargo tree --duplicates` lists them. If no spans are wanted, `ApiSpanLayer::tracer_provider(&NoopTracerProvider::new())` turns this off."
     );
 }

@@ -5,10 +5,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
 use http::HeaderMap;
-use opentelemetry::otel_warn;
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, otel_warn};
 
 use crate::catch_panic::catch_panic;
-use crate::propagation::Propagation;
+use crate::propagation::{Propagation, has_traceparent};
 
 /// Reports once for a layer and its clones, through OpenTelemetry's internal logging.
 #[derive(Clone, Debug, Default)]
@@ -29,24 +30,29 @@ impl Missing {
         }
     }
 
-    /// Looks at a request that has a span: whether it has a caller's `traceparent` that is not read, because no global
-    /// propagator is set. Without the feature, nothing is reported, and nothing looked at.
+    /// Whether a request may show that no global propagator is set. It is to be passed to
+    /// [`check_propagator`](Self::check_propagator) if it gets a span. Without the feature, nothing is reported, and
+    /// nothing is looked at.
     #[inline]
-    pub(crate) fn check_propagator(&self, propagation: &Propagation, headers: &HeaderMap) {
-        let is_settled = || self.is_propagator_settled.load(Ordering::Relaxed);
-        if cfg!(feature = "internal-logs") && !is_settled() {
-            self.look_for_propagator(propagation, headers);
-        }
+    pub(crate) fn is_caller_unread(
+        &self,
+        propagation: &Propagation,
+        headers: &HeaderMap,
+        current: &Context,
+    ) -> bool {
+        cfg!(feature = "internal-logs")
+            && propagation.is_global()
+            && !self.is_propagator_settled.load(Ordering::Relaxed)
+            && !current.span().span_context().is_valid()
+            && has_traceparent(headers)
     }
 
+    /// Reports that no global propagator is set, unless one is.
     #[cold]
     #[inline(never)]
-    fn look_for_propagator(&self, propagation: &Propagation, headers: &HeaderMap) {
-        let is_missing = propagation.is_global() && propagation.reads_nothing(headers);
-        if is_missing && !headers.contains_key("traceparent") {
-            return;
-        }
-        if !self.is_propagator_settled.swap(true, Ordering::Relaxed) && is_missing {
+    pub(crate) fn check_propagator(&self, propagation: &Propagation, headers: &HeaderMap) {
+        let is_reported = self.is_propagator_settled.swap(true, Ordering::Relaxed);
+        if !is_reported && propagation.reads_nothing(headers) == Some(true) {
             catch_panic(warn_of_propagator);
         }
     }

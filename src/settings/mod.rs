@@ -99,7 +99,7 @@ pub(crate) struct Settings {
     pub(crate) stream_durations: StreamDurations,
     pub(crate) stream_content_types: ContentTypes,
     pub(crate) lifecycle_events: LifecycleEvents,
-    /// Of `lifecycle_events`.
+    /// The warnings about what is not set, each made once.
     pub(crate) missing: Missing,
 
     pub(crate) llm_formats: Formats,

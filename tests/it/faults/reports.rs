@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug};
 use std::sync::{Arc, Mutex};
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
@@ -312,6 +312,19 @@ fn a_missing_propagator_is_reported_once_to_a_caller() {
     let reports = reported(|| {
         serve(&callers_are_unknown, 3);
         serve_caller(&recorder.layer());
+        serve_caller(&callers_are_unknown.clone().public_endpoint(true));
+        // The span is in the caller's trace by the layer outside.
+        let stacked = recorder.layer().layer(answering(&callers_are_unknown, |_| {
+            response(200, ScriptedBody::full(3))
+        }));
+        ready({ stacked }.call(called("01"))).expect("a response");
+        let mut malformed = called("01");
+        let value = HeaderValue::from_static("garbage");
+        malformed.headers_mut().insert("traceparent", value);
+        let mut service = answering(&callers_are_unknown, |_| {
+            response(200, ScriptedBody::full(3))
+        });
+        ready(service.call(malformed)).expect("a response");
     });
     assert_eq!(reports, Vec::<Report>::new());
 }
