@@ -39,6 +39,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     eprintln!("An axum router that prints a span for each request.");
     eprintln!("Listening on http://{address}; Ctrl-C stops. Try:");
     eprintln!("  curl http://{address}/hello/world");
+    let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    eprintln!("  curl -H 'traceparent: {caller}' http://{address}/hello/caller");
     eprintln!("  curl http://{address}/hello/unknown");
     eprintln!("  curl -N http://{address}/stream    # press Ctrl-C to disconnect midway");
     let stop = async { tokio::signal::ctrl_c().await.expect("a handler for Ctrl-C") };

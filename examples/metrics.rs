@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The last command also pushes the metrics to a collector. Prometheus itself can be one, if it runs with
-//! `--web.enable-otlp-receiver`. The crate `opentelemetry-prometheus` writes the same page.
+//! `--web.enable-otlp-receiver`. In an application, the crate `opentelemetry-prometheus` takes the place of
+//! `journey/prometheus.rs`.
 
 #[path = "journey/prometheus.rs"]
 mod prometheus;
