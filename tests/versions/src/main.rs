@@ -1,5 +1,8 @@
 //! Serves requests with one version of `opentelemetry`, and reads their spans, metrics and log events from its SDK.
 
+#[cfg(feature = "event-enabled")]
+mod refusing;
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -70,13 +73,7 @@ async fn main() {
     let described = layer.clone();
     let none = "global, none (the API's no-op)";
     assert_eq!(found(&described), [none, none, none]);
-    let app = Router::new()
-        .route("/users/{id}", get(user))
-        .route("/fails", get(fail))
-        .layer(layer);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move { axum::serve(listener, app).await });
+    let port = serve(layer).await;
 
     send(port, "/users/7", CALLER, 200).await;
     let spans = telemetry.take_spans();
@@ -105,6 +102,20 @@ async fn main() {
     };
     check_log(&log.record, &failed);
     check_durations(&telemetry);
+    #[cfg(feature = "event-enabled")]
+    refusing::check().await;
+}
+
+/// Starts a server with the layer. Returns its port.
+async fn serve(layer: ApiSpanLayer) -> u16 {
+    let app = Router::new()
+        .route("/users/{id}", get(user))
+        .route("/fails", get(fail))
+        .layer(layer);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    port
 }
 
 /// Returns what the layer finds: its tracer provider, propagator and meter provider.
