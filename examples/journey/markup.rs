@@ -53,6 +53,7 @@ pub(crate) fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
             '\t' | '\n' => escaped.push(character),
+            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             _ if character.is_control() => escaped.push('\u{fffd}'),
             _ => escaped.push(character),
         }
@@ -125,6 +126,10 @@ mod tests {
             ("\"it's\"", "&quot;it&#39;s&quot;"),
             ("&amp;", "&amp;amp;"),
             ("\x1b[31m\0", "\u{fffd}[31m\u{fffd}"),
+            (
+                "\u{fffd}\u{fffe}\u{ffff}\u{10000}",
+                "\u{fffd}\u{fffd}\u{fffd}\u{10000}",
+            ),
         ] {
             assert_eq!(escaped(text), expected, "{text:?}");
         }
