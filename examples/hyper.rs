@@ -8,6 +8,7 @@
 use std::convert::Infallible;
 use std::env;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -17,7 +18,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceBuilder;
 use tower_api_span::{ApiSpanLayer, SpanHandle};
 
@@ -50,7 +51,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let connections = GracefulShutdown::new();
     loop {
         let (connection, peer) = tokio::select! {
-            accepted = listener.accept() => accepted?,
+            accepted = accept(&listener) => accepted,
             stop = tokio::signal::ctrl_c() => break stop?,
         };
         let service = ServiceBuilder::new()
@@ -67,6 +68,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     connections.shutdown().await;
     Ok(provider.shutdown()?)
+}
+
+/// Accepts the next connection. If that fails, it is tried again: the error may be a client's, or all file descriptors
+/// are in use, until other connections end.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => eprintln!("A connection is not accepted: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Greets, and sets the route: without a router only the handler knows it. The path is not used as span
