@@ -32,6 +32,8 @@ mod report;
 mod scenarios;
 mod serve;
 mod spans;
+#[cfg(test)]
+mod stored;
 mod style;
 mod svg;
 mod telemetry;
