@@ -203,6 +203,10 @@ mod tests {
         SamplesAll,
         KeepsOtherFlags,
         KeepsPartOfTracestate,
+        /// As version 0.32 of the API.
+        DiscardsTracestateWithSpaces,
+        /// As version 0.32 of the API.
+        DiscardsTracestateWithEmptyMembers,
         RefusesLaterVersions,
         ForgetsTheContext,
     }
@@ -250,6 +254,19 @@ mod tests {
                     let state = TraceState::from_key_value(members).expect("a list");
                     with(caller.trace_flags(), state)
                 }
+                Difference::DiscardsTracestateWithSpaces
+                | Difference::DiscardsTracestateWithEmptyMembers => {
+                    let is_by_space =
+                        matches!(self.difference, Difference::DiscardsTracestateWithSpaces);
+                    let refused = if is_by_space { ", " } else { ",," };
+                    let list = extractor.get("tracestate").unwrap_or_default();
+                    let state = if list.contains(refused) {
+                        TraceState::NONE
+                    } else {
+                        caller.trace_state().clone()
+                    };
+                    with(caller.trace_flags(), state)
+                }
                 Difference::RefusesLaterVersions => match extractor.get("traceparent") {
                     Some(later) if !later.starts_with("00") => context.clone(),
                     _ => extracted,
@@ -275,6 +292,8 @@ mod tests {
             (Difference::SamplesAll, false),
             (Difference::KeepsOtherFlags, false),
             (Difference::KeepsPartOfTracestate, false),
+            (Difference::DiscardsTracestateWithSpaces, false),
+            (Difference::DiscardsTracestateWithEmptyMembers, false),
             (Difference::RefusesLaterVersions, false),
             (Difference::ForgetsTheContext, false),
         ] {
