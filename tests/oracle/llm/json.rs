@@ -4,6 +4,8 @@
 //!   decodes leniently.
 //! - More than 127 levels, or a number that is too large for a double, are errors: [`Datum::Unknown`].
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 pub(super) type Object = serde_json::Map<String, Value>;
@@ -47,6 +49,63 @@ pub(super) fn elements(text: &str) -> Option<Vec<String>> {
         Ok(Value::Array(elements)) => Some(elements.iter().map(Value::to_string).collect()),
         _ => None,
     }
+}
+
+/// Returns the members of an object in their order, with their texts. The text must be valid.
+pub(super) fn members(object: &str) -> Vec<(String, String)> {
+    let object = replace_lone_surrogates(object);
+    let members = split(&object).into_iter().map(|member| {
+        let mut keys = serde_json::Deserializer::from_str(member).into_iter();
+        let key = keys.next().expect("a key").expect("a text");
+        let (_, value) = member.split_at(keys.byte_offset());
+        let value = value.trim_ascii_start().strip_prefix(':');
+        (key, value.expect("a colon").trim_ascii().to_owned())
+    });
+    members.collect()
+}
+
+/// Whether an object in a valid text has equal keys whose meaning is open. Of those in `last_counts`, in the outermost
+/// object, the last one counts.
+pub(super) fn has_equal_keys(text: &str, last_counts: &[&str]) -> bool {
+    let text = text.trim_ascii();
+    if text.starts_with('[') {
+        return split(text)
+            .into_iter()
+            .any(|element| has_equal_keys(element, last_counts));
+    }
+    if !text.starts_with('{') {
+        return false;
+    }
+    let mut keys = BTreeSet::new();
+    members(text).into_iter().any(|(key, value)| {
+        has_equal_keys(&value, &[]) || !last_counts.contains(&&*key) && !keys.insert(key)
+    })
+}
+
+/// Splits a valid object or array at its commas.
+fn split(text: &str) -> Vec<&str> {
+    let inside = text.trim_ascii();
+    let inside = &inside[1..inside.len() - 1];
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0);
+    let (mut is_text, mut is_escaped) = (false, false);
+    for (at, byte) in inside.bytes().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => is_text = !is_text,
+            _ if is_text => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b',' if depth == 0 => {
+                parts.push(&inside[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&inside[start..]);
+    parts.retain(|part| !part.trim_ascii().is_empty());
+    parts
 }
 
 /// Replaces `\ud800` to `\udfff` outside of a pair by `\ufffd`.

@@ -24,6 +24,9 @@ use json::{Datum, Object};
 pub use settings::{Framing, Settings};
 pub use summary::{Summary, Usage};
 
+/// The members of an event of which the last one counts. What other equal keys mean is open (RFC 8259, section 4).
+const LAST_COUNTS: &[&str] = &["error", "id", "model", "object", "type"];
+
 /// What was found in a body.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug, Default)]
@@ -46,7 +49,8 @@ pub struct Reading {
     pub summary: Summary,
     /// Events show several formats: the rules leave open what is read of the others.
     pub is_mixed: bool,
-    /// `serde_json` has a limit that the rules do not have: nothing here is to be compared.
+    /// `serde_json` has a limit that the rules do not have, or an object has equal keys: nothing here is to be
+    /// compared.
     pub is_unknown: bool,
     /// The choices that were seen, and the finish reasons of those that have one.
     choices: BTreeSet<u64>,
@@ -56,6 +60,12 @@ pub struct Reading {
 /// Reads a body. If it `is_over`, its end ends the last line and the last event.
 pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
     let mut reading = Reading::default();
+    if framing == Framing::Whole {
+        // Its elements are parsed one by one.
+        let body = String::from_utf8_lossy(body);
+        reading.is_unknown =
+            json::elements(&body).is_some_and(|_| json::has_equal_keys(&body, &[]));
+    }
     for event in events::events(body, framing, is_over) {
         let is_object = |state: &Event| matches!(state.datum(), Datum::Object(_));
         let first_object = event.iter().position(is_object);
@@ -67,6 +77,8 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
                 && !has_data
             {
                 let found = failure::in_error_field(value);
+                let is_object = matches!(json::parse(value), Datum::Object(_));
+                reading.is_unknown |= is_object && json::has_equal_keys(value, &[]);
                 reading.failure = reading.failure.or(found);
             }
             let state = with_object(&event, state);
@@ -230,6 +242,9 @@ impl Reading {
     fn take(&mut self, event: &[Event], state: &Event, framing: Framing, settings: &Settings) {
         let datum = state.datum();
         self.is_unknown |= datum == Datum::Unknown;
+        if let (Datum::Object(_), Some(data)) = (&datum, &state.data) {
+            self.is_unknown |= json::has_equal_keys(data, LAST_COUNTS);
+        }
         let object = match &datum {
             Datum::Object(object) => Some(object),
             Datum::Other | Datum::Unknown => None,
@@ -253,6 +268,7 @@ impl Reading {
         }
         self.take_choices(format, object);
         self.summary.take(format, kind, object, is_whole);
+        self.is_mixed |= self.summary.is_ambiguous;
         let reason = summary::finish_reason(format, kind, object, is_whole);
         if let Some(reason) = reason {
             self.finish_reasons.insert(0, reason);

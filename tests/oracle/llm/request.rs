@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::{MAX_STRING, truncate};
-use super::json::{self, Datum, Object};
+use super::json::{self, Datum};
 
 /// What is recorded of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,23 +16,8 @@ pub struct Request {
     pub output_type: Option<&'static str>,
 }
 
-/// A member of the request, or of a member of it.
-type Path = (&'static str, Option<&'static str>);
-
-/// The members that hold the limit of the answer, in order.
-const MAX_TOKENS: [Path; 5] = [
-    ("max_tokens", None),
-    ("max_completion_tokens", None),
-    ("max_output_tokens", None),
-    ("options", Some("num_predict")),
-    ("generationConfig", Some("maxOutputTokens")),
-];
-
-const TEMPERATURE: [Path; 3] = [
-    ("temperature", None),
-    ("options", Some("temperature")),
-    ("generationConfig", Some("temperature")),
-];
+/// The longest number that is read, in bytes.
+const MAX_NUMBER: usize = 40;
 
 /// What the body of a request is.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,53 +31,79 @@ pub enum Read {
 
 /// Reads a request.
 pub fn read(body: &[u8]) -> Read {
-    let request = match json::parse(&String::from_utf8_lossy(body)) {
-        Datum::Object(request) => request,
+    let text = String::from_utf8_lossy(body);
+    match json::parse(&text) {
+        Datum::Object(_) => {}
         Datum::Other => return Read::Other,
         Datum::Unknown => return Read::Unknown,
+    }
+    let members = json::members(&text);
+    let is_prompt = |(key, value): &(String, String)| {
+        let prompts = ["messages", "prompt", "input", "contents"];
+        prompts.contains(&&**key) && value != "null"
     };
-    let prompts = ["messages", "prompt", "input", "contents"];
-    if !prompts
-        .iter()
-        .any(|key| request.get(*key).is_some_and(|value| !value.is_null()))
-    {
+    if !members.iter().any(is_prompt) {
         return Read::Other;
     }
-    let first = |paths: &[Path]| paths.iter().find_map(|path| number(&request, *path));
-    let model = json::text(&request, "model");
-    Read::Request(Request {
-        model: model.map(|model| truncate(model.to_owned(), MAX_STRING)),
-        max_tokens: first(&MAX_TOKENS).and_then(json::count),
-        temperature: first(&TEMPERATURE).and_then(Value::as_f64),
-        is_stream: request.get("stream") == Some(&Value::Bool(true)),
-        output_type: output_type(&request),
-    })
+    let mut read = Request::default();
+    for (key, value) in members {
+        read.take("", &key, &value);
+    }
+    Read::Request(read)
 }
 
-/// Returns a member that is a number.
-fn number(request: &Object, path: Path) -> Option<&Value> {
-    let value = match path {
-        (key, None) => request.get(key),
-        (key, Some(nested)) => json::nested(request, key, nested),
-    };
-    value.filter(|value| value.is_number())
+impl Request {
+    /// Reads a member, in its order: of several names of one value, the last counts.
+    fn take(&mut self, parent: &str, key: &str, text: &str) {
+        let value: Value = serde_json::from_str(text).expect("JSON");
+        let number = value.as_number();
+        match (parent, key) {
+            ("", "model") if value.is_string() => {
+                let model = value.as_str().filter(|model| !model.is_empty());
+                self.model = model.map(|model| truncate(model.to_owned(), MAX_STRING));
+            }
+            ("", "max_tokens" | "max_completion_tokens" | "max_output_tokens")
+            | ("options", "num_predict")
+            | ("generationConfig", "maxOutputTokens")
+                if number.is_some() =>
+            {
+                self.max_tokens = json::count(&value);
+            }
+            ("" | "options" | "generationConfig", "temperature") if number.is_some() => {
+                self.temperature = value.as_f64().filter(|_| text.len() <= MAX_NUMBER);
+            }
+            ("", "stream") => self.is_stream = value.as_bool().unwrap_or(self.is_stream),
+            ("response_format" | "text.format", "type")
+            | ("generationConfig", "responseMimeType")
+                if value.is_string() =>
+            {
+                self.output_type = value.as_str().and_then(output_type);
+            }
+            ("", "options" | "generationConfig" | "response_format" | "text")
+            | ("text", "format")
+                if value.is_object() =>
+            {
+                let place = if parent.is_empty() {
+                    key
+                } else {
+                    "text.format"
+                };
+                for (key, value) in json::members(text) {
+                    self.take(place, &key, &value);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Returns `gen_ai.output.type`.
-fn output_type(request: &Object) -> Option<&'static str> {
-    let format = json::object(request, "response_format");
-    let text = json::object(request, "text").and_then(|text| json::object(text, "format"));
-    let config = json::object(request, "generationConfig");
-    let kinds = [
-        format.and_then(|format| json::text(format, "type")),
-        text.and_then(|format| json::text(format, "type")),
-        config.and_then(|config| json::text(config, "responseMimeType")),
-    ];
-    kinds.into_iter().flatten().find_map(|kind| match kind {
+fn output_type(kind: &str) -> Option<&'static str> {
+    match kind {
         "json_object" | "json_schema" | "application/json" => Some("json"),
         "text" | "text/plain" => Some("text"),
         _ => None,
-    })
+    }
 }
 
 #[cfg(test)]

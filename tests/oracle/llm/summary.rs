@@ -22,6 +22,8 @@ pub struct Summary {
     pub provider: Option<&'static str>,
     /// The last value of each member that counts tokens, for Messages the largest.
     counts: BTreeMap<&'static str, u64>,
+    /// An object has a number under several of its names: the rules leave open which of them counts.
+    pub(super) is_ambiguous: bool,
 }
 
 /// The numbers of tokens.
@@ -83,21 +85,23 @@ impl Summary {
             Format::Gemini => json::object(object, "usageMetadata"),
             Format::Ollama => Some(object),
         };
+        self.is_ambiguous |= count_usages(object) > 1;
         let Some(usage) = usage else { return };
-        let mut count = |key, value: Option<&Value>| {
-            if let Some(count) = value.and_then(json::count) {
+        for (key, names) in keys(format) {
+            let values = names.iter().filter_map(|path| member(usage, path));
+            let numbers: Vec<_> = values.filter(|value| value.is_number()).collect();
+            self.is_ambiguous |= numbers.len() > 1;
+            // The output of a message has not begun at its start.
+            if kind == "message_start" && *key == "output" {
+                continue;
+            }
+            if let Some(count) = numbers.first().and_then(|number| json::count(number)) {
                 let kept = self.counts.entry(key).or_insert(count);
                 // Anthropic's are totals, which some servers set to 0 in the last event.
                 *kept = match format {
                     Format::Messages => count.max(*kept),
                     _ => count,
                 };
-            }
-        };
-        for (key, members) in keys(format) {
-            // The output of a message has not begun at its start.
-            if !(kind == "message_start" && *key == "output") {
-                count(*key, member(usage, members));
             }
         }
     }
@@ -114,46 +118,78 @@ impl Summary {
                 .and_then(|_| sum(&["input", "input beside", "read beside", "creation beside"])),
             output: sum(&["output", "output beside"]),
             cache_read: get("read").or(get("read beside")),
-            cache_creation: get("creation beside"),
+            cache_creation: get("creation").or(get("creation beside")),
             reasoning: get("reasoning").or(get("output beside")),
         }
     }
 }
 
-/// Returns the names of counts, and their members in the usage. Those named "beside" are not part of another.
-fn keys(format: Format) -> &'static [(&'static str, &'static [&'static str])] {
+/// Returns how many objects of an event could have its usage.
+fn count_usages(object: &Object) -> usize {
+    let usage = |parent: &str| json::nested(object, parent, "usage").is_some_and(Value::is_object);
+    let own = |key: &str| json::object(object, key).is_some();
+    let is_number = |key: &&str| object.get(*key).is_some_and(Value::is_number);
+    let has_counts = ["prompt_eval_count", "eval_count"].iter().any(is_number);
+    let all = [
+        own("usage"),
+        own("usageMetadata"),
+        usage("message"),
+        usage("response"),
+        has_counts,
+    ];
+    all.into_iter().filter(|has_usage| *has_usage).count()
+}
+
+/// The names of a number: each a member, or a member of a member.
+type Names = &'static [&'static [&'static str]];
+
+const INPUT: Names = &[&["prompt_tokens"], &["input_tokens"]];
+const OUTPUT: Names = &[&["completion_tokens"], &["output_tokens"]];
+const CACHE_READ: Names = &[
+    &["cache_read_input_tokens"],
+    &["prompt_tokens_details", "cached_tokens"],
+    &["input_tokens_details", "cached_tokens"],
+];
+const CACHE_CREATION: Names = &[
+    &["cache_creation_input_tokens"],
+    &["prompt_tokens_details", "cache_write_tokens"],
+    &["input_tokens_details", "cache_write_tokens"],
+];
+const REASONING: Names = &[
+    &["completion_tokens_details", "reasoning_tokens"],
+    &["completion_tokens_details", "thinking_tokens"],
+    &["output_tokens_details", "reasoning_tokens"],
+    &["output_tokens_details", "thinking_tokens"],
+];
+
+/// Returns the names of counts, and their members in the usage. Those named "beside" are not part of another. Gateways
+/// send one API's usage in the format of another, so a member counts under any of its names.
+fn keys(format: Format) -> &'static [(&'static str, Names)] {
     match format {
-        Format::ChatCompletions | Format::Completions => &[
-            ("input", &["prompt_tokens"]),
-            ("output", &["completion_tokens"]),
-            ("read", &["prompt_tokens_details", "cached_tokens"]),
-            (
-                "reasoning",
-                &["completion_tokens_details", "reasoning_tokens"],
-            ),
-        ],
-        Format::Responses => &[
-            ("input", &["input_tokens"]),
-            ("output", &["output_tokens"]),
-            ("read", &["input_tokens_details", "cached_tokens"]),
-            ("reasoning", &["output_tokens_details", "reasoning_tokens"]),
+        Format::ChatCompletions | Format::Completions | Format::Responses => &[
+            ("input", INPUT),
+            ("output", OUTPUT),
+            ("read", CACHE_READ),
+            ("creation", CACHE_CREATION),
+            ("reasoning", REASONING),
         ],
         Format::Messages => &[
-            ("input", &["input_tokens"]),
-            ("output", &["output_tokens"]),
-            ("read beside", &["cache_read_input_tokens"]),
-            ("creation beside", &["cache_creation_input_tokens"]),
+            ("input", INPUT),
+            ("output", OUTPUT),
+            ("read beside", CACHE_READ),
+            ("creation beside", CACHE_CREATION),
+            ("reasoning", REASONING),
         ],
         Format::Gemini => &[
-            ("input", &["promptTokenCount"]),
-            ("input beside", &["toolUsePromptTokenCount"]),
-            ("output", &["candidatesTokenCount"]),
-            ("output beside", &["thoughtsTokenCount"]),
-            ("read", &["cachedContentTokenCount"]),
+            ("input", &[&["promptTokenCount"]]),
+            ("input beside", &[&["toolUsePromptTokenCount"]]),
+            ("output", &[&["candidatesTokenCount"]]),
+            ("output beside", &[&["thoughtsTokenCount"]]),
+            ("read", &[&["cachedContentTokenCount"]]),
         ],
         Format::Ollama => &[
-            ("input", &["prompt_eval_count"]),
-            ("output", &["eval_count"]),
+            ("input", &[&["prompt_eval_count"]]),
+            ("output", &[&["eval_count"]]),
         ],
     }
 }

@@ -5,7 +5,7 @@
 //! of the whole body.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use tower_api_span::{ApiSpanLayer, LlmFormat};
 
 use crate::exchange::{Frames, answer, read};
@@ -41,6 +41,11 @@ const FORMATS: [&[Format]; 8] = [
 #[derive(Clone, Copy, Debug)]
 struct Settings {
     llm: llm::Settings,
+    /// The layer is `ApiSpanLayer::llm()`.
+    is_preset: bool,
+    reads_attributes: bool,
+    has_journey_events: bool,
+    status: u16,
     content_type: &'static str,
     /// How many bytes the Content-Length exceeds the body, if there is one.
     excess: Option<u8>,
@@ -52,19 +57,27 @@ impl Settings {
     /// Bits 0 and 1 select the terminator. With bit 2 failures are not read. With bit 3 the next byte is the
     /// excess of the Content-Length. With bit 4 the next byte is the number of polls after which the reader
     /// stops. Bits 5 and 6 select the content type. With bit 7 the next byte selects the formats with bits 0
-    /// to 2; with bit 3 an event `done` is a terminator.
+    /// to 2; with bit 3 an event `done` is a terminator; with bit 4 the layer is the preset, whatever the other
+    /// settings are; with bits 5 and 6 neither attributes nor journey events are recorded; with bit 7 the status is
+    /// 503.
     fn take(input: &mut &[u8]) -> Self {
         let bits = take_byte(input);
         let excess = (bits & 8 != 0).then(|| take_byte(input));
         let polls = (bits & 16 != 0).then(|| usize::from(take_byte(input)));
         let more = if bits & 128 == 0 { 0 } else { take_byte(input) };
+        let is_preset = more & 16 != 0;
+        let llm = llm::Settings {
+            formats: FORMATS[usize::from(more & 7)],
+            terminator: TERMINATORS[usize::from(bits & 3)],
+            terminator_event: (more & 8 != 0).then_some("done"),
+            reads_errors: bits & 4 == 0,
+        };
         Self {
-            llm: llm::Settings {
-                formats: FORMATS[usize::from(more & 7)],
-                terminator: TERMINATORS[usize::from(bits & 3)],
-                terminator_event: (more & 8 != 0).then_some("done"),
-                reads_errors: bits & 4 == 0,
-            },
+            llm: if is_preset { llm::Settings::llm() } else { llm },
+            is_preset,
+            reads_attributes: is_preset || more & 32 == 0,
+            has_journey_events: is_preset || more & 64 == 0,
+            status: if more & 128 == 0 { 200 } else { 503 },
             content_type: CONTENT_TYPES[usize::from(bits >> 5 & 3)],
             excess,
             polls,
@@ -72,6 +85,9 @@ impl Settings {
     }
 
     fn layer(self) -> ApiSpanLayer {
+        if self.is_preset {
+            return recorded(ApiSpanLayer::llm());
+        }
         let formats = self.llm.formats.iter().map(|format| match format {
             Format::ChatCompletions => LlmFormat::ChatCompletions,
             Format::Completions => LlmFormat::Completions,
@@ -82,8 +98,8 @@ impl Settings {
         });
         let mut layer = recorded(ApiSpanLayer::new())
             .llm_formats(formats)
-            .gen_ai_attributes(true)
-            .journey_events(true)
+            .gen_ai_attributes(self.reads_attributes)
+            .journey_events(self.has_journey_events)
             .stream_errors(self.llm.reads_errors);
         if let Some(terminator) = self.llm.terminator {
             layer = layer.stream_terminator(terminator);
@@ -96,9 +112,10 @@ impl Settings {
 
     fn oracle(self) -> oracle::Settings {
         oracle::Settings {
+            is_llm: self.is_preset,
             llm: self.llm,
-            reads_attributes: true,
-            has_journey_events: true,
+            reads_attributes: self.reads_attributes,
+            has_journey_events: self.has_journey_events,
             ..oracle::Settings::default()
         }
     }
@@ -141,6 +158,7 @@ fn play(pieces: &[&[u8]], settings: Settings) -> Option<usize> {
     clear();
     let response = answer(&settings.layer(), Request::new(()), |_| {
         let mut response = Response::new(Frames::data(pieces.iter().copied()));
+        *response.status_mut() = StatusCode::from_u16(settings.status).expect("a status");
         *response.headers_mut() = settings.headers(pieces);
         response
     });
@@ -155,7 +173,7 @@ fn expected(pieces: &[&[u8]], settings: Settings) -> (Oracle, Option<usize>) {
     let bytes = delivered.concat();
 
     let mut oracle = Oracle::new(settings.oracle(), &Request::new(()), false);
-    let head = Polled::Head(200, settings.headers(pieces));
+    let head = Polled::Head(settings.status, settings.headers(pieces));
     oracle.polled(&head, None);
     if !delivered.is_empty() {
         let data = Bytes::copy_from_slice(&bytes);
