@@ -43,7 +43,7 @@ pub(super) fn extract(
     headers: &HeaderMap,
     current: &Context,
 ) -> Option<Extracted> {
-    let headers = StrictHeaders::new(headers, current);
+    let headers = StrictHeaders::new(headers);
     let extracted = propagator.extract_with_context(current, &headers);
     // A propagator that finds no header may still have added a span or baggage, such as that of the process.
     if !headers.has_answered() && !has_added(&extracted, current) {

@@ -5,9 +5,7 @@ use std::cell::{Cell, OnceCell};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr_iter;
-use opentelemetry::Context;
 use opentelemetry::propagation::Extractor;
-use opentelemetry::trace::TraceContextExt;
 
 use super::fields::{BAGGAGE, TRACEPARENT, TRACESTATE};
 use super::traceparent::Traceparent;
@@ -23,7 +21,6 @@ const MAX_MEMBERS: usize = 32;
 /// The headers as a propagator sees them. A header is checked or joined when the propagator reads it.
 pub(super) struct StrictHeaders<'a> {
     headers: &'a HeaderMap,
-    current: &'a Context,
     traceparent: OnceCell<Option<&'a str>>,
     tracestate: OnceCell<Option<Cow<'a, str>>>,
     baggage: OnceCell<Option<Cow<'a, str>>>,
@@ -31,10 +28,9 @@ pub(super) struct StrictHeaders<'a> {
 }
 
 impl<'a> StrictHeaders<'a> {
-    pub(super) fn new(headers: &'a HeaderMap, current: &'a Context) -> Self {
+    pub(super) fn new(headers: &'a HeaderMap) -> Self {
         Self {
             headers,
-            current,
             traceparent: OnceCell::new(),
             tracestate: OnceCell::new(),
             baggage: OnceCell::new(),
@@ -47,14 +43,12 @@ impl<'a> StrictHeaders<'a> {
         self.has_answered.get()
     }
 
-    /// Returns the `traceparent`, if it is well-formed, not repeated, and of another trace than the current span.
+    /// Returns the `traceparent`, if it is well-formed and not repeated.
     fn traceparent(&self) -> Option<&'a str> {
         *self.traceparent.get_or_init(|| {
             let value = single_traceparent(self.headers)?;
-            let traceparent = Traceparent::parse(value.as_bytes())?;
-            // A caller in the current span's trace is hidden, so that the current span stays the parent.
-            let is_nearer = traceparent.is_in_trace_of(self.current.span().span_context());
-            if is_nearer { None } else { value.to_str().ok() }
+            Traceparent::parse(value.as_bytes())?;
+            value.to_str().ok()
         })
     }
 

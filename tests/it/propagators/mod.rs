@@ -4,6 +4,7 @@
 mod formats;
 mod inputs;
 mod proxies;
+mod several;
 mod undeclared;
 
 use http::{HeaderMap, Request};
