@@ -97,7 +97,7 @@ impl Propagation {
         match baggage {
             Baggage::FromCaller if headers.contains_key(BAGGAGE) => drop(injected.remove(BAGGAGE)),
             Baggage::FromCaller => {}
-            Baggage::FromContext => self.strip(headers),
+            Baggage::FromContext => self.strip_beside(headers, &injected),
         }
         if injected.keys().any(|name| name != BAGGAGE) {
             self.remove_fields(headers);
@@ -108,11 +108,16 @@ impl Propagation {
     /// Removes the caller's context and baggage: all headers by which the propagator, or that of another format,
     /// would find them.
     pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        self.strip_beside(headers, &HeaderMap::new());
+    }
+
+    /// Removes what [`strip`](Self::strip) removes, and what the propagator would add to the context in `own`.
+    fn strip_beside(&self, headers: &mut HeaderMap, own: &HeaderMap) {
         self.remove_fields(headers);
         headers.remove(BAGGAGE);
         // The SDK's propagator reads no other header.
         if !matches!(self, Self::GivenW3c(_)) {
-            self.remove_read(headers);
+            self.remove_read(headers, own);
         }
     }
 
@@ -128,25 +133,30 @@ impl Propagation {
         });
     }
 
-    /// Removes the headers on which the caller depends that the propagator finds. It may read headers that it does not
-    /// declare. Others that it reads stay: `authorization` is the application's.
-    fn remove_read(&self, headers: &mut HeaderMap) {
+    /// Removes the headers on which the context depends that the propagator finds beside `own`. It may read headers that
+    /// it does not declare. Others that it reads stay: `authorization` is the application's.
+    fn remove_read(&self, headers: &mut HeaderMap, own: &HeaderMap) {
         let find = |headers: &HeaderMap| {
-            catch_panic(|| self.with(|propagator| find_caller(propagator, headers))).flatten()
+            catch_panic(|| self.with(|propagator| find_span(propagator, headers, own)))
         };
-        while let Some((caller, names)) = find(headers) {
-            let is_removed = names.iter().any(|name| {
-                let Some(removed) = take(headers, name) else {
-                    return false;
-                };
-                let is_same = find(headers).is_some_and(|(found, _)| found == caller);
-                if is_same {
-                    extend(headers, removed);
-                }
-                !is_same
-            });
-            if !is_removed {
-                return;
+        let (mut taken, mut first) = (Vec::new(), None);
+        // A header can hide another one, which is read only without it.
+        let without = loop {
+            let Some((found, names)) = find(headers) else {
+                break None;
+            };
+            let count = taken.len();
+            taken.extend(names.iter().filter_map(|name| take(headers, name)));
+            if taken.len() == count {
+                break Some(found);
+            }
+            first.get_or_insert(found);
+        };
+        let is_dependent = without.is_some() && first != without;
+        for (name, lines) in taken {
+            extend(headers, lines);
+            if is_dependent && find(headers).map(|(found, _)| found) != without {
+                headers.remove(name);
             }
         }
     }
@@ -246,24 +256,25 @@ fn inject_w3c(span_context: &SpanContext, headers: &mut HeaderMap) {
     injector.set(TRACESTATE, span_context.trace_state().header());
 }
 
-/// Returns the caller that the propagator finds, if it finds one, and the names of the headers that it reads.
-fn find_caller(
+/// Returns the span that the propagator finds in `headers` and `own`, and the names of the headers that it reads.
+fn find_span(
     propagator: &dyn TextMapPropagator,
     headers: &HeaderMap,
-) -> Option<(SpanContext, BTreeSet<String>)> {
-    let recorder = RecordingExtractor::new(headers);
+    own: &HeaderMap,
+) -> (SpanContext, BTreeSet<String>) {
+    let recorder = RecordingExtractor::beside(headers, own);
     let extracted = propagator.extract_with_context(&Context::new(), &recorder);
-    let caller = extracted.span().span_context().clone();
-    caller.is_valid().then(|| (caller, recorder.into_read()))
+    let found = extracted.span().span_context().clone();
+    (found, recorder.into_read())
 }
 
 /// Takes all lines of a header out.
-fn take(headers: &mut HeaderMap, name: &str) -> Option<HeaderMap> {
+fn take(headers: &mut HeaderMap, name: &str) -> Option<(HeaderName, HeaderMap)> {
     let name = HeaderName::try_from(name).ok()?;
     let lines = headers.get_all(&name).iter();
     let taken: HeaderMap = lines.map(|line| (name.clone(), line.clone())).collect();
     headers.remove(&name)?;
-    Some(taken)
+    Some((name, taken))
 }
 
 /// Writes headers. Skips invalid names and values, and empty values: the SDK's propagator writes an empty `tracestate`.

@@ -89,8 +89,8 @@ fn context_that_a_propagator_adds_without_a_header_is_used() {
 
 /// Reads the caller from a header of the application's own, or from another if that is absent. Writes
 /// `traceparent`.
-#[derive(Debug)]
-struct OldNames(TraceContextPropagator);
+#[derive(Debug, Default)]
+pub(crate) struct OldNames(TraceContextPropagator);
 
 impl TextMapPropagator for OldNames {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
