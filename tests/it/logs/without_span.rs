@@ -10,6 +10,7 @@ use tower::Service;
 use tower_api_span::{ApiSpanLayer, LifecycleEvents};
 
 use super::{Logs, format_trace};
+use crate::completion::Completions;
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Error};
 use crate::support::recorder::{Recorder, w3c};
@@ -127,6 +128,23 @@ fn a_filtered_or_suppressed_request_emits_no_events() {
         // The same request, neither filtered nor suppressed.
         fail(&layer, called("01"));
         assert_eq!((logs.all().is_empty(), recorder.starts()), (false, 1));
+    }
+}
+
+/// Something else reads the end of the request.
+#[test]
+fn a_filtered_or_suppressed_request_with_a_callback_emits_no_events() {
+    for events in [LifecycleEvents::OnSpan, LifecycleEvents::Both] {
+        let (recorder, logs) = (Recorder::new(), Logs::new());
+        let completions = Completions::default();
+        let layer = completions.of(logs.layer(&recorder).lifecycle_events(events));
+        fail(&layer.clone().filter(|_| false), called("01"));
+        {
+            let _suppressed = Context::current().with_telemetry_suppressed().attach();
+            fail(&layer, called("01"));
+        }
+        assert_eq!(logs.names(), [""; 0], "{events:?}");
+        assert_eq!((recorder.starts(), completions.count()), (0, 2));
     }
 }
 
