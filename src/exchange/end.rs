@@ -81,8 +81,8 @@ impl Exchange {
             if let Some(measurement) = measurement {
                 catch_panic(|| measurement.record(ended, settings));
             }
-            let loggers = &providers.loggers;
-            if loggers.is_set() {
+            if self.emits_events {
+                let loggers = &providers.loggers;
                 catch_panic(|| loggers.emit(ended, &self.span, settings.lifecycle_events));
             }
             #[cfg(feature = "tracing")]

@@ -27,7 +27,7 @@ pub(super) enum Fate {
 #[expect(clippy::struct_excessive_bools, reason = "each is a signal of its own")]
 pub(super) struct OtherSignals {
     has_meter: bool,
-    has_logger: bool,
+    pub(super) has_logger: bool,
     /// A callback gets each request, also those without telemetry.
     has_callback: bool,
     /// The access log has each request, also those without telemetry.

@@ -164,6 +164,7 @@ fn observe(
         shared: Arc::clone(shared),
         request,
         at_start,
+        emits_events: signals.has_logger,
         context: for_reports,
     };
     (inner, ExchangeGuard::new(Box::new(exchange)))

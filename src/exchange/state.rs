@@ -35,6 +35,8 @@ pub(super) struct Exchange {
     /// The data from the span's start. `None` if the request has no span, and only metrics or logs observe it.
     pub(super) at_start: Option<AtStart>,
     pub(super) measurement: Option<Measurement>,
+    /// Whether log events are emitted: not for a request that is filtered out.
+    pub(super) emits_events: bool,
     /// The context of the request, if metrics, logs or the operator's callback observe it.
     pub(super) context: Option<Context>,
     pub(super) phase: Phase,
