@@ -244,6 +244,28 @@ fn context_around_the_layer_stays_the_parent() {
     assert_eq!(links[0].span_context.span_id().to_string(), CALLER);
 }
 
+/// Trace id and span id identify a span. A span id alone may be there twice.
+#[test]
+fn untrusted_caller_with_the_span_id_of_the_span_around_the_layer_is_linked() {
+    let at = Recorder::new();
+    let around = SpanContext::new(
+        TraceId::from(7),
+        SpanId::from_hex(CALLER).expect("a span id"),
+        TraceFlags::SAMPLED,
+        false,
+        TraceState::NONE,
+    );
+    let _around = Context::new().with_remote_span_context(around).attach();
+    serve(&at.layer().public_endpoint(true), called("01"), |_| {});
+    let span = at.only();
+    assert_eq!(span.0.span_context.trace_id(), TraceId::from(7));
+    let links: Vec<_> = span.0.links.iter().collect();
+    let [link] = links[..] else {
+        panic!("{} links", links.len());
+    };
+    assert_eq!(link.span_context.trace_id().to_string(), TRACE);
+}
+
 #[test]
 fn stacked_public_layers_nest_their_spans() {
     for (rewritten, links) in [(false, 1), (true, 0)] {
