@@ -51,7 +51,8 @@ impl Caller {
         }
         let span = context.span();
         let caller = span.span_context();
-        let is_current = caller.span_id() == current.span().span_context().span_id();
+        let ids = |span: &SpanContext| (span.trace_id(), span.span_id());
+        let is_current = ids(caller) == ids(current.span().span_context());
         Self {
             link: (caller.is_valid() && !is_current).then(|| caller.clone()),
             ..Self::default()
