@@ -263,8 +263,8 @@ impl World {
         let known = &self.known[layer];
         // A layer leaves a provider at the 1,024th request after the next one was set, at the latest.
         let is_recent = |place: usize| {
-            let later = known.requests_before.get(place + 1);
-            later.is_none_or(|before| known.requests - before + 1 < PERIOD)
+            let replaced_at = known.requests_before.get(place + 1);
+            replaced_at.is_none_or(|before| known.requests - before + 1 < PERIOD)
         };
         let is_first = known.requests == 0;
         let earliest = if is_first { current } else { known.place };
@@ -275,7 +275,7 @@ impl World {
             (place, 0, 0)
         } else if self.is_live(self.history[current]) {
             let late = known.late + 1;
-            let may_miss = known.misses.max(1).min(PERIOD - 1);
+            let may_miss = known.misses.clamp(1, PERIOD - 1);
             assert!(!is_first && late <= may_miss, "{late} requests are late");
             let is_dead = |place: usize| !self.is_live(self.history[place]);
             let may_miss = known.late > 0 || places.any(is_dead);
