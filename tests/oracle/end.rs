@@ -38,6 +38,14 @@ pub struct Ended {
     pub grpc_code: Option<&'static str>,
     /// `http.response.status_code`, if it is recorded.
     pub status: Option<u16>,
+    /// The status of the head.
+    pub head_status: Option<u16>,
+    /// The size of the request's body, if the request is HTTP.
+    pub request_bytes: Option<u64>,
+    /// The bytes of the response's body, if the request is HTTP and there was a head.
+    pub response_bytes: Option<u64>,
+    /// The response is a stream.
+    pub is_stream: bool,
     /// The names of all events, in order.
     pub events: Vec<&'static str>,
     /// How many events of the handler were not kept.
@@ -46,6 +54,8 @@ pub struct Ended {
     pub dropped_attributes: usize,
     /// The attributes that the handler set, in order.
     pub attributes: Vec<(&'static str, &'static str)>,
+    /// The attributes that the handler set for metrics, in order.
+    pub metric_attributes: Vec<(&'static str, &'static str)>,
     pub route: Option<&'static str>,
     pub has_head: bool,
     pub has_first_byte: bool,
@@ -126,6 +136,13 @@ impl Oracle {
             is_grpc: self.is_grpc,
             grpc_code,
             status: status.filter(|status| !self.is_grpc || *status != 200),
+            head_status: status,
+            request_bytes: self.request.size().filter(|_| !self.is_grpc_request()),
+            response_bytes: status
+                .filter(|_| !self.is_grpc_request())
+                .map(|_| self.delivered),
+            is_stream: self.is_stream,
+            metric_attributes: self.metric_attributes.clone(),
             events,
             dropped_events: self.dropped_events,
             dropped_attributes: self.dropped_attributes(),

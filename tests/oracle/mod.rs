@@ -8,6 +8,7 @@ mod body_reader;
 mod end;
 pub mod grpc;
 pub mod llm;
+mod request_body;
 mod span;
 
 use bytes::Bytes;
@@ -20,7 +21,9 @@ use end::Cause;
 pub use end::Ended;
 use grpc::Status;
 use llm::{Failure, Framing, Reading, Summary};
-pub use span::check_request;
+use request_body::RequestBody;
+pub use request_body::RequestFrame;
+pub use span::{check_request, summary_values};
 
 /// The longest string on a span, in bytes.
 pub const MAX_STRING: usize = 1_024;
@@ -35,6 +38,15 @@ const LAYER_EVENTS: [&str; 5] = [
     "api.DEPARTED",
     "api.FIRST_RESPONSE_FROM_CORE",
     "api.HANDOFF_TO_CORE",
+];
+
+/// The content types of streams.
+const STREAMS: [&str; 5] = [
+    "application/jsonl",
+    "application/stream+json",
+    "application/x-ndjson",
+    "multipart/x-mixed-replace",
+    "text/event-stream",
 ];
 
 /// The settings of the layer that decide how an exchange ends.
@@ -112,9 +124,13 @@ impl BodyHints {
 pub enum HandlerCall {
     /// Key and value.
     SetAttribute(&'static str, &'static str),
+    /// Key and value, of an attribute of the request's metrics.
+    SetMetricAttribute(&'static str, &'static str),
     SetRoute(&'static str),
     /// The name of the event.
     AddEvent(&'static str),
+    /// The response is a stream, whatever its content type.
+    DeclareStream,
     /// Reason and message.
     Abort(&'static str, &'static str),
     AllowDisconnect,
@@ -122,18 +138,10 @@ pub enum HandlerCall {
     Inject,
     /// The handler polls the body of its request.
     ReadRequest(RequestFrame),
+    /// The handler drops the body of its request.
+    DropRequest,
     /// A call on the span in the handle's context.
     OnContext(ContextCall),
-}
-
-/// What the body of a request returns. It never says that it is at its end.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum RequestFrame {
-    Data,
-    /// The error of a client that has disconnected.
-    Disconnected,
-    OtherError,
-    End,
 }
 
 /// A call of the handler on the span in its context.
@@ -184,6 +192,7 @@ pub struct Oracle {
     declared: Option<u64>,
     delivered: u64,
     was_body_polled: bool,
+    request: RequestBody,
     /// The client has disconnected inside its request.
     is_request_cut_off: bool,
     /// All declared bytes were delivered before that.
@@ -206,6 +215,9 @@ pub struct Oracle {
     /// How many attributes had an empty key.
     unnamed_attributes: usize,
     attributes: Vec<(&'static str, &'static str)>,
+    metric_attributes: Vec<(&'static str, &'static str)>,
+    /// The response is a stream, by its content type or because the handler declared it.
+    is_stream: bool,
     route: Option<&'static str>,
     ended: Option<Ended>,
 }
@@ -227,6 +239,7 @@ impl Oracle {
             declared: None,
             delivered: 0,
             was_body_polled: false,
+            request: RequestBody::new(request.headers()),
             is_request_cut_off: false,
             was_whole_before: false,
             is_request_over: false,
@@ -242,6 +255,8 @@ impl Oracle {
             dropped_events: 0,
             unnamed_attributes: 0,
             attributes: Vec::new(),
+            metric_attributes: Vec::new(),
+            is_stream: false,
             route: None,
             ended: None,
         };
@@ -273,6 +288,14 @@ impl Oracle {
         &self.method
     }
 
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// Returns `network.protocol.version`.
     pub fn protocol_version(&self) -> &'static str {
         if self.version == Version::HTTP_2 {
@@ -299,7 +322,13 @@ impl Oracle {
         }
         match call {
             HandlerCall::SetAttribute(key, value) => self.set_attribute(key, value),
-            HandlerCall::SetRoute("") | HandlerCall::Inject => {}
+            HandlerCall::DeclareStream => self.is_stream = true,
+            HandlerCall::SetRoute("")
+            | HandlerCall::SetMetricAttribute(_, "")
+            | HandlerCall::Inject => {}
+            HandlerCall::SetMetricAttribute(key, value) => {
+                self.metric_attributes.push((key, value));
+            }
             HandlerCall::SetRoute(route) => self.route = Some(route),
             HandlerCall::AddEvent(name) => self.add_event(name),
             HandlerCall::Abort(reason, message) => {
@@ -308,15 +337,8 @@ impl Oracle {
             }
             HandlerCall::AllowDisconnect => self.allows_disconnect = true,
             HandlerCall::HandOff => self.add_event_once("api.HANDOFF_TO_CORE"),
-            HandlerCall::ReadRequest(frame) => match frame {
-                RequestFrame::Data | RequestFrame::OtherError => {}
-                RequestFrame::Disconnected => {
-                    let is_whole = self.declared.is_some_and(|all| self.delivered >= all);
-                    self.was_whole_before |= is_whole && !self.is_request_cut_off;
-                    self.is_request_cut_off = true;
-                }
-                RequestFrame::End => self.is_request_over = true,
-            },
+            HandlerCall::ReadRequest(frame) => self.read_request(frame),
+            HandlerCall::DropRequest => self.drop_request(),
             HandlerCall::OnContext(_) if !self.has_span => {}
             HandlerCall::OnContext(call) => match call {
                 ContextCall::SetAttribute(key, value) => self.set_attribute(key, value),
@@ -416,7 +438,9 @@ impl Oracle {
         // The bytes of an encoded body are not those of its content type.
         let is_encoded = text(headers, &CONTENT_ENCODING).is_some_and(|text| text != "identity");
         let content_type = content_type.to_lowercase();
-        let media_type = content_type.split(';').next().filter(|_| !is_encoded);
+        let media_type = content_type.split(';').next();
+        self.is_stream |= media_type.is_some_and(|name| STREAMS.contains(&name.trim()));
+        let media_type = media_type.filter(|_| !is_encoded);
         let seeks_status = self.is_grpc && self.grpc_status.is_none();
         let media_type = media_type.unwrap_or_default();
         self.body = BodyReader::new(media_type, status, self.settings.llm, seeks_status);

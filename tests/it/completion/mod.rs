@@ -25,6 +25,11 @@ impl Completions {
         self.0.lock().expect("no panic").len()
     }
 
+    /// Returns all, in the order of their calls.
+    pub fn all(&self) -> Vec<Completion> {
+        self.0.lock().expect("no panic").clone()
+    }
+
     /// Returns the only one.
     #[track_caller]
     pub fn only(&self) -> Completion {

@@ -1,7 +1,7 @@
 //! Every propagator, as it is: the layer finds the caller that a direct `extract` finds, and leaves none of its
 //! headers beside its own.
 
-mod formats;
+pub(crate) mod formats;
 mod inputs;
 mod proxies;
 mod several;
@@ -20,6 +20,7 @@ use crate::support::body::ScriptedBody;
 use crate::support::recorder::Recorder;
 use crate::support::{answering, handle_of, ready, response};
 use formats::{Boxed, FORMATS, Format, Given, OTHER_NAMES};
+pub(crate) use inputs::headers;
 use inputs::{Input, inputs};
 
 /// Returns a recorder that records every span, whatever the caller has decided.
@@ -27,7 +28,7 @@ fn recorder() -> Recorder {
     Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOn))
 }
 
-fn layer(at: &Recorder, format: &Format) -> ApiSpanLayer {
+pub(crate) fn layer(at: &Recorder, format: &Format) -> ApiSpanLayer {
     // Each wraps the propagator, except that for W3C, whose type the layer detects.
     if format.name == "W3C" {
         return at.layer().propagator(w3c());
@@ -40,13 +41,13 @@ fn w3c() -> opentelemetry_sdk::propagation::TraceContextPropagator {
 }
 
 /// What the handler gets: the headers, and the current context.
-struct Inside {
-    headers: HeaderMap,
-    context: Context,
+pub(crate) struct Inside {
+    pub(crate) headers: HeaderMap,
+    pub(crate) context: Context,
 }
 
 /// Serves a request with these headers.
-fn serve(layer: &ApiSpanLayer, headers: &HeaderMap) -> Inside {
+pub(crate) fn serve(layer: &ApiSpanLayer, headers: &HeaderMap) -> Inside {
     let mut inside = None;
     let mut service = answering(layer, |request: Request<()>| {
         let context = Context::current();
@@ -70,7 +71,7 @@ fn serve(layer: &ApiSpanLayer, headers: &HeaderMap) -> Inside {
 }
 
 /// Returns the caller that a propagator itself finds, or an invalid one.
-fn find(propagator: &Boxed, headers: &HeaderMap) -> SpanContext {
+pub(crate) fn find(propagator: &Boxed, headers: &HeaderMap) -> SpanContext {
     let context = propagator.extract_with_context(&Context::new(), &HeaderExtractor(headers));
     let span = context.span();
     let caller = span.span_context();
@@ -81,7 +82,7 @@ fn find(propagator: &Boxed, headers: &HeaderMap) -> SpanContext {
     }
 }
 
-fn entries(context: &Context) -> Vec<String> {
+pub(crate) fn entries(context: &Context) -> Vec<String> {
     let entries = context.baggage().iter();
     let mut entries: Vec<_> = entries
         .map(|(key, (value, metadata))| format!("{key}={value};{}", metadata.as_str()))
@@ -188,7 +189,12 @@ fn untrusted_caller_is_linked_whatever_its_format() {
 }
 
 /// Asserts that no propagator finds another caller in the headers than the span `own`, if it is one.
-fn assert_only(own: Option<&SpanContext>, headers: &HeaderMap, format: &Format, case: &str) {
+pub(crate) fn assert_only(
+    own: Option<&SpanContext>,
+    headers: &HeaderMap,
+    format: &Format,
+    case: &str,
+) {
     // A header of the application's own is known only to a layer with the propagator for it.
     let is_known = |reader: &&Format| reader.name != OTHER_NAMES || format.name == OTHER_NAMES;
     for reader in FORMATS.iter().filter(is_known) {

@@ -27,6 +27,7 @@ fn plain_response_to_grpc_request_dropped_after_the_deadline_is_generator_exit()
         method: Method::POST,
         version: Version::HTTP_11,
         protocol: "application/grpc",
+        length: None,
         timeout: Some("1n"),
         pending: 0,
         service: Inner::Answers(answer),

@@ -17,6 +17,8 @@ pub struct Script {
     pub version: Version,
     /// The content type of the request.
     pub protocol: &'static str,
+    /// The Content-Length of the request.
+    pub length: Option<&'static str>,
     /// `grpc-timeout`: it passes at once, or never.
     pub timeout: Option<&'static str>,
     /// How often the response future is pending before it does what `service` defines.
@@ -82,8 +84,13 @@ impl Script {
             .version(self.version)
             .uri("http://example.com/pkg.Service/Method?q=1")
             .header("content-type", self.protocol);
-        if let Some(timeout) = self.timeout {
-            request = request.header("grpc-timeout", timeout);
+        for (name, value) in [
+            ("content-length", self.length),
+            ("grpc-timeout", self.timeout),
+        ] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
         }
         request.body(()).expect("a request")
     }
@@ -147,6 +154,9 @@ impl fmt::Debug for Script {
             "  request    {} {:?} {}",
             self.method, self.version, self.protocol
         )?;
+        if let Some(length) = self.length {
+            write!(f, ", content-length {length}")?;
+        }
         match self.timeout {
             Some(timeout) => writeln!(f, ", grpc-timeout {timeout}")?,
             None => writeln!(f)?,

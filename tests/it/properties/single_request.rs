@@ -8,9 +8,11 @@ use proptest::sample::select;
 use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer as _;
 
+use super::completions::check_completion;
 use super::config;
 use super::handler::scripted_service;
-use super::oracle::{HandlerCall, Oracle};
+use super::measured::Times;
+use super::oracle::{Ended, HandlerCall, Oracle};
 use super::play::Play;
 use super::script::{Act, Script};
 use super::strategies::scripts;
@@ -73,9 +75,20 @@ pub fn play_through(
     oracle: Oracle,
     script: Script,
 ) -> (Seen, Oracle) {
+    play_sized(layer, at, oracle, script, false)
+}
+
+/// Does the same through a layer with `body_sizes`, or without.
+pub fn play_sized(
+    layer: &ApiSpanLayer,
+    at: &Recorder,
+    oracle: Oracle,
+    script: Script,
+    has_sizes: bool,
+) -> (Seen, Oracle) {
     let script = Arc::new(script);
     let completions = Completions::default();
-    let layer = completions.of(layer.clone());
+    let layer = completions.of(layer.clone()).body_sizes(has_sizes);
     let mut service = layer.layer(scripted_service());
     let mut play = Play::open(&mut service, &script, vec![oracle], script.request());
     for act in script.acts.iter().chain([&Act::Drop]) {
@@ -86,13 +99,32 @@ pub fn play_through(
     }
     play.check_after_drop();
     assert_eq!((at.starts(), at.ends()), (1, 1));
-    let span = at.only();
-    assert_eq!(shown(&completions.only()), span.outcome());
+    let (span, completion) = (at.only(), completions.only());
+    assert_eq!(shown(&completion), span.outcome());
+    let ended = play.oracles[0].ended().expect("an end");
+    // If the classification panics, there is no outcome.
+    if completion.outcome().is_some() && !ended.is_unknown {
+        let inside = play.handler.current().expect("a call").span;
+        check_completion(&completion, &play.oracles[0], &inside, has_sizes);
+        Times::of_completion(&completion).check(&span);
+        check_sizes(&span, ended, has_sizes);
+    }
     // A call of the body's destructor can extend the span.
     if let Some(within) = play.complete_within.filter(|_| script.destructor.is_none()) {
         assert!(span.duration() <= within, "later than the last frame");
     }
     (span, play.oracles.remove(0))
+}
+
+/// Checks the sizes on a span.
+pub fn check_sizes(span: &Seen, ended: &Ended, has_sizes: bool) {
+    for (key, bytes) in [
+        ("http.request.body.size", ended.request_bytes),
+        ("http.response.body.size", ended.response_bytes),
+    ] {
+        let bytes = bytes.filter(|_| has_sizes).map(|bytes| bytes.to_string());
+        assert_eq!(span.attribute(key), bytes, "{key}");
+    }
 }
 
 /// Returns the layer, or its preset for language models, with its spans recorded in `at`.

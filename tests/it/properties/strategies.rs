@@ -9,6 +9,7 @@ use proptest::sample::select;
 
 use super::event_streams::event_streams;
 use super::oracle::{ContextCall, HandlerCall, RequestFrame};
+use super::request::ERRORS;
 use super::script::{Act, Answer, Inner, Script, Thread};
 use crate::support::body::{Says, Step};
 use crate::support::conventions::BY_HANDLERS;
@@ -25,6 +26,9 @@ const KEYS: [&str; 9] = [
     "api.version",
     "",
 ];
+
+/// Keys of attributes of metrics: some are listed, and one is the layer's.
+const METRIC_KEYS: [&str; 4] = ["test.plan", "test.tenant", "error.type", ""];
 
 /// Names of the handler's events, some of which are refused.
 const EVENTS: [&str; 6] = [
@@ -57,7 +61,10 @@ pub fn scripts() -> impl Strategy<Value = Script> {
             "application/grpc",
             "application/grpc-web+proto",
         ]),
-        option::weighted(0.3, select(vec!["1n", "99999999H"])),
+        (
+            option::weighted(0.3, select(vec!["0", "4", "8"])),
+            option::weighted(0.3, select(vec!["1n", "99999999H"])),
+        ),
         select(vec![Version::HTTP_11, Version::HTTP_2]),
     );
     let service = prop_oneof![
@@ -74,21 +81,21 @@ pub fn scripts() -> impl Strategy<Value = Script> {
         vec(acts(), 0..12),
         option::weighted(0.2, calls()),
     )
-        .prop_map(
-            |(is_llm, (method, protocol, timeout, version), pending, service, acts, destructor)| {
-                Script {
-                    is_llm,
-                    method,
-                    version,
-                    protocol,
-                    timeout,
-                    pending,
-                    service,
-                    acts,
-                    destructor,
-                }
-            },
-        )
+        .prop_map(|(is_llm, request, pending, service, acts, destructor)| {
+            let (method, protocol, (length, timeout), version) = request;
+            Script {
+                is_llm,
+                method,
+                version,
+                protocol,
+                length,
+                timeout,
+                pending,
+                service,
+                acts,
+                destructor,
+            }
+        })
 }
 
 pub fn answers() -> impl Strategy<Value = Answer> {
@@ -208,7 +215,7 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn acts() -> impl Strategy<Value = Act> {
+pub fn acts() -> impl Strategy<Value = Act> {
     prop_oneof![
         10 => Just(Act::Poll),
         2 => calls().prop_map(Act::PollCalling),
@@ -223,6 +230,9 @@ fn acts() -> impl Strategy<Value = Act> {
 fn calls() -> impl Strategy<Value = HandlerCall> {
     prop_oneof![
         select(&KEYS[..]).prop_map(|key| HandlerCall::SetAttribute(key, BY_HANDLERS)),
+        (select(&METRIC_KEYS[..]), select(&["", "free", "paid"][..]))
+            .prop_map(|(key, value)| HandlerCall::SetMetricAttribute(key, value)),
+        Just(HandlerCall::DeclareStream),
         Just(HandlerCall::SetRoute("/late/{route}")),
         select(&EVENTS[..]).prop_map(HandlerCall::AddEvent),
         select(vec![
@@ -234,14 +244,27 @@ fn calls() -> impl Strategy<Value = HandlerCall> {
         ]),
         Just(HandlerCall::AllowDisconnect),
         Just(HandlerCall::Inject),
-        select(vec![
-            RequestFrame::Data,
-            RequestFrame::Disconnected,
-            RequestFrame::OtherError,
-            RequestFrame::End,
-        ])
-        .prop_map(HandlerCall::ReadRequest),
+        request_calls(),
         context_calls().prop_map(HandlerCall::OnContext),
+    ]
+}
+
+/// What a handler does with the body of its request.
+pub fn request_calls() -> impl Strategy<Value = HandlerCall> {
+    let frame = prop_oneof![
+        6 => select(vec![
+            RequestFrame::Data,
+            RequestFrame::Data,
+            RequestFrame::Pending,
+            RequestFrame::Trailers,
+            RequestFrame::End,
+            RequestFrame::EndOfStream,
+        ]),
+        4 => (0..ERRORS.len()).prop_map(|which| RequestFrame::Error(which, ERRORS[which].1)),
+    ];
+    prop_oneof![
+        12 => frame.prop_map(HandlerCall::ReadRequest),
+        1 => Just(HandlerCall::DropRequest),
     ]
 }
 

@@ -36,6 +36,7 @@ fn stream(steps: Vec<Step>, text: &Bytes, has_length: bool, polls: usize) -> Scr
         method: Method::GET,
         version: Version::HTTP_11,
         protocol: "application/json",
+        length: None,
         timeout: None,
         pending: 0,
         service: Inner::Answers(Answer {

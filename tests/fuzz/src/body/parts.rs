@@ -64,8 +64,14 @@ impl Handler {
 /// Makes a call on a handle.
 fn perform(handle: &SpanHandle, call: HandlerCall) {
     match call {
-        HandlerCall::ReadRequest(_) => unreachable!("it is not a call on the handle"),
+        HandlerCall::ReadRequest(_) | HandlerCall::DropRequest => {
+            unreachable!("it is not a call on the handle")
+        }
         HandlerCall::SetAttribute(key, value) => handle.set_attribute(KeyValue::new(key, value)),
+        HandlerCall::SetMetricAttribute(key, value) => {
+            handle.set_metric_attribute(KeyValue::new(key, value));
+        }
+        HandlerCall::DeclareStream => handle.declare_stream(),
         HandlerCall::SetRoute(route) => handle.set_route(route),
         HandlerCall::AddEvent(name) => handle.add_event(name, Vec::new()),
         HandlerCall::Abort(reason, message) => handle.mark_aborted(reason, message),

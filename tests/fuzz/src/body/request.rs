@@ -34,7 +34,7 @@ impl Body for ScriptedRequest {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match NEXT_FRAME.take() {
-            None => Poll::Pending,
+            None | Some(RequestFrame::Pending) => Poll::Pending,
             Some(RequestFrame::Data) => {
                 Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"data")))))
             }
@@ -45,6 +45,7 @@ impl Body for ScriptedRequest {
                 Poll::Ready(Some(Err(io::ErrorKind::InvalidData.into())))
             }
             Some(RequestFrame::End) => Poll::Ready(None),
+            Some(other) => unreachable!("no script has {other:?}"),
         }
     }
 }

@@ -107,7 +107,11 @@ fn chunks(has_text: bool) -> BoxedStrategy<Sent> {
         },
     );
     let object = select(if has_text {
-        vec![json!("text_completion"), json!(null)]
+        vec![
+            json!("text_completion"),
+            json!("text_completion.chunk"),
+            json!(null),
+        ]
     } else {
         vec![json!("chat.completion.chunk"), json!(""), json!(null)]
     });

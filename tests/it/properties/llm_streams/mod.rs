@@ -151,6 +151,7 @@ fn script(sent: &Sent, steps: Vec<Step>, reader: Reader, polls: usize) -> Script
         method: Method::GET,
         version: Version::HTTP_11,
         protocol: "application/json",
+        length: None,
         timeout: None,
         pending: 0,
         service: Inner::Answers(Answer {
