@@ -154,8 +154,6 @@ fn observe(
     }
     let (span, at_start, context) =
         share_span(shared, parts, open, caller, current, clock, measured);
-    let for_reports = options.has_other_readers.then(|| context.clone());
-    let inner = at_start.is_some().then_some(context);
     let exchange = Exchange {
         cold,
         measurement,
@@ -165,8 +163,9 @@ fn observe(
         request,
         at_start,
         emits_events: signals.has_logger,
-        context: for_reports,
+        context: options.has_other_readers.then(|| context.clone()),
     };
+    let inner = exchange.at_start.is_some().then_some(context);
     (inner, ExchangeGuard::new(Box::new(exchange)))
 }
 
