@@ -6,6 +6,9 @@
 
 pub mod body;
 mod exchange;
+#[path = "../../it/propagators/formats.rs"]
+#[allow(unused, reason = "the tests use more of it")]
+mod formats;
 pub mod forwarded;
 pub mod grpc;
 mod input;
@@ -17,8 +20,10 @@ pub mod llm_stream;
     reason = "the oracle fails on what it does not expect"
 )]
 pub mod oracle;
+pub mod propagation;
 pub mod query;
 mod recorder;
+mod sampler;
 pub mod traceparent;
 
 #[cfg(fuzzing)]
@@ -34,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("grpc", grpc::run),
     ("llm_request", llm_request::run),
     ("llm_stream", llm_stream::run),
+    ("propagation", propagation::run),
     ("query", query::run),
     ("traceparent", traceparent::run),
 ];

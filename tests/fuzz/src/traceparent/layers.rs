@@ -1,17 +1,17 @@
 //! The layers: by sample rate, by trust in callers, and by propagator.
 
-use std::cell::RefCell;
 use std::sync::LazyLock;
 
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{
     Extractor, Injector, TextMapCompositePropagator, TextMapPropagator,
 };
-use opentelemetry::trace::{Link, SpanContext, SpanKind, TraceContextExt, TraceId};
-use opentelemetry::{Context, KeyValue, global};
+use opentelemetry::trace::TraceId;
+use opentelemetry::{Context, global};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
 use tower_api_span::ApiSpanLayer;
+
+use crate::sampler::observed_provider;
 
 pub const RATES: [f64; 3] = [1.0, 0.5, 0.0];
 /// The indices of two rates.
@@ -46,46 +46,6 @@ impl TextMapPropagator for Wrapped {
     }
 }
 
-/// A sampler that keeps its arguments and samples everything.
-#[derive(Clone, Debug)]
-struct ObservingSampler;
-
-/// The arguments of the sampler: the parent, and the links.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SamplerInput {
-    pub parent: SpanContext,
-    pub links: Vec<SpanContext>,
-}
-
-thread_local! {
-    pub static SAMPLER_INPUT: RefCell<Option<SamplerInput>> = const { RefCell::new(None) };
-}
-
-impl ShouldSample for ObservingSampler {
-    fn should_sample(
-        &self,
-        parent: Option<&Context>,
-        _: TraceId,
-        _: &str,
-        _: &SpanKind,
-        _: &[KeyValue],
-        links: &[Link],
-    ) -> SamplingResult {
-        let parent = parent.expect("a parent").span().span_context().clone();
-        let links = links.iter().map(|link| link.span_context.clone());
-        let input = SamplerInput {
-            links: links.collect(),
-            parent: parent.clone(),
-        };
-        assert_eq!(SAMPLER_INPUT.replace(Some(input)), None, "sampled twice");
-        SamplingResult {
-            decision: SamplingDecision::RecordAndSample,
-            attributes: Vec::new(),
-            trace_state: parent.trace_state().clone(),
-        }
-    }
-}
-
 /// The number of propagators.
 pub const KINDS: usize = 4;
 /// The index of the propagator that reads baggage.
@@ -94,9 +54,7 @@ pub const WITH_BAGGAGE: usize = 3;
 /// The layers by rate, by `public_endpoint`, and by propagator.
 pub static LAYERS: LazyLock<Vec<ApiSpanLayer>> = LazyLock::new(|| {
     global::set_text_map_propagator(TraceContextPropagator::new());
-    let provider = SdkTracerProvider::builder()
-        .with_sampler(ObservingSampler)
-        .build();
+    let provider = observed_provider();
     let mut layers = Vec::new();
     for rate in RATES {
         for is_public in [false, true] {

@@ -6,7 +6,7 @@
 //! with the baggage propagator beside it. All must extract the parent that a strict parser extracts.
 
 mod layers;
-mod strict;
+pub mod strict;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use opentelemetry::Context;
@@ -16,9 +16,8 @@ use tower_api_span::ApiSpanLayer;
 
 use crate::exchange::{Frames, answer};
 use crate::input::take_byte;
-use layers::{
-    HALF, KINDS, LAYERS, NONE, RATES, SAMPLER_INPUT, SamplerInput, WITH_BAGGAGE, is_sampled,
-};
+use crate::sampler::{SAMPLER_INPUT, SamplerInput};
+use layers::{HALF, KINDS, LAYERS, NONE, RATES, WITH_BAGGAGE, is_sampled};
 use strict::{Parent, expected};
 
 /// The span that is current around the layer, if there is one.
@@ -105,7 +104,7 @@ impl Observed {
 }
 
 /// Returns the span that is current around the layer.
-fn surrounding(is_sampled: bool) -> SpanContext {
+pub fn surrounding(is_sampled: bool) -> SpanContext {
     let flags = if is_sampled {
         TraceFlags::SAMPLED
     } else {
@@ -228,7 +227,7 @@ fn check_inner(observed: &Observed, headers: &HeaderMap, settings: Settings, kin
 }
 
 /// Returns the baggage as sorted pairs.
-fn baggage_pairs(context: &Context) -> Vec<(String, String)> {
+pub fn baggage_pairs(context: &Context) -> Vec<(String, String)> {
     let pairs = context.baggage().iter();
     let mut pairs: Vec<_> = pairs
         .map(|(key, (value, metadata))| (key.to_string(), format!("{value};{}", metadata.as_str())))

@@ -61,15 +61,18 @@ pub fn expected(headers: &HeaderMap) -> Option<Parent> {
 /// Parses the lines of `tracestate` as one list, by the parser of the OpenTelemetry API. A list of more than 32
 /// members is discarded.
 pub fn state(headers: &HeaderMap) -> TraceState {
+    let members = state_members(headers);
+    TraceState::from_str(&members.unwrap_or_default()).unwrap_or_default()
+}
+
+/// Returns the members in the lines of `tracestate` as one list without empty ones; `None` if there are more than 32.
+pub fn state_members(headers: &HeaderMap) -> Option<String> {
     let list = list(headers, "tracestate");
     let members = list
         .split(',')
         .map(|member| member.trim_matches([' ', '\t']));
     let members: Vec<_> = members.filter(|member| !member.is_empty()).collect();
-    if members.len() > 32 {
-        return TraceState::NONE;
-    }
-    TraceState::from_str(&members.join(",")).unwrap_or_default()
+    (members.len() <= 32).then(|| members.join(","))
 }
 
 /// Parses the lines of `baggage` as one list, by the parser of the SDK.
@@ -79,7 +82,7 @@ pub fn baggage(headers: &HeaderMap) -> Vec<(String, String)> {
     super::baggage_pairs(&context)
 }
 
-fn list(headers: &HeaderMap, name: &str) -> String {
+pub fn list(headers: &HeaderMap, name: &str) -> String {
     let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     let lines: Vec<_> = lines
         .filter(|line| is_text(line))
