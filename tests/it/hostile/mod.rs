@@ -1,4 +1,5 @@
-//! Misbehaving clients, hanging collectors, and providers, runtimes and servers that shut down. The servers
+//! Misbehaving clients, hanging collectors, and providers, runtimes and servers that shut down; inputs that are made to
+//! fill memory, to take time or to have secrets recorded. The servers
 //! are real, on in-memory pipes or on sockets. Most tests use one thread: the order of events is then fixed,
 //! and allocations can be counted.
 
@@ -6,12 +7,15 @@ mod collectors;
 mod expect_and_connect;
 mod graceful_shutdown;
 mod half_close;
+mod held_memory;
 mod large_bodies;
 mod large_heads;
+mod linear_time;
 mod pipelining;
 mod provider_shutdown;
 mod raw;
 mod runtime_shutdown;
+mod secrets;
 mod slow_clients;
 mod stream_resets;
 mod tally;

@@ -2,6 +2,8 @@
 
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Uri, Version};
+use opentelemetry::trace::TraceContextExt as _;
+use tower_api_span::SpanHandle;
 
 use super::endings::{ALL, Ending, GRPC, Reply, head, head_with};
 use super::{CALL_DURATION, DURATION};
@@ -229,6 +231,54 @@ fn different_models_of_failed_requests_create_one_series() {
         }
         let all = meters.of("gen_ai.server.request.duration");
         assert_eq!(all.len(), 1, "{}", ending.name);
+    }
+}
+
+/// A server that answers any model, and repeats its name.
+#[test]
+fn different_models_of_answered_requests_create_a_bounded_number_of_series() {
+    const MODELS: usize = 3_000;
+    fn set_model(handle: &SpanHandle) {
+        let trace = handle.context().span().span_context().trace_id();
+        handle
+            .gen_ai()
+            .operation_name("chat")
+            .request_model(format!("model-{trace}"));
+    }
+    fn set_both(handle: &SpanHandle) {
+        let trace = handle.context().span().span_context().trace_id();
+        set_model(handle);
+        handle.gen_ai().response_model(format!("model-{trace}"));
+    }
+    for (case, use_handle) in [
+        ("of requests", set_model as fn(&SpanHandle)),
+        ("of answers, too", set_both),
+    ] {
+        let meters = Meters::new();
+        let layer = meters.layer().gen_ai_metrics(true);
+        let ending = Ending {
+            use_handle,
+            ..ALL[0]
+        };
+        for id in (0..MODELS).chain(0..MODELS) {
+            let mut request = path(id);
+            let caller = format!("00-{:032x}-{:016x}-01", id + 1, id + 1);
+            let caller = caller.parse().expect("a header");
+            request.headers_mut().insert("traceparent", caller);
+            ending.run_with(request, &layer);
+        }
+        let all = meters.of("gen_ai.server.request.duration");
+        assert_eq!(all.len(), 1_024 + 1, "{case}");
+        let other = Some("_OTHER".to_owned());
+        let others = all
+            .iter()
+            .filter(|series| series.attribute("gen_ai.request.model") == other);
+        let counted: Vec<_> = others.map(Series::count).collect();
+        assert_eq!(counted, [2 * (MODELS as u64 - 1_024)], "{case}");
+        assert!(
+            all.iter().filter(|series| series.count() == 2).count() == 1_024,
+            "{case}"
+        );
     }
 }
 

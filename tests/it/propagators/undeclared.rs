@@ -186,6 +186,90 @@ fn header_of_the_application_that_a_propagator_reads_stays_at_a_public_endpoint(
     }
 }
 
+/// Finds a caller as long as one of the headers `x-part-..` is there.
+#[derive(Debug)]
+struct Parts;
+
+impl TextMapPropagator for Parts {
+    fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
+
+    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
+        let names = extractor.keys();
+        let parts = names.iter().filter(|name| name.starts_with("x-part-"));
+        let parts: Vec<_> = parts.filter_map(|name| extractor.get(name)).collect();
+        if parts.is_empty() {
+            return context.clone();
+        }
+        context.with_remote_span_context(SpanContext::new(
+            TraceId::from(parts.iter().map(|part| part.len() as u128).sum::<u128>()),
+            SpanId::from(9),
+            TraceFlags::SAMPLED,
+            true,
+            opentelemetry::trace::TraceState::NONE,
+        ))
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&[])
+    }
+}
+
+#[test]
+fn every_header_by_which_an_untrusted_caller_is_found_is_stripped() {
+    // With more than sixteen, the others that the propagator reads are removed, too.
+    for (count, is_other_kept) in [(1, true), (2, true), (16, true), (17, false), (90, false)] {
+        let name = |nth| -> &'static str { format!("x-part-{nth}").leak() };
+        let names: Vec<_> = (0..count).map(name).collect();
+        let mut sent: Vec<_> = names.iter().map(|name| (*name, "1")).collect();
+        sent.extend([("authorization", "Bearer 1"), ("zone", "a")]);
+        let at = recorder();
+        let layer = at.layer().propagator(Parts).public_endpoint(true);
+        let layer = layer.propagate_to_inner(true).filter(|_| false);
+        let inside = serve(&layer, &headers(&sent));
+        for name in &names {
+            assert!(!inside.headers.contains_key(*name), "{name} of {count}");
+        }
+        for name in ["authorization", "zone"] {
+            assert_eq!(
+                inside.headers.contains_key(name),
+                is_other_kept,
+                "{name}, {count}"
+            );
+        }
+    }
+}
+
+/// Finds the same caller in either of two headers.
+#[derive(Debug)]
+struct Either;
+
+impl TextMapPropagator for Either {
+    fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
+
+    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
+        let found = ["x-one", "x-other"].map(|name| extractor.get(name).is_some());
+        if found == [false, false] {
+            return context.clone();
+        }
+        OfProcess::Parent.extract_with_context(context, extractor)
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&[])
+    }
+}
+
+#[test]
+fn an_untrusted_caller_that_is_in_two_headers_is_stripped() {
+    let at = recorder();
+    let layer = at.layer().propagator(Either).public_endpoint(true);
+    let layer = layer.propagate_to_inner(true).filter(|_| false);
+    let sent = [("x-one", "1"), ("x-other", "1"), ("accept", "*/*")];
+    let inside = serve(&layer, &headers(&sent));
+    let kept = sent.map(|(name, _)| inside.headers.contains_key(name));
+    assert_eq!(kept, [false, false, true]);
+}
+
 #[test]
 fn headers_of_a_trusted_caller_stay_if_the_propagator_writes_only_baggage() {
     let at = recorder();
