@@ -73,13 +73,14 @@ impl Exchange {
         let Shared {
             settings,
             providers,
+            learnt_models,
             ..
         } = &*self.shared;
         with_current(context, || {
             #[cfg(feature = "tracing")]
             let _entered = self.enter_tracing_span();
             if let Some(measurement) = measurement {
-                catch_panic(|| measurement.record(ended, settings));
+                catch_panic(|| measurement.record(ended, settings, learnt_models));
             }
             if self.emits_events {
                 let loggers = &providers.loggers;

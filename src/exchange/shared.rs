@@ -2,6 +2,7 @@
 
 use crate::provider::tracer::TracerSource;
 use crate::recording::learnt_methods::LearntMethods;
+use crate::recording::learnt_models::LearntModels;
 use crate::settings::Settings;
 use crate::telemetry::logs::Loggers;
 use crate::telemetry::metrics::Meters;
@@ -12,6 +13,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) providers: Providers,
     pub(crate) learnt_methods: LearntMethods,
+    pub(crate) learnt_models: LearntModels,
 }
 
 impl Shared {
@@ -21,6 +23,7 @@ impl Shared {
             settings: Settings::from_environment(),
             providers: Providers::default(),
             learnt_methods: LearntMethods::default(),
+            learnt_models: LearntModels::default(),
         }
     }
 

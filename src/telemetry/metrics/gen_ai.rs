@@ -8,11 +8,15 @@ use super::attributes::AttributeList;
 use crate::outcome::Outcome;
 use crate::protocol::http::methods::OTHER;
 use crate::recording::ended_request::EndedRequest;
+use crate::recording::learnt_models::LearntModels;
 use crate::semconv as key;
 
 /// Describes a request to a language model. Returns `None` if the handler has set no operation: then it
 /// may be another kind of request.
-pub(super) fn describe(ended: &EndedRequest<'_>) -> Option<AttributeList> {
+pub(super) fn describe(
+    ended: &EndedRequest<'_>,
+    learnt_models: &LearntModels,
+) -> Option<AttributeList> {
     let operation = text(ended, key::GEN_AI_OPERATION_NAME)?;
     let mut list = AttributeList::new();
     list.push(key::GEN_AI_OPERATION_NAME, operation);
@@ -21,16 +25,35 @@ pub(super) fn describe(ended: &EndedRequest<'_>) -> Option<AttributeList> {
     list.push(key::GEN_AI_PROVIDER_NAME, provider);
     // If the request was refused or not answered, a client may have made the model's name up.
     if ended.completion.status.is_some() && !ended.completion.is_error_status() {
-        for key in [key::GEN_AI_REQUEST_MODEL, key::GEN_AI_RESPONSE_MODEL] {
-            if let Some(model) = text(ended, key) {
-                list.push(key, model);
-            }
-        }
+        push_models(ended, learnt_models, &mut list);
     }
     if let Some(error_type) = ended.completion.error_type() {
         list.push(key::ERROR_TYPE, error_type.clone());
     }
     Some(list)
+}
+
+/// Adds the models of the request and of its answer, or `_OTHER` for each if the pair is one of too many.
+fn push_models(ended: &EndedRequest<'_>, learnt_models: &LearntModels, list: &mut AttributeList) {
+    let requested = text(ended, key::GEN_AI_REQUEST_MODEL);
+    let answered = text(ended, key::GEN_AI_RESPONSE_MODEL);
+    let names = [&requested, &answered].map(|model| model.as_ref().map_or("", StringValue::as_str));
+    let is_learnt = learnt_models.add(names);
+    for (key, model) in [
+        (key::GEN_AI_REQUEST_MODEL, requested),
+        (key::GEN_AI_RESPONSE_MODEL, answered),
+    ] {
+        if let Some(model) = model {
+            list.push(
+                key,
+                if is_learnt {
+                    model
+                } else {
+                    StringValue::from(OTHER)
+                },
+            );
+        }
+    }
 }
 
 /// Returns the time to the first token of a successful stream.

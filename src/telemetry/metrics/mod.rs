@@ -17,6 +17,7 @@ use crate::catch_panic::catch_panic;
 use crate::protocol::grpc::Protocol;
 use crate::provider::meter::{GlobalMeters, meter_from};
 use crate::recording::ended_request::EndedRequest;
+use crate::recording::learnt_models::LearntModels;
 use crate::recording::measured::Measured;
 use crate::recording::request_info::RequestInfo;
 use crate::settings::streams::StreamDurations;
@@ -171,7 +172,12 @@ impl Measurement {
     }
 
     /// Records a request that has ended. An instrument that panics affects no other.
-    pub(crate) fn record(self, ended: &EndedRequest<'_>, settings: &Settings) {
+    pub(crate) fn record(
+        self,
+        ended: &EndedRequest<'_>,
+        settings: &Settings,
+        learnt_models: &LearntModels,
+    ) {
         if self.records == Measured::default() {
             return;
         }
@@ -188,7 +194,7 @@ impl Measurement {
             self.record_sizes(ended, attributes);
         }
         if self.records.gen_ai {
-            self.record_gen_ai(ended, &more);
+            self.record_gen_ai(ended, &more, learnt_models);
         }
     }
 
@@ -242,8 +248,13 @@ impl Measurement {
     }
 
     /// Records a request to a language model: one whose operation was read, or set by the handler.
-    fn record_gen_ai(&self, ended: &EndedRequest<'_>, more: &[KeyValue]) {
-        let Some(attributes) = gen_ai::describe(ended) else {
+    fn record_gen_ai(
+        &self,
+        ended: &EndedRequest<'_>,
+        more: &[KeyValue],
+        learnt_models: &LearntModels,
+    ) {
+        let Some(attributes) = gen_ai::describe(ended, learnt_models) else {
             return;
         };
         let instruments = &self.instruments;

@@ -1,7 +1,7 @@
 //! Tests the set of learnt gRPC methods, to which requests add at the same time.
 
 use crate::explore::{Rule, spawn};
-use crate::recording::learnt_methods::MethodSet;
+use crate::recording::name_set::NameSet;
 use crate::standard::sync::Arc;
 
 pub const RULES: &[Rule] = &[
@@ -24,7 +24,7 @@ pub const RULES: &[Rule] = &[
 
 /// Adds a name in each of two threads to a set with one bucket. Returns which are in the set.
 fn add(limit: usize, names: [&'static str; 2], expected: usize) -> String {
-    let set = Arc::new(MethodSet::new(limit));
+    let set = Arc::new(NameSet::new(limit, 256));
     let threads = names.map(|name| {
         let set = Arc::clone(&set);
         spawn(move || {
