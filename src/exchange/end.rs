@@ -8,6 +8,7 @@ use opentelemetry::{Context, StringValue};
 use crate::catch_panic::catch_panic;
 use crate::exchange::shared::Shared;
 use crate::exchange::state::{Ending, Exchange, Streaming};
+use crate::outcome::completion::RequestPath;
 use crate::outcome::method_evidence::{MethodEvidence, method_evidence};
 use crate::outcome::{Completion, End, Outcome};
 use crate::propagation::current::with_current;
@@ -48,7 +49,9 @@ impl Exchange {
         }
         let duration = self.duration(&ending, buffer.as_deref());
         let mut at_start = self.at_start.take();
+        let path = self.cold.as_mut().and_then(|cold| cold.path.take());
         let mut completion = self.complete(buffer.as_deref_mut(), ending.end, duration);
+        completion.path = path.map(RequestPath);
         let mut ended = self.conclude(buffer, &mut completion);
         if let Some(context) = &self.context {
             self.report(context, measurement, &ended);
@@ -159,7 +162,7 @@ impl Exchange {
         let protocol = self.head_protocol();
         Completion {
             method: self.request.method.clone(),
-            path: self.cold.as_ref().and_then(|cold| cold.path.clone()),
+            path: None,
             route: self.route(protocol, buffer.as_deref()),
             version: self.request.version,
             protocol,

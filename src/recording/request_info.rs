@@ -15,7 +15,7 @@ pub(crate) const RPC_SYSTEM_GRPC: &str = "grpc";
 /// [`read_request`](crate::telemetry::span::request::read_request).
 #[derive(Debug)]
 pub(crate) struct RequestInfo {
-    /// The method as the client sent it.
+    /// The method as the client sent it, truncated to 1,024 bytes.
     pub(crate) method: Method,
     pub(crate) version: Version,
     pub(crate) conventions: Conventions,

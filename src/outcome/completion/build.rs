@@ -4,7 +4,7 @@ use http::StatusCode;
 use http::uri::PathAndQuery;
 use opentelemetry::{KeyValue, StringValue};
 
-use super::Completion;
+use super::{Completion, RequestPath};
 use crate::outcome::aborted::Outcome;
 use crate::outcome::verdict::Verdict;
 use crate::protocol::grpc::Protocol;
@@ -84,7 +84,7 @@ impl Completion {
     /// ```
     #[must_use]
     pub fn with_path(mut self, path: PathAndQuery) -> Self {
-        self.path = Some(path);
+        self.path = Some(RequestPath(path));
         self
     }
 

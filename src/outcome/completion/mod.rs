@@ -3,6 +3,7 @@
 mod build;
 mod read;
 
+use std::fmt;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -35,7 +36,7 @@ use crate::protocol::grpc::Protocol;
 #[non_exhaustive]
 pub struct Completion {
     pub(crate) method: Method,
-    pub(crate) path: Option<PathAndQuery>,
+    pub(crate) path: Option<RequestPath>,
     pub(crate) route: Option<StringValue>,
     pub(crate) version: Version,
     pub(crate) protocol: Protocol,
@@ -56,6 +57,16 @@ pub struct Completion {
     pub(crate) attributes: Option<Box<AttributeMap>>,
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
+}
+
+/// The path and the query of a request. `Debug` prints no query, which may have secrets.
+#[derive(Clone)]
+pub(crate) struct RequestPath(pub(crate) PathAndQuery);
+
+impl fmt::Debug for RequestPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.path().fmt(f)
+    }
 }
 
 impl Completion {

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Version};
 use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::{StringValue, Value};
 
-use super::Completion;
+use super::{Completion, RequestPath};
 use crate::outcome::aborted::Outcome;
 use crate::outcome::end::End;
 use crate::outcome::verdict::Verdict;
 use crate::protocol::grpc::{GrpcStatus, Protocol};
 
 impl Completion {
-    /// Returns the method of the request, as it came.
+    /// Returns the method of the request, as it came. Truncated to 1,024 bytes.
     ///
     /// ```
     /// use http::Method;
@@ -28,7 +27,7 @@ impl Completion {
         &self.method
     }
 
-    /// Returns the path of the request, as it came, without the query.
+    /// Returns the path of the request, as it came, without the query. Truncated to 1,024 bytes.
     ///
     /// `None` if no callback reads the completion: the layer keeps the path for a callback alone.
     ///
@@ -41,7 +40,7 @@ impl Completion {
     /// ```
     #[must_use]
     pub fn path(&self) -> Option<&str> {
-        self.path.as_ref().map(PathAndQuery::path)
+        self.path.as_ref().map(|RequestPath(path)| path.path())
     }
 
     /// Returns the route, a template such as `/users/{id}`: from the settings, the framework or the handler.

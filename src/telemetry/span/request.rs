@@ -7,7 +7,7 @@ use http::{Uri, request};
 
 use crate::protocol::grpc::Protocol;
 use crate::protocol::http::forwarded::Hop;
-use crate::protocol::http::methods::FoundMethod;
+use crate::protocol::http::methods::{FoundMethod, truncated_method};
 use crate::recording::learnt_methods::LearntMethods;
 use crate::recording::request_info::{CalledMethod, Conventions, HttpTarget, RequestInfo};
 use crate::settings::Settings;
@@ -32,7 +32,7 @@ pub(crate) fn read_request(
     let scheme = hop.proto.map(Cow::Borrowed);
     let scheme = scheme.or_else(|| settings.scheme.clone());
     RequestInfo {
-        method: parts.method.clone(),
+        method: truncated_method(&parts.method),
         version: parts.version,
         conventions,
         known_method: settings.http_methods.find(&parts.method),

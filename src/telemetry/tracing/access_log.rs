@@ -11,6 +11,7 @@ use tracing::dispatcher::{Dispatch, get_default, with_default};
 
 use super::LOG_TARGET;
 use crate::catch_panic::catch_panic;
+use crate::outcome::completion::RequestPath;
 use crate::outcome::reason::is_disconnect;
 use crate::outcome::{Completion, Outcome};
 use crate::propagation::current::current;
@@ -93,7 +94,8 @@ impl RequestLog {
         let level = log.level.call(|level| level(completion));
         let level = level.and_then(Result::ok);
         let level = level.unwrap_or_else(|| default_level(completion));
-        let query = redacted_query(log, settings, completion.path.as_ref());
+        let path = completion.path.as_ref().map(|RequestPath(path)| path);
+        let query = redacted_query(log, settings, path);
         let client_address = self.client_address.as_deref();
         self.write(|| write(level, completion, query.as_deref(), client_address));
     }

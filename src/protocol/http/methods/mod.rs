@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use http::Method;
 
+use crate::text::truncate;
+
 pub(crate) use rpc::{FoundMethod, RpcMethods};
 
 /// The value that replaces an unknown method.
@@ -85,6 +87,18 @@ impl StandardMethod {
     pub(crate) fn name(self) -> &'static str {
         STANDARD[usize::from(self.0)]
     }
+}
+
+/// Returns a copy of a method, truncated to 1,024 bytes. An open response holds it, and a server may accept one as long
+/// as a whole head.
+pub(crate) fn truncated_method(method: &Method) -> Method {
+    let text = method.as_str();
+    let kept = truncate(text);
+    if kept.len() == text.len() {
+        return method.clone();
+    }
+    // The beginning of a token is a token.
+    Method::from_bytes(kept.as_bytes()).unwrap_or_else(|_| method.clone())
 }
 
 /// Whether this is a valid HTTP method.
