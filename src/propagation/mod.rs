@@ -23,9 +23,9 @@ mod strict_headers;
 pub(crate) mod traceparent;
 #[cfg(feature = "tracing")]
 pub(crate) mod tracing_span;
+mod undeclared;
 mod w3c;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +42,7 @@ use fields::{BAGGAGE, TRACEPARENT, TRACESTATE, remove_trace_headers};
 use given::Given;
 use recording_extractor::RecordingExtractor;
 use traceparent::format_traceparent;
+use undeclared::{find_span, remove_read};
 use w3c::{extract_w3c, is_sdks_w3c};
 
 pub(crate) use extracted::Extracted;
@@ -136,29 +137,9 @@ impl Propagation {
     /// Removes the headers on which the context depends that the propagator finds beside `own`. It may read headers that
     /// it does not declare. Others that it reads stay: `authorization` is the application's.
     fn remove_read(&self, headers: &mut HeaderMap, own: &HeaderMap) {
-        let find = |headers: &HeaderMap| {
-            catch_panic(|| self.with(|propagator| find_span(propagator, headers, own)))
-        };
-        let (mut taken, mut first) = (Vec::new(), None);
-        // A header can hide another one, which is read only without it.
-        let without = loop {
-            let Some((found, names)) = find(headers) else {
-                break None;
-            };
-            let count = taken.len();
-            taken.extend(names.iter().filter_map(|name| take(headers, name)));
-            if taken.len() == count {
-                break Some(found);
-            }
-            first.get_or_insert(found);
-        };
-        let is_dependent = without.is_some() && first != without;
-        for (name, lines) in taken {
-            extend(headers, lines);
-            if is_dependent && find(headers).map(|(found, _)| found) != without {
-                headers.remove(name);
-            }
-        }
+        remove_read(headers, |headers, hidden| {
+            catch_panic(|| self.with(|propagator| find_span(propagator, headers, own, hidden)))
+        });
     }
 
     /// Injects `context` into `headers`.
@@ -254,27 +235,6 @@ fn inject_w3c(span_context: &SpanContext, headers: &mut HeaderMap) {
     let mut injector = HeaderInjector(headers);
     injector.set(TRACEPARENT, format_traceparent(span_context));
     injector.set(TRACESTATE, span_context.trace_state().header());
-}
-
-/// Returns the span that the propagator finds in `headers` and `own`, and the names of the headers that it reads.
-fn find_span(
-    propagator: &dyn TextMapPropagator,
-    headers: &HeaderMap,
-    own: &HeaderMap,
-) -> (SpanContext, BTreeSet<String>) {
-    let recorder = RecordingExtractor::beside(headers, own);
-    let extracted = propagator.extract_with_context(&Context::new(), &recorder);
-    let found = extracted.span().span_context().clone();
-    (found, recorder.into_read())
-}
-
-/// Takes all lines of a header out.
-fn take(headers: &mut HeaderMap, name: &str) -> Option<(HeaderName, HeaderMap)> {
-    let name = HeaderName::try_from(name).ok()?;
-    let lines = headers.get_all(&name).iter();
-    let taken: HeaderMap = lines.map(|line| (name.clone(), line.clone())).collect();
-    headers.remove(&name)?;
-    Some((name, taken))
 }
 
 /// Writes headers. Skips invalid names and values, and empty values: the SDK's propagator writes an empty `tracestate`.

@@ -1,17 +1,20 @@
 //! Records which headers a propagator reads.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use http::{HeaderMap, HeaderName};
 use opentelemetry::propagation::Extractor;
 
-/// The headers as they are, with a record of the names that were read.
+/// The headers as they are, perhaps without some and with others, with a record of the names that were read.
 pub(super) struct RecordingExtractor<'a> {
     headers: &'a HeaderMap,
     /// Headers that replace those of the same names.
     own: Option<&'a HeaderMap>,
+    /// Names of `headers` that are not there for the propagator, sorted and in lower case.
+    hidden: &'a [String],
     read: RefCell<BTreeSet<String>>,
+    has_listed: Cell<bool>,
 }
 
 impl<'a> RecordingExtractor<'a> {
@@ -19,38 +22,53 @@ impl<'a> RecordingExtractor<'a> {
         Self {
             headers,
             own: None,
+            hidden: &[],
             read: RefCell::default(),
+            has_listed: Cell::new(false),
         }
     }
 
-    /// Adds `own` to the headers, in place of those of the same names.
-    pub(super) fn beside(headers: &'a HeaderMap, own: &'a HeaderMap) -> Self {
+    /// Adds `own` to the headers, in place of those of the same names, and hides some of the headers. The names of the
+    /// `hidden` ones are sorted and in lower case.
+    pub(super) fn beside(headers: &'a HeaderMap, own: &'a HeaderMap, hidden: &'a [String]) -> Self {
         Self {
             own: Some(own),
+            hidden,
             ..Self::new(headers)
         }
     }
 
     /// Returns the names in lower case, and `*` with all names if the names were listed.
     pub(super) fn into_read(self) -> BTreeSet<String> {
-        self.read.into_inner()
+        let mut read = self.read.into_inner();
+        if self.has_listed.get() {
+            // A propagator that lists the keys may use any header.
+            read.insert("*".to_owned());
+            read.extend(self.headers.keys().map(|name| name.as_str().to_owned()));
+        }
+        read
+    }
+
+    fn is_hidden(&self, name: &str) -> bool {
+        let compare = |hidden: &String| hidden.as_str().cmp(name);
+        self.hidden.binary_search_by(compare).is_ok()
     }
 }
 
 impl Extractor for RecordingExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.read.borrow_mut().insert(key.to_ascii_lowercase());
-        let own = self.own.and_then(|own| own.get(key));
-        own.or_else(|| self.headers.get(key))?.to_str().ok()
+        let name = key.to_ascii_lowercase();
+        let own = self.own.and_then(|own| own.get(&name));
+        let found = own.or_else(|| self.headers.get(&name).filter(|_| !self.is_hidden(&name)));
+        self.read.borrow_mut().insert(name);
+        found?.to_str().ok()
     }
 
     fn keys(&self) -> Vec<&str> {
+        self.has_listed.set(true);
         let own = self.own.into_iter().flat_map(HeaderMap::keys);
-        let keys = self.headers.keys().chain(own).map(HeaderName::as_str);
-        let keys: Vec<_> = keys.collect();
-        // A propagator that lists the keys may use any header.
-        let all = keys.iter().map(|name| (*name).to_owned());
-        self.read.borrow_mut().extend(all.chain(["*".to_owned()]));
-        keys
+        let names = self.headers.keys().map(HeaderName::as_str);
+        let shown = names.filter(|name| !self.is_hidden(name));
+        shown.chain(own.map(HeaderName::as_str)).collect()
     }
 }
