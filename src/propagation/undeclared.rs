@@ -50,19 +50,19 @@ pub(super) fn remove_read(
     if first.span == without {
         return;
     }
+    // Those of `rest` before `shown` are seen without a change.
+    let is_same = |headers: &HeaderMap, rest: &[String], shown: usize| {
+        let found = find(headers, &rest[shown..]);
+        found.is_some_and(|found| found.span == without)
+    };
     for _ in 0..MAX_FOUND {
-        // Those before `shown` are seen without a change.
-        let is_same = |shown: usize| {
-            let found = find(headers, &rest[shown..]);
-            found.is_some_and(|found| found.span == without)
-        };
-        if is_same(rest.len()) {
+        if is_same(headers, &rest, rest.len()) {
             return;
         }
         let (mut same, mut other) = (0, rest.len());
         while other - same > 1 {
             let middle = same.midpoint(other);
-            if is_same(middle) {
+            if is_same(headers, &rest, middle) {
                 same = middle;
             } else {
                 other = middle;
@@ -75,8 +75,10 @@ pub(super) fn remove_read(
         headers.remove(name);
         rest.drain(..=same);
     }
-    for name in rest {
-        headers.remove(name);
+    if !is_same(headers, &rest, rest.len()) {
+        for name in rest {
+            headers.remove(name);
+        }
     }
 }
 
