@@ -183,12 +183,11 @@ fn readable(protocol: Protocol, (bytes, closed): &Wire) -> Vec<String> {
 
 #[test]
 fn traced_and_filtered_services_send_the_bytes_of_the_bare_service() {
-    let http1 = shapes::all().into_iter().chain(shapes::http1());
-    let runs = http1.map(|shape| (Protocol::Http1, shape)).chain(
-        shapes::all()
-            .into_iter()
-            .map(|shape| (Protocol::Http2, shape)),
-    );
+    crate::matrix::silence_length_panics();
+    let both = || shapes::all().into_iter().chain(shapes::odd());
+    let http1 = both().chain(shapes::http1());
+    let http1 = http1.map(|shape| (Protocol::Http1, shape));
+    let runs = http1.chain(both().map(|shape| (Protocol::Http2, shape)));
     for (protocol, shape) in runs {
         let bare = run(protocol, &shape, service(shape.clone()));
         let recorder = Recorder::new();

@@ -103,7 +103,7 @@ async fn expect_continue(server: Server, reads: bool) -> Vec<Row> {
         };
         Response::new(Body::from(Bytes::from(vec![b'x'; length])))
     });
-    let running = server.start(&recorder.layer(), &handler);
+    let running = server.start(&recorder, &handler);
     let address = running.address;
     let headers = [("expect", "100-continue"), ("content-length", "4")];
     let request = http1::request(&Method::POST, server.path(), Version::HTTP_11, &headers);
@@ -164,7 +164,7 @@ fn expect_three(names: [&'static str; 3]) -> Vec<Expected> {
 /// Sends all requests before it reads the first response. The server serves them in order.
 async fn pipeline(server: Server) -> Vec<Row> {
     let recorder = Recorder::new();
-    let running = server.start(&recorder.layer(), &three_responses());
+    let running = server.start(&recorder, &three_responses());
     let address = running.address;
     let request = |response| {
         let headers = [("x-response", response)];
@@ -187,7 +187,7 @@ async fn pipeline(server: Server) -> Vec<Row> {
 /// Sends three requests on one connection, in sequence, so that their spans end in that order.
 async fn reuse_connection(server: Server) -> Vec<Row> {
     let recorder = Recorder::new();
-    let running = server.start(&recorder.layer(), &three_responses());
+    let running = server.start(&recorder, &three_responses());
     let address = running.address;
     let client = async {
         let mut client = Http2::connect(address, false).await;

@@ -101,7 +101,7 @@ fn actions(scenario: &Scenario, family: Family) -> Vec<Action> {
 async fn run_case(server: Server, scenario: &Scenario, action: Action) -> Row {
     let recorder = Recorder::new();
     let handling = scenario.handling();
-    let running = server.start(&recorder.layer(), &handling.handler);
+    let running = server.start(&recorder, &handling.handler);
     let address = running.address;
     let client = async {
         match server.family {

@@ -13,6 +13,7 @@ mod handler;
 mod http1;
 mod http2;
 mod observe;
+mod observers;
 mod responses;
 mod routers;
 mod scenarios;
@@ -35,7 +36,7 @@ fn run<F: Future>(future: F) -> F::Output {
 }
 
 /// Keeps hyper's panics about a wrong Content-Length, which some cases provoke, out of the output.
-fn silence_length_panics() {
+pub fn silence_length_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let hook = panic::take_hook();

@@ -60,7 +60,7 @@ fn handler(shape: &Shape) -> Handler {
 
 async fn run_case(server: Server, shape: &Shape) -> Row {
     let recorder = Recorder::new();
-    let running = server.start(&recorder.layer(), &handler(shape));
+    let running = server.start(&recorder, &handler(shape));
     let exchange = async {
         match server.family {
             Family::Http1 => request_http1(server, shape, running.address).await,

@@ -7,9 +7,9 @@ use axum::body::Body;
 use axum::routing::any_service;
 use http::Response;
 use tower::ServiceBuilder;
-use tower_api_span::ApiSpanLayer;
 
 use super::handler::Handler;
+use super::observers::ObservedLayer;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Position {
@@ -59,8 +59,7 @@ impl Position {
         matches!(self, Self::Outside | Self::Router | Self::Fallback)
     }
 
-    pub fn router(self, layer: &ApiSpanLayer, handler: &Handler) -> Router {
-        let layer = layer.clone();
+    pub fn router(self, layer: ObservedLayer, handler: &Handler) -> Router {
         match self {
             Self::Outside => {
                 let outside = ServiceBuilder::new()

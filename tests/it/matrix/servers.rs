@@ -4,6 +4,10 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::handler::Handler;
+use super::observers::{Observations, ObservedBody, ObservedLayer};
+use super::routers::Position;
+use crate::support::recorder::Recorder;
 use axum::body::Body;
 use axum::serve::ListenerExt as _;
 use http::{Request, Version};
@@ -18,10 +22,6 @@ use tokio::task::JoinHandle;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tower::ServiceBuilder;
-use tower_api_span::ApiSpanLayer;
-
-use super::handler::Handler;
-use super::routers::Position;
 
 /// The protocol, which decides most of what a server does with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +85,7 @@ pub fn all() -> Vec<Server> {
 /// A running server. The hyper and hyper-util servers accept one connection.
 pub struct Running {
     pub address: SocketAddr,
+    pub observations: Observations,
     shutdown: Option<oneshot::Sender<()>>,
     stopped: JoinHandle<()>,
 }
@@ -92,12 +93,14 @@ pub struct Running {
 impl Running {
     pub fn new(
         address: SocketAddr,
+        observations: Observations,
         shutdown: oneshot::Sender<()>,
         stopped: JoinHandle<()>,
     ) -> Self {
         let shutdown = Some(shutdown);
         Self {
             address,
+            observations,
             shutdown,
             stopped,
         }
@@ -164,16 +167,14 @@ impl Server {
         }
     }
 
-    pub fn start(self, layer: &ApiSpanLayer, handler: &Handler) -> Running {
+    pub fn start(self, recorder: &Recorder, handler: &Handler) -> Running {
+        let (layer, observations) = ObservedLayer::new(recorder);
         let (listener, address) = listen();
         let (shutdown, requested) = oneshot::channel();
         let stopped = match self.kind {
-            Kind::Hyper | Kind::Auto => tokio::spawn(serve_connection(
-                self,
-                listener,
-                layer.clone(),
-                handler.clone(),
-            )),
+            Kind::Hyper | Kind::Auto => {
+                tokio::spawn(serve_connection(self, listener, layer, handler.clone()))
+            }
             Kind::Axum(position) => {
                 let app = position.router(layer, handler);
                 let listener = listener.tap_io(|socket| {
@@ -185,13 +186,13 @@ impl Server {
             Kind::Tonic => {
                 let app = Routes::from(super::routers::plain(handler));
                 let serving = tonic::transport::Server::builder()
-                    .layer(layer.clone())
+                    .layer(layer)
                     .add_routes(app)
                     .serve_with_incoming_shutdown(TcpIncoming::from(listener), wait(requested));
                 tokio::spawn(async move { serving.await.expect("a listener") })
             }
         };
-        Running::new(address, shutdown, stopped)
+        Running::new(address, observations, shutdown, stopped)
     }
 }
 
@@ -217,7 +218,7 @@ pub fn listen() -> (TcpListener, SocketAddr) {
 async fn serve_connection(
     server: Server,
     listener: TcpListener,
-    layer: ApiSpanLayer,
+    layer: ObservedLayer,
     handler: Handler,
 ) {
     let (socket, _) = listener.accept().await.expect("a connection");
@@ -225,7 +226,9 @@ async fn serve_connection(
     let io = TokioIo::new(socket);
     let service = ServiceBuilder::new()
         .layer(layer)
-        .map_request(|request: Request<Incoming>| request.map(Body::new))
+        .map_request(|request: Request<ObservedBody<ObservedBody<Incoming>>>| {
+            request.map(Body::new)
+        })
         .service(handler);
     let service = TowerToHyperService::new(service);
     // The client checks how the connection ends.

@@ -41,7 +41,7 @@ fn echo(status: StatusCode) -> Handler {
 
 pub async fn switch_protocols(server: Server) -> Vec<Row> {
     let recorder = Recorder::new();
-    let running = server.start(&recorder.layer(), &echo(StatusCode::SWITCHING_PROTOCOLS));
+    let running = server.start(&recorder, &echo(StatusCode::SWITCHING_PROTOCOLS));
     let headers = [("connection", "upgrade"), ("upgrade", "echo")];
     let request = http1::request(&Method::GET, server.path(), Version::HTTP_11, &headers);
     let address = running.address;
@@ -82,7 +82,7 @@ async fn through_tunnel(
 /// CONNECT has no path: the request target is the authority of the tunnel's other end.
 pub async fn connect(server: Server) -> Vec<Row> {
     let recorder = Recorder::new();
-    let running = server.start(&recorder.layer(), &echo(StatusCode::OK));
+    let running = server.start(&recorder, &echo(StatusCode::OK));
     let address = running.address;
     let client = async {
         let target = "example.com:80";

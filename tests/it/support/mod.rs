@@ -2,6 +2,7 @@
 //! hand.
 
 pub mod body;
+pub mod bytes_codec;
 pub mod client;
 pub mod conventions;
 pub mod foreign;

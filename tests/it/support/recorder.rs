@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use opentelemetry::trace::{
-    Span as _, SpanContext, SpanKind, Status, Tracer as _, TracerProvider as _,
+    Span as _, SpanContext, SpanId, SpanKind, Status, Tracer as _, TracerProvider as _,
 };
 use opentelemetry::{Array, Context, Value};
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -128,6 +128,12 @@ impl Recorder {
     /// Returns how many spans have ended.
     pub fn ends(&self) -> usize {
         self.counts.ends.load(Ordering::SeqCst)
+    }
+
+    /// Whether this span has ended.
+    pub fn has_ended(&self, id: SpanId) -> bool {
+        let mut ended = self.exported().into_iter();
+        ended.any(|span| span.span_context.span_id() == id)
     }
 
     /// Returns all spans that have ended, unchecked.

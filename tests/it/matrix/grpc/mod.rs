@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Status};
-use tower_api_span::ApiSpanLayer;
 
 use super::client_result::ClientResult;
 use super::observe;
+use super::observers::ObservedLayer;
 use super::run;
 use super::servers::{Family, Kind, Running, Server, listen, wait};
 use super::table::{Row, Table};
@@ -43,7 +43,8 @@ async fn run_all() {
 }
 
 /// Starts a server with all services inside the layer.
-fn start(layer: ApiSpanLayer, service: &TestService) -> Running {
+fn start(recorder: &Recorder, service: &TestService) -> Running {
+    let (layer, observations) = ObservedLayer::new(recorder);
     let (listener, address) = listen();
     let (shutdown, requested) = oneshot::channel();
     let (_, health) = tonic_health::server::health_reporter();
@@ -57,13 +58,13 @@ fn start(layer: ApiSpanLayer, service: &TestService) -> Running {
         .add_service(health)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener), wait(requested));
     let stopped = tokio::spawn(async move { serving.await.expect("a listener") });
-    Running::new(address, shutdown, stopped)
+    Running::new(address, observations, shutdown, stopped)
 }
 
 async fn run_call(call: Call) -> Row {
     let recorder = Recorder::new();
     let service = TestService::default();
-    let running = start(recorder.layer(), &service);
+    let running = start(&recorder, &service);
     let address = running.address;
     let running = Arc::new(Mutex::new(running));
     let client = Client {
