@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tower::{Service, service_fn};
 use tower_layer::Layer as _;
 
+use crate::matrix::grpc::service::TestService;
 use crate::support::body::{Boom, ScriptedBody};
 use crate::support::recorder::Recorder;
 use crate::support::shapes::{self, Shape};
@@ -58,6 +59,20 @@ where
         Protocol::Http1 => http1_request(shape),
         Protocol::Http2 => http2_request(shape),
     };
+    serve(protocol, &request, service)
+}
+
+/// Serves a connection on which the client sends these bytes.
+fn serve<S, B>(protocol: Protocol, request: &[u8], service: S) -> Wire
+where
+    S: Service<Request<Incoming>, Response = http::Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -86,7 +101,7 @@ where
                 }
             };
         });
-        let wire = exchange(client, &request).await;
+        let wire = exchange(client, request).await;
         server.abort();
         wire
     })
@@ -123,31 +138,56 @@ fn http1_request(shape: &Shape) -> Vec<u8> {
     request.repeat(2).into_bytes()
 }
 
-/// Returns the preface, SETTINGS and two HEADERS frames. The header block is written by hand, as
-/// literals without indexing (RFC 7541, section 6.2.2), which need no table.
+/// Returns the preface, SETTINGS and two HEADERS frames.
 fn http2_request(shape: &Shape) -> Vec<u8> {
+    let block = header_block(shape.method.as_str(), "/", shape.request_headers);
+    let mut request = preface();
+    for stream in [1, 3] {
+        // END_STREAM and END_HEADERS.
+        request.extend(frame(1, 0x5, stream, &block));
+    }
+    request
+}
+
+/// Returns the preface, SETTINGS, and a call with one message.
+fn grpc_request(path: &str, message: &str) -> Vec<u8> {
+    let headers = [("content-type", "application/grpc"), ("te", "trailers")];
+    let mut request = preface();
+    // END_HEADERS.
+    request.extend(frame(1, 0x4, 1, &header_block("POST", path, &headers)));
+    let mut data = vec![0];
+    let length = u32::try_from(message.len()).expect("a short message");
+    data.extend(length.to_be_bytes());
+    data.extend_from_slice(message.as_bytes());
+    // END_STREAM.
+    request.extend(frame(0, 0x1, 1, &data));
+    request
+}
+
+fn preface() -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(4, 0, 0, &[]));
+    bytes
+}
+
+/// Returns a header block, written by hand as literals without indexing (RFC 7541, section 6.2.2), which need no
+/// table.
+fn header_block(method: &str, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
-    let method = shape.method.as_str();
     let pseudo = [
         (":method", method),
         (":scheme", "http"),
-        (":path", "/"),
+        (":path", path),
         (":authority", "example.com"),
     ];
-    for (name, value) in pseudo.iter().chain(shape.request_headers) {
+    for (name, value) in pseudo.iter().chain(headers) {
         block.push(0);
         for text in [name, value] {
             block.push(u8::try_from(text.len()).expect("a short text"));
             block.extend_from_slice(text.as_bytes());
         }
     }
-    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    request.extend(frame(4, 0, 0, &[]));
-    for stream in [1, 3] {
-        // END_STREAM and END_HEADERS.
-        request.extend(frame(1, 0x5, stream, &block));
-    }
-    request
+    block
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -208,13 +248,65 @@ fn traced_and_filtered_services_send_the_bytes_of_the_bare_service() {
             shape.name
         );
         let has_response = !bare.0.is_empty();
-        let breaks_at_once = shape.handler_panics || shape.name.ends_with("at once");
+        // In debug builds hyper panics on a wrong Content-Length of a body that reports its size.
+        let panics = shape.handler_panics || shape.name.starts_with("full, content-length");
+        let breaks_at_once = panics || shape.name.ends_with("at once");
         assert!(
             has_response || (protocol == Protocol::Http1 && breaks_at_once),
             "{protocol:?}, {}: the server sent no bytes",
             shape.name
         );
         assert_ne!(shape.method, Method::CONNECT);
+    }
+}
+
+#[test]
+fn traced_and_filtered_calls_send_the_bytes_of_the_bare_service() {
+    let call = |message: &str, path: &str, layer: Option<tower_api_span::ApiSpanLayer>| {
+        let grpc = TestService::default();
+        let bare = service_fn(move |request: Request<Incoming>| {
+            grpc.clone().call(request.map(tonic::body::Body::new))
+        });
+        let request = grpc_request(path, message);
+        match layer {
+            None => serve(Protocol::Http2, &request, bare),
+            Some(layer) => serve(Protocol::Http2, &request, layer.layer(bare)),
+        }
+    };
+    let methods = [
+        "Unary",
+        "ServerStreaming",
+        "ClientStreaming",
+        "Bidirectional",
+    ];
+    for method in methods.into_iter().chain(["Unknown"]) {
+        for message in [
+            "ok",
+            "",
+            "no messages",
+            "reject",
+            "fail at once",
+            "fail midway",
+            "wait",
+            "wait midway",
+            "panic",
+        ] {
+            let path = format!("/matrix.Test/{method}");
+            let bare = call(message, &path, None);
+            let recorder = Recorder::new();
+            for traced in [true, false] {
+                let layer = recorder.layer().filter(move |_| traced);
+                let layered = call(message, &path, Some(layer));
+                let case = format!("{method}, {message:?}, traced: {traced}");
+                assert_eq!(
+                    readable(Protocol::Http2, &layered),
+                    readable(Protocol::Http2, &bare),
+                    "{case}"
+                );
+                assert_eq!(layered, bare, "{case}");
+            }
+            assert_eq!((recorder.starts(), recorder.ends()), (1, 1), "{method}");
+        }
     }
 }
 
