@@ -41,11 +41,11 @@ async function drive(call) {
   const client = new grpc.Client(process.argv[3], grpc.credentials.createInsecure(), options);
   // A call that is cancelled before there is a connection is never sent.
   await new Promise((resolve, reject) =>
-    client.waitForReady(Date.now() + 5000, (error) => (error ? reject(error) : resolve())),
+    client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve())),
   );
   const running = start(client, call);
   const said = { count: 0, size: 0, initial: {} };
-  if (call.cancel_after === 0) setTimeout(() => running.cancel(), 300);
+  if (call.cancel_after === 0) setTimeout(() => running.cancel(), 500);
   running.on("metadata", (metadata) => (said.initial = plain(metadata)));
   running.on("data", (message) => {
     said.count += 1;

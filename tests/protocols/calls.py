@@ -85,7 +85,7 @@ def left(name, kind, messages, cancel_after, **more):
 def late(name, kind, messages, count, **more):
     """Returns a call whose deadline passes."""
     code = "DEADLINE_EXCEEDED"
-    return Call(name, kind, messages, code, count, LATE, code, code, or_left=True, deadline=300, **more)
+    return Call(name, kind, messages, code, count, LATE, code, code, or_left=True, deadline=1_000, **more)
 
 
 CALLS = [
@@ -113,7 +113,7 @@ CALLS = [
     ended("client streaming, rejected at once", "client", ["status 7"], 0, "PERMISSION_DENIED", stays_open=True),
     ended("bidirectional, fails midway", "both", ["one", "status 14"], 1, "UNAVAILABLE", stays_open=True),
     Call("a panic", "unary", ["panic"], None, 0, PANIC, None, "panic"),
-    Call("a panic midway", "server", ["messages 2 panic"], None, 2, PANIC, None, "panic"),
+    Call("a panic midway", "server", ["messages 2 panic"], None, None, PANIC, None, "panic"),
     left("unary, cancelled", "unary", ["wait"], 0),
     left("server streaming, cancelled before the response", "server", ["wait"], 0),
     left("server streaming, cancelled midway", "server", ["messages 3 wait"], 3),
@@ -153,6 +153,7 @@ def drive_one(call, trace, url):
             "unary": channel.unary_stream, "server": channel.unary_stream,
             "client": channel.stream_stream, "both": channel.stream_stream,
         }
+        grpc.channel_ready_future(channel).result(10)
         # A call with a stream of responses can be cancelled and read in all kinds. Without serializers, messages are
         # bytes.
         method = methods[call.kind](call.expected_path)
@@ -177,7 +178,7 @@ def send(call, messages, over):
 def read(call, running):
     count = size = 0
     if call.cancel_after == 0:
-        time.sleep(0.3)
+        time.sleep(0.5)
         running.cancel()
     try:
         for message in running:
@@ -217,10 +218,11 @@ class Calls(Case):
                 self.check_span(call, span, call.or_ended and name == "JavaScript")
 
     def check_client(self, call, said, found):
-        # After a panic the server resets the stream; the code is the client's own.
+        # After a panic the server resets the stream. The code is the client's own, which may drop messages.
         if call.code is not None:
             self.assertEqual(said.code, call.code, f"{said}; {found}")
-        self.assertEqual(said.count, call.count, f"{said}; {found}")
+        if call.count is not None:
+            self.assertEqual(said.count, call.count, f"{said}; {found}")
         if call.messages and call.messages[-1].startswith("status ") and call.code not in ("OK", None):
             self.assertEqual((said.details, said.trailing.get("x-trailer")), ("as requested", "from the server"))
         if call.code == "OK" and call.kind in ("unary", "both") and call.path is None:

@@ -67,14 +67,14 @@ def rows(upload):
         Row("a range that is not there", "/file", CLIENT_ERROR, ["-r", "999999-"], status=416),
         Row("--limit-rate", "/bytes/100000", DEPARTED, ["--limit-rate", "300k"], size=100_000),
         Row("trailers", "/trailers/100", DEPARTED, size=200, attributes={BODY_SIZE: 200}),
-        Row("--max-time before the head", "/hangs", LEFT, ["--max-time", "0.3"], (TIMED_OUT,), 0, 0),
-        Row("--max-time in a silent body", "/silent/10", LEFT, ["--max-time", "0.3"], (TIMED_OUT,), size=10),
-        Row("--max-time in an endless body", "/endless/1000", LEFT, ["--max-time", "0.3"], (TIMED_OUT,)),
+        Row("--max-time before the head", "/hangs", LEFT, ["--max-time", "1"], (TIMED_OUT,), 0, 0),
+        Row("--max-time in a silent body", "/silent/10", LEFT, ["--max-time", "1"], (TIMED_OUT,), size=10),
+        Row("--max-time in an endless body", "/endless/1000", LEFT, ["--max-time", "1"], (TIMED_OUT,)),
         # The server has the whole response when curl refuses its length.
         Row("--max-filesize", "/bytes/1000", DEPARTED, ["--max-filesize", "100"], (TOO_LARGE,), attributes={BODY_SIZE: 1000}),
         # All declared bytes have arrived, although the server holds the response open.
         Row("the declared length, then silence", "/declared-silent/10", DEPARTED, size=10, versions=("1.0", "1.1")),
-        Row("the declared length, then silence", "/declared-silent/10", DEPARTED, ["--max-time", "0.3"],
+        Row("the declared length, then silence", "/declared-silent/10", DEPARTED, ["--max-time", "1"],
             (0, TIMED_OUT), size=10, versions=("2",)),
         Row("fewer bytes than declared", "/declared/20/10", MISMATCH, exits=(PARTIAL,), versions=("1.0", "1.1")),
         # Without a status if the head and the end of the stream arrive together.
@@ -91,7 +91,7 @@ def rows(upload):
             text=f"{UPLOAD} bytes, 0 trailers", versions=("1.1",), attributes={REQUEST_SIZE: UPLOAD}),
         Row("an echo", "/echo", DEPARTED, ["--data-binary", f"@{upload}"], size=UPLOAD,
             attributes={REQUEST_SIZE: UPLOAD, BODY_SIZE: UPLOAD}),
-        Row("an upload that is cut", "/upload", LEFT, [*put, "--limit-rate", "50k", "--max-time", "0.4"],
+        Row("an upload that is cut", "/upload", LEFT, [*put, "--limit-rate", "50k", "--max-time", "1"],
             (TIMED_OUT,), None, 0),
         Row("100-continue", "/upload", DEPARTED, [*put, *EXPECT], text=f"{UPLOAD} bytes, 0 trailers",
             versions=later, attributes={REQUEST_SIZE: UPLOAD}),

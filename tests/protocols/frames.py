@@ -69,9 +69,10 @@ def data(size, ends=False, padding=None):
     return DataFrame(1, b"y" * size, flags=flags, pad_length=padding or 0)
 
 
-def wait_for_handler(_):
-    """Gives the server time to call the handler."""
-    time.sleep(0.2)
+def wait_for_handler(it):
+    """Waits until the server has read all, and gives it time to call the handler."""
+    it.ping()
+    time.sleep(0.3)
 
 
 def close(it):
@@ -186,7 +187,6 @@ FLOW = [
 
 def cut(it, frames, is_reset=True):
     """Ends an upload midway."""
-    it.ping()
     wait_for_handler(it)
     if is_reset:
         it.send(*frames)
@@ -269,7 +269,6 @@ def unknown_frames(it, trace):
 def reset_at_once(it, trace):
     """In one write with the request: the server may not call the service at all."""
     it.send(it.headers(1, "/hangs", trace), reset(1))
-    it.ping()
     wait_for_handler(it)
 
 

@@ -151,7 +151,7 @@ async fn reply(message: Bytes) -> Result<Bytes, Status> {
         "wait" => pending().await,
         "panic" => {
             // The messages before are sent.
-            sleep(Duration::from_millis(200)).await;
+            sleep(Duration::from_millis(400)).await;
             panic_any(Intended)
         }
         _ => {}

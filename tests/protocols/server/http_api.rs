@@ -89,7 +89,7 @@ async fn declared_silent(Path(size): Path<usize>) -> Response<Body> {
 
 async fn fails(Path(size): Path<usize>) -> Body {
     let error = stream::once(async {
-        sleep(Duration::from_millis(200)).await;
+        sleep(Duration::from_millis(400)).await;
         Err(io::Error::other("the engine has gone away"))
     });
     Body::from_stream(frames(1, size).chain(error))
@@ -97,7 +97,7 @@ async fn fails(Path(size): Path<usize>) -> Body {
 
 async fn panics(Path(size): Path<usize>) -> Body {
     let panic = stream::once(async {
-        sleep(Duration::from_millis(200)).await;
+        sleep(Duration::from_millis(400)).await;
         panic_any(Intended)
     });
     Body::from_stream(frames(1, size).chain(panic))
