@@ -10,9 +10,10 @@ from server import Server  # the path is set by `report`
 
 import calls
 import curl
+import fetch
 import frames
 
-MODULES = [curl, frames, calls]
+MODULES = [curl, fetch, frames, calls]
 
 
 def main():
