@@ -314,6 +314,82 @@ FRAMES = [
 ]
 
 
+GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
+UNARY, STREAM = "/protocols.Test/Unary", "/protocols.Test/ServerStreaming"
+OK = {"grpc-status": "0"}
+LATE = "ABORTED(deadline_exceeded)"
+
+
+def message(text, is_compressed=False, length=None):
+    """Returns the prefix and the bytes of a message. The length in the prefix may be wrong."""
+    length = len(text) if length is None else length
+    return bytes([is_compressed]) + length.to_bytes(4, "big") + text.encode()
+
+
+def call(path, sent, until=None, then=None, more=(), ends=True, method="POST", kind=GRPC):
+    """Returns an action: a call with these bytes as its request, read to a point, and then these frames or a call."""
+
+    def act(it, trace):
+        it.send(it.headers(1, path, trace, method, [*kind, *more], ends=False),
+                DataFrame(1, sent, flags=["END_STREAM"] if ends else []))
+        (until or Connection.end)(it)
+        if callable(then):
+            then(it)
+        elif then:
+            it.send(*then)
+            it.ping()
+
+    return act
+
+
+def grpc(name, act, said, expected, code, error_type=None):
+    return Row(name, act, said, (expected,), {"rpc.status_code": code, "error.type": error_type})
+
+
+def first_message(it):
+    it.bytes(9)
+
+
+LEFT_CODE = "CANCELLED"
+# Outcomes of codes: docs/guide/grpc.md.
+GRPC_CALLS = [
+    grpc("a call", call(UNARY, message("hello")), f"200, 10 bytes, trailers {OK}, complete", DEPARTED, "OK"),
+    grpc("a call, in two DATA frames", call(UNARY, message("hello")[:7], then=None, ends=False,
+         until=lambda it: (it.ping(), it.send(DataFrame(1, message("hello")[7:], flags=["END_STREAM"])), it.end())),
+         f"200, 10 bytes, trailers {OK}, complete", DEPARTED, "OK"),
+    grpc("a trailers-only response", call(UNARY, message("status 5")), "200, 0 bytes, complete",
+         "ABORTED(client_error)", "NOT_FOUND"),
+    grpc("RST_STREAM after the trailers", call(UNARY, message("hello"), None, [reset(1)]),
+         f"200, 10 bytes, trailers {OK}, complete", DEPARTED, "OK"),
+    grpc("RST_STREAM before the head", call(UNARY, message("wait"), wait_for_handler, [reset(1)]), "no head", LEFT,
+         LEFT_CODE),
+    grpc("RST_STREAM after a message", call(STREAM, message("messages 1 wait"), first_message, [reset(1)]),
+         "200, 9 bytes", LEFT, LEFT_CODE),
+    grpc("FIN before the head", call(UNARY, message("wait"), wait_for_handler, close), "no head", LEFT, LEFT_CODE),
+    grpc("TCP RST after a message", call(STREAM, message("messages 1 wait"), first_message, abort), "200, 9 bytes",
+         LEFT, LEFT_CODE),
+    # The handler has 300 ms.
+    grpc("RST_STREAM after the deadline", call(UNARY, message("wait"), wait_for_handler, [reset(1)],
+         [("grpc-timeout", "50m")]), "no head", LATE, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"),
+    grpc("RST_STREAM before the deadline", call(UNARY, message("wait"), wait_for_handler, [reset(1)],
+         [("grpc-timeout", "30S")]), "no head", LEFT, LEFT_CODE),
+    grpc("RST_STREAM in the request", call(UNARY, message("hello")[:7], wait_for_handler, [reset(1)], ends=False),
+         "no head", LEFT, LEFT_CODE),
+    # A limit: hyper ends the request's body without an error, and the method answers with INTERNAL.
+    grpc("RST_STREAM(NO_ERROR) in the request", call(UNARY, message("hello")[:7], wait_for_handler, [reset(1, 0)],
+         ends=False), "no head", FAILED, "INTERNAL", "INTERNAL"),
+    grpc("a message that is cut", call(UNARY, message("hello", length=9)), "200, 0 bytes, complete", FAILED,
+         "INTERNAL", "INTERNAL"),
+    grpc("no message", call(UNARY, b""), "200, 0 bytes, complete", FAILED, "INTERNAL", "INTERNAL"),
+    grpc("a compressed message without an encoding", call(UNARY, message("hello", is_compressed=True)),
+         "200, 0 bytes, complete", FAILED, "INTERNAL", "INTERNAL"),
+    # Plain HTTP: no POST, or another content type.
+    grpc("GET", call(UNARY, message("hello"), method="GET"), "405, 0 bytes, complete", "ABORTED(client_error)", None),
+    grpc("JSON, answered with gRPC", call(UNARY, message("hello"), kind=[("content-type", "application/json")]),
+         f"200, 10 bytes, trailers {OK}, complete", DEPARTED, None),
+]
+
+
 class Frames(Case):
     def check(self, rows):
         traces = [new_trace() for _ in rows]
@@ -329,13 +405,15 @@ class Frames(Case):
             spans = self.spans_of(trace, len(possible[0]))
         else:
             spans = self.spans_of(trace, len(trace.spans()))
-        TABLE.add("frames", "HTTP/2", row.name, said, spans)
+        is_call = row in GRPC_CALLS
+        TABLE.add("frames", "gRPC" if is_call else "HTTP/2", row.name, said, spans)
         found = f"{said}; {[describe(span) for span in spans]}"
         self.assertEqual(said, row.said, found)
         self.assertIn(tuple(sorted(map(outcome, spans))), [tuple(sorted(outcomes)) for outcomes in possible], found)
         for span in spans:
-            self.assert_attributes(span, {"network.protocol.version": "2", **row.attributes})
-        if len(spans) == 1 and not said.startswith("no head"):
+            is_grpc = "rpc.system.name" in span["attributes"]
+            self.assert_attributes(span, {"network.protocol.version": None if is_grpc else "2", **row.attributes})
+        if len(spans) == 1 and not said.startswith("no head") and not is_grpc:
             self.assert_attributes(spans[0], {"http.response.status_code": int(said[:3])})
             # The client cannot have more than the layer has returned to the server.
             self.assertGreaterEqual(spans[0]["attributes"][BODY_SIZE], size, found)
@@ -354,6 +432,9 @@ class Frames(Case):
 
     def test_frames(self):
         self.check(FRAMES)
+
+    def test_grpc(self):
+        self.check(GRPC_CALLS)
 
 
 def run(row, trace):

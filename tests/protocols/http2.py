@@ -38,8 +38,9 @@ class Stream:
         return len(self.body)
 
     def text(self):
-        # The server's filling is of no interest.
-        body = f"{self.size} bytes" if not self.body.strip(b"xy") else self.body.decode()
+        # The server's filling, and the messages of gRPC, are of no interest.
+        is_text = self.body.strip(b"xy") and self.body.isascii() and self.body.decode().isprintable()
+        body = self.body.decode() if is_text else f"{self.size} bytes"
         parts = [f"{self.status}, {body}" if self.status else "no head"]
         parts += [f"trailers {self.trailers}"] if self.trailers else []
         parts += ["complete"] if self.is_complete else []
