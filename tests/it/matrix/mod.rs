@@ -13,7 +13,7 @@ mod handler;
 mod http1;
 mod http2;
 mod observe;
-mod observers;
+pub mod observers;
 mod responses;
 mod routers;
 mod scenarios;

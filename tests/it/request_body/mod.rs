@@ -23,12 +23,16 @@ use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tower_api_span::{ApiSpanLayer, RequestBodyLayer};
+use tower_layer::Stack;
 
+use crate::matrix::observers::{Observations, ObservedLayer};
 use crate::support::recorder::{Recorder, Seen};
 
 /// A running server.
 struct Server {
     recorder: Recorder,
+    /// What passed outside and inside of the two layers.
+    observations: Observations,
     address: SocketAddr,
     /// Notified when a handler has read a frame of its request.
     read: Arc<Notify>,
@@ -39,10 +43,12 @@ async fn serve(wrap: impl FnOnce(Router) -> Router) -> Server {
     let recorder = Recorder::new();
     let read = Arc::new(Notify::new());
     let app = wrap(router());
-    let app = observed(app, &read).layer(RequestBodyLayer::new());
-    let address = listen(app.layer(recorder.layer())).await;
+    let layers = Stack::new(RequestBodyLayer::new(), recorder.layer());
+    let (layers, observations) = ObservedLayer::around(layers, &recorder);
+    let address = listen(observed(app, &read).layer(layers)).await;
     Server {
         recorder,
+        observations,
         address,
         read,
     }
@@ -56,9 +62,10 @@ async fn listen(app: Router) -> SocketAddr {
 }
 
 impl Server {
-    /// Waits for the span of the only request.
+    /// Waits for the span of the only request. Checks that the layers have changed neither request nor response.
     async fn span(&self) -> Seen {
         assert!(self.recorder.wait_for(1).await, "the span ends");
+        self.observations.wait_until_same().await;
         self.recorder.only()
     }
 }

@@ -12,6 +12,7 @@ use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 use super::clients::connect;
 use super::{Server, listen, observed, router, serve};
+use crate::matrix::observers::ObservedLayer;
 use crate::support::recorder::Seen;
 
 /// The first bytes of a gzip file.
@@ -85,9 +86,11 @@ async fn serve_inside(wrap: impl FnOnce(Router) -> Router) -> Server {
     let server = serve(|app| app).await;
     let recorder = crate::support::recorder::Recorder::new();
     let app = observed(router(), &server.read).layer(tower_api_span::RequestBodyLayer::new());
-    let address = listen(wrap(app).layer(recorder.layer())).await;
+    let (layer, observations) = ObservedLayer::new(&recorder);
+    let address = listen(wrap(app).layer(layer)).await;
     Server {
         recorder,
+        observations,
         address,
         read: server.read,
     }

@@ -80,6 +80,15 @@ impl Exchange {
 
     /// Returns what the layer has changed, and whether the span ended at another event than the one that decided.
     pub fn faults(&self) -> Vec<String> {
+        let log = self.log(Part::Response, Place::Outside);
+        let false_ends = false_end_stream(&log);
+        let at_other_event = self.end_at_other_event(&log);
+        let changes = self.changes().into_iter();
+        changes.chain(false_ends).chain(at_other_event).collect()
+    }
+
+    /// Returns the first event of each part that is not the same outside and inside.
+    pub fn changes(&self) -> Vec<String> {
         let parts = [Part::Request, Part::Response].into_iter();
         let changes = parts.filter_map(|part| {
             let [outside, inside] =
@@ -95,19 +104,13 @@ impl Exchange {
                 )
             })
         });
-        let log = self.log(Part::Response, Place::Outside);
-        let false_ends = false_end_stream(&log);
-        changes
-            .chain(false_ends)
-            .chain(self.late_or_early_end(&log))
-            .collect()
+        changes.collect()
     }
 
     /// Returns a text if the span ended before or after the event that decided.
-    fn late_or_early_end(&self, log: &[Entry]) -> Option<String> {
+    fn end_at_other_event(&self, log: &[Entry]) -> Option<String> {
         let ended = log.iter().position(|entry| entry.has_span_ended);
         let decided = self.verdict().decided_by;
-        // A server asks for `is_end_stream` between the events.
         (ended != Some(decided))
             .then(|| format!("the span ended at event {ended:?}, not at {decided} of {log:?}"))
     }

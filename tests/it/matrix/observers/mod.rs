@@ -11,8 +11,9 @@ mod service;
 mod verdict;
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use tower_api_span::{ApiSpan, ApiSpanLayer};
+use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer;
 
 use crate::support::recorder::Recorder;
@@ -21,31 +22,38 @@ use event::Place;
 pub use exchange::Exchange;
 use service::Observer;
 
-/// The layer with an observer on each side.
+/// A layer with an observer on each side.
 #[derive(Clone)]
-pub struct ObservedLayer {
-    layer: ApiSpanLayer,
+pub struct ObservedLayer<L = ApiSpanLayer> {
+    layer: L,
     observations: Observations,
 }
 
 impl ObservedLayer {
     /// Returns the layer of `recorder`, and what its observers will have logged.
     pub fn new(recorder: &Recorder) -> (Self, Observations) {
+        Self::around(recorder.layer(), recorder)
+    }
+}
+
+impl<L> ObservedLayer<L> {
+    /// Returns a layer whose spans `recorder` records, and what its observers will have logged.
+    pub fn around(layer: L, recorder: &Recorder) -> (Self, Observations) {
         let observations = Observations(Arc::new(Logs {
             recorder: recorder.clone(),
             exchanges: Mutex::default(),
             readiness: Mutex::default(),
         }));
-        let layer = Self {
-            layer: recorder.layer(),
+        let observed = Self {
+            layer,
             observations: observations.clone(),
         };
-        (layer, observations)
+        (observed, observations)
     }
 }
 
-impl<S> Layer<S> for ObservedLayer {
-    type Service = Observer<ApiSpan<Observer<S>>>;
+impl<S, L: Layer<Observer<S>>> Layer<S> for ObservedLayer<L> {
+    type Service = Observer<L::Service>;
 
     fn layer(&self, inner: S) -> Self::Service {
         let observe_inside = Observer::new(inner, Place::Inside, &self.observations);
@@ -70,6 +78,23 @@ impl Observations {
     /// Returns all exchanges, in the order of their calls.
     pub fn exchanges(&self) -> Vec<Arc<Exchange>> {
         self.lock_exchanges().clone()
+    }
+
+    /// Waits until all that the layer has passed on has arrived outside and inside. Panics if the logs differ then.
+    pub async fn wait_until_same(&self) {
+        let changes = || {
+            let exchanges = self.exchanges().into_iter();
+            exchanges.flat_map(|exchange| exchange.changes()).collect()
+        };
+        let mut last: Vec<String> = changes();
+        for _ in 0..500 {
+            if last.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            last = changes();
+        }
+        panic!("the layer has changed events: {last:?}");
     }
 
     /// Returns a text if `poll_ready` did not have the same results outside and inside.
