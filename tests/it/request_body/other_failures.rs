@@ -152,6 +152,21 @@ async fn deadline_of_the_server_is_the_servers() {
 }
 
 #[tokio::test]
+async fn trailers_of_a_request_reach_the_handler() {
+    for path in ["/json", "/raw", "/fails", "/echo"] {
+        let server = serve(|app| app).await;
+        let headers =
+            "content-type: application/json\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n";
+        let body = b"2\r\n{}\r\n0\r\nx-sum: 2\r\n\r\n";
+        let span = exchange(&server, path, headers, body).await;
+        assert_answered(&span, "DEPARTED", "200", path);
+        // `Server::span` has compared what reached the handler with what the server passed to the layers.
+        let exchanges = server.observations.exchanges();
+        assert_eq!(exchanges[0].request_trailers(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn whole_request_is_answered() {
     for path in ["/json", "/raw", "/fails", "/echo"] {
         for (headers, body) in [

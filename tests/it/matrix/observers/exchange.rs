@@ -73,6 +73,13 @@ impl Exchange {
         log.lock().expect("not poisoned").clone()
     }
 
+    /// Returns how often the server passed trailers of the request to the layer.
+    pub fn request_trailers(&self) -> usize {
+        let log = self.log(Part::Request, Place::Outside).into_iter();
+        log.filter(|entry| matches!(entry.event, Event::Trailers(..)))
+            .count()
+    }
+
     /// Returns how the response ended, by the outer observer's log alone.
     pub fn verdict(&self) -> Verdict {
         reach_verdict(&self.log(Part::Response, Place::Outside))
