@@ -5,22 +5,21 @@ use std::io;
 use std::panic::panic_any;
 
 use axum::body::Body;
+use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt as _;
 use tower_api_span::SpanHandle;
 
 use crate::IntendedPanic;
 use crate::app::Discarded;
+use crate::events::{CHUNK, KILOBYTE, Oversized};
 use crate::lanes::HangSignal;
-use crate::paths::{Answer, BUFFERED, EVENT, FRAME, FRAMES, STREAM};
+use crate::paths::{Answer, BAGGAGE, BUFFERED, EVENT, FRAME, FRAMES, LARGE, STREAM};
 use crate::tag::Tag;
-
-/// Large, because HTTP/2 connections with floods of small frames are closed.
-const LARGE_FRAME: &str = match str::from_utf8(&[b'x'; 1_000]) {
-    Ok(text) => text,
-    Err(_) => unreachable!(),
-};
 
 type Item = io::Result<&'static str>;
 
@@ -29,8 +28,12 @@ pub(crate) async fn answer(
     span: SpanHandle,
     hang_signal: &HangSignal,
     tag: Tag,
+    upload: Body,
 ) -> Response<Body> {
     span.handoff_to_core();
+    if has_baggage() != tag.path().caller.has_baggage() {
+        return with_status(418, Body::empty());
+    }
     match answer {
         Answer::Buffered(status) => with_status(status, Body::from(BUFFERED)),
         Answer::Empty(status) => with_status(status, Body::empty()),
@@ -39,12 +42,19 @@ pub(crate) async fn answer(
         Answer::TooShort => declaring(STREAM + 1, frames()),
         Answer::Events(last) => {
             let events = stream::iter([Ok(EVENT)]).chain(after_flush(async move { Ok(last) }));
-            let mut response = streamed(events);
-            let content_type = HeaderValue::from_static("text/event-stream");
-            response.headers_mut().insert(CONTENT_TYPE, content_type);
-            response
+            of_type("text/event-stream", streamed(events))
         }
+        Answer::Oversized(events) => oversized(events),
+        Answer::Large => streamed(stream::iter([const { Ok(CHUNK) }; LARGE / CHUNK.len()])),
         Answer::Silent => streamed(frame().chain(silence())),
+        Answer::FramesOnly => streamed(frames().chain(silence())),
+        Answer::HeadOnly => {
+            let hang_signal = hang_signal.clone();
+            streamed(stream::once(async move {
+                hang_signal.notify(tag);
+                pending().await
+            }))
+        }
         Answer::Endless => streamed(endless()),
         Answer::BodyFails => {
             let fails = after_flush(async { Err(io::Error::other("the engine has gone away")) });
@@ -78,6 +88,11 @@ pub(crate) async fn answer(
             span.allow_disconnect();
             streamed(frame().chain(silence()))
         }
+        Answer::ReadsUpload => match upload.collect().await {
+            Ok(_) => Response::new(Body::from(BUFFERED)),
+            Err(_) => with_status(400, Body::empty()),
+        },
+        Answer::Echoes => Response::new(upload),
         // The middleware fails before this handler.
         Answer::ServiceFails => not_implemented(),
     }
@@ -92,6 +107,29 @@ fn with_status(status: u16, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).expect("a valid status");
     response
+}
+
+fn of_type(content_type: &'static str, mut response: Response<Body>) -> Response<Body> {
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+fn oversized(events: Oversized) -> Response<Body> {
+    let frames = stream::iter(events.frames().map(io::Result::<Bytes>::Ok));
+    let body = Body::from_stream(frames);
+    of_type(events.content_type(), Response::new(body))
+}
+
+/// Whether the current context has the caller's baggage.
+fn has_baggage() -> bool {
+    let context = Context::current();
+    let (key, value) = BAGGAGE;
+    let found = context
+        .baggage()
+        .get(key)
+        .map(|found| found.as_str() == value);
+    found.unwrap_or(!context.baggage().is_empty())
 }
 
 fn streamed(frames: impl Stream<Item = Item> + Send + 'static) -> Response<Body> {
@@ -122,7 +160,7 @@ fn after_flush(last: impl Future<Output = Item>) -> impl Stream<Item = Item> {
 
 /// Yields between frames, so that about the same number of bytes is buffered at every disconnection.
 fn endless() -> impl Stream<Item = Item> {
-    stream::repeat_with(|| Ok(LARGE_FRAME)).then(async |frame| {
+    stream::repeat_with(|| Ok(KILOBYTE)).then(async |frame| {
         tokio::task::yield_now().await;
         frame
     })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::client::{Client, Connection};
-use crate::paths::{Behaviour, PATHS, Protocol};
+use crate::paths::{PATHS, Protocol};
 use crate::tag::{KINDS, Tag, kind};
 
 /// Per protocol: the number of connections, and of lanes on each.
@@ -30,6 +30,9 @@ const LANES: usize = {
     one * one_each + two * two_each + three * three_each
 };
 
+/// A rare path is taken in every such round of a lane through its paths.
+const RARITY: usize = 32;
+
 /// The time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// The number of unexpected responses at which the run stops.
@@ -46,7 +49,7 @@ impl HangSignal {
 
     /// Notifies the request's lane, but only if it waits: the permit would be kept for a later request.
     pub(crate) fn notify(&self, tag: Tag) {
-        if tag.path().client == Behaviour::DisconnectsBeforeHead
+        if tag.path().client.waits_for_signal()
             && let Some(waiting) = self.0.get(tag.lane)
         {
             waiting.notify_one();
@@ -69,6 +72,8 @@ pub(crate) struct Load {
     made: Vec<AtomicU64>,
     /// The number of each lane's next turn.
     turns: Vec<AtomicUsize>,
+    /// Whether all lanes take paths that need much memory.
+    is_peak: AtomicBool,
     unexpected: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -79,6 +84,7 @@ impl Load {
             left: AtomicU64::new(0),
             made: (0..KINDS).map(|_| AtomicU64::new(0)).collect(),
             turns: (0..LANES).map(AtomicUsize::new).collect(),
+            is_peak: AtomicBool::new(false),
             unexpected: Mutex::default(),
         }
     }
@@ -117,6 +123,39 @@ impl Load {
             .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         taken.is_ok()
+    }
+
+    /// Returns the path of a lane's next turn. A rare path is skipped in most rounds.
+    fn next_path(&self, lane: usize, paths: &[usize]) -> usize {
+        let has_large = paths.iter().any(|path| PATHS[*path].is_large());
+        let is_peak = self.is_peak.load(Ordering::Relaxed) && has_large;
+        loop {
+            let turn = self.turns[lane].fetch_add(1, Ordering::Relaxed);
+            let path = paths[turn % paths.len()];
+            let is_rare = PATHS[path].is_rare;
+            let is_skipped = if is_peak {
+                !PATHS[path].is_large()
+            } else {
+                is_rare && !(turn / paths.len() + lane).is_multiple_of(RARITY)
+            };
+            if !is_skipped {
+                return path;
+            }
+        }
+    }
+
+    /// Makes two requests on each lane that need much memory, all at the same time, and closes the connections.
+    /// Returns the number of requests.
+    ///
+    /// # Errors
+    ///
+    /// If a request cannot be made.
+    pub(crate) async fn run_peak(self: &Arc<Self>, to: SocketAddr) -> io::Result<u64> {
+        let requests = 2 * LANES as u64;
+        self.is_peak.store(true, Ordering::Relaxed);
+        let done = self.run_round(requests, to).await;
+        self.is_peak.store(false, Ordering::Relaxed);
+        done.map(|()| requests)
     }
 
     /// Whether the run must stop because of unexpected responses.
@@ -174,8 +213,7 @@ impl Lane {
             .collect();
         // Lanes start at different paths, and continue in the next round where they stopped.
         while load.take_request() {
-            let turn = load.turns[lane].fetch_add(1, Ordering::Relaxed);
-            let path = paths[turn % paths.len()];
+            let path = load.next_path(lane, &paths);
             let tag = Tag::new(path, protocol, lane);
             load.made[kind(path, protocol)].fetch_add(1, Ordering::Relaxed);
             let exchange = client.exchange(tag, &load.hang_signal);

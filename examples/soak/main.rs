@@ -20,18 +20,23 @@
 mod app;
 mod args;
 mod client;
+mod events;
 mod grpc_api;
 mod http_api;
 mod lanes;
 mod ledger;
 mod lines;
+mod logs;
 mod memory;
 mod metrics;
+mod observer;
 mod paths;
 mod progress;
 mod report;
+mod signals;
 mod soak;
 mod tag;
+mod verdicts;
 
 use std::env;
 use std::io::{self, Write as _};

@@ -1,8 +1,10 @@
 //! Reads the metrics: the number of measured requests, and of active ones.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics, ScopeMetrics, SumDataPoint,
@@ -10,16 +12,25 @@ use opentelemetry_sdk::metrics::data::{
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 
+/// The attribute of the request's outcome.
+pub(crate) const OUTCOME: &str = "soak.outcome";
+
+/// Returns the attribute of an outcome.
+pub(crate) fn outcome(outcome: String) -> KeyValue {
+    KeyValue::new(OUTCOME, outcome)
+}
+
 /// Sums over all series.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MetricSums {
-    /// The count of the HTTP and gRPC duration histograms.
-    pub(crate) requests: u64,
+    /// The counts of the HTTP and gRPC duration histograms, by outcome.
+    pub(crate) requests: BTreeMap<String, u64>,
     /// `http.server.active_requests`.
     pub(crate) active: i64,
 }
 
 /// A meter provider whose metrics are read on demand.
+#[derive(Clone)]
 pub(crate) struct Metrics {
     pub(crate) provider: SdkMeterProvider,
     last: Last,
@@ -48,8 +59,15 @@ impl Metrics {
     pub(crate) fn read(&self) -> Result<MetricSums, String> {
         let flushed = self.provider.force_flush();
         flushed.map_err(|error| error.to_string())?;
-        Ok(*self.last.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(last.clone())
     }
+}
+
+fn outcome_of(point: &HistogramDataPoint<f64>) -> String {
+    let mut attributes = point.attributes();
+    let outcome = attributes.find(|attribute| attribute.key.as_str() == OUTCOME);
+    outcome.map_or("no outcome".to_owned(), |outcome| outcome.value.to_string())
 }
 
 impl PushMetricExporter for Last {
@@ -62,8 +80,10 @@ impl PushMetricExporter for Last {
                     "http.server.request.duration" | "rpc.server.call.duration",
                     AggregatedMetrics::F64(MetricData::Histogram(data)),
                 ) => {
-                    let counts = data.data_points().map(HistogramDataPoint::count);
-                    measured.requests += counts.sum::<u64>();
+                    for point in data.data_points() {
+                        let of_outcome = measured.requests.entry(outcome_of(point)).or_default();
+                        *of_outcome += point.count();
+                    }
                 }
                 ("http.server.active_requests", AggregatedMetrics::I64(MetricData::Sum(data))) => {
                     let active = data.data_points().map(SumDataPoint::value);

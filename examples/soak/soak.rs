@@ -12,11 +12,10 @@ use tokio::time::sleep;
 use crate::app;
 use crate::lanes::{HangSignal, Load};
 use crate::ledger::Ledger;
-use crate::lines::Lines;
 use crate::memory::Memory;
-use crate::metrics::Metrics;
 use crate::progress::Progress;
-use crate::report::Figures;
+use crate::report::{Figures, Spans};
+use crate::signals::Signals;
 
 /// The number of requests before all connections are replaced. Over the life of a connection, h2 counts the
 /// frames of streams that the client has reset, and closes the connection at a limit.
@@ -33,22 +32,20 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 ///
 /// If the server cannot be started, or a request cannot be made.
 pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
-    let (provider, ledger) = Ledger::new();
-    let metrics = Metrics::new();
-    let lines = Lines::default();
-    tracing::subscriber::set_global_default(lines.clone()).map_err(io::Error::other)?;
+    let signals = Signals::new();
+    let lines = signals.lines.clone();
+    tracing::subscriber::set_global_default(lines).map_err(io::Error::other)?;
     let hang_signal = HangSignal::new();
     let load = Arc::new(Load::new(hang_signal.clone()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = listener.local_addr()?;
-    let layer = app::layer(&provider, &metrics.provider, ledger.clone());
-    let server = tokio::spawn(app::serve(listener, layer, hang_signal));
+    let server = tokio::spawn(app::serve(listener, signals.clone(), hang_signal));
 
     let progress = Progress::start(&load, requests);
     let mut rounds = Rounds {
         left: requests,
         load: Arc::clone(&load),
-        ledger: ledger.clone(),
+        signals: signals.clone(),
         address,
         idle_tasks: Handle::current().metrics().num_alive_tasks(),
         is_stuck: false,
@@ -61,19 +58,19 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
     }
     let took = start.elapsed();
     drop(progress);
-    let measured = metrics.read().map_err(io::Error::other)?;
+    let measured = signals.metrics.read().map_err(io::Error::other)?;
     server.abort();
     Ok(Figures {
         requested: requests,
         is_stuck: rounds.is_stuck,
         made: load.made(),
-        as_expected: ledger.as_expected(),
-        lines: lines.by_outcome(),
-        unexpected_outcomes: ledger.unexpected(),
+        spans: [&signals.outer, &signals.inner].map(spans),
         unexpected_responses: load.unexpected(),
-        starts: ledger.starts(),
-        ends: ledger.ends(),
-        completions: ledger.completions(),
+        agreed: signals.verdicts.agreed(),
+        disagreements: signals.verdicts.disagreements(),
+        completions: signals.completions.get(),
+        lines: signals.lines.0.get(),
+        log_events: signals.logs.events(),
         measured,
         counted: load.total() - made_before,
         took,
@@ -82,11 +79,20 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
     })
 }
 
+fn spans(ledger: &Ledger) -> Spans {
+    Spans {
+        starts: ledger.starts(),
+        ends: ledger.ends(),
+        as_expected: ledger.as_expected(),
+        unexpected: ledger.unexpected(),
+    }
+}
+
 /// The remaining rounds.
 struct Rounds {
     left: u64,
     load: Arc<Load>,
-    ledger: Ledger,
+    signals: Signals,
     address: SocketAddr,
     /// The number of tasks while no request is made.
     idle_tasks: usize,
@@ -100,8 +106,11 @@ impl Rounds {
         self.left > 0 && !self.is_stuck && !self.load.has_failed_too_often()
     }
 
-    /// Makes requests until memory is stable: at least a fifth of them and at most half.
+    /// Makes requests until memory is stable: at least a fifth of them and at most half. The first ones are those that
+    /// need much memory, on all lanes at once: else the largest number of them that are open at the same time, and
+    /// with it the peak of memory, is a matter of chance.
     async fn warm_up(&mut self, requests: u64) -> io::Result<Memory> {
+        self.left -= self.load.run_peak(self.address).await?;
         let mut last = self.run_next().await?;
         let mut stable = 0;
         while self.has_next() && self.left > requests / 2 {
@@ -138,6 +147,6 @@ impl Rounds {
     /// Whether all spans have ended and all connections are closed.
     fn is_idle(&self) -> bool {
         let alive = Handle::current().metrics().num_alive_tasks();
-        self.ledger.starts() == self.ledger.ends() && alive <= self.idle_tasks
+        self.signals.is_idle() && alive <= self.idle_tasks
     }
 }

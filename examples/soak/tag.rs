@@ -7,7 +7,9 @@ use crate::paths::{PATHS, Path, Protocol};
 /// The header that carries the tag.
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-soak");
 /// The span attribute that carries the request's kind.
-pub(crate) const ATTRIBUTE: &str = "soak.kind";
+pub(crate) const KIND: &str = "soak.kind";
+/// The span attribute that carries the request's number.
+pub(crate) const NUMBER: &str = "soak.number";
 
 /// A request's path, protocol and lane.
 #[derive(Clone, Copy, Debug)]

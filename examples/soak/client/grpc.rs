@@ -14,46 +14,61 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::Seen;
+use super::http::upload;
 use crate::lanes::HangSignal;
 use crate::paths::{Behaviour, Method, ServerAction};
 use crate::tag::{HEADER, Tag};
 
 /// Uses hyper instead of tonic's channel, which would itself cancel the call at the deadline and race with
 /// the server.
-pub(crate) type Client = HealthClient<legacy::Client<HttpConnector, Body>>;
+type Connections = legacy::Client<HttpConnector, Body>;
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    health: HealthClient<Connections>,
+    /// For calls whose message is cut off, which tonic's client cannot make.
+    connections: Connections,
+    method: Uri,
+}
 
 /// Shorter than the handler hangs.
 const DEADLINE: Duration = Duration::from_millis(2);
 
 pub(super) fn connect(address: SocketAddr) -> io::Result<Client> {
-    let origin = Uri::try_from(format!("http://{address}")).map_err(io::Error::other)?;
+    let uri = |path| Uri::try_from(format!("http://{address}{path}")).map_err(io::Error::other);
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let connections = legacy::Client::builder(TokioExecutor::new())
         .http2_only(true)
         .build(connector);
-    Ok(HealthClient::with_origin(connections, origin))
+    Ok(Client {
+        health: HealthClient::with_origin(connections.clone(), uri("")?),
+        connections,
+        method: uri("/grpc.health.v1.Health/Check")?,
+    })
 }
 
 pub(super) async fn exchange(client: &mut Client, tag: Tag, hang_signal: &HangSignal) -> Seen {
     let mut request = Request::new(HealthCheckRequest::default());
-    request
-        .metadata_mut()
-        .as_mut()
-        .insert(HEADER, tag.header_value());
+    let headers = request.metadata_mut().as_mut();
+    headers.insert(HEADER, tag.header_value());
+    tag.path().caller.write(headers);
     let behaviour = tag.path().client;
     if behaviour == Behaviour::SetsDeadline {
         request.set_timeout(DEADLINE);
     }
     let answered = async {
         match tag.path().server {
-            ServerAction::Grpc(Method::Watch, _) => watch(client, request, behaviour).await,
+            _ if behaviour.cuts_upload() => cut_upload(client, tag, hang_signal).await,
+            ServerAction::Grpc(Method::Watch, _) => {
+                watch(&mut client.health, request, behaviour).await
+            }
             ServerAction::Grpc(Method::Check, _) | ServerAction::Http(_) => {
-                check(client, request).await
+                check(&mut client.health, request).await
             }
         }
     };
-    if behaviour == Behaviour::DisconnectsBeforeHead {
+    if behaviour.waits_for_signal() && !matches!(behaviour, Behaviour::FailsUpload(_)) {
         tokio::select! {
             () = hang_signal.wait(tag.lane) => Seen::Disconnected,
             seen = answered => seen,
@@ -63,7 +78,30 @@ pub(super) async fn exchange(client: &mut Client, tag: Tag, hang_signal: &HangSi
     }
 }
 
-async fn check(client: &mut Client, request: Request<HealthCheckRequest>) -> Seen {
+/// Sends a part of a message of 55 bytes.
+async fn cut_upload(client: &Client, tag: Tag, hang_signal: &HangSignal) -> Seen {
+    static MESSAGE: [u8; 60] = {
+        let mut message = [0; 60];
+        message[4] = 55;
+        message
+    };
+    let request = http::Request::post(client.method.clone())
+        .version(http::Version::HTTP_2)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header(HEADER, tag.header_value())
+        .body(Body::new(upload(tag, &MESSAGE, hang_signal)))
+        .expect("all parts are well-formed");
+    match client.connections.request(request).await {
+        Ok(response) => Seen::Complete(response.status().as_u16(), 0),
+        Err(_) => Seen::Broken,
+    }
+}
+
+async fn check(
+    client: &mut HealthClient<Connections>,
+    request: Request<HealthCheckRequest>,
+) -> Seen {
     match client.check(request).await {
         Ok(_) => Seen::Answered(1, Code::Ok),
         Err(status) => failed(0, &status),
@@ -71,7 +109,7 @@ async fn check(client: &mut Client, request: Request<HealthCheckRequest>) -> See
 }
 
 async fn watch(
-    client: &mut Client,
+    client: &mut HealthClient<Connections>,
     request: Request<HealthCheckRequest>,
     behaviour: Behaviour,
 ) -> Seen {

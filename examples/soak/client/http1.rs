@@ -3,8 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use http_body_util::Empty;
+use axum::body::Body;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
@@ -21,7 +20,7 @@ pub(crate) struct Client {
 }
 
 struct Open {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Body>,
     task: JoinHandle<hyper::Result<()>>,
 }
 
@@ -40,7 +39,7 @@ impl Client {
         hang_signal: &HangSignal,
     ) -> io::Result<Seen> {
         let mut open = self.connection().await?;
-        let request = http::request(tag, "");
+        let request = http::request(tag, "", hang_signal);
         let seen = http::receive(open.sender.send_request(request), tag, hang_signal).await;
         if let Seen::Complete(..) = seen {
             self.open = Some(open);

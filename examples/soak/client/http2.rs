@@ -3,8 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use bytes::Bytes;
-use http_body_util::Empty;
+use axum::body::Body;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
@@ -12,12 +11,14 @@ use super::{Seen, connect, http};
 use crate::lanes::HangSignal;
 use crate::tag::Tag;
 
-/// The flow-control window in bytes: larger than any finite response, but small for endless ones.
+/// The flow-control window of a stream in bytes: less than a large response.
 const WINDOW: u32 = 64 << 10;
+/// The window of the connection: enough for all its lanes, so that one that does not read does not stop the others.
+const CONNECTION_WINDOW: u32 = 8 * WINDOW;
 
 #[derive(Clone)]
 pub(crate) struct Client {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Body>,
 }
 
 impl Client {
@@ -25,7 +26,7 @@ impl Client {
         let socket = connect(address, false).await?;
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .handshake(TokioIo::new(socket))
             .await
             .map_err(io::Error::other)?;
@@ -40,7 +41,7 @@ impl Client {
         hang_signal: &HangSignal,
     ) -> io::Result<Seen> {
         self.sender.ready().await.map_err(io::Error::other)?;
-        let request = http::request(tag, "http://example.com");
+        let request = http::request(tag, "http://example.com", hang_signal);
         Ok(http::receive(self.sender.send_request(request), tag, hang_signal).await)
     }
 }

@@ -1,159 +1,19 @@
-//! The paths of a request: the server's action, the client's behaviour and the expected results.
-//!
-//! No path contains a race: where the client disconnects, the server waits for ever, and where the server
-//! breaks the response, the client waits for that.
+//! All paths.
 
 use tonic::Code;
 
+use super::Behaviour::{
+    DisconnectsAfter, DisconnectsAfterHead, DisconnectsBeforeHead, FailsUpload, LeavesUpload,
+    ReadsAll, ReadsSlowly, SendsHead, SetsDeadline, StopsReadingAfter, Uploads,
+};
+use super::Length::{Declared, Unknown};
+use super::caller::Caller;
+use super::{
+    Answer, BUFFERED, Behaviour, DONE, EVENT, End, FAILED, FRAME, LARGE, MESSAGES, Method, Path,
+    Reply, STREAM, ServerAction, UPLOAD,
+};
 use crate::client::Seen::{self, Answered, Broken, Complete, Disconnected};
-
-/// The protocol of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Http1,
-    Http2,
-    Grpc,
-}
-
-impl Protocol {
-    pub(crate) const ALL: [Self; 3] = [Self::Http1, Self::Http2, Self::Grpc];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Http1 => "HTTP/1.1",
-            Self::Http2 => "HTTP/2",
-            Self::Grpc => "gRPC",
-        }
-    }
-}
-
-/// One path of a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Path {
-    pub(crate) name: &'static str,
-    pub(crate) server: ServerAction,
-    pub(crate) client: Behaviour,
-    /// The expected view of the client.
-    pub(crate) seen: Seen,
-    /// The expected end of the span.
-    pub(crate) end: End,
-}
-
-/// The end of a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct End {
-    /// `DEPARTED` or `ABORTED(reason)`.
-    pub(crate) outcome: &'static str,
-    /// Whether the status is Error and `error.type` is set. Otherwise neither is.
-    pub(crate) is_error: bool,
-}
-
-impl End {
-    const fn unset(outcome: &'static str) -> Self {
-        Self {
-            outcome,
-            is_error: false,
-        }
-    }
-
-    const fn error(outcome: &'static str) -> Self {
-        Self {
-            outcome,
-            is_error: true,
-        }
-    }
-}
-
-/// The server's action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ServerAction {
-    Http(Answer),
-    Grpc(Method, Reply),
-}
-
-/// An answer over HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// A body in one piece, with this status.
-    Buffered(u16),
-    /// An empty body, with this status.
-    Empty(u16),
-    /// A body in frames, of unknown length.
-    Stream,
-    /// A body with a Content-Length, which is pending after its last byte.
-    DeclaredLength,
-    /// A body with a Content-Length that is too large.
-    TooShort,
-    /// Server-sent events that end with this one.
-    Events(&'static str),
-    /// A frame; then the body is pending.
-    Silent,
-    /// An endless body.
-    Endless,
-    /// A frame, then an error.
-    BodyFails,
-    /// A frame, then a panic.
-    BodyPanics,
-    /// No head: the handler hangs.
-    Hangs,
-    /// A panic instead of a head.
-    Panics,
-    /// A service error instead of a head.
-    ServiceFails,
-    /// A body that a middleware drops unread.
-    Discarded,
-    /// A body in one piece; the handler reports an error.
-    ReportsErrorBuffered,
-    /// A body in frames; the handler reports an error with the last one.
-    ReportsErrorStream,
-    /// A frame; then the body is pending. The handler allows disconnection.
-    AllowsDisconnect,
-}
-
-/// A method of the health service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// Unary.
-    Check,
-    /// Server-streaming: some messages, then the [`Reply`].
-    Watch,
-}
-
-/// A reply over gRPC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reply {
-    Succeeds,
-    ReportsError,
-    Fails(Code),
-    Panics,
-    /// Hangs for ever.
-    Hangs,
-}
-
-/// The client's behaviour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Behaviour {
-    /// Reads the whole response.
-    ReadsAll,
-    /// Sends HEAD and reads the whole response.
-    SendsHead,
-    /// Disconnects while the handler hangs.
-    DisconnectsBeforeHead,
-    /// Disconnects after this much of the body, in bytes or gRPC messages.
-    DisconnectsAfter(usize),
-    /// Sets a deadline and waits for the server to enforce it.
-    SetsDeadline,
-}
-use Behaviour::{DisconnectsAfter, DisconnectsBeforeHead, ReadsAll, SendsHead, SetsDeadline};
-
-pub(crate) const BUFFERED: &str = "a buffered answer in one piece\n";
-pub(crate) const FRAME: &str = "one frame of some\n";
-pub(crate) const FRAMES: usize = 4;
-pub(crate) const STREAM: usize = FRAMES * FRAME.len();
-pub(crate) const EVENT: &str = "data: {\"token\":\"so\"}\n\n";
-pub(crate) const DONE: &str = "data: [DONE]\n\n";
-pub(crate) const FAILED: &str = "data: {\"error\":{\"message\":\"out of memory\"}}\n\n";
-pub(crate) const MESSAGES: usize = 3;
+use crate::events::Oversized;
 
 const DEPARTED: End = End::unset("DEPARTED");
 const CLIENT_DISCONNECT: End = End::error("ABORTED(client_disconnect)");
@@ -167,6 +27,7 @@ const GENERATION_ERROR: End = End::error("ABORTED(generation_error)");
 const GENERATOR_EXIT: End = End::error("ABORTED(generator_exit)");
 const LENGTH_MISMATCH: End = End::error("ABORTED(length_mismatch)");
 const PANIC: End = End::error("ABORTED(panic)");
+const TRUNCATED_STREAM: End = End::error("ABORTED(truncated_stream)");
 const VALIDATION_ERROR: End = End::unset("ABORTED(validation_error)");
 
 /// All paths. Paths over HTTP run over HTTP/1.1 and HTTP/2.
@@ -209,16 +70,49 @@ pub(crate) const PATHS: &[Path] = &[
     grpc("call: cancelled midway",      Method::Watch, Reply::Hangs,                        DisconnectsAfter(MESSAGES), Disconnected,                          ALLOWED_DISCONNECT),
     // The server itself answers, with a status that the layer does not see.
     grpc("call: deadline",              Method::Check, Reply::Hangs,                        SetsDeadline,               Broken,                                DEADLINE_EXCEEDED),
+    http("upload, Content-Length",    Answer::ReadsUpload,          Uploads(Declared),             Complete(200, BUFFERED.len()),             DEPARTED),
+    http("upload, chunked",           Answer::ReadsUpload,          Uploads(Unknown),              Complete(200, BUFFERED.len()),             DEPARTED),
+    http("upload, streamed back",     Answer::Echoes,               Uploads(Unknown),              Complete(200, UPLOAD.len()),               DEPARTED),
+    http("upload left, length",       Answer::ReadsUpload,          LeavesUpload(Declared),        Disconnected,                              CLIENT_DISCONNECT),
+    http("upload left, chunked",      Answer::ReadsUpload,          LeavesUpload(Unknown),         Disconnected,                              CLIENT_DISCONNECT),
+    http("upload fails, length",      Answer::ReadsUpload,          FailsUpload(Declared),         Broken,                                    CLIENT_DISCONNECT),
+    http("upload fails, chunked",     Answer::ReadsUpload,          FailsUpload(Unknown),          Broken,                                    CLIENT_DISCONNECT),
+    http("upload fails, both ways",   Answer::Echoes,               FailsUpload(Unknown),          Broken,                                    CLIENT_DISCONNECT),
+    grpc("call: upload left",         Method::Check, Reply::Succeeds,  LeavesUpload(Unknown),      Disconnected,                              ALLOWED_DISCONNECT),
+    grpc("call: upload fails",        Method::Check, Reply::Succeeds,  FailsUpload(Unknown),       Broken,                                    ALLOWED_DISCONNECT),
+    http("reset after head",          Answer::HeadOnly,             DisconnectsAfterHead,          Disconnected,                              CLIENT_DISCONNECT),
+    http("reset before the end",      Answer::FramesOnly,           DisconnectsAfter(STREAM),      Disconnected,                              CLIENT_DISCONNECT),
+    http("slow reader",               Answer::Large,                ReadsSlowly,                   Complete(200, LARGE),                      DEPARTED),
+    http("reader stops, then leaves", Answer::Endless,              StopsReadingAfter(1),          Disconnected,                              CLIENT_DISCONNECT),
+    oversized("events of a kilobyte",    Oversized::Events,             DEPARTED),
+    oversized("lines of a kilobyte",     Oversized::Lines,              DEPARTED),
+    oversized("event of a megabyte",     Oversized::MegabyteEvent,      DEPARTED).rarely(),
+    oversized("line of a megabyte",      Oversized::MegabyteLine,       DEPARTED).rarely(),
+    oversized("error in a megabyte",     Oversized::MegabyteError,      GENERATION_ERROR).rarely(),
+    oversized("megabyte without an end", Oversized::MegabyteCutOff,     TRUNCATED_STREAM).rarely(),
+    from("trusted caller",             Caller::Trusted),
+    from("forged traceparent",         Caller::ForgedTraceparent),
+    from("forged B3",                  Caller::ForgedB3),
+    from("forged B3, many headers",    Caller::ForgedB3Headers),
+    from("forged baggage, tracestate", Caller::ForgedBaggage),
+    from("malformed trace headers",    Caller::Malformed),
+    from("forged X-Forwarded-For",     Caller::ForgedElement),
+    from("Forwarded contradicts",      Caller::Contradiction),
+    from("malformed Forwarded",        Caller::MalformedForwarded),
+    call_from("call: trusted caller",     Caller::Trusted),
+    call_from("call: forged traceparent", Caller::ForgedTraceparent),
+    call_from("call: forged baggage",     Caller::ForgedBaggage),
 ];
 
 const fn http(name: &'static str, answer: Answer, client: Behaviour, seen: Seen, end: End) -> Path {
-    let server = ServerAction::Http(answer);
     Path {
         name,
-        server,
+        server: ServerAction::Http(answer),
         client,
         seen,
         end,
+        caller: Caller::Plain,
+        is_rare: false,
     }
 }
 
@@ -230,52 +124,52 @@ const fn grpc(
     seen: Seen,
     end: End,
 ) -> Path {
-    let server = ServerAction::Grpc(method, reply);
     Path {
-        name,
-        server,
-        client,
-        seen,
-        end,
+        server: ServerAction::Grpc(method, reply),
+        ..http(name, Answer::Large, client, seen, end)
+    }
+}
+
+const fn oversized(name: &'static str, events: Oversized, end: End) -> Path {
+    let seen = Complete(200, events.bytes());
+    http(name, Answer::Oversized(events), ReadsAll, seen, end)
+}
+
+/// A request whose headers claim a caller or a proxy.
+const fn from(name: &'static str, caller: Caller) -> Path {
+    Path {
+        caller,
+        ..http(
+            name,
+            Answer::Buffered(200),
+            ReadsAll,
+            Complete(200, BUFFERED.len()),
+            DEPARTED,
+        )
+    }
+}
+
+/// A call whose headers claim a caller.
+const fn call_from(name: &'static str, caller: Caller) -> Path {
+    let seen = Answered(1, Code::Ok);
+    Path {
+        caller,
+        ..grpc(
+            name,
+            Method::Check,
+            Reply::Succeeds,
+            ReadsAll,
+            seen,
+            DEPARTED,
+        )
     }
 }
 
 impl Path {
-    /// Whether the server sends data in a response without an error, which is recorded as a first response.
-    pub(crate) fn has_first_response(&self) -> bool {
-        match self.server {
-            ServerAction::Http(Answer::Buffered(status)) => {
-                status < 400 && self.client != SendsHead
-            }
-            ServerAction::Http(
-                Answer::Stream
-                | Answer::DeclaredLength
-                | Answer::TooShort
-                | Answer::Events(_)
-                | Answer::Silent
-                | Answer::Endless
-                | Answer::BodyFails
-                | Answer::BodyPanics
-                | Answer::ReportsErrorBuffered
-                | Answer::ReportsErrorStream
-                | Answer::AllowsDisconnect,
-            )
-            | ServerAction::Grpc(Method::Watch, _)
-            | ServerAction::Grpc(Method::Check, Reply::Succeeds | Reply::ReportsError) => true,
-            ServerAction::Http(
-                Answer::Empty(_)
-                | Answer::Hangs
-                | Answer::Panics
-                | Answer::ServiceFails
-                | Answer::Discarded,
-            )
-            | ServerAction::Grpc(Method::Check, Reply::Fails(_) | Reply::Panics | Reply::Hangs) => {
-                false
-            }
+    const fn rarely(self) -> Self {
+        Self {
+            is_rare: true,
+            ..self
         }
-    }
-
-    pub(crate) fn is_over(&self, protocol: Protocol) -> bool {
-        matches!(self.server, ServerAction::Grpc(..)) == (protocol == Protocol::Grpc)
     }
 }
