@@ -1,11 +1,13 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 /// The action to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Soak { requests: u64 },
+    Reloads { simulated: Duration },
     Help,
 }
 
@@ -13,11 +15,17 @@ pub(crate) enum Command {
 const REQUESTS: u64 = 50_000;
 /// The minimal number of requests. Fewer do not take every path on every connection after the warm-up.
 const MIN_REQUESTS: u64 = 20_000;
+/// The default time of simulated operation.
+const SIMULATED: Duration = Duration::from_secs(2 * 60 * 60);
+/// The minimal one: two rounds of the plan.
+const MIN_SIMULATED: Duration = Duration::from_secs(15 * 60);
 
 pub(crate) const USAGE: &str = "\
 Sends requests through every path of tower-api-span at full speed, and counts the results.
 
 Usage: soak [--requests N]    N is 50000 by default, and at least 20000
+       soak --reloads [TIME]  replaces the global providers for a simulated time of operation,
+                              such as 15m or 2h; 2h by default, and at least 15m
        soak --help
 
 The exit code is 0 if all is as expected, 1 if not, and 2 if the arguments are wrong. For meaningful
@@ -38,6 +46,16 @@ impl Command {
         match arguments[..] {
             [] => Ok(Self::Soak { requests: REQUESTS }),
             ["--help" | "-h"] => Ok(Self::Help),
+            ["--reloads"] => Ok(Self::Reloads {
+                simulated: SIMULATED,
+            }),
+            ["--reloads", time] => match duration(time) {
+                Some(simulated) if simulated >= MIN_SIMULATED => Ok(Self::Reloads { simulated }),
+                Some(_) => Err(format!("{time} is too short; give 15m or more")),
+                None => Err(format!(
+                    "{time:?} is not a time; give one such as 15m or 2h"
+                )),
+            },
             ["--requests"] => Err("--requests needs a number, such as 50000".to_owned()),
             ["--requests", number] => match number.parse() {
                 Ok(requests) if requests >= MIN_REQUESTS => Ok(Self::Soak { requests }),
@@ -48,11 +66,21 @@ impl Command {
                     "{number:?} is not a number of requests; give one such as {REQUESTS}"
                 )),
             },
-            ["--requests" | "--help" | "-h", other, ..] | [other, ..] => {
+            ["--requests" | "--reloads" | "--help" | "-h", other, ..] | [other, ..] => {
                 Err(format!("unexpected argument {other:?}; see --help"))
             }
         }
     }
+}
+
+/// Parses minutes or hours, such as `15m` or `2h`.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, seconds) = match text.strip_suffix('h') {
+        Some(hours) => (hours, 60 * 60),
+        None => (text.strip_suffix('m')?, 60),
+    };
+    let number: u64 = number.parse().ok()?;
+    number.checked_mul(seconds).map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -73,6 +101,18 @@ mod tests {
                     requests: 1_000_000,
                 },
             ),
+            (
+                &["--reloads"],
+                Command::Reloads {
+                    simulated: Duration::from_secs(7_200),
+                },
+            ),
+            (
+                &["--reloads", "20m"],
+                Command::Reloads {
+                    simulated: Duration::from_secs(1_200),
+                },
+            ),
             (&["--help"], Command::Help),
             (&["-h"], Command::Help),
         ] {
@@ -88,6 +128,9 @@ mod tests {
             (&["--requests", "-1"], "\"-1\" is not a number"),
             (&["--requests", "10"], "too few"),
             (&["--requests", "50000", "more"], "unexpected"),
+            (&["--reloads", "5"], "\"5\" is not a time"),
+            (&["--reloads", "5m"], "too short"),
+            (&["--reloads", "15m", "more"], "unexpected"),
             (&["--loud"], "\"--loud\""),
         ] {
             let error = parsed(arguments).expect_err("wrong arguments");

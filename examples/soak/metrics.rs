@@ -1,7 +1,8 @@
 //! Reads the metrics: the number of measured requests, and of active ones.
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -49,6 +50,12 @@ impl Metrics {
             .build();
         let provider = SdkMeterProvider::builder().with_reader(reader).build();
         Self { provider, last }
+    }
+
+    /// Returns a pointer to what the provider's exporter and this value share. It keeps neither alive.
+    pub(crate) fn alive(&self) -> Weak<dyn Any + Send + Sync> {
+        let last: Arc<dyn Any + Send + Sync> = self.last.0.clone();
+        Arc::downgrade(&last)
     }
 
     /// Reads the metrics.

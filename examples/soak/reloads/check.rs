@@ -1,0 +1,98 @@
+//! Compares what each request has found with what was set at its time.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use super::providers::ProviderCounts;
+use super::records::{AFTER_SHUTDOWN, ENDED, IN_CALLERS_TRACE, Record, Records, WRONG_OUTCOME};
+use super::report::{Figures, Tally};
+use super::timeline::Timeline;
+
+/// Checks all requests. Call it when all have ended.
+pub(crate) fn check(records: &Records, providers: ProviderCounts, faults: Vec<String>) -> Figures {
+    let lock = |timeline| std::sync::Mutex::lock(timeline).unwrap_or_else(PoisonError::into_inner);
+    let tracers: &Timeline = &lock(&records.tracers);
+    let meters: &Timeline = &lock(&records.meters);
+    let propagators: &Timeline = &lock(&records.propagators);
+    let mut tally = Tally::default();
+    let requests = records.begun();
+    for request in 0..requests {
+        let record = records.of(request);
+        check_end(record, &mut tally);
+        check_provider(records, tracers, request, &mut tally);
+        check_propagator(propagators, request, record, &mut tally);
+        let may_be_unmeasured = meters.found_by(request).any(|found| found.is_none());
+        tally.may_be_unmeasured += u64::from(may_be_unmeasured);
+    }
+    Figures::new(
+        requests,
+        [
+            records.completions.load(Ordering::SeqCst),
+            records.log_events.load(Ordering::SeqCst),
+            records.expected_log_events.load(Ordering::SeqCst),
+        ],
+        tally,
+        providers,
+        faults,
+    )
+}
+
+/// Counts how a request and its span have ended.
+fn check_end(record: &Record, tally: &mut Tally) {
+    tally.open += u64::from(!record.has(ENDED));
+    tally.doubled += u64::from(record.arrivals() > 1);
+    tally.wrong_outcomes += u64::from(record.has(WRONG_OUTCOME));
+    match (record.started_by(), record.arrived_at()) {
+        (None, None) => tally.without_span += 1,
+        (Some(started), Some(arrived)) if started == arrived => tally.arrived += 1,
+        // The SDK discards the spans of a provider that was shut down.
+        (Some(_), None) if record.has(AFTER_SHUTDOWN) => tally.open_at_shutdown += 1,
+        (Some(_), None) => tally.lost += 1,
+        (_, Some(_)) => tally.elsewhere += 1,
+    }
+}
+
+/// Checks that the provider of a request is one that it may have found.
+fn check_provider(records: &Records, tracers: &Timeline, request: u64, tally: &mut Tally) {
+    let is_shut_down = |provider: usize| {
+        // The request before may have been started by it.
+        records.shut_down_at[provider].load(Ordering::SeqCst) <= request + 1
+    };
+    let mut found = tracers.found_by(request);
+    if let Some(provider) = records.of(request).started_by() {
+        let is_allowed = found.any(|found| found == Some(provider));
+        tally.wrong_provider += u64::from(!is_allowed);
+        return;
+    }
+    let is_allowed = found.any(|found| found.is_none_or(is_shut_down));
+    tally.missing += u64::from(!is_allowed);
+    count_wait(records, tracers, request, tally);
+}
+
+/// Counts a request without a span, if the provider that was set could have made one.
+fn count_wait(records: &Records, tracers: &Timeline, request: u64, tally: &mut Tally) {
+    let Some((setting, provider)) = tracers.current_at(request) else {
+        return;
+    };
+    if records.shut_down_at[provider].load(Ordering::SeqCst) <= request + 1 {
+        return;
+    }
+    tally.wait = match tally.wait {
+        (last, count) if last == setting => (setting, count + 1),
+        _ => (setting, 1),
+    };
+    tally.longest_wait = tally.longest_wait.max(tally.wait.1);
+}
+
+/// Checks that the propagator of a request is the one that was set.
+fn check_propagator(propagators: &Timeline, request: u64, record: &Record, tally: &mut Tally) {
+    if record.arrived_at().is_none() {
+        return;
+    }
+    let is_in_callers_trace = record.has(IN_CALLERS_TRACE);
+    let is_allowed = propagators
+        .found_by(request)
+        .any(|found| found.is_some() == is_in_callers_trace);
+    tally.in_callers_trace += u64::from(is_in_callers_trace);
+    tally.wrong_propagator += u64::from(!is_allowed);
+}

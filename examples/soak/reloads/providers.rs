@@ -1,0 +1,353 @@
+//! The global providers: their replacement, their shutdown, and whether they are freed.
+
+use std::any::Any;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use opentelemetry::metrics::noop::NoopMeterProvider;
+use opentelemetry::trace::noop::{NoopTextMapPropagator, NoopTracerProvider};
+use opentelemetry::{Context, InstrumentationScope, Value, global};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::logs::{LogProcessor, SdkLogRecord, SdkLoggerProvider};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use tokio::time::Instant;
+
+use super::DRAIN;
+use super::plan::Change;
+use super::records::{IN_CALLERS_TRACE, Records, WRONG_OUTCOME};
+use super::requests::{Kind, callers_trace};
+use crate::metrics::{MetricSums, Metrics};
+use crate::tag::NUMBER;
+
+/// Time for some requests between two settings, so that they find one new and one old provider.
+const BETWEEN_SETTINGS: Duration = Duration::from_micros(200);
+
+/// The global providers, and those that were replaced.
+#[derive(Clone)]
+pub(crate) struct Telemetry {
+    records: Arc<Records>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    made: usize,
+    current: Option<Pair>,
+    /// Replaced, and to be shut down at this time.
+    draining: Vec<(Instant, Pair)>,
+    /// Dropped by this program. After this time the layer must have dropped them too.
+    dropped: Vec<(Instant, Weak<dyn Any + Send + Sync>)>,
+    faults: Vec<String>,
+    counts: ProviderCounts,
+}
+
+/// What has become of the providers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProviderCounts {
+    /// The number of replacements, with those by the no-op.
+    pub(crate) changes: u64,
+    pub(crate) made: u64,
+    /// The largest number of tracer providers and of meter providers that were alive after a step, together.
+    pub(crate) most_alive: u64,
+    /// Those that are alive at the end.
+    pub(crate) alive: u64,
+    /// The metrics of all meter providers.
+    pub(crate) measured: u64,
+}
+
+/// A tracer provider and a meter provider that are set together.
+#[derive(Clone)]
+struct Pair {
+    number: usize,
+    tracers: SdkTracerProvider,
+    meters: Metrics,
+    /// Alive as long as their processor and their exporter.
+    alive: [Weak<dyn Any + Send + Sync>; 2],
+}
+
+impl Telemetry {
+    /// Sets the first providers.
+    pub(crate) fn new(records: &Arc<Records>) -> Self {
+        let mut new = Self {
+            records: Arc::clone(records),
+            state: Arc::default(),
+        };
+        new.change(Change::Drained, Instant::now());
+        new
+    }
+
+    /// Changes the global providers and the propagator.
+    pub(crate) fn change(&mut self, change: Change, now: Instant) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.counts.changes += 1;
+        match change {
+            Change::Same => {
+                if let Some(pair) = &state.current {
+                    self.set(Some(pair));
+                }
+            }
+            Change::ShutDown => {
+                if let Some(pair) = state.current.clone() {
+                    self.shut_down(&pair, &mut state);
+                }
+            }
+            Change::Drained | Change::AtOnce | Change::NoOp => {
+                let next = (change != Change::NoOp).then(|| {
+                    state.made += 1;
+                    Pair::new(state.made - 1, &self.records)
+                });
+                self.set(next.as_ref());
+                let Some(old) = std::mem::replace(&mut state.current, next) else {
+                    return;
+                };
+                if change == Change::AtOnce {
+                    self.shut_down(&old, &mut state);
+                }
+                state.draining.push((now + DRAIN, old));
+            }
+        }
+    }
+
+    fn set(&self, pair: Option<&Pair>) {
+        let Records {
+            tracers,
+            meters,
+            propagators,
+            ..
+        } = &*self.records;
+        let value = pair.map(|pair| pair.number);
+        self.timed(tracers, value, || match pair {
+            Some(pair) => {
+                global::set_tracer_provider(pair.tracers.clone());
+            }
+            None => {
+                global::set_tracer_provider(NoopTracerProvider::new());
+            }
+        });
+        self.timed(meters, value, || match pair {
+            Some(pair) => global::set_meter_provider(pair.meters.provider.clone()),
+            None => global::set_meter_provider(NoopMeterProvider::new()),
+        });
+        // Every third provider comes without a propagator.
+        let value = value.filter(|number| number % 3 != 2);
+        self.timed(propagators, value, || match value {
+            Some(_) => global::set_text_map_propagator(TraceContextPropagator::new()),
+            None => global::set_text_map_propagator(NoopTextMapPropagator::new()),
+        });
+    }
+
+    /// Sets a global while requests are made, and records between which requests that was.
+    fn timed(
+        &self,
+        timeline: &Mutex<super::timeline::Timeline>,
+        value: Option<usize>,
+        set: impl FnOnce(),
+    ) {
+        std::thread::sleep(BETWEEN_SETTINGS);
+        let began = self.records.begun();
+        set();
+        let ended = self.records.begun();
+        let mut timeline = timeline.lock().unwrap_or_else(PoisonError::into_inner);
+        timeline.set(value, [began, ended]);
+    }
+
+    /// Records that the next request must use the current providers.
+    pub(crate) fn expect_current(&self) {
+        let next = self.records.begun();
+        for timeline in [&self.records.tracers, &self.records.meters] {
+            let mut timeline = timeline.lock().unwrap_or_else(PoisonError::into_inner);
+            timeline.expect_current(next);
+        }
+    }
+
+    fn shut_down(&self, pair: &Pair, state: &mut State) {
+        if !self.records.begin_shutdown(pair.number) {
+            return;
+        }
+        if let Err(error) = pair.tracers.shutdown() {
+            state.faults.push(format!("a shutdown fails: {error}"));
+        }
+    }
+
+    /// Shuts down and drops the providers whose requests have ended, and checks that earlier ones are freed.
+    ///
+    /// # Errors
+    ///
+    /// If the metrics cannot be read.
+    pub(crate) fn retire(&self, now: Instant) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let draining = std::mem::take(&mut state.draining);
+        let (ended, others) = draining.into_iter().partition(|(at, _)| *at <= now);
+        state.draining = others;
+        let ended: Vec<(Instant, Pair)> = ended;
+        for (_, pair) in ended {
+            self.shut_down(&pair, &mut state);
+            state.read(&pair)?;
+            // The next request may still hold what it has looked up.
+            let alive = pair.alive.clone();
+            state.dropped.extend(alive.map(|alive| (now, alive)));
+        }
+        let is_late = |(at, alive): &(Instant, Weak<_>)| *at < now && alive.strong_count() > 0;
+        if state.dropped.iter().any(is_late) {
+            state
+                .faults
+                .push("a provider is alive after its requests have ended".to_owned());
+        }
+        state.dropped.retain(|(_, alive)| alive.strong_count() > 0);
+        let all = state.draining.len() + usize::from(state.current.is_some());
+        let all = (2 * all + state.dropped.len()) as u64;
+        state.counts.most_alive = state.counts.most_alive.max(all);
+        Ok(())
+    }
+
+    /// Checks that only the current providers are left.
+    pub(crate) fn check_all_gone(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = state.draining.len() + state.dropped.len();
+        if left > 0 {
+            state
+                .faults
+                .push(format!("{left} replaced providers are left"));
+        }
+    }
+
+    /// Returns the counts and the faults.
+    pub(crate) fn finish(self) -> (ProviderCounts, Vec<String>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.counts.made = state.made as u64;
+        let alive = state
+            .dropped
+            .iter()
+            .filter(|(_, alive)| alive.strong_count() > 0);
+        state.counts.alive = (alive.count() + 2 * state.draining.len()) as u64;
+        (state.counts.clone(), std::mem::take(&mut state.faults))
+    }
+}
+
+impl State {
+    /// Reads the metrics of a provider whose requests have ended, and shuts it down.
+    fn read(&mut self, pair: &Pair) -> io::Result<()> {
+        let MetricSums { requests, active } = pair.meters.read().map_err(io::Error::other)?;
+        self.counts.measured += requests.values().sum::<u64>();
+        if active != 0 {
+            let number = pair.number;
+            let fault = format!("{active} requests are active at provider {number}, at its end");
+            self.faults.push(fault);
+        }
+        pair.meters.provider.shutdown().map_err(io::Error::other)
+    }
+}
+
+impl Pair {
+    fn new(number: usize, records: &Arc<Records>) -> Self {
+        let receiver = Arc::new(Receiver {
+            number,
+            records: Arc::clone(records),
+        });
+        let meters = Metrics::new();
+        let alive: [Weak<dyn Any + Send + Sync>; 2] =
+            [Arc::downgrade(&receiver) as _, meters.alive()];
+        let tracers = SdkTracerProvider::builder()
+            .with_span_processor(SharedReceiver(receiver))
+            .build();
+        Self {
+            number,
+            tracers,
+            meters,
+            alive,
+        }
+    }
+}
+
+/// Records the spans of one provider.
+#[derive(Debug)]
+struct Receiver {
+    number: usize,
+    records: Arc<Records>,
+}
+
+#[derive(Debug)]
+struct SharedReceiver(Arc<Receiver>);
+
+impl SharedReceiver {
+    /// Returns the number of the span's request.
+    fn request(span: &SpanData) -> Option<u64> {
+        let mut attributes = span.attributes.iter();
+        let number = attributes.find(|attribute| attribute.key.as_str() == NUMBER)?;
+        let Value::I64(number) = number.value else {
+            return None;
+        };
+        u64::try_from(number).ok()
+    }
+}
+
+impl SpanProcessor for SharedReceiver {
+    fn on_start(&self, span: &mut Span, _: &Context) {
+        let data = span.exported_data();
+        let number = data.as_ref().and_then(Self::request);
+        let Receiver {
+            number: provider,
+            records,
+        } = &*self.0;
+        if let Some(number) = number {
+            records.of(number).start(*provider);
+        }
+    }
+
+    fn on_end(&self, span: SpanData) {
+        let Some(number) = Self::request(&span) else {
+            return;
+        };
+        let Receiver {
+            number: provider,
+            records,
+        } = &*self.0;
+        let record = records.of(number);
+        record.arrive(*provider);
+        let trace = u128::from_be_bytes(span.span_context.trace_id().to_bytes());
+        if trace == callers_trace(number) {
+            record.add(IN_CALLERS_TRACE);
+        }
+        let mut attributes = span.attributes.iter();
+        let outcome = attributes.find(|attribute| attribute.key.as_str() == "api.outcome");
+        let outcome = outcome.map(|outcome| outcome.value.as_str());
+        if outcome.as_deref() != Some(Kind::new(number).outcome()) {
+            record.add(WRONG_OUTCOME);
+        }
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+/// Returns a logger provider that counts the log events. The API has no global one, so it is given and stays.
+pub(crate) fn log_provider(records: &Arc<Records>) -> SdkLoggerProvider {
+    let processor = Events(Arc::clone(records));
+    let builder = SdkLoggerProvider::builder();
+    builder.with_log_processor(processor).build()
+}
+
+#[derive(Debug)]
+struct Events(Arc<Records>);
+
+impl LogProcessor for Events {
+    fn emit(&self, _: &mut SdkLogRecord, _: &InstrumentationScope) {
+        self.0.log_events.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}

@@ -1,0 +1,204 @@
+//! The table of results of the reloads, and its faults.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::providers::ProviderCounts;
+use crate::memory::Memory;
+use crate::report::{grouped, growth};
+
+/// The maximal growth of allocated memory after the first round, in percent.
+const MAX_GROWTH: u64 = 1;
+
+/// Requests, by what has become of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// Their span has arrived at the provider that has started it.
+    pub(crate) arrived: u64,
+    /// They have no span.
+    pub(crate) without_span: u64,
+    /// Their span was open when its provider was shut down.
+    pub(crate) open_at_shutdown: u64,
+    pub(crate) in_callers_trace: u64,
+    /// Their metrics may be missing: the no-op was set.
+    pub(crate) may_be_unmeasured: u64,
+    /// The setting of a provider, and the number of requests since then that had no span.
+    pub(crate) wait: (usize, u64),
+    /// The largest such number.
+    pub(crate) longest_wait: u64,
+    /// Faults: requests that have not ended.
+    pub(crate) open: u64,
+    /// A span arrived more than once.
+    pub(crate) doubled: u64,
+    /// A span was started and has not arrived.
+    pub(crate) lost: u64,
+    /// A span arrived at another provider than the one that has started it.
+    pub(crate) elsewhere: u64,
+    /// No span was started, although a provider was set.
+    pub(crate) missing: u64,
+    /// A span was started by a provider that was replaced before the documented delay.
+    pub(crate) wrong_provider: u64,
+    pub(crate) wrong_propagator: u64,
+    pub(crate) wrong_outcomes: u64,
+}
+
+/// The results of a run.
+pub(crate) struct Figures {
+    pub(crate) steps: u64,
+    pub(crate) simulated: Duration,
+    pub(crate) took: Duration,
+    requests: u64,
+    completions: u64,
+    log_events: u64,
+    expected_log_events: u64,
+    tally: Tally,
+    providers: ProviderCounts,
+    /// Found while the run went on.
+    faults: Vec<String>,
+    /// After the first round, and at the end.
+    pub(crate) before: Memory,
+    pub(crate) after: Memory,
+}
+
+impl Figures {
+    /// The three counts are those of completions, of log events, and of the expected log events.
+    pub(crate) fn new(
+        requests: u64,
+        [completions, log_events, expected_log_events]: [u64; 3],
+        tally: Tally,
+        providers: ProviderCounts,
+        faults: Vec<String>,
+    ) -> Self {
+        let now = Memory::now();
+        Self {
+            steps: 0,
+            simulated: Duration::ZERO,
+            took: Duration::ZERO,
+            requests,
+            completions,
+            log_events,
+            expected_log_events,
+            tally,
+            providers,
+            faults,
+            before: now,
+            after: now,
+        }
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let mut table = String::new();
+        let mut row = |what: &str, value: u64| {
+            writeln!(table, "{what:43} {:>13}", grouped(value))
+                .expect("writing to a string cannot fail");
+        };
+        let Tally {
+            arrived,
+            without_span,
+            open_at_shutdown,
+            in_callers_trace,
+            longest_wait,
+            ..
+        } = self.tally;
+        row("simulated seconds", self.simulated.as_secs());
+        row("seconds", self.took.as_secs());
+        row("steps", self.steps);
+        row("changes of the global providers", self.providers.changes);
+        row("tracer providers", self.providers.made);
+        row("requests", self.requests);
+        row("spans that arrived at their provider, once", arrived);
+        row("spans open when it was shut down", open_at_shutdown);
+        row("requests without a span: no-op or shut down", without_span);
+        row("most of them after a provider was set", longest_wait);
+        row("spans in the caller's trace", in_callers_trace);
+        row("requests measured", self.providers.measured);
+        row("completions", self.completions);
+        row("log events", self.log_events);
+        row("most providers alive", self.providers.most_alive);
+        row("replaced providers alive at the end", self.providers.alive);
+        for (what, [before, after]) in self.memory() {
+            let values = [before, after].map(|value| value.map_or("unknown".to_owned(), grouped));
+            let growth = before
+                .zip(after)
+                .map(|(before, after)| growth(before, after));
+            let growth = growth.unwrap_or_default();
+            writeln!(
+                table,
+                "{what:43} {:>13} {:>13} {growth:>9}",
+                values[0], values[1]
+            )
+            .expect("writing to a string cannot fail");
+        }
+        table
+    }
+
+    fn memory(&self) -> [(&'static str, [Option<u64>; 2]); 3] {
+        let values = |value: fn(&Memory) -> Option<u64>| [value(&self.before), value(&self.after)];
+        [
+            ("resident bytes", values(|memory| memory.resident)),
+            ("allocated bytes", values(|memory| Some(memory.live_bytes))),
+            ("allocations", values(|memory| Some(memory.live))),
+        ]
+    }
+
+    /// Returns the faults, one line each.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let mut faults = self.faults.clone();
+        let tally = &self.tally;
+        for (what, count) in [
+            ("requests have not ended", tally.open),
+            ("spans arrived more than once", tally.doubled),
+            ("spans were lost", tally.lost),
+            ("spans arrived at another provider", tally.elsewhere),
+            (
+                "requests have no span, although a provider was set",
+                tally.missing,
+            ),
+            (
+                "spans are at a provider that was replaced long before",
+                tally.wrong_provider,
+            ),
+            (
+                "spans were made with another propagator",
+                tally.wrong_propagator,
+            ),
+            ("spans have another outcome", tally.wrong_outcomes),
+            ("replaced providers are alive", self.providers.alive),
+        ] {
+            if count > 0 {
+                faults.push(format!("{count} {what}"));
+            }
+        }
+        let requests = self.requests;
+        for (what, count, expected) in [
+            ("completions", self.completions, requests),
+            ("log events", self.log_events, self.expected_log_events),
+            (
+                "requests accounted for",
+                tally.arrived + tally.open_at_shutdown + tally.without_span,
+                requests,
+            ),
+        ] {
+            if count != expected {
+                faults.push(format!("{count} {what}, of {expected}"));
+            }
+        }
+        let measured = self.providers.measured;
+        if measured > requests || measured + tally.may_be_unmeasured < requests {
+            let least = requests - tally.may_be_unmeasured;
+            faults.push(format!(
+                "{measured} requests measured, of {least} to {requests}"
+            ));
+        }
+        for (what, memory) in self.memory() {
+            if let [Some(before), Some(after)] = memory
+                && !what.starts_with("resident")
+                && after > before + before * MAX_GROWTH / 100
+            {
+                let growth = growth(before, after);
+                faults.push(format!("{what}: {growth}, more than {MAX_GROWTH} %"));
+            }
+        }
+        faults
+    }
+}
