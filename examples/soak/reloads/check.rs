@@ -96,3 +96,102 @@ fn check_propagator(propagators: &Timeline, request: u64, record: &Record, tally
     tally.in_callers_trace += u64::from(is_in_callers_trace);
     tally.wrong_propagator += u64::from(!is_allowed);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::PLAN;
+    use super::*;
+
+    /// Returns the records of requests that have ended: of ten with provider 0, and of one more with provider 1, which
+    /// was set 2,000 requests before.
+    fn records() -> Records {
+        let records = Records::new(PLAN.len() as u64);
+        {
+            let mut tracers = records.tracers.lock().expect("no panic");
+            tracers.set(Some(0), [0, 0]);
+            tracers.set(Some(1), [10, 10]);
+        }
+        for request in 0..=2_000 {
+            let number = records.begin();
+            assert_eq!(number, request);
+            let provider = usize::from(request >= 10);
+            records.of(request).start(provider);
+            records.of(request).arrive(provider);
+            records.end(request);
+        }
+        records
+    }
+
+    fn tally(records: &Records) -> Tally {
+        check(records, ProviderCounts::default(), Vec::new()).tally
+    }
+
+    #[test]
+    fn requests_as_expected_have_no_faults() {
+        let found = tally(&records());
+        assert_eq!((found.arrived, found.without_span), (2_001, 0));
+        assert_eq!(
+            (found.wrong_provider, found.missing, found.doubled),
+            (0, 0, 0)
+        );
+    }
+
+    /// Request 9 is just before the setting, so that it may find it, too.
+    #[test]
+    fn span_at_a_provider_that_was_replaced_is_found_after_the_delay() {
+        for (request, expected) in [(8, 1), (9, 0), (10, 0), (1_032, 0), (1_033, 1), (2_000, 1)] {
+            let records = records();
+            let other = usize::from(request < 10);
+            records.of(request).start(other);
+            records.of(request).arrive(other);
+            assert_eq!(tally(&records).wrong_provider, expected, "{request}");
+        }
+    }
+
+    #[test]
+    fn doubled_lost_and_misplaced_spans_are_found() {
+        let doubled = records();
+        doubled.of(20).arrive(1);
+        assert_eq!(tally(&doubled).doubled, 1);
+        let misplaced = records();
+        misplaced.of(20).arrive(0);
+        assert_eq!(tally(&misplaced).elsewhere, 1);
+
+        let lost = records();
+        let request = lost.begin();
+        lost.of(request).start(1);
+        lost.end(request);
+        let found = tally(&lost);
+        assert_eq!((found.lost, found.open_at_shutdown), (1, 0));
+
+        let shut_down = records();
+        assert!(shut_down.begin_shutdown(1));
+        assert!(!shut_down.begin_shutdown(1), "once");
+        let request = shut_down.begin();
+        shut_down.of(request).start(1);
+        shut_down.end(request);
+        let found = tally(&shut_down);
+        assert_eq!((found.lost, found.open_at_shutdown), (0, 1));
+    }
+
+    #[test]
+    fn request_without_a_span_is_found_unless_its_provider_was_shut_down() {
+        for (is_shut_down, missing) in [(false, 1), (true, 0)] {
+            let records = records();
+            if is_shut_down {
+                records.begin_shutdown(1);
+            }
+            let request = records.begin();
+            records.end(request);
+            let found = tally(&records);
+            assert_eq!((found.without_span, found.missing), (1, missing));
+        }
+    }
+
+    #[test]
+    fn request_that_has_not_ended_is_found() {
+        let records = records();
+        records.begin();
+        assert_eq!(tally(&records).open, 1);
+    }
+}

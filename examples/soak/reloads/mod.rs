@@ -11,6 +11,7 @@
 mod check;
 mod plan;
 mod providers;
+mod receivers;
 mod records;
 mod report;
 mod requests;

@@ -51,7 +51,7 @@ pub(crate) struct Figures {
     completions: u64,
     log_events: u64,
     expected_log_events: u64,
-    tally: Tally,
+    pub(super) tally: Tally,
     providers: ProviderCounts,
     /// Found while the run went on.
     faults: Vec<String>,
@@ -200,5 +200,62 @@ impl Figures {
             }
         }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a run without faults, of a hundred requests.
+    fn faultless() -> Figures {
+        let tally = Tally {
+            arrived: 90,
+            without_span: 8,
+            open_at_shutdown: 2,
+            may_be_unmeasured: 10,
+            ..Tally::default()
+        };
+        let providers = ProviderCounts {
+            measured: 95,
+            ..ProviderCounts::default()
+        };
+        Figures::new(100, [100, 7, 7], tally, providers, Vec::new())
+    }
+
+    #[test]
+    fn each_fault_is_reported() {
+        assert_eq!(faultless().faults(), [""; 0]);
+        type Breaks = fn(&mut Figures);
+        let cases: [(Breaks, &str); 16] = [
+            (|run| run.tally.open = 1, "1 requests have not ended"),
+            (|run| run.tally.doubled = 1, "1 spans arrived more than"),
+            (|run| run.tally.lost = 1, "1 spans were lost"),
+            (|run| run.tally.elsewhere = 1, "1 spans arrived at another"),
+            (|run| run.tally.missing = 1, "1 requests have no span"),
+            (|run| run.tally.wrong_provider = 1, "replaced long before"),
+            (|run| run.tally.wrong_propagator = 1, "another propagator"),
+            (|run| run.tally.wrong_outcomes = 1, "another outcome"),
+            (|run| run.providers.alive = 1, "1 replaced providers"),
+            (|run| run.completions -= 1, "99 completions, of 100"),
+            (|run| run.log_events += 1, "8 log events, of 7"),
+            (|run| run.tally.arrived -= 1, "99 requests accounted for"),
+            (|run| run.providers.measured = 89, "89 requests measured"),
+            (|run| run.providers.measured = 101, "101 requests measured"),
+            (
+                |run| run.after.live_bytes = run.before.live_bytes * 2,
+                "allocated bytes: +100.00 %",
+            ),
+            (|run| run.faults.push("what".to_owned()), "what"),
+        ];
+        for (breaks, expected) in cases {
+            let mut run = faultless();
+            breaks(&mut run);
+            let faults = run.faults();
+            assert!(
+                faults.len() == 1 && faults[0].contains(expected),
+                "{expected}: {faults:?}"
+            );
+        }
     }
 }

@@ -17,7 +17,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{Layer as _, Service as _, service_fn};
 use tower_api_span::{ApiSpanLayer, Outcome};
 
-use super::providers::log_provider;
+use super::receivers::log_provider;
 use super::records::Records;
 use crate::metrics;
 use crate::tag::NUMBER;
