@@ -21,8 +21,7 @@ pub(crate) fn check(records: &Records, providers: ProviderCounts, faults: Vec<St
         check_end(record, &mut tally);
         check_provider(records, tracers, request, &mut tally);
         check_propagator(propagators, request, record, &mut tally);
-        let may_be_unmeasured = meters.found_by(request).any(|found| found.is_none());
-        tally.may_be_unmeasured += u64::from(may_be_unmeasured);
+        count_meters(meters, request, &mut tally);
     }
     Figures::new(
         requests,
@@ -67,6 +66,16 @@ fn check_provider(records: &Records, tracers: &Timeline, request: u64, tally: &m
     let is_allowed = found.any(|found| found.is_none_or(is_shut_down));
     tally.missing += u64::from(!is_allowed);
     count_wait(records, tracers, request, tally);
+}
+
+/// Counts a request for each meter provider that it may have found.
+fn count_meters(meters: &Timeline, request: u64, tally: &mut Tally) {
+    let is_only_one = meters.found_by(request).nth(1).is_none();
+    for provider in meters.found_by(request).flatten() {
+        let limits = tally.measurable.entry(provider).or_default();
+        limits.least += u64::from(is_only_one);
+        limits.most += 1;
+    }
 }
 
 /// Counts a request without a span, if the provider that was set could have made one.
@@ -186,6 +195,20 @@ mod tests {
             let found = tally(&records);
             assert_eq!((found.without_span, found.missing), (1, missing));
         }
+    }
+
+    #[test]
+    fn meter_provider_measures_its_requests_and_those_of_the_delay() {
+        let records = records();
+        {
+            let mut meters = records.meters.lock().expect("no panic");
+            meters.set(Some(0), [0, 0]);
+            meters.set(Some(1), [10, 10]);
+        }
+        let measurable = tally(&records).measurable;
+        let limits = |provider| measurable.get(&provider).map(|it| (it.least, it.most));
+        assert_eq!(limits(0), Some((0, 1_033)));
+        assert_eq!(limits(1), Some((2_001 - 1_033, 2_001 - 9)));
     }
 
     #[test]

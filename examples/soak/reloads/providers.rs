@@ -1,6 +1,7 @@
 //! The global providers: their replacement, their shutdown, and whether they are freed.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -50,8 +51,8 @@ pub(crate) struct ProviderCounts {
     pub(crate) most_alive: u64,
     /// Those that are alive at the end.
     pub(crate) alive: u64,
-    /// The metrics of all meter providers.
-    pub(crate) measured: u64,
+    /// The number of requests that each meter provider has measured.
+    pub(crate) measured: BTreeMap<usize, u64>,
 }
 
 /// A tracer provider and a meter provider that are set together.
@@ -227,7 +228,8 @@ impl State {
     /// Reads the metrics of a provider whose requests have ended, and shuts it down.
     fn read(&mut self, pair: &Pair) -> io::Result<()> {
         let MetricSums { requests, active } = pair.meters.read().map_err(io::Error::other)?;
-        self.counts.measured += requests.values().sum::<u64>();
+        let measured = requests.values().sum();
+        self.counts.measured.insert(pair.number, measured);
         if active != 0 {
             let number = pair.number;
             let fault = format!("{active} requests are active at provider {number}, at its end");

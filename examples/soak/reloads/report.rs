@@ -1,5 +1,6 @@
 //! The table of results of the reloads, and its faults.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ pub(crate) struct Tally {
     /// Their span was open when its provider was shut down.
     pub(crate) open_at_shutdown: u64,
     pub(crate) in_callers_trace: u64,
-    /// Their metrics may be missing: the no-op was set.
-    pub(crate) may_be_unmeasured: u64,
+    /// How many of them each meter provider must and may have measured.
+    pub(crate) measurable: BTreeMap<usize, Limits>,
     /// The setting of a provider, and the number of requests since then that had no span.
     pub(crate) wait: (usize, u64),
     /// The largest such number.
@@ -40,6 +41,13 @@ pub(crate) struct Tally {
     pub(crate) wrong_provider: u64,
     pub(crate) wrong_propagator: u64,
     pub(crate) wrong_outcomes: u64,
+}
+
+/// The least and the largest number of requests that a meter provider may have measured.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) least: u64,
+    pub(crate) most: u64,
 }
 
 /// The results of a run.
@@ -111,7 +119,7 @@ impl Figures {
         row("requests without a span: no-op or shut down", without_span);
         row("most of them after a provider was set", longest_wait);
         row("spans in the caller's trace", in_callers_trace);
-        row("requests measured", self.providers.measured);
+        row("requests measured", self.providers.measured.values().sum());
         row("completions", self.completions);
         row("log events", self.log_events);
         row("most providers alive", self.providers.most_alive);
@@ -183,12 +191,14 @@ impl Figures {
                 faults.push(format!("{count} {what}, of {expected}"));
             }
         }
-        let measured = self.providers.measured;
-        if measured > requests || measured + tally.may_be_unmeasured < requests {
-            let least = requests - tally.may_be_unmeasured;
-            faults.push(format!(
-                "{measured} requests measured, of {least} to {requests}"
-            ));
+        for (provider, Limits { least, most }) in &tally.measurable {
+            let measured = self.providers.measured.get(provider);
+            let measured = measured.copied().unwrap_or_default();
+            if !(*least..=*most).contains(&measured) {
+                faults.push(format!(
+                    "meter provider {provider} has measured {measured} requests, of {least} to {most}"
+                ));
+            }
         }
         for (what, memory) in self.memory() {
             if let [Some(before), Some(after)] = memory
@@ -213,11 +223,17 @@ mod tests {
             arrived: 90,
             without_span: 8,
             open_at_shutdown: 2,
-            may_be_unmeasured: 10,
+            measurable: BTreeMap::from([(
+                3,
+                Limits {
+                    least: 80,
+                    most: 95,
+                },
+            )]),
             ..Tally::default()
         };
         let providers = ProviderCounts {
-            measured: 95,
+            measured: BTreeMap::from([(3, 95)]),
             ..ProviderCounts::default()
         };
         Figures::new(100, [100, 7, 7], tally, providers, Vec::new())
@@ -240,8 +256,14 @@ mod tests {
             (|run| run.completions -= 1, "99 completions, of 100"),
             (|run| run.log_events += 1, "8 log events, of 7"),
             (|run| run.tally.arrived -= 1, "99 requests accounted for"),
-            (|run| run.providers.measured = 89, "89 requests measured"),
-            (|run| run.providers.measured = 101, "101 requests measured"),
+            (
+                |run| run.providers.measured.clear(),
+                "provider 3 has measured 0 requests, of 80 to 95",
+            ),
+            (
+                |run| *run.providers.measured.entry(3).or_default() += 1,
+                "provider 3 has measured 96 requests, of 80 to 95",
+            ),
             (
                 |run| run.after.live_bytes = run.before.live_bytes * 2,
                 "allocated bytes: +100.00 %",
