@@ -1,19 +1,27 @@
 //! Counts the lines of the access log.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
-
-use crate::signals::Counts;
 
 /// The target of the access log.
 const TARGET: &str = "tower_api_span::access_log";
 
 /// A subscriber that counts the lines of the access log by their outcome, and keeps none.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(pub(crate) Counts);
+pub(crate) struct Lines(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Lines {
+    /// Returns the number of lines of each outcome.
+    pub(crate) fn by_outcome(&self) -> BTreeMap<String, u64> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.clone()
+    }
+}
 
 impl Subscriber for Lines {
     /// Spans, too, so that the request's span is made and entered.
@@ -33,7 +41,8 @@ impl Subscriber for Lines {
         if event.metadata().target() == TARGET {
             let mut outcome = Outcome::default();
             event.record(&mut outcome);
-            self.0.count(outcome.0);
+            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *lines.entry(outcome.0).or_default() += 1;
         }
     }
 

@@ -69,7 +69,7 @@ pub(crate) async fn run(requests: u64) -> io::Result<Figures> {
         agreed: signals.verdicts.agreed(),
         disagreements: signals.verdicts.disagreements(),
         completions: signals.completions.get(),
-        lines: signals.lines.0.get(),
+        lines: signals.lines.by_outcome(),
         log_events: signals.logs.events(),
         measured,
         counted: load.total() - made_before,

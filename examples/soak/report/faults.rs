@@ -100,6 +100,10 @@ impl Figures {
             for protocol in Protocol::ALL {
                 let kind = kind(nth, protocol);
                 let made = self.made[kind];
+                if made == 0 && path.is_over(protocol) {
+                    let (name, over) = (path.name, protocol.name());
+                    faults.push(format!("{name} over {over}: no request was made"));
+                }
                 for (spans, place) in self.spans.iter().zip(places) {
                     let as_expected = spans.as_expected[kind];
                     if made != as_expected {
@@ -233,7 +237,17 @@ mod tests {
     #[test]
     fn each_unexpected_result_is_reported() {
         type Breaks = fn(&mut Figures);
-        let cases: [(Breaks, &str); 8] = [
+        let cases: [(Breaks, &str); 9] = [
+            (
+                |run| {
+                    let all = [0, 4];
+                    run.made[..2].copy_from_slice(&all);
+                    for spans in &mut run.spans {
+                        spans.as_expected[..2].copy_from_slice(&all);
+                    }
+                },
+                "buffered over HTTP/1.1: no request was made",
+            ),
             (
                 |run| run.spans[0].as_expected[0] = 1,
                 "buffered over HTTP/1.1: 1 of 2 outer spans",
