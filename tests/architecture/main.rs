@@ -333,6 +333,26 @@ fn the_page_on_security_names_tests_that_exist() {
     }
 }
 
+/// Each row of the table of public bug reports names tests, and each of them exists.
+#[test]
+fn the_page_on_reports_names_tests_that_exist() {
+    let page = documents::read("tests/reports.md");
+    let is_row = |line: &&str| line.starts_with("| ") && !line.starts_with("| case |");
+    let rows: Vec<_> = page.lines().filter(is_row).collect();
+    assert!(rows.len() >= 28, "{} rows", rows.len());
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").collect();
+        let [_, _, _, seen, tests] = cells[..] else {
+            panic!("five columns: {row}");
+        };
+        assert!(["passed", "mended"].contains(&seen), "{seen}: {row}");
+        assert!(documents::code(tests).count() > 0, "no test: {row}");
+        for name in documents::code(tests) {
+            assert!(documents::is_test(name), "{name} does not exist: {row}");
+        }
+    }
+}
+
 #[test]
 fn examples_name_their_commands() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");

@@ -33,6 +33,7 @@ mod places;
 mod propagators;
 mod properties;
 mod readiness;
+mod reports;
 mod request_body;
 mod rewritten_targets;
 mod settings;

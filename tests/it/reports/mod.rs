@@ -1,0 +1,3 @@
+//! Public bug reports of other projects, tried on the layer: `tests/reports.md` lists them.
+
+mod servers;

@@ -1,0 +1,64 @@
+//! What proxies write of the client.
+
+use axum::Router;
+use axum::routing::get;
+
+use super::{exchange, only, request, serve, status_of};
+use crate::support::recorder::Recorder;
+
+#[tokio::test]
+async fn forwarded_address_and_scheme_are_those_of_the_client() {
+    for (rule, headers, address, scheme) in [
+        // opentelemetry-js #5933
+        (
+            "IPv4 with a port, as Azure writes it",
+            "x-forwarded-for: 143.99.116.4:58596\r\n",
+            "143.99.116.4",
+            "http",
+        ),
+        (
+            "IPv6 with a port",
+            "x-forwarded-for: [2001:db8::7]:443\r\n",
+            "2001:db8::7",
+            "http",
+        ),
+        (
+            "IPv6 without brackets",
+            "x-forwarded-for: 2001:db8::7\r\n",
+            "2001:db8::7",
+            "http",
+        ),
+        (
+            "IPv4 in IPv6",
+            "x-forwarded-for: ::ffff:192.0.2.1\r\n",
+            "192.0.2.1",
+            "http",
+        ),
+        // opentelemetry-java-instrumentation #2958, semantic-conventions #2009
+        (
+            "TLS that ends at the proxy",
+            "x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\n",
+            "192.0.2.1",
+            "https",
+        ),
+        (
+            "TLS, in Forwarded",
+            "forwarded: for=\"[2001:db8::7]:443\";proto=https\r\n",
+            "2001:db8::7",
+            "https",
+        ),
+    ] {
+        let recorder = Recorder::new();
+        let layer = recorder.layer().trusted_proxies(1);
+        let app = Router::new().route("/leaf", get(|| async { "leaf" }));
+        let address_of_server = serve(app.layer(layer)).await;
+        let headers = format!("host: a.example\r\n{headers}");
+        let answer = exchange(address_of_server, &request("GET /leaf", &headers)).await;
+        assert_eq!(status_of(&answer), Some(200), "{rule}");
+        let span = only(&recorder).await;
+        let client = span.attribute("client.address");
+        assert_eq!(client.as_deref(), Some(address), "{rule}");
+        let seen = span.attribute("url.scheme");
+        assert_eq!(seen.as_deref(), Some(scheme), "{rule}");
+    }
+}
