@@ -11,6 +11,7 @@ use http::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::{connect_and_send, exchange, only, request, serve, status_of};
@@ -153,6 +154,36 @@ async fn rejected_upload_is_the_clients_error_whatever_the_client_still_sends() 
     assert_eq!(status_of(&String::from_utf8_lossy(&head)), Some(413));
     // Until the server closes the connection.
     while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+    let span = only(&recorder).await;
+    assert_eq!(span.outcome(), "ABORTED(validation_error)");
+    assert!(!span.is_error());
+}
+
+/// hyper #2729: the same over HTTP/2, where the server resets the stream without an error.
+#[tokio::test]
+async fn rejected_upload_over_http2_is_the_clients_error_too() {
+    let recorder = Recorder::new();
+    let reject = post(|| async { (StatusCode::PAYLOAD_TOO_LARGE, "too large") });
+    let body = tower_api_span::RequestBodyLayer::new();
+    let app = Router::new().route("/upload", reject);
+    let address = serve(app.layer(body).layer(recorder.layer())).await;
+    let stream = TcpStream::connect(address).await.expect("a connection");
+    let (send, connection) = h2::client::handshake(stream).await.expect("a handshake");
+    tokio::spawn(connection);
+    let mut send = send.ready().await.expect("room for a stream");
+    let request = Request::post(format!("http://{address}/upload")).body(());
+    let sent = send.send_request(request.expect("a request"), false);
+    let (response, mut upload) = sent.expect("sent");
+    upload
+        .send_data(Bytes::from_static(&[b'x'; 10_000]), false)
+        .expect("sent");
+    let response = response.await.expect("a response");
+    assert_eq!(response.status(), 413);
+    let mut text = response.into_body();
+    let text = text.data().await.expect("a text").expect("no error");
+    assert_eq!(text, "too large");
+    let reset = std::future::poll_fn(|cx| upload.poll_reset(cx)).await;
+    assert_eq!(reset.expect("a reset"), h2::Reason::NO_ERROR);
     let span = only(&recorder).await;
     assert_eq!(span.outcome(), "ABORTED(validation_error)");
     assert!(!span.is_error());

@@ -34,6 +34,25 @@ async fn forwarded_address_and_scheme_are_those_of_the_client() {
             "192.0.2.1",
             "http",
         ),
+        // vulcand/oxy #71, middlewares/client-ip #23: the peer is the proxy, and not the client.
+        (
+            "IPv6 with a zone",
+            "x-forwarded-for: fe80::d806%eth0\r\n",
+            "fe80::d806",
+            "http",
+        ),
+        (
+            "IPv6 with a zone that has spaces, and a port",
+            "x-forwarded-for: [fe80::d806%vEthernet (Virtual Switch)]:443\r\n",
+            "fe80::d806",
+            "http",
+        ),
+        (
+            "IPv6 with a zone, in Forwarded",
+            "forwarded: for=\"[fe80::d806%25eth0]:443\"\r\n",
+            "fe80::d806",
+            "http",
+        ),
         // opentelemetry-java-instrumentation #2958, semantic-conventions #2009
         (
             "TLS that ends at the proxy",

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+use http::uri::PathAndQuery;
 use tokio::net::TcpListener;
 use tonic::Code;
+use tonic::client::Grpc;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic_health::ServingStatus;
@@ -11,7 +14,8 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::server::HealthReporter;
 
-use super::only;
+use super::{exchange, only, serve, status_of};
+use crate::matrix::grpc::service::{BytesCodec, TestService};
 use crate::support::recorder::Recorder;
 
 /// Starts a server with health checks, and returns a client.
@@ -94,4 +98,65 @@ async fn stream_that_the_client_cancels_has_one_span_that_ends_as_cancelled() {
     );
     assert_eq!(span.outcome(), "ABORTED(client_disconnect)");
     assert!(!span.is_error());
+}
+
+/// spring-cloud-gateway #3783: the status after messages became OK.
+#[tokio::test]
+async fn failure_after_messages_is_that_of_the_span() {
+    let recorder = Recorder::new();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let serving = Server::builder()
+        .layer(recorder.layer())
+        .add_service(TestService::default())
+        .serve_with_incoming(TcpIncoming::from(listener));
+    tokio::spawn(serving);
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+    let mut grpc = Grpc::new(endpoint.connect().await.expect("a connection"));
+    grpc.ready().await.expect("a connection");
+    let message = tonic::Request::new(Bytes::from_static(b"fail midway"));
+    let path = PathAndQuery::from_static("/matrix.Test/ServerStreaming");
+    let response = grpc.server_streaming(message, path, BytesCodec).await;
+    let mut words = response.expect("a head").into_inner();
+    words.message().await.expect("no error").expect("a message");
+    let status = words.message().await.expect_err("a status");
+    assert_eq!(status.code(), Code::Internal);
+    let span = only(&recorder).await;
+    assert_eq!(
+        span.attribute("rpc.status_code").as_deref(),
+        Some("INTERNAL")
+    );
+    assert_eq!(span.attribute("error.type").as_deref(), Some("INTERNAL"));
+    assert_eq!(span.error().as_deref(), Some("boom"));
+    assert!(span.is_error());
+}
+
+/// istio #58430: the status of gRPC-Web, which is in the body, was UNKNOWN.
+#[tokio::test]
+async fn status_of_grpc_web_in_the_body_is_that_of_the_span() {
+    for (service, code, outcome) in [
+        ("", "OK", "DEPARTED"),
+        ("no such", "NOT_FOUND", "ABORTED(client_error)"),
+    ] {
+        let recorder = Recorder::new();
+        let (_reporter, health) = tonic_health::server::health_reporter();
+        let web = tonic_web::GrpcWebLayer::new();
+        let routes = tonic::service::Routes::new(health).into_axum_router();
+        let address = serve(routes.layer(web).layer(recorder.layer())).await;
+        // A message with the field 1, a string.
+        let length = u8::try_from(service.len()).expect("it is short");
+        let message = [&[0x0a, length], service.as_bytes()].concat();
+        let frame = [&[0, 0, 0, 0, length + 2], &message[..]].concat();
+        let head = format!(
+            "POST /grpc.health.v1.Health/Check HTTP/1.1\r\nhost: a.example\r\nconnection: close\r\n\
+             content-type: application/grpc-web+proto\r\ncontent-length: {}\r\n\r\n",
+            frame.len()
+        );
+        let answer = exchange(address, &[head.as_bytes(), &frame].concat()).await;
+        assert_eq!(status_of(&answer), Some(200), "{code}");
+        let span = only(&recorder).await;
+        let seen = span.attribute("rpc.status_code");
+        assert_eq!(seen.as_deref(), Some(code), "{answer}");
+        assert_eq!(span.outcome(), outcome, "{code}");
+    }
 }

@@ -12,6 +12,7 @@ mod routes;
 mod statuses;
 mod targets;
 mod tasks;
+mod unix_sockets;
 mod upgrades;
 
 use std::net::SocketAddr;

@@ -111,6 +111,20 @@ async fn host_is_split_into_address_and_port() {
                 ("server.port", Some("42")),
             ],
         ),
+        // encode/httpx #2174, yarl #1862, aspnetcore #36739
+        leaf(
+            "IPv6 with a zone",
+            b"GET /leaf HTTP/1.1\r\nhost: [fe80::1%eth0]:8080\r\n",
+            &[
+                ("server.address", Some("fe80::1")),
+                ("server.port", Some("8080")),
+            ],
+        ),
+        leaf(
+            "IPv6 with an encoded zone",
+            b"GET /leaf HTTP/1.1\r\nhost: [fe80::1%25eth0]\r\n",
+            &[("server.address", Some("fe80::1")), ("server.port", None)],
+        ),
         leaf(
             "no host",
             b"GET /leaf HTTP/1.0\r\n",
