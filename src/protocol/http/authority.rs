@@ -2,8 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-/// Parses `host`, `host:port`, `[ipv6]` or `[ipv6]:port`, and removes the brackets. Returns `None` for another form.
-/// The user info before an `@` is ignored. An empty or oversized port is ignored, too.
+/// Parses `host`, `host:port`, `[ipv6]` or `[ipv6]:port`, and removes the brackets and a zone. Returns `None` for another
+/// form. The user info before an `@` is ignored. An empty or oversized port is ignored, too.
 pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let end = authority.bytes().position(|byte| !is_name_byte(byte));
     let (host, rest) = authority.split_at(end.unwrap_or(authority.len()));
@@ -16,8 +16,18 @@ pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
         return parse_authority(authority);
     }
     let (address, rest) = authority.strip_prefix('[')?.split_once(']')?;
+    let address = without_zone(address);
     address.parse::<Ipv6Addr>().ok()?;
     Some((address, parse_port(rest)?))
+}
+
+/// Removes the zone of an IPv6 address, such as `%eth0` or `%25eth0`. It names a network interface of the host that has
+/// written it, and has no meaning elsewhere (RFC 6874, section 4). Clients and proxies should remove it, and some do not.
+pub(crate) fn without_zone(address: &str) -> &str {
+    match address.split_once('%') {
+        Some((address, zone)) if !zone.is_empty() => address,
+        _ => address,
+    }
 }
 
 /// Parses the text after a host. Returns `None` if it is not a port, and `Some(None)` if the port is absent, empty or
@@ -75,6 +85,13 @@ mod tests {
             ("IPv4", "192.0.2.1:80", "192.0.2.1", Some(80)),
             ("IPv6", "[::1]:80", "::1", Some(80)),
             ("IPv6 without port", "[2001:db8::1]", "2001:db8::1", None),
+            ("a zone", "[fe80::1%eth0]", "fe80::1", None),
+            (
+                "a zone, encoded",
+                "[fe80::1%25eth0]:80",
+                "fe80::1",
+                Some(80),
+            ),
             ("user info", "me:secret@a.example:1", "a.example", Some(1)),
             ("user info with an @", "me@x@a.example", "a.example", None),
             ("user info of digits", "me:80@a:1", "a", Some(1)),
@@ -100,6 +117,10 @@ mod tests {
             ("a name in brackets", "[example.com]"),
             ("an unclosed bracket", "[::1"),
             ("text after the bracket", "[::1]80"),
+            ("an empty zone", "[fe80::1%]"),
+            ("a zone alone", "[%eth0]"),
+            ("a zone behind IPv4", "[127.0.0.1%eth0]"),
+            ("a zone behind the bracket", "[fe80::1]%eth0"),
             ("user info alone", "me@"),
             ("empty", ""),
             ("only a port", ":80"),

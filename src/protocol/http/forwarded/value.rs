@@ -1,8 +1,9 @@
 //! Parses the values of one element: scheme, address, port.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use crate::protocol::digits::parse_decimal;
+use crate::protocol::http::authority::without_zone;
 
 /// Returns an element as text if it has only visible ASCII characters, spaces and tabs.
 pub(super) fn visible_text(element: &[u8]) -> Option<&str> {
@@ -21,7 +22,7 @@ pub(super) fn parse_proto(text: &str) -> Option<&'static str> {
 }
 
 /// Parses an address, and returns it with the text after the colon that follows it. IPv6 may be in brackets. It must
-/// be if a port follows.
+/// be if a port follows. Its zone is removed.
 pub(super) fn parse_node(text: &str) -> Option<(IpAddr, Option<&str>)> {
     let (address, port) = if let Some(bracketed) = text.strip_prefix('[') {
         let (address, rest) = bracketed.split_once(']')?;
@@ -29,9 +30,11 @@ pub(super) fn parse_node(text: &str) -> Option<(IpAddr, Option<&str>)> {
             "" => None,
             _ => Some(rest.strip_prefix(':')?),
         };
-        (IpAddr::V6(address.parse().ok()?), port)
+        (IpAddr::V6(without_zone(address).parse().ok()?), port)
     } else if let Ok(address) = text.parse() {
         (address, None)
+    } else if let Ok(address) = without_zone(text).parse::<Ipv6Addr>() {
+        (IpAddr::V6(address), None)
     } else {
         let (address, port) = text.split_once(':')?;
         (IpAddr::V4(address.parse().ok()?), Some(port))

@@ -128,6 +128,8 @@ pub fn merge(headers: &HeaderMap, forwarded: Hop, x: Hop) -> Hop {
 /// Parses host and port of an authority, if it is valid.
 pub fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let authority = authority.rsplit('@').next().expect("there is a last one");
+    let authority = without_zone(authority);
+    let authority = authority.as_str();
     let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if is_number(port) => (host, port),
@@ -167,9 +169,27 @@ fn proto(text: &str) -> Option<&'static str> {
     }
 }
 
-/// Parses an address with or without a port by the standard library. A port has at most five digits, and
-/// an address has no zone.
+/// Removes the zone of an IPv6 address, within its brackets or up to the end.
+fn without_zone(text: &str) -> String {
+    let Some(percent) = text.find('%') else {
+        return text.to_owned();
+    };
+    let end = if text.starts_with('[') {
+        text.find(']')
+    } else {
+        let is_ipv6 = text[..percent].parse::<Ipv6Addr>().is_ok();
+        is_ipv6.then_some(text.len())
+    };
+    match end {
+        Some(end) if end > percent + 1 => format!("{}{}", &text[..percent], &text[end..]),
+        _ => text.to_owned(),
+    }
+}
+
+/// Parses an address with or without a port by the standard library. A port has at most five digits.
 fn client(text: &str) -> Option<Client> {
+    let text = without_zone(text);
+    let text = text.as_str();
     if let Ok(address) = text.parse::<SocketAddr>() {
         let (_, port) = text.rsplit_once(':').expect("a port");
         let is_well = port.len() <= 5 && !text.contains('%');

@@ -490,7 +490,26 @@ const NODES: &[Case] = &[
         1,
         "",
     ),
-    ("a zone", &[("F", b"for=\"[fe80::1%eth0]\"")], 1, ""),
+    ("a zone", &[("F", b"for=\"[fe80::1%eth0]\"")], 1, "fe80::1"),
+    (
+        "a zone, and a port",
+        &[("F", b"for=\"[fe80::1%25eth0]:80\"")],
+        1,
+        "fe80::1 port=80",
+    ),
+    (
+        "a zone without brackets",
+        &[("F", b"for=\"fe80::1%eth0\"")],
+        1,
+        "fe80::1",
+    ),
+    ("an empty zone", &[("F", b"for=\"[fe80::1%]\"")], 1, ""),
+    (
+        "a zone behind IPv4",
+        &[("F", b"for=\"1.2.3.4%eth0\"")],
+        1,
+        "",
+    ),
     ("a byte too large", &[("F", b"for=192.0.2.256")], 1, ""),
     (
         "a byte that may be octal",
