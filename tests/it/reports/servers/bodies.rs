@@ -1,11 +1,12 @@
 //! Bodies of responses: when they are over, how long they are, and whose context is current meanwhile.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use futures_util::stream::{self, StreamExt as _};
 use http::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
@@ -23,21 +24,26 @@ fn text(text: &'static str) -> Result<Bytes, std::io::Error> {
     Ok(Bytes::from_static(text.as_bytes()))
 }
 
+/// Passes on the response of an engine, as a stream.
+fn proxy(engine: SocketAddr) -> MethodRouter {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    get(move || async move {
+        let uri = format!("http://{engine}/");
+        let request = Request::get(uri).body(Body::empty()).expect("a request");
+        let response = client.request(request).await.expect("a response");
+        let (mut parts, body) = response.into_parts();
+        parts.headers.remove("transfer-encoding");
+        Response::from_parts(parts, Body::from_stream(Body::new(body).into_data_stream()))
+    })
+}
+
 /// tower-http #625: a proxy passes on a stream and its Content-Length.
 #[tokio::test]
 async fn stream_with_a_content_length_departs_with_its_last_byte() {
     let engine = serve(Router::new().route("/", get(|| async { "x".repeat(100_000) }))).await;
     let recorder = Recorder::new();
-    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
-    let proxy = get(move || async move {
-        let uri = format!("http://{engine}/");
-        let request = Request::get(uri).body(Body::empty()).expect("a request");
-        let response = client.request(request).await.expect("a response");
-        let (parts, body) = response.into_parts();
-        Response::from_parts(parts, Body::from_stream(Body::new(body).into_data_stream()))
-    });
     let layer = recorder.layer().body_sizes(true);
-    let address = serve(Router::new().route("/", proxy).layer(layer)).await;
+    let address = serve(Router::new().route("/", proxy(engine)).layer(layer)).await;
     let answer = exchange(address, &request("GET /", HOST)).await;
     assert!(answer.contains("content-length: 100000"), "{answer:.200}");
     let span = only(&recorder).await;
@@ -187,4 +193,29 @@ async fn rejected_upload_over_http2_is_the_clients_error_too() {
     let span = only(&recorder).await;
     assert_eq!(span.outcome(), "ABORTED(validation_error)");
     assert!(!span.is_error());
+}
+
+/// trafficserver #3083: a chunked response of the engine was logged as aborted by a client of HTTP/2.
+#[tokio::test]
+async fn chunked_response_of_an_engine_departs_to_a_client_of_http2() {
+    let frames = || stream::iter([text("one"), text("two"), text("three")]);
+    let chunked = get(move || async move { Body::from_stream(frames()) });
+    let engine = serve(Router::new().route("/", chunked)).await;
+    let recorder = Recorder::new();
+    let layer = recorder.layer().body_sizes(true);
+    let app = Router::new().route("/", proxy(engine));
+    let address = serve(app.layer(layer)).await;
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(true)
+        .build_http::<Body>();
+    let request = Request::get(format!("http://{address}/")).body(Body::empty());
+    let response = client.request(request.expect("a request")).await;
+    let response = response.expect("a response");
+    assert_eq!(response.version(), http::Version::HTTP_2);
+    let body = axum::body::to_bytes(Body::new(response.into_body()), usize::MAX).await;
+    assert_eq!(body.expect("a body"), "onetwothree");
+    let span = only(&recorder).await;
+    assert_eq!(span.outcome(), "DEPARTED");
+    let size = span.attribute("http.response.body.size");
+    assert_eq!(size.as_deref(), Some("11"));
 }

@@ -1,7 +1,11 @@
 //! What proxies write of the client.
 
+use std::time::SystemTime;
+
 use axum::Router;
 use axum::routing::get;
+use http::HeaderName;
+use opentelemetry::Value;
 
 use super::{exchange, only, request, serve, status_of};
 use crate::support::recorder::Recorder;
@@ -79,5 +83,41 @@ async fn forwarded_address_and_scheme_are_those_of_the_client() {
         assert_eq!(client.as_deref(), Some(address), "{rule}");
         let seen = span.attribute("url.scheme");
         assert_eq!(seen.as_deref(), Some(scheme), "{rule}");
+    }
+}
+
+/// librato-rack #66: a proxy whose clock is ahead made the time negative.
+#[tokio::test]
+async fn time_in_a_queue_is_never_negative() {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = since_epoch.expect("after 1970").as_secs();
+    for (rule, start, has_waited) in [
+        ("two seconds ago", format!("t={}.5", seconds - 2), true),
+        ("in the future", format!("t={}", seconds + 60), false),
+        ("no time", "t=soon".to_owned(), false),
+    ] {
+        let recorder = Recorder::new();
+        let header = HeaderName::from_static("x-request-start");
+        let layer = recorder.layer().queue_start_header(header);
+        let app = Router::new().route("/leaf", get(|| async { "leaf" }));
+        let address = serve(app.layer(layer)).await;
+        let headers = format!("host: a.example\r\nx-request-start: {start}\r\n");
+        let answer = exchange(address, &request("GET /leaf", &headers)).await;
+        assert_eq!(status_of(&answer), Some(200), "{rule}");
+        let span = only(&recorder).await;
+        let waited = match span.value("api.queue_time") {
+            None => None,
+            Some(Value::F64(seconds)) => Some(seconds),
+            Some(other) => panic!("{rule}: {other:?}"),
+        };
+        assert!(
+            waited.is_none_or(|seconds| seconds >= 0.0),
+            "{rule}: {waited:?}"
+        );
+        assert_eq!(
+            waited.is_some_and(|seconds| seconds > 0.0),
+            has_waited,
+            "{rule}: {waited:?}"
+        );
     }
 }

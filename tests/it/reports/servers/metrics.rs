@@ -1,10 +1,11 @@
 //! The metrics of servers.
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
+use tower_api_span::RequestBodyLayer;
 
 use super::{exchange, request, serve, status_of};
-use crate::support::meters::Meters;
+use crate::support::meters::{Meters, Series};
 
 async fn panics() -> &'static str {
     std::panic::resume_unwind(Box::new("the handler panics"))
@@ -58,5 +59,30 @@ async fn active_requests_return_to_zero_in_the_series_that_they_began_in() {
     for one in series {
         let keys: Vec<_> = one.attributes.iter().map(|it| it.key.as_str()).collect();
         assert_eq!(keys, ["http.request.method", "url.scheme"]);
+    }
+}
+
+/// divviup/janus #4822: a request without a Content-Length had 0 bytes.
+#[tokio::test]
+async fn size_of_a_chunked_request_is_counted_or_missing_and_never_0() {
+    let chunked = "host: a.example\r\ntransfer-encoding: chunked\r\n";
+    let body = b"5\r\nhello\r\n0\r\n\r\n";
+    for is_counted in [true, false] {
+        let meters = Meters::new();
+        let layer = meters.layer().body_sizes(true);
+        let app = Router::new().route("/", post(|body: String| async { body }));
+        let app = if is_counted {
+            app.layer(RequestBodyLayer::new()).layer(layer)
+        } else {
+            app.layer(layer)
+        };
+        let address = serve(app).await;
+        let head = request("POST /", chunked);
+        let answer = exchange(address, &[&head[..], body].concat()).await;
+        assert!(answer.ends_with("hello"), "{answer}");
+        let sizes = meters.of("http.server.request.body.size");
+        let sums: Vec<_> = sizes.iter().map(Series::sum).collect();
+        assert_eq!(sums, if is_counted { vec![5.0] } else { vec![] });
+        assert!((meters.only("http.server.response.body.size").sum() - 5.0).abs() < 0.1);
     }
 }

@@ -12,6 +12,7 @@ mod routes;
 mod statuses;
 mod targets;
 mod tasks;
+mod trace_ids;
 mod unix_sockets;
 mod upgrades;
 

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::any;
-use http::StatusCode;
+use http::{Request, StatusCode, Version};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -13,9 +13,13 @@ use crate::support::recorder::Recorder;
 fn app() -> Router {
     let status =
         |Path(status): Path<u16>| async move { StatusCode::from_u16(status).expect("a status") };
+    let text = |Path(status): Path<u16>| async move {
+        (StatusCode::from_u16(status).expect("a status"), "a text")
+    };
     let echo = |body: String| async { body };
     Router::new()
         .route("/status/{status}", any(status))
+        .route("/status/{status}/text", any(text))
         .route("/silent", any(|| async {}))
         .route("/echo", any(echo))
 }
@@ -81,4 +85,44 @@ async fn interim_response_is_not_the_status_of_the_span() {
     let recorded = span.attribute("http.response.status_code");
     assert_eq!(recorded.as_deref(), Some("200"));
     assert_eq!(span.outcome(), "DEPARTED");
+}
+
+/// envoy #29071, nghttp2 #2867, nginx-tests #64: a proxy passes on an informational status as the response. HTTP/1.1 alone
+/// has 101.
+#[tokio::test]
+async fn informational_status_of_a_response_is_an_error_of_the_server() {
+    for (version, status, error_type) in [
+        (Version::HTTP_11, "100", Some("100")),
+        (Version::HTTP_11, "103", Some("103")),
+        (Version::HTTP_11, "101", None),
+        (Version::HTTP_2, "103", Some("103")),
+        (Version::HTTP_2, "101", Some("101")),
+    ] {
+        let rule = format!("{version:?} {status}");
+        let recorder = Recorder::new();
+        let address = serve(app().layer(recorder.layer())).await;
+        let path = format!("/status/{status}/text");
+        if version == Version::HTTP_2 {
+            let stream = TcpStream::connect(address).await.expect("a connection");
+            let (send, connection) = h2::client::handshake(stream).await.expect("a handshake");
+            tokio::spawn(connection);
+            let mut send = send.ready().await.expect("room for a stream");
+            let request = Request::get(format!("http://{address}{path}")).body(());
+            let sent = send.send_request(request.expect("a request"), true);
+            let response = sent.expect("sent").0.await;
+            response.expect_err("it is no response");
+        } else {
+            let line = format!("GET {path}");
+            let answer = exchange(address, &request(&line, "host: a.example\r\n")).await;
+            let received = if status == "101" { 101 } else { 500 };
+            assert_eq!(status_of(&answer), Some(received), "{rule}");
+        }
+        let span = only(&recorder).await;
+        let recorded = span.attribute("http.response.status_code");
+        assert_eq!(recorded.as_deref(), Some(status), "{rule}");
+        let seen = span.attribute("error.type");
+        assert_eq!(seen.as_deref(), error_type, "{rule}");
+        let outcome = error_type.map_or("DEPARTED", |_| "ABORTED(exception)");
+        assert_eq!(span.outcome(), outcome, "{rule}");
+    }
 }

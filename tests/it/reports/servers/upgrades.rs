@@ -10,7 +10,7 @@ use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tower_api_span::SpanHandle;
+use tower_api_span::{RequestBodyLayer, SpanHandle};
 
 use super::{connect_and_send, serve};
 use crate::support::meters::Meters;
@@ -43,7 +43,8 @@ fn app(recorder: &Recorder, meters: &Meters) -> Router {
             upgrade.on_upgrade(move |socket| echo(socket, span, recorder))
         },
     );
-    Router::new().route("/chats/{id}", chat).layer(layer)
+    let app = Router::new().route("/chats/{id}", chat);
+    app.layer(RequestBodyLayer::new()).layer(layer)
 }
 
 async fn http1(address: SocketAddr) -> TcpStream {
