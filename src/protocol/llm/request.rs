@@ -16,6 +16,8 @@ pub(crate) struct RequestFacts {
     pub(crate) output_type: Option<OutputType>,
     /// Whether there is a prompt. Otherwise it is no request to a language model.
     has_prompt: bool,
+    /// Whether the JSON is whole.
+    is_whole: bool,
 }
 
 /// The kind of output that a request asks for.
@@ -55,9 +57,10 @@ impl RequestReader {
         self.walker.read(piece, Place::Request, &mut self.facts);
     }
 
-    /// Returns what was read. `None` if the JSON is not whole, or has no prompt.
+    /// Returns what was read. `None` if the JSON is not whole, or has no prompt. What is behind it does not count: it can
+    /// be in a later piece.
     pub(crate) fn facts(&self) -> Option<&RequestFacts> {
-        (self.walker.is_complete() && self.facts.has_prompt).then_some(&self.facts)
+        (self.facts.is_whole && self.facts.has_prompt).then_some(&self.facts)
     }
 }
 
@@ -68,6 +71,7 @@ impl Visitor for RequestFacts {
 
     fn visit(&mut self, member: Member, value: Value<'_>) {
         match (member, value) {
+            (Member::Root, Value::End) => self.is_whole = true,
             (Member::Prompt, value) => self.has_prompt |= value != Value::Null,
             (Member::RequestModel, Value::Text(text)) => {
                 self.model = kept(text, MAX_MESSAGE);
@@ -109,6 +113,7 @@ mod tests {
                 is_stream,
                 output_type,
                 has_prompt: true,
+                is_whole: true,
             })
         };
         let json = Some(OutputType::Json);
@@ -140,7 +145,16 @@ mod tests {
             (r#"{"model":"m"}"#, None),
             (r#"{"model":"m","messages":null}"#, None),
             (r#"{"model":"m","messages":[]"#, None),
-            (r#"{"model":"m","messages":[]} x"#, None),
+            (
+                r#"{"model":"m","messages":[]} x"#,
+                facts("m", None, None, false, None),
+            ),
+            (
+                r#"{"model":"m","messages":[]}{"model":"n","max_tokens":9}"#,
+                facts("m", None, None, false, None),
+            ),
+            (r#"[{"model":"m","messages":[]}]"#, None),
+            (r#"{"model":"m","messages":[]]"#, None),
             (r#"["messages"]"#, None),
             ("", None),
         ] {

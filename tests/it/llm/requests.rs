@@ -111,6 +111,25 @@ fn a_request_is_read_as_its_body_passes() {
     }
 }
 
+/// A server cuts a body into frames as its packets arrive.
+#[test]
+fn text_behind_the_json_of_a_request_does_not_count_in_any_frame() {
+    for steps in [
+        &[Bytes(b"{\"model\":\"m\",\"input\":1}{\"model\":\"n\"}")][..],
+        &[
+            Bytes(b"{\"model\":\"m\",\"input\":1}"),
+            Bytes(b"{\"model\":\"n\"}"),
+        ],
+        &[
+            Bytes(b"{\"model\":\"m\",\"input\":1}{"),
+            Bytes(b"\"model\":\"n\"}"),
+        ],
+    ] {
+        let span = send(|layer| layer, &[JSON], steps, |_| {});
+        assert_eq!(facts(&span), ["m"], "{steps:?}");
+    }
+}
+
 #[test]
 fn what_the_handler_says_of_a_request_wins() {
     let span = send(

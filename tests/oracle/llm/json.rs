@@ -37,6 +37,15 @@ pub(super) fn parse(text: &str) -> Datum {
     }
 }
 
+/// Returns the text of the value that a text begins with, if it is whole.
+pub(super) fn first_value(text: &str) -> Option<String> {
+    let text = replace_lone_surrogates(text);
+    let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+    let first = values.next()?;
+    let length = values.byte_offset();
+    first.is_ok().then(|| text[..length].to_owned())
+}
+
 /// Whether a text is the beginning of an object.
 pub(super) fn is_cut(text: &str) -> bool {
     let parsed = serde_json::from_str::<Value>(&replace_lone_surrogates(text));

@@ -32,6 +32,8 @@ pub enum Read {
 /// Reads a request.
 pub fn read(body: &[u8]) -> Read {
     let text = String::from_utf8_lossy(body);
+    // What is behind the request does not count.
+    let text = json::first_value(&text).unwrap_or(text.into_owned());
     match json::parse(&text) {
         Datum::Object(_) => {}
         Datum::Other => return Read::Other,
@@ -150,7 +152,12 @@ mod tests {
             ),
             ("no prompt", r#"{"model":"m","max_tokens":1}"#, Read::Other),
             ("incomplete", r#"{"model":"m","messages":[]"#, Read::Other),
-            ("malformed", r#"{"model":"m","messages":[]} x"#, Read::Other),
+            ("malformed", r#"{"model":"m","messages":[}"#, Read::Other),
+            (
+                "text behind it",
+                r#"{"model":"m","messages":[]} x"#,
+                request("m", None, None, false, None),
+            ),
         ] {
             assert_eq!(read(body.as_bytes()), expected, "{name}");
         }
