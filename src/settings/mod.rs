@@ -229,10 +229,11 @@ impl Settings {
         self.public_endpoint || answer().is_some_and(|answer| answer.unwrap_or(true))
     }
 
-    /// Whether event streams are read.
+    /// Whether event streams are read: for their end or failures, or for the first event with data.
     pub(crate) fn reads_event_streams(&self) -> bool {
         let terminators = self.terminators();
         self.stream_errors
+            || self.journey_events
             || !self.llm_formats.is_empty()
             || terminators.data.is_some()
             || terminators.event.is_some()

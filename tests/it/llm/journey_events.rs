@@ -79,30 +79,37 @@ fn an_event_with_a_future_timestamp_does_not_reorder_the_layers_events() {
 
 #[test]
 fn the_first_event_with_data_is_the_first_response_of_an_unknown_format() {
-    let recorder = Recorder::new();
-    let frames = [Bytes(b""), Bytes(b": hello\n\n"), Bytes(b"data: one\n\n")];
-    let span = serve(
-        &llm(&recorder),
-        &recorder,
-        event_stream(frames),
-        |handle, poll| {
-            handle.handoff_to_core();
-            handle.add_event(format!("before poll {poll}"), Vec::new());
-            handle.handoff_to_core();
-        },
-    );
-    assert_eq!(
-        span.events(),
-        [
-            "api.ARRIVED",
-            "api.HANDOFF_TO_CORE",
-            "before poll 0",
-            "before poll 1",
-            "before poll 2",
-            "api.FIRST_RESPONSE_FROM_CORE",
-            "api.ABORTED",
-        ]
-    );
+    let alone = |recorder: &Recorder| recorder.layer().journey_events(true);
+    for (case, layer) in [
+        ("preset", llm as fn(&Recorder) -> ApiSpanLayer),
+        ("no other setting", alone),
+    ] {
+        let recorder = Recorder::new();
+        let frames = [Bytes(b""), Bytes(b": hello\n\n"), Bytes(b"data: one\n\n")];
+        let span = serve(
+            &layer(&recorder),
+            &recorder,
+            event_stream(frames),
+            |handle, poll| {
+                handle.handoff_to_core();
+                handle.add_event(format!("before poll {poll}"), Vec::new());
+                handle.handoff_to_core();
+            },
+        );
+        assert_eq!(
+            span.events(),
+            [
+                "api.ARRIVED",
+                "api.HANDOFF_TO_CORE",
+                "before poll 0",
+                "before poll 1",
+                "before poll 2",
+                "api.FIRST_RESPONSE_FROM_CORE",
+                "api.ABORTED",
+            ],
+            "{case}"
+        );
+    }
 }
 
 #[test]
