@@ -73,7 +73,9 @@ pub fn as_the_sdk_should_read(headers: &HeaderMap) -> HeaderMap {
         let list = match name.as_str() {
             "traceparent" | "tracestate" if !has_parent => continue,
             "tracestate" => strict::state_members(headers),
-            "baggage" => Some(strict::list(headers, "baggage")),
+            "baggage" => {
+                strict::has_text(headers, "baggage").then(|| strict::list(headers, "baggage"))
+            }
             _ => {
                 let lines = headers.get_all(name).iter();
                 read.extend(lines.map(|line| (name.clone(), line.clone())));

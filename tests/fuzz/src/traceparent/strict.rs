@@ -82,6 +82,13 @@ pub fn baggage(headers: &HeaderMap) -> Vec<(String, String)> {
     super::baggage_pairs(&context)
 }
 
+/// Whether a line of a header is text.
+pub fn has_text(headers: &HeaderMap, name: &str) -> bool {
+    let mut lines = headers.get_all(name).iter();
+    lines.any(|line| is_text(line.as_bytes()))
+}
+
+/// Returns the lines of a header that are text as one list.
 pub fn list(headers: &HeaderMap, name: &str) -> String {
     let lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     let lines: Vec<_> = lines
