@@ -76,19 +76,44 @@ pub(super) fn members(object: &str) -> Vec<(String, String)> {
 /// Whether an object in a valid text has equal keys whose meaning is open. Of those in `last_counts`, in the outermost
 /// object, the last one counts.
 pub(super) fn has_equal_keys(text: &str, last_counts: &[&str]) -> bool {
-    let text = text.trim_ascii();
-    if text.starts_with('[') {
-        return split(text)
-            .into_iter()
-            .any(|element| has_equal_keys(element, last_counts));
+    // The keys of the open objects. A list has none.
+    let mut open: Vec<BTreeSet<String>> = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '{', '[', '}', ']']) {
+        let (found, after) = rest[at..].split_at(1);
+        rest = after;
+        match found {
+            "{" | "[" => open.push(BTreeSet::new()),
+            "}" | "]" => drop(open.pop()),
+            _ => {
+                let (inside, after) = rest.split_at(text_length(rest));
+                rest = &after[1..];
+                let is_key = rest.trim_ascii_start().starts_with(':');
+                let is_outermost = open.len() == 1;
+                let Some(keys) = open.last_mut().filter(|_| is_key) else {
+                    continue;
+                };
+                let key = serde_json::from_str(&format!("\"{inside}\""));
+                let key: String = key.unwrap_or_else(|_| inside.to_owned());
+                let is_open = !(is_outermost && last_counts.contains(&&*key));
+                if is_open && !keys.insert(key) {
+                    return true;
+                }
+            }
+        }
     }
-    if !text.starts_with('{') {
-        return false;
-    }
-    let mut keys = BTreeSet::new();
-    members(text).into_iter().any(|(key, value)| {
-        has_equal_keys(&value, &[]) || !last_counts.contains(&&*key) && !keys.insert(key)
-    })
+    false
+}
+
+/// Returns the length of a text up to its closing quote.
+fn text_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.expect("a closing quote")
 }
 
 /// Splits a valid object or array at its commas.
