@@ -42,6 +42,7 @@ enum Kind {
 }
 
 /// The settings of the layer, and the context around it.
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 #[derive(Clone, Copy, Debug)]
 struct Settings {
     kind: Kind,
