@@ -24,16 +24,17 @@
 //!
 //! The global provider that is replaced while requests are served has a binary of its own, `global_sequences`.
 //!
-//! `cargo test --test it -- properties` runs some thousand cases of each, in 25 seconds of one core.
+//! `cargo test --test it -- properties` runs some thousand cases of each, in 45 seconds of one core.
 //! A million cases of a property find rare failures:
 //!
 //! ```sh
 //! PROPTEST_CASES=1000000 cargo test --release --test it -- properties::single_request
 //! ```
 //!
-//! A million cases of `callers`, `servers` or one of `proxies` take half a minute of one core; of
-//! `single_request`, `streams` or `unrecorded` a minute; of `connections`, `interleaved`,
-//! `metrics_and_logs` or `stacked` three minutes; of all (`properties`) a quarter of an hour.
+//! A million cases of `callers`, `propagators`, `servers` or one of `proxies` take half a minute of one
+//! core; of `single_request`, `request_bodies`, `streams` or `unrecorded` a minute; of `agreement` a minute
+//! and a half; of `connections`, `interleaved`, `metrics_and_logs` or `stacked` three minutes; of all
+//! (`properties`) twenty minutes.
 //!
 //! A failing case is written to `*.regressions` beside the file and tried first in later runs. It is kept
 //! as a script in `regressions`, because a seed produces another case once the strategies change.

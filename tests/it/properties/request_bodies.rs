@@ -11,7 +11,7 @@ use super::strategies::{acts, request_calls, scripts};
 use crate::support::recorder::Recorder;
 
 proptest! {
-    #![proptest_config(config(5_000))]
+    #![proptest_config(config(3_000))]
 
     #[test]
     fn request_that_fails_is_a_disconnect_only_if_its_client_has_gone(
