@@ -81,17 +81,17 @@ impl Server {
         // The first one fills the caches.
         let _first = self.open(sent);
         let mut client = None;
-        let held = measure(|| client = Some(self.open(sent))).bytes_current;
-        let mut head = vec![0; 64];
+        let bytes = measure(|| client = Some(self.open(sent))).bytes_current;
+        let mut answer = vec![0; 64];
         let client = client.as_mut().expect("a connection");
         let read = self.runtime.block_on(async {
             tokio::select! {
-                read = client.read(&mut head) => read.expect("a response"),
+                read = client.read(&mut answer) => read.expect("a response"),
                 () = run_until_idle() => 0,
             }
         });
-        head.truncate(read);
-        (held, head)
+        answer.truncate(read);
+        (bytes, answer)
     }
 }
 
@@ -104,12 +104,12 @@ fn llm(recorder: &Recorder) -> ApiSpanLayer {
 
 /// Returns how many bytes more than the bare service an open response to this head holds.
 fn added_by_head(layer: &ApiSpanLayer, head: &str) -> i64 {
-    let held = |layer| {
-        let (held, answer) = Server::new(layer, &[]).held(head.as_bytes());
+    let measured = |layer| {
+        let (bytes, answer) = Server::new(layer, &[]).held(head.as_bytes());
         assert!(answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
-        held
+        bytes
     };
-    held(Some(layer)) - held(None)
+    measured(Some(layer)) - measured(None)
 }
 
 fn head(method: &str, target: &str, header: &str) -> String {
@@ -259,12 +259,8 @@ fn an_open_request_that_is_made_to_fill_memory_holds_a_bounded_amount() {
     let body = format!("{{\"messages\":[],\"model\":\"{long}\",\"model\":\"{long}");
     let recorder = Recorder::new();
     let (read, unread) = (llm(&recorder), llm(&recorder).gen_ai_attributes(false));
-    let head = head(
-        "POST",
-        "/",
-        "content-type: application/json\r\ncontent-length: 1000000",
-    );
-    let sent = head + &body;
+    let headers = "content-type: application/json\r\ncontent-length: 1000000";
+    let sent = head("POST", "/", headers) + &body;
     let held = |layer| Server::new(Some(layer), &[]).held(sent.as_bytes()).0;
     let added = held(&read) - held(&unread);
     println!("a request: {added} bytes");
