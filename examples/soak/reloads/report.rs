@@ -241,8 +241,9 @@ mod tests {
 
     #[test]
     fn each_fault_is_reported() {
-        assert_eq!(faultless().faults(), [""; 0]);
         type Breaks = fn(&mut Figures);
+
+        assert_eq!(faultless().faults(), [""; 0]);
         let cases: [(Breaks, &str); 16] = [
             (|run| run.tally.open = 1, "1 requests have not ended"),
             (|run| run.tally.doubled = 1, "1 spans arrived more than"),
