@@ -204,6 +204,7 @@ pub(crate) enum Length {
     /// Chunked over HTTP/1.1.
     Unknown,
 }
+
 impl Behaviour {
     /// Whether the client disconnects when the server signals that it has got so far.
     pub(crate) fn waits_for_signal(self) -> bool {

@@ -105,15 +105,7 @@ pub(crate) const PATHS: &[Path] = &[
 ];
 
 const fn http(name: &'static str, answer: Answer, client: Behaviour, seen: Seen, end: End) -> Path {
-    Path {
-        name,
-        server: ServerAction::Http(answer),
-        client,
-        seen,
-        end,
-        caller: Caller::Plain,
-        is_rare: false,
-    }
+    path(name, ServerAction::Http(answer), client, seen, end)
 }
 
 const fn grpc(
@@ -124,9 +116,24 @@ const fn grpc(
     seen: Seen,
     end: End,
 ) -> Path {
+    path(name, ServerAction::Grpc(method, reply), client, seen, end)
+}
+
+const fn path(
+    name: &'static str,
+    server: ServerAction,
+    client: Behaviour,
+    seen: Seen,
+    end: End,
+) -> Path {
     Path {
-        server: ServerAction::Grpc(method, reply),
-        ..http(name, Answer::Large, client, seen, end)
+        name,
+        server,
+        client,
+        seen,
+        end,
+        caller: Caller::Plain,
+        is_rare: false,
     }
 }
 
