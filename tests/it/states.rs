@@ -131,12 +131,13 @@ fn awaiting_head_call_or_poll_unwinds_ends_as_panicked() {
 #[test]
 fn awaiting_head_head_with_no_body_or_an_ended_body_ends_as_complete_or_length_mismatch() {
     // The message can have no body.
-    for (method, status) in [
-        (Method::HEAD, 200),
-        (Method::GET, 204),
-        (Method::GET, 304),
-        (Method::GET, 101),
-        (Method::CONNECT, 200),
+    for (method, status, outcome) in [
+        (Method::HEAD, 200, "DEPARTED"),
+        (Method::GET, 204, "DEPARTED"),
+        (Method::GET, 304, "DEPARTED"),
+        (Method::GET, 101, "DEPARTED"),
+        (Method::GET, 103, "ABORTED(exception)"),
+        (Method::CONNECT, 200, "DEPARTED"),
     ] {
         let recorder = Recorder::new();
         let target = match method {
@@ -148,7 +149,7 @@ fn awaiting_head_head_with_no_body_or_an_ended_body_ends_as_complete_or_length_m
         let mut response = with_length("99", ScriptedBody::new([Data(3), Error]));
         *response.status_mut() = status.try_into().expect("a status");
         let mut body = open(&recorder, request, response);
-        assert_ended(&recorder, "DEPARTED");
+        assert_ended(&recorder, outcome);
         // hyper polls such a body over HTTP/2; its frames and errors do not change the span.
         next(&mut body);
         assert!(matches!(
@@ -156,7 +157,7 @@ fn awaiting_head_head_with_no_body_or_an_ended_body_ends_as_complete_or_length_m
             Poll::Ready(Some(Err(Boom)))
         ));
         drop(body);
-        assert_ended(&recorder, "DEPARTED");
+        assert_ended(&recorder, outcome);
     }
 
     // The body is at its end.

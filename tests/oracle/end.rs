@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use http::Version;
+
 use super::grpc::Status;
 use super::{Framing, Oracle, Summary, Verdict};
 
@@ -266,6 +268,8 @@ impl Oracle {
             ..400 if self.is_native_grpc() => {
                 (Some("exception"), Some("missing_grpc_status".to_owned()))
             }
+            101 if self.version == Version::HTTP_11 => (None, None),
+            status @ ..200 => (Some("exception"), Some(status.to_string())),
             400 | 413 | 414 | 415 | 422 | 431 => (Some("validation_error"), None),
             401..500 => (Some("client_error"), None),
             status @ 500.. => (Some("exception"), Some(status.to_string())),

@@ -446,7 +446,8 @@ impl Oracle {
         self.body = BodyReader::new(media_type, status, self.settings.llm, seeks_status);
         self.head = Some(Head { status });
         let has_no_body = self.method == Method::HEAD
-            || [101, 204, 304].contains(&status)
+            || (100..200).contains(&status)
+            || [204, 304].contains(&status)
             || (self.method == Method::CONNECT && (200..300).contains(&status));
         if has_no_body {
             self.end(&Cause::Complete);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
+use http::{StatusCode, Version};
 
 use crate::outcome::aborted::{Aborted, Outcome};
 use crate::outcome::completion::Completion;
@@ -119,18 +119,20 @@ fn classify_status(completion: &Completion, grpc_status: Option<&GrpcStatus>) ->
             Some(Aborted::new(reason::EXCEPTION).with_error_type(MISSING_GRPC_STATUS))
         }
         (Protocol::Http | Protocol::Grpc | Protocol::GrpcWeb, _) => {
-            classify_http_status(completion.status?)
+            classify_http_status(completion.status?, completion.version)
         }
     }
 }
 
-fn classify_http_status(status: StatusCode) -> Option<Aborted> {
+fn classify_http_status(status: StatusCode, version: Version) -> Option<Aborted> {
     match status.as_u16() {
-        101 | 200..=399 => None,
+        // HTTP/2 and HTTP/3 have no 101 (RFC 9113, section 8.6), and HTTP/1.0 has no 1xx (RFC 9110, section 15.2).
+        101 if version == Version::HTTP_11 => None,
+        200..=399 => None,
         400 | 413 | 414 | 415 | 422 | 431 => Some(Aborted::new(reason::VALIDATION_ERROR)),
         401..=499 => Some(Aborted::new(reason::CLIENT_ERROR)),
-        // An informational status is not a final response, and servers send 500 instead. 600 to 999 are not
-        // defined. Both are errors of the server.
+        // Another informational status is not a final response. Servers of HTTP/1 send 500 instead, and clients of
+        // HTTP/2 reject the message. 600 to 999 are not defined. Both are errors of the server.
         ..200 | 500.. => {
             Some(Aborted::new(reason::EXCEPTION).with_error_type(status.as_str().to_owned()))
         }

@@ -83,6 +83,21 @@ fn an_http_status_decides_a_complete_response() {
 }
 
 #[test]
+fn switching_protocols_is_a_response_of_http_1_1_alone() {
+    for (version, expected) in [
+        (Version::HTTP_10, "exception/101"),
+        (Version::HTTP_11, "DEPARTED"),
+        (Version::HTTP_2, "exception/101"),
+        (Version::HTTP_3, "exception/101"),
+    ] {
+        let mut head = with_status(Method::GET, Some(StatusCode::SWITCHING_PROTOCOLS));
+        head.version = version;
+        let outcome = decide(&head, &complete(None), None);
+        assert_eq!(written(&outcome), expected, "{version:?}");
+    }
+}
+
+#[test]
 fn a_grpc_code_decides_a_complete_call() {
     let head = with_status(Method::POST, Some(StatusCode::OK)).with_protocol(Protocol::Grpc);
     for (code, expected) in [

@@ -51,7 +51,7 @@ fn serve(answer: Answer, server: Server, client_disconnects_after: Option<usize>
     let before_poll = Cell::new(0);
     let is_complete = catch_unwind(AssertUnwindSafe(|| {
         let (parts, mut body) = response.into_parts();
-        let has_no_body = [101, 204, 304].contains(&parts.status.as_u16());
+        let has_no_body = matches!(parts.status.as_u16(), 100..200 | 204 | 304);
         let coded = parts.headers.contains_key("transfer-encoding");
         let length = parts.headers.get("content-length").map_or_else(
             || body.size_hint().exact(),

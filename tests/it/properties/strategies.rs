@@ -100,8 +100,8 @@ pub fn scripts() -> impl Strategy<Value = Script> {
 
 pub fn answers() -> impl Strategy<Value = Answer> {
     let status = select(vec![
-        200, 200, 200, 200, 200, 204, 205, 304, 101, 302, 400, 401, 404, 408, 413, 414, 415, 422,
-        429, 431, 499, 500, 503, 999,
+        200, 200, 200, 200, 200, 204, 205, 304, 101, 103, 302, 400, 401, 404, 408, 413, 414, 415,
+        422, 429, 431, 499, 500, 503, 999,
     ]);
     let grpc_status = option::weighted(0.2, select(GRPC_CODES.to_vec()));
     let size = prop_oneof![
