@@ -269,10 +269,9 @@ impl Oracle {
                 (Some("exception"), Some("missing_grpc_status".to_owned()))
             }
             101 if self.version == Version::HTTP_11 => (None, None),
-            status @ ..200 => (Some("exception"), Some(status.to_string())),
             400 | 413 | 414 | 415 | 422 | 431 => (Some("validation_error"), None),
             401..500 => (Some("client_error"), None),
-            status @ 500.. => (Some("exception"), Some(status.to_string())),
+            status @ (..200 | 500..) => (Some("exception"), Some(status.to_string())),
             _ => (None, None),
         };
         (reason, error_type, None)

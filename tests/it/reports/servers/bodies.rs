@@ -20,6 +20,7 @@ use crate::support::recorder::Recorder;
 
 const HOST: &str = "host: a.example\r\n";
 
+#[expect(clippy::unnecessary_wraps, reason = "an item of a stream")]
 fn text(text: &'static str) -> Result<Bytes, std::io::Error> {
     Ok(Bytes::from_static(text.as_bytes()))
 }
@@ -159,7 +160,8 @@ async fn rejected_upload_is_the_clients_error_whatever_the_client_still_sends() 
     stream.read_exact(&mut head).await.expect("a head");
     assert_eq!(status_of(&String::from_utf8_lossy(&head)), Some(413));
     // Until the server closes the connection.
-    while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+    let part = vec![b'x'; 65_536];
+    while stream.write_all(&part).await.is_ok() {}
     let span = only(&recorder).await;
     assert_eq!(span.outcome(), "ABORTED(validation_error)");
     assert!(!span.is_error());
@@ -178,8 +180,8 @@ async fn rejected_upload_over_http2_is_the_clients_error_too() {
     tokio::spawn(connection);
     let mut send = send.ready().await.expect("room for a stream");
     let request = Request::post(format!("http://{address}/upload")).body(());
-    let sent = send.send_request(request.expect("a request"), false);
-    let (response, mut upload) = sent.expect("sent");
+    let begun = send.send_request(request.expect("a request"), false);
+    let (response, mut upload) = begun.expect("sent");
     upload
         .send_data(Bytes::from_static(&[b'x'; 10_000]), false)
         .expect("sent");

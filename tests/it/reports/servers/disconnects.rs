@@ -62,7 +62,8 @@ async fn client_that_disconnects_midway_is_no_success_and_no_span_stays_open() {
     });
     let address = serve(Router::new().route("/", endless).layer(recorder.layer())).await;
     let mut stream = connect_and_send(address, &request("GET /", HOST)).await;
-    stream.read_exact(&mut [0; 20_000]).await.expect("a part");
+    let mut part = vec![0; 20_000];
+    stream.read_exact(&mut part).await.expect("a part");
     drop(stream);
 
     let span = only(&recorder).await;

@@ -11,9 +11,10 @@ use super::{exchange, only, request, serve, status_of};
 use crate::support::recorder::Recorder;
 
 async fn deny(request: Request, next: Next) -> Response {
-    match request.headers().contains_key("authorization") {
-        true => next.run(request).await,
-        false => StatusCode::UNAUTHORIZED.into_response(),
+    if request.headers().contains_key("authorization") {
+        next.run(request).await
+    } else {
+        StatusCode::UNAUTHORIZED.into_response()
     }
 }
 

@@ -50,8 +50,8 @@ async fn server_errors_alone_are_errors_and_their_type_is_the_status() {
         let answer = exchange(address, &request(line, "host: a.example\r\n")).await;
         assert_eq!(status_of(&answer), Some(status), "{rule}");
         let span = only(&recorder).await;
-        let recorded = span.attribute("http.response.status_code");
-        assert_eq!(recorded, Some(status.to_string()), "{rule}");
+        let code = span.attribute("http.response.status_code");
+        assert_eq!(code, Some(status.to_string()), "{rule}");
         assert_eq!(
             span.attribute("error.type").as_deref(),
             error_type,
@@ -82,8 +82,8 @@ async fn interim_response_is_not_the_status_of_the_span() {
         .expect("a response");
     assert!(answer.ends_with("body"), "{answer}");
     let span = only(&recorder).await;
-    let recorded = span.attribute("http.response.status_code");
-    assert_eq!(recorded.as_deref(), Some("200"));
+    let code = span.attribute("http.response.status_code");
+    assert_eq!(code.as_deref(), Some("200"));
     assert_eq!(span.outcome(), "DEPARTED");
 }
 
@@ -108,8 +108,8 @@ async fn informational_status_of_a_response_is_an_error_of_the_server() {
             tokio::spawn(connection);
             let mut send = send.ready().await.expect("room for a stream");
             let request = Request::get(format!("http://{address}{path}")).body(());
-            let sent = send.send_request(request.expect("a request"), true);
-            let response = sent.expect("sent").0.await;
+            let begun = send.send_request(request.expect("a request"), true);
+            let response = begun.expect("sent").0.await;
             response.expect_err("it is no response");
         } else {
             let line = format!("GET {path}");
@@ -118,8 +118,8 @@ async fn informational_status_of_a_response_is_an_error_of_the_server() {
             assert_eq!(status_of(&answer), Some(received), "{rule}");
         }
         let span = only(&recorder).await;
-        let recorded = span.attribute("http.response.status_code");
-        assert_eq!(recorded.as_deref(), Some(status), "{rule}");
+        let code = span.attribute("http.response.status_code");
+        assert_eq!(code.as_deref(), Some(status), "{rule}");
         let seen = span.attribute("error.type");
         assert_eq!(seen.as_deref(), error_type, "{rule}");
         let outcome = error_type.map_or("DEPARTED", |_| "ABORTED(exception)");

@@ -1,4 +1,4 @@
-//! WebSockets over HTTP/1.1 and HTTP/2: the span is that of the handshake.
+//! Web sockets over HTTP/1.1 and HTTP/2: the span is that of the handshake.
 
 use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
@@ -123,8 +123,8 @@ async fn web_socket_over_http2_departs_with_its_handshake_and_has_path_and_route
         let response = response.await.expect("a response");
         assert_eq!(response.status(), 200);
         check_open(&recorder, &meters);
-        let sent = to_server.send_data(Bytes::from_static(SENT), false);
-        sent.expect("an open socket");
+        let written = to_server.send_data(Bytes::from_static(SENT), false);
+        written.expect("an open socket");
         let mut body = response.into_body();
         let echoed = body.data().await.expect("a message").expect("no error");
         assert_eq!(echoed, ECHOED);
