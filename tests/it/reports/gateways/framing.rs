@@ -1,0 +1,94 @@
+//! Bodies that are not what their content type says, and byte order marks.
+
+use super::exchange::{Case, EVENTS, JSON, LINES, run_all};
+
+const CHAT: [(&str, &str); 3] = [
+    ("response.id", "c"),
+    ("response.model", "m"),
+    ("response.finish_reasons", r#"["stop"]"#),
+];
+const TEXT: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n";
+const STOP: &str = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const COMPLETED: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"c\",\"model\":\"m\",\"status\":\"completed\",\"usage\":{\"input_tokens\":3,\"output_tokens\":2}}}\n\n";
+
+const EVENTS_AS_JSON: &[Case] = &[
+    Case::frames("chat", JSON, &[TEXT, STOP, "data: [DONE]\n\n"])
+        .has(&CHAT)
+        .token(),
+    Case::frames("chat without its end", JSON, &[TEXT])
+        .has(&[CHAT[0], CHAT[1]])
+        .token()
+        .outcome("ABORTED(truncated_stream)"),
+    Case::frames("a comment first, in small frames", JSON, &[
+        ": ", "OPENROUTER PROCESSING\n", "\nda", "ta: {\"error\":{\"message\":\"out\"}}\n\n",
+    ])
+    .fails(Some("out"), None),
+    Case::frames("responses, whose first line is a name", "application/json; charset=utf-8", &[
+        "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"c\",\"model\":\"m\"}}\n\n",
+        COMPLETED,
+    ])
+    .has(&[
+        CHAT[0],
+        CHAT[1],
+        ("response.finish_reasons", r#"["completed"]"#),
+        ("usage.input_tokens", "3"),
+        ("usage.output_tokens", "2"),
+    ]),
+    Case::frames("a text that only begins like an event stream", JSON, &["data", "base is down"]),
+];
+
+#[tokio::test]
+async fn an_event_stream_is_read_under_the_content_type_of_json() {
+    run_all(EVENTS_AS_JSON).await;
+}
+
+const LINES_AS_JSON: &[Case] = &[
+    Case::frames("lines of Ollama", JSON, &[
+        "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"done\":false}\n",
+        "{\"model\":\"m\",\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":7,\"eval_count\":2}\n",
+    ])
+    .has(&[
+        CHAT[1],
+        CHAT[2],
+        ("usage.input_tokens", "7"),
+        ("usage.output_tokens", "2"),
+    ])
+    .token(),
+    Case::frames("a failure in the second line", JSON, &[
+        "{\"model\":\"m\",\"message\":{\"content\":\"Hi\"},\"done\":false}\n{\"error\":",
+        "\"gone\"}",
+    ])
+    .has(&[CHAT[1]])
+    .token()
+    .fails(Some("gone"), None),
+];
+
+#[tokio::test]
+async fn several_objects_in_a_body_of_json_are_read_in_turn() {
+    run_all(LINES_AS_JSON).await;
+}
+
+const MARKS: &[Case] = &[
+    Case::frames("a whole answer", JSON, &[
+        "\u{feff}{\"id\":\"c\",\"object\":\"chat.completion\",\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{},\"finish_reason\":\"stop\"}]}",
+    ])
+    .has(&CHAT),
+    Case::frames("lines", LINES, &[
+        "\u{feff}{\"model\":\"m\",\"response\":\"Hi\",\"done\":true,\"done_reason\":\"stop\"}\n",
+    ])
+    .has(&[CHAT[1], CHAT[2]])
+    .token(),
+    Case::frames("an event stream", EVENTS, &["\u{feff}", TEXT, STOP, "data: [DONE]\n\n"])
+        .has(&CHAT)
+        .token(),
+    Case::frames("an event stream under the content type of JSON", JSON, &[
+        "\u{feff}", TEXT, STOP, "data: [DONE]\n\n",
+    ])
+    .has(&CHAT)
+    .token(),
+];
+
+#[tokio::test]
+async fn a_byte_order_mark_in_front_changes_nothing() {
+    run_all(MARKS).await;
+}

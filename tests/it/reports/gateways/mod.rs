@@ -1,0 +1,10 @@
+//! Gateways, engines and client libraries of language models, and propagators.
+
+mod endings;
+mod endpoints;
+mod exchange;
+mod failures;
+mod framing;
+mod propagators;
+mod tokens;
+mod usage;
