@@ -112,8 +112,11 @@ impl ApiSpanLayer {
     /// * a member `error` of the outermost object unless it is `null`, `false`, a number, or an empty text, object
     ///   or array. In an object whose member `object` is of another API, such as `fine_tuning.job`, it is data;
     /// * `"object": "error"`;
-    /// * of [known formats](Self::llm_formats): `response.failed`, `"status": "failed"` and `"finish_reason": "error"`;
-    /// * a field line `error: ..` of an event stream, unless it follows a line of data in its event.
+    /// * `"base_resp"` with a `status_code` other than 0;
+    /// * of [known formats](Self::llm_formats): `response.failed`, `"status": "failed"`, and a `finish_reason` that is
+    ///   `error`, `abort` or `insufficient_system_resource`;
+    /// * a field line `error: ..` of an event stream, unless it follows a line of data in its event;
+    /// * a JSON object outside of the fields of an event stream that is one of these.
     ///
     /// Whole answers are read only if there are known formats.
     ///

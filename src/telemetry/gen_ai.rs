@@ -31,7 +31,7 @@ pub(crate) fn describe_answer(answer: &Answer, buffer: &mut SpanBuffer) {
         (key::GEN_AI_USAGE_OUTPUT_TOKENS, count(usage.output(format))),
         (
             key::GEN_AI_USAGE_CACHE_READ_INPUT_TOKENS,
-            count(usage.cache_read()),
+            count(usage.cache_read(format)),
         ),
         (
             key::GEN_AI_USAGE_CACHE_CREATION_INPUT_TOKENS,

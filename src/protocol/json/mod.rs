@@ -15,8 +15,8 @@ mod text;
 
 use literal::Literal;
 use string::StringState;
-pub(crate) use text::find_special;
 use text::next_visible;
+pub(crate) use text::{find_special, is_white};
 
 /// The limit on nested objects and arrays.
 pub(crate) const MAX_DEPTH: u8 = 127;

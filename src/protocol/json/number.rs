@@ -36,10 +36,23 @@ fn count_digits(text: &[u8]) -> usize {
     text.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// Returns the value of a number that is an integer from 0 to 2⁵³.
+/// Returns the value of a number that is an integer from 0 to 2⁵³, also if it is written like `12.0`.
 pub(crate) fn integer(number: &[u8]) -> Option<u64> {
-    let number = std::str::from_utf8(number).ok()?;
-    number.parse().ok().filter(|value| *value <= MAX_INTEGER)
+    let text = std::str::from_utf8(number).ok()?;
+    let value = text.parse().ok().or_else(|| whole(float(number)?));
+    value.filter(|value| *value <= MAX_INTEGER)
+}
+
+/// Returns the value of a number without a fraction, up to 2⁵³.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the value is an integer in this range"
+)]
+fn whole(number: f64) -> Option<u64> {
+    let is_whole = number.fract() == 0.0 && (0.0..=MAX_INTEGER as f64).contains(&number);
+    is_whole.then_some(number as u64)
 }
 
 /// Returns the value of a number.

@@ -129,6 +129,11 @@ fn texts_are_limited_and_may_be_invalid_utf_8() {
     assert_eq!(number::integer(b"9007199254740992"), Some(1 << 53));
     assert_eq!(number::integer(b"9007199254740993"), None);
     assert_eq!(number::integer(b"-1"), None);
-    assert_eq!(number::integer(b"1.0"), None);
+    assert_eq!(number::integer(b"1.5"), None);
+    assert_eq!(number::integer(b"-1.0"), None);
+    assert_eq!(number::integer(b"12.0"), Some(12));
+    assert_eq!(number::integer(b"2.56e2"), Some(256));
+    assert_eq!(number::integer(b"9007199254740994.0"), None);
+    assert_eq!(number::integer(b"99999999999999999999"), None);
     assert_eq!(number::float(b"1e999"), None);
 }

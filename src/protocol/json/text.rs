@@ -51,11 +51,16 @@ fn special_bits(word: u64) -> u64 {
     found & HIGHEST
 }
 
+/// Whether a byte is white space of JSON.
+pub(crate) fn is_white(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+}
+
 /// Skips white space, and returns the byte behind it.
 pub(super) fn next_visible(rest: &mut &[u8]) -> Option<u8> {
     loop {
         let byte = *rest.first()?;
-        if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+        if !is_white(byte) {
             return Some(byte);
         }
         *rest = &rest[1..];

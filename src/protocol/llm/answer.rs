@@ -117,11 +117,7 @@ impl Answer {
                 }
             }
             LlmFormat::Responses => {
-                let is_end = matches!(
-                    event_type,
-                    EventType::ResponseEnd | EventType::ResponseFailed
-                );
-                if (is_end || !is_stream)
+                if (event_type.is_end_of_responses() || !is_stream)
                     && let Some(reason) = datum.take_response_reason()
                 {
                     self.set_reason(0, reason);
@@ -180,28 +176,25 @@ impl Answer {
         datum.object != ObjectKind::Other && (is_stream || self.format.is_some() || is_bare)
     }
 
-    fn is_failure(&self, datum: &Datum, event_type: EventType, is_stream: bool) -> bool {
-        let is_typed = event_type.is_of_responses() || event_type.is_of_messages();
+    /// Whether an object is a failure of the answer.
+    pub(super) fn is_failure(&self, datum: &Datum, event_type: EventType, is_stream: bool) -> bool {
         let is_of = |format| self.format == Some(format);
-        let has_error_reason = || {
-            let mut reasons = datum.choices.reasons.iter();
-            reasons.any(|(_, reason)| &**reason == "error")
-        };
-        if datum.is_named_error {
+        let has_failed = event_type == EventType::ResponseFailed
+            || (event_type == EventType::ResponseDone && datum.has_failed_response());
+        if datum.is_named_error || (has_failed && is_of(LlmFormat::Responses)) {
             return true;
         }
-        if event_type == EventType::ResponseFailed && is_of(LlmFormat::Responses) {
-            return true;
-        }
+        let is_typed = event_type.is_of_responses() || event_type.is_of_messages();
         if is_typed && event_type != EventType::ResponseFailed {
             return false;
         }
         let has_choices = is_of(LlmFormat::ChatCompletions) || is_of(LlmFormat::Completions);
         event_type == EventType::Error
             || datum.object == ObjectKind::Error
+            || datum.has_base_code()
             || (datum.has_error() && self.can_be_failure(datum, is_stream))
             || (is_of(LlmFormat::Responses) && datum.has_failed_status())
-            || (has_choices && has_error_reason())
+            || (has_choices && datum.choices.have_failed())
     }
 
     /// Whether a stream of a format that has an end lacks it.
@@ -221,13 +214,14 @@ impl Answer {
 fn has_usage(format: LlmFormat, of: UsageOf, event_type: EventType, is_stream: bool) -> bool {
     match format {
         LlmFormat::Responses if is_stream => of == UsageOf::Response,
-        LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Responses => {
-            of == UsageOf::Root
+        LlmFormat::ChatCompletions | LlmFormat::Completions => {
+            matches!(of, UsageOf::Root | UsageOf::Choice)
         }
+        LlmFormat::Responses => of == UsageOf::Root,
         LlmFormat::Messages => match of {
             UsageOf::Root => !is_stream || event_type == EventType::MessageDelta,
             UsageOf::Message => event_type == EventType::MessageStart,
-            UsageOf::Response | UsageOf::Metadata | UsageOf::Ollama => false,
+            UsageOf::Choice | UsageOf::Response | UsageOf::Metadata | UsageOf::Ollama => false,
         },
         LlmFormat::Gemini => of == UsageOf::Metadata,
         LlmFormat::Ollama => of == UsageOf::Ollama,
@@ -290,10 +284,7 @@ fn has_token(datum: &Datum, event_type: EventType, format: LlmFormat) -> bool {
 fn is_end(datum: &Datum, event_type: EventType, format: LlmFormat) -> bool {
     match format {
         LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Gemini => false,
-        LlmFormat::Responses => matches!(
-            event_type,
-            EventType::ResponseEnd | EventType::ResponseFailed
-        ),
+        LlmFormat::Responses => event_type.is_end_of_responses(),
         LlmFormat::Messages => event_type == EventType::MessageStop,
         LlmFormat::Ollama => datum.signs.done == Some(true),
     }

@@ -26,6 +26,17 @@ impl Choices {
         }
     }
 
+    /// Whether a choice has stopped because the engine or the service has failed.
+    pub(super) fn have_failed(&self) -> bool {
+        let mut reasons = self.reasons.iter();
+        reasons.any(|(_, reason)| {
+            matches!(
+                &**reason,
+                "error" | "abort" | "insufficient_system_resource"
+            )
+        })
+    }
+
     pub(super) fn begin(&mut self) {
         (self.index, self.reason) = (None, None);
     }

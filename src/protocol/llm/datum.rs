@@ -99,9 +99,14 @@ impl Datum {
         }
     }
 
-    /// Starts numbers of tokens. Those of another object are ignored, if there are some already.
+    /// Starts numbers of tokens. Those of another object are ignored, if there are some already. The outermost object's
+    /// replace those of a choice.
     fn begin_usage(&mut self, of: UsageOf) {
-        self.is_usage_ignored = self.usage_of != Some(of) && !self.usage.is_empty();
+        self.is_usage_ignored = match (self.usage_of, of) {
+            (Some(UsageOf::Choice), UsageOf::Root) => false,
+            (Some(UsageOf::Root), UsageOf::Choice) => true,
+            (of_before, of) => of_before != Some(of) && !self.usage.is_empty(),
+        };
         if !self.is_usage_ignored {
             self.usage = Usage::default();
             self.usage_of = Some(of);
@@ -151,6 +156,8 @@ impl Datum {
                 | Member::ErrorDetail,
                 _,
             ) if says_something(value) => self.error().visit(member, value),
+            (Member::BaseCode, _) if says_something(value) => self.rare().base_code = name(value),
+            (Member::BaseMessage, Value::Text(_)) => self.rare().base_message = message(value),
             (Member::Status, Value::Text(_)) => self.rare().status = name(value),
             (Member::ResponseStatus, Value::Text(_)) => self.rare().response_status = name(value),
             (Member::IncompleteReason, Value::Text(_)) => {
@@ -199,6 +206,13 @@ impl Datum {
         self.rare.as_ref().is_some_and(|rare| rare.error.is_set)
     }
 
+    /// Whether there is a status that is no success.
+    pub(super) fn has_base_code(&self) -> bool {
+        self.rare
+            .as_ref()
+            .is_some_and(|rare| rare.base_code.is_some())
+    }
+
     /// Returns the failure, with what its object says about it.
     pub(super) fn failure(&self) -> Failure {
         let Some(rare) = &self.rare else {
@@ -222,6 +236,7 @@ impl Datum {
             &error.status,
             &rare.code,
             type_name,
+            &rare.base_code,
         ];
         let first = |texts: &[&Option<Box<str>>]| {
             texts
@@ -230,7 +245,7 @@ impl Datum {
                 .map(str::to_owned)
         };
         Failure {
-            message: first(&[&error.message, &rare.message]),
+            message: first(&[&error.message, &rare.message, &rare.base_message]),
             code: first(&codes),
         }
     }
@@ -276,10 +291,17 @@ impl Datum {
         status == Some("failed")
     }
 
-    /// Returns why the generation of responses stopped.
+    /// Whether the `response` of an event has failed.
+    pub(super) fn has_failed_response(&self) -> bool {
+        let rare = self.rare.as_ref();
+        rare.and_then(|rare| rare.response_status.as_deref()) == Some("failed")
+    }
+
+    /// Returns why the generation of responses stopped. A response in the background may not have.
     pub(super) fn take_response_reason(&mut self) -> Option<Box<str>> {
         let rare = self.rare.as_mut()?;
         let status = rare.response_status.take().or(rare.status.take());
+        let status = status.filter(|status| !matches!(&**status, "queued" | "in_progress"));
         rare.incomplete_reason.take().or(status)
     }
 }

@@ -17,6 +17,8 @@ pub(super) enum EventType {
     /// `response.completed`, `.incomplete` or `.cancelled`.
     ResponseEnd,
     ResponseFailed,
+    /// `response.done`, whose response can have failed.
+    ResponseDone,
     /// `response.`…`.delta`.
     ResponseDelta,
     ItemAdded,
@@ -39,6 +41,7 @@ impl EventType {
                 Self::ResponseEnd
             }
             b"response.failed" => Self::ResponseFailed,
+            b"response.done" => Self::ResponseDone,
             b"response.output_item.added" => Self::ItemAdded,
             _ if !name.starts_with(b"response.") => Self::Other,
             _ if name.ends_with(b".delta") => Self::ResponseDelta,
@@ -50,7 +53,19 @@ impl EventType {
     pub(super) fn is_decisive(self) -> bool {
         matches!(
             self,
-            Self::Error | Self::MessageStop | Self::ResponseEnd | Self::ResponseFailed
+            Self::Error
+                | Self::MessageStop
+                | Self::ResponseEnd
+                | Self::ResponseFailed
+                | Self::ResponseDone
+        )
+    }
+
+    /// Whether it is an end of responses.
+    pub(super) fn is_end_of_responses(self) -> bool {
+        matches!(
+            self,
+            Self::ResponseEnd | Self::ResponseFailed | Self::ResponseDone
         )
     }
 
@@ -60,6 +75,7 @@ impl EventType {
             self,
             Self::ResponseEnd
                 | Self::ResponseFailed
+                | Self::ResponseDone
                 | Self::ResponseDelta
                 | Self::ItemAdded
                 | Self::Response

@@ -40,6 +40,11 @@ pub(super) enum Member {
     ErrorType,
     ErrorStatus,
     ErrorDetail,
+    BaseResp,
+    /// `status_code` of `base_resp`. 0 is a success.
+    BaseCode,
+    /// `status_msg` of `base_resp`.
+    BaseMessage,
     /// `message` of the outermost object: text, or an object.
     Message,
     /// `code` of the outermost object.
@@ -127,6 +132,8 @@ impl Content {
 pub(super) enum UsageOf {
     /// The outermost object.
     Root,
+    /// A choice, which counts if the outermost object has none.
+    Choice,
     /// `response`.
     Response,
     /// `message`.
@@ -145,8 +152,11 @@ pub(super) enum Count {
     CacheRead,
     CacheCreation,
     Reasoning,
-    /// Gemini's `toolUsePromptTokenCount`, which its prompt count lacks.
-    ToolUse,
+    /// Gemini's `toolUsePromptTokenCount`, which its prompt count lacks. In answers with choices, cached tokens that
+    /// are not in the details of the input. One place for both, to keep open streams small.
+    Beside,
+    /// All tokens, in the formats of `OpenAI`.
+    Total,
 }
 
 impl Member {
@@ -184,10 +194,12 @@ impl Member {
             | Self::ErrorCode
             | Self::ErrorType
             | Self::ErrorStatus
+            | Self::BaseCode
             | Self::Code => MAX_NAME + 1,
             Self::Error
             | Self::ResponseError
             | Self::ErrorMessage
+            | Self::BaseMessage
             | Self::Message
             | Self::RequestModel => MAX_MESSAGE + 1,
             // Only whether it is empty counts.

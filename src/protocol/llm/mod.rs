@@ -26,6 +26,7 @@ mod shape;
 mod signs;
 mod text;
 mod usage;
+mod usage_keys;
 mod visit;
 mod walker;
 

@@ -8,6 +8,7 @@
 )]
 
 use super::member::{Content, Count, Member, UsageOf};
+use super::usage_keys::{input_member, metadata_member, output_member, usage_member};
 
 /// The object or array that a value is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -15,10 +16,14 @@ pub(super) enum Place {
     /// The outermost object.
     #[default]
     Root,
+    /// The outermost object of JSON that is in no field of an event stream.
+    Bare,
     /// Anything that is not read.
     Other,
     /// `error`.
     Error,
+    /// `base_resp`: the status of a request, in a service's answers.
+    BaseResp,
     /// The object of a field line `error: {..}`.
     ErrorLine,
     /// Anything in an `error`.
@@ -83,6 +88,7 @@ impl Place {
                 | Member::ErrorStatus,
                 _,
             ) => Self::ErrorDetail,
+            (Member::BaseResp, false) => Self::BaseResp,
             (Member::Message, false) => Self::Message,
             (Member::Response, false) => Self::Response,
             (Member::IncompleteDetails, false) => Self::IncompleteDetails,
@@ -118,7 +124,7 @@ impl Place {
     /// Returns what each element of an array here is.
     pub(super) fn element(self) -> Member {
         match self {
-            Self::Root => Member::Root,
+            Self::Root | Self::Bare => Member::Root,
             Self::Error | Self::ErrorDetail => Member::ErrorDetail,
             Self::Choices => Member::Choice,
             Self::ContentParts => Member::ContentPart,
@@ -133,18 +139,12 @@ impl Place {
     /// Returns the member of an object here with this key.
     pub(super) fn member(self, key: &[u8]) -> Member {
         match self {
-            Self::Root => root_member(key),
+            Self::Root | Self::Bare => root_member(key),
             Self::Error | Self::ErrorLine => self.error_member(key),
             Self::ErrorDetail => Member::ErrorDetail,
-            Self::Response => match key {
-                b"id" => Member::ResponseId,
-                b"model" => Member::ResponseModel,
-                b"status" => Member::ResponseStatus,
-                b"error" => Member::ResponseError,
-                b"incomplete_details" => Member::IncompleteDetails,
-                b"usage" => Member::Usage(UsageOf::Response),
-                _ => Member::Other,
-            },
+            Self::Response => response_member(key),
+            Self::BaseResp if key == b"status_code" => Member::BaseCode,
+            Self::BaseResp if key == b"status_msg" => Member::BaseMessage,
             Self::IncompleteDetails if key == b"reason" => Member::IncompleteReason,
             Self::Message => match key {
                 b"id" => Member::MessageId,
@@ -158,20 +158,20 @@ impl Place {
                 b"stop_reason" => Member::StopReason,
                 _ => Member::Other,
             },
-            Self::Block if matches!(key, b"name" | b"text") => Member::Content(Content::Block),
-            Self::Candidate => match key {
-                b"index" => Member::Index,
-                b"finishReason" => Member::FinishReason,
-                b"content" => Member::CandidateContent,
-                _ => Member::Other,
-            },
+            Self::Block if matches!(key, b"name" | b"text" | b"thinking") => {
+                Member::Content(Content::Block)
+            }
+            Self::Candidate if key == b"index" => Member::Index,
+            Self::Candidate if key == b"finishReason" => Member::FinishReason,
+            Self::Candidate if key == b"content" => Member::CandidateContent,
             Self::CandidateContent if key == b"parts" => Member::Parts,
             Self::Part if matches!(key, b"text" | b"functionCall") => {
                 Member::Content(Content::Candidate)
             }
-            Self::Usage | Self::InputDetails | Self::OutputDetails | Self::UsageMetadata => {
-                self.count(key)
-            }
+            Self::Usage => usage_member(key),
+            Self::InputDetails => input_member(key),
+            Self::OutputDetails => output_member(key),
+            Self::UsageMetadata => metadata_member(key),
             Self::Request
             | Self::Options
             | Self::GenerationConfig
@@ -199,16 +199,17 @@ impl Place {
             (Self::Choice, b"finish_reason") => Member::FinishReason,
             (Self::Choice, b"text") => Member::ChoiceText,
             (Self::Choice, b"delta") => Member::ChoiceDelta,
+            (Self::Choice, b"usage") => Member::Usage(UsageOf::Choice),
             (Self::ChoiceDelta, b"content" | b"reasoning_content" | b"reasoning" | b"refusal") => {
                 CONTENT
             }
             (Self::ChoiceDelta, b"tool_calls") => Member::ToolCalls,
-            (Self::ChoiceDelta, b"function_call") | (Self::ToolCall, b"function") => {
+            (Self::ChoiceDelta, b"function_call") | (Self::ToolCall, b"function" | b"custom") => {
                 Member::Function
             }
             (Self::ChoiceDelta, b"audio") => Member::Audio,
             (Self::ContentPart, b"text" | b"thinking")
-            | (Self::Function, b"name" | b"arguments")
+            | (Self::Function, b"name" | b"arguments" | b"input")
             | (Self::Audio, b"data" | b"transcript") => CONTENT,
             _ => Member::Other,
         }
@@ -237,30 +238,17 @@ impl Place {
             _ => Member::Other,
         }
     }
+}
 
-    fn count(self, key: &[u8]) -> Member {
-        let count = match (self, key) {
-            (Self::Usage, b"prompt_tokens_details" | b"input_tokens_details") => {
-                return Member::InputDetails;
-            }
-            (Self::Usage, b"completion_tokens_details" | b"output_tokens_details") => {
-                return Member::OutputDetails;
-            }
-            (Self::Usage, b"prompt_tokens" | b"input_tokens")
-            | (Self::UsageMetadata, b"promptTokenCount") => Count::Input,
-            (Self::Usage, b"completion_tokens" | b"output_tokens")
-            | (Self::UsageMetadata, b"candidatesTokenCount") => Count::Output,
-            (Self::Usage, b"cache_read_input_tokens")
-            | (Self::InputDetails, b"cached_tokens")
-            | (Self::UsageMetadata, b"cachedContentTokenCount") => Count::CacheRead,
-            (Self::Usage, b"cache_creation_input_tokens")
-            | (Self::InputDetails, b"cache_write_tokens") => Count::CacheCreation,
-            (Self::OutputDetails, b"reasoning_tokens" | b"thinking_tokens")
-            | (Self::UsageMetadata, b"thoughtsTokenCount") => Count::Reasoning,
-            (Self::UsageMetadata, b"toolUsePromptTokenCount") => Count::ToolUse,
-            _ => return Member::Other,
-        };
-        Member::Count(count)
+fn response_member(key: &[u8]) -> Member {
+    match key {
+        b"id" => Member::ResponseId,
+        b"model" => Member::ResponseModel,
+        b"status" => Member::ResponseStatus,
+        b"error" => Member::ResponseError,
+        b"incomplete_details" => Member::IncompleteDetails,
+        b"usage" => Member::Usage(UsageOf::Response),
+        _ => Member::Other,
     }
 }
 
@@ -273,6 +261,7 @@ fn root_member(key: &[u8]) -> Member {
         b"modelVersion" => Member::ModelVersion,
         b"status" => Member::Status,
         b"error" => Member::Error,
+        b"base_resp" => Member::BaseResp,
         b"message" => Member::Message,
         b"code" => Member::Code,
         b"response" => Member::Response,

@@ -25,6 +25,9 @@ pub(super) struct Rare {
     pub(super) response_error: ErrorMember,
     pub(super) message: Option<Box<str>>,
     pub(super) code: Option<Box<str>>,
+    /// The code in `base_resp`, if it is not 0.
+    pub(super) base_code: Option<Box<str>>,
+    pub(super) base_message: Option<Box<str>>,
     /// The member `type`, if it is no type of an event.
     pub(super) type_name: Option<Box<str>>,
 }

@@ -54,7 +54,8 @@ pub(crate) struct RequestReader {
 impl RequestReader {
     /// Reads the next piece of the body.
     pub(crate) fn read(&mut self, piece: &[u8]) {
-        self.walker.read(piece, Place::Request, &mut self.facts);
+        let rest = self.walker.read(piece, Place::Request, &mut self.facts);
+        self.walker.read(rest, Place::Request, &mut self.facts);
     }
 
     /// Returns what was read. `None` if the JSON is not whole, or has no prompt. What is behind it does not count: it can

@@ -7,7 +7,7 @@ use super::member::Count;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Usage {
     /// By [`Count`]. One more than the number, 0 if there is none: half the size of options.
-    counts: [u64; 6],
+    counts: [u64; 7],
 }
 
 impl Usage {
@@ -48,8 +48,8 @@ impl Usage {
     /// Returns all input tokens. Anthropic counts those of the cache beside the others, Gemini those of tools.
     pub(crate) fn input(&self, format: LlmFormat) -> Option<u64> {
         let beside = match format {
-            LlmFormat::Messages => [self.cache_read(), self.cache_creation()],
-            LlmFormat::Gemini => [self.get(Count::ToolUse), None],
+            LlmFormat::Messages => [self.get(Count::CacheRead), self.cache_creation()],
+            LlmFormat::Gemini => [self.get(Count::Beside), None],
             LlmFormat::ChatCompletions
             | LlmFormat::Completions
             | LlmFormat::Responses
@@ -59,17 +59,41 @@ impl Usage {
         Some(beside.fold(self.get(Count::Input)?, u64::saturating_add))
     }
 
-    /// Returns all output tokens. Gemini counts those of reasoning beside the others.
+    /// Returns all output tokens, with those of reasoning that a service counts beside the others.
     pub(crate) fn output(&self, format: LlmFormat) -> Option<u64> {
-        let beside = self.reasoning().filter(|_| format == LlmFormat::Gemini);
+        let beside = self
+            .reasoning()
+            .filter(|reasoning| self.is_beside(*reasoning, format));
         match (self.get(Count::Output), beside) {
             (Some(output), Some(beside)) => Some(output.saturating_add(beside)),
             (output, beside) => output.or(beside),
         }
     }
 
-    pub(crate) fn cache_read(&self) -> Option<u64> {
-        self.get(Count::CacheRead)
+    /// Whether the tokens of reasoning are not part of the output: always in Gemini. In the formats of `OpenAI` the total
+    /// shows it, or without one that they are more than the output.
+    fn is_beside(&self, reasoning: u64, format: LlmFormat) -> bool {
+        let is_of_openai = match format {
+            LlmFormat::Gemini => return true,
+            LlmFormat::ChatCompletions | LlmFormat::Completions | LlmFormat::Responses => true,
+            LlmFormat::Messages | LlmFormat::Ollama => false,
+        };
+        let Some(output) = self.get(Count::Output).filter(|_| is_of_openai) else {
+            return false;
+        };
+        match (self.get(Count::Input), self.get(Count::Total)) {
+            (Some(input), Some(total)) => {
+                let others = input.saturating_add(output);
+                others.checked_add(reasoning) == Some(total)
+            }
+            _ => reasoning > output,
+        }
+    }
+
+    pub(crate) fn cache_read(&self, format: LlmFormat) -> Option<u64> {
+        let is_of_choices = matches!(format, LlmFormat::ChatCompletions | LlmFormat::Completions);
+        let beside = self.get(Count::Beside).filter(|_| is_of_choices);
+        self.get(Count::CacheRead).or(beside)
     }
 
     pub(crate) fn cache_creation(&self) -> Option<u64> {

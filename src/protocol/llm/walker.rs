@@ -62,8 +62,14 @@ impl Walker {
         self.tokens.is_malformed()
     }
 
-    /// Reads a piece. The members of the outermost object are those of `root`.
-    pub(super) fn read(&mut self, piece: &[u8], root: Place, visitor: &mut impl Visitor) {
+    /// Reads a piece up to the end of the outermost object or array. Returns the rest. The members of the outermost
+    /// object are those of `root`.
+    pub(super) fn read<'p>(
+        &mut self,
+        piece: &'p [u8],
+        root: Place,
+        visitor: &mut impl Visitor,
+    ) -> &'p [u8] {
         let mut rest = piece;
         loop {
             let place = place_at(&self.places, self.tokens.depth());
@@ -76,7 +82,7 @@ impl Walker {
             };
             let limit = visitor.limit(member);
             let Some(token) = self.tokens.next(&mut rest, limit) else {
-                return;
+                return &[];
             };
             let value = match token {
                 Token::Key(key) => {
@@ -92,6 +98,9 @@ impl Walker {
                 Token::OpenArray => self.open(member, true, root),
                 Token::Close => {
                     visitor.visit(self.closed(), Value::End);
+                    if self.tokens.depth() == 0 {
+                        return rest;
+                    }
                     continue;
                 }
             };
@@ -99,15 +108,19 @@ impl Walker {
             if limit > 0 || !(is_text || matches!(value, Value::Number(_))) {
                 visitor.visit(member, value);
             } else {
-                let quote = usize::from(is_text);
-                let left_at_start = self.tokens.left_at_start().min(piece.len());
-                let scalar = Scalar {
-                    start: piece.len() - left_at_start + quote,
-                    end: piece.len() - rest.len() - quote,
-                    is_text,
-                };
-                visitor.skip(member, scalar);
+                visitor.skip(member, self.scalar(piece, rest, is_text));
             }
+        }
+    }
+
+    /// Returns where the scalar is that was read before `rest`.
+    fn scalar(&self, piece: &[u8], rest: &[u8], is_text: bool) -> Scalar {
+        let quote = usize::from(is_text);
+        let left_at_start = self.tokens.left_at_start().min(piece.len());
+        Scalar {
+            start: piece.len() - left_at_start + quote,
+            end: piece.len() - rest.len() - quote,
+            is_text,
         }
     }
 

@@ -20,6 +20,8 @@ pub(crate) enum Field {
     Event,
     /// In no standard. llama.cpp sends failures in it.
     Error,
+    /// A line without a field, which begins like a line of JSON. The value is the line.
+    Bare,
     /// A comment, or a field of no interest.
     Other,
 }
@@ -132,13 +134,18 @@ impl FieldReader {
     fn read_part<'p>(&mut self, part: &'p [u8], is_last: bool) -> Option<Part<'p>> {
         let (field, value, is_first) = match self.field {
             Some(field) => (field, part, false),
+            None if self.name_length == 0 && begins_like_json(part) => {
+                self.is_at_start = false;
+                (Field::Bare, part, true)
+            }
             None => match self.read_name(part, is_last)? {
                 (Some(field), value) => (field, value, true),
                 (None, _) => return Some(Part::EmptyLine),
             },
         };
         self.field = (!is_last).then_some(field);
-        let value = if is_first || self.skips_space {
+        let can_begin_with_space = field != Field::Bare;
+        let value = if can_begin_with_space && (is_first || self.skips_space) {
             self.skips_space = value.is_empty();
             value.strip_prefix(b" ").unwrap_or(value)
         } else {
@@ -183,6 +190,12 @@ impl FieldReader {
         self.name[length..length + kept].copy_from_slice(&more[..kept]);
         self.name_length = u8::try_from(length + kept).unwrap_or(0);
     }
+}
+
+/// Whether a line begins with a byte that no name of a known field begins with, but a line of JSON can.
+fn begins_like_json(line: &[u8]) -> bool {
+    let first = line.first();
+    first.is_some_and(|first| b"{}[]\" \t".contains(first))
 }
 
 /// Finds the end of the first line. Every event ends with an empty line, which is found without a search.

@@ -52,8 +52,10 @@ fn fields_are_read_wherever_the_stream_is_cut() {
         ("data\nevent\n", "Data= Event= "),
         (
             "data :x\nData: x\ndatabase: x\n data: x\n",
-            "Other=x Other=x Other=x Other=x ",
+            "Other=x Other=x Other=x Bare= data: x ",
         ),
+        ("{\n \"a\": 1\r}\n\n", "Bare={ Bare= \"a\": 1 Bare=} - "),
+        ("data: x\n]\n[", "Data=x Bare=] Bare=[ "),
         ("a-name-that-is-longer-than-others: x\n", "Other=x "),
         ("\u{feff}data: x\n\u{feff}data: y\n", "Data=x Other=y "),
         ("\u{feff}\ndata: x\n", "- Data=x "),

@@ -187,7 +187,7 @@ fn text_that_resembles_a_terminator_or_an_error_event_is_ignored() {
     for (case, headers, frame, is_found) in [
         ("an event stream", &[sse()][..], REAL, true),
         ("no content type", &[], REAL, false),
-        ("JSON", &[(CONTENT_TYPE, "application/json")], REAL, false),
+        ("JSON", &[(CONTENT_TYPE, "application/json")], REAL, true),
         (
             "NDJSON",
             &[(CONTENT_TYPE, "application/x-ndjson")],

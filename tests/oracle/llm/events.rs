@@ -34,6 +34,8 @@ pub(super) enum Read {
     Data,
     /// A field line `error`, which is not part of the event: its value.
     ErrorField(String),
+    /// The last line of JSON that is in no field, and not part of the event.
+    Bare(String),
     /// Another line that does not end the event.
     Other,
     /// The end of the event.
@@ -59,14 +61,62 @@ impl Event {
     }
 }
 
+/// How a body is framed, by its content type and by what it begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    pub(super) framing: Framing,
+    /// The number of bytes before the first value or line.
+    pub(super) start: usize,
+    /// The number of bytes of the first object, if the body was to be one value.
+    first: usize,
+    /// The content type is another.
+    pub(super) is_guessed: bool,
+}
+
+/// Returns how a body is framed.
+pub(super) fn shown(body: &[u8], declared: Framing) -> Shown {
+    let mut shown = Shown {
+        framing: declared,
+        start: 0,
+        first: 0,
+        is_guessed: false,
+    };
+    if declared == Framing::Events {
+        return shown;
+    }
+    let marked = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let white = marked.iter().take_while(|byte| b" \t\n\r".contains(byte));
+    shown.start = body.len() - marked.len() + white.count();
+    if declared == Framing::Lines {
+        return shown;
+    }
+    let text = String::from_utf8_lossy(&body[shown.start..]);
+    if text.starts_with(['d', 'e', ':']) {
+        (shown.framing, shown.is_guessed) = (Framing::Events, true);
+    } else if let Some(length) = json::length_before_object(&text) {
+        (shown.framing, shown.first) = (Framing::Lines, length);
+    }
+    shown
+}
+
 /// Returns the events of a body, each as its states in order.
-pub(super) fn events(body: &[u8], framing: Framing, is_over: bool) -> Vec<Vec<Event>> {
-    match framing {
-        Framing::Events => event_stream(body, is_over),
-        Framing::Lines => json_lines(body, is_over),
+pub(super) fn events(body: &[u8], shown: Shown, is_over: bool) -> Vec<Vec<Event>> {
+    let (_, rest) = body.split_at(shown.start);
+    let mut events = match shown.framing {
+        Framing::Events => event_stream(rest, is_over),
+        Framing::Lines => {
+            let (first, rest) = rest.split_at(shown.first);
+            let text = String::from_utf8_lossy(first);
+            let first = (shown.first > 0).then(|| vec![Event::json(&text, first.len())]);
+            let mut lines = json_lines(rest, is_over);
+            for line in lines.iter_mut().flatten() {
+                line.at += shown.first;
+            }
+            first.into_iter().chain(lines).collect()
+        }
         // A value that is complete counts although the body goes on.
         Framing::Whole => {
-            let text = String::from_utf8_lossy(body);
+            let text = String::from_utf8_lossy(rest);
             let elements = json::elements(&text);
             let is_element = elements.is_some();
             let values = elements
@@ -75,12 +125,16 @@ pub(super) fn events(body: &[u8], framing: Framing, is_over: bool) -> Vec<Vec<Ev
             let events = values.map(|value| {
                 vec![Event {
                     is_element,
-                    ..Event::json(&value, body.len())
+                    ..Event::json(&value, rest.len())
                 }]
             });
             events.collect()
         }
+    };
+    for state in events.iter_mut().flatten() {
+        state.at += shown.start;
     }
+    events
 }
 
 fn json_lines(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
@@ -103,6 +157,7 @@ fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
     let mut events = Vec::new();
     let mut states = Vec::new();
     let mut start = 0;
+    let mut bare = Bare::default();
     let mut lines = lines(body, is_over).into_iter().peekable();
     while let Some(line) = lines.next() {
         let is_blank = line.text.is_empty();
@@ -120,8 +175,10 @@ fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
                 is_element: false,
             });
         };
-        if !is_blank {
-            state(line.read(start == 0), false);
+        if is_blank {
+            bare = Bare::default();
+        } else {
+            state(bare.read(&line, line.read(start == 0)), false);
         }
         if is_blank || is_last {
             state(Read::End, true);
@@ -143,6 +200,41 @@ fn parse_block(lines: &[u8], is_first: bool) -> Sse {
     let parsed = SseByteStream::new(body).next().now_or_never();
     let parsed = parsed.expect("the bytes are there");
     parsed.map_or_else(Sse::default, |block| block.expect("valid UTF-8"))
+}
+
+/// JSON that is in no field: the lines so far, and whether the event has a line of data.
+#[derive(Default)]
+struct Bare {
+    text: Option<String>,
+    has_data: bool,
+}
+
+impl Bare {
+    /// Reads a line. Returns what it is, if it is no line of this JSON, else [`Read::Other`] before the last one.
+    fn read(&mut self, line: &Line<'_>, read: Read) -> Read {
+        if read == Read::Data {
+            (self.text, self.has_data) = (None, true);
+            return read;
+        }
+        let is_in_json = self.text.is_some();
+        if matches!(read, Read::ErrorField(_)) && is_in_json {
+            return Read::Other;
+        }
+        let first = line.text.first();
+        if first == Some(&b'{') && !self.has_data {
+            self.text.get_or_insert_default();
+        }
+        let is_of_json = first.is_some_and(|first| b"{}[]\" \t".contains(first));
+        let Some(text) = self.text.as_mut().filter(|_| is_of_json) else {
+            return read;
+        };
+        text.push_str(&String::from_utf8_lossy(line.text));
+        text.push('\n');
+        if matches!(json::parse(text), Datum::Object(_)) {
+            return Read::Bare(self.text.take().unwrap_or_default());
+        }
+        read
+    }
 }
 
 /// A line without its end.

@@ -44,7 +44,8 @@ pub(super) fn in_event(
         });
     }
     let kind = format::kind(&event.name, object);
-    let is_failed = format == Some(Format::Responses) && kind == "response.failed" && !is_whole;
+    let is_failed =
+        format == Some(Format::Responses) && is_end_that_failed(kind, object) && !is_whole;
     let Some(object) = object else {
         let message = event.data.as_deref().and_then(text_of);
         return is_failed.then(|| Failure::new(message, None));
@@ -55,11 +56,13 @@ pub(super) fn in_event(
     // A whole body of no known format may be the record of a job, whose error is data.
     let named = object.get("object").and_then(Value::as_str);
     let is_job = is_whole && format.is_none() && named != Some("error") && !is_bare_error(object);
-    if named == Some("error") || has_error(object, kind) && !is_job {
+    let has_base_code =
+        base_code(object).is_some() && (!format::is_typed(kind) || kind == "response.failed");
+    if named == Some("error") || has_error(object, kind) && !is_job || has_base_code {
         let found = described(&with_error_of_response(object));
         let kind = json::word(object, "type").filter(|_| named == Some("error"));
         let code = found.code.or(kind);
-        return Some(Failure { code, ..found });
+        return Some(with_base(object, Failure { code, ..found }));
     }
     let has_failed = match format? {
         Format::Responses => is_whole && json::text(object, "status") == Some("failed"),
@@ -68,11 +71,40 @@ pub(super) fn in_event(
             let reasons = choices
                 .iter()
                 .map(|choice| json::text(choice, "finish_reason"));
-            reasons.into_iter().any(|reason| reason == Some("error"))
+            let failures = ["error", "abort", "insufficient_system_resource"];
+            reasons
+                .into_iter()
+                .flatten()
+                .any(|reason| failures.contains(&reason))
         }
         Format::Messages | Format::Gemini | Format::Ollama => false,
     };
     has_failed.then(|| described(object))
+}
+
+/// Whether an end of responses is that of a failure.
+fn is_end_that_failed(kind: &str, object: Option<&Object>) -> bool {
+    let status = object.and_then(|object| json::nested(object, "response", "status"));
+    let has_failed = status.and_then(Value::as_str) == Some("failed");
+    kind == "response.failed" || kind == "response.done" && has_failed
+}
+
+/// Returns the status in `base_resp`, unless it is a success.
+fn base_code(object: &Object) -> Option<String> {
+    let base = json::object(object, "base_resp")?;
+    base.get("status_code")
+        .filter(|code| says_something(code))?;
+    json::word(base, "status_code")
+}
+
+/// Adds what `base_resp` says, where nothing else says it.
+fn with_base(object: &Object, failure: Failure) -> Failure {
+    let message = json::object(object, "base_resp").and_then(|base| json::text(base, "status_msg"));
+    let base = Failure::new(message, base_code(object));
+    Failure {
+        message: failure.message.or(base.message),
+        code: failure.code.or(base.code),
+    }
 }
 
 /// Returns the failure in a field line `error`.
@@ -100,7 +132,8 @@ fn is_empty(text: &str) -> bool {
 
 /// Whether an object has only members that errors have, or that have a meaning in a format.
 fn is_bare_error(object: &Object) -> bool {
-    const OF_ERRORS: [&str; 13] = [
+    const OF_ERRORS: [&str; 14] = [
+        "base_resp",
         "code",
         "created",
         "created_at",

@@ -24,8 +24,9 @@ const MESSAGES_EVENTS: [&str; 6] = [
     "message_stop",
 ];
 
-const RESPONSES_ENDS: [&str; 4] = [
+const RESPONSES_ENDS: [&str; 5] = [
     "response.completed",
+    "response.done",
     "response.incomplete",
     "response.failed",
     "response.cancelled",

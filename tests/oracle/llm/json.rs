@@ -201,7 +201,31 @@ pub(super) fn word(object: &Object, key: &str) -> Option<String> {
     }
 }
 
-/// Returns a number of tokens: an integer from 0 to 2^53, written as one.
+/// Returns a number of tokens: an integer from 0 to 2^53, perhaps with a fraction of 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "the value is an integer in this range"
+)]
 pub(super) fn count(value: &Value) -> Option<u64> {
-    value.as_u64().filter(|count| *count <= 1 << 53)
+    const LIMIT: u64 = 1 << 53;
+    if let Some(count) = value.as_u64() {
+        return Some(count).filter(|count| *count <= LIMIT);
+    }
+    let number = value.as_f64()?;
+    let is_count = number.fract() == 0.0 && (0.0..=LIMIT as f64).contains(&number);
+    is_count.then_some(number as u64)
+}
+
+/// Returns the length of the object that a text begins with, if another object follows it in a later line.
+pub(super) fn length_before_object(text: &str) -> Option<usize> {
+    let text = replace_lone_surrogates(text);
+    let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
+    let is_object = matches!(values.next(), Some(Ok(Value::Object(_))));
+    let length = values.byte_offset();
+    let rest = text.get(length..)?;
+    let next = rest.trim_start_matches([' ', '\t', '\n', '\r']);
+    let is_line_over = rest[..rest.len() - next.len()].contains('\n');
+    (is_object && is_line_over && next.starts_with('{')).then_some(length)
 }

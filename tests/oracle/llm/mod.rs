@@ -58,15 +58,17 @@ pub struct Reading {
 }
 
 /// Reads a body. If it `is_over`, its end ends the last line and the last event.
-pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -> Reading {
+pub fn read(body: &[u8], declared: Framing, is_over: bool, settings: &Settings) -> Reading {
     let mut reading = Reading::default();
+    let shown = events::shown(body, declared);
+    let framing = shown.framing;
     if framing == Framing::Whole {
         // Its elements are parsed one by one.
         let body = String::from_utf8_lossy(body);
         reading.is_unknown =
             json::elements(&body).is_some_and(|_| json::has_equal_keys(&body, &[]));
     }
-    for event in events::events(body, framing, is_over) {
+    for event in events::events(body, shown, is_over) {
         let is_object = |state: &Event| matches!(state.datum(), Datum::Object(_));
         let first_object = event.iter().position(is_object);
         for (number, state) in event.iter().enumerate() {
@@ -79,6 +81,17 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
                 let found = failure::in_error_field(value);
                 let is_object = matches!(json::parse(value), Datum::Object(_));
                 reading.is_unknown |= is_object && json::has_equal_keys(value, &[]);
+                reading.failure = reading.failure.or(found);
+            }
+            if let Read::Bare(text) = &state.read
+                && let Datum::Object(object) = json::parse(text)
+                && settings.reads_errors
+            {
+                let bare = Event {
+                    name: String::new(),
+                    ..state.clone()
+                };
+                let found = failure::in_event(&bare, Some(&object), reading.format, false);
                 reading.failure = reading.failure.or(found);
             }
             let state = with_object(&event, state);
@@ -99,7 +112,10 @@ pub fn read(body: &[u8], framing: Framing, is_over: bool, settings: &Settings) -
         }
         reading.note_first_event(&event, framing, settings);
     }
-    reading.is_truncated = is_over && framing != Framing::Whole && reading.lacks_end(settings);
+    let lacks_end = is_over && framing != Framing::Whole && reading.lacks_end(settings);
+    // A text that only begins like an event stream lacks nothing.
+    let is_text = shown.is_guessed && !reading.has_event;
+    reading.is_truncated = lacks_end && !(is_text && reading.format.is_none());
     reading.summarize();
     reading
 }

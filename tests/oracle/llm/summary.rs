@@ -68,7 +68,13 @@ impl Summary {
 
     fn take_usage(&mut self, format: Format, kind: &str, object: &Object, is_whole: bool) {
         let usage = match format {
-            Format::ChatCompletions | Format::Completions => json::object(object, "usage"),
+            Format::ChatCompletions | Format::Completions => {
+                let choices = json::objects(object, "choices");
+                let mut in_choices = choices
+                    .iter()
+                    .filter_map(|choice| json::object(choice, "usage"));
+                json::object(object, "usage").or(in_choices.next_back())
+            }
             Format::Responses | Format::Messages if is_whole => json::object(object, "usage"),
             Format::Responses => {
                 let response = json::object(object, "response");
@@ -116,11 +122,28 @@ impl Summary {
         Usage {
             input: get("input")
                 .and_then(|_| sum(&["input", "input beside", "read beside", "creation beside"])),
-            output: sum(&["output", "output beside"]),
-            cache_read: get("read").or(get("read beside")),
+            output: sum(&["output", "output beside"])
+                .map(|output| output + self.reasoning_beside()),
+            cache_read: get("read").or(get("cached")).or(get("read beside")),
             cache_creation: get("creation").or(get("creation beside")),
-            reasoning: get("reasoning").or(get("output beside")),
+            reasoning: get("reasoning")
+                .or(get("reasoning inside"))
+                .or(get("output beside")),
         }
+    }
+
+    /// Returns the tokens of reasoning that a format of `OpenAI` counts beside the output: by the total, or because they
+    /// are more than the output.
+    fn reasoning_beside(&self) -> u64 {
+        let get = |key: &str| self.counts.get(key).copied();
+        let (Some(output), Some(reasoning)) = (get("output"), get("reasoning")) else {
+            return 0;
+        };
+        let is_beside = match (get("input"), get("total")) {
+            (Some(input), Some(total)) => input + output + reasoning == total,
+            _ => reasoning > output,
+        };
+        if is_beside { reasoning } else { 0 }
     }
 }
 
@@ -130,8 +153,12 @@ fn count_usages(object: &Object) -> usize {
     let own = |key: &str| json::object(object, key).is_some();
     let is_number = |key: &&str| object.get(*key).is_some_and(Value::is_number);
     let has_counts = ["prompt_eval_count", "eval_count"].iter().any(is_number);
+    let choices = json::objects(object, "choices");
+    let in_choices = choices
+        .iter()
+        .any(|choice| json::object(choice, "usage").is_some());
     let all = [
-        own("usage"),
+        own("usage") || in_choices,
         own("usageMetadata"),
         usage("message"),
         usage("response"),
@@ -162,15 +189,30 @@ const REASONING: Names = &[
     &["output_tokens_details", "thinking_tokens"],
 ];
 
+const TOTAL: Names = &[&["total_tokens"]];
+
 /// Returns the names of counts, and their members in the usage. Those named "beside" are not part of another. Gateways
 /// send one API's usage in the format of another, so a member counts under any of its names.
 fn keys(format: Format) -> &'static [(&'static str, Names)] {
     match format {
-        Format::ChatCompletions | Format::Completions | Format::Responses => &[
+        Format::ChatCompletions | Format::Completions => &[
+            ("input", INPUT),
+            ("output", OUTPUT),
+            ("read", CACHE_READ),
+            (
+                "cached",
+                &[&["cached_tokens"], &["prompt_cache_hit_tokens"]],
+            ),
+            ("creation", CACHE_CREATION),
+            ("total", TOTAL),
+            ("reasoning", REASONING),
+        ],
+        Format::Responses => &[
             ("input", INPUT),
             ("output", OUTPUT),
             ("read", CACHE_READ),
             ("creation", CACHE_CREATION),
+            ("total", TOTAL),
             ("reasoning", REASONING),
         ],
         Format::Messages => &[
@@ -178,7 +220,7 @@ fn keys(format: Format) -> &'static [(&'static str, Names)] {
             ("output", OUTPUT),
             ("read beside", CACHE_READ),
             ("creation beside", CACHE_CREATION),
-            ("reasoning", REASONING),
+            ("reasoning inside", REASONING),
         ],
         Format::Gemini => &[
             ("input", &[&["promptTokenCount"]]),
@@ -219,7 +261,8 @@ pub(super) fn finish_reason(
             response.and_then(|response| {
                 let details = json::object(response, "incomplete_details");
                 let reason = details.and_then(|details| json::word(details, "reason"));
-                reason.or_else(|| json::word(response, "status"))
+                let is_over = |status: &String| !["queued", "in_progress"].contains(&&**status);
+                reason.or_else(|| json::word(response, "status").filter(is_over))
             })
         }
         Format::Messages if is_whole => json::word(object, "stop_reason"),

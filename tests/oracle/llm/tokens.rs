@@ -53,11 +53,15 @@ fn is_chat_token(delta: &Object) -> bool {
     };
     let texts = ["content", "reasoning_content", "reasoning", "refusal"];
     let calls = json::objects(delta, "tool_calls").into_iter();
-    let mut functions = calls.filter_map(|call| json::object(call, "function"));
+    let mut functions = calls.flat_map(|call| {
+        let tools = ["function", "custom"].map(|key| json::object(call, key));
+        tools.into_iter().flatten()
+    });
+    let in_function = ["name", "arguments", "input"];
     has_parts(delta, &texts, 4)
-        || functions.any(|function| has_parts(function, &["name", "arguments"], 7))
+        || functions.any(|function| has_parts(function, &in_function, 7))
         || json::object(delta, "function_call")
-            .is_some_and(|function| has_parts(function, &["name", "arguments"], 5))
+            .is_some_and(|function| has_parts(function, &in_function, 5))
         || json::object(delta, "audio")
             .is_some_and(|audio| has_parts(audio, &["data", "transcript"], 5))
 }
@@ -98,7 +102,7 @@ fn is_messages_token(kind: &str, event: &Object) -> bool {
 fn is_block_token(event: &Object) -> bool {
     let blocks = ["content_block", "item"].map(|key| json::object(event, key));
     let mut blocks = blocks.into_iter().flatten();
-    blocks.any(|block| has_text(block, &["text", "name"]))
+    blocks.any(|block| has_text(block, &["text", "name", "thinking"]))
 }
 
 /// Whether one of these members is a text that is not empty.

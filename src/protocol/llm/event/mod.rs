@@ -3,7 +3,7 @@
 use super::answer::{Answer, Reads};
 use super::datum::Datum;
 use super::event_name::EventName;
-use super::findings::{Failure, Findings, Framing, Terminators};
+use super::findings::{Findings, Framing, Terminators};
 use super::format::LlmFormat;
 use super::kind::EventType;
 use super::place::Place;
@@ -11,6 +11,8 @@ use super::shape::{self, Scalars, Shape};
 use super::text::DatumText;
 use super::visit::Visit;
 use super::walker::Walker;
+
+mod alone;
 
 /// Reads one event after the other.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct EventReader {
     /// Whether the event has a line of data.
     has_line: bool,
     data: Data,
+    /// Whether a line end has followed the whole JSON.
+    is_line_over: bool,
     root: Place,
     text: DatumText,
     walker: Walker,
@@ -52,6 +56,8 @@ pub(super) struct Pass<'a> {
     pub(super) has_content: bool,
     /// Where the line of data is in its event, if that began in the piece.
     pub(super) line_at: Option<usize>,
+    /// How many bytes of a whole answer are unread: they begin with another object.
+    pub(super) unread: usize,
     /// What can vary in the current event, if nothing was learnt from it.
     pub(super) candidate: Option<Scalars>,
 }
@@ -63,6 +69,7 @@ impl EventReader {
             is_name_late: false,
             has_line: false,
             data: Data::Blank,
+            is_line_over: false,
             root: Place::Root,
             text: DatumText::default(),
             walker: Walker::default(),
@@ -104,11 +111,6 @@ impl EventReader {
             Some(known) => known.replace(event, scalars),
             None => self.known = Some(Box::new(Shape::new(event, scalars))),
         }
-    }
-
-    /// Whether the line that has begun is a field `error`.
-    pub(super) fn is_in_error_line(&self) -> bool {
-        self.has_line && self.root == Place::ErrorLine
     }
 
     /// Reads a part of the event's name.
@@ -159,6 +161,7 @@ impl EventReader {
 
     fn begin_json(&mut self, part: &[u8], is_whole_line: bool, pass: &mut Pass<'_>) {
         self.data = Data::Json;
+        self.is_line_over = false;
         self.walker.reset();
         self.datum = Datum::default();
         let Some(line_at) = pass.line_at.filter(|_| is_whole_line) else {
@@ -178,7 +181,16 @@ impl EventReader {
 
     fn read_json(&mut self, part: &[u8], scalars: Option<&mut Scalars>, pass: &mut Pass<'_>) {
         let mut visit = Visit::new(&mut self.datum, scalars, pass.answer, pass.reads);
-        self.walker.read(part, self.root, &mut visit);
+        let rest = self.walker.read(part, self.root, &mut visit);
+        if rest.is_empty() {
+            return;
+        }
+        if pass.framing == Framing::Whole && self.is_followed_by_object(rest) {
+            pass.unread = rest.len();
+        } else {
+            let mut visit = Visit::new(&mut self.datum, None, pass.answer, pass.reads);
+            self.walker.read(rest, self.root, &mut visit);
+        }
     }
 
     /// Ends a line of data. If the data is whole, it is added to the answer.
@@ -210,29 +222,6 @@ impl EventReader {
         is_read && self.data == Data::Text && self.text.is(b"[DONE]")
     }
 
-    /// Ends a line of a field `error`, which is an event of its own.
-    pub(super) fn end_error_line(&mut self, pass: &mut Pass<'_>) {
-        let is_json = self.data == Data::Json && self.walker.is_complete();
-        let is_failure = if is_json {
-            self.datum.has_error()
-        } else {
-            self.data == Data::Text && self.text.says_something()
-        };
-        if is_failure && pass.reads.failures && pass.answer.fail() {
-            let failure = if is_json {
-                self.datum.failure()
-            } else {
-                Failure {
-                    message: self.text.message(pass.terminators.data),
-                    code: None,
-                }
-            };
-            pass.found.failure = Some(Box::new(failure));
-        }
-        self.has_line = false;
-        self.data = Data::Blank;
-    }
-
     /// Whether the text so far is the beginning of JSON.
     fn is_cut(&self) -> bool {
         self.data == Data::Json && !self.walker.is_malformed()
@@ -240,6 +229,7 @@ impl EventReader {
 
     /// Ends the last event of a stream, which may be cut. If its JSON is, it is no end, but can be a failure.
     pub(super) fn end_cut(&mut self, pass: &mut Pass<'_>) {
+        self.drop_bare_json();
         let named = self.name.event_type();
         let is_named_failure = matches!(named, EventType::Error | EventType::ResponseFailed);
         let is_named_end =
@@ -254,6 +244,7 @@ impl EventReader {
 
     /// Ends the event. Its name, or data that is no JSON, counts now.
     pub(super) fn end(&mut self, pass: &mut Pass<'_>) {
+        self.drop_bare_json();
         let counts = match self.data {
             Data::Added => self.is_name_late,
             Data::Blank | Data::Json | Data::Text => true,

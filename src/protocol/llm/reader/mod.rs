@@ -1,6 +1,6 @@
 //! Reads one answer, frame by frame.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 use super::answer::{Answer, Reads};
 use super::event::{EventReader, Pass};
@@ -9,10 +9,17 @@ use super::format::Formats;
 use super::place::Place;
 use crate::protocol::sse::{Field, FieldReader, Part};
 
+mod plain_text;
+mod start;
+
+use plain_text::text_event;
+use start::Start;
+
 /// Reads one answer.
 #[derive(Debug)]
 pub(crate) struct AnswerReader {
     framing: Framing,
+    start: Start,
     fields: FieldReader,
     event: EventReader,
     answer: Answer,
@@ -32,6 +39,7 @@ impl AnswerReader {
     pub(crate) fn new(framing: Framing) -> Self {
         Self {
             framing,
+            start: Start::default(),
             fields: FieldReader::new(),
             event: EventReader::new(),
             answer: Answer::default(),
@@ -54,7 +62,8 @@ impl AnswerReader {
 
     /// Whether a stream lacks the end of its format, or has no data although it was to be of one of `formats`.
     pub(crate) fn is_truncated(&self, formats: Formats) -> bool {
-        let is_empty = !self.has_data.any && !formats.is_empty();
+        let is_declared = !self.start.is_guessed();
+        let is_empty = !self.has_data.any && !formats.is_empty() && is_declared;
         self.framing != Framing::Whole && (is_empty || self.answer.is_cut())
     }
 
@@ -90,10 +99,11 @@ impl AnswerReader {
         reads: Reads,
         terminators: Terminators<'_>,
     ) -> Findings {
+        let piece = self.start.skip(piece, &mut self.framing);
         self.pass(reads, terminators, |reader, pass| match pass.framing {
             Framing::EventStream => reader.read_events(piece, pass),
             Framing::Lines => reader.read_lines(piece, pass),
-            Framing::Whole => reader.read_line(piece, false, pass),
+            Framing::Whole => reader.read_whole(piece, pass),
         })
     }
 
@@ -127,6 +137,7 @@ impl AnswerReader {
             is_at_end: false,
             has_content: self.has_data.content,
             line_at: None,
+            unread: 0,
             candidate: None,
         };
         let mut parts = ReaderParts {
@@ -136,8 +147,12 @@ impl AnswerReader {
         };
         read(&mut parts, &mut pass);
         let Pass {
-            found, has_content, ..
+            framing,
+            found,
+            has_content,
+            ..
         } = pass;
+        self.framing = framing;
         self.has_data.content = has_content;
         found
     }
@@ -192,6 +207,7 @@ impl ReaderParts<'_> {
         match field {
             Field::Data => {
                 if is_first {
+                    self.event.drop_bare_json();
                     self.event.begin_line(Place::Root, pass);
                 }
                 self.event.read(value, is_first && is_last, pass);
@@ -201,6 +217,7 @@ impl ReaderParts<'_> {
             }
             Field::Event => self.event.read_name(value, is_first, is_last),
             Field::Error => self.read_error_line(value, is_first, is_last, pass),
+            Field::Bare => self.event.read_bare_line(value, is_first, is_last, pass),
             Field::Other => {}
         }
     }
@@ -221,6 +238,25 @@ impl ReaderParts<'_> {
             if is_last {
                 self.event.end_error_line(pass);
             }
+        }
+    }
+
+    /// Reads a part of a whole answer. If another object follows the first one in a later line, the body has lines.
+    fn read_whole(&mut self, piece: &[u8], pass: &mut Pass<'_>) {
+        let unread = if self.event.is_followed_by_object(piece) {
+            piece.len()
+        } else {
+            self.read_line(piece, false, pass);
+            pass.unread
+        };
+        if unread == 0 {
+            return;
+        }
+        pass.framing = Framing::Lines;
+        self.end_line(pass);
+        if !pass.found.is_over {
+            self.event.end(pass);
+            self.read_lines(&piece[piece.len() - unread..], pass);
         }
     }
 
@@ -263,25 +299,6 @@ impl ReaderParts<'_> {
         self.event.end_line(pass);
         self.has_data.any |= has_data;
     }
-}
-
-/// Returns the length of the event that a text begins with, if it is one line of data that is neither JSON nor the
-/// terminator, and has lines with LF.
-fn text_event(text: &[u8], terminator: Option<&str>) -> Option<usize> {
-    const FIELD: &[u8] = b"data: ";
-    let value = text.strip_prefix(FIELD)?;
-    let first = *value.first()?;
-    let can_be_terminator = |data: &str| data.as_bytes().first() == Some(&first);
-    if !first.is_ascii_graphic()
-        || matches!(first, b'{' | b'[')
-        || terminator.is_some_and(can_be_terminator)
-    {
-        return None;
-    }
-    let length = memchr2(b'\n', b'\r', value)?;
-    value[length..]
-        .starts_with(b"\n\n")
-        .then_some(FIELD.len() + length + 2)
 }
 
 #[cfg(test)]

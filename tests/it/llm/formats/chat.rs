@@ -288,8 +288,8 @@ const USAGE_ROWS: &[Row] = &[
         ])
         .first(0)
         .ended(1),
-        Row::chat("usage elsewhere than at the top is not that of the answer", &[
-            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop","usage":{"prompt_tokens":1,"completion_tokens":1}}],"metadata":{"usage":{"prompt_tokens":5}},"usages":{"prompt_tokens":6}}"#,
+        Row::chat("usage elsewhere than at the top and in a choice is not that of the answer", &[
+            r#"{"id":"c","object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop","usages":{"prompt_tokens":1,"completion_tokens":1}}],"metadata":{"usage":{"prompt_tokens":5}},"usages":{"prompt_tokens":6}}"#,
             DONE,
         ])
         .has(&[SHORT[0], SHORT[1], FINISH])

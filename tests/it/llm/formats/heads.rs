@@ -85,7 +85,8 @@ fn the_content_type_decides_how_an_answer_is_read() {
         ("Text/Event-Stream;charset=UTF-8", CHUNKS, true),
         ("text/event-streams", CHUNKS, false),
         ("text/plain", CHUNKS, false),
-        ("application/json", CHUNKS, false),
+        // What a body begins with decides if it is no JSON, or has an object in each line.
+        ("application/json", CHUNKS, true),
         ("application/json", CHAT, true),
         ("APPLICATION/JSON ; charset=utf-8", CHAT, true),
         ("application/problem+json", CHAT, false),
@@ -95,7 +96,7 @@ fn the_content_type_decides_how_an_answer_is_read() {
         ("application/x-ndjson; charset=utf-8", LINES, true),
         ("application/jsonl", LINES, true),
         ("application/stream+json", LINES, true),
-        ("application/json", LINES, false),
+        ("application/json", LINES, true),
         ("application/json-seq", LINES, false),
     ] {
         let span = Head::new(content_type, text).serve_preset();

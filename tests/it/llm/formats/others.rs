@@ -25,7 +25,7 @@ const NO_EVENTS_ROWS: &[Row] = &[
         "an error as bare JSON, which is no line of an event stream",
         &["\n{\"error\": {\"message\":\"upstream\"}}"],
     )
-    .truncated(),
+    .fails(0, Some("upstream"), None),
     Row::lines("empty lines", &["", " ", "\t"])
         .first(0)
         .truncated(),

@@ -49,7 +49,13 @@ pub fn finish_reasons() -> impl Strategy<Value = Value> {
     prop_oneof![
         6 => Just(json!(null)),
         6 => select(vec!["stop", "length", "tool_calls"]).prop_map(Value::from),
-        1 => select(vec![json!(""), json!("error"), json!(7)]),
+        1 => select(vec![
+            json!(""),
+            json!("error"),
+            json!("abort"),
+            json!("insufficient_system_resource"),
+            json!(7),
+        ]),
         1 => words(),
     ]
 }
@@ -65,17 +71,32 @@ pub fn chat_usage() -> impl Strategy<Value = Value> {
     let details = counted(&["cached_tokens", "audio_tokens"]);
     let reasoning = counted(&["reasoning_tokens"]);
     let usage = counted(&["prompt_tokens", "completion_tokens", "total_tokens"]);
-    (usage, option::of(details), option::of(reasoning)).prop_map(
-        |(mut usage, details, reasoning)| {
-            usage["prompt_tokens_details"] = details.into();
-            usage["completion_tokens_details"] = reasoning.into();
-            usage
-        },
-    )
+    let beside = counted(&["cached_tokens"]);
+    let more = (option::of(details), option::of(reasoning), beside);
+    (usage, more, any::<bool>()).prop_map(|(mut usage, more, is_total)| {
+        let (details, reasoning, beside) = more;
+        if let Some(cached) = beside.get("cached_tokens") {
+            usage["cached_tokens"] = cached.clone();
+        }
+        // As a service that counts reasoning beside the output.
+        let counts = ["prompt_tokens", "completion_tokens"].map(|key| usage[key].as_u64());
+        let reasons = reasoning
+            .as_ref()
+            .and_then(|it| it["reasoning_tokens"].as_u64());
+        if let ([Some(input), Some(output)], Some(reasons), true) = (counts, reasons, is_total) {
+            let total = input
+                .checked_add(output)
+                .and_then(|sum| sum.checked_add(reasons));
+            usage["total_tokens"] = total.into();
+        }
+        usage["prompt_tokens_details"] = details.into();
+        usage["completion_tokens_details"] = reasoning.into();
+        usage
+    })
 }
 
 fn deltas() -> impl Strategy<Value = Value> {
-    (texts(), texts(), 0..10_usize).prop_map(|(text, more, which)| {
+    (texts(), texts(), 0..12_usize).prop_map(|(text, more, which)| {
         let call = json!({"name": text, "arguments": more});
         [
             json!({"content": text}),
@@ -88,6 +109,8 @@ fn deltas() -> impl Strategy<Value = Value> {
             json!({"content": [{"type": "text", "text": text}, {"text": more}]}),
             json!({"content": null, "tool_calls": [], "function_call": null}),
             json!({}),
+            json!({"tool_calls": [{"index": 0, "type": "custom", "custom": {"name": text, "input": more}}]}),
+            json!({"tool_calls": [{"custom": {}, "function": {"name": text}}]}),
         ][which]
             .clone()
     })
@@ -95,9 +118,13 @@ fn deltas() -> impl Strategy<Value = Value> {
 
 /// Chunks of chat completions, or of completions.
 fn chunks(has_text: bool) -> BoxedStrategy<Sent> {
-    let choice = (indices(), deltas(), texts(), finish_reasons()).prop_map(
-        move |(index, delta, text, finish_reason)| {
+    let used = option::weighted(0.1, chat_usage());
+    let choice = (indices(), deltas(), texts(), finish_reasons(), used).prop_map(
+        move |(index, delta, text, finish_reason, usage)| {
             let mut choice = json!({"index": index, "finish_reason": finish_reason});
+            if let Some(usage) = usage {
+                choice["usage"] = usage;
+            }
             if has_text {
                 choice["text"] = text.into();
             } else {
@@ -142,6 +169,7 @@ pub fn response_objects() -> impl Strategy<Value = Value> {
         json!("completed"),
         json!("incomplete"),
         json!("failed"),
+        json!("queued"),
         json!(""),
         json!(null),
     ]);
@@ -181,7 +209,7 @@ fn responses() -> BoxedStrategy<Vec<Sent>> {
         let event = (select(names), response_objects());
         event.prop_map(|(name, mut response)| {
             // As the API does. Only `response.failed` has an error.
-            if name != "response.failed" {
+            if !["response.failed", "response.done"].contains(&name) {
                 response["error"] = json!(null);
             }
             Sent::typed(name, json!({"response": response}))
@@ -215,6 +243,7 @@ fn responses() -> BoxedStrategy<Vec<Sent>> {
         "response.incomplete",
         "response.failed",
         "response.cancelled",
+        "response.done",
     ]);
     joined(first.boxed(), middle.boxed(), last.boxed())
 }
@@ -235,14 +264,14 @@ fn messages() -> BoxedStrategy<Vec<Sent>> {
     });
     let middle = (texts(), words(), message_usage(), 0..9_usize);
     let middle = middle.prop_map(|(text, stop_reason, usage, which)| {
-        let block = |kind: &str| json!({"content_block": {"type": kind, "name": text, "text": ""}});
+        let block = |kind: &str| json!({"content_block": {"type": kind, "name": text, "text": "", "thinking": ""}});
         let delta = |key: &str| json!({"index": 0, "delta": {key: text}});
         match which {
             0 => Sent::typed("content_block_start", block("tool_use")),
             1 => Sent::typed("content_block_start", block("text")),
             2 => Sent::typed(
                 "content_block_start",
-                json!({"content_block": {"text": text}}),
+                json!({"content_block": {"text": text, "thinking": text}}),
             ),
             3 => Sent::typed("content_block_delta", delta("thinking")),
             4 => Sent::typed("content_block_delta", delta("partial_json")),

@@ -148,6 +148,8 @@ pub fn failures() -> impl Strategy<Value = Sent> {
             Sent::json(json!({"object": "error", "message": message, "type": "t"})),
             Sent::json(json!({"object": "fine_tuning.job", "error": error.clone()})),
             Sent::json(json!({"object": "error", "message": message, "code": 400})),
+            Sent::json(json!({"base_resp": {"status_code": 1008, "status_msg": message}, "x": 1})),
+            Sent::json(json!({"base_resp": {"status_code": 0, "status_msg": message}})),
             Sent {
                 name: "error",
                 data: Data::Text("trouble"),
@@ -162,7 +164,7 @@ pub fn failures() -> impl Strategy<Value = Sent> {
             },
         ]
     });
-    (all, 0..10_usize).prop_map(|(all, which)| all[which].clone())
+    (all, 0..12_usize).prop_map(|(all, which)| all[which].clone())
 }
 
 /// Events that belong to no format, or to none in particular.

@@ -59,6 +59,11 @@ pub fn styles() -> impl Strategy<Value = Style> {
         "data\n",
         "error: {\"code\":500,\"message\":\"by a field\",\"type\":\"server_error\"}",
         "error: {\"error\":{\"message\":\"by a field\",\"code\":\"c\"}}",
+        "{\"error\":{\"message\":\"bare\",\"code\":503}}",
+        "{\n  \"error\": {\n    \"message\": \"over lines\"\n  }\n}\n",
+        "{\"error\": {",
+        "} {\"error\":\"no\"}",
+        "{\"error\":null}",
     ]);
     let before = prop_oneof![5 => Just(Vec::new()), 1 => vec(line, 1..3)];
     let name = prop_oneof![
