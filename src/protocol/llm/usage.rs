@@ -70,8 +70,8 @@ impl Usage {
         }
     }
 
-    /// Whether the tokens of reasoning are not part of the output: always in Gemini. In the formats of `OpenAI` the total
-    /// shows it, or without one that they are more than the output.
+    /// Whether the tokens of reasoning are not part of the output: always in Gemini. In the formats of `OpenAI` the
+    /// total shows it, or without one that they are more than the output.
     fn is_beside(&self, reasoning: u64, format: LlmFormat) -> bool {
         let is_of_openai = match format {
             LlmFormat::Gemini => return true,
