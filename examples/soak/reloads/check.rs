@@ -16,6 +16,9 @@ pub(crate) fn check(records: &Records, providers: ProviderCounts, faults: Vec<St
     let propagators: &Timeline = &lock(&records.propagators);
     let mut tally = Tally::default();
     let requests = records.begun();
+    let measured = records.measured.iter().enumerate();
+    let measured = measured.map(|(provider, count)| (provider, count.load(Ordering::SeqCst)));
+    tally.measured = measured.filter(|(_, count)| *count > 0).collect();
     for request in 0..requests {
         let record = records.of(request);
         check_end(record, &mut tally);

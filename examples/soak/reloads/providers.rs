@@ -1,8 +1,8 @@
 //! The global providers: their replacement, their shutdown, and whether they are freed.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -51,8 +51,6 @@ pub(crate) struct ProviderCounts {
     pub(crate) most_alive: u64,
     /// Those that are alive at the end.
     pub(crate) alive: u64,
-    /// The number of requests that each meter provider has measured.
-    pub(crate) measured: BTreeMap<usize, u64>,
 }
 
 /// A tracer provider and a meter provider that are set together.
@@ -182,7 +180,7 @@ impl Telemetry {
         let ended: Vec<(Instant, Pair)> = ended;
         for (_, pair) in ended {
             self.shut_down(&pair, &mut state);
-            state.read(&pair)?;
+            state.read(&pair, &self.records)?;
             // The next request may still hold what it has looked up.
             let alive = pair.alive.clone();
             state.dropped.extend(alive.map(|alive| (now, alive)));
@@ -226,10 +224,10 @@ impl Telemetry {
 
 impl State {
     /// Reads the metrics of a provider whose requests have ended, and shuts it down.
-    fn read(&mut self, pair: &Pair) -> io::Result<()> {
+    fn read(&mut self, pair: &Pair, records: &Records) -> io::Result<()> {
         let MetricSums { requests, active } = pair.meters.read().map_err(io::Error::other)?;
         let measured = requests.values().sum();
-        self.counts.measured.insert(pair.number, measured);
+        records.measured[pair.number].store(measured, Ordering::SeqCst);
         if active != 0 {
             let number = pair.number;
             let fault = format!("{active} requests are active at provider {number}, at its end");

@@ -24,6 +24,8 @@ pub(crate) struct Records {
     pub(crate) tracers: Mutex<Timeline>,
     pub(crate) meters: Mutex<Timeline>,
     pub(crate) propagators: Mutex<Timeline>,
+    /// For each meter provider, the number of requests that it has measured.
+    pub(crate) measured: Box<[AtomicU64]>,
     /// For each provider, whether its shutdown has begun.
     shut_down: Box<[AtomicBool]>,
     /// For each provider, the number of requests when its shutdown began.
@@ -65,6 +67,7 @@ impl Records {
             tracers: Mutex::new(Timeline::delayed(settings)),
             meters: Mutex::new(Timeline::delayed(settings)),
             propagators: Mutex::new(Timeline::immediate(settings)),
+            measured: (0..settings).map(|_| AtomicU64::new(0)).collect(),
             shut_down: (0..settings).map(|_| AtomicBool::new(false)).collect(),
             shut_down_at: (0..settings).map(|_| AtomicU64::new(u64::MAX)).collect(),
         }

@@ -21,6 +21,8 @@ pub(crate) struct Tally {
     /// Their span was open when its provider was shut down.
     pub(crate) open_at_shutdown: u64,
     pub(crate) in_callers_trace: u64,
+    /// The number of requests that each meter provider has measured.
+    pub(crate) measured: BTreeMap<usize, u64>,
     /// How many of them each meter provider must and may have measured.
     pub(crate) measurable: BTreeMap<usize, Limits>,
     /// The setting of a provider, and the number of requests since then that had no span.
@@ -119,7 +121,7 @@ impl Figures {
         row("requests without a span: no-op or shut down", without_span);
         row("most of them after a provider was set", longest_wait);
         row("spans in the caller's trace", in_callers_trace);
-        row("requests measured", self.providers.measured.values().sum());
+        row("requests measured", self.tally.measured.values().sum());
         row("completions", self.completions);
         row("log events", self.log_events);
         row("most providers alive", self.providers.most_alive);
@@ -192,7 +194,7 @@ impl Figures {
             }
         }
         for (provider, Limits { least, most }) in &tally.measurable {
-            let measured = self.providers.measured.get(provider);
+            let measured = self.tally.measured.get(provider);
             let measured = measured.copied().unwrap_or_default();
             if !(*least..=*most).contains(&measured) {
                 faults.push(format!(
@@ -223,6 +225,7 @@ mod tests {
             arrived: 90,
             without_span: 8,
             open_at_shutdown: 2,
+            measured: BTreeMap::from([(3, 95)]),
             measurable: BTreeMap::from([(
                 3,
                 Limits {
@@ -232,11 +235,13 @@ mod tests {
             )]),
             ..Tally::default()
         };
-        let providers = ProviderCounts {
-            measured: BTreeMap::from([(3, 95)]),
-            ..ProviderCounts::default()
-        };
-        Figures::new(100, [100, 7, 7], tally, providers, Vec::new())
+        Figures::new(
+            100,
+            [100, 7, 7],
+            tally,
+            ProviderCounts::default(),
+            Vec::new(),
+        )
     }
 
     #[test]
@@ -258,11 +263,11 @@ mod tests {
             (|run| run.log_events += 1, "8 log events, of 7"),
             (|run| run.tally.arrived -= 1, "99 requests accounted for"),
             (
-                |run| run.providers.measured.clear(),
+                |run| run.tally.measured.clear(),
                 "provider 3 has measured 0 requests, of 80 to 95",
             ),
             (
-                |run| *run.providers.measured.entry(3).or_default() += 1,
+                |run| *run.tally.measured.entry(3).or_default() += 1,
                 "provider 3 has measured 96 requests, of 80 to 95",
             ),
             (
