@@ -37,6 +37,9 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// The time from the replacement of a provider until it is shut down: for 1,024 requests, and for the longest stream
 /// that the last of them begins.
 const DRAIN: Duration = Duration::from_secs(130);
+/// The largest number of requests during a change. Without a limit, the time that a change takes would decide how many
+/// streams are open at once, and with that the peak of memory.
+const MAX_DURING: u64 = 200;
 /// A layer looks again after a second. This waits for longer.
 const REAL_SECOND: Duration = Duration::from_millis(1_010);
 
@@ -108,8 +111,12 @@ impl Run {
                 let now = Instant::now();
                 let mut telemetry = self.telemetry.clone();
                 let reload = tokio::task::spawn_blocking(move || telemetry.change(change, now));
+                let mut made = 0;
                 while !reload.is_finished() {
-                    self.client.start();
+                    if made < MAX_DURING {
+                        self.client.start();
+                        made += 1;
+                    }
                     tokio::task::yield_now().await;
                 }
                 reload.await.map_err(io::Error::other)?;
