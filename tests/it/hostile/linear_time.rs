@@ -35,7 +35,9 @@ fn check<F: FnOnce()>(case: &str, length: usize, prepare: impl Fn(usize) -> F) {
     let time = |inputs: usize, length: usize| {
         let all: Vec<_> = (0..inputs).map(|_| prepare(length)).collect();
         let start = Instant::now();
-        all.into_iter().for_each(|work| work());
+        for work in all {
+            work();
+        }
         start.elapsed()
     };
     // The first one fills the caches.
