@@ -9,7 +9,7 @@ pub(super) struct DatumText {
     /// At most [`MAX_MESSAGE`] bytes and one more.
     bytes: Vec<u8>,
     /// How many bytes of the terminator the first line begins with. `None` if it has others.
-    matched: Option<usize>,
+    matched: Option<u32>,
 }
 
 impl DatumText {
@@ -31,9 +31,13 @@ impl DatumText {
             self.matched = None;
             return false;
         };
+        let matched = matched as usize;
         let missing = whole.as_bytes().get(matched..).unwrap_or_default();
-        if missing.starts_with(part) {
-            self.matched = Some(matched + part.len());
+        // No terminator is longer than 4 GiB.
+        if missing.starts_with(part)
+            && let Ok(matched) = u32::try_from(matched + part.len())
+        {
+            self.matched = Some(matched);
             return true;
         }
         self.stop_matching(terminator);
@@ -42,7 +46,10 @@ impl DatumText {
 
     /// Whether the first line, which has ended, is the terminator.
     pub(super) fn is_terminator(&self, terminator: Option<&str>) -> bool {
-        terminator.is_some_and(|whole| self.matched == Some(whole.len()))
+        terminator.is_some_and(|whole| {
+            self.matched
+                .is_some_and(|matched| matched as usize == whole.len())
+        })
     }
 
     /// Whether the data, which is no terminator, is this text.
@@ -73,7 +80,7 @@ impl DatumText {
     fn stop_matching(&mut self, terminator: Option<&str>) {
         let whole = terminator.unwrap_or_default().as_bytes();
         if let Some(matched) = self.matched.take() {
-            self.keep(whole.get(..matched).unwrap_or_default());
+            self.keep(whole.get(..matched as usize).unwrap_or_default());
         }
     }
 }

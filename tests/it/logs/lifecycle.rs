@@ -12,9 +12,12 @@ use tower_api_span::{ApiSpanLayer, LifecycleEvents, SpanHandle};
 
 use super::{Log, Logs, format_trace, server_span};
 use crate::support::body::ScriptedBody;
-use crate::support::body::Step::{Data, Error};
+use crate::support::body::Step::{self, Data, Error};
 use crate::support::recorder::{Recorder, value};
 use crate::support::{answering, get, handle_of, read, ready, response};
+
+/// The first event of the stream, which has data.
+const EVENT: Step = Step::Bytes(b"data: a\n\n");
 
 /// Serves an event stream whose handler adds an event. Records the handoff before the first byte or after it.
 fn serve(layer: &ApiSpanLayer, hands_off_late: bool, fails: bool) {
@@ -26,9 +29,9 @@ fn serve(layer: &ApiSpanLayer, hands_off_late: bool, fails: bool) {
         }
         let mut polls = 0;
         let steps = if fails {
-            vec![Data(3), Error]
+            vec![EVENT, Error]
         } else {
-            vec![Data(3)]
+            vec![EVENT]
         };
         let body = ScriptedBody::new(steps).on_poll(move || {
             polls += 1;

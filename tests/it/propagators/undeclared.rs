@@ -216,8 +216,9 @@ impl TextMapPropagator for Parts {
 
 #[test]
 fn every_header_by_which_an_untrusted_caller_is_found_is_stripped() {
-    // With more than sixteen, the others that the propagator reads are removed, too.
-    for (count, is_other_kept) in [(1, true), (2, true), (16, true), (17, false), (90, false)] {
+    // With more than sixteen, the others that the propagator reads are removed, too, if they are behind these in the
+    // alphabet.
+    for (count, is_last_kept) in [(1, true), (2, true), (16, true), (17, false), (90, false)] {
         let name = |nth| -> &'static str { format!("x-part-{nth}").leak() };
         let names: Vec<_> = (0..count).map(name).collect();
         let mut sent: Vec<_> = names.iter().map(|name| (*name, "1")).collect();
@@ -229,13 +230,8 @@ fn every_header_by_which_an_untrusted_caller_is_found_is_stripped() {
         for name in &names {
             assert!(!inside.headers.contains_key(*name), "{name} of {count}");
         }
-        for name in ["authorization", "zone"] {
-            assert_eq!(
-                inside.headers.contains_key(name),
-                is_other_kept,
-                "{name}, {count}"
-            );
-        }
+        let kept = ["authorization", "zone"].map(|name| inside.headers.contains_key(name));
+        assert_eq!(kept, [true, is_last_kept], "{count}");
     }
 }
 
