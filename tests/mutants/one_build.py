@@ -8,28 +8,27 @@ run last, with one build each.
 
 import argparse
 import collections
+import concurrent.futures
 import json
 import os
 import pathlib
 import re
-import resource
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
 import tomllib
 
+from programs import Reach, Test, failure, passes_without_mutant, tests_of
 from switches import SWITCH, Source, mutants_at
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "tests/mutants/mutants.toml"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "mutants"
 TREE, RESULTS = TARGET / "tree", TARGET / "results.jsonl"
-# Tests that take seconds each. They run last, for the mutants that all other tests miss.
-SLOW = ["concurrency::", "conventions::", "hostile", "llm::sampling", "load::", "matrix::", "metrics::balance", "metrics::cardinality"]
-SLOW += ["otlp::", "properties::", "outside_no_span_is_current"]
+# Test programs that set global providers. `global_threads` is not one of them: it repeats the others in many threads.
+GLOBALS = ["globals", "global_meters", "global_described", "global_propagator", "global_replaced", "global_tracing"]
 
 
 def cargo(*arguments, cwd=TREE):
@@ -94,96 +93,73 @@ def mutants_with_errors(messages):
 
 
 def build():
-    tests = ["--lib", "--test=it", "--test=globals", "--test=global_meters"]
+    tests = ["--lib", "--test=it", *(f"--test={name}" for name in GLOBALS)]
     return cargo("test", "--locked", "--all-features", *tests, "--no-run", "--message-format=json")
 
 
-def steps():
-    """Builds the tests. Returns the quick and the slow steps, each a command and its time limit in seconds.
-
-    They run in this order until a test fails.
-    """
+def programs():
+    """Builds the tests. Returns the programs, by the names of their targets."""
     build_of_all = build()
     if build_of_all.returncode:
         sys.exit("The tests do not compile with the mutated library")
     artifacts = map(json.loads, build_of_all.stdout.splitlines())
-    programs = {one["target"]["name"]: one["executable"] for one in artifacts if one.get("executable")}
-    skip_slow = [f"--skip={name}" for name in SLOW]
-    quick = [([programs["tower_api_span"]], 30), ([programs["it"], *skip_slow], 60)]
-    others = [([programs["globals"]], 60), ([programs["global_meters"]], 60)]
-    return quick, others + [([programs["it"], *SLOW], 300)]
+    built = {one["target"]["name"]: one["executable"] for one in artifacts if one.get("executable")}
+    return {name: built[name] for name in ["tower_api_span", "it", *GLOBALS]}
 
 
-def kill(process):
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+class Mutants:
+    """Finds the test that catches a mutant. Counts by file which tests do, and runs these first for the next mutant."""
 
+    def __init__(self, reach):
+        self.reach, self.lock = reach, threading.Lock()
+        self.killers = collections.defaultdict(collections.Counter)
 
-def failure(number, command, seconds):
-    """Returns the first test that fails with this mutant, `timeout`, or None if all tests pass."""
-    settings = {"MUTANT": str(number), "PROPTEST_CASES": "16", "PROPTEST_MAX_SHRINK_ITERS": "0"}
-    process = subprocess.Popen(
-        command,
-        cwd=TREE,
-        env=dict(os.environ, **settings, RUST_BACKTRACE="0"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        # Limits memory: a mutant may allocate in an endless loop.
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (12 << 30, 12 << 30)),
-        start_new_session=True,
-    )
-    is_late = threading.Event()
-    clock = threading.Timer(seconds, lambda: (is_late.set(), kill(process)))
-    clock.start()
-    failed = None
-    for line in process.stdout:
-        if line.rstrip().endswith(b"... FAILED"):
-            failed = line.decode(errors="replace").split()[1]
-            kill(process)
-            break
-    status = process.wait()
-    clock.cancel()
-    # A mutant with its own build has number 0 and cannot be switched off.
-    if failed and number and not passes_without_mutant(command[0], failed):
-        sys.exit(f"{failed} is flaky: it failed with mutant {number} and then without a mutant")
-    return failed or ("timeout" if is_late.is_set() else f"exit {status}" if status else None)
+    def run(self, mutant, left_out):
+        began, by = time.monotonic(), left_out.get(mutant["number"])
+        if by == "own build":
+            by = self.caught_in_own_build(mutant)
+        elif not by:
+            by = self.caught(mutant, mutant["number"])
+        is_outcome = by in ("timeout", "unviable", "absent", "flaky")
+        outcome = by if is_outcome else "caught" if by else "missed"
+        name = by.name if isinstance(by, Test) else by
+        seconds = round(time.monotonic() - began, 1)
+        return mutant["file"], {"name": mutant["name"], "outcome": outcome, "by": name, "seconds": seconds}
 
+    def caught(self, mutant, number):
+        """Returns the test that fails, `timeout`, `flaky`, or None if the mutant survives."""
+        with self.lock:
+            likely = [test for test, _ in self.killers[mutant["file"]].most_common(12)]
+        for tests in self.reach.steps(number, likely):
+            by = failure(number, tests, self.reach.limit(tests), TREE)
+            if not by:
+                continue
+            if isinstance(by, Test):
+                # A mutant with its own build has number 0 and cannot be switched off.
+                if number and not passes_without_mutant(by, TREE):
+                    print(f"{by.name} is flaky: it failed with mutant {number}, and then without a mutant")
+                    return "flaky"
+                with self.lock:
+                    self.killers[mutant["file"]][by] += 1
+            return by
+        return None
 
-def passes_without_mutant(program, test):
-    """Whether a failed test passes without a mutant."""
-    environment = dict(os.environ, MUTANT="0", PROPTEST_CASES="16")
-    command = [program, "--exact", test]
-    return subprocess.run(command, cwd=TREE, env=environment, capture_output=True).returncode == 0
+    def caught_in_own_build(self, mutant):
+        """Like `caught`, for a mutant with its own build. Returns `unviable` if it does not compile."""
+        name = mutant["file"]
+        with_switches = (TREE / name).read_bytes()
+        write(name, Source((ROOT / name).read_bytes()).with_mutant(mutant))
+        by = "unviable" if build().returncode else self.caught(mutant, 0)
+        (TREE / name).write_bytes(with_switches)
+        return by
 
-
-def first_failure(number, plan):
-    return next(filter(None, (failure(number, *step) for step in plan)), None)
-
-
-def first_failure_in_own_build(mutant, plan):
-    """Like `first_failure`, for a mutant with its own build. Returns `unviable` if it does not compile."""
-    name = mutant["file"]
-    with_switches = (TREE / name).read_bytes()
-    write(name, Source((ROOT / name).read_bytes()).with_mutant(mutant))
-    by = "unviable" if build().returncode else first_failure(0, plan)
-    (TREE / name).write_bytes(with_switches)
-    return by
-
-
-def with_time_limits(plan):
-    """Runs the plan without a mutant. Returns it with time limits of at least five times its durations.
-
-    Slow steps on a slow machine are then not mistaken for endless loops.
-    """
-    adjusted = []
-    for command, seconds in plan:
-        began = time.monotonic()
-        if failed := failure(0, command, 10 * seconds):
-            sys.exit(f"A test fails without a mutant: {failed}")
-        adjusted.append((command, max(seconds, 5 * (time.monotonic() - began))))
-    return adjusted
+    def run_all(self, mutants, left_out):
+        """Yields the results, first of the mutants with switches, several at a time."""
+        has_own_build = lambda mutant: left_out.get(mutant["number"]) == "own build"
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            switched = [mutant for mutant in mutants if not has_own_build(mutant)]
+            yield from pool.map(lambda mutant: self.run(mutant, left_out), switched)
+        yield from (self.run(mutant, left_out) for mutant in mutants if has_own_build(mutant))
 
 
 def main():
@@ -201,31 +177,21 @@ def main():
         if not any(mutant["file"].startswith(name) for mutant in mutants):
             sys.exit(f"No mutants in {name}: give the path of a file relative to the repository")
     left_out = write_tree(mutants)
-    quick, slow = steps()
-    plan = with_time_limits(quick if arguments.quick else quick + slow)
+    reach = Reach(tests_of(programs(), with_slow=not arguments.quick), TREE)
     counts, to_review = collections.defaultdict(collections.Counter), []
     with RESULTS.open("w") as results:
-        for mutant in sorted(mutants, key=lambda mutant: left_out.get(mutant["number"]) == "own build"):
-            began, number = time.monotonic(), mutant["number"]
-            by = left_out.get(number)
-            if by == "own build":
-                by = first_failure_in_own_build(mutant, plan)
-            elif not by:
-                by = first_failure(number, plan)
-            is_outcome = by in ("timeout", "unviable", "absent")
-            outcome = by if is_outcome else "caught" if by else "missed"
-            seconds = round(time.monotonic() - began, 1)
-            result = {"name": mutant["name"], "outcome": outcome, "by": by, "seconds": seconds}
+        for name, result in Mutants(reach).run_all(mutants, left_out):
             print(json.dumps(result), file=results, flush=True)
-            counts[mutant["file"]][outcome] += 1
-            if outcome in ("missed", "timeout"):
-                to_review.append(f"{outcome}: {mutant['name']}")
+            outcome = result["outcome"]
+            counts[name][outcome] += 1
+            if outcome in ("missed", "timeout", "flaky"):
+                to_review.append(f"{outcome}: {result['name']}")
     counts["all"] = sum(counts.values(), collections.Counter())
     for name, outcomes in counts.items():
         summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
         print(f"{name:32} {outcomes.total():5} mutants: {summary}")
     print(*to_review, sep="\n")
-    sys.exit(counts["all"]["missed"] > 0)
+    sys.exit(counts["all"]["missed"] + counts["all"]["flaky"] > 0)
 
 
 main()

@@ -12,11 +12,24 @@ import tree_sitter_rust
 
 PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_rust.language()))
 
-# The code that is appended to lib.rs.
+# The code that is appended to lib.rs. With MUTANTS_REACHED=FILE it writes the number of each mutant that is reached.
 SWITCH = b"""
 static MUTANT: std::sync::LazyLock<Option<u32>> =
     std::sync::LazyLock::new(|| std::env::var("MUTANT").ok()?.parse().ok());
-pub(crate) fn mutant(number: u32) -> bool { *MUTANT == Some(number) }
+static REACHED: std::sync::LazyLock<Option<(std::fs::File, Vec<std::sync::atomic::AtomicBool>)>> =
+    std::sync::LazyLock::new(|| {
+        let path = std::env::var_os("MUTANTS_REACHED")?;
+        let file = std::fs::OpenOptions::new().append(true).open(path).ok()?;
+        Some((file, (0..65536).map(|_| false.into()).collect()))
+    });
+pub(crate) fn mutant(number: u32) -> bool {
+    if let Some((file, reached)) = &*REACHED {
+        if !reached[number as usize].swap(true, std::sync::atomic::Ordering::Relaxed) {
+            let _ = std::io::Write::write_all(&mut &*file, std::format!("{number}\\n").as_bytes());
+        }
+    }
+    *MUTANT == Some(number)
+}
 """
 
 
