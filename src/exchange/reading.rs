@@ -163,7 +163,7 @@ impl Reading {
     /// Whether it is a stream whose tokens are known.
     pub(super) fn has_tokens(&self) -> bool {
         match self.reader.framing() {
-            Framing::EventStream => true,
+            Framing::EventStream => !self.reader.is_text(),
             Framing::Lines => self.reader.answer().format.is_some(),
             Framing::Whole => false,
         }

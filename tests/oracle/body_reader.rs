@@ -76,9 +76,9 @@ impl BodyReader {
     }
 
     /// Whether the first so many bytes of a stream end with a line that lacks its line break.
-    pub(super) fn is_open_line(&self, bytes: usize) -> bool {
+    pub(super) fn is_open_line(&self, stream: Option<Framing>, bytes: usize) -> bool {
         let last = self.bytes.last().filter(|_| bytes == self.bytes.len());
-        let ends: &[u8] = match self.stream() {
+        let ends: &[u8] = match stream {
             Some(Framing::Events) => b"\r\n",
             Some(_) => b"\n",
             None => return false,

@@ -162,7 +162,7 @@ impl Oracle {
 
     /// Whether the body is a stream of which the first chunk is known: not lines of no known format.
     fn has_chunks(&self) -> bool {
-        match self.body.stream() {
+        match self.stream() {
             Some(Framing::Events) => true,
             Some(_) => self.reading.format.is_some(),
             None => false,

@@ -490,9 +490,14 @@ impl Oracle {
         }
     }
 
+    /// Returns the framing of a stream that is read.
+    fn stream(&self) -> Option<Framing> {
+        self.body.stream().or(self.reading.stream)
+    }
+
     /// Returns the number of bytes with which the first response is there.
     fn first_response(&self) -> Option<usize> {
-        match self.body.stream() {
+        match self.stream() {
             Some(_) if self.reading.format.is_some() => self.reading.first_token,
             // Behind a buffer that cannot be read, any data count.
             Some(Framing::Events) => self
@@ -514,9 +519,8 @@ impl Oracle {
             return false;
         };
         let is_delivered = self.declared.is_some_and(|all| self.delivered >= all);
-        let is_by_line =
-            self.body.stream() == Some(Framing::Events) || self.reading.format.is_some();
-        if is_by_line && !is_delivered && self.body.is_open_line(bytes) {
+        let is_by_line = self.stream() == Some(Framing::Events) || self.reading.format.is_some();
+        if is_by_line && !is_delivered && self.body.is_open_line(self.stream(), bytes) {
             // The end of the body ended it. A declared length is over with its last frame.
             self.events.push("api.FIRST_RESPONSE_FROM_CORE");
             return true;

@@ -112,6 +112,38 @@ fn the_first_event_with_data_is_the_first_response_of_an_unknown_format() {
     }
 }
 
+/// A stream can have the content type of JSON. A text that only begins like one has no events.
+#[test]
+fn the_first_response_of_a_body_of_json_is_the_first_event_if_it_has_events() {
+    for (case, second, expected) in [
+        (
+            "an event stream",
+            &b"data: one\n\n"[..],
+            ["before poll 1", "api.FIRST_RESPONSE_FROM_CORE"],
+        ),
+        (
+            "a text",
+            b"hello\n\n",
+            ["api.FIRST_RESPONSE_FROM_CORE", "before poll 1"],
+        ),
+    ] {
+        let recorder = Recorder::new();
+        let mut response = response(
+            200,
+            ScriptedBody::new([Bytes(b": hello\n\n"), Bytes(second)]),
+        );
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        let span = serve(&llm(&recorder), &recorder, response, |handle, poll| {
+            if poll == 1 {
+                handle.add_event("before poll 1", Vec::new());
+            }
+        });
+        let events = span.events();
+        assert_eq!(events[1..3], expected, "{case}");
+    }
+}
+
 #[test]
 fn time_to_first_chunk_is_recorded_only_for_event_streams_and_only_if_enabled() {
     let frames = || [Bytes(b"data: 1\n\n"), Bytes(b"data: [DONE]\n\n")];

@@ -17,7 +17,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{Event, Read};
+use events::{Event, Read, Shown};
 pub use failure::Failure;
 pub use format::Format;
 use json::{Datum, Object};
@@ -32,6 +32,8 @@ const LAST_COUNTS: &[&str] = &["error", "id", "model", "object", "type"];
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     pub format: Option<Format>,
+    /// The framing of a stream: the declared one, or that of the body's beginning, if it has data.
+    pub stream: Option<Framing>,
     /// The number of bytes up to the one that makes the end of the stream certain.
     pub end: Option<usize>,
     /// The first failure.
@@ -59,8 +61,15 @@ pub struct Reading {
 
 /// Reads a body. If it `is_over`, its end ends the last line and the last event.
 pub fn read(body: &[u8], declared: Framing, is_over: bool, settings: &Settings) -> Reading {
-    let mut reading = Reading::default();
     let shown = events::shown(body, declared);
+    let reading = read_shown(body, shown, is_over, settings);
+    let is_stream = declared != Framing::Whole || reading.has_event;
+    let stream = Some(shown.framing).filter(|framing| is_stream && *framing != Framing::Whole);
+    Reading { stream, ..reading }
+}
+
+fn read_shown(body: &[u8], shown: Shown, is_over: bool, settings: &Settings) -> Reading {
+    let mut reading = Reading::default();
     let framing = shown.framing;
     if framing == Framing::Whole {
         // Its elements are parsed one by one.

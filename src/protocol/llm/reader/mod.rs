@@ -62,9 +62,13 @@ impl AnswerReader {
 
     /// Whether a stream lacks the end of its format, or has no data although it was to be of one of `formats`.
     pub(crate) fn is_truncated(&self, formats: Formats) -> bool {
-        let is_declared = !self.start.is_guessed();
-        let is_empty = !self.has_data.any && !formats.is_empty() && is_declared;
+        let is_empty = !self.has_data.any && !formats.is_empty() && !self.is_text();
         self.framing != Framing::Whole && (is_empty || self.answer.is_cut())
+    }
+
+    /// Whether the body only begins like an event stream, which its content type does not declare.
+    pub(crate) fn is_text(&self) -> bool {
+        self.start.is_guessed() && !self.has_data.any
     }
 
     /// Skips the events that a piece begins with, as far as they are like one before from which nothing was learnt, or
