@@ -1,6 +1,7 @@
-//! Random sequences: the global tracer provider is replaced or shut down while requests are served and streams are open.
-//! Each request has its span in exactly one provider: the global one at its start or, for a bounded number of requests,
-//! an earlier one. It ends there. The global provider is process-wide, so this is a binary of its own, with one test.
+//! Random sequences: the global tracer provider is replaced or shut down while requests are served and streams are
+//! open. Each request has its span in exactly one provider: the global one at its start or, for a bounded number of
+//! requests, an earlier one. It ends there. The global provider is process-wide, so this is a binary of its own, with
+//! one test.
 //!
 //! The model follows the documentation of the crate, section "Global providers". A million cases take a little more
 //! than two minutes of one core: `PROPTEST_CASES=1000000 cargo test --release --test global_sequences`.
@@ -257,7 +258,7 @@ impl World {
         provider.is_some_and(|which| !self.providers[which].is_shut_down)
     }
 
-    /// Checks the provider of a request's span against what a layer may know.
+    /// Checks that the provider of a request's span is one that the layer may use.
     fn check_home(&mut self, layer: usize, home: Option<usize>) {
         let current = self.history.len() - 1;
         let known = &self.known[layer];

@@ -66,8 +66,8 @@ impl ApiSpanLayer {
     /// By default the headers are unchanged, so inner code that reads them again trusts the caller. With
     /// [`propagate_to_inner`](Self::propagate_to_inner) the layer removes the caller's context and baggage from
     /// them, with or without a span: the trace headers of all formats listed there, `baggage`, the fields of the
-    /// propagator, and any other header on which the caller depends that it finds. With a span that includes headers
-    /// that would add to its trace state.
+    /// propagator, and any other header that the propagator needs to find the caller. If the request has a span,
+    /// headers that would add to its trace state are removed, too.
     ///
     /// ```
     /// let layer = tower_api_span::ApiSpanLayer::new().public_endpoint(true);

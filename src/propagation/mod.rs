@@ -134,8 +134,8 @@ impl Propagation {
         });
     }
 
-    /// Removes the headers on which the context depends that the propagator finds beside `own`. It may read headers that
-    /// it does not declare. Others that it reads stay: `authorization` is the application's.
+    /// Removes the headers that decide which context the propagator finds beside `own`. The propagator may read headers
+    /// that it does not declare. Others that it reads stay, such as `authorization`.
     fn remove_read(&self, headers: &mut HeaderMap, own: &HeaderMap) {
         remove_read(headers, |headers, hidden| {
             catch_panic(|| self.with(|propagator| find_span(propagator, headers, own, hidden)))

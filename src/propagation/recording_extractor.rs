@@ -64,6 +64,16 @@ impl Extractor for RecordingExtractor<'_> {
         found?.to_str().ok()
     }
 
+    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
+        let name = key.to_ascii_lowercase();
+        let own = self.own.filter(|own| own.contains_key(&name));
+        let shown = own.or(Some(self.headers).filter(|_| !self.is_hidden(&name)));
+        let lines = shown.into_iter().flat_map(|headers| headers.get_all(&name));
+        let lines: Vec<_> = lines.filter_map(|line| line.to_str().ok()).collect();
+        self.read.borrow_mut().insert(name.clone());
+        (!lines.is_empty()).then_some(lines)
+    }
+
     fn keys(&self) -> Vec<&str> {
         self.has_listed.set(true);
         let own = self.own.into_iter().flat_map(HeaderMap::keys);

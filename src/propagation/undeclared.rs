@@ -32,11 +32,11 @@ pub(super) fn find_span(
     Found { span, read }
 }
 
-/// Removes the headers on which the span depends that the propagator finds. Others that it reads stay, unless there are
-/// too many on which it depends: then the rest of what it reads is removed, too. `find` is [`find_span`] with the
-/// propagator and without the hidden headers. It returns nothing if the propagator panics.
+/// Removes the headers that decide which span the propagator finds. Other headers that it reads stay. If more than
+/// [`MAX_FOUND`] headers decide, those that it reads behind the last removed name are removed, too. `find` is
+/// [`find_span`] with the propagator and without the hidden headers. `find` returns `None` if the propagator panics.
 ///
-/// Each is found by a binary search among all that were read, so that a client cannot make this slow.
+/// Each header is found by a binary search among all that were read, so that a client cannot make this slow.
 pub(super) fn remove_read(
     headers: &mut HeaderMap,
     find: impl Fn(&HeaderMap, &[String]) -> Option<Found>,

@@ -12,8 +12,8 @@ use crate::recording::name_set::NameSet;
 pub(crate) struct LearntModels(NameSet);
 
 impl LearntModels {
-    /// The limit of pairs: of a request's model and an answer's. With about two series for each, they stay within the
-    /// 2,000 that the SDK keeps of a metric.
+    /// The largest number of pairs of a request's model and an answer's. With one series for each, they use about half
+    /// of the 2,000 series that the SDK keeps of a metric.
     const MAX_PAIRS: usize = 1_024;
     /// The longest pair, in bytes: two names of 256, and a line end between them.
     const MAX_LENGTH: usize = 513;

@@ -345,7 +345,7 @@ fn the_page_on_reports_names_tests_that_exist() {
         let [_, _, _, seen, tests] = cells[..] else {
             panic!("five columns: {row}");
         };
-        assert!(["passed", "mended"].contains(&seen), "{seen}: {row}");
+        assert!(["passed", "fixed"].contains(&seen), "{seen}: {row}");
         assert!(documents::code(tests).count() > 0, "no test: {row}");
         for name in documents::code(tests) {
             assert!(documents::is_test(name), "{name} does not exist: {row}");

@@ -1,4 +1,4 @@
-//! The body of a request: what its handler reads, and what that says of the client.
+//! The body of a request: what its handler reads, and whether the client has disconnected.
 
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Version};
@@ -18,9 +18,9 @@ pub enum RequestFrame {
     OtherError,
     /// An error of the tests, by its place among theirs, and whether its client has disconnected.
     Error(usize, bool),
-    /// `None`, from a body that does not say that it is at its end.
+    /// `None`, from a body whose `is_end_stream` is still false.
     End,
-    /// `None`, from a body that says that it is at its end.
+    /// `None`, from a body whose `is_end_stream` is true.
     EndOfStream,
 }
 

@@ -53,8 +53,8 @@ class Call:
     span_code: str = None
     error_type: str = None
     or_left: bool = False
-    # On a cancellation Node.js ends the request before it resets the stream. So the server may answer, and with this the
-    # span of the JavaScript client may say so.
+    # On a cancellation Node.js ends the request before it resets the stream. So the server may answer, and the span of
+    # the JavaScript client may be that of a complete call.
     or_ended: bool = False
     path: str = None
     # Milliseconds.

@@ -1,4 +1,4 @@
-"""The checks that all clients share, and the table of what clients and spans said."""
+"""The checks that all clients share, and the table of what clients saw and spans recorded."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ def outcome(span):
 
 
 def describe(span):
-    """Returns what a span says, for the table."""
+    """Returns the cell of a span, for the table."""
     attributes = span["attributes"]
     parts = [outcome(span), span["status"]]
     for key, form in {

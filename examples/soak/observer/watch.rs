@@ -1,4 +1,4 @@
-//! What an observer knows of one response, and its verdict.
+//! The state of an observer for one response, and its verdict.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! The headers by which a request claims a caller or a proxy, and what the layer may believe of them.
+//! The headers by which a request claims a caller or a proxy, and the effect that they may have on the layer.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub(crate) enum Caller {
     /// No claim.
     Plain,
-    /// A `traceparent` and baggage that the server believes.
+    /// A `traceparent` and baggage that the server trusts.
     Trusted,
     /// A `traceparent` of a public endpoint's client.
     ForgedTraceparent,

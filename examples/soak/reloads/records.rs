@@ -45,7 +45,7 @@ pub(crate) struct Record {
 
 /// The span is in the caller's trace.
 pub(crate) const IN_CALLERS_TRACE: u8 = 1;
-/// The span has not the intended outcome.
+/// The span does not have the intended outcome.
 pub(crate) const WRONG_OUTCOME: u8 = 2;
 /// The request has ended.
 pub(crate) const ENDED: u8 = 4;

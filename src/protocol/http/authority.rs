@@ -2,8 +2,8 @@
 
 use std::net::Ipv6Addr;
 
-/// Parses `host`, `host:port`, `[ipv6]` or `[ipv6]:port`, and removes the brackets and a zone. Returns `None` for another
-/// form. The user info before an `@` is ignored. An empty or oversized port is ignored, too.
+/// Parses `host`, `host:port`, `[ipv6]` or `[ipv6]:port`, and removes the brackets and a zone. Returns `None` for
+/// another form. The user info before an `@` is ignored. An empty or oversized port is ignored, too.
 pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
     let end = authority.bytes().position(|byte| !is_name_byte(byte));
     let (host, rest) = authority.split_at(end.unwrap_or(authority.len()));
@@ -22,7 +22,7 @@ pub(crate) fn parse_authority(authority: &str) -> Option<(&str, Option<u16>)> {
 }
 
 /// Removes the zone of an IPv6 address, such as `%eth0` or `%25eth0`. It names a network interface of the host that has
-/// written it, and has no meaning elsewhere (RFC 6874, section 4). Clients and proxies should remove it, and some do not.
+/// written it, and has no meaning elsewhere (RFC 6874, section 4). Clients and proxies should remove it. Some do not.
 pub(crate) fn without_zone(address: &str) -> &str {
     match address.split_once('%') {
         Some((address, zone)) if !zone.is_empty() => address,

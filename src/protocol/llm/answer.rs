@@ -28,6 +28,8 @@ pub(crate) struct Answer {
     pub(crate) has_token: bool,
     /// Whether a failure was read. Later ones are ignored.
     has_failed: bool,
+    /// Whether it is in lines whose content type is that of one object. They may be records of an application.
+    pub(super) is_in_undeclared_lines: bool,
     /// Whether the end of a stream was read.
     pub(crate) is_over: bool,
     /// A bit for each choice that was seen, and for each that has a finish reason.
@@ -57,7 +59,8 @@ impl Answer {
         reads: Reads,
     ) -> (bool, Option<Failure>) {
         if self.format.is_none() {
-            let format = format_of(datum, event_type, is_stream);
+            let may_be_record = !is_stream || self.is_in_undeclared_lines;
+            let format = format_of(datum, event_type, is_stream, may_be_record);
             self.format = format.filter(|format| reads.formats.contain(*format));
         }
         let is_failure = reads.failures && self.is_failure(datum, event_type, is_stream);
@@ -80,7 +83,7 @@ impl Answer {
     /// Records the format that an event shows by its name.
     pub(super) fn show_format(&mut self, named: EventType, reads: Reads) {
         if self.format.is_none() {
-            let format = format_of(&Datum::default(), named, true);
+            let format = format_of(&Datum::default(), named, true, false);
             self.format = format.filter(|format| reads.formats.contain(*format));
         }
     }
@@ -173,11 +176,16 @@ impl Answer {
     /// a job, whose error is data.
     fn can_be_failure(&self, datum: &Datum, is_stream: bool) -> bool {
         let is_bare = !datum.signs.has_unread && !datum.signs.is_list;
-        datum.object != ObjectKind::Other && (is_stream || self.format.is_some() || is_bare)
+        let is_declared = is_stream && !self.is_in_undeclared_lines;
+        datum.object != ObjectKind::Other && (is_declared || self.format.is_some() || is_bare)
     }
 
     /// Whether an object is a failure of the answer.
     pub(super) fn is_failure(&self, datum: &Datum, event_type: EventType, is_stream: bool) -> bool {
+        // Records of an application can hold errors.
+        if datum.signs.is_list && self.format.is_none() {
+            return false;
+        }
         let is_of = |format| self.format == Some(format);
         let has_failed = event_type == EventType::ResponseFailed
             || (event_type == EventType::ResponseDone && datum.has_failed_response());
@@ -191,7 +199,7 @@ impl Answer {
         let has_choices = is_of(LlmFormat::ChatCompletions) || is_of(LlmFormat::Completions);
         event_type == EventType::Error
             || datum.object == ObjectKind::Error
-            || datum.has_base_code()
+            || (datum.has_base_code() && datum.object != ObjectKind::Other)
             || (datum.has_error() && self.can_be_failure(datum, is_stream))
             || (is_of(LlmFormat::Responses) && datum.has_failed_status())
             || (has_choices && datum.choices.have_failed())
@@ -235,7 +243,12 @@ fn keep_first(first: &mut Option<Box<str>>, next: &mut Option<Box<str>>) {
 }
 
 /// Returns the format that an object shows.
-fn format_of(datum: &Datum, event_type: EventType, is_stream: bool) -> Option<LlmFormat> {
+fn format_of(
+    datum: &Datum,
+    event_type: EventType,
+    is_stream: bool,
+    may_be_record: bool,
+) -> Option<LlmFormat> {
     let signs = datum.signs;
     if event_type.is_of_responses() {
         return Some(LlmFormat::Responses);
@@ -259,8 +272,9 @@ fn format_of(datum: &Datum, event_type: EventType, is_stream: bool) -> Option<Ll
     if signs.is_gemini {
         return Some(LlmFormat::Gemini);
     }
-    // A whole body with `done` may be the record of a job.
-    let is_ollama = signs.done.is_some() && (is_stream || signs.has_message || signs.has_model);
+    // The record of a job can have `done`, too.
+    let is_ollama =
+        signs.done.is_some() && (!may_be_record || signs.has_message || signs.has_model);
     is_ollama.then_some(LlmFormat::Ollama)
 }
 

@@ -156,7 +156,9 @@ impl Datum {
                 | Member::ErrorDetail,
                 _,
             ) if says_something(value) => self.error().visit(member, value),
-            (Member::BaseCode, _) if says_something(value) => self.rare().base_code = name(value),
+            (Member::BaseCode, Value::Number(_)) if says_something(value) => {
+                self.rare().base_code = name(value);
+            }
             (Member::BaseMessage, Value::Text(_)) => self.rare().base_message = message(value),
             (Member::Status, Value::Text(_)) => self.rare().status = name(value),
             (Member::ResponseStatus, Value::Text(_)) => self.rare().response_status = name(value),

@@ -20,7 +20,8 @@ pub enum LlmFormat {
     ChatCompletions,
     /// `OpenAI`'s completions. A stream ends like one of chat completions.
     Completions,
-    /// `OpenAI`'s responses. A stream ends with `response.completed`, `.incomplete`, `.failed` or `.cancelled`.
+    /// `OpenAI`'s responses. A stream ends with `response.completed`, `.done`, `.incomplete`,
+    /// `.failed` or `.cancelled`.
     Responses,
     /// Anthropic's messages. A stream ends with `message_stop`.
     Messages,

@@ -58,8 +58,8 @@ impl RequestReader {
         self.walker.read(rest, Place::Request, &mut self.facts);
     }
 
-    /// Returns what was read. `None` if the JSON is not whole, or has no prompt. What is behind it does not count: it can
-    /// be in a later piece.
+    /// Returns what was read, or `None` if the JSON is not whole or has no prompt. Bytes behind the JSON do not count:
+    /// they can be in a later piece.
     pub(crate) fn facts(&self) -> Option<&RequestFacts> {
         (self.facts.is_whole && self.facts.has_prompt).then_some(&self.facts)
     }

@@ -26,7 +26,7 @@ use crate::support::recorder::Recorder;
 const LONGER: usize = 16;
 /// The most times as long that it may take as so many shorter inputs. Quadratic work takes 16 times as long.
 const MAX_RATIO: f64 = 4.0;
-/// The same for a search by halves, whose work grows a little faster.
+/// The same for a binary search, whose work grows a little faster.
 const MAX_RATIO_OF_SEARCH: f64 = 8.0;
 /// How often the times are measured, at most. The shortest count: a busy machine makes others longer.
 const ROUNDS: usize = 12;

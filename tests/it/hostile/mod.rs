@@ -1,7 +1,6 @@
 //! Misbehaving clients, hanging collectors, and providers, runtimes and servers that shut down; inputs that are made to
-//! fill memory, to take time or to have secrets recorded. The servers
-//! are real, on in-memory pipes or on sockets. Most tests use one thread: the order of events is then fixed,
-//! and allocations can be counted.
+//! fill memory, to take time or to have secrets recorded. The servers are real, on in-memory pipes or on sockets. Most
+//! tests use one thread: the order of events is then fixed, and allocations can be counted.
 
 mod collectors;
 mod expect_and_connect;

@@ -1,5 +1,7 @@
 //! Propagators that read more than they declare, and contexts that come from elsewhere than the headers.
 
+use std::collections::HashMap;
+
 use http::{Request, Response};
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
@@ -233,6 +235,39 @@ fn every_header_by_which_an_untrusted_caller_is_found_is_stripped() {
         let kept = ["authorization", "zone"].map(|name| inside.headers.contains_key(name));
         assert_eq!(kept, [true, is_last_kept], "{count}");
     }
+}
+
+/// Finds the caller in the last line of a header.
+#[derive(Debug)]
+struct LastLine;
+
+impl TextMapPropagator for LastLine {
+    fn inject_context(&self, _: &Context, _: &mut dyn Injector) {}
+
+    fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {
+        let lines = extractor.get_all("x-old").unwrap_or_default();
+        let sent = lines
+            .last()
+            .map(|line| ("traceparent".to_owned(), (*line).to_owned()));
+        let sent: HashMap<_, _> = sent.into_iter().collect();
+        TraceContextPropagator::new().extract_with_context(context, &sent)
+    }
+
+    fn fields(&self) -> FieldIter<'_> {
+        FieldIter::new(&[])
+    }
+}
+
+#[test]
+fn an_untrusted_caller_in_a_later_line_of_a_header_is_stripped() {
+    let caller = format!("00-{TRACE}-{CALLER}-01");
+    let at = recorder();
+    let layer = at.layer().propagator(LastLine).public_endpoint(true);
+    let layer = layer.propagate_to_inner(true).filter(|_| false);
+    let sent = [("x-old", "junk"), ("x-old", &*caller), ("accept", "*/*")];
+    let inside = serve(&layer, &headers(&sent));
+    assert!(!inside.headers.contains_key("x-old"));
+    assert!(inside.headers.contains_key("accept"));
 }
 
 /// Finds the same caller in either of two headers.

@@ -1,7 +1,7 @@
 //! Two stacked layers. Each records its own span of each request, writes its line of the access log, and calls its own
-//! `on_completion`. The outer one records the metrics; the inner one records them, too, with `nested_metrics`, and those
-//! of language models if the outer one does not. The inner span is a child of the outer one and receives the handler's
-//! calls; if the inner layer filters the request out, the outer span receives them.
+//! `on_completion`. The outer one records the metrics. With `nested_metrics` the inner one records them, too. The inner
+//! one records those of language models if the outer one does not. The inner span is a child of the outer one and
+//! receives the handler's calls. If the inner layer filters the request out, the outer span receives them.
 
 use std::collections::BTreeMap;
 

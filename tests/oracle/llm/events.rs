@@ -26,6 +26,8 @@ pub(super) struct Event {
     pub(super) is_cut: bool,
     /// It is an element of an array.
     pub(super) is_element: bool,
+    /// It is a body, or a line of a body, whose content type is that of one object: perhaps a record of an application.
+    pub(super) may_be_record: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +59,7 @@ impl Event {
             is_over: true,
             is_cut: false,
             is_element: false,
+            may_be_record: false,
         }
     }
 }
@@ -112,7 +115,11 @@ pub(super) fn events(body: &[u8], shown: Shown, is_over: bool) -> Vec<Vec<Event>
             for line in lines.iter_mut().flatten() {
                 line.at += shown.first;
             }
-            first.into_iter().chain(lines).collect()
+            let mut lines: Vec<_> = first.into_iter().chain(lines).collect();
+            for line in lines.iter_mut().flatten() {
+                line.may_be_record = shown.first > 0;
+            }
+            lines
         }
         // A value that is complete counts although the body goes on.
         Framing::Whole => {
@@ -125,6 +132,7 @@ pub(super) fn events(body: &[u8], shown: Shown, is_over: bool) -> Vec<Vec<Event>
             let events = values.map(|value| {
                 vec![Event {
                     is_element,
+                    may_be_record: true,
                     ..Event::json(&value, rest.len())
                 }]
             });
@@ -158,6 +166,7 @@ fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
     let mut states = Vec::new();
     let mut start = 0;
     let mut bare = Bare::default();
+    let mut has_text = false;
     let mut lines = lines(body, is_over).into_iter().peekable();
     while let Some(line) = lines.next() {
         let is_blank = line.text.is_empty();
@@ -173,12 +182,16 @@ fn event_stream(body: &[u8], is_over: bool) -> Vec<Vec<Event>> {
                 is_over,
                 is_cut,
                 is_element: false,
+                may_be_record: false,
             });
         };
         if is_blank {
             bare = Bare::default();
         } else {
-            state(bare.read(&line, line.read(start == 0)), false);
+            let read = line.read(start == 0);
+            let data = block.data.as_deref().unwrap_or_default().trim_ascii_start();
+            has_text |= read == Read::Data && !data.is_empty() && !data.starts_with('{');
+            state(bare.read(&line, read, has_text), false);
         }
         if is_blank || is_last {
             state(Read::End, true);
@@ -210,8 +223,9 @@ struct Bare {
 }
 
 impl Bare {
-    /// Reads a line. Returns what it is, if it is no line of this JSON, else [`Read::Other`] before the last one.
-    fn read(&mut self, line: &Line<'_>, read: Read) -> Read {
+    /// Reads a line. Returns what it is, if it is no line of this JSON, else [`Read::Other`] before the last one. Behind
+    /// text there is no such JSON.
+    fn read(&mut self, line: &Line<'_>, read: Read, has_text: bool) -> Read {
         if read == Read::Data {
             (self.text, self.has_data) = (None, true);
             return read;
@@ -221,7 +235,7 @@ impl Bare {
             return Read::Other;
         }
         let first = line.text.first();
-        if first == Some(&b'{') && !self.has_data {
+        if first == Some(&b'{') && !self.has_data && !has_text {
             self.text.get_or_insert_default();
         }
         let is_of_json = first.is_some_and(|first| b"{}[]\" \t".contains(first));

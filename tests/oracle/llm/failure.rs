@@ -55,9 +55,11 @@ pub(super) fn in_event(
     }
     // A whole body of no known format may be the record of a job, whose error is data.
     let named = object.get("object").and_then(Value::as_str);
-    let is_job = is_whole && format.is_none() && named != Some("error") && !is_bare_error(object);
-    let has_base_code =
-        base_code(object).is_some() && (!format::is_typed(kind) || kind == "response.failed");
+    let is_job =
+        event.may_be_record && format.is_none() && named != Some("error") && !is_bare_error(object);
+    let has_base_code = base_code(object).is_some()
+        && !is_other(object)
+        && (!format::is_typed(kind) || kind == "response.failed");
     if named == Some("error") || has_error(object, kind) && !is_job || has_base_code {
         let found = described(&with_error_of_response(object));
         let kind = json::word(object, "type").filter(|_| named == Some("error"));
@@ -93,11 +95,11 @@ fn is_end_that_failed(kind: &str, object: Option<&Object>) -> bool {
 fn base_code(object: &Object) -> Option<String> {
     let base = json::object(object, "base_resp")?;
     base.get("status_code")
-        .filter(|code| says_something(code))?;
+        .filter(|code| code.is_number() && says_something(code))?;
     json::word(base, "status_code")
 }
 
-/// Adds what `base_resp` says, where nothing else says it.
+/// Adds message and code of `base_resp` to a failure that lacks them.
 fn with_base(object: &Object, failure: Failure) -> Failure {
     let message = json::object(object, "base_resp").and_then(|base| json::text(base, "status_msg"));
     let base = Failure::new(message, base_code(object));
@@ -181,11 +183,15 @@ fn text_of(data: &str) -> Option<&str> {
     (!text.is_empty() && !text.starts_with('{')).then_some(data)
 }
 
+/// Whether an object names itself, and as none of the formats.
+fn is_other(object: &Object) -> bool {
+    let named = object.get("object").and_then(Value::as_str).unwrap_or("");
+    !["", "error"].contains(&named) && !format::is_of_format(named)
+}
+
 /// Whether a member `error` reports a failure.
 fn has_error(object: &Object, kind: &str) -> bool {
-    let named = object.get("object").and_then(Value::as_str).unwrap_or("");
-    let is_other = !["", "error"].contains(&named) && !format::is_of_format(named);
-    if is_other || format::is_typed(kind) && kind != "response.failed" {
+    if is_other(object) || format::is_typed(kind) && kind != "response.failed" {
         return false;
     }
     match object.get("error") {

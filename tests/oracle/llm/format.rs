@@ -68,7 +68,12 @@ impl Format {
     ];
 
     /// Returns the formats that an event shows by its name and its data, one for each rule. The first counts.
-    pub(super) fn shown(name: &str, object: Option<&Object>, is_whole: bool) -> Vec<Self> {
+    pub(super) fn shown(
+        name: &str,
+        object: Option<&Object>,
+        is_whole: bool,
+        may_be_record: bool,
+    ) -> Vec<Self> {
         let kind = kind(name, object);
         let mut shown = Vec::new();
         if kind.starts_with("response.") {
@@ -100,11 +105,11 @@ impl Format {
         if gemini.iter().any(|key| object.contains_key(*key)) {
             shown.push(Self::Gemini);
         }
-        // A whole body with `done` may be the record of a job.
+        // The record of a job can have `done`, too.
         let has_more = object.contains_key("model")
             || object.get("message").is_some_and(Value::is_object)
             || object.get("response").is_some_and(Value::is_string);
-        if object.get("done").is_some_and(Value::is_boolean) && (!is_whole || has_more) {
+        if object.get("done").is_some_and(Value::is_boolean) && (!may_be_record || has_more) {
             shown.push(Self::Ollama);
         }
         shown

@@ -1,8 +1,9 @@
-//! JSON, parsed by `serde_json`. It differs from the rules in two ways:
+//! JSON, parsed by `serde_json`. It differs from the rules in three ways:
 //!
 //! - A lone surrogate in an escape is an error. Here it is replaced by U+FFFD before, as in a client that
 //!   decodes leniently.
 //! - More than 127 levels, or a number that is too large for a double, are errors: [`Datum::Unknown`].
+//! - Numbers of more than 40 bytes are checked and read. By the rules they are neither: [`Datum::Unknown`].
 
 use std::collections::BTreeSet;
 
@@ -16,12 +17,15 @@ pub(super) enum Datum {
     Object(Object),
     /// Another value, or malformed or incomplete.
     Other,
-    /// A limit of `serde_json` is reached.
+    /// A limit is reached.
     Unknown,
 }
 
 /// Parses a text. Only white space can be around the value. The last of equal keys counts.
 pub(super) fn parse(text: &str) -> Datum {
+    if text.trim_ascii_start().starts_with('{') && has_long_number(text) {
+        return Datum::Unknown;
+    }
     match serde_json::from_str(&replace_lone_surrogates(text)) {
         Ok(Value::Object(object)) => Datum::Object(object),
         Ok(_) => Datum::Other,
@@ -35,6 +39,13 @@ pub(super) fn parse(text: &str) -> Datum {
             }
         }
     }
+}
+
+/// Whether a text has what can be a number of more than 40 bytes.
+fn has_long_number(text: &str) -> bool {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"-+.eE".contains(byte);
+    let mut runs = text.as_bytes().split(|byte| !is_part(byte));
+    runs.any(|run| run.len() > 40)
 }
 
 /// Returns the text of the value that a text begins with, if it is whole.

@@ -86,6 +86,7 @@ fn read_shown(body: &[u8], shown: Shown, is_over: bool, settings: &Settings) -> 
             if let Read::ErrorField(value) = &state.read
                 && settings.reads_errors
                 && !has_data
+                && (!shown.is_guessed || reading.has_event)
             {
                 let found = failure::in_error_field(value);
                 let is_object = matches!(json::parse(value), Datum::Object(_));
@@ -168,8 +169,8 @@ impl Reading {
             self.note_first_state(event, state, framing, settings);
             return;
         }
-        // Text counts at the end of the first line at which it is no failure: a name behind data can change that. Behind
-        // the end nothing is read.
+        // Text counts at the end of the first line at which it is no failure: a name behind data can change that.
+        // Nothing behind the end is read.
         for state in event.iter().filter(has_data) {
             if self.note_first_state(event, state, framing, settings) {
                 return;
@@ -255,7 +256,7 @@ impl Reading {
         let is_whole = framing == Framing::Whole;
         let is_known = object.is_some() || state.is_over;
         let shown = || {
-            Format::shown(&state.name, object, is_whole)
+            Format::shown(&state.name, object, is_whole, state.may_be_record)
                 .into_iter()
                 .find(|_| is_known)
         };
@@ -282,7 +283,7 @@ impl Reading {
         let (Some(format), Some(object)) = (self.format, object) else {
             return;
         };
-        let shown = Format::shown(&state.name, Some(object), is_whole);
+        let shown = Format::shown(&state.name, Some(object), is_whole, state.may_be_record);
         self.is_mixed |= shown.into_iter().any(|other| !other.is_like(format));
         let kind = format::kind(&state.name, Some(object));
         if !is_whole && tokens::has_token(format, kind, object) {

@@ -132,8 +132,8 @@ impl Summary {
         }
     }
 
-    /// Returns the tokens of reasoning that a format of `OpenAI` counts beside the output: by the total, or because they
-    /// are more than the output.
+    /// Returns the tokens of reasoning that a format of `OpenAI` counts beside the output: by the total, or without one
+    /// because they are more than the output.
     fn reasoning_beside(&self) -> u64 {
         let get = |key: &str| self.counts.get(key).copied();
         let (Some(output), Some(reasoning)) = (get("output"), get("reasoning")) else {

@@ -1,4 +1,4 @@
-//! The gRPC API. Messages are plain text, so that no client needs generated code. The first message says what to do:
+//! The gRPC API. Messages are plain text, so that no client needs generated code. The first message is a command:
 //! `echo`, `status 5`, `wait`, `panic`, or `messages 3`, which may be followed by one of the others.
 
 use std::future::pending;

@@ -37,7 +37,8 @@ impl EventReader {
     /// Reads a part of a line without a field.
     ///
     /// Clients that follow the standard ignore such lines. But Google's servers report failures in them as JSON, and
-    /// Google's clients read that. It ends with its last brace. An empty line or a line of data ends it, too.
+    /// Google's clients read that. It ends with its last brace. An empty line or a line of data ends it, too. Behind
+    /// plain text it is a part of a text whose lines the server has not put into fields.
     pub(crate) fn read_bare_line(
         &mut self,
         part: &[u8],
@@ -45,7 +46,7 @@ impl EventReader {
         is_last: bool,
         pass: &mut Pass<'_>,
     ) {
-        let begins = !self.has_line && part.starts_with(b"{");
+        let begins = !self.has_line && !pass.has_text && part.starts_with(b"{");
         if is_first && (begins || self.is_in_bare_json()) {
             self.begin_line(Place::Bare, pass);
         }

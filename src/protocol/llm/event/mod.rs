@@ -54,6 +54,10 @@ pub(super) struct Pass<'a> {
     pub(super) is_at_end: bool,
     /// Whether there was data other than a failure or the end.
     pub(super) has_content: bool,
+    /// Whether an event had data that is neither JSON nor the end.
+    pub(super) has_text: bool,
+    /// Whether the body is an event stream by its first byte, and not by its content type.
+    pub(super) is_guessed: bool,
     /// Where the line of data is in its event, if that began in the piece.
     pub(super) line_at: Option<usize>,
     /// How many bytes of a whole answer are unread: they begin with another object.
@@ -209,6 +213,7 @@ impl EventReader {
         }
         let is_cut = pass.is_at_end && self.is_cut();
         pass.found.is_over |= self.name.is(pass.terminators.event) && !is_cut;
+        pass.has_text |= self.data == Data::Text;
         let is_error = self.name.event_type() == EventType::Error;
         pass.has_content |= self.data == Data::Text && !is_error && !pass.found.is_over;
     }

@@ -33,6 +33,8 @@ struct DataSeen {
     any: bool,
     /// Data other than a failure or the end.
     content: bool,
+    /// Data that is neither JSON nor the end.
+    text: bool,
 }
 
 impl AnswerReader {
@@ -104,6 +106,9 @@ impl AnswerReader {
         terminators: Terminators<'_>,
     ) -> Findings {
         let piece = self.start.skip(piece, &mut self.framing);
+        if piece.is_empty() {
+            return Findings::default();
+        }
         self.pass(reads, terminators, |reader, pass| match pass.framing {
             Framing::EventStream => reader.read_events(piece, pass),
             Framing::Lines => reader.read_lines(piece, pass),
@@ -139,7 +144,9 @@ impl AnswerReader {
             answer: &mut self.answer,
             found: Findings::default(),
             is_at_end: false,
+            is_guessed: self.start.is_guessed(),
             has_content: self.has_data.content,
+            has_text: self.has_data.text,
             line_at: None,
             unread: 0,
             candidate: None,
@@ -154,10 +161,12 @@ impl AnswerReader {
             framing,
             found,
             has_content,
+            has_text,
             ..
         } = pass;
         self.framing = framing;
         self.has_data.content = has_content;
+        self.has_data.text = has_text;
         found
     }
 }
@@ -226,7 +235,8 @@ impl ReaderParts<'_> {
         }
     }
 
-    /// Reads a field `error`, unless it follows a line of data in its event. Servers send it alone.
+    /// Reads a field `error`, unless it follows a line of data in its event. Servers send it alone. A text that is no
+    /// event stream can begin with it.
     fn read_error_line(
         &mut self,
         value: &[u8],
@@ -234,7 +244,8 @@ impl ReaderParts<'_> {
         is_last: bool,
         pass: &mut Pass<'_>,
     ) {
-        if is_first && !self.event.has_line() {
+        let can_be_text = pass.is_guessed && !self.has_data.any;
+        if is_first && !can_be_text && !self.event.has_line() {
             self.event.begin_line(Place::ErrorLine, pass);
         }
         if self.event.is_in_error_line() {
@@ -257,6 +268,7 @@ impl ReaderParts<'_> {
             return;
         }
         pass.framing = Framing::Lines;
+        pass.answer.is_in_undeclared_lines = true;
         self.end_line(pass);
         if !pass.found.is_over {
             self.event.end(pass);

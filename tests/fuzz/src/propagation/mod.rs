@@ -177,12 +177,7 @@ fn check_context(observed: &Observed, headers: &HeaderMap, settings: Settings, w
     let caller = find(&propagator, &read).filter(|caller| !is_nearer(caller));
     let trusted = caller.clone().filter(|_| !settings.is_public);
     let parent = trusted.or(around.clone());
-    // A caller with the id of the current span is that span.
-    let is_current = |caller: &SpanContext| {
-        let mut around = around.iter();
-        around.any(|around| around.span_id() == caller.span_id())
-    };
-    let linked = caller.filter(|caller| settings.is_public && !is_current(caller));
+    let linked = caller.filter(|_| settings.is_public);
 
     let is_out = settings.is_sampled_out && parent.as_ref().is_none_or(SpanContext::is_sampled);
     let starts = settings.is_traced && !is_out;

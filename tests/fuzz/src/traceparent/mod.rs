@@ -130,9 +130,10 @@ fn check(
         _ => around.as_ref(),
     };
     let link = caller.as_ref().filter(|caller| {
-        // A caller with the id of the current span is that span.
+        // A caller with the ids of the current span is that span.
         let around = settings.current.map(surrounding);
-        settings.is_public && around.map(|span| span.span_id()) != Some(caller.span_id())
+        let ids = |span: &SpanContext| (span.trace_id(), span.span_id());
+        settings.is_public && around.as_ref().map(ids) != Some(ids(caller))
     });
     let is_out = match parent {
         Some(parent) => parent.is_sampled() && !is_sampled(settings.rate, parent.trace_id()),

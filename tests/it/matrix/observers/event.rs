@@ -61,7 +61,7 @@ impl Event {
         ))
     }
 
-    /// Whether both observers must log it. A body's reader asks for `is_end_stream` as it likes, and so may the layer.
+    /// Whether both observers must log it. A reader may call `is_end_stream` at any time, and so may the layer.
     pub fn is_compared(&self) -> bool {
         !matches!(self, Self::EndStream(_))
     }

@@ -1,4 +1,4 @@
-//! Failures behind a head that says 200.
+//! Failures behind a head with status 200.
 
 use super::exchange::{Case, JSON, run_all};
 

@@ -1,4 +1,4 @@
-//! Bodies that are not what their content type says, and byte order marks.
+//! Bodies that differ from their content type, and byte order marks.
 
 use super::exchange::{Case, EVENTS, JSON, LINES, run_all};
 
@@ -35,6 +35,10 @@ const EVENTS_AS_JSON: &[Case] = &[
         ("usage.output_tokens", "2"),
     ]),
     Case::frames("a text that only begins like an event stream", JSON, &["data", "base is down"]),
+    Case::frames("a text that begins like a field line of a failure", JSON, &["error: invalid id\n"]),
+    Case::frames("white space in a frame of its own", JSON, &["\n", TEXT, STOP, "data: [DONE]\n\n"])
+        .has(&CHAT)
+        .token(),
 ];
 
 #[tokio::test]
@@ -61,6 +65,28 @@ const LINES_AS_JSON: &[Case] = &[
     .has(&[CHAT[1]])
     .token()
     .fails(Some("gone"), None),
+    Case::frames("records of an application", JSON, &[
+        "{\"job\":1,\"error\":\"timeout\"}\n{\"job\":2,\"error\":null}\n",
+    ]),
+    Case::frames("records that are done", JSON, &[
+        "{\"id\":1,\"done\":true}\n{\"id\":2,\"done\":true}\n",
+    ]),
+    Case::frames("records that are not done", JSON, &[
+        "{\"id\":1,\"done\":false}\n{\"id\":2,\"done\":false}\n",
+    ]),
+    Case::frames("a list of records, of which one is an error", JSON, &[
+        "[{\"type\":\"info\",\"text\":\"a\"},{\"type\":\"error\",\"text\":\"b\"}]",
+    ]),
+    Case::frames("a list of records with statuses", JSON, &[
+        "[{\"base_resp\":{\"status_code\":404}},{\"base_resp\":{\"status_code\":0}}]",
+    ]),
+    Case::frames("a record that names itself, with a status", JSON, &[
+        "{\"object\":\"fine_tuning.job\",\"base_resp\":{\"status_code\":1}}",
+    ]),
+    Case::frames("a text with JSON behind an empty line", EVENTS, &[
+        "data: Example:\n\n{\"error\": \"not found\"}\n\n",
+    ])
+    .token(),
 ];
 
 #[tokio::test]

@@ -87,8 +87,8 @@ async fn interim_response_is_not_the_status_of_the_span() {
     assert_eq!(span.outcome(), "DEPARTED");
 }
 
-/// envoy #29071, nghttp2 #2867, nginx-tests #64: a proxy passes on an informational status as the response. HTTP/1.1 alone
-/// has 101.
+/// envoy #29071, nghttp2 #2867, nginx-tests #64: a proxy passes on an informational status as the response. HTTP/1.1
+/// alone has 101.
 #[tokio::test]
 async fn informational_status_of_a_response_is_an_error_of_the_server() {
     for (version, status, error_type) in [

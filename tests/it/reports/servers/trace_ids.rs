@@ -55,7 +55,8 @@ fn id_in_the_response_is_that_of_the_span() {
     assert_eq!(trace.to_string(), TRACE);
 }
 
-/// tracing-opentelemetry-instrumentation-sdk #148 and #330: a level that disabled the spans of `tracing` lost the caller.
+/// tracing-opentelemetry-instrumentation-sdk #148 and #330: a level that disabled the spans of `tracing` lost the
+/// caller.
 #[test]
 fn level_of_tracing_does_not_lose_the_caller() {
     for level in [Level::ERROR, Level::TRACE] {
