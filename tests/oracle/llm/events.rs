@@ -10,6 +10,7 @@ use super::Framing;
 use super::json::{self, Datum};
 
 /// An event as far as it is known at the end of one of its lines.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     /// The event's name, empty if it has none.

@@ -44,6 +44,7 @@ enum Data {
 }
 
 /// What a piece is read for.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct Pass<'a> {
     pub(super) framing: Framing,
     pub(super) reads: Reads,
