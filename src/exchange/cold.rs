@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::request;
-use http::uri::PathAndQuery;
 use opentelemetry::KeyValue;
 
 use crate::exchange::signals::OtherSignals;
+use crate::outcome::completion::RequestPath;
 #[cfg(feature = "tracing")]
 use crate::propagation::tracing_span::TracingSpan;
 use crate::protocol::grpc::web::TrailersReader;
@@ -20,7 +20,6 @@ use crate::telemetry::span::network::client_address;
 use crate::telemetry::span::target::Target;
 #[cfg(feature = "tracing")]
 use crate::telemetry::tracing::access_log::RequestLog;
-use crate::text::truncate;
 
 /// The limit of a request's declared length: 1 TiB. A larger length is ignored, because a few forged lengths
 /// would make the sum of all sizes useless.
@@ -42,7 +41,7 @@ pub(super) struct ColdState {
     /// Headers and trailers of the response that the settings capture.
     pub(super) captured: Vec<KeyValue>,
     /// The path and query of the request, for the access log or a callback that gets the completion. Truncated.
-    pub(super) path: Option<PathAndQuery>,
+    pub(super) path: Option<RequestPath>,
     /// The type of the error that was the end.
     pub(super) error_type_name: Option<&'static str>,
     #[cfg(feature = "tracing")]
@@ -72,7 +71,7 @@ impl ColdState {
         };
         let request_length = request_length.filter(|length| *length <= MAX_LENGTH);
         let path = (has_access_log || settings.passes_completion())
-            .then(|| target.original.path_and_query().map(copy_path))
+            .then(|| target.original.path_and_query().map(RequestPath::copy_of))
             .flatten();
         #[cfg(not(feature = "tracing"))]
         let _ = hop;
@@ -96,20 +95,6 @@ impl ColdState {
             this.get_or_insert_default().target = target;
         }
     }
-}
-
-/// Returns a copy of a path and a query, truncated to 1,024 bytes each. The original holds the server's buffer, and an
-/// open response would hold all headers of its request.
-fn copy_path(target: &PathAndQuery) -> PathAndQuery {
-    let (path, query) = (truncate(target.path()), target.query().map(truncate));
-    let mut copy = String::with_capacity(path.len() + query.map_or(0, |query| 1 + query.len()));
-    copy.push_str(path);
-    if let Some(query) = query {
-        copy.push('?');
-        copy.push_str(query);
-    }
-    // The beginning of a path is a path.
-    PathAndQuery::try_from(copy).unwrap_or_else(|_| target.clone())
 }
 
 #[cfg(feature = "tracing")]

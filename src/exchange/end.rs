@@ -8,7 +8,6 @@ use opentelemetry::{Context, StringValue};
 use crate::catch_panic::catch_panic;
 use crate::exchange::shared::Shared;
 use crate::exchange::state::{Ending, Exchange, Streaming};
-use crate::outcome::completion::RequestPath;
 use crate::outcome::method_evidence::{MethodEvidence, method_evidence};
 use crate::outcome::{Completion, End, Outcome};
 use crate::propagation::current::with_current;
@@ -51,7 +50,7 @@ impl Exchange {
         let mut at_start = self.at_start.take();
         let path = self.cold.as_mut().and_then(|cold| cold.path.take());
         let mut completion = self.complete(buffer.as_deref_mut(), ending.end, duration);
-        completion.path = path.map(RequestPath);
+        completion.path = path;
         let mut ended = self.conclude(buffer, &mut completion);
         if let Some(context) = &self.context {
             self.report(context, measurement, &ended);

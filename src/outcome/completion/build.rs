@@ -83,8 +83,9 @@ impl Completion {
     /// assert_eq!(completion.path(), Some("/users/7"));
     /// ```
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "like the other methods")]
     pub fn with_path(mut self, path: PathAndQuery) -> Self {
-        self.path = Some(RequestPath(path));
+        self.path = Some(RequestPath::copy_of(&path));
         self
     }
 

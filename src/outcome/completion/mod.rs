@@ -2,11 +2,10 @@
 
 mod build;
 mod read;
+mod request_path;
 
-use std::fmt;
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
 use http::{Method, StatusCode, Version};
 use opentelemetry::StringValue;
 use opentelemetry::trace::{SpanId, TraceId};
@@ -16,6 +15,8 @@ use crate::outcome::attribute_map::AttributeMap;
 use crate::outcome::end::End;
 use crate::outcome::verdict::Verdict;
 use crate::protocol::grpc::Protocol;
+
+pub(crate) use request_path::RequestPath;
 
 /// A request that has ended.
 ///
@@ -57,16 +58,6 @@ pub struct Completion {
     pub(crate) attributes: Option<Box<AttributeMap>>,
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
-}
-
-/// The path and the query of a request. `Debug` prints no query, which may have secrets.
-#[derive(Clone)]
-pub(crate) struct RequestPath(pub(crate) PathAndQuery);
-
-impl fmt::Debug for RequestPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.path().fmt(f)
-    }
 }
 
 impl Completion {

@@ -40,7 +40,7 @@ impl Completion {
     /// ```
     #[must_use]
     pub fn path(&self) -> Option<&str> {
-        self.path.as_ref().map(|RequestPath(path)| path.path())
+        self.path.as_ref().map(RequestPath::path)
     }
 
     /// Returns the route, a template such as `/users/{id}`: from the settings, the framework or the handler.

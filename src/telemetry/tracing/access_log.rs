@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::request;
-use http::uri::PathAndQuery;
 use opentelemetry::trace::{TraceContextExt, TraceId};
 use tracing::Level;
 use tracing::dispatcher::{Dispatch, get_default, with_default};
@@ -59,7 +58,7 @@ impl RequestLog {
         &self,
         settings: &Settings,
         parts: &request::Parts,
-        path: Option<&PathAndQuery>,
+        path: Option<&RequestPath>,
     ) {
         let Some(log) = settings
             .tracing
@@ -94,8 +93,7 @@ impl RequestLog {
         let level = log.level.call(|level| level(completion));
         let level = level.and_then(Result::ok);
         let level = level.unwrap_or_else(|| default_level(completion));
-        let path = completion.path.as_ref().map(|RequestPath(path)| path);
-        let query = redacted_query(log, settings, path);
+        let query = redacted_query(log, settings, completion.path.as_ref());
         let client_address = self.client_address.as_deref();
         self.write(|| write(level, completion, query.as_deref(), client_address));
     }
@@ -159,7 +157,7 @@ fn write(level: Level, completion: &Completion, query: Option<&str>, client_addr
 fn redacted_query<'a>(
     log: &AccessLog,
     settings: &Settings,
-    path: Option<&'a PathAndQuery>,
+    path: Option<&'a RequestPath>,
 ) -> Option<Cow<'a, str>> {
     let query = path.filter(|_| log.has_query)?.query()?;
     Some(settings.sensitive_parameters.redact(query))
