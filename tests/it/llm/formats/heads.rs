@@ -209,6 +209,39 @@ fn a_whole_answer_of_a_known_length_is_read_when_it_is_dropped() {
     }
 }
 
+/// The JSON of a whole answer can be over before its body is. The last line of a stream is over with its line end.
+#[test]
+fn an_answer_that_is_dropped_counts_as_far_as_it_was_complete() {
+    let stream = FAILED_EVENT.trim_end();
+    for (content_type, text, outcome, has_model) in [
+        ("application/json", CHAT, "ABORTED(client_disconnect)", true),
+        (
+            "application/json",
+            FAILED,
+            "ABORTED(generation_error)",
+            false,
+        ),
+        (
+            "text/event-stream",
+            FAILED_EVENT,
+            "ABORTED(generation_error)",
+            false,
+        ),
+        (
+            "text/event-stream",
+            stream,
+            "ABORTED(client_disconnect)",
+            false,
+        ),
+    ] {
+        let mut head = Head::new(content_type, text);
+        head.polls = 1;
+        let span = head.serve_preset();
+        assert_eq!(span.outcome(), outcome, "{text}");
+        assert_eq!(model(&span).is_some(), has_model, "{text}");
+    }
+}
+
 #[test]
 fn values_of_the_handler_win() {
     let handler = |span: &SpanHandle| {

@@ -201,6 +201,9 @@ fn without_formats_only_terminators_and_errors_are_read() {
         assert_eq!(span.outcome(), expected, "{text}");
         assert_eq!(read(&span), [""; 0], "{text}");
     }
+    let (content_type, text) = ("application/x-ndjson", "{\"error\":\"no\"}\n");
+    let span = serve(recorder, &layer, content_type, text, 2);
+    assert_eq!(span.outcome(), "ABORTED(generation_error)");
 }
 
 #[test]
@@ -234,6 +237,11 @@ fn failures_can_be_turned_off() {
         let span = serve(recorder, &layer, content_type, text, 2);
         assert_eq!(span.outcome(), "DEPARTED", "{text}");
         assert_eq!(span.attribute("api.error.code"), None, "{text}");
+    }
+    for (format, content_type, _, cut) in STREAMS {
+        let span = serve(recorder, &layer, content_type, cut, 2);
+        let is_cut = span.outcome() == "ABORTED(truncated_stream)";
+        assert_eq!(is_cut, format != LlmFormat::Gemini, "{format:?}");
     }
 }
 
