@@ -479,7 +479,8 @@ impl Oracle {
         self.frames.push((self.delivered, self.events.len()));
         self.body.read(data, is_contiguous);
         let found = self.body.find(false);
-        if !self.body.is_whole_answer() {
+        // The body of a whole answer can be a stream all the same.
+        if !self.body.is_whole_answer() || found.reading.stream.is_some() {
             self.set_reading(found.reading);
         }
         if let Some(status) = found.grpc_status {

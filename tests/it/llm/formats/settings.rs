@@ -243,6 +243,10 @@ fn failures_can_be_turned_off() {
         let is_cut = span.outcome() == "ABORTED(truncated_stream)";
         assert_eq!(is_cut, format != LlmFormat::Gemini, "{format:?}");
     }
+    // An end whose JSON is cut is none.
+    let cut = "event: response.failed\ndata: {";
+    let span = serve(recorder, &layer, "text/event-stream", cut, 2);
+    assert_eq!(span.outcome(), "ABORTED(truncated_stream)");
 }
 
 /// Servers send it alone.
