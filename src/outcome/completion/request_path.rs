@@ -70,6 +70,7 @@ mod tests {
             let parsed = PathAndQuery::try_from(&*target).expect("a target");
             let copy = RequestPath::copy_of(&parsed);
             assert_eq!((copy.path(), copy.query()), (path, query), "{target}");
+            assert_eq!(format!("{copy:?}"), format!("{path:?}"), "no query");
         }
     }
 }
