@@ -228,7 +228,9 @@ fn described(object: &Object) -> Failure {
 fn with_error_of_response(object: &Object) -> Object {
     let mut object = object.clone();
     let error = json::object(&object, "response").and_then(|response| response.get("error"));
-    if let Some(error) = error.filter(|error| says_something(error)).cloned() {
+    // A number is no error.
+    let is_error = |error: &&Value| !error.is_number() && says_something(error);
+    if let Some(error) = error.filter(is_error).cloned() {
         object.insert("error".to_owned(), error);
     }
     object
