@@ -108,7 +108,9 @@ fn read_shown(body: &[u8], shown: Shown, is_over: bool, settings: &Settings) -> 
             if Some(number) == first_object {
                 reading.note_failure(&state, framing, settings);
             }
-            if reading.is_end(&state, framing, settings) {
+            // A name behind the object counts at the end of the event, whatever data lines follow it.
+            let counts = Some(number) == first_object || state.is_over;
+            if reading.is_end(&state, counts, framing, settings) {
                 reading.take(&event, &state, framing, settings);
                 reading.is_terminated = settings.is_terminator(&state) || settings.is_named(&state);
                 reading.note_first_event(&event, framing, settings);
@@ -219,7 +221,7 @@ impl Reading {
     }
 
     /// Whether an event in this state makes the end of the stream certain.
-    fn is_end(&self, state: &Event, framing: Framing, settings: &Settings) -> bool {
+    fn is_end(&self, state: &Event, counts: bool, framing: Framing, settings: &Settings) -> bool {
         if framing == Framing::Whole || state.is_cut {
             return false;
         }
@@ -232,6 +234,9 @@ impl Reading {
         }
         if framing == Framing::Events && settings.is_named(state) {
             return true;
+        }
+        if !counts {
+            return false;
         }
         let datum = state.datum();
         let object = match &datum {
