@@ -49,6 +49,15 @@ impl<'a> RecordingExtractor<'a> {
         read
     }
 
+    /// Records that a header is read. Returns the headers that have its lines, if the propagator sees it.
+    fn headers_with(&self, key: &str) -> Option<&'a HeaderMap> {
+        let name = key.to_ascii_lowercase();
+        let own = self.own.filter(|own| own.contains_key(&name));
+        let shown = own.or(Some(self.headers).filter(|_| !self.is_hidden(&name)));
+        self.read.borrow_mut().insert(name);
+        shown
+    }
+
     fn is_hidden(&self, name: &str) -> bool {
         let compare = |hidden: &String| hidden.as_str().cmp(name);
         self.hidden.binary_search_by(compare).is_ok()
@@ -57,20 +66,12 @@ impl<'a> RecordingExtractor<'a> {
 
 impl Extractor for RecordingExtractor<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        let name = key.to_ascii_lowercase();
-        let own = self.own.and_then(|own| own.get(&name));
-        let found = own.or_else(|| self.headers.get(&name).filter(|_| !self.is_hidden(&name)));
-        self.read.borrow_mut().insert(name);
-        found?.to_str().ok()
+        self.headers_with(key)?.get(key)?.to_str().ok()
     }
 
     fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        let name = key.to_ascii_lowercase();
-        let own = self.own.filter(|own| own.contains_key(&name));
-        let shown = own.or(Some(self.headers).filter(|_| !self.is_hidden(&name)));
-        let lines = shown.into_iter().flat_map(|headers| headers.get_all(&name));
+        let lines = self.headers_with(key)?.get_all(key).iter();
         let lines: Vec<_> = lines.filter_map(|line| line.to_str().ok()).collect();
-        self.read.borrow_mut().insert(name.clone());
         (!lines.is_empty()).then_some(lines)
     }
 

@@ -114,7 +114,7 @@ fn observe(input: &Input) -> Observed {
         ));
         std::future::ready(Ok::<_, Infallible>(Response::new(String::new())))
     }));
-    let _around = around(input).attach();
+    let _around = surroundings(input.around, input.has_own_baggage).attach();
     drop(ready(service.call(request(input))));
     drop(service);
     let (current, baggage, headers) = inside.expect("a call");
@@ -138,9 +138,10 @@ fn observe(input: &Input) -> Observed {
     }
 }
 
-fn around(input: &Input) -> Context {
+/// Returns the context around a layer: with a span of this trace id, span id and sampled flag, and with baggage.
+pub fn surroundings(span: Option<(u128, u64, bool)>, has_baggage: bool) -> Context {
     let mut around = Context::new();
-    if let Some((trace, span, is_sampled)) = input.around {
+    if let Some((trace, span, is_sampled)) = span {
         around = around.with_remote_span_context(SpanContext::new(
             TraceId::from(trace),
             SpanId::from(span),
@@ -149,7 +150,7 @@ fn around(input: &Input) -> Context {
             TraceState::NONE,
         ));
     }
-    if input.has_own_baggage {
+    if has_baggage {
         around = around.with_baggage([KeyValue::new("own", "1")]);
     }
     around

@@ -5,17 +5,15 @@ mod lines;
 mod strict;
 
 use http::HeaderMap;
-use opentelemetry::baggage::BaggageExt as _;
-use opentelemetry::trace::{
-    SpanContext, SpanId, TraceContextExt as _, TraceFlags, TraceId, TraceState,
-};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::trace::{Sampler, SpanData};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::callers::surroundings;
 use super::config;
 use crate::propagators::formats::{FORMATS, Format};
 use crate::propagators::{Inside, assert_only, entries, find, layer, serve};
@@ -223,19 +221,6 @@ fn play(input: &Input) {
 
 impl Input {
     fn surroundings(&self) -> Context {
-        let mut around = Context::new();
-        if let Some((trace, span, is_sampled)) = self.around {
-            around = around.with_remote_span_context(SpanContext::new(
-                TraceId::from(trace),
-                SpanId::from(span),
-                TraceFlags::default().with_sampled(is_sampled),
-                false,
-                TraceState::NONE,
-            ));
-        }
-        if self.has_own_baggage {
-            around = around.with_baggage([KeyValue::new("own", "1")]);
-        }
-        around
+        surroundings(self.around, self.has_own_baggage)
     }
 }
