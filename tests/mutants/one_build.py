@@ -9,6 +9,7 @@ run last, with one build each.
 import argparse
 import collections
 import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -114,23 +115,35 @@ class Mutants:
         self.reach, self.lock = reach, threading.Lock()
         self.killers = collections.defaultdict(collections.Counter)
 
-    def run(self, mutant, left_out):
-        began, by = time.monotonic(), left_out.get(mutant["number"])
+    def run(self, mutant, left_out, with_slow=True):
+        """Returns the result for a mutant, or None if only the slow tests can still catch it and are left out."""
+        number, began = mutant["number"], time.monotonic()
+        by = left_out.get(number)
         if by == "own build":
             by = self.caught_in_own_build(mutant)
+        elif not by and with_slow:
+            by = self.caught(self.reach.slow(number), mutant, number)
         elif not by:
-            by = self.caught(mutant, mutant["number"])
+            by = self.caught(self.quick_steps(mutant, number), mutant, number)
+            if not by and any(self.reach.slow(number)):
+                return None
+        return self.result(mutant, by, time.monotonic() - began)
+
+    @staticmethod
+    def result(mutant, by, seconds):
         is_outcome = by in ("timeout", "unviable", "absent", "flaky")
         outcome = by if is_outcome else "caught" if by else "missed"
         name = by.name if isinstance(by, Test) else by
-        seconds = round(time.monotonic() - began, 1)
-        return mutant["file"], {"name": mutant["name"], "outcome": outcome, "by": name, "seconds": seconds}
+        return mutant["file"], {"name": mutant["name"], "outcome": outcome, "by": name, "seconds": round(seconds, 1)}
 
-    def caught(self, mutant, number):
-        """Returns the test that fails, `timeout`, `flaky`, or None if the mutant survives."""
+    def quick_steps(self, mutant, number):
         with self.lock:
             likely = [test for test, _ in self.killers[mutant["file"]].most_common(12)]
-        for tests in self.reach.steps(number, likely):
+        return self.reach.quick(number, likely)
+
+    def caught(self, steps, mutant, number):
+        """Returns the test that fails, `timeout`, `flaky`, or None if the mutant survives."""
+        for tests in steps:
             by = failure(number, tests, self.reach.limit(tests), TREE)
             if not by:
                 continue
@@ -149,16 +162,29 @@ class Mutants:
         name = mutant["file"]
         with_switches = (TREE / name).read_bytes()
         write(name, Source((ROOT / name).read_bytes()).with_mutant(mutant))
-        by = "unviable" if build().returncode else self.caught(mutant, 0)
+        by = "unviable" if build().returncode else self.caught(self.all_steps(mutant), mutant, 0)
         (TREE / name).write_bytes(with_switches)
         return by
 
+    def all_steps(self, mutant):
+        return itertools.chain(self.quick_steps(mutant, 0), self.reach.slow(0))
+
     def run_all(self, mutants, left_out):
-        """Yields the results, first of the mutants with switches, several at a time."""
+        """Yields the results, first of the mutants with switches, several at a time.
+
+        The slow tests run when the fast ones have run for all mutants.
+        """
         has_own_build = lambda mutant: left_out.get(mutant["number"]) == "own build"
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             switched = [mutant for mutant in mutants if not has_own_build(mutant)]
-            yield from pool.map(lambda mutant: self.run(mutant, left_out), switched)
+            survivors = []
+            for mutant, result in zip(switched, pool.map(lambda one: self.run(one, left_out, False), switched)):
+                if result:
+                    yield result
+                else:
+                    print(f"no fast test fails: {mutant['name']}")
+                    survivors.append(mutant)
+            yield from pool.map(lambda mutant: self.run(mutant, left_out), survivors)
         yield from (self.run(mutant, left_out) for mutant in mutants if has_own_build(mutant))
 
 

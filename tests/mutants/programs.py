@@ -54,17 +54,22 @@ class Reach:
                     self.reaching[number].append(test)
         self.all = list(tests)
 
-    def steps(self, number, likely):
-        """Yields the tests to run for a mutant, step by step: the likely ones, the fast ones, the others, the slow ones.
-
-        Number 0 is a mutant that has no switch, so that nothing is known of it: all tests run.
-        """
-        tests = sorted(self.reaching[number] if number else self.all, key=lambda test: self.seconds[test])
+    def quick(self, number, likely):
+        """Yields the tests to run for a mutant, step by step: the likely ones, the fastest, the others."""
+        tests = [test for test in self.tests(number) if not test.is_slow]
         likely = [test for test in likely if test in tests]
         rest = [test for test in tests if test not in likely]
-        quick = [test for test in rest if not test.is_slow]
-        slow = [test for test in rest if test.is_slow]
-        yield from (step for step in (likely, quick[:40], quick[40:], slow) if step)
+        yield from (step for step in (likely, rest[:40], rest[40:]) if step)
+
+    def slow(self, number):
+        """Yields the slow tests to run for a mutant: the faster half, then the others."""
+        slow = [test for test in self.tests(number) if test.is_slow]
+        middle = len(slow) // 2
+        yield from (step for step in (slow[:middle], slow[middle:]) if step)
+
+    def tests(self, number):
+        """Number 0 is a mutant that has no switch, so that nothing is known of it: all tests run."""
+        return sorted(self.reaching[number] if number else self.all, key=lambda test: self.seconds[test])
 
     def limit(self, tests):
         return max(SHORTEST_LIMIT, 5 * sum(self.seconds[test] for test in tests))
