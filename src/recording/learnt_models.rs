@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::recording::name_set::NameSet;
 
-/// The models of requests that were answered, and of their answers, shared by the services of a layer.
+/// The models of requests that succeeded, and of their answers, shared by the services of a layer.
 ///
 /// A gateway, or a server with one model, may answer whatever model a client names, and repeat the name. So the set is
 /// bounded.
@@ -24,6 +24,13 @@ impl LearntModels {
         // Nearly all pairs are in the set, and are found without an allocation.
         join(&mut buffer, [requested, "\n", answered])
             .is_some_and(|pair| self.0.find(pair).is_some() || self.0.add(&Arc::from(pair)))
+    }
+
+    /// Whether a pair has been added.
+    pub(crate) fn contain(&self, [requested, answered]: [&str; 2]) -> bool {
+        let mut buffer = [0; Self::MAX_LENGTH];
+        join(&mut buffer, [requested, "\n", answered])
+            .is_some_and(|pair| self.0.find(pair).is_some())
     }
 }
 
@@ -77,6 +84,7 @@ mod tests {
         }
         let find = |pair| models.0.find(pair).is_some();
         assert!(find("a\nb") && find("b\na") && find("ab\n") && find("\nab") && find("\n"));
+        assert!(models.contain(["a", "b"]) && !models.contain(["a", "a"]));
     }
 
     #[test]

@@ -33,12 +33,18 @@ pub(super) fn describe(
     Some(list)
 }
 
-/// Adds the models of the request and of its answer, or `_OTHER` for each if the pair is one of too many.
+/// Adds the models of the request and of its answer. Each is `_OTHER` if the pair is one of too many, or if no request
+/// with it has succeeded.
 fn push_models(ended: &EndedRequest<'_>, learnt_models: &LearntModels, list: &mut AttributeList) {
     let requested = text(ended, key::GEN_AI_REQUEST_MODEL);
     let answered = text(ended, key::GEN_AI_RESPONSE_MODEL);
     let names = [&requested, &answered].map(|model| model.as_ref().map_or("", StringValue::as_str));
-    let is_learnt = learnt_models.add(names);
+    // Whoever names a model can also make its answer fail.
+    let is_learnt = if is_success(ended) {
+        learnt_models.add(names)
+    } else {
+        learnt_models.contain(names)
+    };
     for (key, model) in [
         (key::GEN_AI_REQUEST_MODEL, requested),
         (key::GEN_AI_RESPONSE_MODEL, answered),
@@ -58,8 +64,12 @@ fn push_models(ended: &EndedRequest<'_>, learnt_models: &LearntModels, list: &mu
 
 /// Returns the time to the first token of a successful stream.
 pub(super) fn time_to_first_token(ended: &EndedRequest<'_>) -> Option<Duration> {
-    let is_success = matches!(ended.completion.outcome, Some(Outcome::Departed));
-    ended.completion.time_to_first_token.filter(|_| is_success)
+    let time = ended.completion.time_to_first_token;
+    time.filter(|_| is_success(ended))
+}
+
+fn is_success(ended: &EndedRequest<'_>) -> bool {
+    matches!(ended.completion.outcome, Some(Outcome::Departed))
 }
 
 /// Returns the seconds for each token after the first.

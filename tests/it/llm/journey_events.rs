@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Buf as _, Bytes as Data};
 use futures_util::stream;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -20,6 +20,8 @@ use crate::support::body::ScriptedBody;
 use crate::support::body::Step::Bytes;
 use crate::support::recorder::{Recorder, Seen};
 use crate::support::{answering, get, handle_of, poll_frame, read, ready, response};
+
+const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
 
 /// Serves a request and drops its response after three polls. Calls `before_poll` before each poll, with its
 /// number. Returns the span.
@@ -160,7 +162,7 @@ fn time_to_first_chunk_is_recorded_only_for_event_streams_and_only_if_enabled() 
         let span = serve(&layer, &recorder, response, |_, _| {});
         let event = "api.FIRST_RESPONSE_FROM_CORE".to_owned();
         assert_eq!(span.events().contains(&event), has_event, "{case}");
-        let to_chunk = span.value("gen_ai.response.time_to_first_chunk");
+        let to_chunk = span.value(TIME_TO_FIRST_CHUNK);
         assert_eq!(to_chunk.is_some(), has_time, "{case}");
         if let Some(time) = to_chunk {
             assert!(matches!(time, Value::F64(_)), "{case}: {time:?}");
@@ -294,8 +296,27 @@ fn a_frame_of_several_chunks_stops_the_stream_reader() {
         } else {
             "ABORTED(client_disconnect)"
         };
-        assert_eq!(recorder.only().outcome(), expected, "{case}");
+        let span = recorder.only();
+        assert_eq!(span.outcome(), expected, "{case}");
+        // Of a frame that is not read, the first byte counts.
+        let is_at_first_byte = span.value(TIME_TO_FIRST_CHUNK) == span.value("api.time_to_first_byte");
+        assert_ne!(is_at_first_byte, is_found, "{case}");
     }
+}
+
+#[test]
+fn a_last_line_without_its_line_end_is_timed_when_it_was_returned() {
+    let recorder = Recorder::new();
+    let mut response = event_stream([Bytes(b"data: x")]);
+    let length = HeaderValue::from_static("7");
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    let span = serve(&llm(&recorder), &recorder, response, |_, _| {
+        std::thread::sleep(Duration::from_millis(2));
+    });
+    assert_eq!(span.outcome(), "DEPARTED");
+    let to_chunk = span.value(TIME_TO_FIRST_CHUNK);
+    assert!(to_chunk.is_some());
+    assert_eq!(to_chunk, span.value("api.time_to_first_byte"));
 }
 
 #[test]

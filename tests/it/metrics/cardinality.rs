@@ -204,6 +204,15 @@ const MODEL: Ending = Ending {
     ..ALL[0]
 };
 
+/// Returns a request with its own caller: the handler makes the name of the model from it.
+fn called(id: usize) -> Request<()> {
+    let mut request = path(id);
+    let caller = format!("00-{:032x}-{:016x}-01", id + 1, id + 1);
+    let caller = caller.parse().expect("a header");
+    request.headers_mut().insert("traceparent", caller);
+    request
+}
+
 #[test]
 fn different_models_of_failed_requests_create_one_series() {
     for ending in [
@@ -218,16 +227,23 @@ fn different_models_of_failed_requests_create_one_series() {
             reply: Reply::Fails,
             ..MODEL
         },
+        Ending {
+            name: "200, and a body that fails",
+            reply: head(200, &[Data(1), Step::Error]),
+            polls: 2,
+            ..MODEL
+        },
+        Ending {
+            name: "200, and the client left",
+            reply: head(200, &[Data(1), Silent]),
+            polls: 2,
+            ..MODEL
+        },
     ] {
         let meters = Meters::new();
         let layer = meters.layer().gen_ai_metrics(true);
         for id in 0..REQUESTS {
-            // The handler uses the context as the model name, so each request needs its own caller.
-            let mut request = path(id);
-            let caller = format!("00-{:032x}-{:016x}-01", id + 1, id + 1);
-            let caller = caller.parse().expect("a header");
-            request.headers_mut().insert("traceparent", caller);
-            ending.run_with(request, &layer);
+            ending.run_with(called(id), &layer);
         }
         let all = meters.of("gen_ai.server.request.duration");
         assert_eq!(all.len(), 1, "{}", ending.name);
@@ -261,11 +277,7 @@ fn different_models_of_answered_requests_create_a_bounded_number_of_series() {
             ..ALL[0]
         };
         for id in (0..MODELS).chain(0..MODELS) {
-            let mut request = path(id);
-            let caller = format!("00-{:032x}-{:016x}-01", id + 1, id + 1);
-            let caller = caller.parse().expect("a header");
-            request.headers_mut().insert("traceparent", caller);
-            ending.run_with(request, &layer);
+            ending.run_with(called(id), &layer);
         }
         let all = meters.of("gen_ai.server.request.duration");
         assert_eq!(all.len(), 1_024 + 1, "{case}");
@@ -280,6 +292,40 @@ fn different_models_of_answered_requests_create_a_bounded_number_of_series() {
             "{case}"
         );
     }
+}
+
+#[test]
+fn a_model_that_has_answered_keeps_its_name_when_its_answer_fails() {
+    fn set_model(handle: &SpanHandle) {
+        handle.gen_ai().operation_name("chat").request_model("m");
+    }
+    let success = Ending {
+        use_handle: set_model,
+        ..ALL[0]
+    };
+    let failure = Ending {
+        reply: head(200, &[Data(1), Step::Error]),
+        polls: 2,
+        ..success
+    };
+    let meters = Meters::new();
+    let layer = meters.layer().gen_ai_metrics(true);
+    let models = || {
+        let all = meters.of("gen_ai.server.request.duration");
+        let failed = all
+            .into_iter()
+            .filter(|series| series.attribute("error.type").is_some());
+        let mut models: Vec<_> = failed
+            .map(|series| series.attribute("gen_ai.request.model"))
+            .collect();
+        models.sort();
+        models
+    };
+    failure.run_with(path(0), &layer);
+    assert_eq!(models(), [Some("_OTHER".to_owned())]);
+    success.run_with(path(1), &layer);
+    failure.run_with(path(2), &layer);
+    assert_eq!(models(), ["_OTHER", "m"].map(|model| Some(model.to_owned())));
 }
 
 #[test]

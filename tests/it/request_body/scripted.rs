@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::request::Builder;
 use http::{Request, Response, Version};
 use http_body::{Body, Frame};
 use opentelemetry::Key;
@@ -68,7 +69,7 @@ enum Handler {
 }
 
 /// Runs one request, of which the handler reads all. The server polls the response's body so many times.
-fn run(layer: &ApiSpanLayer, version: Version, then: Then, handler: Handler, polls: usize) {
+fn run(layer: &ApiSpanLayer, request: Builder, then: Then, handler: Handler, polls: usize) {
     let inner = service_fn(move |mut request: Request<RequestBody<Upload>>| {
         while let Poll::Ready(Some(Ok(_))) = poll_frame(request.body_mut()) {}
         let body = ScriptedBody::new([Data(2)]);
@@ -88,7 +89,6 @@ fn run(layer: &ApiSpanLayer, version: Version, then: Then, handler: Handler, pol
         })
     });
     let mut service = layer.layer(RequestBodyLayer::new().layer(inner));
-    let request = Request::post("/").version(version);
     let request = request.body(Upload::Frame(then)).expect("a request");
     let run = std::panic::AssertUnwindSafe(|| {
         if let Ok(answer) = ready(service.call(request)) {
@@ -102,9 +102,13 @@ fn run(layer: &ApiSpanLayer, version: Version, then: Then, handler: Handler, pol
     let _ = std::panic::catch_unwind(run);
 }
 
+fn post(version: Version) -> Builder {
+    Request::post("/").version(version)
+}
+
 fn span_of(version: Version, then: Then, handler: Handler, polls: usize) -> Seen {
     let recorder = Recorder::new();
-    run(&recorder.layer(), version, then, handler, polls);
+    run(&recorder.layer(), post(version), then, handler, polls);
     recorder.only()
 }
 
@@ -139,7 +143,7 @@ fn log_event_of_a_disconnect_does_not_name_the_error_that_followed() {
         .with_simple_exporter(exporter.clone())
         .build();
     let layer = recorder.layer().logger_provider(&logs);
-    run(&layer, H1, Disconnect, Handler::Fails, 0);
+    run(&layer, post(H1), Disconnect, Handler::Fails, 0);
     let events = exporter.get_emitted_logs().expect("logs");
     assert_eq!(events.len(), 1);
     let event = &events[0].record;
@@ -183,10 +187,20 @@ fn body_that_is_over_before_its_end_explains_a_response_that_is_not_read() {
 }
 
 #[test]
+fn body_that_is_shorter_than_declared_was_cut_although_it_has_no_error() {
+    for (declared, outcome) in [("4", "DEPARTED"), ("5", "ABORTED(client_disconnect)")] {
+        let recorder = Recorder::new();
+        let request = post(H2).header("content-length", declared);
+        run(&recorder.layer(), request, End, Handler::Answers(200), 2);
+        assert_eq!(recorder.only().outcome(), outcome, "{declared} bytes");
+    }
+}
+
+#[test]
 fn allowed_disconnect_is_no_error() {
     let recorder = Recorder::new();
     let layer = recorder.layer().disconnect_is_error(false);
-    run(&layer, H1, Disconnect, Handler::Answers(200), 0);
+    run(&layer, post(H1), Disconnect, Handler::Answers(200), 0);
     let by_setting = recorder.only();
     let by_handler = span_of(H1, Disconnect, Handler::Allows, 0);
     for span in [by_setting, by_handler] {

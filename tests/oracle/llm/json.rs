@@ -1,9 +1,10 @@
-//! JSON, parsed by `serde_json`. It differs from the rules in three ways:
+//! JSON, parsed by `serde_json`. It differs from the rules in four ways:
 //!
 //! - A lone surrogate in an escape is an error. Here it is replaced by U+FFFD before, as in a client that
 //!   decodes leniently.
 //! - More than 127 levels, or a number that is too large for a double, are errors: [`Datum::Unknown`].
 //! - Numbers of more than 40 bytes are checked and read. By the rules they are neither: [`Datum::Unknown`].
+//! - An exponent without a sign gets one, so that a number as a code is not what was sent: [`Datum::Unknown`].
 
 use std::collections::BTreeSet;
 
@@ -23,7 +24,8 @@ pub(super) enum Datum {
 
 /// Parses a text. Only white space can be around the value. The last of equal keys counts.
 pub(super) fn parse(text: &str) -> Datum {
-    if text.trim_ascii_start().starts_with('{') && has_long_number(text) {
+    let is_unknown = has_long_number(text) || has_unsigned_exponent(text);
+    if text.trim_ascii_start().starts_with('{') && is_unknown {
         return Datum::Unknown;
     }
     match serde_json::from_str(&replace_lone_surrogates(text)) {
@@ -46,6 +48,17 @@ fn has_long_number(text: &str) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_digit() || b"-+.eE".contains(byte);
     let mut runs = text.as_bytes().split(|byte| !is_part(byte));
     runs.any(|run| run.len() > 40)
+}
+
+/// Whether a number in a text has an exponent without a sign.
+fn has_unsigned_exponent(text: &str) -> bool {
+    let (mut is_text, mut is_escaped) = (false, false);
+    text.as_bytes().windows(2).any(|pair| {
+        let is_quote = pair[0] == b'"' && !is_escaped;
+        is_escaped = pair[0] == b'\\' && !is_escaped;
+        is_text ^= is_quote;
+        !is_text && matches!(pair[0], b'e' | b'E') && pair[1].is_ascii_digit()
+    })
 }
 
 /// Returns the text of the value that a text begins with, if it is whole.
