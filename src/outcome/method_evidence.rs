@@ -65,3 +65,23 @@ fn is_refusal(code: GrpcCode) -> bool {
             | GrpcCode::UNAVAILABLE
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::*;
+
+    #[test]
+    fn only_a_call_whose_handler_panicked_is_evidence_of_its_method() {
+        for (protocol, expected) in [
+            (Protocol::Grpc, MethodEvidence::Failed),
+            (Protocol::GrpcWeb, MethodEvidence::Failed),
+            (Protocol::Http, MethodEvidence::Missing),
+        ] {
+            let completion = Completion::new(Method::POST, End::panicked());
+            let evidence = method_evidence(&completion.with_protocol(protocol));
+            assert_eq!(evidence, expected, "{protocol:?}");
+        }
+    }
+}

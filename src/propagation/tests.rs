@@ -1,6 +1,7 @@
 //! Tests of extracting, replacing and injecting a context.
 
 use http::{HeaderName, HeaderValue};
+use opentelemetry::KeyValue;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, TextMapCompositePropagator};
@@ -8,6 +9,7 @@ use opentelemetry::trace::{SpanId, TraceId};
 use opentelemetry::trace::{TraceFlags, TraceState};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
+use super::strict_headers::StrictHeaders;
 use super::*;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -552,4 +554,26 @@ fn sdks_propagator_and_its_replacement_extract_the_same_context() {
         }
     }
     assert!(read > 100, "{read} contexts were extracted");
+}
+
+#[test]
+fn a_propagator_that_finds_no_header_and_adds_nothing_has_found_no_caller() {
+    let current = Context::new().with_baggage([KeyValue::new("of", "the process")]);
+    for propagation in [
+        w3c(),
+        Propagation::Given(Arc::new(BaggagePropagator::new())),
+    ] {
+        let found = propagation.extract_all(&HeaderMap::new(), &current);
+        assert!(found.is_none(), "{propagation:?}");
+    }
+}
+
+#[test]
+fn the_rules_of_trace_context_hold_for_a_key_in_any_case() {
+    for key in ["traceparent", "Traceparent", "TRACEPARENT"] {
+        let once = headers(&[("traceparent", VALID)]);
+        assert_eq!(StrictHeaders::new(&once).get(key), Some(VALID), "{key}");
+        let twice = headers(&[("traceparent", VALID), ("traceparent", VALID)]);
+        assert_eq!(StrictHeaders::new(&twice).get(key), None, "{key}");
+    }
 }

@@ -191,6 +191,7 @@ class Mutants:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--file", action="append", default=[], help="run only the mutants of this file")
+    parser.add_argument("--name", default="", help="run only the mutants whose name has a match of this pattern")
     parser.add_argument("--quick", action="store_true", help="leave out the slow tests")
     arguments = parser.parse_args()
     TREE.mkdir(parents=True, exist_ok=True)
@@ -202,6 +203,9 @@ def main():
     for name in arguments.file or ["src"]:
         if not any(mutant["file"].startswith(name) for mutant in mutants):
             sys.exit(f"No mutants in {name}: give the path of a file relative to the repository")
+    mutants = [mutant for mutant in mutants if re.search(arguments.name, mutant["name"])]
+    if not mutants:
+        sys.exit(f"No mutant's name has a match of {arguments.name}: see cargo mutants --list")
     left_out = write_tree(mutants)
     reach = Reach(tests_of(programs(), with_slow=not arguments.quick), TREE)
     counts, to_review = collections.defaultdict(collections.Counter), []

@@ -299,7 +299,8 @@ fn a_frame_of_several_chunks_stops_the_stream_reader() {
         let span = recorder.only();
         assert_eq!(span.outcome(), expected, "{case}");
         // Of a frame that is not read, the first byte counts.
-        let is_at_first_byte = span.value(TIME_TO_FIRST_CHUNK) == span.value("api.time_to_first_byte");
+        let is_at_first_byte =
+            span.value(TIME_TO_FIRST_CHUNK) == span.value("api.time_to_first_byte");
         assert_ne!(is_at_first_byte, is_found, "{case}");
     }
 }

@@ -325,7 +325,10 @@ fn a_model_that_has_answered_keeps_its_name_when_its_answer_fails() {
     assert_eq!(models(), [Some("_OTHER".to_owned())]);
     success.run_with(path(1), &layer);
     failure.run_with(path(2), &layer);
-    assert_eq!(models(), ["_OTHER", "m"].map(|model| Some(model.to_owned())));
+    assert_eq!(
+        models(),
+        ["_OTHER", "m"].map(|model| Some(model.to_owned()))
+    );
 }
 
 #[test]
