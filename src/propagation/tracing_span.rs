@@ -1,6 +1,5 @@
 //! The request's span of `tracing`, which is current while the inner service runs.
 
-use std::fmt;
 use std::sync::Arc;
 
 use tracing::Span;
@@ -9,10 +8,11 @@ use tracing::span::Entered;
 use crate::catch_panic::catch_panic;
 
 /// A span of `tracing` that is enabled. A subscriber that panics affects no request.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct TracingSpan(Arc<Open>);
 
 /// Closes the span when the last clone is dropped.
+#[derive(Debug)]
 struct Open(Option<Span>);
 
 impl Drop for Open {
@@ -39,12 +39,6 @@ impl TracingSpan {
             catch_panic(|| self.span()?.with_subscriber(|(id, to)| to.exit(id)));
         }
         EnteredSpan(entered.flatten())
-    }
-}
-
-impl fmt::Debug for TracingSpan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TracingSpan").field(&self.0.0).finish()
     }
 }
 

@@ -52,14 +52,19 @@ fn grpc_content_type_on_a_method_other_than_post_is_described_as_http() {
 
 #[test]
 fn grpc_content_type_answered_in_http_is_classified_by_the_http_status() {
-    for (status, outcome, error_type) in [
-        (200, "DEPARTED", None),
-        (404, "ABORTED(client_error)", None),
-        (503, "ABORTED(exception)", Some("503")),
+    for (status, content_type, outcome, error_type) in [
+        (200, None, "DEPARTED", None),
+        (200, Some("text/html"), "DEPARTED", None),
+        (404, None, "ABORTED(client_error)", None),
+        (503, None, "ABORTED(exception)", Some("503")),
+        (503, Some("application/grpcfoo"), "ABORTED(exception)", Some("503")),
     ] {
-        let answer = response(status, ScriptedBody::full(3));
+        let mut answer = response(status, ScriptedBody::full(3));
+        if let Some(content_type) = content_type.map(HeaderValue::from_static) {
+            answer.headers_mut().insert("content-type", content_type);
+        }
         let span = serve(request_with_grpc_content_type(Method::POST), answer);
-        assert_eq!(span.outcome(), outcome);
+        assert_eq!(span.outcome(), outcome, "{content_type:?}");
         assert_eq!(span.attribute("error.type").as_deref(), error_type);
         let code = span.attribute("http.response.status_code");
         assert_eq!(code, Some(status.to_string()));

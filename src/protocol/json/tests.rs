@@ -67,6 +67,8 @@ fn malformed_texts_are_not_complete() {
         "[",
         "{]",
         "[}",
+        "[1}",
+        "{\"a\":1]",
         "{\"a\"}",
         "{\"a\":}",
         "{\"a\":1,}",
@@ -99,6 +101,24 @@ fn malformed_texts_are_not_complete() {
         for size in [1, 2, 100] {
             assert!(tokens(text.as_bytes(), size).is_err(), "{text} by {size}");
         }
+    }
+}
+
+#[test]
+fn a_key_is_kept_up_to_one_byte_more_than_the_longest_known_one() {
+    let mut reader = Tokens::default();
+    for length in [MAX_KEY - 1, MAX_KEY, MAX_KEY + 1, MAX_KEY + 2] {
+        reader.reset();
+        let key = "k".repeat(length);
+        let mut kept = 0;
+        for mut piece in format!("{{\"{key}\":1}}").as_bytes().chunks(1) {
+            while let Some(token) = reader.next(&mut piece, 0) {
+                if let Token::Key(key) = token {
+                    kept = key.len();
+                }
+            }
+        }
+        assert_eq!(kept, length.min(MAX_KEY + 1));
     }
 }
 

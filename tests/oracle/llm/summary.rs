@@ -22,7 +22,8 @@ pub struct Summary {
     pub provider: Option<&'static str>,
     /// The last value of each member that counts tokens, for Messages the largest.
     counts: BTreeMap<&'static str, u64>,
-    /// An object has a number under several of its names: the rules leave open which of them counts.
+    /// The rules leave open which members of an object count: a number has several names, or a status is where none
+    /// belongs.
     pub(super) is_ambiguous: bool,
 }
 
@@ -92,6 +93,10 @@ impl Summary {
             Format::Ollama => Some(object),
         };
         self.is_ambiguous |= count_usages(object) > 1;
+        // In a stream, `response` has these: the rules do not say what those of an event mean.
+        let is_event = format == Format::Responses && !is_whole;
+        let has = |key| object.contains_key(key);
+        self.is_ambiguous |= is_event && (has("status") || has("incomplete_details"));
         let Some(usage) = usage else { return };
         for (key, names) in keys(format) {
             let values = names.iter().filter_map(|path| member(usage, path));

@@ -142,6 +142,7 @@ fn a_terminator_by_name_whose_json_is_cut_is_no_end() {
         ),
         ("event: message_stop\ndata: {}", "DEPARTED"),
         ("event: message_stop\ndata: over", "DEPARTED"),
+        ("event: message_stop\ndata: {over", "DEPARTED"),
     ] {
         let span = serve(recorder, &layer, "text/event-stream", text, 2);
         assert_eq!(span.outcome(), expected, "{text}");
