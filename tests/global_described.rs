@@ -87,6 +87,7 @@ fn a_description_has_what_the_layer_finds_now() {
     check_propagator_is_set_late(&warnings);
     check_meter_provider_is_set_late(&early);
     check_provider_was_shut_down();
+    check_no_op_around_a_provider_that_was_shut_down();
     check_provider_panics();
     check_given();
     check_features();
@@ -243,6 +244,25 @@ fn check_provider_was_shut_down() {
         }
         assert_eq!(tracer(&layer), "global, set");
     }
+}
+
+/// The no-op is told from a provider that was shut down, whichever comes first.
+fn check_no_op_around_a_provider_that_was_shut_down() {
+    let provider = SdkTracerProvider::default();
+    provider.shutdown().expect("nothing to export");
+    let shut_down = "global, set, but no request had a span (shut down?)";
+    let serve_all = |layer: &ApiSpanLayer| (0..1_024).for_each(|_| serve(layer));
+    global::set_tracer_provider(provider.clone());
+    let layer = ApiSpanLayer::new();
+    serve(&layer);
+    assert_eq!(tracer(&layer), shut_down);
+
+    global::set_tracer_provider(NoopTracerProvider::new());
+    serve_all(&layer);
+    global::set_tracer_provider(provider);
+    assert_eq!(tracer(&layer), NOT_YET_FOUND, "the no-op was found");
+    serve_all(&layer);
+    assert_eq!(tracer(&layer), shut_down);
 }
 
 struct Panicking;

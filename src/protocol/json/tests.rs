@@ -146,6 +146,14 @@ fn texts_are_limited_and_may_be_invalid_utf_8() {
         assert_eq!(seen, [&b"abc\xff"[..], b""], "by {size}");
         assert!(reader.is_complete());
     }
+    for (length, read) in [(MAX_NUMBER, MAX_NUMBER), (MAX_NUMBER + 1, 0)] {
+        let text = format!("[{}]", "1".repeat(length));
+        let expected = format!("[ {} )", "1".repeat(read));
+        for size in [1, 100] {
+            let words = tokens(text.as_bytes(), size);
+            assert_eq!(words.as_ref(), Ok(&expected), "{length} digits by {size}");
+        }
+    }
     assert_eq!(number::integer(b"9007199254740992"), Some(1 << 53));
     assert_eq!(number::integer(b"9007199254740993"), None);
     assert_eq!(number::integer(b"-1"), None);

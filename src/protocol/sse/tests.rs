@@ -60,6 +60,8 @@ fn fields_are_read_wherever_the_stream_is_cut() {
         ("\u{feff}data: x\n\u{feff}data: y\n", "Data=x Other=y "),
         ("\u{feff}\ndata: x\n", "- Data=x "),
         ("\n\r\n\r\r", "- - - - "),
+        ("data: x\n\u{feff}data: y\n", "Data=x Other=y "),
+        ("data", "Data= "),
         ("data:", "Data= "),
         ("data: ", "Data= "),
         ("", ""),
@@ -76,5 +78,27 @@ fn fields_are_read_wherever_the_stream_is_cut() {
                 "{stream:?} cut at {cut}"
             );
         }
+    }
+}
+
+#[test]
+fn a_piece_that_ends_with_lf_leaves_the_reader_between_lines() {
+    for (pieces, expected) in [
+        (&[][..], false),
+        (&["data: x\n"], true),
+        (&["data: x\n\n"], true),
+        (&["data: x"], false),
+        (&["data: x\n", "da"], false),
+        (&["data: x\n", "data:"], false),
+        // An LF can follow.
+        (&["data: x\r"], false),
+        (&["data: x\r", "\n"], true),
+    ] {
+        let mut reader = FieldReader::new();
+        for piece in pieces {
+            let mut rest = piece.as_bytes();
+            while reader.next(&mut rest).is_some() {}
+        }
+        assert_eq!(reader.is_between_lines(), expected, "{pieces:?}");
     }
 }

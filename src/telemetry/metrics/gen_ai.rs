@@ -39,7 +39,7 @@ fn push_models(ended: &EndedRequest<'_>, learnt_models: &LearntModels, list: &mu
     let requested = text(ended, key::GEN_AI_REQUEST_MODEL);
     let answered = text(ended, key::GEN_AI_RESPONSE_MODEL);
     let names = [&requested, &answered].map(|model| model.as_ref().map_or("", StringValue::as_str));
-    // Whoever names a model can also make its answer fail.
+    // A client that names a model can also make its answer fail.
     let is_learnt = if is_success(ended) {
         learnt_models.add(names)
     } else {
