@@ -6,8 +6,8 @@ mod counted_span;
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -16,9 +16,12 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use opentelemetry::metrics::noop::NoopMeterProvider;
+use opentelemetry::metrics::{
+    Histogram, HistogramBuilder, InstrumentProvider, Meter, MeterProvider, SyncInstrument,
+};
 use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry::trace::{SpanBuilder, SpanId, Tracer, TracerProvider};
-use opentelemetry::{Context, InstrumentationScope, global};
+use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
 use opentelemetry_sdk::metrics::data::{
     AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics, ScopeMetrics, SumDataPoint,
 };
@@ -96,9 +99,11 @@ fn replaced_global_providers_get_no_more_requests() {
     check_no_op_turns_traces_off_and_on_again();
     check_replaced_provider_is_dropped_although_its_destructor_panics();
     check_provider_without_spans_is_replaced();
+    check_provider_that_drops_spans_is_seldom_looked_up();
     check_sampled_out_requests_leave_the_provider();
     check_meter_provider_is_replaced();
     check_same_meter_provider_set_again_keeps_its_series();
+    check_meter_is_made_once_and_dropped_although_its_destructor_panics();
 }
 
 fn check_tracer_provider_is_replaced_after_a_period() {
@@ -180,9 +185,14 @@ fn check_provider_that_was_shut_down_is_replaced_at_once() {
 
 fn check_no_op_turns_traces_off_and_on_again() {
     let ((first, old), (second, new)) = (traces(), traces());
-    global::set_tracer_provider(first.clone());
+    global::set_tracer_provider(NoopTracerProvider::new());
     let layer = ApiSpanLayer::new();
-    assert!(serve(&layer));
+    for _ in 0..600 {
+        assert!(!serve(&layer));
+    }
+    global::set_tracer_provider(first.clone());
+    let found = (601..=PERIOD).find(|_| serve(&layer));
+    assert_eq!(found, Some(PERIOD));
     global::set_tracer_provider(NoopTracerProvider::new());
     let off = (1..=PERIOD)
         .find(|_| !serve(&layer))
@@ -271,6 +281,45 @@ fn check_provider_without_spans_is_replaced() {
     global::set_tracer_provider(second.clone());
     let found = (1..=PERIOD).find(|_| serve(&layer)).expect("a span");
     assert_eq!(count(&new), 1, "request {found}");
+}
+
+/// A provider whose sampler drops all spans but the first, which alone has an id. Its look-ups are counted.
+#[derive(Clone, Default)]
+struct KeepsFirst {
+    lookups: Arc<AtomicUsize>,
+    spans: Arc<AtomicUsize>,
+}
+
+impl TracerProvider for KeepsFirst {
+    type Tracer = Self;
+
+    fn tracer_with_scope(&self, _: InstrumentationScope) -> Self {
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        self.clone()
+    }
+}
+
+impl Tracer for KeepsFirst {
+    type Span = CountedSpan;
+
+    fn build_with_context(&self, _: SpanBuilder, _: &Context) -> CountedSpan {
+        let is_first = self.spans.fetch_add(1, Ordering::SeqCst) == 0;
+        CountedSpan::new(is_first.then_some(SpanId::from(0xf1)), &Arc::default())
+    }
+}
+
+/// It may have been shut down and replaced. So it is looked up again, but not by each request.
+fn check_provider_that_drops_spans_is_seldom_looked_up() {
+    let provider = KeepsFirst::default();
+    global::set_tracer_provider(provider.clone());
+    let layer = ApiSpanLayer::new();
+    assert!(serve(&layer));
+    let before = provider.lookups.load(Ordering::SeqCst);
+    for _ in 0..PERIOD / 2 {
+        assert!(!serve(&layer));
+    }
+    let lookups = provider.lookups.load(Ordering::SeqCst) - before;
+    assert!((5..20).contains(&lookups), "{lookups}");
 }
 
 /// Requests that a rate drops start no span, and the others find out that the provider was replaced.
@@ -400,4 +449,52 @@ fn check_same_meter_provider_set_again_keeps_its_series() {
             "http.server.request.duration"
         ]
     );
+}
+
+/// A provider whose meters are counted. The destructor of its first instrument panics.
+#[derive(Clone)]
+struct PanickingMeters {
+    meters: Arc<AtomicUsize>,
+    bomb: Arc<Mutex<Option<Bomb>>>,
+}
+
+impl MeterProvider for PanickingMeters {
+    fn meter_with_scope(&self, _: InstrumentationScope) -> Meter {
+        self.meters.fetch_add(1, Ordering::SeqCst);
+        Meter::new(Arc::new(self.clone()))
+    }
+}
+
+impl InstrumentProvider for PanickingMeters {
+    fn f64_histogram(&self, _: HistogramBuilder<'_, Histogram<f64>>) -> Histogram<f64> {
+        let bomb = self.bomb.lock().expect("the bomb").take();
+        Histogram::new(Arc::new(Instrument(bomb)))
+    }
+}
+
+struct Instrument(#[expect(dead_code, reason = "its destructor is wanted")] Option<Bomb>);
+
+impl SyncInstrument<f64> for Instrument {
+    fn measure(&self, _: f64, _: &[KeyValue]) {}
+}
+
+fn check_meter_is_made_once_and_dropped_although_its_destructor_panics() {
+    let drops = Arc::new(AtomicUsize::new(0));
+    let provider = PanickingMeters {
+        meters: Arc::default(),
+        bomb: Arc::new(Mutex::new(Some(Bomb(Arc::clone(&drops))))),
+    };
+    global::set_meter_provider(provider.clone());
+    let layer = ApiSpanLayer::new();
+    for request in 1..=3 * PERIOD {
+        assert!(serve(&layer), "request {request}");
+    }
+    assert_eq!(provider.meters.load(Ordering::SeqCst), 1);
+    let (second, _) = metrics();
+    global::set_meter_provider(second);
+    assert_eq!(drops.load(Ordering::SeqCst), 0, "the layer keeps them");
+    for request in 1..=PERIOD {
+        assert!(serve(&layer), "request {request}");
+    }
+    assert_eq!(drops.load(Ordering::SeqCst), 1);
 }

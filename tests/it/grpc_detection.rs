@@ -57,7 +57,12 @@ fn grpc_content_type_answered_in_http_is_classified_by_the_http_status() {
         (200, Some("text/html"), "DEPARTED", None),
         (404, None, "ABORTED(client_error)", None),
         (503, None, "ABORTED(exception)", Some("503")),
-        (503, Some("application/grpcfoo"), "ABORTED(exception)", Some("503")),
+        (
+            503,
+            Some("application/grpcfoo"),
+            "ABORTED(exception)",
+            Some("503"),
+        ),
     ] {
         let mut answer = response(status, ScriptedBody::full(3));
         if let Some(content_type) = content_type.map(HeaderValue::from_static) {

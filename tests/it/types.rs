@@ -174,7 +174,10 @@ fn an_end_by_an_error_has_the_kind_that_was_set() {
         assert_eq!(end.error_type(), None);
         assert_eq!(end.with_error_type("timeout").error_type(), Some("timeout"));
     }
-    assert_eq!(End::panicked().with_error_type("timeout").error_type(), None);
+    assert_eq!(
+        End::panicked().with_error_type("timeout").error_type(),
+        None
+    );
 }
 
 #[test]

@@ -321,6 +321,23 @@ fn a_last_line_without_its_line_end_is_timed_when_it_was_returned() {
 }
 
 #[test]
+fn a_handoff_after_the_outcome_is_decided_is_no_event() {
+    let recorder = Recorder::new();
+    let held = Arc::new(Mutex::new(SpanHandle::default()));
+    let late = Arc::clone(&held);
+    let layer = recorder.layer().on_completion(move |_| {
+        late.lock().expect("the handle").handoff_to_core();
+    });
+    let mut service = answering(&layer, |request| {
+        *held.lock().expect("the handle") = handle_of(&request);
+        response(200, ScriptedBody::full(2))
+    });
+    let mut body = ready(service.call(get())).expect("a response").into_body();
+    read(&mut body).expect("bytes");
+    assert_eq!(recorder.only().events(), ["api.ARRIVED", "api.DEPARTED"]);
+}
+
+#[test]
 fn an_error_response_has_no_first_response_event() {
     for status in [400, 404, 503] {
         let recorder = Recorder::new();
