@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 
+use http::request::Builder;
 use http::{Request, Response};
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::metrics::noop::NoopMeterProvider;
@@ -30,11 +31,14 @@ const NOT_YET_FOUND: &str = "global, set, found by one of the next 1,024 request
 
 /// Serves a request with the `traceparent` of a caller.
 fn serve(layer: &ApiSpanLayer) {
+    let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    serve_request(layer, Request::get("/").header("traceparent", caller));
+}
+
+fn serve_request(layer: &ApiSpanLayer, request: Builder) {
     let mut service = layer.layer(service_fn(async |_: Request<()>| {
         Ok::<_, Infallible>(Response::new(String::new()))
     }));
-    let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let request = Request::get("/").header("traceparent", caller);
     let response = pin!(service.call(request.body(()).expect("a request")));
     let response = response.poll(&mut TaskContext::from_waker(Waker::noop()));
     assert!(matches!(response, Poll::Ready(Ok(_))));
@@ -179,6 +183,8 @@ impl TextMapPropagator for Panics {
 fn check_propagator_is_set_late(warnings: &Warnings) {
     let provider = SdkTracerProvider::default();
     let layer = ApiSpanLayer::new().tracer_provider(&provider);
+    serve_request(&layer, Request::get("/"));
+    warnings.check(&[]);
     for _ in 0..2 {
         serve(&layer);
     }

@@ -6,6 +6,7 @@ mod access_log;
 mod fields;
 mod opentelemetry_bridges;
 mod request_span;
+mod request_tracer;
 mod side_by_side;
 
 use std::io::{self, Write};
