@@ -252,7 +252,7 @@ fn check_provider_was_shut_down() {
     }
 }
 
-/// The no-op is told from a provider that was shut down, whichever comes first.
+/// The no-op and a provider that was shut down are distinguished, in both orders.
 fn check_no_op_around_a_provider_that_was_shut_down() {
     let provider = SdkTracerProvider::default();
     provider.shutdown().expect("nothing to export");

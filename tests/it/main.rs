@@ -10,6 +10,7 @@
 )]
 
 mod budgets;
+mod builders;
 mod completion;
 mod concurrency;
 mod connect_protocol;

@@ -160,27 +160,6 @@ fn with_any_error() -> impl Service<Request<()>> {
 }
 
 #[test]
-fn a_complete_end_has_the_grpc_status_that_was_set() {
-    let status = GrpcStatus::new(GrpcCode::OK, None);
-    let end = End::complete().with_grpc_status(status.clone());
-    assert_eq!(end.grpc_status(), Some(&status));
-    let end = End::panicked().with_grpc_status(status);
-    assert_eq!(end.grpc_status(), None);
-}
-
-#[test]
-fn an_end_by_an_error_has_the_kind_that_was_set() {
-    for end in [End::service_error(None), End::body_error(None)] {
-        assert_eq!(end.error_type(), None);
-        assert_eq!(end.with_error_type("timeout").error_type(), Some("timeout"));
-    }
-    assert_eq!(
-        End::panicked().with_error_type("timeout").error_type(),
-        None
-    );
-}
-
-#[test]
 fn layer_fits_into_axum_tower_http_and_services_with_any_error() {
     // axum rejects some routers only when they are built.
     drop((in_axum(), with_tower_http(), with_any_error()));

@@ -5,13 +5,13 @@ use std::time::Duration;
 use http::{Method, Request, StatusCode, Version};
 use opentelemetry::{KeyValue, Value};
 use tower::Service as _;
-use tower_api_span::{ApiSpanLayer, Completion, Protocol};
+use tower_api_span::{ApiSpanLayer, Completion, GrpcCode, Protocol};
 
 use super::Completions;
 use crate::support::body::ScriptedBody;
-use crate::support::body::Step::{Bytes, Data};
+use crate::support::body::Step::{Bytes, Data, Trailers};
 use crate::support::recorder::Recorder;
-use crate::support::{answering, get, handle_of, read, ready, response};
+use crate::support::{answering, get, grpc, handle_of, read, ready, response};
 
 /// Returns what a layer says of a request that was answered with this body.
 fn completion_of(
@@ -91,7 +91,30 @@ fn attributes_of_the_handler_and_of_the_answer_are_read() {
         assert_eq!(at.only().value(key), Some(value), "{key} on the span");
     }
     assert_eq!(completion.attribute("api.outcome"), None);
-    assert!(completion.time_to_first_token().is_some());
+    assert!(completion.is_stream());
+    let to_token = completion.time_to_first_token().expect("a token");
+    assert!(to_token > Duration::ZERO && to_token >= completion.time_to_head().expect("a head"));
+}
+
+#[test]
+fn the_status_of_a_call_is_read() {
+    let completion = completion_of(
+        |layer| layer,
+        grpc(),
+        |_| {
+            std::thread::sleep(Duration::from_millis(1));
+            let mut response =
+                response(200, ScriptedBody::new([Trailers(&[("grpc-status", "5")])]));
+            let grpc = http::HeaderValue::from_static("application/grpc");
+            response.headers_mut().insert("content-type", grpc);
+            response
+        },
+    );
+    let status = completion.grpc_status().expect("a status");
+    assert_eq!(status.code, GrpcCode::NOT_FOUND);
+    assert!(!completion.is_stream());
+    assert!(completion.time_to_head() >= Some(Duration::from_millis(1)));
+    assert_eq!(completion.request_bytes(), None);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
 use tower::{Layer as _, Service as _, service_fn};
 use tower_api_span::{ApiSpanLayer, RequestBody, RequestBodyLayer, ResponseBody};
 
+use crate::completion::Completions;
 use crate::support::body::Step::{Data, Panic, Silent};
 use crate::support::body::{Boom, Says, ScriptedBody};
 use crate::support::recorder::{Recorder, Seen};
@@ -194,6 +195,14 @@ fn body_that_is_shorter_than_declared_was_cut_although_it_has_no_error() {
         run(&recorder.layer(), request, End, Handler::Answers(200), 2);
         assert_eq!(recorder.only().outcome(), outcome, "{declared} bytes");
     }
+}
+
+#[test]
+fn bytes_that_were_read_are_those_of_the_completion() {
+    let (recorder, completions) = (Recorder::new(), Completions::default());
+    let layer = completions.of(recorder.layer());
+    run(&layer, post(H1), Disconnect, Handler::Answers(200), 2);
+    assert_eq!(completions.only().request_bytes(), Some(4));
 }
 
 #[test]

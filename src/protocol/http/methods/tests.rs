@@ -168,3 +168,11 @@ fn rpc_path_prefix_is_removed_if_the_path_has_it() {
         assert_eq!(methods.find(path), expected, "{prefix} {path}");
     }
 }
+
+#[test]
+fn only_a_long_method_is_truncated() {
+    for (length, kept) in [(3, 3), (1_024, 1_024), (1_025, 1_024), (3_000, 1_024)] {
+        let method = Method::from_bytes("M".repeat(length).as_bytes()).expect("a method");
+        assert_eq!(truncated_method(&method).as_str().len(), kept, "{length}");
+    }
+}

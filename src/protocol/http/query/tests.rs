@@ -17,6 +17,7 @@ fn values_of_sensitive_parameters_are_redacted() {
         ("names are case-sensitive", "SIG=x", "SIG=x"),
         ("stray separators stay", "&&sig=a&&", "&&sig=REDACTED&&"),
         ("a percent-encoded byte", "%73ig=x", "%73ig=REDACTED"),
+        ("an encoded name of the same length", "%73ic=x", "%73ic=x"),
         (
             "a percent-encoded name",
             "%73%69%67=x",
