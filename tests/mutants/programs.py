@@ -13,7 +13,7 @@ import threading
 import time
 
 # Tests of the binary `it` that take seconds each. They run last, for the mutants that all other tests miss.
-SLOW = ["concurrency::", "conventions::", "hostile", "llm::sampling", "load::", "matrix::", "metrics::balance", "metrics::cardinality"]
+SLOW = ["concurrency::", "cuts_change_nothing", "conventions::", "hostile", "llm::sampling", "load::", "matrix::", "metrics::balance", "metrics::cardinality"]
 SLOW += ["otlp::", "properties::", "outside_no_span_is_current"]
 # A test may take five times as long as without a mutant, and at least this many seconds.
 SHORTEST_LIMIT = 30

@@ -6,7 +6,8 @@
 //! - Numbers of more than 40 bytes are checked and read. By the rules they are neither: [`Datum::Unknown`].
 //! - An exponent without a sign gets one, so that a number as a code is not what was sent: [`Datum::Unknown`].
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -22,8 +23,27 @@ pub(super) enum Datum {
     Unknown,
 }
 
+thread_local! {
+    /// Texts that were parsed. An event is parsed in each of its states, and a body each time that it is read.
+    static PARSED: RefCell<HashMap<String, Datum>> = RefCell::default();
+}
+
 /// Parses a text. Only white space can be around the value. The last of equal keys counts.
 pub(super) fn parse(text: &str) -> Datum {
+    PARSED.with_borrow_mut(|parsed| {
+        if let Some(datum) = parsed.get(text) {
+            return datum.clone();
+        }
+        if parsed.len() == 1_000 {
+            parsed.clear();
+        }
+        let datum = parse_anew(text);
+        parsed.insert(text.to_owned(), datum.clone());
+        datum
+    })
+}
+
+fn parse_anew(text: &str) -> Datum {
     let is_unknown = has_long_number(text) || has_unsigned_exponent(text);
     if text.trim_ascii_start().starts_with('{') && is_unknown {
         return Datum::Unknown;

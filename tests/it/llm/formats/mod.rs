@@ -8,10 +8,12 @@ mod chat;
 mod chat_ends;
 mod chat_engines;
 mod chat_failures;
+
 mod completions;
 mod framing;
 mod gemini;
 mod heads;
+mod members;
 mod messages;
 mod messages_tools;
 mod ollama;

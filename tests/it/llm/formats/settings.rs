@@ -55,7 +55,7 @@ const FAILED_RESPONSE: &str =
     "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"message\":\"no\"}}}\n\n";
 
 /// Serves a stream in one frame, polls the body so often, and drops it.
-fn serve(
+pub(super) fn serve(
     recorder: &Recorder,
     layer: &ApiSpanLayer,
     content_type: &'static str,
