@@ -44,11 +44,11 @@ fn each_end_is_classified() {
         (End::complete(), "DEPARTED"),
         (
             End::length_mismatch(5, 3),
-            "ABORTED(content_length_mismatch)",
+            "ABORTED(length_mismatch): 3 of 5 declared bytes",
         ),
         (End::truncated(), "ABORTED(truncated_stream)"),
         (End::service_error(no()), "ABORTED(exception): no"),
-        (End::body_error(no()), "ABORTED(generation_error): no"),
+        (End::body_error(no()), "ABORTED(exception): no"),
         (End::dropped(Stage::Midway), "ABORTED(client_disconnect)"),
         (End::dropped(Stage::Unread), "ABORTED(generator_exit)"),
         (

@@ -200,7 +200,7 @@ fn body_that_is_shorter_than_declared_was_cut_although_it_has_no_error() {
 #[test]
 fn bytes_that_were_read_are_those_of_the_completion() {
     let (recorder, completions) = (Recorder::new(), Completions::default());
-    let layer = completions.of(recorder.layer());
+    let layer = completions.of(recorder.layer().body_sizes(true));
     run(&layer, post(H1), Disconnect, Handler::Answers(200), 2);
     assert_eq!(completions.only().request_bytes(), Some(4));
 }
