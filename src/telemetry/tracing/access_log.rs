@@ -177,3 +177,21 @@ fn default_level(completion: &Completion) -> Level {
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_in_milliseconds_to_the_microsecond() {
+        for (nanoseconds, expected) in [
+            (0, "0"),
+            (1_499, "0.001"),
+            (1_500_000, "1.5"),
+            (2_000_000_000, "2000"),
+        ] {
+            let time = milliseconds(Duration::from_nanos(nanoseconds));
+            assert_eq!(time.to_string(), expected);
+        }
+    }
+}

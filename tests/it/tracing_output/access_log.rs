@@ -130,21 +130,24 @@ fn the_level_is_the_settings_and_a_line_that_is_not_wanted_is_not_written() {
         (Level::ERROR, Some("ERROR")),
         (Level::WARN, Some("WARN")),
         (Level::INFO, Some("INFO")),
-        (Level::DEBUG, None),
-        (Level::TRACE, None),
+        (Level::DEBUG, Some("DEBUG")),
+        (Level::TRACE, Some("TRACE")),
     ] {
         let log = AccessLog::new().level_fn(move |completion| {
             assert_eq!(completion.outcome(), Some(&Outcome::Departed));
             level
         });
         let layer = at.layer().access_log(log);
-        let subscriber = |to| json_subscriber(to, Level::INFO);
-        let lines = written(subscriber, || serve(&layer)).json();
-        let levels: Vec<_> = lines
-            .iter()
-            .filter_map(|line| line["level"].as_str())
-            .collect();
-        assert_eq!(levels, Vec::from_iter(expected));
+        for wanted in [Level::INFO, Level::TRACE] {
+            let subscriber = |to| json_subscriber(to, wanted);
+            let lines = written(subscriber, || serve(&layer)).json();
+            let levels: Vec<_> = lines
+                .iter()
+                .filter_map(|line| line["level"].as_str())
+                .collect();
+            let expected = expected.filter(|_| level <= wanted);
+            assert_eq!(levels, Vec::from_iter(expected), "{wanted}");
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //!   decodes leniently.
 //! - More than 127 levels, or a number that is too large for a double, are errors: [`Datum::Unknown`].
 //! - Numbers of more than 40 bytes are checked and read. By the rules they are neither: [`Datum::Unknown`].
-//! - An exponent without a sign gets one, so that a number as a code is not what was sent: [`Datum::Unknown`].
+//! - An exponent without a sign gets one, so that a number as a code is not what was sent: such a body is unknown.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -44,8 +44,7 @@ pub(super) fn parse(text: &str) -> Datum {
 }
 
 fn parse_anew(text: &str) -> Datum {
-    let is_unknown = has_long_number(text) || has_unsigned_exponent(text);
-    if text.trim_ascii_start().starts_with('{') && is_unknown {
+    if text.trim_ascii_start().starts_with('{') && has_long_number(text) {
         return Datum::Unknown;
     }
     match serde_json::from_str(&replace_lone_surrogates(text)) {
@@ -70,14 +69,15 @@ fn has_long_number(text: &str) -> bool {
     runs.any(|run| run.len() > 40)
 }
 
-/// Whether a number in a text has an exponent without a sign.
-fn has_unsigned_exponent(text: &str) -> bool {
-    let (mut is_text, mut is_escaped) = (false, false);
-    text.as_bytes().windows(2).any(|pair| {
-        let is_quote = pair[0] == b'"' && !is_escaped;
-        is_escaped = pair[0] == b'\\' && !is_escaped;
-        is_text ^= is_quote;
-        !is_text && matches!(pair[0], b'e' | b'E') && pair[1].is_ascii_digit()
+/// Whether a number in a body has an exponent without a sign. No text of JSON has a line end.
+pub(super) fn has_unsigned_exponent(body: &[u8]) -> bool {
+    body.split(|byte| b"\r\n".contains(byte)).any(|line| {
+        let (mut is_text, mut is_escaped) = (false, false);
+        line.windows(2).any(|pair| {
+            is_text ^= pair[0] == b'"' && !is_escaped;
+            is_escaped = pair[0] == b'\\' && !is_escaped;
+            !is_text && matches!(pair[0], b'e' | b'E') && pair[1].is_ascii_digit()
+        })
     })
 }
 

@@ -62,7 +62,8 @@ pub struct Reading {
 /// Reads a body. If it `is_over`, its end ends the last line and the last event.
 pub fn read(body: &[u8], declared: Framing, is_over: bool, settings: &Settings) -> Reading {
     let shown = events::shown(body, declared);
-    let reading = read_shown(body, shown, is_over, settings);
+    let mut reading = read_shown(body, shown, is_over, settings);
+    reading.is_unknown |= json::has_unsigned_exponent(body);
     let is_stream = declared != Framing::Whole || reading.has_event;
     let stream = Some(shown.framing).filter(|framing| is_stream && *framing != Framing::Whole);
     Reading { stream, ..reading }

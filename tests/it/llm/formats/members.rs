@@ -80,3 +80,29 @@ fn the_last_of_equal_keys_counts() {
     let tokens = span_of(JSON, text).attribute("gen_ai.usage.input_tokens");
     assert_eq!(tokens.as_deref(), Some("2"));
 }
+
+#[test]
+fn tokens_of_reasoning_are_beside_the_output_if_the_total_shows_it() {
+    for (usage, output) in [
+        // 10 + 5 + 3.
+        (r#""completion_tokens":5,"total_tokens":18"#, "8"),
+        (r#""completion_tokens":5,"total_tokens":15"#, "5"),
+        // Without a total, only more tokens than the output can be beside it.
+        (r#""completion_tokens":3"#, "3"),
+        (r#""completion_tokens":2"#, "5"),
+    ] {
+        let reasoning = r#""completion_tokens_details":{"reasoning_tokens":3}"#;
+        let usage = format!(r#"{{"prompt_tokens":10,{usage},{reasoning}}}"#);
+        let text = format!(r#"{{"object":"chat.completion","choices":[],"usage":{usage}}}"#);
+        let tokens = span_of(JSON, text).attribute("gen_ai.usage.output_tokens");
+        assert_eq!(tokens.as_deref(), Some(output), "{usage}");
+    }
+}
+
+#[test]
+fn tokens_written_to_a_cache_are_read_in_the_details() {
+    let usage = r#"{"prompt_tokens":10,"prompt_tokens_details":{"cache_write_tokens":4}}"#;
+    let text = format!(r#"{{"object":"chat.completion","choices":[],"usage":{usage}}}"#);
+    let tokens = span_of(JSON, text).attribute("gen_ai.usage.cache_creation.input_tokens");
+    assert_eq!(tokens.as_deref(), Some("4"));
+}
