@@ -31,10 +31,10 @@
 //! PROPTEST_CASES=1000000 cargo test --release --test it -- properties::single_request
 //! ```
 //!
-//! A million cases of `callers`, `propagators`, `servers` or one of `proxies` take half a minute of one
-//! core; of `single_request`, `request_bodies`, `streams` or `unrecorded` a minute; of `agreement` a minute
-//! and a half; of `connections`, `interleaved`, `metrics_and_logs` or `stacked` three minutes; of all
-//! (`properties`) twenty minutes.
+//! A million cases of `callers`, `propagators`, `servers` or one of `proxies` take half a minute of one core; of
+//! `llm_requests` one; of `agreement`, `request_bodies`, `single_request`, `streams` or `unrecorded` three; of
+//! `connections`, `interleaved`, `metrics_and_logs` or `stacked` seven to ten; of `llm_streams` 45 minutes; of all
+//! (`properties`) an hour and a half.
 //!
 //! A failing case is written to `*.regressions` beside the file and tried first in later runs. It is kept
 //! as a script in `regressions`, because a seed produces another case once the strategies change.

@@ -295,7 +295,11 @@ impl Reading {
         if !is_whole && tokens::has_token(format, kind, object) {
             let mut states = event.iter();
             let complete = states.find(|state| matches!(state.datum(), Datum::Object(_)));
-            let at = complete.expect("the event is an object").at;
+            let complete = complete.expect("the event is an object");
+            // A name behind the data, which alone makes it a token, counts at the end of the event.
+            let named = format::kind(&complete.name, Some(object));
+            let is_token = tokens::has_token(format, named, object);
+            let at = if is_token { complete.at } else { state.at };
             self.first_token.get_or_insert(at);
         }
         self.take_choices(format, object);

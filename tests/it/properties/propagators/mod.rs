@@ -155,6 +155,16 @@ impl<'a> Expected<'a> {
         }
     }
 
+    /// Whether the propagator itself reads the span that it writes beside the headers that were sent. Jaeger's does not
+    /// if one with its prefix for baggage has a value that a trace state cannot have.
+    fn is_read_beside_what_was_sent(&self, own: &SpanContext) -> bool {
+        let propagator = (self.format.create)();
+        let mut headers = self.sent.clone();
+        let context = Context::new().with_remote_span_context(own.clone());
+        propagator.inject_context(&context, &mut HeaderInjector(&mut headers));
+        find(&propagator, &headers).is_valid()
+    }
+
     fn check_headers(&self, inside: &Inside) {
         let (sent, found) = (&self.sent, &inside.headers);
         let is_written = self.has_span() || self.input.traces == Traces::SampledOut;
@@ -168,7 +178,7 @@ impl<'a> Expected<'a> {
         let own = span.span_context();
         let known = Some(own).filter(|_| is_written);
         assert_only(known, found, self.format, "any headers");
-        if is_written {
+        if is_written && self.is_read_beside_what_was_sent(own) {
             let written = find(&(self.format.create)(), found);
             assert_eq!(written.trace_id(), own.trace_id(), "the trace written");
             assert_eq!(written.span_id(), own.span_id(), "the span written");
