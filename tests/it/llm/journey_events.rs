@@ -334,7 +334,9 @@ fn a_handoff_after_the_outcome_is_decided_is_no_event() {
     });
     let mut body = ready(service.call(get())).expect("a response").into_body();
     read(&mut body).expect("bytes");
-    assert_eq!(recorder.only().events(), ["api.ARRIVED", "api.DEPARTED"]);
+    let span = recorder.only();
+    assert_eq!(span.events(), ["api.ARRIVED", "api.DEPARTED"]);
+    assert_eq!(span.value("api.dropped_events"), None, "it is not counted");
 }
 
 #[test]

@@ -35,9 +35,9 @@ fn another_span_of_a_request_tracer_is_that_of_the_wrapped_tracer() {
     span.add_link(linked.clone(), Vec::new());
     span.end_with_timestamp(at);
 
-    let exported = exporter.get_finished_spans().expect("spans");
-    let [span] = &exported[..] else {
-        panic!("{exported:?}");
+    let spans = exporter.get_finished_spans().expect("spans");
+    let [span] = &spans[..] else {
+        panic!("{spans:?}");
     };
     assert_eq!(span.span_context.span_id(), id);
     assert_eq!(span.name, "second");
