@@ -248,6 +248,8 @@ mod tests {
             ("/v2/users", "/{version}", Some("/users")),
             ("/api/v2/users", "/api/{version}", Some("/users")),
             ("/api", "/api/{version}", None),
+            ("/v2/users", "/{version", None),
+            ("/v2/users", "/version}", None),
             ("/users", "", Some("/users")),
             ("/api/users", "/API", Some("/users")),
             ("", "/api", None),

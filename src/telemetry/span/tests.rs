@@ -13,7 +13,7 @@ use crate::settings::callback::Callback;
 use crate::settings::{Captured, Settings};
 use crate::telemetry::span::request::read_request;
 use crate::telemetry::span::start::{SpanStart, describe_start};
-use crate::telemetry::span::start_attributes::MAX_FROM_OPERATOR;
+use crate::telemetry::span::start_attributes::{MAX_FROM_OPERATOR, StartAttributes};
 use crate::telemetry::span::target::{Target, has_own_extensions};
 
 /// Returns the name and the attributes of a request's span at its start, as `key=value`, sorted.
@@ -93,6 +93,17 @@ fn operators_attribute_replaces_the_layers_attribute() {
             "url.scheme=http",
         ]
     );
+}
+
+#[test]
+fn captured_headers_and_attributes_of_the_operator_share_the_limit() {
+    let mut attributes = StartAttributes::default();
+    let header = |n| KeyValue::new(format!("http.request.header.h{n}"), n);
+    attributes.add_captured((0..40).map(header));
+    attributes.add_captured((40..80).map(header));
+    let more = attributes.claim_for_operator(vec![KeyValue::new("given", 1)]);
+    let (list, _, refused) = attributes.finish(Some(more));
+    assert_eq!((list.len(), refused), (MAX_FROM_OPERATOR, 80 + 1 - 64));
 }
 
 #[test]

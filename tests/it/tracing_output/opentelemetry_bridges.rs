@@ -6,6 +6,7 @@ use opentelemetry::trace::noop::NoopTracerProvider;
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TracerProvider as _};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::{InMemoryLogExporterBuilder, SdkLoggerProvider};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider};
 use tower::{Service, service_fn};
 use tower_api_span::{AccessLog, ApiSpanLayer, RequestTracer, SpanHandle};
 use tower_layer::Layer as _;
@@ -244,6 +245,33 @@ fn the_span_of_a_request_without_a_server_span() {
             "activation {activates}"
         );
     }
+}
+
+/// Its parent is not sampled, but a sampler can keep all spans.
+#[test]
+fn a_request_that_is_sampled_out_has_no_span_of_a_tracer_that_keeps_all() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(exporter.clone())
+        .with_sampler(Sampler::AlwaysOn)
+        .build();
+    let tracer = RequestTracer::new(provider.tracer("tracing"));
+    let bridge = tracing_opentelemetry::layer().with_tracer(tracer);
+    let at = Recorder::new();
+    let layer = at.layer().sample_rate(0.0).tracing_span(true);
+    with_default(registry().with(bridge), || {
+        tracing::callsite::rebuild_interest_cache();
+        serve_making_spans(&layer, called("01"));
+    });
+    let spans = exporter.get_finished_spans().expect("spans");
+    let mut names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
+    names.sort_unstable();
+    // The body is polled several times.
+    names.dedup();
+    assert_eq!(
+        names,
+        ["in the body", "in the destructor", "in the handler"]
+    );
 }
 
 #[test]
