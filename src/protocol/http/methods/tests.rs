@@ -162,6 +162,7 @@ fn rpc_path_prefix_is_removed_if_the_path_has_it() {
         ("/api", "/other/a.A/One", None),
         ("/api", "/api", None),
         ("", "/a.A/One", name),
+        ("", "//a.A/One", None),
         ("/", "/a.A/One", name),
     ] {
         let methods = rpc_methods(|methods| methods.set_prefix(prefix));
