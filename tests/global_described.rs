@@ -11,7 +11,9 @@ use http::{Request, Response};
 use opentelemetry::baggage::BaggageExt as _;
 use opentelemetry::metrics::noop::NoopMeterProvider;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
+use opentelemetry::propagation::{
+    Extractor, Injector, TextMapCompositePropagator, TextMapPropagator,
+};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::trace::noop::{NoopTracer, NoopTracerProvider};
 use opentelemetry::{InstrumentationScope, KeyValue, global};
@@ -184,6 +186,12 @@ fn check_propagator_is_set_late(warnings: &Warnings) {
     let provider = SdkTracerProvider::default();
     let layer = ApiSpanLayer::new().tracer_provider(&provider);
     serve_request(&layer, Request::get("/"));
+    // A propagator of the layer that reads nothing is on purpose.
+    serve(
+        &layer
+            .clone()
+            .propagator(TextMapCompositePropagator::new(Vec::new())),
+    );
     warnings.check(&[]);
     for _ in 0..2 {
         serve(&layer);
