@@ -117,9 +117,9 @@ impl Tokens {
         self.depth
     }
 
-    /// Whether the innermost of them is an array. One must be open.
+    /// Whether the innermost of them is an array.
     pub(crate) fn is_in_array(&self) -> bool {
-        self.kinds & 1 == 0
+        self.depth > 0 && self.kinds & 1 == 0
     }
 
     /// Returns how many bytes of the piece were left where the last string or number began, from its first byte.
@@ -162,7 +162,7 @@ impl Tokens {
 
     /// Reads a byte outside strings, numbers and literals. Returns a token if the byte is one.
     fn read_structure(&mut self, byte: u8, rest: &mut &[u8]) -> Option<Token<'static>> {
-        let is_object = self.kinds & 1 == 1;
+        let is_object = self.depth > 0 && self.kinds & 1 == 1;
         let left = rest.len();
         if !(byte == b'-' || byte.is_ascii_digit()) {
             *rest = &rest[1..];
