@@ -7,13 +7,13 @@ use opentelemetry::trace::SpanId;
 use opentelemetry_sdk::logs::{InMemoryLogExporter, InMemoryLogExporterBuilder, SdkLoggerProvider};
 use opentelemetry_sdk::trace::SpanData;
 use tower::Service;
-use tracing::subscriber::with_default;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Pending};
 use crate::support::recorder::{Recorder, is_server};
+use crate::support::subscriber::with_subscriber;
 use crate::support::{answering, poll_frame, read, ready, response};
 
 /// Runs `f` with `tracing` spans exported to the recorder's provider.
@@ -22,7 +22,7 @@ fn with_tracing<T>(recorder: &Recorder, activates_context: bool, f: impl FnOnce(
     let layer = tracing_opentelemetry::layer()
         .with_tracer(tracer)
         .with_context_activation(activates_context);
-    with_default(registry().with(layer), f)
+    with_subscriber(registry().with(layer), f)
 }
 
 /// Enters and exits a `tracing` span.
@@ -153,7 +153,7 @@ fn log_records_emitted_inside_carry_the_ids_of_the_request_span() {
         .with_simple_exporter(logs.clone())
         .build();
     let bridge = opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge::new(&logger);
-    with_default(registry().with(bridge), || {
+    with_subscriber(registry().with(bridge), || {
         tracing::info!("before");
         let mut service = answering(&recorder.layer(), |_| {
             tracing::info!("in the handler");

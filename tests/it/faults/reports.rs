@@ -10,9 +10,7 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tower::{Service, service_fn};
 use tower_api_span::{ApiSpanLayer, LifecycleEvents};
 use tower_layer::Layer as _;
-use tracing::callsite::rebuild_interest_cache;
 use tracing::field::{Field, Visit};
-use tracing::subscriber::with_default;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::{Layer, registry};
@@ -20,6 +18,7 @@ use tracing_subscriber::{Layer, registry};
 use crate::support::body::ScriptedBody;
 use crate::support::meters::Meters;
 use crate::support::recorder::Recorder;
+use crate::support::subscriber::with_subscriber;
 use crate::support::{answering, called, defused, get, handle_of, read, ready, response};
 
 /// An event: its name, target and fields.
@@ -60,16 +59,8 @@ impl Visit for Fields {
 fn reported(f: impl FnOnce()) -> Vec<Report> {
     let reports = Reports::default();
     let seen = Arc::clone(&reports.seen);
-    let take = || std::mem::take(&mut *seen.lock().expect("no panic"));
-    with_default(registry().with(reports), || {
-        // If another test makes the first event just before, `tracing` caches that no subscriber reads it.
-        while take().is_empty() {
-            rebuild_interest_cache();
-            defused(|| serve(&ApiSpanLayer::new().filter(|_| explode()), 1));
-        }
-        defused(f);
-    });
-    take()
+    with_subscriber(registry().with(reports), || defused(f));
+    std::mem::take(&mut *seen.lock().expect("no panic"))
 }
 
 fn serve(layer: &ApiSpanLayer, requests: usize) {
@@ -249,7 +240,7 @@ fn a_subscriber_that_panics_does_not_fail_the_request() {
         panics: true,
         ..Reports::default()
     };
-    with_default(registry().with(reports), || defused(|| serve(&layer, 1)));
+    with_subscriber(registry().with(reports), || defused(|| serve(&layer, 1)));
     assert_eq!(recorder.only().outcome(), "DEPARTED");
 }
 

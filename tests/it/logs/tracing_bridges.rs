@@ -4,7 +4,6 @@ use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::logs::InMemoryLogExporterBuilder;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use tower_api_span::LifecycleEvents;
-use tracing::subscriber::with_default;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 
@@ -12,6 +11,7 @@ use super::{Logs, open_body};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Error};
 use crate::support::recorder::Recorder;
+use crate::support::subscriber::with_subscriber;
 use crate::support::{get, read};
 
 #[test]
@@ -27,7 +27,7 @@ fn events_are_emitted_once_beside_the_tracing_bridges() {
     let subscriber = registry()
         .with(tracing_opentelemetry::layer().with_tracer(tracer))
         .with(OpenTelemetryTracingBridge::new(&logs.provider));
-    with_default(subscriber, || {
+    with_subscriber(subscriber, || {
         let layer = logs
             .layer(&recorder)
             .lifecycle_events(LifecycleEvents::Both);

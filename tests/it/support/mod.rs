@@ -10,6 +10,7 @@ pub mod future;
 pub mod meters;
 pub mod recorder;
 pub mod shapes;
+pub mod subscriber;
 
 use std::convert::Infallible;
 use std::future::Future;

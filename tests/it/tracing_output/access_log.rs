@@ -13,6 +13,7 @@ use tracing_subscriber::registry;
 use super::{json, json_subscriber, serve, written};
 use crate::metrics::endings::ALL;
 use crate::support::recorder::Recorder;
+use crate::support::subscriber::with_subscriber;
 use crate::support::{called, defused, explode};
 
 fn field<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
@@ -203,7 +204,7 @@ fn a_subscriber_that_panics_affects_neither_request_nor_span() {
         let layer = at.layer().access_log(log).on_completion(move |_| {
             counted.fetch_add(1, Ordering::Relaxed);
         });
-        tracing::subscriber::with_default(registry().with(Faulty), || {
+        with_subscriber(registry().with(Faulty), || {
             defused(|| ending.run(&layer));
         });
         let outcome = at.only().outcome();
@@ -240,8 +241,7 @@ fn the_line_is_written_before_the_callback_and_before_the_span_ends() {
             called.lock().expect("no panic").push("callback");
         });
     let log = Order(Arc::clone(&order));
-    tracing::subscriber::with_default(registry().with(log), || {
-        tracing::callsite::rebuild_interest_cache();
+    with_subscriber(registry().with(log), || {
         serve(&layer);
     });
     let order = order.lock().expect("no panic").clone();
@@ -283,8 +283,7 @@ fn a_layer_behind_a_filter_loses_nothing() {
     let filter = tracing_subscriber::EnvFilter::new("info,tower_api_span::access_log=off");
     let filtered = names.clone().with_filter(filter);
     let subscriber = registry().with(filtered).with(Order(Arc::default()));
-    tracing::subscriber::with_default(subscriber, || {
-        tracing::callsite::rebuild_interest_cache();
+    with_subscriber(subscriber, || {
         let mut service = crate::support::answering(&layer, |_| {
             tracing::info!(target: "app", "handler");
             crate::support::response(200, crate::support::body::ScriptedBody::full(3))

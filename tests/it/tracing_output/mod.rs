@@ -14,13 +14,12 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tower::Service as _;
-use tower_api_span::{AccessLog, ApiSpanLayer};
+use tower_api_span::ApiSpanLayer;
 use tracing::Subscriber;
-use tracing::callsite::rebuild_interest_cache;
-use tracing::subscriber::with_default;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::body::ScriptedBody;
+use crate::support::subscriber::with_subscriber;
 use crate::support::{answering, get, read, ready, response};
 
 /// What a subscriber has written.
@@ -31,10 +30,6 @@ impl Written {
     pub fn text(&self) -> String {
         let bytes = self.0.lock().expect("no panic").clone();
         String::from_utf8(bytes).expect("text")
-    }
-
-    fn clear(&self) {
-        self.0.lock().expect("no panic").clear();
     }
 
     /// Returns each line, parsed as JSON.
@@ -79,19 +74,7 @@ where
     S: Subscriber + Send + Sync + 'static,
 {
     let written = Written::default();
-    with_default(subscriber(written.clone()), || {
-        // If another test makes the first event just before, `tracing` caches that no subscriber reads it.
-        for _ in 0..1_000 {
-            rebuild_interest_cache();
-            let log = AccessLog::new().level_fn(|_| tracing::Level::ERROR);
-            serve(&ApiSpanLayer::new().access_log(log.request_start(true)));
-            if !written.text().is_empty() {
-                break;
-            }
-        }
-        written.clear();
-        f();
-    });
+    with_subscriber(subscriber(written.clone()), f);
     written
 }
 

@@ -10,7 +10,6 @@ use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider}
 use tower::{Service, service_fn};
 use tower_api_span::{AccessLog, ApiSpanLayer, RequestTracer, SpanHandle};
 use tower_layer::Layer as _;
-use tracing::subscriber::with_default;
 use tracing::{Instrument as _, Span};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
@@ -19,6 +18,7 @@ use super::serve;
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Pending};
 use crate::support::recorder::{Recorder, is_server, w3c};
+use crate::support::subscriber::with_subscriber;
 use crate::support::{CALLER, answering, called, get, read, ready, response};
 
 /// Runs `f` with tracing-opentelemetry and its tracer wrapped.
@@ -27,10 +27,7 @@ fn bridged<T>(at: &Recorder, activates_context: bool, f: impl FnOnce() -> T) -> 
     let layer = tracing_opentelemetry::layer()
         .with_tracer(tracer)
         .with_context_activation(activates_context);
-    with_default(registry().with(layer), || {
-        tracing::callsite::rebuild_interest_cache();
-        f()
-    })
+    with_subscriber(registry().with(layer), || f())
 }
 
 /// Makes a span and an event outside of it in the handler, in the body and in its destructor.
@@ -259,8 +256,7 @@ fn a_request_that_is_sampled_out_has_no_span_of_a_tracer_that_keeps_all() {
     let bridge = tracing_opentelemetry::layer().with_tracer(tracer);
     let at = Recorder::new();
     let layer = at.layer().sample_rate(0.0).tracing_span(true);
-    with_default(registry().with(bridge), || {
-        tracing::callsite::rebuild_interest_cache();
+    with_subscriber(registry().with(bridge), || {
         serve_making_spans(&layer, called("01"));
     });
     let spans = exporter.get_finished_spans().expect("spans");
@@ -319,8 +315,7 @@ fn without_the_wrapper_there_is_one_more_span() {
     let tracer = at.provider.tracer("tracing");
     let layer = at.layer().tracing_span(true);
     let subscriber = registry().with(tracing_opentelemetry::layer().with_tracer(tracer));
-    with_default(subscriber, || {
-        tracing::callsite::rebuild_interest_cache();
+    with_subscriber(subscriber, || {
         serve_making_spans(&layer, get());
     });
     let tree = tree(&at);
@@ -345,8 +340,7 @@ fn log_records_of_the_appender_have_the_ids() {
             .layer()
             .tracing_span(has_span)
             .access_log(AccessLog::new().request_start(true));
-        with_default(subscriber, || {
-            tracing::callsite::rebuild_interest_cache();
+        with_subscriber(subscriber, || {
             let mut service = answering(&layer, |_| {
                 tracing::info!("handler");
                 let body = ScriptedBody::new([Data(1), Pending]);

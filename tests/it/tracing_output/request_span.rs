@@ -14,6 +14,7 @@ use super::{is_of_requests, json, written};
 use crate::support::body::ScriptedBody;
 use crate::support::body::Step::{Data, Pending};
 use crate::support::recorder::Recorder;
+use crate::support::subscriber::with_subscriber;
 use crate::support::{answering, defused, explode, get, poll_frame, read, ready, response};
 
 /// Logs a line in the handler, in each poll of the body, and in its destructor.
@@ -283,8 +284,7 @@ fn a_subscriber_that_panics_affects_neither_request_nor_span() {
             let at = Recorder::new();
             let layer = at.layer().tracing_span(true);
             let subscriber = tracing_subscriber::registry().with(Faulty(at_call));
-            tracing::subscriber::with_default(subscriber, || {
-                tracing::callsite::rebuild_interest_cache();
+            with_subscriber(subscriber, || {
                 defused(|| ending.run(&layer));
                 assert!(Span::current().is_none(), "{at_call}, {}", ending.name);
             });
@@ -346,8 +346,7 @@ fn a_subscriber_that_panics_leaves_no_span_entered() {
 
     let layer = ApiSpanLayer::new().tracing_span(true);
     let subscriber = tracing_subscriber::registry().with(Faulty("enter"));
-    tracing::subscriber::with_default(subscriber, || {
-        tracing::callsite::rebuild_interest_cache();
+    with_subscriber(subscriber, || {
         let mut service = answering(&layer, |_| response(200, ScriptedBody::full(3)));
         let open = defused(|| ready(service.call(get())));
         assert!(Span::current().is_none(), "{:?}", Span::current());

@@ -6,21 +6,19 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::noop::NoopTracer;
 use opentelemetry::trace::{Span as _, SpanContext, SpanId, Status, Tracer as _};
 use opentelemetry::trace::{TraceFlags, TraceId, TraceState, TracerProvider as _};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use tower_api_span::RequestTracer;
+
+use crate::support::recorder::Recorder;
 
 #[test]
 fn another_span_of_a_request_tracer_is_that_of_the_wrapped_tracer() {
-    let exporter = InMemorySpanExporter::default();
-    let provider = SdkTracerProvider::builder()
-        .with_simple_exporter(exporter.clone())
-        .build();
-    let mut span = RequestTracer::new(provider.tracer("app")).start("first");
+    let at = Recorder::new();
+    let mut span = RequestTracer::new(at.provider.tracer("app")).start("first");
     assert!(span.is_recording());
     let id = span.span_context().span_id();
     assert!(format!("{span:?}").contains(&format!("{id}")), "{span:?}");
 
-    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
     let linked = SpanContext::new(
         TraceId::from(7),
         SpanId::from(8),
@@ -28,20 +26,20 @@ fn another_span_of_a_request_tracer_is_that_of_the_wrapped_tracer() {
         true,
         TraceState::NONE,
     );
-    span.add_event_with_timestamp("event", at, Vec::new());
+    span.add_event_with_timestamp("event", time, Vec::new());
     span.set_attribute(KeyValue::new("key", 1));
     span.set_status(Status::error("no"));
     span.update_name("second");
     span.add_link(linked.clone(), Vec::new());
-    span.end_with_timestamp(at);
+    span.end_with_timestamp(time);
 
-    let spans = exporter.get_finished_spans().expect("spans");
+    let spans = at.exported();
     let [span] = &spans[..] else {
         panic!("{spans:?}");
     };
     assert_eq!(span.span_context.span_id(), id);
     assert_eq!(span.name, "second");
-    assert_eq!(span.end_time, at);
+    assert_eq!(span.end_time, time);
     assert_eq!(span.status, Status::error("no"));
     assert_eq!(span.attributes, [KeyValue::new("key", 1)]);
     let events: Vec<_> = span.events.iter().map(|event| &*event.name).collect();

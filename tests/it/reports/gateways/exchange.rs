@@ -275,7 +275,7 @@ pub(super) async fn exchange(answer: Answer, request: &str, leaves_after: Option
     }
 }
 
-async fn serve(layer: ApiSpanLayer, answer: Answer) -> SocketAddr {
+pub(super) async fn serve(layer: ApiSpanLayer, answer: Answer) -> SocketAddr {
     let app = Router::new()
         .fallback(async move |_: Bytes| answer.clone().response())
         .layer(RequestBodyLayer::new())
@@ -287,7 +287,7 @@ async fn serve(layer: ApiSpanLayer, answer: Answer) -> SocketAddr {
 }
 
 /// Sends the request, and reads until the connection closes or a text was read.
-async fn send(address: SocketAddr, request: &str, until: Option<&str>) {
+pub(super) async fn send(address: SocketAddr, request: &str, until: Option<&str>) {
     let mut socket = TcpStream::connect(address).await.expect("a connection");
     socket
         .write_all(request.as_bytes())

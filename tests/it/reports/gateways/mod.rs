@@ -5,6 +5,7 @@ mod endpoints;
 mod exchange;
 mod failures;
 mod framing;
+mod models;
 mod propagators;
 mod tokens;
 mod usage;
