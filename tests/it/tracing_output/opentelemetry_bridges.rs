@@ -27,7 +27,7 @@ fn bridged<T>(at: &Recorder, activates_context: bool, f: impl FnOnce() -> T) -> 
     let layer = tracing_opentelemetry::layer()
         .with_tracer(tracer)
         .with_context_activation(activates_context);
-    with_subscriber(registry().with(layer), || f())
+    with_subscriber(registry().with(layer), f)
 }
 
 /// Makes a span and an event outside of it in the handler, in the body and in its destructor.
