@@ -205,6 +205,9 @@ fn check_propagator_is_set_late(warnings: &Warnings) {
     assert_eq!(line(&layer, "propagator"), "global, panics");
     global::set_text_map_propagator(BaggagePropagator::new());
     assert_eq!(line(&layer, "propagator"), "global (baggage)");
+    // It reads something, although not the caller.
+    serve(&ApiSpanLayer::new().tracer_provider(&provider));
+    warnings.check(&[]);
     global::set_text_map_propagator(TraceContextPropagator::new());
     let described = line(&layer, "propagator");
     assert_eq!(described, "global (traceparent, tracestate)");

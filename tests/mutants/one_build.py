@@ -29,7 +29,8 @@ CONFIG = ROOT / "tests/mutants/mutants.toml"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "mutants"
 TREE, RESULTS = TARGET / "tree", TARGET / "results.jsonl"
 # Test programs that set global providers. `global_threads` is not one of them: it repeats the others in many threads.
-GLOBALS = ["globals", "global_meters", "global_described", "global_propagator", "global_replaced", "global_tracing"]
+GLOBALS = ["globals", "global_meters", "global_described", "global_propagator", "global_replaced"]
+GLOBALS += ["global_subscriber", "global_tracing"]
 
 
 def cargo(*arguments, cwd=TREE):

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use bytes::{Buf as _, Bytes as Data};
 use futures_util::stream;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use opentelemetry::Value;
@@ -316,6 +316,29 @@ fn a_last_line_without_its_line_end_is_timed_when_it_was_returned() {
     let to_chunk = span.value(TIME_TO_FIRST_CHUNK);
     assert!(to_chunk.is_some());
     assert_eq!(to_chunk, span.value("api.time_to_first_byte"));
+}
+
+/// No stream follows, so that none is truncated.
+#[test]
+fn a_head_that_has_no_body_departs_whatever_its_content_type() {
+    for (method, status) in [(Method::HEAD, 200), (Method::GET, 204), (Method::GET, 304)] {
+        for content_type in [
+            "text/event-stream",
+            "application/json",
+            "application/x-ndjson",
+        ] {
+            let recorder = Recorder::new();
+            let mut answer = response(status, ScriptedBody::new([]));
+            let value = HeaderValue::from_static(content_type);
+            answer.headers_mut().insert(CONTENT_TYPE, value);
+            let mut answer = Some(answer);
+            let mut service = answering(&llm(&recorder), |_| answer.take().expect("one request"));
+            let request = Request::builder().method(&method).body(());
+            drop(ready(service.call(request.expect("a request"))));
+            let outcome = recorder.only().outcome();
+            assert_eq!(outcome, "DEPARTED", "{method}, {status}, {content_type}");
+        }
+    }
 }
 
 #[test]
