@@ -95,7 +95,7 @@ pub(super) fn shown(body: &[u8], declared: Framing) -> Shown {
         return shown;
     }
     let text = String::from_utf8_lossy(&body[shown.start..]);
-    if text.starts_with(['d', 'e', ':']) {
+    if text.starts_with(['d', 'e', 'i', 'r', ':']) {
         (shown.framing, shown.is_guessed) = (Framing::Events, true);
     } else if let Some(length) = json::length_before_object(&text) {
         (shown.framing, shown.first) = (Framing::Lines, length);

@@ -23,7 +23,8 @@ impl Start {
     /// Skips a byte order mark and white space before JSON (RFC 8259, section 8.1). Returns the rest of the piece.
     ///
     /// Services send event streams with the content type of JSON, and their clients read them because they have asked
-    /// for a stream. No JSON begins like a line of data, a name or a comment. A text can, but seldom has data then.
+    /// for a stream. No JSON begins like a field of an event (data, event, id, retry) or a comment. A text can, but seldom
+    /// has data then.
     pub(super) fn skip<'p>(&mut self, piece: &'p [u8], framing: &mut Framing) -> &'p [u8] {
         let mut rest = piece;
         while !self.is_over {
@@ -38,7 +39,7 @@ impl Start {
                 rest = tail;
             } else {
                 self.is_over = true;
-                if *framing == Framing::Whole && matches!(first, b'd' | b'e' | b':') {
+                if *framing == Framing::Whole && matches!(first, b'd' | b'e' | b'i' | b'r' | b':') {
                     *framing = Framing::EventStream;
                     self.is_guessed = true;
                 }

@@ -34,7 +34,17 @@ const EVENTS_AS_JSON: &[Case] = &[
         ("usage.input_tokens", "3"),
         ("usage.output_tokens", "2"),
     ]),
+    Case::frames("an id first", JSON, &["id: 1\n", TEXT, "id: 2\n", STOP, "data: [DONE]\n\n"])
+        .has(&CHAT)
+        .token(),
+    Case::frames("a time to reconnect first, in small frames", JSON, &[
+        "r", "etry: 3000\n\n", TEXT, STOP, "data: [DONE]\n\n",
+    ])
+    .has(&CHAT)
+    .token(),
     Case::frames("a text that only begins like an event stream", JSON, &["data", "base is down"]),
+    Case::frames("a text that only begins like an id", JSON, &["id: 7 was not found\n"]),
+    Case::frames("a text that only begins like a time to reconnect", JSON, &["retry: later\n\n"]),
     Case::frames("a text that begins like a field line of a failure", JSON, &["error: invalid id\n"]),
     Case::frames("white space in a frame of its own", JSON, &["\n", TEXT, STOP, "data: [DONE]\n\n"])
         .has(&CHAT)
