@@ -30,6 +30,16 @@ pub(crate) fn mutant(number: u32) -> bool {
     }
     *MUTANT == Some(number)
 }
+// Before `main`: a test that counts allocations must not see these.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static READ_ENVIRONMENT: extern "C" fn() = {
+    extern "C" fn read() {
+        std::sync::LazyLock::force(&REACHED);
+        std::sync::LazyLock::force(&MUTANT);
+    }
+    read
+};
 """
 
 
