@@ -42,21 +42,25 @@ pub(super) enum AnswerEnd {
 
 impl Reading {
     /// Starts to read a response, if the settings ask for it.
+    ///
+    /// Without a content type the body shows what it is (RFC 9110, section 8.3), as under that of JSON.
     pub(super) fn start(
-        content_type: ContentType<'_>,
+        content_type: Option<ContentType<'_>>,
         parts: &response::Parts,
         answered: Protocol,
         settings: &Settings,
     ) -> Option<Box<Self>> {
         let is_success = parts.status.as_u16() < 400;
         let formats = settings.llm_formats;
-        let framing = if content_type.is("text/event-stream") && settings.reads_event_streams() {
+        let is = |expected| content_type.is_some_and(|it| it.is(expected));
+        let can_be_whole = content_type.is_none() || is("application/json");
+        let framing = if is("text/event-stream") && settings.reads_event_streams() {
             Framing::EventStream
-        } else if LINES.iter().any(|one| content_type.is(one))
+        } else if LINES.into_iter().any(is)
             && (settings.stream_errors || formats.contain(LlmFormat::Ollama))
         {
             Framing::Lines
-        } else if content_type.is("application/json") && !formats.is_empty() && is_success {
+        } else if can_be_whole && !formats.is_empty() && is_success {
             Framing::Whole
         } else {
             return None;

@@ -150,7 +150,12 @@ fn the_first_response_of_a_body_of_json_is_the_first_event_if_it_has_events() {
 fn time_to_first_chunk_is_recorded_only_for_event_streams_and_only_if_enabled() {
     let frames = || [Bytes(b"data: 1\n\n"), Bytes(b"data: [DONE]\n\n")];
     let sse = || event_stream(frames());
-    let other = || response(200, ScriptedBody::new(frames()));
+    let other = || {
+        let mut response = response(200, ScriptedBody::new(frames()));
+        let text = HeaderValue::from_static("text/plain");
+        response.headers_mut().insert(CONTENT_TYPE, text);
+        response
+    };
     for (case, journey, response, has_event, has_time) in [
         ("an event stream", true, sse(), true, true),
         ("another body", true, other(), true, false),
@@ -220,7 +225,8 @@ fn text_that_resembles_a_terminator_or_an_error_event_is_ignored() {
     let compressed: &Headers = &[sse(), (CONTENT_ENCODING, "gzip")];
     for (case, headers, frame, is_found) in [
         ("an event stream", &[sse()][..], REAL, true),
-        ("no content type", &[], REAL, false),
+        ("no content type", &[], REAL, true),
+        ("a text", &[(CONTENT_TYPE, "text/plain")], REAL, false),
         ("JSON", &[(CONTENT_TYPE, "application/json")], REAL, true),
         (
             "NDJSON",

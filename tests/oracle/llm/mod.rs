@@ -108,6 +108,7 @@ fn read_shown(body: &[u8], shown: Shown, is_over: bool, settings: &Settings) -> 
             let state = with_object(&event, state);
             if Some(number) == first_object {
                 reading.note_failure(&state, framing, settings);
+                reading.note_format(&state, framing, settings);
             }
             // A name behind the object counts at the end of the event, whatever data lines follow it.
             let counts = Some(number) == first_object || state.is_over;
@@ -218,6 +219,13 @@ impl Reading {
             let format = self.format_with(state, Some(&object), framing, settings);
             let is_whole = framing == Framing::Whole;
             self.failure = failure::in_event(state, Some(&object), format, is_whole);
+        }
+    }
+
+    /// Reads the format of an event that is a JSON object, at the end of its line. A name behind it does not change that.
+    fn note_format(&mut self, state: &Event, framing: Framing, settings: &Settings) {
+        if let Datum::Object(object) = state.datum() {
+            self.format = self.format_with(state, Some(&object), framing, settings);
         }
     }
 

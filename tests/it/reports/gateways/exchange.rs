@@ -218,6 +218,7 @@ impl Shown {
 /// What the server answers.
 #[derive(Clone)]
 pub(super) struct Answer {
+    /// Empty for none.
     pub(super) content_type: &'static str,
     pub(super) frames: Vec<Bytes>,
     /// More may follow the frames, and never comes.
@@ -235,7 +236,10 @@ impl Answer {
         } else {
             Body::from_stream(frames)
         };
-        let response = Response::builder().header(CONTENT_TYPE, self.content_type);
+        let mut response = Response::builder();
+        if !self.content_type.is_empty() {
+            response = response.header(CONTENT_TYPE, self.content_type);
+        }
         response.body(body).expect("a response")
     }
 }

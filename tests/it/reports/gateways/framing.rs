@@ -56,6 +56,39 @@ async fn an_event_stream_is_read_under_the_content_type_of_json() {
     run_all(EVENTS_AS_JSON).await;
 }
 
+const WITHOUT_TYPE: &[Case] = &[
+    Case::frames("an event stream", "", &[TEXT, STOP, "data: [DONE]\n\n"])
+        .has(&CHAT)
+        .token(),
+    Case::frames("an event stream without its end", "", &[TEXT])
+        .has(&[CHAT[0], CHAT[1]])
+        .token()
+        .outcome("ABORTED(truncated_stream)"),
+    Case::frames("a failure in an event", "", &[TEXT, "data: {\"error\":{\"message\":\"out\"}}\n\n"])
+        .has(&[CHAT[0], CHAT[1]])
+        .token()
+        .fails(Some("out"), None),
+    Case::frames("a whole answer", "", &[
+        "{\"id\":\"c\",\"object\":\"chat.completion\",\"model\":\"m\",",
+        "\"choices\":[{\"index\":0,\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}",
+    ])
+    .has(&CHAT),
+    Case::frames("lines of Ollama", "", &[
+        "{\"model\":\"m\",\"response\":\"Hi\",\"done\":false}\n",
+        "{\"model\":\"m\",\"response\":\"\",\"done\":true,\"done_reason\":\"stop\"}\n",
+    ])
+    .has(&[CHAT[1], CHAT[2]])
+    .token(),
+    Case::frames("a text", "", &["Hello, ", "data: [DONE]\n\n"]),
+    Case::frames("an event stream that is declared as a text", "text/plain; charset=utf-8", &[TEXT]),
+];
+
+/// Then the body shows what it is (RFC 9110, section 8.3).
+#[tokio::test]
+async fn an_answer_without_a_content_type_is_read_as_what_it_is() {
+    run_all(WITHOUT_TYPE).await;
+}
+
 const LINES_AS_JSON: &[Case] = &[
     Case::frames("lines of Ollama", JSON, &[
         "{\"model\":\"m\",\"message\":{\"role\":\"assistant\",\"content\":\"Hi\"},\"done\":false}\n",
