@@ -83,7 +83,8 @@ impl AnswerReader {
             Framing::Lines => !self.event.has_line(),
             Framing::Whole => false,
         };
-        let has_text = self.framing == Framing::EventStream && self.has_data.content;
+        let has_text =
+            self.framing == Framing::EventStream && self.has_data.content && self.has_data.text;
         let mut rest = piece;
         while can_begin && !rest.is_empty() {
             let length = match self.event.known_length(rest) {

@@ -119,6 +119,13 @@ const BARE: &[Case] = &[
         "{\"error\":{\"message\":\"upstream\"}}",
     ])
     .fails(Some("upstream"), None),
+    Case::frames("behind plain text, of which it is a part", "text/event-stream", &[
+        CANDIDATE,
+        "data: The service answers:\n\n",
+        "{\"error\": {\"message\": \"no\"}}\n\n",
+    ])
+    .has(&GEMINI)
+    .token(),
     Case::frames("an object that is no failure says nothing", "text/event-stream", &[
         CANDIDATE,
         "{\"heartbeat\": 1}\n\n",
