@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::Sampler;
 use tower::Service;
 use tower_api_span::ApiSpanLayer;
 use tower_layer::Layer as _;
@@ -99,6 +100,16 @@ fn a_request_sampled_out_adds_two_allocations_at_most() {
         }
     }
     assert_eq!(recorder.starts(), 0);
+}
+
+#[test]
+fn an_answer_is_read_only_for_a_span_that_records() {
+    let recorder = Recorder::with(|builder| builder.with_sampler(Sampler::AlwaysOff));
+    let count = |layer: ApiSpanLayer| {
+        let layer = layer.tracer_provider(&recorder.provider);
+        added_allocations(&layer, || request(Method::POST, "/v1/x", false))
+    };
+    assert_eq!(count(ApiSpanLayer::llm()), count(ApiSpanLayer::new()));
 }
 
 /// A body that repeats its frames without end.

@@ -22,8 +22,8 @@ pub struct Summary {
     pub provider: Option<&'static str>,
     /// The last value of each member that counts tokens, for Messages the largest.
     counts: BTreeMap<&'static str, u64>,
-    /// The rules leave open which members of an object count: a number has several names, or a status is where none
-    /// belongs.
+    /// The rules leave open which members of an object count: a number has several names, or a status or a reason is
+    /// where none belongs.
     pub(super) is_ambiguous: bool,
 }
 
@@ -97,6 +97,7 @@ impl Summary {
         let is_event = format == Format::Responses && !is_whole;
         let has = |key| object.contains_key(key);
         self.is_ambiguous |= is_event && (has("status") || has("incomplete_details"));
+        self.is_ambiguous |= has_misplaced_reason(format, object, is_whole);
         let Some(usage) = usage else { return };
         for (key, names) in keys(format) {
             let values = names.iter().filter_map(|path| member(usage, path));
@@ -247,6 +248,25 @@ fn member<'a>(usage: &'a Object, path: &[&str]) -> Option<&'a Value> {
         [key, nested] => json::nested(usage, key, nested),
         _ => unreachable!("one or two keys"),
     }
+}
+
+/// Whether an object has a reason where another format has it, or another event: the rules do not say what that means.
+fn has_misplaced_reason(format: Format, object: &Object, is_whole: bool) -> bool {
+    let delta = json::object(object, "delta");
+    let reasons = [
+        object.contains_key("stop_reason"),
+        object.contains_key("done_reason"),
+        delta.is_some_and(|delta| delta.contains_key("stop_reason")),
+    ];
+    let own = match format {
+        Format::Messages if is_whole => 0,
+        Format::Ollama => 1,
+        Format::Messages => 2,
+        _ => return false,
+    };
+    (0..)
+        .zip(reasons)
+        .any(|(place, is_there)| is_there && place != own)
 }
 
 /// Returns the finish reason in an object of a format without choices.

@@ -662,3 +662,67 @@ fn what_an_event_says_is_read_though_it_resembles_others() {
         }
     }
 }
+
+/// Only a whole event can be skipped, where an event can begin.
+#[test]
+fn events_from_which_nothing_is_learnt_are_skipped() {
+    const TEXT: &str = "data: Hi\n\n";
+    const CHUNK: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"}}]}\n\n";
+    const LINE: &str = "{\"model\":\"m\",\"response\":\"Hi\",\"done\":false}\n";
+    let two = |event: &str| event.repeat(2);
+    let cases: [(Framing, &[&str], String, &str); 14] = [
+        (Framing::EventStream, &[TEXT], two(TEXT), ""),
+        (
+            Framing::EventStream,
+            &[TEXT],
+            format!("{TEXT}data: H"),
+            "data: H",
+        ),
+        (Framing::EventStream, &[CHUNK, CHUNK], two(CHUNK), ""),
+        (Framing::EventStream, &[], TEXT.to_owned(), TEXT),
+        (Framing::EventStream, &[CHUNK], TEXT.to_owned(), TEXT),
+        (
+            Framing::EventStream,
+            &["event: error\n", TEXT],
+            TEXT.to_owned(),
+            TEXT,
+        ),
+        (
+            Framing::EventStream,
+            &[TEXT, "event: error\n"],
+            TEXT.to_owned(),
+            TEXT,
+        ),
+        (
+            Framing::EventStream,
+            &[TEXT, "data: {\n"],
+            TEXT.to_owned(),
+            TEXT,
+        ),
+        (Framing::EventStream, &[TEXT, ": "], TEXT.to_owned(), TEXT),
+        (
+            Framing::EventStream,
+            &[TEXT, "event"],
+            TEXT.to_owned(),
+            TEXT,
+        ),
+        (Framing::Lines, &[LINE, LINE], two(LINE), ""),
+        (
+            Framing::Lines,
+            &[LINE, LINE, "{\"x\":"],
+            LINE.to_owned(),
+            LINE,
+        ),
+        (Framing::Lines, &["Hi\n"], TEXT.to_owned(), TEXT),
+        (Framing::Whole, &["{}"], TEXT.to_owned(), TEXT),
+    ];
+    for (framing, before, piece, rest) in cases {
+        let mut reader = AnswerReader::new(framing);
+        for piece in before {
+            reader.read(piece.as_bytes(), all(), TERMINATORS);
+        }
+        let left = reader.skip_known(piece.as_bytes(), TERMINATORS.data);
+        let left = String::from_utf8_lossy(left);
+        assert_eq!(left, rest, "{framing:?} {before:?} {piece:?}");
+    }
+}
