@@ -275,16 +275,10 @@ impl Datum {
         }
     }
 
-    /// Whether nothing was learnt from it.
-    pub(super) fn is_plain(&self, event_type: EventType) -> bool {
-        !event_type.is_decisive()
-            && self.object != ObjectKind::Error
-            && self.signs.done != Some(true)
-            && self.names.is_empty()
-            && self.rare.as_ref().is_none_or(|rare| rare.has_no_names())
-            && self.stop_reason.is_none()
-            && self.choices.reasons.is_empty()
-            && self.usage.is_empty()
+    /// Whether nothing was learnt from it that another event can change. The first names and the first failure count, and
+    /// nothing follows an end.
+    pub(super) fn is_plain(&self) -> bool {
+        self.stop_reason.is_none() && self.choices.reasons.is_empty() && self.usage.is_empty()
     }
 
     /// Whether a whole answer of responses has failed.

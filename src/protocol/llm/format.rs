@@ -87,3 +87,15 @@ impl fmt::Debug for Formats {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_can_be_listed_twice() {
+        let formats = [LlmFormat::Ollama, LlmFormat::Gemini, LlmFormat::Ollama];
+        let formats: Formats = formats.into_iter().collect();
+        assert_eq!(format!("{formats:?}"), "{Gemini, Ollama}");
+    }
+}

@@ -32,12 +32,6 @@ pub(super) struct Rare {
     pub(super) type_name: Option<Box<str>>,
 }
 
-impl Names {
-    pub(super) fn is_empty(&self) -> bool {
-        self.id.is_none() && self.model.is_none()
-    }
-}
-
 impl Rare {
     /// Sets a name of `response` or `message`.
     #[expect(clippy::wildcard_enum_match_arm, reason = "these are the nested names")]
@@ -48,9 +42,5 @@ impl Rare {
             Member::MessageId => self.message_names.id = value,
             _ => self.message_names.model = value,
         }
-    }
-
-    pub(super) fn has_no_names(&self) -> bool {
-        self.response_names.is_empty() && self.message_names.is_empty()
     }
 }

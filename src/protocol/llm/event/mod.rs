@@ -177,8 +177,7 @@ impl EventReader {
         // JSON can be a terminator, too.
         let can_be_terminator = |data: &str| data.trim_start().starts_with('{');
         if self.walker.is_complete() && !pass.terminators.data.is_some_and(can_be_terminator) {
-            let named = self.name.event_type();
-            let is_plain = self.datum.is_plain(self.event_type()) && !named.is_decisive();
+            let is_plain = self.datum.is_plain();
             self.add(pass);
             pass.candidate = is_plain.then_some(scalars);
         }

@@ -663,6 +663,16 @@ fn what_an_event_says_is_read_though_it_resembles_others() {
     }
 }
 
+/// Returns what `skip_known` leaves of a piece, behind others.
+fn left(framing: Framing, before: &[impl AsRef<str>], piece: &str, reads: Reads) -> String {
+    let mut reader = AnswerReader::new(framing);
+    for piece in before {
+        reader.read(piece.as_ref().as_bytes(), reads, TERMINATORS);
+    }
+    let left = reader.skip_known(piece.as_bytes(), TERMINATORS.data);
+    String::from_utf8_lossy(left).into_owned()
+}
+
 /// Only a whole event can be skipped, where an event can begin.
 #[test]
 fn events_from_which_nothing_is_learnt_are_skipped() {
@@ -717,12 +727,220 @@ fn events_from_which_nothing_is_learnt_are_skipped() {
         (Framing::Whole, &["{}"], TEXT.to_owned(), TEXT),
     ];
     for (framing, before, piece, rest) in cases {
-        let mut reader = AnswerReader::new(framing);
-        for piece in before {
-            reader.read(piece.as_bytes(), all(), TERMINATORS);
-        }
-        let left = reader.skip_known(piece.as_bytes(), TERMINATORS.data);
-        let left = String::from_utf8_lossy(left);
+        let left = left(framing, before, &piece, all());
         assert_eq!(left, rest, "{framing:?} {before:?} {piece:?}");
+    }
+}
+
+#[test]
+fn events_that_differ_only_in_values_of_no_interest_are_skipped() {
+    let chat = |id: &str, text: &str| {
+        format!(
+            "event: x\ndata: {{\"id\":\"{id}\",\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"
+        )
+    };
+    let response = |id: &str, model: &str| {
+        format!(
+            "data: {{\"type\":\"response.x\",\"response\":{{\"id\":\"{id}\",\"model\":\"{model}\"}}}}\n\n"
+        )
+    };
+    let first_token = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"id\":\"a\"}\n\n";
+    for (before, piece) in [
+        (
+            [first_token.to_owned(), chat("b", "b"), chat("cc", "cc")],
+            chat("d", "say \\\"d\\\""),
+        ),
+        (
+            [response("a", "a"), response("b", "b"), response("cc", "cc")],
+            response("d", "d"),
+        ),
+    ] {
+        assert_eq!(
+            left(Framing::EventStream, &before, &piece, all()),
+            "",
+            "{before:?}"
+        );
+    }
+    let counts = |count: u32| {
+        format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":{count}}}}}\n\n")
+    };
+    let before = [counts(1), counts(2), counts(3)];
+    let without_facts = Reads {
+        facts: false,
+        ..all()
+    };
+    assert_eq!(
+        left(Framing::EventStream, &before, &counts(4), without_facts),
+        ""
+    );
+    assert_eq!(
+        left(Framing::EventStream, &before, &counts(4), all()),
+        counts(4)
+    );
+}
+
+#[test]
+fn events_up_to_768_bytes_are_kept() {
+    for (length, is_skipped) in [(767, true), (768, true), (769, false)] {
+        let event = |name: char| {
+            let empty = format!("data: {{\"choices\":[],\"{name}\":\"\"}}\n\n");
+            empty.replace("\"\"", &format!("\"{}\"", "x".repeat(length - empty.len())))
+        };
+        // The first one shows the format.
+        let left = left(
+            Framing::EventStream,
+            &[event('a'), event('b')],
+            &event('b'),
+            all(),
+        );
+        assert_eq!(left.is_empty(), is_skipped, "{length}");
+    }
+}
+
+/// An event over several lines is never kept. So one that is like the last one kept can say something again.
+#[test]
+fn an_event_that_says_something_is_read_each_time() {
+    let delta = "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"a\"}}\n\n";
+    let other = "data: {\"type\":\"message_delta\",\ndata: \"delta\":{\"stop_reason\":\"b\"}}\n\n";
+    let facts = read_both(Framing::EventStream, &[delta, delta, other, delta].concat()).facts;
+    assert!(facts.contains(r#"[(0, "a")]"#), "{facts}");
+}
+
+/// Small deviations, each with what is read all the same.
+#[test]
+fn what_deviates_is_read_as_far_as_it_says_something() {
+    let chat =
+        "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}";
+    let stopped = r#"Some(ChatCompletions) None None [(0, "stop")]"#;
+    for (case, framing, body, facts) in [
+        (
+            "data behind a field `error` that says nothing",
+            Framing::EventStream,
+            format!("error: false\ndata: {chat}\n\n"),
+            stopped,
+        ),
+        (
+            "data behind bare JSON that is cut",
+            Framing::EventStream,
+            format!("{{\"error\": {{\ndata: {chat}\n\n"),
+            stopped,
+        ),
+        (
+            "a line end before an object within a whole answer",
+            Framing::Whole,
+            "{\"choices\":[\n{\"index\":0,\"message\":{},\"finish_reason\":\"stop\"}],\"id\":\"c\"}".to_owned(),
+            r#"Some(ChatCompletions) Some("c") None [(0, "stop")]"#,
+        ),
+        (
+            "an object behind a list: no JSON",
+            Framing::Whole,
+            "[{\"candidates\":[{\"finishReason\":\"STOP\"}]}]\n{\"candidates\":[{\"finishReason\":\"MAX\"}]}".to_owned(),
+            "None None None []",
+        ),
+        (
+            "a name alone",
+            Framing::EventStream,
+            "event: content_block_stop\ndata: {}\n\n".to_owned(),
+            "Some(Messages) None None []",
+        ),
+        (
+            "the index of a candidate",
+            Framing::EventStream,
+            "data: {\"candidates\":[{\"index\":3,\"finishReason\":\"STOP\"}]}\n\n".to_owned(),
+            r#"Some(Gemini) None None [(3, "STOP")]"#,
+        ),
+        (
+            "details of why a response is incomplete",
+            Framing::Whole,
+            "{\"object\":\"response\",\"incomplete_details\":{\"reason\":\"max\",\"other\":\"x\"},\"status\":\"incomplete\"}".to_owned(),
+            r#"Some(Responses) None None [(0, "max")]"#,
+        ),
+    ] {
+        let seen = read_both(framing, &body);
+        assert!(seen.facts.starts_with(facts), "{case}: {seen:?}");
+        assert_eq!(seen.failure, None, "{case}");
+        assert!(framing != Framing::Whole || !seen.is_truncated, "{case}");
+    }
+}
+
+#[test]
+fn what_only_resembles_a_failure_or_a_token_is_none() {
+    for data in [
+        // A line end in a text makes the JSON malformed.
+        "{\"error\":\"a\ndata: b\"}",
+        "{\"a\":[[[[[[[[{\"message\":\"no\"}]]]]]]]]}",
+        "{\"candidates\":[{\"citationMetadata\":{\"parts\":[{\"text\":\"x\"}]}}]}",
+        "{\"candidates\":[{\"content\":{\"others\":[{\"text\":\"x\"}]}}]}",
+    ] {
+        let seen = read_both(Framing::EventStream, &format!("data: {data}\n\n"));
+        assert_eq!((seen.failure, seen.token_at), (None, None), "{data}");
+    }
+    for (data, expected) in [
+        (
+            "{\"base_resp\":{\"status_code\":1008,\"status_msg\":\"out\",\"trace\":\"t\"}}",
+            failure("out", "1008"),
+        ),
+        (
+            "{\"error\":{\"code\":\"c\",\"error\":\"inner\"}}",
+            failure("", "c"),
+        ),
+    ] {
+        let seen = read_both(Framing::EventStream, &format!("data: {data}\n\n"));
+        assert_eq!(seen.failure, expected, "{data}");
+    }
+}
+
+/// Reads pieces with another terminator. Returns after how many of them the end was found.
+fn over_after(pieces: &[&str], terminators: Terminators<'_>) -> Option<usize> {
+    let mut reader = AnswerReader::new(Framing::EventStream);
+    let mut is_over = |piece: &&str| reader.read(piece.as_bytes(), all(), terminators).is_over;
+    pieces
+        .iter()
+        .position(|piece| is_over(piece))
+        .map(|at| at + 1)
+}
+
+#[test]
+fn terminators_are_found_wherever_frames_end() {
+    let named = |name| Terminators {
+        data: None,
+        event: Some(name),
+    };
+    let (long, longer) = ("n".repeat(64), "n".repeat(65));
+    let line = |name: &str| format!("event: {name}\ndata: x\n\n");
+    for (case, pieces, terminators, expected) in [
+        (
+            "the end of a format, without a setting",
+            &["data: [DONE]\n"][..],
+            Terminators::default(),
+            Some(1),
+        ),
+        (
+            "a name whose halves are equal",
+            &["event: da", "da\n", "data: x\n\n"],
+            named("dada"),
+            Some(3),
+        ),
+        (
+            "half of that name",
+            &["event: da", "da\n", "data: x\n\n"],
+            named("da"),
+            None,
+        ),
+        (
+            "a name before JSON of several lines",
+            &["event: end\n", "data: {\"a\":\n", "data: 1}\n\n"],
+            named("end"),
+            Some(2),
+        ),
+        ("the longest name", &[&line(&long)], named(&long), Some(1)),
+        (
+            "a name that is longer",
+            &[&line(&longer)],
+            named(&long),
+            None,
+        ),
+    ] {
+        assert_eq!(over_after(pieces, terminators), expected, "{case}");
     }
 }
