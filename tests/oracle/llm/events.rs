@@ -98,9 +98,24 @@ pub(super) fn shown(body: &[u8], declared: Framing) -> Shown {
     if text.starts_with(['d', 'e', 'i', 'r', ':']) {
         (shown.framing, shown.is_guessed) = (Framing::Events, true);
     } else if let Some(length) = json::length_before_object(&text) {
+        let length = raw_length(&body[shown.start..], length);
         (shown.framing, shown.first) = (Framing::Lines, length);
     }
     shown
+}
+
+/// Returns how many bytes the first `length` bytes of their lossy text stand for.
+fn raw_length(bytes: &[u8], length: usize) -> usize {
+    let (mut in_text, mut raw) = (0, 0);
+    for chunk in bytes.utf8_chunks() {
+        let valid = chunk.valid().len();
+        if in_text + valid >= length {
+            return raw + length - in_text;
+        }
+        in_text += valid + char::REPLACEMENT_CHARACTER.len_utf8();
+        raw += valid + chunk.invalid().len();
+    }
+    raw
 }
 
 /// Returns the events of a body, each as its states in order.
