@@ -136,8 +136,7 @@ impl BodyState {
 
     /// Returns the time at which the message was whole. `None` if it is not, or if a frame has gone beyond it.
     pub(super) fn whole_at(&self) -> Option<Elapsed> {
-        self.whole_at
-            .filter(|_| self.progress.mismatch().is_none())
+        self.whole_at.filter(|_| self.progress.mismatch().is_none())
     }
 
     pub(super) fn delivered(&self) -> u64 {
