@@ -58,8 +58,8 @@ impl Exchange {
         let Some(reading) = reading else {
             return AnswerEnd::Open;
         };
-        let now = body.whole_at();
-        let (end, failure) = reading.finish(&self.shared.settings, self.span.clock(), now);
+        let settings = &self.shared.settings;
+        let (end, failure) = reading.finish(settings, self.span.clock(), body.has_delivered_all());
         if let Some(failure) = failure {
             self.record_failure(*failure);
         }

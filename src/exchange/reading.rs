@@ -24,6 +24,8 @@ pub(super) struct Reading {
     /// When the first event with data was returned, other than a failure or the end.
     first_content: Option<Elapsed>,
     first_token: Option<Elapsed>,
+    /// When the first frame was returned, or the last one that completes the declared length or goes beyond it.
+    frame_at: Option<Elapsed>,
     /// Whether frames were missed, so that nothing follows from what was not read.
     is_incomplete: bool,
     /// Whether a stream that lacks its end is truncated. An error status, or a gRPC status, says what happened.
@@ -75,6 +77,7 @@ impl Reading {
                 },
                 first_content: None,
                 first_token: None,
+                frame_at: None,
                 is_incomplete: false,
                 needs_end: is_success && answered == Protocol::Http,
             })
@@ -92,6 +95,7 @@ impl Reading {
         if self.is_incomplete {
             return Findings::default();
         }
+        self.frame_at = now.or(self.frame_at);
         let terminator = settings.stream_terminators.data.as_deref();
         // Nearly all frames are such events.
         let rest = self.reader.skip_known(frame, terminator);
@@ -108,18 +112,19 @@ impl Reading {
         self.is_incomplete = true;
     }
 
-    /// Reads the end, when the body is over. `now` is its time, if that was read. The last line may lack its line end.
+    /// Reads the end, when the body is over. The last line may lack its line end. It came with the last frame, whose time
+    /// is known if all declared bytes were returned.
     pub(super) fn finish(
         &mut self,
         settings: &Settings,
         clock: &Clock,
-        now: Option<Elapsed>,
+        has_all: bool,
     ) -> (AnswerEnd, Option<Box<Failure>>) {
         if self.is_incomplete {
             return (AnswerEnd::Open, None);
         }
         let found = self.reader.finish(self.reads, settings.terminators());
-        self.note_times(clock, now);
+        self.note_times(clock, self.frame_at.filter(|_| has_all));
         let end = if found.is_over {
             AnswerEnd::Terminated
         } else if self.needs_end && self.reader.is_truncated(settings.llm_formats) {

@@ -134,9 +134,9 @@ impl BodyState {
         self.whole_at = Some(now);
     }
 
-    /// Returns the time at which the message was whole. `None` if it is not, or if a frame has gone beyond it.
-    pub(super) fn whole_at(&self) -> Option<Elapsed> {
-        self.whole_at.filter(|_| self.progress.mismatch().is_none())
+    /// Whether all declared bytes were returned.
+    pub(super) fn has_delivered_all(&self) -> bool {
+        self.progress.has_delivered_all()
     }
 
     pub(super) fn delivered(&self) -> u64 {

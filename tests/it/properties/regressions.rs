@@ -39,22 +39,23 @@ fn plain_response_to_grpc_request_dropped_after_the_deadline_is_generator_exit()
     assert_eq!(span.attribute("rpc.status_code"), None);
 }
 
-/// The message was whole with its head. What goes beyond the declared length came later.
-#[test]
-fn last_line_behind_the_declared_length_is_timed_when_it_was_returned() {
-    let answer = Answer {
+/// Declares less than the body has, and ends with a line without its end.
+fn stream_beyond_its_length(length: &str, steps: Vec<Step>) -> Inner {
+    Inner::Answers(Answer {
         status: 200,
-        content_length: Some("0".to_owned()),
+        content_length: Some(length.to_owned()),
         transfer_encoding: false,
         content_type: Some("text/event-stream"),
         content_encoding: None,
         grpc_status: None,
-        steps: vec![Step::Slice(0, 7)],
+        steps,
         text: Bytes::from_static(b"data: x"),
         end_stream: Says::Truth,
         size: None,
-    };
-    let client_leaves = HandlerCall::ReadRequest(RequestFrame::Error(0, true));
+    })
+}
+
+fn get_stream(service: Inner, acts: Vec<Act>) -> Vec<String> {
     let span = play(Script {
         is_llm: true,
         method: Method::GET,
@@ -63,14 +64,54 @@ fn last_line_behind_the_declared_length_is_timed_when_it_was_returned() {
         length: None,
         timeout: None,
         pending: 0,
-        service: Inner::Answers(answer),
-        acts: vec![
-            Act::Poll,
-            Act::Call(client_leaves, Thread::This),
-            Act::PollCalling(HandlerCall::AddEvent("handler's")),
-        ],
+        service,
+        acts,
         destructor: None,
     });
-    let before = span.events().into_iter().take(2).collect::<Vec<_>>();
-    assert_eq!(before, ["api.ARRIVED", "handler's"]);
+    span.events().into_iter().take(3).collect()
+}
+
+/// The message is whole with its head or a frame. What goes beyond the declared length comes later.
+#[test]
+fn last_line_beyond_the_declared_length_is_timed_when_it_was_returned() {
+    const CLIENT_LEAVES: HandlerCall = HandlerCall::ReadRequest(RequestFrame::Error(0, true));
+    const EVENT: HandlerCall = HandlerCall::AddEvent("handler's");
+    let leave = || Act::Call(CLIENT_LEAVES, Thread::This);
+    let add = || Act::Call(EVENT, Thread::This);
+    let (before, after) = (
+        ["api.ARRIVED", "handler's", "api.FIRST_RESPONSE_FROM_CORE"],
+        ["api.ARRIVED", "api.FIRST_RESPONSE_FROM_CORE", "handler's"],
+    );
+    let whole = || vec![Step::Slice(0, 7)];
+    let ends_later = || vec![Step::Slice(0, 7), Step::Pending, Step::Bytes(b"")];
+    for (length, steps, acts, expected) in [
+        (
+            "0",
+            whole(),
+            vec![Act::Poll, leave(), add(), Act::Poll],
+            before,
+        ),
+        (
+            "0",
+            ends_later(),
+            vec![Act::Poll, Act::Poll, add(), Act::Drop],
+            after,
+        ),
+        (
+            "7",
+            ends_later(),
+            vec![Act::Poll, leave(), Act::Poll, add(), Act::Drop],
+            after,
+        ),
+        (
+            "8",
+            ends_later(),
+            vec![Act::Poll, Act::Poll, add(), Act::Poll, Act::Poll, Act::Poll],
+            before,
+        ),
+    ] {
+        let case = format!("{length} {steps:?} {acts:?}");
+        let events = get_stream(stream_beyond_its_length(length, steps), acts);
+        assert_eq!(events, expected, "{case}");
+    }
 }

@@ -73,6 +73,8 @@ pub(super) struct Shown {
     pub(super) start: usize,
     /// The number of bytes of the first object, if the body was to be one value.
     first: usize,
+    /// The number of bytes up to the first one of the next object, which shows that.
+    next: usize,
     /// The content type is another.
     pub(super) is_guessed: bool,
 }
@@ -83,6 +85,7 @@ pub(super) fn shown(body: &[u8], declared: Framing) -> Shown {
         framing: declared,
         start: 0,
         first: 0,
+        next: 0,
         is_guessed: false,
     };
     if declared == Framing::Events {
@@ -97,9 +100,10 @@ pub(super) fn shown(body: &[u8], declared: Framing) -> Shown {
     let text = String::from_utf8_lossy(&body[shown.start..]);
     if text.starts_with(['d', 'e', 'i', 'r', ':']) {
         (shown.framing, shown.is_guessed) = (Framing::Events, true);
-    } else if let Some(length) = json::length_before_object(&text) {
-        let length = raw_length(&body[shown.start..], length);
-        (shown.framing, shown.first) = (Framing::Lines, length);
+    } else if let Some((length, next)) = json::before_object(&text) {
+        let raw = |length| raw_length(&body[shown.start..], length);
+        (shown.first, shown.next) = (raw(length), raw(next) + 1);
+        shown.framing = Framing::Lines;
     }
     shown
 }
@@ -126,7 +130,7 @@ pub(super) fn events(body: &[u8], shown: Shown, is_over: bool) -> Vec<Vec<Event>
         Framing::Lines => {
             let (first, rest) = rest.split_at(shown.first);
             let text = String::from_utf8_lossy(first);
-            let first = (shown.first > 0).then(|| vec![Event::json(&text, first.len())]);
+            let first = (shown.first > 0).then(|| vec![Event::json(&text, shown.next)]);
             let mut lines = json_lines(rest, is_over);
             for line in lines.iter_mut().flatten() {
                 line.at += shown.first;

@@ -262,8 +262,9 @@ pub(super) fn count(value: &Value) -> Option<u64> {
     is_count.then_some(number as u64)
 }
 
-/// Returns the length of the object that a text begins with, if another object follows it in a later line.
-pub(super) fn length_before_object(text: &str) -> Option<usize> {
+/// Returns the length of the object that a text begins with, and where another object begins that follows it in a later
+/// line. `None` if none follows.
+pub(super) fn before_object(text: &str) -> Option<(usize, usize)> {
     let text = replace_lone_surrogates(text);
     let mut values = serde_json::Deserializer::from_str(&text).into_iter::<Value>();
     let is_object = matches!(values.next(), Some(Ok(Value::Object(_))));
@@ -271,5 +272,6 @@ pub(super) fn length_before_object(text: &str) -> Option<usize> {
     let rest = text.get(length..)?;
     let next = rest.trim_start_matches([' ', '\t', '\n', '\r']);
     let is_line_over = rest[..rest.len() - next.len()].contains('\n');
-    (is_object && is_line_over && next.starts_with('{')).then_some(length)
+    let next_at = text.len() - next.len();
+    (is_object && is_line_over && next.starts_with('{')).then_some((length, next_at))
 }
