@@ -236,11 +236,9 @@ impl EventReader {
     pub(super) fn end_cut(&mut self, pass: &mut Pass<'_>) {
         self.drop_bare_json();
         let named = self.name.event_type();
-        let is_named_failure =
+        let is_failure =
             pass.reads.failures && matches!(named, EventType::Error | EventType::ResponseFailed);
-        let is_named_end =
-            (named.is_decisive() && !is_named_failure) || self.name.is(pass.terminators.event);
-        if self.is_cut() && is_named_end {
+        if self.is_cut() && (!is_failure || self.name.is(pass.terminators.event)) {
             pass.answer.show_format(named, pass.reads);
             self.reset();
         } else {

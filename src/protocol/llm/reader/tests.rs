@@ -944,3 +944,27 @@ fn terminators_are_found_wherever_frames_end() {
         assert_eq!(over_after(pieces, terminators), expected, "{case}");
     }
 }
+
+/// An error beside members that no error has is data of another API.
+#[test]
+fn an_error_in_a_whole_body_may_have_details_beside_it() {
+    let details = [
+        "detail",
+        "details",
+        "param",
+        "path",
+        "request_id",
+        "success",
+        "timestamp",
+        "user_id",
+        "created",
+        "created_at",
+        "provider",
+    ];
+    for (keys, expected) in [(&details[..], failure("out", "")), (&["job"], None)] {
+        for key in keys {
+            let body = format!("{{\"{key}\":1,\"error\":{{\"message\":\"out\"}}}}");
+            assert_eq!(read_both(Framing::Whole, &body).failure, expected, "{key}");
+        }
+    }
+}
