@@ -120,10 +120,9 @@ impl Exchange {
             hints.exact_size,
             &settings.stream_content_types,
         );
-        let can_be_answer = is_observed && head.can_be_answer();
-        let reading = can_be_answer
-            .then(|| Reading::start(content_type, parts, answered, settings))
-            .flatten();
+        let reading = content_type
+            .filter(|_| head.can_be_answer())
+            .and_then(|it| Reading::start(it, parts, answered, settings));
         // Not the time to the head: the operator's callback was called in between.
         let whole_at = (is_observed && head.body.declared() == Some(0)).then(|| self.elapsed());
         self.phase = Phase::Streaming(Streaming {

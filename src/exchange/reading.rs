@@ -24,7 +24,8 @@ pub(super) struct Reading {
     /// When the first event with data was returned, other than a failure or the end.
     first_content: Option<Elapsed>,
     first_token: Option<Elapsed>,
-    /// When the first frame was returned, or the last one that completes the declared length or goes beyond it.
+    /// The time of the last frame whose time was read: of the first, and of each that completes the declared length or
+    /// goes beyond it.
     frame_at: Option<Elapsed>,
     /// Whether frames were missed, so that nothing follows from what was not read.
     is_incomplete: bool,
@@ -44,25 +45,21 @@ pub(super) enum AnswerEnd {
 
 impl Reading {
     /// Starts to read a response, if the settings ask for it.
-    ///
-    /// Without a content type the body shows what it is (RFC 9110, section 8.3), as under that of JSON.
     pub(super) fn start(
-        content_type: Option<ContentType<'_>>,
+        content_type: ContentType<'_>,
         parts: &response::Parts,
         answered: Protocol,
         settings: &Settings,
     ) -> Option<Box<Self>> {
         let is_success = parts.status.as_u16() < 400;
         let formats = settings.llm_formats;
-        let is = |expected| content_type.is_some_and(|it| it.is(expected));
-        let can_be_whole = content_type.is_none() || is("application/json");
-        let framing = if is("text/event-stream") && settings.reads_event_streams() {
+        let framing = if content_type.is("text/event-stream") && settings.reads_event_streams() {
             Framing::EventStream
-        } else if LINES.into_iter().any(is)
+        } else if LINES.iter().any(|one| content_type.is(one))
             && (settings.stream_errors || formats.contain(LlmFormat::Ollama))
         {
             Framing::Lines
-        } else if can_be_whole && !formats.is_empty() && is_success {
+        } else if content_type.is("application/json") && !formats.is_empty() && is_success {
             Framing::Whole
         } else {
             return None;

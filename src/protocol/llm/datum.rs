@@ -275,8 +275,8 @@ impl Datum {
         }
     }
 
-    /// Whether nothing was learnt from it that another event can change. The first names and the first failure count, and
-    /// nothing follows an end.
+    /// Whether it says nothing that a later event can change. The first names and the first failure count, and nothing
+    /// follows an end.
     pub(super) fn is_plain(&self) -> bool {
         self.stop_reason.is_none() && self.choices.reasons.is_empty() && self.usage.is_empty()
     }

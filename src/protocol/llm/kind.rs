@@ -49,6 +49,18 @@ impl EventType {
         }
     }
 
+    /// Whether it alone is a failure or an end.
+    pub(super) fn is_decisive(self) -> bool {
+        matches!(
+            self,
+            Self::Error
+                | Self::MessageStop
+                | Self::ResponseEnd
+                | Self::ResponseFailed
+                | Self::ResponseDone
+        )
+    }
+
     /// Whether it is an end of responses.
     pub(super) fn is_end_of_responses(self) -> bool {
         matches!(

@@ -195,13 +195,13 @@ impl Member {
             | Self::ErrorType
             | Self::ErrorStatus
             | Self::BaseCode
-            | Self::Code => MAX_NAME,
+            | Self::Code => MAX_NAME + 1,
             Self::Error
             | Self::ResponseError
             | Self::ErrorMessage
             | Self::BaseMessage
             | Self::Message
-            | Self::RequestModel => MAX_MESSAGE,
+            | Self::RequestModel => MAX_MESSAGE + 1,
             // Only whether it is empty counts.
             Self::Content(_)
             | Self::ChoiceText

@@ -1,7 +1,7 @@
 //! Recognises an event that is like the one before.
 //!
 //! The events of a stream differ in the token's text, and perhaps in a number or a time. To read each of them whole
-//! costs several instructions for every byte. So an event from which nothing was learnt is kept, with the places of
+//! costs several instructions for every byte. So an event that says nothing if it is repeated is kept, with the places of
 //! the values of which nothing was wanted. If the next event has the same bytes everywhere else, there is nothing to
 //! learn from it either.
 
@@ -61,7 +61,7 @@ impl Scalars {
     }
 }
 
-/// An event from which nothing was learnt, from its first byte to its last line end.
+/// An event that says nothing if it is repeated, from its first byte to its last line end.
 #[derive(Debug)]
 pub(super) struct Shape {
     bytes: Vec<u8>,
@@ -98,7 +98,8 @@ impl Shape {
 
     /// Returns the length of the event that a text begins with, if it differs only in scalars that may.
     ///
-    /// A scalar that is malformed may pass: then the event says nothing, too. But no line end is in it.
+    /// A scalar that is malformed may pass: then only the event's name counts, which says nothing. But no line end is in
+    /// it.
     pub(super) fn match_start(&self, text: &[u8]) -> Option<usize> {
         let (mut at, mut rest, mut varying) = (0, text, self.varying);
         while varying != 0 {

@@ -6,7 +6,7 @@ use crate::protocol::json::number;
 /// The data of an event, as far as it may be reported or is the terminator.
 #[derive(Debug, Default)]
 pub(super) struct DatumText {
-    /// At most [`MAX_MESSAGE`] bytes.
+    /// At most [`MAX_MESSAGE`] bytes and one more, so that a character that is cut is not taken for a whole one.
     bytes: Vec<u8>,
     /// How many bytes of the terminator the first line begins with. `None` if it has others.
     matched: Option<u32>,
@@ -66,7 +66,7 @@ impl DatumText {
 
     /// Adds a part to the data, which is no terminator.
     pub(super) fn keep(&mut self, part: &[u8]) {
-        let room = MAX_MESSAGE.saturating_sub(self.bytes.len());
+        let room = (MAX_MESSAGE + 1).saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(&part[..room.min(part.len())]);
     }
 

@@ -225,7 +225,7 @@ fn text_that_resembles_a_terminator_or_an_error_event_is_ignored() {
     let compressed: &Headers = &[sse(), (CONTENT_ENCODING, "gzip")];
     for (case, headers, frame, is_found) in [
         ("an event stream", &[sse()][..], REAL, true),
-        ("no content type", &[], REAL, true),
+        ("no content type", &[], REAL, false),
         ("a text", &[(CONTENT_TYPE, "text/plain")], REAL, false),
         ("JSON", &[(CONTENT_TYPE, "application/json")], REAL, true),
         (

@@ -67,7 +67,10 @@ pub(super) fn in_event(
         return Some(with_base(object, Failure { code, ..found }));
     }
     let has_failed = match format? {
-        Format::Responses => is_whole && json::text(object, "status") == Some("failed"),
+        // A whole answer can be an event, or a line.
+        Format::Responses => {
+            !format::is_typed(kind) && json::text(object, "status") == Some("failed")
+        }
         Format::ChatCompletions | Format::Completions => {
             let choices = json::objects(object, "choices");
             let reasons = choices

@@ -63,7 +63,7 @@ pub(super) struct Pass<'a> {
     pub(super) line_at: Option<usize>,
     /// How many bytes of a whole answer are unread: they begin with another object.
     pub(super) unread: usize,
-    /// What can vary in the current event, if nothing was learnt from it.
+    /// What can vary in the current event, if it says nothing when it is repeated.
     pub(super) candidate: Option<Scalars>,
 }
 
@@ -104,7 +104,7 @@ impl EventReader {
         self.known.as_ref()?.match_start(text)
     }
 
-    /// Keeps an event, if nothing was learnt from it.
+    /// Keeps an event, if it says nothing when it is repeated.
     pub(super) fn keep(&mut self, event: &[u8], pass: &mut Pass<'_>) {
         let Some(scalars) = pass.candidate.take() else {
             return;
@@ -179,7 +179,15 @@ impl EventReader {
         if self.walker.is_complete() && !pass.terminators.data.is_some_and(can_be_terminator) {
             let is_plain = self.datum.is_plain();
             self.add(pass);
-            pass.candidate = is_plain.then_some(scalars);
+            pass.candidate = (is_plain && self.has_plain_name(pass)).then_some(scalars);
+        }
+    }
+
+    /// Whether the name says nothing, which alone counts in an event that is malformed.
+    fn has_plain_name(&self, pass: &Pass<'_>) -> bool {
+        match self.name.event_type() {
+            EventType::Other => true,
+            named => !named.is_decisive() && pass.answer.format.is_some(),
         }
     }
 

@@ -73,7 +73,7 @@ impl AnswerReader {
         self.start.is_guessed() && !self.has_data.any
     }
 
-    /// Skips the events that a piece begins with, as far as they are like one before from which nothing was learnt, or
+    /// Skips the events that a piece begins with, as far as they are like one before that says nothing new, or
     /// are plain text. Returns the rest, which is to be read.
     pub(crate) fn skip_known<'p>(&self, piece: &'p [u8], terminator: Option<&str>) -> &'p [u8] {
         let can_begin = match self.framing {
@@ -195,7 +195,9 @@ impl ReaderParts<'_> {
                 break;
             };
             let read = |event: &[u8]| event.len() - rest.len();
-            if let Part::Value { value, .. } = part {
+            if let Part::Value { field, value, .. } = part {
+                // Whether it counts depends on the events before.
+                event = event.filter(|_| field != Field::Error);
                 // Behind the value is one byte of its line end.
                 pass.line_at = event.and_then(|event| read(event).checked_sub(value.len() + 1));
             }

@@ -806,6 +806,47 @@ fn an_event_that_says_something_is_read_each_time() {
     assert!(facts.contains(r#"[(0, "a")]"#), "{facts}");
 }
 
+/// A malformed value passes for one that differs. Then the name counts.
+#[test]
+fn an_event_whose_name_contradicts_its_type_is_read_each_time() {
+    for (name, data_type, first) in [
+        ("message_stop", "content_block_stop", ""),
+        ("response.failed", "response.x", ""),
+        ("message_start", "ping", ""),
+        (
+            "message_start",
+            "ping",
+            "data: {\"type\":\"response.x\"}\n\n",
+        ),
+    ] {
+        let event = |number: &str| {
+            format!("event: {name}\ndata: {{\"type\":\"{data_type}\",\"n\":{number}}}\n\n")
+        };
+        let events = ["1", "2", "3", "4", "01"].map(event).concat();
+        read_both(Framing::EventStream, &format!("{first}{events}"));
+    }
+}
+
+#[test]
+fn a_field_error_counts_again_behind_the_first_data() {
+    let event = "event: x\nerror: boom\ndata: {\"a\":1}\n\n";
+    let seen = read_both(Framing::Whole, &format!(": c\n\n{event}{event}{event}"));
+    assert_eq!(seen.failure, failure("boom", ""));
+}
+
+#[test]
+fn texts_are_cut_before_a_character_that_is_not_whole() {
+    let text = |limit: usize| "a".repeat(limit - 3) + "\u{1f600}b";
+    let kept = |limit: usize| "a".repeat(limit - 3);
+    let (name, message) = (text(256), text(1_024));
+    let body = format!("{{\"error\":{{\"message\":\"{message}\",\"code\":\"{name}\"}}}}");
+    let found = read_both(Framing::Whole, &body).failure;
+    assert_eq!(found, failure(&kept(1_024), &kept(256)));
+    let body = format!("event: error\ndata: {message}\n\n");
+    let found = read_both(Framing::EventStream, &body).failure;
+    assert_eq!(found, failure(&kept(1_024), ""));
+}
+
 /// Small deviations, each with what is read all the same.
 #[test]
 fn what_deviates_is_read_as_far_as_it_says_something() {
