@@ -232,6 +232,11 @@ impl Datum {
         } else {
             &None
         };
+        let base_message = if rare.base_code.is_some() {
+            &rare.base_message
+        } else {
+            &None
+        };
         let codes = [
             &error.code,
             &error.error_type,
@@ -247,7 +252,7 @@ impl Datum {
                 .map(str::to_owned)
         };
         Failure {
-            message: first(&[&error.message, &rare.message, &rare.base_message]),
+            message: first(&[&error.message, &rare.message, base_message]),
             code: first(&codes),
         }
     }

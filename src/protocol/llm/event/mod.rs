@@ -185,10 +185,8 @@ impl EventReader {
 
     /// Whether the name says nothing, which alone counts in an event that is malformed.
     fn has_plain_name(&self, pass: &Pass<'_>) -> bool {
-        match self.name.event_type() {
-            EventType::Other => true,
-            named => !named.is_decisive() && pass.answer.format.is_some(),
-        }
+        let named = self.name.event_type();
+        named == EventType::Other || (!named.is_decisive() && pass.answer.format.is_some())
     }
 
     fn read_json(&mut self, part: &[u8], scalars: Option<&mut Scalars>, pass: &mut Pass<'_>) {

@@ -83,8 +83,7 @@ impl AnswerReader {
             Framing::Lines => !self.event.has_line(),
             Framing::Whole => false,
         };
-        let has_text =
-            self.framing == Framing::EventStream && self.has_data.content && self.has_data.text;
+        let has_text = self.has_data.content && self.has_data.text;
         let mut rest = piece;
         while can_begin && !rest.is_empty() {
             let length = match self.event.known_length(rest) {
@@ -196,9 +195,8 @@ impl ReaderParts<'_> {
             };
             let read = |event: &[u8]| event.len() - rest.len();
             if let Part::Value { field, value, .. } = part {
-                // Whether it counts depends on the events before.
+                // Behind the value is one byte of its line end. Whether a failure counts depends on the events before.
                 event = event.filter(|_| field != Field::Error);
-                // Behind the value is one byte of its line end.
                 pass.line_at = event.and_then(|event| read(event).checked_sub(value.len() + 1));
             }
             self.read_part(&part, pass);

@@ -723,7 +723,7 @@ fn events_from_which_nothing_is_learnt_are_skipped() {
             LINE.to_owned(),
             LINE,
         ),
-        (Framing::Lines, &["Hi\n"], TEXT.to_owned(), TEXT),
+        (Framing::Lines, &["Hi\n"], TEXT.to_owned(), ""),
         (Framing::Whole, &["{}"], TEXT.to_owned(), TEXT),
     ];
     for (framing, before, piece, rest) in cases {
@@ -918,6 +918,10 @@ fn what_only_resembles_a_failure_or_a_token_is_none() {
     }
     for (data, expected) in [
         (
+            "{\"error\":{\"code\":\"c\"},\"base_resp\":{\"status_code\":0,\"status_msg\":\"success\"}}",
+            failure("", "c"),
+        ),
+        (
             "{\"base_resp\":{\"status_code\":1008,\"status_msg\":\"out\",\"trace\":\"t\"}}",
             failure("out", "1008"),
         ),
@@ -934,11 +938,8 @@ fn what_only_resembles_a_failure_or_a_token_is_none() {
 /// Reads pieces with another terminator. Returns after how many of them the end was found.
 fn over_after(pieces: &[&str], terminators: Terminators<'_>) -> Option<usize> {
     let mut reader = AnswerReader::new(Framing::EventStream);
-    let mut is_over = |piece: &&str| reader.read(piece.as_bytes(), all(), terminators).is_over;
-    pieces
-        .iter()
-        .position(|piece| is_over(piece))
-        .map(|at| at + 1)
+    let is_over = |piece: &&str| reader.read(piece.as_bytes(), all(), terminators).is_over;
+    pieces.iter().position(is_over).map(|at| at + 1)
 }
 
 #[test]
