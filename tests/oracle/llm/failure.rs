@@ -39,7 +39,7 @@ pub(super) fn in_event(
     let in_type = object.and_then(|object| object.get("type")?.as_str());
     if event.name == "error" || in_type == Some("error") {
         return Some(match object {
-            Some(object) => described(object),
+            Some(object) => with_base(object, described(object)),
             None => Failure::new(event.data.as_deref().and_then(text_of), None),
         });
     }
@@ -51,7 +51,8 @@ pub(super) fn in_event(
         return is_failed.then(|| Failure::new(message, None));
     };
     if is_failed {
-        return Some(described(&with_error_of_response(object)));
+        let found = described(&with_error_of_response(object));
+        return Some(with_base(object, found));
     }
     // A whole body of no known format may be the record of a job, whose error is data.
     let named = object.get("object").and_then(Value::as_str);
@@ -84,7 +85,7 @@ pub(super) fn in_event(
         }
         Format::Messages | Format::Gemini | Format::Ollama => false,
     };
-    has_failed.then(|| described(object))
+    has_failed.then(|| with_base(object, described(object)))
 }
 
 /// Whether an end of responses is that of a failure.
@@ -102,8 +103,11 @@ fn base_code(object: &Object) -> Option<String> {
     json::word(base, "status_code")
 }
 
-/// Adds message and code of `base_resp` to a failure that lacks them.
+/// Adds message and code of `base_resp` to a failure that lacks them, unless they are those of a success.
 fn with_base(object: &Object, failure: Failure) -> Failure {
+    if base_code(object).is_none() {
+        return failure;
+    }
     let message = json::object(object, "base_resp").and_then(|base| json::text(base, "status_msg"));
     let base = Failure::new(message, base_code(object));
     Failure {
