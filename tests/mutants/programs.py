@@ -36,7 +36,7 @@ def tests_of(programs, with_slow):
         for line in listed.stdout.splitlines():
             if line.endswith(": test"):
                 name = line.removesuffix(": test")
-                is_slow = kind == "it" and any(part in name for part in SLOW)
+                is_slow = kind == "it" and any(part in name for part in SLOW) and "properties::regressions" not in name
                 if with_slow or not is_slow:
                     found.append(Test(program, name, is_slow))
     return found

@@ -744,6 +744,11 @@ fn events_that_differ_only_in_values_of_no_interest_are_skipped() {
             "data: {{\"type\":\"response.x\",\"response\":{{\"id\":\"{id}\",\"model\":\"{model}\"}}}}\n\n"
         )
     };
+    let message = |text: &str| {
+        format!(
+            "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"delta\":{{\"text\":\"{text}\"}}}}\n\n"
+        )
+    };
     let first_token = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"id\":\"a\"}\n\n";
     for (before, piece) in [
         (
@@ -754,6 +759,7 @@ fn events_that_differ_only_in_values_of_no_interest_are_skipped() {
             [response("a", "a"), response("b", "b"), response("cc", "cc")],
             response("d", "d"),
         ),
+        ([message("a"), message("b"), message("cc")], message("d")),
     ] {
         assert_eq!(
             left(Framing::EventStream, &before, &piece, all()),
